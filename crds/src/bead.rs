@@ -1,0 +1,224 @@
+//! A `Bead` is one piece of work: what is to be done, what it waits for, who has it, and how it was closed.
+//!
+//! `spec` is what people and agents write (with `bd` or through a convoy); `status` is computed by the bead's controller
+//! alone. Invariant: a bead has at most one worker, because the claim is one conditional write of `spec.assignee`.
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Condition, NameValue};
+
+/// One piece of work.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Bead",
+    namespaced,
+    status = "BeadStatus",
+    derive = "PartialEq",
+    shortname = "bd",
+    category = "gastown",
+    selectable = ".spec.rig",
+    selectable = ".spec.type",
+    selectable = ".spec.parent",
+    selectable = ".status.state",
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Pri", type_ = "integer", json_path = ".spec.priority"),
+    printcolumn(name = "Polecat", type_ = "string", json_path = ".spec.assignee.polecat"),
+    printcolumn(name = "Attempts", type_ = "integer", json_path = ".status.attempts"),
+    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.rig == oldSelf.rig").message("a bead stays in its rig: its branches are there"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.closed) || (has(self.closed) && self.closed == oldSelf.closed)").message("a closed bead stays closed: file a new one"))]
+#[x_kube(validation = Rule::new("!(has(self.closed) && has(self.assignee))").message("a closed bead has no assignee"))]
+pub struct BeadSpec {
+    /// What is to be done, in a line; the subject of its commit.
+    #[schemars(length(min = 1, max = 500))]
+    pub title: String,
+    /// What is to be done, in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32768))]
+    pub description: Option<String>,
+    /// What sort of work it is.
+    #[serde(default, rename = "type")]
+    pub type_: BeadType,
+    /// 0 (first) to 4 (last).
+    #[serde(default = "default_priority")]
+    #[schemars(range(min = 0, max = 4))]
+    pub priority: u32,
+    /// The Rig it is for. Immutable.
+    #[schemars(length(min = 1, max = 63))]
+    pub rig: String,
+    /// Beads that must be closed before. One that does not exist does not block; it is reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub needs: Vec<String>,
+    /// The Formula it is worked by. Default: `work`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub formula: Option<String>,
+    /// Shell text that does it. Agents may not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16384))]
+    pub command: Option<String>,
+    /// Values for the formula's vars.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 64))]
+    pub vars: Vec<NameValue>,
+    /// A step: the bead it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub parent: Option<String>,
+    /// Who works on it. Written once per claim, by dispatch; cleared when its branch is handed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<Assignee>,
+    /// How it was closed. For ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+fn default_priority() -> u32 {
+    2
+}
+
+/// What sort of work a bead is.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum BeadType {
+    /// A piece of work.
+    #[default]
+    Task,
+    /// A defect to mend.
+    Bug,
+    /// Something new.
+    Feature,
+    /// Upkeep.
+    Chore,
+    /// A part of another bead, poured from its formula; never dispatched.
+    Step,
+}
+
+/// The worker that has a bead.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assignee {
+    /// The Polecat's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub polecat: String,
+    /// The Polecat's uid: a namesake does not inherit the work.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
+}
+
+/// How a bead was closed.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Closed {
+    /// Why, as one word.
+    pub reason: CloseReason,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub message: Option<String>,
+    /// When.
+    #[schemars(schema_with = "crate::common::instant")]
+    pub at: Timestamp,
+    /// Who: `<rig>/polecats/<name>`, `gt`, or a person.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+}
+
+/// Why a bead was closed.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub enum CloseReason {
+    /// Its branch is on the target.
+    Merged,
+    /// There was nothing to change.
+    NoChanges,
+    /// A step was done.
+    Done,
+    /// Its convoy no longer wants it.
+    Withdrawn,
+}
+
+/// Where a bead stands, in one word.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum BeadState {
+    /// It waits for something; the Ready condition says for what.
+    #[default]
+    Waiting,
+    /// It may be dispatched.
+    Ready,
+    /// A polecat works on it.
+    Working,
+    /// Its branch is in the merge queue.
+    Landing,
+    /// It failed too often and waits for a person.
+    SetAside,
+    /// It is closed.
+    Closed,
+}
+
+/// What was seen of a bead.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BeadStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Closed`, `SetAside`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Where it stands, in one word.
+    #[serde(default)]
+    pub state: BeadState,
+    /// How many sessions were started for it.
+    #[serde(default)]
+    pub attempts: u32,
+    /// How many of them failed since its text last changed; at the town's `backoffLimit` it is set aside.
+    #[serde(default)]
+    pub failures: u32,
+    /// Why its last branch came back, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rework: Option<Rework>,
+    /// The digest of the formula it was poured from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula_digest: Option<String>,
+    /// The polecat that had it last: its sandbox is warm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_polecat: Option<String>,
+}
+
+/// Why a branch came back.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Rework {
+    /// Red or Conflict.
+    pub kind: ReworkKind,
+    /// The merge request that says more.
+    #[schemars(length(max = 253))]
+    pub merge_request: String,
+    /// The commit that was handed in; it stays reachable.
+    #[schemars(length(max = 64))]
+    pub head: String,
+    /// The tail of the failing log, or the conflicting files.
+    #[schemars(length(max = 8192))]
+    pub log: String,
+}
+
+/// Why a branch came back, in one word: what an agent sees as `GT_REWORK`.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum ReworkKind {
+    /// It makes a green target red.
+    Red,
+    /// It conflicts with the target.
+    Conflict,
+}

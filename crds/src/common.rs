@@ -1,0 +1,215 @@
+//! The shared pieces of every kind: conditions, references by name, durations and small text types.
+
+use jiff::Timestamp;
+pub use kube::core::Duration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The API group of every kind.
+pub const GROUP: &str = "gastown.io";
+/// The one version served.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` as it stands in a manifest.
+pub const API_VERSION: &str = "gastown.io/v1alpha1";
+
+/// Label on a Bead: the Convoy that wants it.
+pub const LABEL_CONVOY: &str = "gastown.io/convoy";
+/// Annotation on the Town: the random identity that everything in the world carries.
+pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
+/// Finalizer on a Polecat: its sandbox is rescued and removed before the object goes.
+pub const FINALIZER_SANDBOX: &str = "gastown.io/sandbox";
+/// Finalizer on a Convoy: its unclaimed beads are withdrawn before the object goes.
+pub const FINALIZER_BEADS: &str = "gastown.io/beads";
+/// Longest text kept in a status, in bytes; the rest is in the log it points to.
+pub const STATUS_TEXT_BYTES_MAX: usize = 4096;
+
+/// Whether a condition holds.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It could not be seen.
+    Unknown,
+}
+
+/// One aspect of an object's state, in the form of `metav1.Condition`.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What is spoken of, in CamelCase; unique in the list.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 63))]
+    pub type_: String,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// Why, as one CamelCase word that programs may compare.
+    #[schemars(length(min = 1, max = 63))]
+    pub reason: String,
+    /// Why, for people, with the next step where there is one.
+    #[serde(default)]
+    #[schemars(length(max = 8192))]
+    pub message: String,
+    /// When `status` last changed.
+    #[schemars(schema_with = "instant")]
+    pub last_transition_time: Timestamp,
+    /// The generation of the spec that this speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// An RFC 3339 instant; jiff itself writes no schema.
+pub(crate) fn instant(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// Finds the condition of one type.
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|c| c.type_ == type_)
+}
+
+/// Whether the condition of one type is `True`.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    condition(conditions, type_).is_some_and(|c| c.status == ConditionStatus::True)
+}
+
+/// A name and a value, for lists that a map would make unmergeable.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NameValue {
+    /// The name; unique in its list.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_.-]*$"))]
+    pub name: String,
+    /// The value, as text.
+    #[schemars(length(max = 8192))]
+    pub value: String,
+}
+
+/// Who a commit is by.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Person {
+    /// The name as git prints it.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^<>\n\x00]+$"))]
+    pub name: String,
+    /// The e-mail address.
+    #[schemars(length(min = 3, max = 254), regex(pattern = r"^[^<>\s]+@[^<>\s]+$"))]
+    pub email: String,
+}
+
+/// Condition types, as constants.
+pub mod types {
+    /// What runs: it is up and may be used.
+    pub const READY: &str = "Ready";
+    /// A convoy: every bead it wants is closed.
+    pub const LANDED: &str = "Landed";
+    /// A merge request: its commits are on the freshly fetched target.
+    pub const MERGED: &str = "Merged";
+    /// A bead: it is closed.
+    pub const CLOSED: &str = "Closed";
+    /// A bead: it failed too often and waits for a person.
+    pub const SET_ASIDE: &str = "SetAside";
+    /// A rig: its own target does not pass verification.
+    pub const BASE_RED: &str = "BaseRed";
+    /// A town: something it would use is missing here.
+    pub const DEGRADED: &str = "Degraded";
+}
+
+/// Reasons of conditions, as constants: programs compare them.
+pub mod reasons {
+    /// All is as declared.
+    pub const OK: &str = "Ok";
+    /// A named object does not exist (yet).
+    pub const REF_NOT_FOUND: &str = "RefNotFound";
+    /// The spec asks to wait.
+    pub const SUSPENDED: &str = "Suspended";
+    /// Something could not be seen; nothing is done on a guess.
+    pub const UNKNOWN: &str = "Unknown";
+    /// A failed effect is tried again after a delay.
+    pub const BACK_OFF: &str = "BackOff";
+
+    /// Rig: the repository is being cloned.
+    pub const CLONING: &str = "Cloning";
+    /// Rig: the clone failed.
+    pub const CLONE_FAILED: &str = "CloneFailed";
+    /// Rig: a fetch failed.
+    pub const FETCH_FAILED: &str = "FetchFailed";
+    /// Rig: the remote asks for a password or key that is not there.
+    pub const AUTH_REQUIRED: &str = "AuthRequired";
+    /// Rig: the branch does not exist there.
+    pub const BRANCH_NOT_FOUND: &str = "BranchNotFound";
+    /// Rig: another rig lands on the same branch of the same remote.
+    pub const TARGET_SHARED: &str = "TargetShared";
+    /// Rig: the target is checked out in a working copy, which refuses a push.
+    pub const TARGET_CHECKED_OUT: &str = "TargetCheckedOut";
+    /// Rig: the remote refuses a push to the target.
+    pub const TARGET_PROTECTED: &str = "TargetProtected";
+    /// Rig: others moved the target again and again while we pushed.
+    pub const TARGET_CONTENDED: &str = "TargetContended";
+    /// Rig: the target's own tree fails verification.
+    pub const BASE_RED: &str = "BaseRed";
+    /// Rig, merge request: a verification could not run.
+    pub const VERIFY_ERROR: &str = "VerifyError";
+
+    /// Runtime: the program is not on the session's PATH.
+    pub const COMMAND_NOT_FOUND: &str = "CommandNotFound";
+    /// Formula: its steps need each other in a circle.
+    pub const CYCLE: &str = "Cycle";
+
+    /// Convoy: beads are still open.
+    pub const IN_PROGRESS: &str = "InProgress";
+    /// Convoy: some bead is set aside.
+    pub const NEEDS_YOU: &str = "NeedsYou";
+    /// Convoy: all beads are closed.
+    pub const LANDED: &str = "Landed";
+
+    /// Bead: a bead it needs is open.
+    pub const NEEDS_OPEN: &str = "NeedsOpen";
+    /// Bead: it may be dispatched.
+    pub const READY: &str = "Ready";
+    /// Bead: a polecat works on it.
+    pub const CLAIMED: &str = "Claimed";
+    /// Bead: its branch is in the merge queue.
+    pub const LANDING: &str = "Landing";
+    /// Bead: it was tried too often.
+    pub const TOO_MANY_ATTEMPTS: &str = "TooManyAttempts";
+    /// Bead: it is closed.
+    pub const CLOSED: &str = "Closed";
+    /// Bead: it is open.
+    pub const OPEN: &str = "Open";
+
+    /// Polecat: nothing on its hook.
+    pub const IDLE: &str = "Idle";
+    /// Polecat: its session runs.
+    pub const WORKING: &str = "Working";
+    /// Polecat: its worktree is being made.
+    pub const PREPARING: &str = "Preparing";
+    /// Polecat: `workspace.setup` runs.
+    pub const SETTING_UP: &str = "SettingUp";
+    /// Polecat: a setup command failed.
+    pub const SETUP_FAILED: &str = "SetupFailed";
+    /// Polecat: its session is being started or ended.
+    pub const SWITCHING: &str = "Switching";
+    /// Polecat: processes of an ended session still hold its lock.
+    pub const STRAYS: &str = "Strays";
+
+    /// Merge request: waits for its turn.
+    pub const QUEUED: &str = "Queued";
+    /// Merge request: its tree is being verified.
+    pub const VERIFYING: &str = "Verifying";
+    /// Merge request: verified, being pushed.
+    pub const PUSHING: &str = "Pushing";
+    /// Merge request: found on the target.
+    pub const MERGED: &str = "Merged";
+    /// Merge request: the target already holds its changes.
+    pub const ALREADY_APPLIED: &str = "AlreadyApplied";
+    /// Merge request: verified and left as a branch for people.
+    pub const BRANCH_READY: &str = "BranchReady";
+    /// Merge request: it makes a green target red.
+    pub const RED: &str = "Red";
+    /// Merge request: it conflicts with the target.
+    pub const CONFLICT: &str = "Conflict";
+    /// Merge request: its bead was closed or withdrawn.
+    pub const WITHDRAWN: &str = "Withdrawn";
+}

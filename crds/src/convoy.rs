@@ -1,0 +1,126 @@
+//! A `Convoy` is a batch of work to land, across rigs: a terminal goal, like a Job.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::bead::BeadType;
+use crate::common::{Condition, NameValue};
+
+/// A batch of work.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Convoy",
+    namespaced,
+    status = "ConvoyStatus",
+    derive = "PartialEq",
+    category = "gastown",
+    printcolumn(name = "Landed", type_ = "string", json_path = ".status.conditions[?(@.type==\"Landed\")].status"),
+    printcolumn(name = "Beads", type_ = "string", json_path = ".status.progress"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Landed\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 63").message("a convoy's name has at most 63 characters: it is a label on its beads")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConvoySpec {
+    /// The Rig of beads that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub rig: Option<String>,
+    /// The Formula of beads that name none. Default: `work`, one step that runs the bead's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub formula: Option<String>,
+    /// The work.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(min = 1, max = 500))]
+    pub beads: Vec<ConvoyBead>,
+    /// Beads worked on at once. Default: as many as the town allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub parallelism: Option<u32>,
+    /// Nothing more is dispatched; what runs goes on. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Counts up to run the whole batch again; a landed bead never runs twice in one run. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub run: Option<u32>,
+}
+
+/// One bead of a convoy, as people write it.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConvoyBead {
+    /// Its name; unique in the convoy.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// What is to be done, in a line; the subject of its commit.
+    #[schemars(length(min = 1, max = 500))]
+    pub title: String,
+    /// What is to be done, in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32768))]
+    pub description: Option<String>,
+    /// What sort of work it is. Default: `Task`.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "type")]
+    pub type_: Option<BeadType>,
+    /// 0 (first) to 4 (last). Default: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 4))]
+    pub priority: Option<u32>,
+    /// Beads of this convoy that must be closed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    pub needs: Vec<String>,
+    /// The Rig it is for. Default: the convoy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub rig: Option<String>,
+    /// The Formula it is worked by. Default: the convoy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub formula: Option<String>,
+    /// Shell text that does it, for the `script` runtime; `{{command}}` in a formula.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8192))]
+    pub command: Option<String>,
+    /// Values for the formula's vars.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 64))]
+    pub vars: Vec<NameValue>,
+}
+
+/// What was seen of a convoy.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConvoyStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Landed`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Closed beads of all, such as `5/6`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// Beads that a polecat works on.
+    #[serde(default)]
+    pub working: u32,
+    /// Beads that wait for something.
+    #[serde(default)]
+    pub waiting: u32,
+    /// Beads in the merge queue.
+    #[serde(default)]
+    pub landing: u32,
+    /// Beads closed.
+    #[serde(default)]
+    pub closed: u32,
+    /// Beads set aside for a person.
+    #[serde(default)]
+    pub set_aside: u32,
+}

@@ -1,0 +1,91 @@
+//! A `Polecat` is a worker slot in a rig: a sandbox (worktree and session) that takes one bead after another.
+//!
+//! Its hook is derived: it has the bead whose `spec.assignee` names it, by name and uid. Dispatch makes polecats as they
+//! are needed; one may be declared to give it a name or a runtime of its own.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::Condition;
+
+/// A worker slot.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Polecat",
+    namespaced,
+    status = "PolecatStatus",
+    derive = "PartialEq",
+    shortname = "pc",
+    category = "gastown",
+    selectable = ".spec.rig",
+    printcolumn(name = "Rig", type_ = "string", json_path = ".spec.rig"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Bead", type_ = "string", json_path = ".status.bead"),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name == self.spec.rig + '-' + self.spec.name").message("a polecat is named `<rig>-<name>`"),
+    validation = Rule::new("size(self.metadata.name) <= 63").message("a polecat's name has at most 63 characters")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("self.rig == oldSelf.rig && self.name == oldSelf.name").message("rig and name are immutable: delete it and make another"))]
+pub struct PolecatSpec {
+    /// The Rig it works in. Immutable.
+    #[schemars(length(min = 1, max = 40))]
+    pub rig: String,
+    /// Its name within the rig. Immutable.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Its Runtime. Default: the rig's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
+    /// It gets no new bead; what it works on goes on. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where a polecat stands, in one word (seed 004's four, and the way there).
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum PolecatState {
+    /// Nothing on its hook; its sandbox, if any, is kept.
+    #[default]
+    Idle,
+    /// It has a bead and is being made ready.
+    Starting,
+    /// Its session runs.
+    Working,
+    /// It has a bead, and its session ended without handing in.
+    Stalled,
+    /// Its session runs although nothing is on its hook.
+    Zombie,
+}
+
+/// What was seen of a polecat.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PolecatStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Where it stands, in one word.
+    #[serde(default)]
+    pub state: PolecatState,
+    /// The bead on its hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bead: Option<String>,
+    /// The branch its worktree is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The attempt its session is, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+}

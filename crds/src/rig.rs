@@ -1,0 +1,201 @@
+//! A `Rig` is a repository: where it is, how a worktree of it is made ready, and how work lands on its target branch.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Condition, Duration, Person};
+
+/// What a rig asks for.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Rig",
+    namespaced,
+    status = "RigStatus",
+    derive = "PartialEq",
+    category = "gastown",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Branch", type_ = "string", json_path = ".status.branch"),
+    printcolumn(name = "Queue", type_ = "integer", json_path = ".status.queued"),
+    printcolumn(name = "Strategy", type_ = "string", json_path = ".spec.merge.strategy"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40").message("a rig's name has at most 40 characters: it starts the names of its polecats and beads")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)").message("prefix is immutable: the beads of this rig are named by it"))]
+pub struct RigSpec {
+    /// Where the repository is.
+    pub repo: Repo,
+    /// What its beads' names start with. Default: the rig's name. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub prefix: Option<String>,
+    /// Its workers.
+    #[serde(default)]
+    pub polecats: Pool,
+    /// How a fresh worktree is made ready.
+    #[serde(default)]
+    pub workspace: Workspace,
+    /// How work lands.
+    pub merge: Merge,
+    /// Who the commits are by.
+    #[serde(default)]
+    pub identity: Identity,
+    /// The Runtime that works here. Default: the town's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
+    /// Parked: nothing is dispatched, fetched or landed here. What runs goes on. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where a repository is.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Repo {
+    /// Anything `git clone` takes. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[^-\s\x00][^\s\x00]*$"))]
+    pub url: String,
+    /// The target branch. Default: the remote's HEAD, shown in `status.branch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
+    pub branch: Option<String>,
+    /// How often the remote is asked for news while beads are open here. Default: `5m`, at least `1m`. Never asked when all is quiet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Duration>,
+}
+
+/// The workers of a rig.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pool {
+    /// Polecats working here at once. Default: as many as the town allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<u32>,
+    /// Names to give them, in this order. Default: a built-in list; then `p1`, `p2`, ….
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 200),
+        inner(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
+    )]
+    pub names: Vec<String>,
+}
+
+/// How a fresh worktree is made ready.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workspace {
+    /// Shell commands, run in order in the worktree whenever it is made ready for a bead. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 8192)))]
+    pub setup: Vec<String>,
+    /// Files that git does not hold, such as `.env.local`, copied in from `copyFrom`; excluded from commits. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255), regex(pattern = r"^[^/\x00][^\x00]*$")))]
+    pub copy: Vec<String>,
+    /// The directory on this machine that `copy` is taken from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub copy_from: Option<String>,
+    /// How long all of `setup` may take. Default: `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup_timeout: Option<Duration>,
+}
+
+/// How work lands.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(has(self.verify) && size(self.verify) > 0) || (has(self.allowUnverified) && self.allowUnverified)").message("nothing would be verified before it lands: give `verify` a command, or say `allowUnverified: true`"))]
+pub struct Merge {
+    /// What happens with a verified branch.
+    pub strategy: Strategy,
+    /// Commands that must pass on the merged tree, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 16))]
+    pub verify: Vec<Check>,
+    /// Lets work land without any check. Default: false.
+    #[serde(default)]
+    pub allow_unverified: bool,
+    /// How many merge requests are verified together at most. Default: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub batch: Option<u32>,
+    /// What a push does where `repo.url` is a working copy that has the target checked out. Default: `Refuse`.
+    #[serde(default)]
+    pub when_checked_out: WhenCheckedOut,
+}
+
+/// What happens with a verified branch.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub enum Strategy {
+    /// The target is fast-forwarded to it.
+    Push,
+    /// It is rebased and left as `gastown/<bead>` for people to merge; it counts as merged once it is found on the target.
+    Branch,
+}
+
+/// What a push does to a working copy that has the target checked out.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum WhenCheckedOut {
+    /// It is refused, and the rig says `TargetCheckedOut`.
+    #[default]
+    Refuse,
+    /// The working copy is updated too, if it has no uncommitted changes (git's `updateInstead`).
+    Update,
+}
+
+/// One verification command.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Check {
+    /// What it is called in logs; unique in the list.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub name: String,
+    /// Shell text, run in a clean worktree of the merged tree.
+    #[schemars(length(min = 1, max = 8192))]
+    pub run: String,
+    /// How long it may take. Default: `10m`. Over it, the verification could not run: neither pass nor red.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+/// Who the commits are by.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Identity {
+    /// The author of polecats' commits. Default: `<polecat> <polecat@town.invalid>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Person>,
+    /// The committer of what lands. Default: `Gas Town <refinery@town.invalid>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committer: Option<Person>,
+}
+
+/// What was seen of a rig.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RigStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `BaseRed`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// The target branch in effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit at its tip, as last fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Merge requests that have not landed yet.
+    #[serde(default)]
+    pub queued: u32,
+}

@@ -1,0 +1,60 @@
+//! A `Runtime` says how an agent is run: the program, its environment, and what it expects when its work comes back.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Condition, NameValue};
+
+/// How an agent is run.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Runtime",
+    namespaced,
+    status = "RuntimeStatus",
+    derive = "PartialEq",
+    category = "gastown",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Command", type_ = "string", json_path = ".spec.command[0]"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuntimeSpec {
+    /// The program and its arguments, started in the worktree. `gt:script` names the script agent built into `gt`.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 4096)))]
+    pub command: Vec<String>,
+    /// Variables added to the session's environment. No secrets: they are kept in git.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 64))]
+    pub env: Vec<NameValue>,
+    /// What the branch holds when work comes back red or conflicting. Default: `Continue`.
+    #[serde(default)]
+    pub on_rework: OnRework,
+}
+
+/// What the branch holds when work comes back.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum OnRework {
+    /// The commits handed in; the agent rebases and repairs them.
+    #[default]
+    Continue,
+    /// Nothing: a fresh branch from the present target. For agents that simply do the work again.
+    Restart,
+}
+
+/// What was seen of a runtime.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RuntimeStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,86 @@
+//! A `Town` is the whole: how much may run here at once, and how failures are retried. There is one per namespace.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Condition, Duration};
+
+/// What a town asks for.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[kube(
+    group = "gastown.io",
+    version = "v1alpha1",
+    kind = "Town",
+    namespaced,
+    status = "TownStatus",
+    derive = "PartialEq",
+    category = "gastown",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Working", type_ = "integer", json_path = ".status.polecatsWorking"),
+    printcolumn(name = "Capacity", type_ = "integer", json_path = ".status.polecatsMax"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name == 'town'").message("a town's name must be `town`: there is one per namespace")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TownSpec {
+    /// How much may run at once.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// The Runtime that works on beads whose rig names none. Default: `script`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
+    /// How failures are retried.
+    #[serde(default)]
+    pub retry: Retry,
+    /// How many failed attempts a bead gets before it is set aside for a person. Default: 6, as a Job's `backoffLimit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub backoff_limit: Option<u32>,
+}
+
+/// How much may run at once.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Capacity {
+    /// Polecats working at once in the whole town. Default: `max(1, min(3, cores/2))`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub polecats: Option<u32>,
+    /// Jobs (clone, fetch, setup, verify, push) at once in the whole town. Default: the number of cores, at least 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub jobs: Option<u32>,
+}
+
+/// Exponential back-off with jitter.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// The first delay, such as `1s`. Default: `1s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_delay: Option<Duration>,
+    /// The longest delay, such as `5m`. Default: `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_delay: Option<Duration>,
+}
+
+/// What was seen of a town.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TownStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Degraded`.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// Polecats with a bead on their hook.
+    #[serde(default)]
+    pub polecats_working: u32,
+    /// The capacity in effect: the smallest of the town's and the machine's.
+    #[serde(default)]
+    pub polecats_max: u32,
+}
