@@ -1,0 +1,127 @@
+//! Where a town's things lie on this machine: one function for each path, and nothing else knows.
+//!
+//! Clones, locks and worktree guards are data; store, worktrees, runs and jobs are state. Nothing lies under the town's
+//! repository: an agent must not inherit a parent folder's instructions.
+
+use std::path::{Path, PathBuf};
+
+/// The folders of one town.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    data: PathBuf,
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Layout {
+    /// The folders of the town with this uid: `$XDG_DATA_HOME/gt/<uid>`, `$XDG_STATE_HOME/gt/<uid>`, and for sockets,
+    /// whose paths end at 107 bytes, `<temporary folder>/gt-<user>/<first 12 of the uid>`.
+    pub fn new(data_home: &Path, state_home: &Path, temp: &Path, user: u32, town_uid: &str) -> Self {
+        let short: String = town_uid.chars().filter(|c| *c != '-').take(12).collect();
+        Self {
+            data: data_home.join("gt").join(town_uid),
+            state: state_home.join("gt").join(town_uid),
+            runtime: temp.join(format!("gt-{user}")).join(short),
+        }
+    }
+
+    /// Everything below one folder; for tests and for trying things out.
+    pub fn below(dir: &Path) -> Self {
+        Self { data: dir.join("data"), state: dir.join("state"), runtime: dir.join("run") }
+    }
+
+    /// What must outlive the loss of the store.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What can be made again by looking.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Sockets: 0700, short.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// The store.
+    pub fn store(&self) -> PathBuf {
+        self.state.join("store.sqlite")
+    }
+
+    /// The lock of whoever holds the store; outside of what people delete.
+    pub fn store_lock(&self) -> PathBuf {
+        self.data.join("locks/store")
+    }
+
+    /// The controller's log.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("gt.log")
+    }
+
+    /// The API's socket.
+    pub fn api_socket(&self) -> PathBuf {
+        self.runtime.join("api.sock")
+    }
+
+    /// The tmux server's socket.
+    pub fn tmux_socket(&self) -> PathBuf {
+        self.runtime.join("tmux.sock")
+    }
+
+    /// The town's bare clone of a rig.
+    pub fn clone(&self, rig_uid: &str) -> PathBuf {
+        self.data.join("clones").join(format!("{rig_uid}.git"))
+    }
+
+    /// The guard hooks that worktrees run under.
+    pub fn hooks(&self) -> PathBuf {
+        self.data.join("hooks")
+    }
+
+    /// The worktree of a polecat.
+    pub fn worktree(&self, sandbox_uid: &str) -> PathBuf {
+        self.state.join("worktrees").join(sandbox_uid)
+    }
+
+    /// What the worktree of a polecat was prepared for; beside it, so that no `git clean` takes it.
+    pub fn sandbox_record(&self, sandbox_uid: &str) -> PathBuf {
+        self.state.join("worktrees").join(format!("{sandbox_uid}.json"))
+    }
+
+    /// The worktree that a rig's verifications run in.
+    pub fn verify_worktree(&self, rig_uid: &str) -> PathBuf {
+        self.state.join("verify").join(rig_uid)
+    }
+
+    /// The lock that makes a sandbox's session exclusive.
+    pub fn sandbox_lock(&self, sandbox_uid: &str) -> PathBuf {
+        self.data.join("locks").join(sandbox_uid)
+    }
+
+    /// All attempts at a bead.
+    pub fn runs(&self, bead_uid: &str) -> PathBuf {
+        self.state.join("runs").join(bead_uid)
+    }
+
+    /// One attempt at a bead.
+    pub fn run(&self, bead_uid: &str, attempt: u32) -> PathBuf {
+        self.runs(bead_uid).join(attempt.to_string())
+    }
+
+    /// A job.
+    pub fn job(&self, key: &str) -> PathBuf {
+        self.state.join("jobs").join(key)
+    }
+
+    /// A replay's record.
+    pub fn replay(&self, key: &str) -> PathBuf {
+        self.state.join("replays").join(format!("{key}.json"))
+    }
+
+    /// The folder that a session's PATH starts with: `gt` and `bd`.
+    pub fn bin(&self) -> PathBuf {
+        self.data.join("bin")
+    }
+}

@@ -1,0 +1,5 @@
+//! The real world behind the `World` trait: git, sandboxes and sessions, jobs. Every effect passes through here.
+
+pub mod layout;
+
+pub mod exec;
