@@ -54,7 +54,9 @@ pub enum Job {
         rig: RigId,
         /// The remote, in case the declared url has changed.
         url: String,
-        /// Counts up with every fetch.
+        /// What made it necessary, such as a push's key: one cause is one fetch.
+        cause: String,
+        /// Counts up with every try.
         round: u32,
     },
     /// Copies the declared files in and runs `workspace.setup` in the worktree.
@@ -196,12 +198,14 @@ pub struct Exited {
 pub struct RepoFacts {
     /// The bare clone exists, whole.
     pub cloned: bool,
-    /// The remote's HEAD branch, as last fetched.
-    pub head_branch: Option<String>,
-    /// `refs/gt/target/*` as last fetched: branch to commit.
-    pub targets: BTreeMap<String, Oid>,
-    /// The tree of each of those commits.
-    pub target_trees: BTreeMap<String, Oid>,
+    /// The branch asked for, or the remote's HEAD as last fetched.
+    pub branch: Option<String>,
+    /// The commit at its tip as last fetched: `refs/gt/target/<branch>`.
+    pub target: Option<Oid>,
+    /// That commit's tree.
+    pub target_tree: Option<Oid>,
+    /// Merge requests found on it by their `Gastown-MR` trailer, within the newest 1000 commits: which commit each became last.
+    pub landed: BTreeMap<String, Oid>,
 }
 
 /// A commit handed in, as replay needs it.
@@ -364,8 +368,13 @@ pub struct SandboxSpec {
 /// A question to the world.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
-    /// What is there of a rig's repository?
-    Repo(RigId),
+    /// What is there of a rig's repository, and of its target branch?
+    Repo {
+        /// The rig.
+        rig: RigId,
+        /// The branch; none: the remote's HEAD.
+        branch: Option<String>,
+    },
     /// What of a sandbox and its session?
     Sandbox(SandboxId),
     /// Which attempts at a bead (by uid)?
@@ -460,8 +469,6 @@ pub enum Act {
     RemoveSandbox {
         /// Whose.
         sandbox: SandboxId,
-        /// The rig it is of.
-        rig: RigId,
     },
 }
 
@@ -471,8 +478,8 @@ pub fn replay_key(rig: &RigId, onto: &Oid, candidates: &[Candidate], committer: 
     gastown_crds::names::digest(&["replay", &inputs.to_string()])
 }
 
-/// The world: two verbs. Both block; none may take longer than two seconds.
-pub trait World: Send + Sync {
+/// The border between deciding and doing: two verbs. Both block; none may take longer than two seconds.
+pub trait Adapter: Send + Sync {
     /// Looks. Invariant: the answer was read after the call began.
     fn look(&self, ask: &Ask) -> Seen<Fact>;
     /// Does. Ok means only "not refused": what it did is learnt by the next look.
@@ -480,7 +487,8 @@ pub trait World: Send + Sync {
 }
 
 /// Why an act failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct ActError {
     /// What was tried and what went wrong, for people.
     pub message: String,

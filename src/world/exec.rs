@@ -234,8 +234,7 @@ pub fn exit_code(status: std::process::ExitStatus) -> i32 {
 }
 
 fn kill_group(child: &Child) {
-    // Already gone is fine: that is what we want.
-    drop(kill_process_group(Pid::from_child(child), Signal::KILL));
+    let _already_gone = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
 fn read_in_background(pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
