@@ -1,0 +1,26 @@
+# `make` lists what there is. All of it needs a Rust toolchain; `make tools` looks for the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: tools ## build gt, then see a small town work until its convoy has landed
+	cargo build --release --locked
+	examples/quickstart/demo.sh "$${CARGO_TARGET_DIR:-target}/release/gt"
+
+test: ## every test, real tmux and real git included
+	cargo test --workspace --locked
+
+check: ## what CI runs: format, lints, licences, then every test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny check --hide-inclusion-graph bans licenses sources
+	$(MAKE) test
+
+fmt: ## format the code
+	cargo fmt --all
+
+tools: ## install what is missing: git, tmux, a C compiler
+	@.ci/tools
