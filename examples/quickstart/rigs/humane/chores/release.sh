@@ -16,6 +16,7 @@ since=$(git log -1 --format=%H -S"version = \"$current\"" -- Cargo.toml)
 # Cargo.toml last: it is what says that the release is made.
 mkdir -p target
 for file in Cargo.lock Cargo.toml; do
+    [ -f "$file" ] || continue
     sed "s/^version = \"$current\"\$/version = \"$next\"/" "$file" > target/released
     cat target/released > "$file"
 done
