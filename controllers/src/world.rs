@@ -343,6 +343,8 @@ pub struct SessionSpec {
     pub command: Vec<String>,
     /// Variables of the Runtime.
     pub env: Vec<NameValue>,
+    /// Where the branch began: `GT_BASE`.
+    pub base: Oid,
     /// Why the work came back, and the log or files that say more.
     pub rework: Option<(ReworkKind, String)>,
     /// Who its commits are by.

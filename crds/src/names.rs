@@ -40,9 +40,9 @@ pub fn bead(prefix: &str, convoy: &str, run: u32, bead: &str) -> String {
     format!("{prefix}-{}", short_hash(&["bead", convoy, &run.to_string(), bead]))
 }
 
-/// The name of a formula's step as poured for one bead: `<bead>.<step>`.
-pub fn step(bead: &str, step: &str) -> String {
-    format!("{bead}.{step}")
+/// The name of a formula's step as poured for one bead: `<bead>.<step>`, and `<bead>.<round>.<step>` when it is reworked.
+pub fn step(bead: &str, round: u32, step: &str) -> String {
+    if round == 0 { format!("{bead}.{step}") } else { format!("{bead}.{round}.{step}") }
 }
 
 /// The object name of a polecat: `<rig>-<name>`.

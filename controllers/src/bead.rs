@@ -1,0 +1,234 @@
+//! The Bead controller: where a piece of work stands, its steps poured, its claim released, its end written.
+//!
+//! A bead's life: Waiting → Ready → Working → Landing → Closed; a branch that comes back makes it Ready again, with the
+//! log attached; too many failures set it aside for a person.
+
+use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind};
+use gastown_crds::common::{condition, reasons, types};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, MergeRequest, names};
+use kube::ResourceExt;
+
+use crate::conditions::{Conditions, tail};
+use crate::molecule;
+use crate::plan::{Plan, Status, StatusWrite, Version, Write};
+use crate::settings::Settings;
+use crate::view::{NotSeen, View};
+use crate::world::{Run, RunState};
+
+/// Longest log kept on a bead, in bytes.
+const LOG_BYTES_MAX: usize = 4096;
+
+/// A digest of what people wrote: attempts at an older text do not count against a newer one.
+pub fn work_digest(spec: &BeadSpec) -> String {
+    let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
+    names::digest(&["work", &text.to_string()])
+}
+
+/// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
+/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
+pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
+    let work = work_digest(spec);
+    let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
+        Some(request) => state(request) == MergeState::Rejected,
+        None => matches!(&run.state, RunState::Ended(end) if end.own),
+    };
+    let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Where a merge request stands.
+pub fn state(request: &MergeRequest) -> MergeState {
+    request.status.as_ref().map(|s| s.state).unwrap_or_default()
+}
+
+/// How often a bead's branch has come back.
+pub fn round(requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
+    let n = requests.iter().filter(|r| state(r) == MergeState::Rejected).count();
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// Why the newest branch came back, if it did.
+pub fn rework(requests: &[&std::sync::Arc<MergeRequest>]) -> Option<Rework> {
+    let newest = requests.last().filter(|r| state(r) == MergeState::Rejected)?;
+    let status = newest.status.as_ref()?;
+    let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
+    Some(Rework {
+        kind: if conflict { ReworkKind::Conflict } else { ReworkKind::Red },
+        merge_request: newest.name_any(),
+        head: newest.spec.head.clone(),
+        log: status.log.clone().unwrap_or_default(),
+    })
+}
+
+/// Decides about one bead.
+pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
+    if bead.metadata.deletion_timestamp.is_some() {
+        return Plan::none();
+    }
+    let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
+    let (mut plan, status) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
+    if bead.status.as_ref() != Some(&status) {
+        plan.status.push(StatusWrite { object: Version::of(bead), status: Status::Bead(status) });
+    }
+    plan
+}
+
+fn step(bead: &Bead, view: &View<'_>) -> (Plan, BeadStatus) {
+    let mut status = start(bead);
+    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
+    let open = open_needs(bead, view);
+    let (state, reason, message) = if bead.spec.closed.is_some() {
+        (BeadState::Closed, reasons::CLOSED, String::new())
+    } else if open.is_empty() {
+        (BeadState::Ready, reasons::READY, String::new())
+    } else {
+        (BeadState::Waiting, reasons::NEEDS_OPEN, format!("waits for {}", open.join(", ")))
+    };
+    conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
+    status.state = state;
+    status.conditions = conditions.done();
+    (Plan::none(), status)
+}
+
+fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
+    let mut plan = Plan::none();
+    let mut status = start(bead);
+    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
+    let name = bead.name_any();
+    let requests = view.objects.requests_of(&name);
+    if let Some(assignee) = &bead.spec.assignee {
+        status.last_polecat = Some(assignee.polecat.clone());
+    }
+    if let Some(closed) = &bead.spec.closed {
+        status.state = BeadState::Closed;
+        status.rework = None;
+        let message = closed.message.clone().unwrap_or_default();
+        conditions.set_bool(types::CLOSED, true, &format!("{:?}", closed.reason), message);
+        conditions.set_bool(types::READY, false, reasons::CLOSED, "");
+        status.conditions = conditions.done();
+        return Ok((plan, status));
+    }
+
+    // A bead that nobody ever had has no attempts to look at.
+    let touched = bead.spec.assignee.is_some() || status.last_polecat.is_some() || !requests.is_empty();
+    let runs = if touched { view.runs(&bead.uid().unwrap_or_default())? } else { &[] };
+    let settings = Settings::of(view);
+    status.attempts = runs.last().map_or(0, |r| r.attempt);
+    status.failures = failures(&bead.spec, runs, &requests);
+    status.rework = rework(&requests);
+    let newest = requests.last();
+
+    if let Some(request) = newest.filter(|r| state(r) == MergeState::Merged) {
+        let landed = request.status.as_ref().and_then(|s| s.landed.clone());
+        let message = landed.map_or_else(|| "the target holds it already".to_owned(), |oid| format!("landed as {oid}"));
+        let closed =
+            Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
+        plan.write(Write::Close { bead: Version::of(bead), closed });
+        status.state = BeadState::Landing;
+        conditions.set_bool(types::READY, false, reasons::LANDING, "merged; being closed");
+    } else if let Some(request) = newest.filter(|r| !state(r).is_final()) {
+        // Handing in cleared the hook: the polecat is free for other work while the queue lands this.
+        if bead.spec.assignee.is_some() {
+            plan.write(Write::Release { bead: Version::of(bead) });
+        }
+        status.state = BeadState::Landing;
+        conditions.set_bool(types::READY, false, reasons::LANDING, format!("handed in as {}", request.name_any()));
+    } else if status.failures >= settings.backoff_limit {
+        let ended = runs.last().is_none_or(|r| !matches!(r.state, RunState::Running | RunState::Intended));
+        if bead.spec.assignee.is_some() && ended {
+            plan.write(Write::Release { bead: Version::of(bead) });
+        }
+        status.state = BeadState::SetAside;
+        let message = set_aside(&status, runs);
+        conditions.set_bool(types::SET_ASIDE, true, reasons::TOO_MANY_ATTEMPTS, message);
+        conditions.set_bool(types::READY, false, reasons::TOO_MANY_ATTEMPTS, "set aside for a person");
+    } else if let Some(assignee) = &bead.spec.assignee {
+        status.state = BeadState::Working;
+        if view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid).is_none() {
+            // Its polecat is gone for good: a polecat goes only when its sandbox has been rescued and removed.
+            plan.write(Write::Release { bead: Version::of(bead) });
+        }
+        let message = format!("{} works on it", assignee.polecat);
+        conditions.set_bool(types::READY, false, reasons::CLAIMED, message);
+        molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
+    } else {
+        let (reason, message) = readiness(bead, view);
+        status.state = if reason == reasons::READY { BeadState::Ready } else { BeadState::Waiting };
+        conditions.set_bool(types::READY, reason == reasons::READY, reason, message);
+    }
+    conditions.set_bool(types::CLOSED, false, reasons::OPEN, "");
+    status.conditions = conditions.done();
+    Ok((plan, status))
+}
+
+/// Why a bead may be dispatched, or what it waits for.
+fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
+    let spec = &bead.spec;
+    let open = open_needs(bead, view);
+    if !open.is_empty() {
+        return (reasons::NEEDS_OPEN, format!("waits for {}", open.join(", ")));
+    }
+    let Some(rig) = view.objects.rig(&spec.rig) else {
+        return (reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig));
+    };
+    if rig.spec.suspend {
+        return (reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig));
+    }
+    let convoy = crate::objects::convoy_of(bead).and_then(|name| view.objects.convoy(name));
+    if let Some(convoy) = convoy.filter(|c| c.spec.suspend) {
+        return (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any()));
+    }
+    let formula = molecule::formula_of(spec);
+    if view.objects.formula(formula).is_none() {
+        return (reasons::REF_NOT_FOUND, format!("there is no Formula named `{formula}`: apply it"));
+    }
+    let gone: Vec<_> = spec.needs.iter().filter(|n| view.objects.bead(n).is_none()).map(String::as_str).collect();
+    let message = if gone.is_empty() {
+        String::new()
+    } else {
+        format!("needs {}, which does not exist and so does not block", gone.join(", "))
+    };
+    (reasons::READY, message)
+}
+
+/// The beads it needs that are still open. One that does not exist does not block (as in Beads).
+fn open_needs(bead: &Bead, view: &View<'_>) -> Vec<String> {
+    let open = |need: &&String| view.objects.bead(need).is_some_and(|b| b.spec.closed.is_none());
+    bead.spec.needs.iter().filter(open).cloned().collect()
+}
+
+fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
+    let last = runs.iter().rev().find_map(|r| match &r.state {
+        RunState::Ended(end) => Some((r.attempt, end)),
+        _ => None,
+    });
+    let output = match (&status.rework, last) {
+        (Some(rework), _) => format!("it came back {:?}:\n{}", rework.kind, rework.log),
+        (None, Some((attempt, end))) => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
+        (None, None) => String::new(),
+    };
+    let output = tail(&output, LOG_BYTES_MAX - 512).to_owned();
+    format!("failed {} times; mend it, then change its text to try again. Last, {output}", status.failures)
+}
+
+fn unknown(bead: &Bead, view: &View<'_>, not_seen: &NotSeen) -> BeadStatus {
+    let mut status = start(bead);
+    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
+    conditions.unknown(types::READY, not_seen);
+    if status.state == BeadState::Ready {
+        status.state = BeadState::Waiting;
+    }
+    status.conditions = conditions.done();
+    status
+}
+
+fn start(bead: &Bead) -> BeadStatus {
+    let mut status = bead.status.clone().unwrap_or_default();
+    status.observed_generation = bead.metadata.generation;
+    status
+}
+
+fn old(bead: &Bead) -> &[gastown_crds::common::Condition] {
+    bead.status.as_ref().map_or(&[], |s| &s.conditions)
+}

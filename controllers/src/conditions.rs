@@ -1,0 +1,98 @@
+//! Conditions as a controller sets them: the instant of a transition is kept while the status stays the same.
+
+use gastown_crds::common::{Condition, ConditionStatus};
+use jiff::Timestamp;
+
+use crate::view::{Failure, NotSeen};
+
+/// Longest message, in bytes; what is longer is cut, and the schema would refuse it.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
+/// The conditions of one object while they are computed.
+#[derive(Debug)]
+pub struct Conditions<'a> {
+    old: &'a [Condition],
+    now: Timestamp,
+    generation: Option<i64>,
+    new: Vec<Condition>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Starts from those that stand in the object.
+    pub fn new(old: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { old, now, generation, new: Vec::new() }
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, type_: &str, status: ConditionStatus, reason: &str, message: impl Into<String>) {
+        let before = self.old.iter().find(|c| c.type_ == type_ && c.status == status);
+        self.new.retain(|c| c.type_ != type_);
+        self.new.push(Condition {
+            type_: type_.to_owned(),
+            status,
+            reason: reason.to_owned(),
+            message: tail(&message.into(), MESSAGE_BYTES_MAX).to_owned(),
+            last_transition_time: before.map_or(self.now, |c| c.last_transition_time),
+            observed_generation: self.generation,
+        });
+    }
+
+    /// Sets one to True or False.
+    pub fn set_bool(&mut self, type_: &str, holds: bool, reason: &str, message: impl Into<String>) {
+        let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
+        self.set(type_, status, reason, message);
+    }
+
+    /// Sets one to what a failed look means: we don't know.
+    pub fn unknown(&mut self, type_: &str, not_seen: &NotSeen) {
+        let message = format!("{}; nothing is done on a guess", not_seen.why);
+        self.set(type_, ConditionStatus::Unknown, gastown_crds::common::reasons::UNKNOWN, message);
+    }
+
+    /// Sets one to False because the last effect failed and is held back.
+    pub fn failed(&mut self, type_: &str, failure: &Failure) {
+        let message = format!("{} (failed {} times, tried again later)", failure.message, failure.count);
+        self.set(type_, ConditionStatus::False, failure.reason, message);
+    }
+
+    /// All that were set, in the order of their types.
+    pub fn done(mut self) -> Vec<Condition> {
+        self.new.sort_by(|a, b| a.type_.cmp(&b.type_));
+        self.new
+    }
+}
+
+/// The last bytes of a text, at a character boundary.
+pub fn tail(text: &str, bytes_max: usize) -> &str {
+    let mut from = text.len().saturating_sub(bytes_max);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transition_keeps_its_instant_while_the_status_stays() {
+        let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
+        let mut c = Conditions::new(&[], Some(1), first);
+        c.set_bool("Ready", false, "Cloning", "");
+        let old = c.done();
+        let mut c = Conditions::new(&old, Some(1), later);
+        c.set_bool("Ready", false, "CloneFailed", "no");
+        assert_eq!(c.done()[0].last_transition_time, first);
+        let mut c = Conditions::new(&old, Some(1), later);
+        c.set_bool("Ready", true, "Ok", "");
+        assert_eq!(c.done()[0].last_transition_time, later);
+    }
+
+    #[test]
+    fn a_tail_never_splits_a_character() {
+        assert_eq!(tail("aä", 1), "");
+        assert_eq!(tail("aä", 2), "ä");
+        assert_eq!(tail("abc", 9), "abc");
+    }
+}

@@ -1,0 +1,216 @@
+//! The Convoy controller: its beads exist, say what the convoy says, and are withdrawn when it no longer wants them.
+//!
+//! A convoy is a Job: it lands once. Beads are made in the order of their needs, so that none is ready before what it
+//! needs exists; they and their record outlive the convoy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_CONVOY, reasons, types};
+use gastown_crds::convoy::{ConvoyBead, ConvoyStatus};
+use gastown_crds::{Bead, Convoy, names};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use crate::conditions::Conditions;
+use crate::objects::{Kind, convoy_of};
+use crate::plan::{Plan, Status, StatusWrite, Version, Write};
+use crate::settings::prefix;
+use crate::view::View;
+
+/// Priority of a bead that names none.
+const PRIORITY_DEFAULT: u32 = 2;
+
+/// Decides about one convoy.
+pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
+    let mut plan = Plan::none();
+    let finalizers = convoy.finalizers();
+    let kept = finalizers.iter().any(|f| f == FINALIZER_BEADS);
+    if convoy.metadata.deletion_timestamp.is_some() {
+        if withdraw(convoy, &BTreeSet::new(), view, &mut plan) == 0 && kept {
+            let finalizers = finalizers.iter().filter(|f| *f != FINALIZER_BEADS).cloned().collect();
+            plan.write(Write::Finalizers { kind: Kind::Convoy, object: Version::of(convoy), finalizers });
+        }
+        return plan;
+    }
+    if !kept {
+        let mut finalizers = finalizers.to_vec();
+        finalizers.push(FINALIZER_BEADS.to_owned());
+        plan.write(Write::Finalizers { kind: Kind::Convoy, object: Version::of(convoy), finalizers });
+        return plan;
+    }
+    let wanted = wanted(convoy, view);
+    let mut clash = None;
+    for (name, spec) in &wanted.beads {
+        match view.objects.bead(name) {
+            None => plan.write(Write::CreateBead(Box::new(bead(convoy, name, spec.clone())))),
+            Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
+            Some(bead) => update(bead, spec, &mut plan),
+        }
+    }
+    let names = wanted.beads.iter().map(|(name, _)| name.clone()).collect();
+    withdraw(convoy, &names, view, &mut plan);
+    let status = status(convoy, &wanted, clash, view);
+    if convoy.status.as_ref() != Some(&status) {
+        plan.status.push(StatusWrite { object: Version::of(convoy), status: Status::Convoy(status) });
+    }
+    plan
+}
+
+/// What a convoy wants, as far as its rigs are known.
+struct Wanted {
+    /// In the order of their needs.
+    beads: Vec<(String, BeadSpec)>,
+    /// What keeps the others from being made.
+    missing: Option<String>,
+}
+
+fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
+    let spec = &convoy.spec;
+    let run = spec.run.unwrap_or(1);
+    let mut wanted = Wanted { beads: Vec::new(), missing: None };
+    let mut made: BTreeMap<&str, String> = BTreeMap::new();
+    let mut waiting: Vec<&ConvoyBead> = spec.beads.iter().collect();
+    // Each pass makes at least one more or ends; a cycle or a missing need leaves the rest unmade.
+    loop {
+        let before = waiting.len();
+        waiting.retain(|bead| {
+            if !bead.needs.iter().all(|need| made.contains_key(need.as_str())) {
+                return true;
+            }
+            let Some(rig_name) = bead.rig.as_ref().or(spec.rig.as_ref()) else {
+                wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.name));
+                return true;
+            };
+            let Some(rig) = view.objects.rig(rig_name) else {
+                wanted.missing = Some(format!("there is no Rig named `{rig_name}`: apply it"));
+                return true;
+            };
+            let name = names::bead(&prefix(rig), &convoy.name_any(), run, &bead.name);
+            let needs = bead.needs.iter().filter_map(|need| made.get(need.as_str()).cloned()).collect();
+            wanted.beads.push((name.clone(), bead_spec(convoy, bead, rig_name, needs)));
+            made.insert(bead.name.as_str(), name);
+            false
+        });
+        if waiting.is_empty() {
+            return wanted;
+        }
+        if waiting.len() == before {
+            let names: Vec<_> = waiting.iter().map(|b| b.name.as_str()).collect();
+            let why = || format!("beads {} need each other, or beads that are not there", names.join(", "));
+            wanted.missing.get_or_insert_with(why);
+            return wanted;
+        }
+    }
+}
+
+fn bead_spec(convoy: &Convoy, bead: &ConvoyBead, rig: &str, needs: Vec<String>) -> BeadSpec {
+    BeadSpec {
+        title: bead.title.clone(),
+        description: bead.description.clone(),
+        type_: bead.type_.unwrap_or(BeadType::Task),
+        priority: bead.priority.unwrap_or(PRIORITY_DEFAULT),
+        rig: rig.to_owned(),
+        needs,
+        formula: bead.formula.clone().or_else(|| convoy.spec.formula.clone()),
+        command: bead.command.clone(),
+        vars: bead.vars.clone(),
+        parent: None,
+        assignee: None,
+        closed: None,
+    }
+}
+
+fn bead(convoy: &Convoy, name: &str, spec: BeadSpec) -> Bead {
+    Bead {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some(BTreeMap::from([(LABEL_CONVOY.to_owned(), convoy.name_any())])),
+            ..ObjectMeta::default()
+        },
+        spec,
+        status: None,
+    }
+}
+
+/// An open bead that nobody works on says what its convoy says. One that is worked on is left alone until it is free.
+fn update(bead: &Bead, wanted: &BeadSpec, plan: &mut Plan) {
+    if bead.spec.closed.is_some() || bead.spec.assignee.is_some() {
+        return;
+    }
+    if bead.spec != *wanted {
+        plan.write(Write::UpdateBead { bead: Version::of(bead), spec: Box::new(wanted.clone()) });
+    }
+}
+
+/// Closes the convoy's open beads that it does not want and nobody works on. Answers how many are still being worked on.
+fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &mut Plan) -> usize {
+    let mut busy = 0;
+    for bead in view.objects.beads_of_convoy(&convoy.name_any()) {
+        if bead.spec.closed.is_some() || wanted.contains(&bead.name_any()) {
+            continue;
+        }
+        let landing = bead.status.as_ref().is_some_and(|s| s.state == BeadState::Landing);
+        if bead.spec.assignee.is_some() || landing {
+            busy += 1;
+            continue;
+        }
+        let closed = Closed {
+            reason: CloseReason::Withdrawn,
+            message: Some(format!("convoy `{}` no longer wants it", convoy.name_any())),
+            at: view.now,
+            by: "gt".into(),
+        };
+        plan.write(Write::Close { bead: Version::of(bead.as_ref()), closed });
+    }
+    busy
+}
+
+fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> ConvoyStatus {
+    let beads = view.objects.beads_of_convoy(&convoy.name_any());
+    let withdrawn = |b: &&std::sync::Arc<Bead>| {
+        b.spec.closed.as_ref().is_some_and(|c| c.reason == CloseReason::Withdrawn)
+    };
+    let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
+    for bead in beads.filter(|b| !withdrawn(b)) {
+        let state = match &bead.spec.closed {
+            Some(_) => BeadState::Closed,
+            None => bead.status.as_ref().map(|s| s.state).unwrap_or_default(),
+        };
+        *by_state.entry(state).or_default() += 1;
+    }
+    let count = |state| by_state.get(&state).copied().unwrap_or(0);
+    let closed = count(BeadState::Closed);
+    let known: u32 = by_state.values().sum();
+    let all = known.max(u32::try_from(convoy.spec.beads.len()).unwrap_or(u32::MAX));
+    let set_aside = count(BeadState::SetAside);
+    let old = convoy.status.as_ref().map_or(&[][..], |s| &s.conditions);
+    let mut conditions = Conditions::new(old, convoy.metadata.generation, view.now);
+    let (landed, reason, message) = if let Some(name) = clash {
+        (false, reasons::REF_NOT_FOUND, format!("the name {name} is taken by a bead of another convoy: rename one"))
+    } else if let Some(missing) = &wanted.missing {
+        (false, reasons::REF_NOT_FOUND, missing.clone())
+    } else if closed == all {
+        (true, reasons::LANDED, format!("all {all} beads are closed"))
+    } else if set_aside > 0 {
+        (false, reasons::NEEDS_YOU, format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()))
+    } else if convoy.spec.suspend {
+        (false, reasons::SUSPENDED, format!("{closed} of {all} beads are closed; nothing more is dispatched"))
+    } else {
+        (false, reasons::IN_PROGRESS, format!("{closed} of {all} beads are closed"))
+    };
+    conditions.set_bool(types::LANDED, landed, reason, message);
+    if let Some(failure) = view.failed {
+        conditions.failed(types::LANDED, failure);
+    }
+    ConvoyStatus {
+        observed_generation: convoy.metadata.generation,
+        conditions: conditions.done(),
+        progress: Some(format!("{closed}/{all}")),
+        working: count(BeadState::Working),
+        waiting: count(BeadState::Waiting) + count(BeadState::Ready),
+        landing: count(BeadState::Landing),
+        closed,
+        set_aside,
+    }
+}

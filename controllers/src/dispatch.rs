@@ -1,0 +1,154 @@
+//! Dispatch: ready beads meet workers. One key for the whole town, so capacity is decided in one place.
+//!
+//! Invariants: a claim is one conditional write on the bead; capacity counts claims, not sessions; nothing is dispatched
+//! while the machine's limits are unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gastown_crds::bead::Assignee;
+use gastown_crds::common::{is_true, types};
+use gastown_crds::polecat::{PolecatSpec, PolecatState};
+use gastown_crds::{Bead, Polecat, Rig, names};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::objects::convoy_of;
+use crate::plan::{Plan, Version, Write};
+use crate::settings::polecats_max;
+use crate::view::View;
+
+/// Names for polecats, in the order in which they are given.
+const NAMES: &[&str] = &[
+    "nux", "toast", "slit", "capable", "dag", "cheedo", "furiosa", "angharad", "valkyrie", "rictus", "morsov", "ace",
+    "keeper", "coma", "jobe", "dixon", "goose", "fifi", "bubba", "cundalini", "benno", "wez", "pappagallo", "zetta",
+    "humungus", "savannah", "ironbar", "blackfinger", "auntie", "master", "pigkiller",
+];
+
+/// Decides who gets what.
+pub fn reconcile(view: &View<'_>) -> Plan {
+    let mut plan = Plan::none();
+    let Ok(machine) = view.machine() else { return plan };
+    let max = polecats_max(view.objects.town().map(AsRef::as_ref), machine);
+    let mut round = Round::new(view, max);
+    for bead in view.objects.ready() {
+        if round.working >= max {
+            break;
+        }
+        round.bead(bead, &mut plan);
+    }
+    plan
+}
+
+/// What this round has given away so far; the index only knows of earlier ones.
+struct Round<'a> {
+    view: &'a View<'a>,
+    max: u32,
+    working: u32,
+    in_rig: BTreeMap<&'a str, u32>,
+    in_convoy: BTreeMap<&'a str, u32>,
+    taken: BTreeSet<String>,
+}
+
+impl<'a> Round<'a> {
+    fn new(view: &'a View<'a>, max: u32) -> Self {
+        Self {
+            view,
+            max,
+            working: view.objects.assigned(),
+            in_rig: BTreeMap::new(),
+            in_convoy: BTreeMap::new(),
+            taken: BTreeSet::new(),
+        }
+    }
+
+    fn bead(&mut self, bead: &'a Bead, plan: &mut Plan) {
+        let objects = self.view.objects;
+        let rig_name = bead.spec.rig.as_str();
+        let Some(rig) = objects.rig(rig_name).filter(|r| may_work(r)) else { return };
+        let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
+        let in_rig = objects.assigned_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
+        if in_rig >= pool {
+            return;
+        }
+        if let Some(convoy) = convoy_of(bead) {
+            let limit = objects.convoy(convoy).and_then(|c| c.spec.parallelism).unwrap_or(u32::MAX);
+            let busy = objects.assigned_in_convoy(convoy) + self.in_convoy.get(convoy).copied().unwrap_or(0);
+            if busy >= limit {
+                return;
+            }
+            *self.in_convoy.entry(convoy).or_default() += 1;
+        }
+        *self.in_rig.entry(rig_name).or_default() += 1;
+        self.working += 1;
+        match self.worker(bead) {
+            Some(polecat) => {
+                self.taken.insert(polecat.name_any());
+                let assignee = Assignee { polecat: polecat.name_any(), uid: polecat.uid().unwrap_or_default() };
+                plan.write(Write::Claim { bead: Version::of(bead), assignee });
+            }
+            // Its arrival wakes this key again; until then it counts against the capacity.
+            None => {
+                if let Some(polecat) = self.another(rig) {
+                    self.taken.insert(polecat.name_any());
+                    plan.write(Write::CreatePolecat(Box::new(polecat)));
+                }
+            }
+        }
+    }
+
+    /// An idle polecat of the bead's rig: the one that had it last, else the first by name.
+    fn worker(&self, bead: &Bead) -> Option<&'a Polecat> {
+        let last = bead.status.as_ref().and_then(|s| s.last_polecat.as_deref());
+        let mut idle = self.view.objects.polecats_in(&bead.spec.rig).map(AsRef::as_ref).filter(|p| self.is_idle(p));
+        let first = idle.next()?;
+        if last == Some(first.name_any().as_str()) {
+            return Some(first);
+        }
+        Some(idle.find(|p| last == Some(p.name_any().as_str())).unwrap_or(first))
+    }
+
+    fn is_idle(&self, polecat: &Polecat) -> bool {
+        let free = self.view.objects.assigned_to(&polecat.uid().unwrap_or_default()).next().is_none();
+        let state = polecat.status.as_ref().map(|s| s.state).unwrap_or_default();
+        free
+            && matches!(state, PolecatState::Idle | PolecatState::Zombie)
+            && !polecat.spec.suspend
+            && polecat.metadata.deletion_timestamp.is_none()
+            && !self.taken.contains(&polecat.name_any())
+    }
+
+    /// A new polecat, with the first name that is free.
+    fn another(&self, rig: &Rig) -> Option<Polecat> {
+        let rig_name = rig.name_any();
+        let own = rig.spec.polecats.names.iter().map(String::as_str);
+        let built_in = NAMES.iter().copied().filter(|_| rig.spec.polecats.names.is_empty());
+        let numbered = (1..=self.max + 1).map(|n| format!("p{n}"));
+        let name = own.chain(built_in).map(str::to_owned).chain(numbered).find(|name| {
+            let full = names::polecat(&rig_name, name);
+            self.view.objects.polecat(&full).is_none() && !self.taken.contains(&full)
+        })?;
+        let owner = OwnerReference {
+            api_version: Rig::api_version(&()).into(),
+            kind: Rig::kind(&()).into(),
+            name: rig_name.clone(),
+            uid: rig.uid().unwrap_or_default(),
+            ..OwnerReference::default()
+        };
+        Some(Polecat {
+            metadata: ObjectMeta {
+                name: Some(names::polecat(&rig_name, &name)),
+                owner_references: Some(vec![owner]),
+                finalizers: Some(vec![gastown_crds::common::FINALIZER_SANDBOX.to_owned()]),
+                ..ObjectMeta::default()
+            },
+            spec: PolecatSpec { rig: rig_name, name, runtime: None, suspend: false },
+            status: None,
+        })
+    }
+}
+
+fn may_work(rig: &Rig) -> bool {
+    let ready = rig.status.as_ref().is_some_and(|s| is_true(&s.conditions, types::READY));
+    ready && !rig.spec.suspend && rig.metadata.deletion_timestamp.is_none()
+}

@@ -1,0 +1,399 @@
+//! The merge queue of one rig: what was handed in lands, comes back, or waits; `landing::next` decides, this carries it out.
+//!
+//! Invariants: only this moves a target branch, forward only; `Merged` means found on the freshly fetched target; a head
+//! that comes back is archived before it is told so.
+
+use gastown_crds::bead::CloseReason;
+use gastown_crds::common::{ConditionStatus, reasons, types};
+use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+use gastown_crds::rig::{Strategy, WhenCheckedOut};
+use gastown_crds::{MergeRequest, Rig};
+use kube::ResourceExt;
+use std::sync::Arc;
+
+use crate::conditions::{Conditions, tail};
+use crate::landing::{self, Queue, Rejection, Step};
+use crate::objects::created;
+use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::seen::Oid;
+use crate::settings::{Settings, batch, checks, committer, rig_id};
+use crate::tries::{Tried, tried};
+use crate::view::{NotSeen, View};
+use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
+
+/// Longest log kept on a merge request, in bytes.
+const LOG_BYTES_MAX: usize = 4096;
+/// Tries of one verification that are looked at: two decide, the others could not run.
+const TRIES_MAX: u32 = 50;
+
+/// Decides about one rig's queue.
+pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
+    let mut plan = Plan::none();
+    if rig.metadata.deletion_timestamp.is_some() || rig.spec.suspend {
+        return plan;
+    }
+    let requests: Vec<&Arc<MergeRequest>> = view.objects.queue(&rig.name_any()).collect();
+    if requests.is_empty() {
+        return plan;
+    }
+    let mut queue = Landing { rig, view, settings: Settings::of(view), outcomes: Vec::new() };
+    if let Err(not_seen) = queue.run(&requests, &mut plan) {
+        plan = Plan::none();
+        queue.outcomes.clear();
+        for request in &requests {
+            queue.waits(request, reasons::UNKNOWN, format!("{}; nothing is done on a guess", not_seen.why));
+        }
+    }
+    for request in &requests {
+        let new = queue.status(request);
+        if request.status.as_ref() != Some(&new) {
+            plan.status.push(StatusWrite { object: Version::of(&***request), status: Status::MergeRequest(new) });
+        }
+    }
+    plan
+}
+
+/// The tries of one tree's verification: rounds from 1, without gaps.
+pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec<JobState>, NotSeen> {
+    let mut tries = Vec::new();
+    for round in 1..=TRIES_MAX {
+        match view.job(verify(rig, commit, tree, round).key())? {
+            JobState::Absent => break,
+            state => tries.push(state.clone()),
+        }
+    }
+    Ok(tries)
+}
+
+fn verify(rig: &Rig, commit: &Oid, tree: &Oid, round: u32) -> Job {
+    Job::Verify { rig: rig_id(rig), commit: commit.clone(), tree: tree.clone(), checks: checks(&rig.spec), round }
+}
+
+/// Where the push that the queue wants stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pushed {
+    /// It is under way, or its result is being fetched.
+    Running,
+    /// The remote refused it; it is tried again later.
+    Refused(Exited),
+}
+
+/// What the rig's newest push came to, if it did not go through. Read from the merge requests: they say what is wanted.
+pub fn pushed(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pushed>, NotSeen> {
+    let (Some(from), Some(branch)) = (&facts.target, &facts.branch) else { return Ok(None) };
+    let wanted = view.objects.queue(&rig.name_any()).filter_map(|r| r.status.as_ref()).find_map(|s| s.landed.clone());
+    let Some(to) = wanted.filter(|_| rig.spec.merge.strategy == Strategy::Push) else { return Ok(None) };
+    let job = |round| push(rig, branch, Some(from), &Oid(to.clone()), false, round);
+    Ok(match tried(view, &Settings::of(view), job)? {
+        Tried::Waiting { last: Some(last), .. } => Some(Pushed::Refused(last)),
+        Tried::Running => Some(Pushed::Running),
+        _ => None,
+    })
+}
+
+fn push(rig: &Rig, branch: &str, from: Option<&Oid>, to: &Oid, force: bool, round: u32) -> Job {
+    Job::Push {
+        rig: rig_id(rig),
+        url: rig.spec.repo.url.clone(),
+        branch: branch.to_owned(),
+        from: from.cloned(),
+        to: to.clone(),
+        force,
+        update_checked_out: rig.spec.merge.when_checked_out == WhenCheckedOut::Update,
+        round,
+    }
+}
+
+/// What becomes of one merge request in this reconcile.
+struct Outcome {
+    name: String,
+    state: MergeState,
+    reason: &'static str,
+    message: String,
+    landed: Option<Oid>,
+    log: Option<String>,
+    job: Option<String>,
+}
+
+struct Landing<'a> {
+    rig: &'a Rig,
+    view: &'a View<'a>,
+    settings: Settings,
+    outcomes: Vec<Outcome>,
+}
+
+impl Landing<'_> {
+    fn run(&mut self, requests: &[&Arc<MergeRequest>], plan: &mut Plan) -> Result<(), NotSeen> {
+        let facts = self.view.repo(&rig_id(self.rig), self.rig.spec.repo.branch.as_deref())?;
+        let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
+            for request in requests {
+                self.waits(request, reasons::QUEUED, "waits for its rig's clone".into());
+            }
+            return Ok(());
+        };
+        let mut candidates = Vec::new();
+        for request in requests {
+            if let Some(landed) = facts.landed.get(&request.name_any()) {
+                self.over(request, MergeState::Merged, reasons::MERGED, "found on the target", Some(landed.clone()));
+            } else if !self.is_wanted(request) {
+                self.over(request, MergeState::Withdrawn, reasons::WITHDRAWN, "its bead was closed otherwise", None);
+            } else {
+                candidates.push(self.candidate(request));
+            }
+        }
+        match self.rig.spec.merge.strategy {
+            Strategy::Push => {
+                self.step(&candidates, target, tree, facts, plan)?;
+            }
+            // Each is a queue of its own: people merge them in whatever order they like.
+            Strategy::Branch => {
+                for candidate in &candidates {
+                    let busy = self.step(std::slice::from_ref(candidate), target, tree, facts, plan)?;
+                    if busy {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, request: &MergeRequest) -> bool {
+        self.view.objects.bead(&request.spec.bead).is_some_and(|bead| {
+            bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged)
+        })
+    }
+
+    fn candidate(&self, request: &MergeRequest) -> Candidate {
+        let title = self.view.objects.bead(&request.spec.bead).map(|b| b.spec.title.clone());
+        Candidate {
+            merge_request: request.name_any(),
+            bead: request.spec.bead.clone(),
+            head: Oid(request.spec.head.clone()),
+            base: Oid(request.spec.base.clone()),
+            date: created(request),
+            title: title.unwrap_or_else(|| request.spec.bead.clone()),
+        }
+    }
+
+    /// One step of a queue. Answers whether it keeps the rig's one verification busy.
+    fn step(
+        &mut self,
+        candidates: &[Candidate],
+        target: &Oid,
+        tree: &Oid,
+        facts: &RepoFacts,
+        plan: &mut Plan,
+    ) -> Result<bool, NotSeen> {
+        let rig = self.rig;
+        let view = self.view;
+        let committer = committer(&rig.spec);
+        let not_seen = std::cell::RefCell::new(None);
+        let note = |error: NotSeen| {
+            not_seen.borrow_mut().get_or_insert(error);
+        };
+        let replays = |list: &[Candidate]| {
+            let key = replay_key(&rig_id(rig), target, list, &committer);
+            view.replay(key).map(|r| r.map(<[_]>::to_vec)).unwrap_or_else(|e| {
+                note(e);
+                None
+            })
+        };
+        // The commands decide the verdict; any commit that carries the tree names the same job.
+        let tries = |of: &Oid| {
+            tries(rig, target, of, view).unwrap_or_else(|e| {
+                note(e);
+                Vec::new()
+            })
+        };
+        let decision = landing::next(&Queue {
+            target,
+            target_tree: tree,
+            candidates,
+            batch_max: batch(&rig.spec),
+            verified: !rig.spec.merge.verify.is_empty(),
+            replays: &replays,
+            tries: &tries,
+        });
+        if let Some(error) = not_seen.into_inner() {
+            return Err(error);
+        }
+        let mut busy = false;
+        match decision.step {
+            Step::Idle => {}
+            Step::Replay { candidates: list } => {
+                let key = replay_key(&rig_id(rig), target, &list, &committer);
+                plan.act(Act::EnsureReplay { rig: rig_id(rig), key, onto: target.clone(), candidates: list, committer });
+                self.all_wait(candidates, reasons::QUEUED, "");
+            }
+            Step::Verify { commit, tree, round } => {
+                busy = true;
+                plan.act(Act::EnsureJob(verify(rig, &commit, &tree, round)));
+                self.all_wait(candidates, reasons::VERIFYING, "");
+            }
+            Step::Running { .. } => {
+                busy = true;
+                self.all_wait(candidates, reasons::VERIFYING, "");
+            }
+            Step::RetryVerify { commit, tree, round, errors, last } => {
+                let due = last.as_ref().map(|l| l.at + self.settings.delay(errors, &tree.0));
+                match due {
+                    Some(due) if due > view.now => plan.again_at(due),
+                    _ => plan.act(Act::EnsureJob(verify(rig, &commit, &tree, round))),
+                }
+                let tail = last.map(|l| l.tail).unwrap_or_default();
+                let message = format!("a verification could not run {errors} times; see the rig's checks:\n{tail}");
+                self.all_wait(candidates, reasons::VERIFY_ERROR, &message);
+            }
+            Step::Land { commit, merge_requests } => {
+                self.all_wait(candidates, reasons::QUEUED, "");
+                self.land(&commit, &merge_requests, target, facts, plan)?;
+            }
+            Step::Reject { merge_request, why } => self.reject(candidates, &merge_request, why, plan),
+            Step::AlreadyApplied { merge_request } => {
+                self.all_wait(candidates, reasons::QUEUED, "");
+                let message = "the target already holds its changes";
+                self.set(&merge_request, MergeState::Merged, reasons::ALREADY_APPLIED, message, None);
+            }
+            Step::BaseRed { .. } => {
+                let message = "the target itself fails verification: see the rig";
+                self.all_wait(candidates, reasons::BASE_RED, message);
+            }
+        }
+        Ok(busy)
+    }
+
+    fn land(
+        &mut self,
+        commit: &Oid,
+        landing: &[(String, Oid)],
+        target: &Oid,
+        facts: &RepoFacts,
+        plan: &mut Plan,
+    ) -> Result<(), NotSeen> {
+        let rig = self.rig;
+        let own = rig.spec.merge.strategy == Strategy::Branch;
+        let Some(first) = landing.first() else { return Ok(()) };
+        let bead = self.view.objects.queue(&rig.name_any()).find(|r| r.name_any() == first.0).map(|r| r.spec.bead.clone());
+        let branch = match (own, bead, &facts.branch) {
+            (true, Some(bead), _) => format!("gastown/{bead}"),
+            (false, _, Some(branch)) => branch.clone(),
+            _ => return Ok(()),
+        };
+        let from = (!own).then_some(target);
+        let job = |round| push(rig, &branch, from, commit, own, round);
+        for (name, oid) in landing {
+            self.set(name, MergeState::Queued, reasons::PUSHING, "verified", Some(oid.clone()));
+        }
+        match tried(self.view, &self.settings, job)? {
+            Tried::Running => {}
+            Tried::Due(job) => plan.act(Act::EnsureJob(job)),
+            Tried::Done(_) if own => {
+                for (name, oid) in landing {
+                    let message = format!("merge `{branch}`: it is verified on the present target");
+                    self.set(name, MergeState::BranchReady, reasons::BRANCH_READY, &message, Some(oid.clone()));
+                }
+            }
+            // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
+            Tried::Done(_) => self.look_again(&job(1), plan)?,
+            Tried::Waiting { last, due, .. } => {
+                if let Some(due) = due {
+                    plan.again_at(due);
+                }
+                if last.is_some_and(|l| l.code == exit::CONTENDED) {
+                    self.look_again(&job(1), plan)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches because of a push; named by it, so it is done once for it.
+    fn look_again(&self, push: &Job, plan: &mut Plan) -> Result<(), NotSeen> {
+        let fetch = |round| Job::Fetch {
+            rig: rig_id(self.rig),
+            url: self.rig.spec.repo.url.clone(),
+            cause: push.key().0,
+            round,
+        };
+        match tried(self.view, &self.settings, fetch)? {
+            Tried::Due(job) => plan.act(Act::EnsureJob(job)),
+            Tried::Waiting { due: Some(due), .. } => plan.again_at(due),
+            Tried::Running | Tried::Done(_) | Tried::Waiting { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, candidates: &[Candidate], name: &str, why: Rejection, plan: &mut Plan) {
+        self.all_wait(candidates, reasons::QUEUED, "");
+        let Some(candidate) = candidates.iter().find(|c| c.merge_request == name) else { return };
+        plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
+        let (reason, message, log, job) = match why {
+            Rejection::Conflict { files } => {
+                let message = format!("conflicts with the target in {}", files.join(", "));
+                (reasons::CONFLICT, message, files.join("\n"), None)
+            }
+            Rejection::Red { commit, tree, round, tail } => {
+                let key = verify(self.rig, &commit, &tree, round).key().0;
+                (reasons::RED, "makes a green target red".to_owned(), tail, Some(key))
+            }
+        };
+        self.set(name, MergeState::Rejected, reason, &message, None);
+        if let Some(outcome) = self.outcomes.iter_mut().find(|o| o.name == name) {
+            outcome.log = Some(tail(&log, LOG_BYTES_MAX).to_owned());
+            outcome.job = job;
+        }
+    }
+
+    fn all_wait(&mut self, candidates: &[Candidate], reason: &'static str, message: &str) {
+        for candidate in candidates {
+            self.set(&candidate.merge_request, MergeState::Queued, reason, message, None);
+        }
+    }
+
+    fn waits(&mut self, request: &MergeRequest, reason: &'static str, message: String) {
+        let state = crate::bead::state(request);
+        let landed = request.status.as_ref().and_then(|s| s.landed.clone()).map(Oid);
+        self.set(&request.name_any(), state, reason, &message, landed);
+    }
+
+    fn over(&mut self, request: &MergeRequest, state: MergeState, reason: &'static str, message: &str, landed: Option<Oid>) {
+        self.set(&request.name_any(), state, reason, message, landed);
+    }
+
+    fn set(&mut self, name: &str, state: MergeState, reason: &'static str, message: &str, landed: Option<Oid>) {
+        self.outcomes.retain(|o| o.name != name);
+        self.outcomes.push(Outcome {
+            name: name.to_owned(),
+            state,
+            reason,
+            message: message.to_owned(),
+            landed,
+            log: None,
+            job: None,
+        });
+    }
+
+    fn status(&self, request: &MergeRequest) -> MergeRequestStatus {
+        let mut status = request.status.clone().unwrap_or_default();
+        status.observed_generation = request.metadata.generation;
+        let Some(outcome) = self.outcomes.iter().find(|o| o.name == request.name_any()) else { return status };
+        let old = request.status.as_ref().map_or(&[][..], |s| &s.conditions);
+        let mut conditions = Conditions::new(old, request.metadata.generation, self.view.now);
+        let held = match (outcome.state, outcome.reason) {
+            (MergeState::Merged, _) => ConditionStatus::True,
+            (_, reasons::UNKNOWN) => ConditionStatus::Unknown,
+            _ => ConditionStatus::False,
+        };
+        match self.view.failed.filter(|_| !outcome.state.is_final()) {
+            Some(failure) => conditions.failed(types::MERGED, failure),
+            None => conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone()),
+        }
+        status.conditions = conditions.done();
+        status.state = outcome.state;
+        status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());
+        status.log.clone_from(&outcome.log);
+        status.job.clone_from(&outcome.job);
+        status
+    }
+}

@@ -1,0 +1,155 @@
+//! Pouring: a formula becomes step beads of the bead that is worked by it, so that progress survives a session's death.
+//!
+//! Each time a branch comes back is a new round with steps of its own: a closed step stays closed. Steps carry the
+//! digest of the formula they were poured from and how many they are; nothing starts on half a molecule.
+
+use std::collections::BTreeMap;
+
+use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
+use gastown_crds::common::{reasons, types};
+use gastown_crds::formula::{CookedStep, cook, digest};
+use gastown_crds::{Bead, names};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+
+use crate::conditions::Conditions;
+use crate::plan::{Plan, Write};
+use crate::settings::FORMULA_DEFAULT;
+use crate::view::View;
+
+/// Label on a step: which round of its bead it belongs to.
+pub const LABEL_ROUND: &str = "gastown.io/round";
+/// Label on a step: the digest of the formula it was poured from.
+pub const LABEL_FORMULA_DIGEST: &str = "gastown.io/formula-digest";
+/// Annotation on a step: how many steps its molecule has.
+pub const ANNOTATION_STEPS: &str = "gastown.io/steps";
+/// Annotation on a step: its place in the formula's order, from 0.
+pub const ANNOTATION_ORDER: &str = "gastown.io/step-order";
+
+/// The name of the formula a bead is worked by.
+pub fn formula_of(spec: &BeadSpec) -> &str {
+    spec.formula.as_deref().unwrap_or(FORMULA_DEFAULT)
+}
+
+/// The steps of one round, in the formula's order.
+pub fn steps<'a>(bead: &str, round: u32, view: &View<'a>) -> Vec<&'a Bead> {
+    let round = round.to_string();
+    let mut steps: Vec<&Bead> = view
+        .objects
+        .steps_of(bead)
+        .map(AsRef::as_ref)
+        .filter(|s: &&Bead| s.labels().get(LABEL_ROUND) == Some(&round))
+        .collect();
+    steps.sort_by_key(|s| (order(s), s.name_any()));
+    steps
+}
+
+/// A step's place in its formula's order.
+pub fn order(step: &Bead) -> u32 {
+    step.annotations().get(ANNOTATION_ORDER).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Whether all steps of a round are there.
+pub fn is_poured(bead: &str, round: u32, view: &View<'_>) -> bool {
+    let steps = steps(bead, round, view);
+    let all = steps.first().and_then(|s| s.annotations().get(ANNOTATION_STEPS)?.parse::<usize>().ok());
+    all == Some(steps.len())
+}
+
+/// Pours what is missing of a round.
+pub fn pour(
+    bead: &Bead,
+    round: u32,
+    view: &View<'_>,
+    plan: &mut Plan,
+    status: &mut BeadStatus,
+    conditions: &mut Conditions<'_>,
+) {
+    let name = bead.name_any();
+    if is_poured(&name, round, view) {
+        return;
+    }
+    let wanted = formula_of(&bead.spec);
+    let Some(formula) = view.objects.formula(wanted) else {
+        let message = format!("there is no Formula named `{wanted}`: apply it");
+        conditions.set_bool(types::READY, false, reasons::REF_NOT_FOUND, message);
+        return;
+    };
+    let cooked = match cook(&formula.spec, &vars(bead)) {
+        Ok(cooked) => cooked,
+        Err(error) => {
+            conditions.set_bool(types::READY, false, reasons::CYCLE, format!("formula `{wanted}`: {error}"));
+            return;
+        }
+    };
+    let digest = digest(&formula.spec);
+    let poured = steps(&name, round, view);
+    // The formula changed while it was being poured, and nothing has started: pour anew.
+    let stale: Vec<_> = poured.iter().filter(|s| s.labels().get(LABEL_FORMULA_DIGEST) != Some(&digest)).collect();
+    for step in &stale {
+        plan.write(Write::DeleteBead { name: step.name_any(), uid: step.uid().unwrap_or_default() });
+    }
+    if stale.is_empty() {
+        for (order, step) in cooked.iter().enumerate() {
+            let there = poured.iter().any(|s| s.name_any() == names::step(&name, round, &step.name));
+            if !there {
+                plan.write(Write::CreateBead(Box::new(step_bead(bead, round, step, order, cooked.len(), &digest))));
+            }
+        }
+    }
+    status.formula_digest = Some(digest);
+}
+
+fn vars(bead: &Bead) -> BTreeMap<String, String> {
+    let spec = &bead.spec;
+    let mut vars: BTreeMap<String, String> =
+        spec.vars.iter().map(|v| (v.name.clone(), v.value.clone())).collect();
+    vars.insert("command".into(), spec.command.clone().unwrap_or_default());
+    vars.insert("title".into(), spec.title.clone());
+    vars.insert("bead".into(), bead.name_any());
+    vars.insert("rig".into(), spec.rig.clone());
+    vars
+}
+
+fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usize, digest: &str) -> Bead {
+    let name = bead.name_any();
+    let labels = BTreeMap::from([
+        (LABEL_ROUND.to_owned(), round.to_string()),
+        (LABEL_FORMULA_DIGEST.to_owned(), digest.to_owned()),
+    ]);
+    let owner = OwnerReference {
+        api_version: Bead::api_version(&()).into(),
+        kind: Bead::kind(&()).into(),
+        name: name.clone(),
+        uid: bead.uid().unwrap_or_default(),
+        ..OwnerReference::default()
+    };
+    Bead {
+        metadata: ObjectMeta {
+            name: Some(names::step(&name, round, &step.name)),
+            labels: Some(labels),
+            annotations: Some(BTreeMap::from([
+                (ANNOTATION_STEPS.to_owned(), all.to_string()),
+                (ANNOTATION_ORDER.to_owned(), order.to_string()),
+            ])),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: BeadSpec {
+            title: step.title.clone(),
+            description: step.description.clone(),
+            type_: BeadType::Step,
+            priority: bead.spec.priority,
+            rig: bead.spec.rig.clone(),
+            needs: step.needs.iter().map(|need| names::step(&name, round, need)).collect(),
+            formula: None,
+            command: step.run.clone(),
+            vars: Vec::new(),
+            parent: Some(name),
+            assignee: None,
+            closed: None,
+        },
+        status: None,
+    }
+}

@@ -1,0 +1,316 @@
+//! The Polecat controller: worktree, setup and session of one worker, for the bead on its hook.
+//!
+//! Invariants: a session starts only if the bead, read again, names this polecat by uid; what was not seen stops
+//! everything; a worktree never changes its preparation while a session runs in it.
+
+use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, reasons, types};
+use gastown_crds::polecat::{PolecatState, PolecatStatus};
+use gastown_crds::runtime::OnRework;
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, names};
+use kube::ResourceExt;
+use std::sync::Arc;
+
+use crate::bead::{failures, rework, round, state, work_digest};
+use crate::conditions::Conditions;
+use crate::objects::Kind;
+use crate::plan::{Effect, Plan, Status, StatusWrite, Version, Write};
+use crate::seen::Oid;
+use crate::settings::{self, RUNTIME_DEFAULT, Settings, rig_id, sandbox_id};
+use crate::tries::{Tried, tried};
+use crate::view::{NotSeen, View};
+use crate::world::{Act, Job, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
+use crate::{molecule, view};
+
+/// What a polecat is found to be doing: the word, the reason, the message.
+struct Doing {
+    state: PolecatState,
+    ready: ConditionStatus,
+    reason: &'static str,
+    message: String,
+}
+
+fn doing(state: PolecatState, reason: &'static str, message: impl Into<String>) -> Doing {
+    let ready = match state {
+        PolecatState::Idle | PolecatState::Working => ConditionStatus::True,
+        _ => ConditionStatus::False,
+    };
+    Doing { state, ready, reason, message: message.into() }
+}
+
+/// Decides about one polecat.
+pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
+    let mut plan = Plan::none();
+    let mut status = polecat.status.clone().unwrap_or_default();
+    let doing = match hook(polecat, view, &mut plan, &mut status) {
+        Ok(doing) => doing,
+        Err(not_seen) => {
+            // Acting on a guess could start a second agent on the same branch.
+            plan = Plan::none();
+            unknown(&not_seen, status.state)
+        }
+    };
+    status.observed_generation = polecat.metadata.generation;
+    status.state = doing.state;
+    let old = polecat.status.as_ref().map_or(&[][..], |s| &s.conditions);
+    let mut conditions = Conditions::new(old, polecat.metadata.generation, view.now);
+    match view.failed {
+        Some(failure) => conditions.failed(types::READY, failure),
+        None => conditions.set(types::READY, doing.ready, doing.reason, doing.message),
+    }
+    status.conditions = conditions.done();
+    if polecat.status.as_ref() != Some(&status) {
+        plan.status.push(StatusWrite { object: Version::of(polecat), status: Status::Polecat(status) });
+    }
+    plan
+}
+
+fn unknown(not_seen: &view::NotSeen, state: PolecatState) -> Doing {
+    let message = format!("{}; nothing is done on a guess", not_seen.why);
+    Doing { state, ready: ConditionStatus::Unknown, reason: reasons::UNKNOWN, message }
+}
+
+fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
+    let id = sandbox_id(polecat);
+    let facts = view.sandbox(&id)?;
+    status.branch = facts.sandbox.as_ref().map(|s| s.branch.clone());
+    let finalizers = polecat.finalizers();
+    if polecat.metadata.deletion_timestamp.is_some() {
+        status.bead = None;
+        return Ok(leave(polecat, facts, plan));
+    }
+    if !finalizers.iter().any(|f| f == FINALIZER_SANDBOX) {
+        let mut finalizers = finalizers.to_vec();
+        finalizers.push(FINALIZER_SANDBOX.to_owned());
+        plan.write(Write::Finalizers { kind: Kind::Polecat, object: Version::of(polecat), finalizers });
+        return Ok(doing(status.state, reasons::IDLE, ""));
+    }
+    let bead = view.objects.assigned_to(&id.uid).find(|b| b.metadata.deletion_timestamp.is_none());
+    let Some(bead) = bead else {
+        status.bead = None;
+        return Ok(idle(polecat, facts, plan));
+    };
+    status.bead = Some(bead.name_any());
+    let requests = view.objects.requests_of(&bead.name_any());
+    if requests.last().is_some_and(|r| state(r) != gastown_crds::merge_request::MergeState::Rejected) {
+        // Handed in: the bead's controller clears the hook.
+        return Ok(idle(polecat, facts, plan));
+    }
+    Hook { polecat, bead, requests, view, facts }.work(plan, status)
+}
+
+/// Ends what runs, rescues what is there, then lets the object go.
+fn leave(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
+    let sandbox = sandbox_id(polecat);
+    if facts.session != Session::None {
+        plan.act(Act::EndSession { sandbox });
+    } else if facts.sandbox.is_some() {
+        plan.act(Act::RemoveSandbox { sandbox });
+    } else {
+        let finalizers = polecat.finalizers().iter().filter(|f| *f != FINALIZER_SANDBOX).cloned().collect();
+        plan.write(Write::Finalizers { kind: Kind::Polecat, object: Version::of(polecat), finalizers });
+    }
+    doing(PolecatState::Starting, reasons::SWITCHING, "is being deleted: its work is rescued first")
+}
+
+/// Nothing on the hook: no session runs, the worktree is kept warm.
+fn idle(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
+    if facts.session == Session::None {
+        return doing(PolecatState::Idle, reasons::IDLE, "");
+    }
+    plan.act(Act::EndSession { sandbox: sandbox_id(polecat) });
+    doing(PolecatState::Zombie, reasons::SWITCHING, "its work is handed in; its session is being ended")
+}
+
+/// A polecat and the bead on its hook.
+struct Hook<'a> {
+    polecat: &'a Polecat,
+    bead: &'a Bead,
+    requests: Vec<&'a Arc<MergeRequest>>,
+    view: &'a View<'a>,
+    facts: &'a SandboxFacts,
+}
+
+impl Hook<'_> {
+    fn work(&self, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
+        let spec = &self.polecat.spec;
+        let waits = |reason, message: String| Ok(doing(PolecatState::Starting, reason, message));
+        let Some(rig) = self.view.objects.rig(&spec.rig) else {
+            return waits(reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig));
+        };
+        let runtime_name = self.runtime_name(rig);
+        let Some(runtime) = self.view.objects.runtime(&runtime_name) else {
+            return waits(reasons::REF_NOT_FOUND, format!("there is no Runtime named `{runtime_name}`: apply it"));
+        };
+        let bead_uid = self.bead.uid().unwrap_or_default();
+        // What runs already needs none of what follows.
+        if let Session::Running { bead_uid: of, attempt } = &self.facts.session {
+            if *of == bead_uid && self.is_prepared() {
+                status.attempt = Some(*attempt);
+                return Ok(doing(PolecatState::Working, reasons::WORKING, ""));
+            }
+        }
+        if self.facts.session != Session::None {
+            plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
+            let reason =
+                if matches!(self.facts.session, Session::Strays { .. }) { reasons::STRAYS } else { reasons::SWITCHING };
+            return waits(reason, "an earlier session is being ended".into());
+        }
+        let repo = self.view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+        let Some(target) = &repo.target else {
+            return waits(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
+        };
+        if !self.is_prepared() {
+            plan.act(Act::EnsureSandbox { sandbox: sandbox_id(self.polecat), spec: self.sandbox(rig, runtime, target) });
+            return waits(reasons::PREPARING, "its worktree is being made".into());
+        }
+        if let Some(doing) = self.setup(rig, plan)? {
+            return Ok(doing);
+        }
+        if !molecule::is_poured(&self.bead.name_any(), round(&self.requests), self.view) {
+            return waits(reasons::PREPARING, "waits for its steps".into());
+        }
+        let program = &runtime.spec.command[0];
+        if !self.view.program(program)? {
+            let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
+            return waits(reasons::COMMAND_NOT_FOUND, message);
+        }
+        self.session(rig, runtime, repo, plan, status)
+    }
+
+    fn runtime_name(&self, rig: &Rig) -> String {
+        let town = self.view.objects.town().and_then(|t| t.spec.runtime.clone());
+        let own = self.polecat.spec.runtime.clone().or_else(|| rig.spec.runtime.clone());
+        own.or(town).unwrap_or_else(|| RUNTIME_DEFAULT.to_owned())
+    }
+
+    /// The name of the preparation that this bead wants: one for each time its branch came back.
+    fn prepared(&self) -> String {
+        let uid = self.bead.uid().unwrap_or_default();
+        names::digest(&["prepared", &uid, &round(&self.requests).to_string()])
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.facts.sandbox.as_ref().is_some_and(|s| s.prepared == self.prepared())
+    }
+
+    fn sandbox(&self, rig: &Rig, runtime: &Runtime, target: &Oid) -> SandboxSpec {
+        let handed_in = self.requests.last().filter(|_| runtime.spec.on_rework == OnRework::Continue);
+        let (base, start) = match handed_in {
+            Some(request) => (Oid(request.spec.base.clone()), Oid(request.spec.head.clone())),
+            None => (target.clone(), target.clone()),
+        };
+        SandboxSpec {
+            rig: rig_id(rig),
+            prepared: self.prepared(),
+            branch: names::branch(&self.polecat.spec.name, &self.bead.name_any()),
+            base,
+            start,
+        }
+    }
+
+    /// What `workspace.setup` keeps it from, or none if it is done.
+    fn setup(&self, rig: &Rig, plan: &mut Plan) -> Result<Option<Doing>, NotSeen> {
+        let workspace = &rig.spec.workspace;
+        if workspace.setup.is_empty() && workspace.copy.is_empty() {
+            return Ok(None);
+        }
+        let job = |round| Job::Setup {
+            rig: rig_id(rig),
+            sandbox: sandbox_id(self.polecat),
+            prepared: self.prepared(),
+            commands: workspace.setup.clone(),
+            copy: workspace.copy.clone(),
+            copy_from: workspace.copy_from.clone(),
+            timeout_s: settings::setup_timeout_s(&rig.spec),
+            round,
+        };
+        Ok(match tried(self.view, &Settings::of(self.view), job)? {
+            Tried::Done(_) => None,
+            Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
+            Tried::Due(job) => {
+                plan.act(Act::EnsureJob(job));
+                Some(doing(PolecatState::Starting, reasons::SETTING_UP, ""))
+            }
+            Tried::Waiting { last, failures, due } => {
+                if let Some(due) = due {
+                    plan.again_at(due);
+                }
+                let tail = last.map(|l| l.tail).unwrap_or_default();
+                let message =
+                    format!("`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}", rig.name_any());
+                Some(doing(PolecatState::Stalled, reasons::SETUP_FAILED, message))
+            }
+        })
+    }
+
+    fn session(
+        &self,
+        rig: &Rig,
+        runtime: &Runtime,
+        repo: &RepoFacts,
+        plan: &mut Plan,
+        status: &mut PolecatStatus,
+    ) -> Result<Doing, NotSeen> {
+        let bead_uid = self.bead.uid().unwrap_or_default();
+        let runs = self.view.runs(&bead_uid)?;
+        let settings = Settings::of(self.view);
+        let failed = failures(&self.bead.spec, runs, &self.requests);
+        if failed >= settings.backoff_limit {
+            return Ok(doing(PolecatState::Stalled, reasons::TOO_MANY_ATTEMPTS, "its bead is being set aside"));
+        }
+        let last = runs.last();
+        let attempt = match last.map(|r| (&r.state, r.attempt)) {
+            None => 1,
+            // Made before the spawn, and nothing was spawned: the same attempt goes on.
+            Some((RunState::Intended, n)) => n,
+            // The lock is free and no exit is recorded yet: it is ending just now, and its exit wakes us.
+            Some((RunState::Running, _)) => return Ok(doing(PolecatState::Starting, reasons::SWITCHING, "")),
+            Some((RunState::Ended(_) | RunState::Lost, n)) => n + 1,
+        };
+        status.attempt = Some(attempt);
+        if let Some(due) = self.due(runs, &settings) {
+            plan.again_at(due);
+            let message = format!("attempt {} ended without `gt done`; restarts at {due}", attempt - 1);
+            return Ok(doing(PolecatState::Stalled, reasons::BACK_OFF, message));
+        }
+        let rework = rework(&self.requests).map(|r| (r.kind, r.log));
+        plan.effects.push(Effect::ConfirmClaim {
+            bead: self.bead.name_any(),
+            bead_uid: bead_uid.clone(),
+            assignee: gastown_crds::bead::Assignee { polecat: self.polecat.name_any(), uid: sandbox_id(self.polecat).uid },
+        });
+        plan.act(Act::EnsureSession {
+            sandbox: sandbox_id(self.polecat),
+            spec: SessionSpec {
+                rig: rig_id(rig),
+                polecat: self.polecat.spec.name.clone(),
+                bead: self.bead.name_any(),
+                bead_uid,
+                attempt,
+                work: work_digest(&self.bead.spec),
+                command: runtime.spec.command.clone(),
+                env: runtime.spec.env.clone(),
+                base: self.base(repo),
+                rework,
+                author: settings::author(&rig.spec, &self.polecat.spec.name),
+            },
+        });
+        Ok(doing(PolecatState::Starting, reasons::SWITCHING, format!("attempt {attempt} is being started")))
+    }
+
+    /// Where its branch began.
+    fn base(&self, repo: &RepoFacts) -> Oid {
+        let sandbox: Option<&Sandbox> = self.facts.sandbox.as_ref();
+        sandbox.map(|s| s.base.clone()).or_else(|| repo.target.clone()).unwrap_or_else(|| Oid(String::new()))
+    }
+
+    /// When the next session may start, if not now: the first restart is at once, the later ones back off.
+    fn due(&self, runs: &[Run], settings: &Settings) -> Option<jiff::Timestamp> {
+        let handed_in = |run: &Run| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
+        let ended = runs.iter().rev().take_while(|r| !handed_in(r) && r.state != RunState::Intended).count();
+        let restarts = u32::try_from(ended).unwrap_or(u32::MAX).saturating_sub(1);
+        let RunState::Ended(end) = &runs.last()?.state else { return None };
+        let due = end.at + settings.delay(restarts, &self.bead.uid().unwrap_or_default());
+        (restarts > 0 && due > self.view.now).then_some(due)
+    }
+}

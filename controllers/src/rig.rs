@@ -1,0 +1,189 @@
+//! The Rig controller: the town's clone exists and is fresh enough; what keeps work from landing is said here.
+//!
+//! Dispatch is another key and never waits for a fetch; the merge queue is another key too.
+
+use gastown_crds::common::{reasons, types};
+use gastown_crds::rig::{RigStatus, Strategy};
+use gastown_crds::{Rig, rig};
+use kube::ResourceExt;
+
+use crate::conditions::Conditions;
+use crate::landing;
+use crate::merge::{self, Pushed};
+use crate::objects::created;
+use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::settings::{Settings, interval, rig_id};
+use crate::tries::{Tried, tried};
+use crate::view::{NotSeen, View};
+use crate::world::{Act, Exited, Job, RepoFacts, exit};
+
+/// A reason and a message.
+type Because = (&'static str, String);
+
+/// Decides about one rig's repository.
+pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
+    if rig.metadata.deletion_timestamp.is_some() {
+        return Plan::none();
+    }
+    let mut plan = Plan::none();
+    let mut status = rig.status.clone().unwrap_or_default();
+    status.observed_generation = rig.metadata.generation;
+    status.queued = u32::try_from(view.objects.queue(&rig.name_any()).count()).unwrap_or(u32::MAX);
+    let old = rig.status.as_ref().map_or(&[][..], |s| &s.conditions);
+    let mut conditions = Conditions::new(old, rig.metadata.generation, view.now);
+    match repo(rig, view, &mut plan, &mut status) {
+        Ok((reason, message)) => conditions.set_bool(types::READY, reason == reasons::OK, reason, message),
+        Err(not_seen) => {
+            plan = Plan::none();
+            conditions.unknown(types::READY, &not_seen);
+        }
+    }
+    match base(rig, view) {
+        Ok(Some(tail)) => {
+            let message = format!("the target itself fails verification; mend it there, nobody is charged:\n{tail}");
+            conditions.set_bool(types::BASE_RED, true, reasons::BASE_RED, message);
+        }
+        Ok(None) => conditions.set_bool(types::BASE_RED, false, reasons::OK, ""),
+        Err(not_seen) => conditions.unknown(types::BASE_RED, &not_seen),
+    }
+    if let Some(failure) = view.failed {
+        conditions.failed(types::READY, failure);
+    }
+    status.conditions = conditions.done();
+    if rig.status.as_ref() != Some(&status) {
+        plan.status.push(StatusWrite { object: Version::of(rig), status: Status::Rig(status) });
+    }
+    plan
+}
+
+fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> Result<Because, NotSeen> {
+    if let Some(other) = shares_target(rig, view) {
+        let message = format!("rig `{other}` lands on the same branch of the same repository: delete one of them");
+        return Ok((reasons::TARGET_SHARED, message));
+    }
+    let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+    status.branch.clone_from(&facts.branch);
+    status.target = facts.target.as_ref().map(|oid| oid.0.clone());
+    if rig.spec.suspend {
+        return Ok((reasons::SUSPENDED, "nothing is dispatched, fetched or landed here".into()));
+    }
+    if !facts.cloned {
+        return clone(rig, view, plan);
+    }
+    if facts.target.is_none() {
+        let fetched = fetch(rig, view, plan, "no-target".to_owned())?;
+        if let Some(because) = fetched {
+            return Ok(because);
+        }
+        let branch = rig.spec.repo.branch.clone().unwrap_or_else(|| "HEAD".into());
+        let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", rig.spec.repo.url);
+        return Ok((reasons::BRANCH_NOT_FOUND, message));
+    }
+    if let Some(because) = refused(rig, facts, view)? {
+        return Ok(because);
+    }
+    Ok(poll(rig, view, plan)?.unwrap_or((reasons::OK, String::new())))
+}
+
+fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
+    let url = &rig.spec.repo.url;
+    let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
+    Ok(match tried(view, &Settings::of(view), job)? {
+        Tried::Running => (reasons::CLONING, format!("cloning `{url}`")),
+        Tried::Due(job) => {
+            plan.act(Act::EnsureJob(job));
+            (reasons::CLONING, format!("cloning `{url}`"))
+        }
+        Tried::Done(_) => {
+            // It was cloned and is gone: somebody removed it. The next round makes it again.
+            (reasons::CLONE_FAILED, "the town's clone has vanished: change spec.repo.url or make the rig anew".into())
+        }
+        Tried::Waiting { last, failures, due } => {
+            if let Some(due) = due {
+                plan.again_at(due);
+            }
+            said(last, reasons::CLONE_FAILED, &format!("cloning `{url}` failed {failures} times"))
+        }
+    })
+}
+
+/// What keeps a fetch from being done, or none if it is.
+fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: String) -> Result<Option<Because>, NotSeen> {
+    let url = &rig.spec.repo.url;
+    let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.clone(), round };
+    Ok(match tried(view, &Settings::of(view), job)? {
+        Tried::Done(_) => None,
+        Tried::Running => Some((reasons::OK, String::new())),
+        Tried::Due(job) => {
+            plan.act(Act::EnsureJob(job));
+            Some((reasons::OK, String::new()))
+        }
+        Tried::Waiting { last, failures, due } => {
+            if let Some(due) = due {
+                plan.again_at(due);
+            }
+            Some(said(last, reasons::FETCH_FAILED, &format!("fetching from `{url}` failed {failures} times")))
+        }
+    })
+}
+
+/// How a git job's end reads on a rig.
+fn said(last: Option<Exited>, otherwise: &'static str, what: &str) -> Because {
+    let Some(last) = last else { return (otherwise, format!("{what}: its process was killed")) };
+    let (reason, hint) = match last.code {
+        exit::AUTH => (reasons::AUTH_REQUIRED, "; try the same git command by hand, git never prompts here"),
+        exit::NO_BRANCH => (reasons::BRANCH_NOT_FOUND, "; push a first commit, or name a branch in spec.repo.branch"),
+        exit::CHECKED_OUT => (
+            reasons::TARGET_CHECKED_OUT,
+            "; commit or stash what is there and set merge.whenCheckedOut to Update, or choose strategy Branch",
+        ),
+        exit::PROTECTED => (reasons::TARGET_PROTECTED, "; choose strategy Branch"),
+        _ => (otherwise, ""),
+    };
+    (reason, format!("{what}{hint}:\n{}", last.tail))
+}
+
+/// A push that the remote refused for good reasons is the rig's trouble, not a bead's.
+fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
+    match merge::pushed(rig, facts, view)? {
+        Some(Pushed::Refused(exited)) => Ok(Some(said(Some(exited), reasons::BACK_OFF, "the push was refused"))),
+        _ => Ok(None),
+    }
+}
+
+/// While beads are open, the remote is asked for news once an interval. A quiet rig asks nothing.
+fn poll(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+    if view.objects.open_in_rig(&rig.name_any()).next().is_none() {
+        return Ok(None);
+    }
+    let interval = i64::try_from(interval(&rig.spec).as_secs()).unwrap_or(i64::MAX).max(1);
+    let since = created(rig);
+    // A clock that went backwards gives window 0, which needs nothing.
+    let window = (view.now.as_second() - since.as_second()).max(0) / interval;
+    if let Ok(next) = jiff::Timestamp::from_second(since.as_second() + (window + 1) * interval) {
+        plan.again_at(next);
+    }
+    if window == 0 { Ok(None) } else { fetch(rig, view, plan, format!("interval-{window}")) }
+}
+
+/// The log's tail if the target itself is red. Looked at only while something waits to land.
+fn base(rig: &Rig, view: &View<'_>) -> Result<Option<String>, NotSeen> {
+    if rig.spec.merge.verify.is_empty() || view.objects.queue(&rig.name_any()).next().is_none() {
+        return Ok(None);
+    }
+    let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+    let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
+    let tries = merge::tries(rig, target, tree, view)?;
+    Ok(landing::confirmed_red(&tries))
+}
+
+/// One queue per remote and branch: two would race for ever. The older rig has it.
+fn shares_target(rig: &Rig, view: &View<'_>) -> Option<String> {
+    let lands = |r: &Rig| (r.spec.repo.url.clone(), r.spec.repo.branch.clone(), r.spec.merge.strategy == rig::Strategy::Push);
+    let age = |r: &Rig| (created(r), r.name_any());
+    if rig.spec.merge.strategy != Strategy::Push {
+        return None;
+    }
+    let other = view.objects.rigs().find(|r| lands(r) == lands(rig) && age(r) < age(rig))?;
+    Some(other.name_any())
+}

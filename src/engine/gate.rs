@@ -1,0 +1,120 @@
+//! The gate: what failed is not tried again before its time, whatever wakes its key meanwhile.
+//!
+//! Back-off is not a requeue: a queue in which the earliest time wins would let a controller's own status write defeat
+//! it. A key holds the effects that failed and when they may be tried again. A wake whose plan wants the same effects is
+//! put back; a plan that wants other effects, or success, opens the gate. Only tries whose delay has elapsed count.
+
+use std::collections::BTreeMap;
+
+use gastown_controllers::plan::Effect;
+use gastown_controllers::view::Failure;
+use gastown_controllers::wakes::Key;
+use jiff::Timestamp;
+
+/// Keys whose effects failed.
+#[derive(Debug, Default)]
+pub struct Gate {
+    held: BTreeMap<Key, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    effects: Vec<Effect>,
+    failure: Failure,
+}
+
+impl Gate {
+    /// The failure of a key, for its controller to tell.
+    pub fn failure(&self, key: &Key) -> Option<&Failure> {
+        self.held.get(key).map(|held| &held.failure)
+    }
+
+    /// Until when these effects are held back; none: they may be tried.
+    pub fn holds(&self, key: &Key, effects: &[Effect], now: Timestamp) -> Option<Timestamp> {
+        let held = self.held.get(key)?;
+        (held.failure.until > now && same(&held.effects, effects)).then_some(held.failure.until)
+    }
+
+    /// Notes a failure; `delay` gives the wait for so many failures in a row. Answers when to try again.
+    pub fn failed(
+        &mut self,
+        key: &Key,
+        effects: Vec<Effect>,
+        (reason, message): (&'static str, String),
+        now: Timestamp,
+        delay: impl Fn(u32) -> std::time::Duration,
+    ) -> Timestamp {
+        let before = self.held.get(key).filter(|held| same(&held.effects, &effects)).map_or(0, |held| held.failure.count);
+        let count = before.saturating_add(1);
+        let until = now + delay(count);
+        self.held.insert(key.clone(), Held { effects, failure: Failure { reason, message, count, until } });
+        until
+    }
+
+    /// Notes a success: the gate is open. Answers whether it was closed, so that the status is told.
+    pub fn worked(&mut self, key: &Key) -> bool {
+        self.held.remove(key).is_some()
+    }
+}
+
+/// Whether two plans want the same. An own status write changes an object's resourceVersion and nothing else.
+fn same(a: &[Effect], b: &[Effect]) -> bool {
+    use gastown_controllers::plan::Write;
+    let strip = |effects: &[Effect]| -> Vec<Effect> {
+        let mut effects = effects.to_vec();
+        for effect in &mut effects {
+            if let Effect::Write(
+                Write::Claim { bead, .. }
+                | Write::Release { bead }
+                | Write::Close { bead, .. }
+                | Write::UpdateBead { bead, .. }
+                | Write::Finalizers { object: bead, .. },
+            ) = effect
+            {
+                bead.resource_version.clear();
+            }
+        }
+        effects
+    };
+    strip(a) == strip(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gastown_controllers::world::{Act, SandboxId};
+    use std::time::Duration;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn end(name: &str) -> Vec<Effect> {
+        vec![Effect::Act(Act::EndSession { sandbox: SandboxId { name: name.into(), uid: name.into() } })]
+    }
+
+    fn fail(gate: &mut Gate, effects: Vec<Effect>, now: i64) -> Timestamp {
+        let delay = |n: u32| Duration::from_secs(u64::from(n) * 10);
+        gate.failed(&Key::Town, effects, ("BackOff", "no".into()), at(now), delay)
+    }
+
+    #[test]
+    fn a_wake_with_the_same_plan_is_put_back_and_does_not_count() {
+        let mut gate = Gate::default();
+        assert_eq!(fail(&mut gate, end("a"), 0), at(10));
+        assert_eq!(gate.holds(&Key::Town, &end("a"), at(9)), Some(at(10)));
+        assert_eq!(gate.holds(&Key::Town, &end("a"), at(10)), None);
+        assert_eq!(fail(&mut gate, end("a"), 10), at(30));
+        assert_eq!(gate.failure(&Key::Town).unwrap().count, 2);
+    }
+
+    #[test]
+    fn another_plan_or_a_success_opens_it() {
+        let mut gate = Gate::default();
+        fail(&mut gate, end("a"), 0);
+        assert_eq!(gate.holds(&Key::Town, &end("b"), at(1)), None);
+        assert!(gate.worked(&Key::Town));
+        assert_eq!(gate.holds(&Key::Town, &end("a"), at(1)), None);
+        assert!(!gate.worked(&Key::Town));
+    }
+}

@@ -1,0 +1,168 @@
+//! The work queue: keys that want a look, each at most once, none twice at a time, in lanes, by an injected clock.
+//!
+//! In the way of kube-runtime's scheduler: adding a key that waits keeps the earliest time; a key that runs and is added
+//! again runs once more after. What it lacks there and has here: a gate that holds a key back (an own status write must
+//! not defeat a back-off), lanes, a fixed order, and virtual time.
+//!
+//! Pure: no clock, no task. The engine and the simulation drive this very queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gastown_controllers::wakes::Key;
+use jiff::Timestamp;
+
+/// Which keys go first when many are due: what frees or lands work before what starts more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Cheap, and others wait for it: beads, convoys, dispatch, definitions.
+    Objects,
+    /// Acts in the world: polecats, repositories, merge queues.
+    World,
+}
+
+/// The lane of a key.
+pub fn lane(key: &Key) -> Lane {
+    match key {
+        Key::Town | Key::Runtime(_) | Key::Formula(_) | Key::Convoy(_) | Key::Bead(_) | Key::Dispatch => Lane::Objects,
+        Key::Rig(_) | Key::Polecat(_) | Key::Merge(_) => Lane::World,
+    }
+}
+
+/// Keys that wait or run. Its size is bounded by the number of objects: a key is in it once.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// When each waiting key is due; `ready` and `later` are the same keys by order of service.
+    due: BTreeMap<Key, Timestamp>,
+    later: BTreeSet<(Timestamp, Key)>,
+    ready: BTreeMap<Lane, BTreeSet<(u64, Key)>>,
+    position: BTreeMap<Key, u64>,
+    running: BTreeSet<Key>,
+    /// Keys that were added while they ran, and when they want to run again.
+    again: BTreeMap<Key, Timestamp>,
+    next: u64,
+}
+
+impl Queue {
+    /// Wants a look at a key no later than `at`.
+    pub fn add(&mut self, key: Key, at: Timestamp) {
+        if self.running.contains(&key) {
+            let earliest = self.again.get(&key).map_or(at, |before| at.min(*before));
+            self.again.insert(key, earliest);
+            return;
+        }
+        match self.due.get(&key) {
+            Some(before) if *before <= at => return,
+            Some(before) => {
+                self.later.remove(&(*before, key.clone()));
+            }
+            None => {}
+        }
+        self.due.insert(key.clone(), at);
+        if !self.position.contains_key(&key) {
+            self.later.insert((at, key));
+        }
+    }
+
+    /// Takes the next key that is due. It runs until [`Queue::done`].
+    pub fn take(&mut self, now: Timestamp) -> Option<Key> {
+        while let Some((at, key)) = self.later.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.later.remove(&(at, key.clone()));
+            let position = self.next;
+            self.next += 1;
+            self.position.insert(key.clone(), position);
+            self.ready.entry(lane(&key)).or_default().insert((position, key));
+        }
+        let (_, key) = self.ready.values_mut().find_map(BTreeSet::pop_first)?;
+        self.position.remove(&key);
+        self.due.remove(&key);
+        self.running.insert(key.clone());
+        Some(key)
+    }
+
+    /// A key no longer runs.
+    pub fn done(&mut self, key: &Key) {
+        self.running.remove(key);
+        if let Some(at) = self.again.remove(key) {
+            self.add(key.clone(), at);
+        }
+    }
+
+    /// When the next key is due; none if nothing waits.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if self.ready.values().any(|lane| !lane.is_empty()) {
+            return Some(Timestamp::MIN);
+        }
+        self.later.first().map(|(at, _)| *at)
+    }
+
+    /// How many keys run.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many keys wait.
+    pub fn waiting(&self) -> usize {
+        self.due.len() + self.again.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn bead(name: &str) -> Key {
+        Key::Bead(name.into())
+    }
+
+    #[test]
+    fn a_key_is_taken_once_and_the_earliest_time_wins() {
+        let mut queue = Queue::default();
+        queue.add(bead("a"), at(10));
+        queue.add(bead("a"), at(5));
+        queue.add(bead("a"), at(7));
+        assert_eq!((queue.take(at(4)), queue.next_due()), (None, Some(at(5))));
+        assert_eq!(queue.take(at(5)), Some(bead("a")));
+        assert_eq!((queue.take(at(99)), queue.waiting()), (None, 0));
+    }
+
+    #[test]
+    fn a_key_that_runs_runs_again_after_and_never_beside_itself() {
+        let mut queue = Queue::default();
+        queue.add(bead("a"), at(0));
+        let key = queue.take(at(0)).unwrap();
+        queue.add(bead("a"), at(0));
+        assert_eq!(queue.take(at(0)), None);
+        queue.done(&key);
+        assert_eq!(queue.take(at(0)), Some(key));
+    }
+
+    #[test]
+    fn objects_go_before_the_world_and_first_come_goes_first() {
+        let mut queue = Queue::default();
+        for key in [Key::Polecat("p".into()), bead("b"), bead("a")] {
+            queue.add(key, at(0));
+            // Each is due at once, in the order of its arrival.
+            let _ = queue.next_due();
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.take(at(0))).map(|k| k.to_string()).collect();
+        assert_eq!(order, ["bead/a", "bead/b", "polecat/p"]);
+    }
+
+    #[test]
+    fn a_ready_key_that_is_added_again_keeps_its_place() {
+        let mut queue = Queue::default();
+        queue.add(bead("b"), at(0));
+        queue.add(bead("a"), at(1));
+        assert_eq!(queue.take(at(1)), Some(bead("b")));
+        queue.add(bead("a"), at(0));
+        assert_eq!(queue.take(at(1)), Some(bead("a")));
+        assert_eq!(queue.take(at(1)), None);
+    }
+}
