@@ -5,3 +5,6 @@
 pub mod seen;
 
 pub mod world;
+
+pub mod backoff;
+pub mod landing;
