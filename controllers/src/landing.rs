@@ -25,8 +25,9 @@
 //! one. Each bad candidate costs one red tip, ⌈log₂ n⌉ halvings, and one confirming try: of its two reds the first was
 //! already paid as the tip or a halving, since the prefix it ends has the same tree after the prefix before has landed.
 //!
-//! Invariant: no answer depends on anything but the [`Queue`], and none is ever repeated without new facts, so a caller
-//! that does what it is told comes to [`Step::Idle`] or [`Step::BaseRed`].
+//! Invariant: no answer depends on anything but the [`Queue`]. Every step, once done, adds a fact, so a caller that does
+//! what it is told comes to [`Step::Idle`] or [`Step::BaseRed`]. Trees that could not be verified are tried for ever:
+//! the caller's delay bounds how often.
 
 use std::slice;
 
@@ -35,6 +36,8 @@ use crate::world::{Candidate, Exited, JobState, Replayed};
 
 mod verdict;
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Properties of the queue, driven through random small worlds until it rests.
+//! A small world to drive the queue through until it rests, and the oracle for how that must end.
 //!
 //! A tree is a set of atoms. A change adds an atom or takes one away; a tree is red if it holds a bad atom, or both of a
 //! bad pair. `one_by_one` is the oracle: what becomes of each change if the queue took them singly, without any batch.
@@ -6,46 +6,45 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use proptest::prelude::*;
 
 use super::*;
 use crate::world::exit;
 
-type Atom = u8;
-type Atoms = BTreeSet<Atom>;
+pub(super) type Atom = u8;
+pub(super) type Atoms = BTreeSet<Atom>;
 
 /// The atom that makes the target red from the beginning.
-const ROTTEN: Atom = u8::MAX;
+pub(super) const ROTTEN: Atom = u8::MAX;
 
 #[derive(Debug, Clone)]
-struct Change {
+pub(super) struct Change {
     /// Which atom it adds or takes away.
-    atom: Atom,
-    takes_away: bool,
+    pub(super) atom: Atom,
+    pub(super) takes_away: bool,
     /// It does not apply where one of these is.
-    clashes: Atoms,
+    pub(super) clashes: Atoms,
     /// Its own atom makes every tree red.
-    bad: bool,
+    pub(super) bad: bool,
     /// A tree that holds this atom too is red.
-    bad_with: Option<Atom>,
+    pub(super) bad_with: Option<Atom>,
     /// After how many steps it is queued, at the earliest.
-    arrives: usize,
+    pub(super) arrives: usize,
 }
 
 #[derive(Debug, Clone)]
-struct World {
-    changes: Vec<Change>,
-    batch_max: usize,
-    rotten: bool,
+pub(super) struct World {
+    pub(super) changes: Vec<Change>,
+    pub(super) batch_max: usize,
+    pub(super) rotten: bool,
     /// Some first verdicts are falsely red.
-    flakes: bool,
+    pub(super) flakes: bool,
     /// Some tries cannot run or are lost.
-    errors: bool,
-    seed: u64,
+    pub(super) errors: bool,
+    pub(super) seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     Landed,
     Red,
     Conflict,
@@ -54,11 +53,11 @@ enum Outcome {
 
 /// How a run ended.
 #[derive(Debug)]
-struct Rest {
-    outcomes: BTreeMap<usize, Outcome>,
-    verifications: usize,
-    base_red: bool,
-    atoms: Atoms,
+pub(super) struct Rest {
+    pub(super) outcomes: BTreeMap<usize, Outcome>,
+    pub(super) verifications: usize,
+    pub(super) base_red: bool,
+    pub(super) atoms: Atoms,
 }
 
 impl World {
@@ -72,7 +71,7 @@ impl World {
         if changed { Ok(after) } else { Err(Replayed::Empty) }
     }
 
-    fn is_red(&self, atoms: &Atoms) -> bool {
+    pub(super) fn is_red(&self, atoms: &Atoms) -> bool {
         let spoils = |change: &Change| {
             let with = change.bad_with.is_some_and(|other| other != change.atom && atoms.contains(&other));
             !change.takes_away && atoms.contains(&change.atom) && (change.bad || with)
@@ -80,7 +79,7 @@ impl World {
         atoms.contains(&ROTTEN) || self.changes.iter().any(spoils)
     }
 
-    fn one_by_one(&self) -> BTreeMap<usize, Outcome> {
+    pub(super) fn one_by_one(&self) -> BTreeMap<usize, Outcome> {
         let mut atoms = Atoms::new();
         let mut outcomes = BTreeMap::new();
         for which in 0..self.changes.len() {
@@ -117,7 +116,7 @@ impl World {
         exited(if red { exit::FAILED } else { exit::OK })
     }
 
-    fn candidate(&self, which: usize) -> Candidate {
+    pub(super) fn candidate(&self, which: usize) -> Candidate {
         let name = which.to_string();
         let oid = Oid(format!("{name}@{:?}", self.changes[which].atom));
         Candidate {
@@ -131,7 +130,7 @@ impl World {
     }
 
     /// Does what the queue says until it has nothing more to do.
-    fn run(&self) -> Rest {
+    pub(super) fn run(&self) -> Rest {
         let mut atoms: Atoms = self.rotten.then_some(ROTTEN).into_iter().collect();
         let mut target = Oid("t".to_owned());
         let mut replays: BTreeMap<String, Vec<Replayed>> = BTreeMap::new();
@@ -228,7 +227,7 @@ impl World {
     }
 }
 
-fn exited(code: i32) -> JobState {
+pub(super) fn exited(code: i32) -> JobState {
     JobState::Exited(Exited { code, at: Timestamp::UNIX_EPOCH, tail: String::new() })
 }
 
@@ -244,116 +243,4 @@ fn atoms_of(tree: &Oid) -> Atoms {
 fn green_prefixes(record: &[Replayed], tries: &BTreeMap<Oid, Vec<JobState>>) -> usize {
     let green = |tree| tries.get(tree).is_some_and(|tries| tries.contains(&exited(exit::OK)));
     record.iter().filter(|one| matches!(one, Replayed::Clean { tree, .. } if green(tree))).count()
-}
-
-/// Changes that only add: each has its own atom, or now and then the atom of another.
-fn additions(arrivals: usize) -> impl Strategy<Value = Vec<Change>> {
-    let atom = 0..12_u8;
-    let change = (
-        prop::option::weighted(0.1, atom.clone()),
-        prop::collection::btree_set(atom.clone(), 0..2),
-        prop::bool::weighted(0.2),
-        prop::option::weighted(0.1, atom),
-        0..=arrivals,
-    );
-    prop::collection::vec(change, 0..12).prop_map(|drawn| {
-        let each = (0_u8..).zip(drawn).map(|(own, (same_as, clashes, bad, bad_with, arrives))| {
-            let atom = same_as.unwrap_or(own);
-            let clashes = clashes.into_iter().filter(|other| *other != atom).collect();
-            Change { atom, takes_away: false, clashes, bad, bad_with, arrives }
-        });
-        each.collect()
-    })
-}
-
-/// The same, and changes that undo others or mend a rotten target.
-fn any_changes() -> impl Strategy<Value = Vec<Change>> {
-    (additions(40), prop::collection::vec(0..10_u8, 12)).prop_map(|(mut changes, kinds)| {
-        for (change, kind) in changes.iter_mut().zip(kinds) {
-            change.takes_away = kind < 4;
-            if kind == 0 {
-                change.atom = ROTTEN;
-            }
-        }
-        changes
-    })
-}
-
-/// One that was empty behind a survivor may be overtaken by what it clashes with, and is then a conflict.
-fn roughly(outcomes: &BTreeMap<usize, Outcome>) -> Vec<Outcome> {
-    let blur = |outcome: &Outcome| if *outcome == Outcome::Applied { Outcome::Conflict } else { *outcome };
-    outcomes.values().map(blur).collect()
-}
-
-fn any_try() -> impl Strategy<Value = JobState> {
-    let code = prop::sample::select(vec![exit::OK, exit::FAILED, exit::FAILED, exit::ERROR, 127, -1]);
-    prop_oneof![Just(JobState::Absent), Just(JobState::Running), Just(JobState::Lost), code.prop_map(exited)]
-}
-
-fn ceil_log2(n: usize) -> usize {
-    n.next_power_of_two().trailing_zeros() as usize
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
-
-    #[test]
-    fn a_batch_ends_as_if_taken_one_by_one_within_the_bound(changes in additions(0)) {
-        let n = changes.len();
-        let world = World { changes, batch_max: 12, rotten: false, flakes: false, errors: false, seed: 0 };
-        let rest = world.run();
-        let bad = rest.outcomes.values().filter(|outcome| **outcome == Outcome::Red).count();
-        prop_assert_eq!(roughly(&rest.outcomes), roughly(&world.one_by_one()));
-        let bound = bad * (ceil_log2(n) + 2) + 2;
-        prop_assert!(rest.verifications <= bound, "{} verifications > {}, {} bad of {}", rest.verifications, bound, bad, n);
-    }
-
-    #[test]
-    fn errors_arrivals_and_a_false_red_change_when_never_what(
-        changes in additions(60), batch_max in 1..6_usize, flakes: bool, errors: bool, seed: u64,
-    ) {
-        let world = World { changes, batch_max, rotten: false, flakes, errors, seed };
-        let (outcomes, expected) = (world.run().outcomes, world.one_by_one());
-        prop_assert_eq!(roughly(&outcomes), roughly(&expected));
-        prop_assert!(batch_max > 1 || outcomes == expected);
-    }
-
-    #[test]
-    fn it_rests_in_every_world_with_everybody_answered_once_or_a_red_target(
-        changes in any_changes(), batch_max in 1..6_usize, rotten: bool, flakes: bool, errors: bool, seed: u64,
-    ) {
-        let world = World { changes, batch_max, rotten, flakes, errors, seed };
-        let rest = world.run();
-        prop_assert_eq!(rest.base_red, world.is_red(&rest.atoms) && rest.outcomes.len() < world.changes.len());
-        prop_assert!(rest.base_red || rest.outcomes.len() == world.changes.len());
-        prop_assert!(rest.outcomes.len() <= world.changes.len());
-    }
-
-    #[test]
-    fn whatever_was_recorded_it_decides(
-        results in prop::collection::vec(0..7_u8, 0..8), tries in prop::collection::vec(prop::collection::vec(any_try(), 0..6), 4),
-        waiting in 0..8_usize, batch_max in 0..9_usize, verified: bool,
-    ) {
-        let change = Change { atom: 0, takes_away: false, clashes: Atoms::new(), bad: false, bad_with: None, arrives: 0 };
-        let world = World { changes: vec![change; 8], batch_max, rotten: false, flakes: false, errors: false, seed: 0 };
-        let candidates: Vec<_> = (0..waiting).map(|which| world.candidate(which)).collect();
-        let tree = |which: u8| Oid(which.to_string());
-        let replayed = |kind: &u8| match kind {
-            0 => Replayed::Empty,
-            1 => Replayed::Conflict { files: Vec::new() },
-            kind => Replayed::Clean { commit: tree(*kind), tree: tree(*kind % 4) },
-        };
-        let tried = |tree: &Oid| tries[tree.0.parse::<usize>().expect("a number")].clone();
-        let decision = next(&Queue {
-            target: &tree(9),
-            target_tree: &tree(0),
-            candidates: &candidates,
-            batch_max,
-            verified,
-            // Records may be missing, or too short.
-            replays: &|asked| (!results.is_empty()).then(|| results.iter().take(asked.len()).map(replayed).collect()),
-            tries: &tried,
-        });
-        prop_assert_eq!(decision.step == Step::Idle, waiting == 0);
-    }
 }
