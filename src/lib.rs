@@ -2,4 +2,6 @@
 
 pub mod api;
 pub mod clock;
+pub mod engine;
+pub mod town;
 pub mod world;

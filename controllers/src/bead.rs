@@ -122,8 +122,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     if let Some(request) = newest.filter(|r| state(r) == MergeState::Merged) {
         let landed = request.status.as_ref().and_then(|s| s.landed.clone());
         let message = landed.map_or_else(|| "the target holds it already".to_owned(), |oid| format!("landed as {oid}"));
-        let closed =
-            Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
+        let closed = Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
         plan.write(Write::Close { bead: Version::of(bead), closed });
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, reasons::LANDING, "merged; being closed");

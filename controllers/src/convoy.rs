@@ -167,10 +167,10 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
 }
 
 fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> ConvoyStatus {
-    let beads = view.objects.beads_of_convoy(&convoy.name_any());
-    let withdrawn = |b: &&std::sync::Arc<Bead>| {
-        b.spec.closed.as_ref().is_some_and(|c| c.reason == CloseReason::Withdrawn)
-    };
+    let name = convoy.name_any();
+    let beads = view.objects.beads_of_convoy(&name);
+    let withdrawn =
+        |b: &&std::sync::Arc<Bead>| b.spec.closed.as_ref().is_some_and(|c| c.reason == CloseReason::Withdrawn);
     let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
     for bead in beads.filter(|b| !withdrawn(b)) {
         let state = match &bead.spec.closed {
@@ -193,7 +193,11 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     } else if closed == all {
         (true, reasons::LANDED, format!("all {all} beads are closed"))
     } else if set_aside > 0 {
-        (false, reasons::NEEDS_YOU, format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()))
+        (
+            false,
+            reasons::NEEDS_YOU,
+            format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()),
+        )
     } else if convoy.spec.suspend {
         (false, reasons::SUSPENDED, format!("{closed} of {all} beads are closed; nothing more is dispatched"))
     } else {

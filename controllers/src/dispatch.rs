@@ -20,9 +20,37 @@ use crate::view::View;
 
 /// Names for polecats, in the order in which they are given.
 const NAMES: &[&str] = &[
-    "nux", "toast", "slit", "capable", "dag", "cheedo", "furiosa", "angharad", "valkyrie", "rictus", "morsov", "ace",
-    "keeper", "coma", "jobe", "dixon", "goose", "fifi", "bubba", "cundalini", "benno", "wez", "pappagallo", "zetta",
-    "humungus", "savannah", "ironbar", "blackfinger", "auntie", "master", "pigkiller",
+    "nux",
+    "toast",
+    "slit",
+    "capable",
+    "dag",
+    "cheedo",
+    "furiosa",
+    "angharad",
+    "valkyrie",
+    "rictus",
+    "morsov",
+    "ace",
+    "keeper",
+    "coma",
+    "jobe",
+    "dixon",
+    "goose",
+    "fifi",
+    "bubba",
+    "cundalini",
+    "benno",
+    "wez",
+    "pappagallo",
+    "zetta",
+    "humungus",
+    "savannah",
+    "ironbar",
+    "blackfinger",
+    "auntie",
+    "master",
+    "pigkiller",
 ];
 
 /// Decides who gets what.
@@ -111,8 +139,7 @@ impl<'a> Round<'a> {
     fn is_idle(&self, polecat: &Polecat) -> bool {
         let free = self.view.objects.assigned_to(&polecat.uid().unwrap_or_default()).next().is_none();
         let state = polecat.status.as_ref().map(|s| s.state).unwrap_or_default();
-        free
-            && matches!(state, PolecatState::Idle | PolecatState::Zombie)
+        free && matches!(state, PolecatState::Idle | PolecatState::Zombie)
             && !polecat.spec.suspend
             && polecat.metadata.deletion_timestamp.is_none()
             && !self.taken.contains(&polecat.name_any())

@@ -2,7 +2,7 @@
 
 use gastown_crds::Formula;
 use gastown_crds::common::{reasons, types};
-use gastown_crds::formula::{check, digest};
+use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
 
 use crate::conditions::Conditions;
 use crate::plan::{Plan, Status, StatusWrite, Version};
@@ -14,7 +14,7 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     let mut status = formula.status.clone().unwrap_or_default();
     let old = formula.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, formula.metadata.generation, view.now);
-    match check(&formula.spec) {
+    match check(formula) {
         Ok(()) => conditions.set_bool(types::READY, true, reasons::OK, ""),
         Err(error) => conditions.set_bool(types::READY, false, reasons::CYCLE, error.to_string()),
     }
@@ -26,4 +26,10 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
         plan.status.push(StatusWrite { object: Version::of(formula), status: Status::Formula(status) });
     }
     plan
+}
+
+/// Cooks it with every var given: what is wrong then is wrong for every bead.
+fn check(formula: &Formula) -> Result<(), CookError> {
+    let names = formula.spec.vars.iter().map(|var| var.name.as_str()).chain(BUILT_IN);
+    cook(&formula.spec, &names.map(|name| (name.to_owned(), String::new())).collect()).map(drop)
 }

@@ -168,6 +168,14 @@ struct Prefix {
     tried: Tried,
 }
 
+/// The confirmed red among the tries at a tree, if they add up to one.
+pub fn confirmed_red(tree: &Oid, tries: Vec<JobState>) -> Option<Red> {
+    match verdict::of(tree, tries) {
+        verdict::Tried::Red(red) => Some(red),
+        verdict::Tried::Green { .. } | verdict::Tried::Open { .. } => None,
+    }
+}
+
 /// Decides. Pure and total.
 pub fn next(queue: &Queue) -> Decision {
     let mut decision = Decision { step: Step::Idle, base_red: None, flaky: Vec::new() };

@@ -41,7 +41,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         plan = Plan::none();
         queue.outcomes.clear();
         for request in &requests {
-            queue.waits(request, reasons::UNKNOWN, format!("{}; nothing is done on a guess", not_seen.why));
+            queue.waits(request, reasons::UNKNOWN, &format!("{}; nothing is done on a guess", not_seen.why));
         }
     }
     for request in &requests {
@@ -127,7 +127,7 @@ impl Landing<'_> {
         let facts = self.view.repo(&rig_id(self.rig), self.rig.spec.repo.branch.as_deref())?;
         let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
             for request in requests {
-                self.waits(request, reasons::QUEUED, "waits for its rig's clone".into());
+                self.waits(request, reasons::QUEUED, "waits for its rig's clone");
             }
             return Ok(());
         };
@@ -159,9 +159,10 @@ impl Landing<'_> {
     }
 
     fn is_wanted(&self, request: &MergeRequest) -> bool {
-        self.view.objects.bead(&request.spec.bead).is_some_and(|bead| {
-            bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged)
-        })
+        self.view
+            .objects
+            .bead(&request.spec.bead)
+            .is_some_and(|bead| bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged))
     }
 
     fn candidate(&self, request: &MergeRequest) -> Candidate {
@@ -194,10 +195,13 @@ impl Landing<'_> {
         };
         let replays = |list: &[Candidate]| {
             let key = replay_key(&rig_id(rig), target, list, &committer);
-            view.replay(key).map(|r| r.map(<[_]>::to_vec)).unwrap_or_else(|e| {
-                note(e);
-                None
-            })
+            match view.replay(key) {
+                Ok(recorded) => recorded.map(<[_]>::to_vec),
+                Err(error) => {
+                    note(error);
+                    None
+                }
+            }
         };
         // The commands decide the verdict; any commit that carries the tree names the same job.
         let tries = |of: &Oid| {
@@ -223,7 +227,13 @@ impl Landing<'_> {
             Step::Idle => {}
             Step::Replay { candidates: list } => {
                 let key = replay_key(&rig_id(rig), target, &list, &committer);
-                plan.act(Act::EnsureReplay { rig: rig_id(rig), key, onto: target.clone(), candidates: list, committer });
+                plan.act(Act::EnsureReplay {
+                    rig: rig_id(rig),
+                    key,
+                    onto: target.clone(),
+                    candidates: list,
+                    committer,
+                });
                 self.all_wait(candidates, reasons::QUEUED, "");
             }
             Step::Verify { commit, tree, round } => {
@@ -255,7 +265,7 @@ impl Landing<'_> {
                 let message = "the target already holds its changes";
                 self.set(&merge_request, MergeState::Merged, reasons::ALREADY_APPLIED, message, None);
             }
-            Step::BaseRed { .. } => {
+            Step::BaseRed => {
                 let message = "the target itself fails verification: see the rig";
                 self.all_wait(candidates, reasons::BASE_RED, message);
             }
@@ -274,7 +284,8 @@ impl Landing<'_> {
         let rig = self.rig;
         let own = rig.spec.merge.strategy == Strategy::Branch;
         let Some(first) = landing.first() else { return Ok(()) };
-        let bead = self.view.objects.queue(&rig.name_any()).find(|r| r.name_any() == first.0).map(|r| r.spec.bead.clone());
+        let bead =
+            self.view.objects.queue(&rig.name_any()).find(|r| r.name_any() == first.0).map(|r| r.spec.bead.clone());
         let branch = match (own, bead, &facts.branch) {
             (true, Some(bead), _) => format!("gastown/{bead}"),
             (false, _, Some(branch)) => branch.clone(),
@@ -333,9 +344,10 @@ impl Landing<'_> {
                 let message = format!("conflicts with the target in {}", files.join(", "));
                 (reasons::CONFLICT, message, files.join("\n"), None)
             }
-            Rejection::Red { commit, tree, round, tail } => {
-                let key = verify(self.rig, &commit, &tree, round).key().0;
-                (reasons::RED, "makes a green target red".to_owned(), tail, Some(key))
+            Rejection::Red(red) => {
+                // The key speaks of the tree and the commands, whatever commit carried the tree.
+                let key = verify(self.rig, &candidate.head, &red.tree, red.round).key().0;
+                (reasons::RED, "makes a green target red".to_owned(), red.tail, Some(key))
             }
         };
         self.set(name, MergeState::Rejected, reason, &message, None);
@@ -351,13 +363,20 @@ impl Landing<'_> {
         }
     }
 
-    fn waits(&mut self, request: &MergeRequest, reason: &'static str, message: String) {
+    fn waits(&mut self, request: &MergeRequest, reason: &'static str, message: &str) {
         let state = crate::bead::state(request);
         let landed = request.status.as_ref().and_then(|s| s.landed.clone()).map(Oid);
-        self.set(&request.name_any(), state, reason, &message, landed);
+        self.set(&request.name_any(), state, reason, message, landed);
     }
 
-    fn over(&mut self, request: &MergeRequest, state: MergeState, reason: &'static str, message: &str, landed: Option<Oid>) {
+    fn over(
+        &mut self,
+        request: &MergeRequest,
+        state: MergeState,
+        reason: &'static str,
+        message: &str,
+        landed: Option<Oid>,
+    ) {
         self.set(&request.name_any(), state, reason, message, landed);
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
 use gastown_crds::common::{reasons, types};
-use gastown_crds::formula::{CookedStep, cook, digest};
+use gastown_crds::formula_text::{CookedStep, cook, digest};
 use gastown_crds::{Bead, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
@@ -103,9 +103,8 @@ pub fn pour(
 
 fn vars(bead: &Bead) -> BTreeMap<String, String> {
     let spec = &bead.spec;
-    let mut vars: BTreeMap<String, String> =
-        spec.vars.iter().map(|v| (v.name.clone(), v.value.clone())).collect();
-    vars.insert("command".into(), spec.command.clone().unwrap_or_default());
+    let mut vars: BTreeMap<String, String> = spec.vars.iter().map(|v| (v.name.clone(), v.value.clone())).collect();
+    vars.extend(spec.command.clone().map(|command| ("command".into(), command)));
     vars.insert("title".into(), spec.title.clone());
     vars.insert("bead".into(), bead.name_any());
     vars.insert("rig".into(), spec.rig.clone());

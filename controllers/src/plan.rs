@@ -45,6 +45,7 @@ impl Plan {
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a plan holds a handful; boxes would cloud every controller")]
 pub enum Effect {
     /// In the world.
     Act(Act),

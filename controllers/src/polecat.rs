@@ -143,11 +143,12 @@ impl Hook<'_> {
         };
         let bead_uid = self.bead.uid().unwrap_or_default();
         // What runs already needs none of what follows.
-        if let Session::Running { bead_uid: of, attempt } = &self.facts.session {
-            if *of == bead_uid && self.is_prepared() {
-                status.attempt = Some(*attempt);
-                return Ok(doing(PolecatState::Working, reasons::WORKING, ""));
-            }
+        if let Session::Running { bead_uid: of, attempt } = &self.facts.session
+            && *of == bead_uid
+            && self.is_prepared()
+        {
+            status.attempt = Some(*attempt);
+            return Ok(doing(PolecatState::Working, reasons::WORKING, ""));
         }
         if self.facts.session != Session::None {
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
@@ -160,7 +161,10 @@ impl Hook<'_> {
             return waits(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
         };
         if !self.is_prepared() {
-            plan.act(Act::EnsureSandbox { sandbox: sandbox_id(self.polecat), spec: self.sandbox(rig, runtime, target) });
+            plan.act(Act::EnsureSandbox {
+                sandbox: sandbox_id(self.polecat),
+                spec: self.sandbox(rig, runtime, target),
+            });
             return waits(reasons::PREPARING, "its worktree is being made".into());
         }
         if let Some(doing) = self.setup(rig, plan)? {
@@ -236,8 +240,10 @@ impl Hook<'_> {
                     plan.again_at(due);
                 }
                 let tail = last.map(|l| l.tail).unwrap_or_default();
-                let message =
-                    format!("`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}", rig.name_any());
+                let message = format!(
+                    "`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}",
+                    rig.name_any()
+                );
                 Some(doing(PolecatState::Stalled, reasons::SETUP_FAILED, message))
             }
         })
@@ -277,7 +283,10 @@ impl Hook<'_> {
         plan.effects.push(Effect::ConfirmClaim {
             bead: self.bead.name_any(),
             bead_uid: bead_uid.clone(),
-            assignee: gastown_crds::bead::Assignee { polecat: self.polecat.name_any(), uid: sandbox_id(self.polecat).uid },
+            assignee: gastown_crds::bead::Assignee {
+                polecat: self.polecat.name_any(),
+                uid: sandbox_id(self.polecat).uid,
+            },
         });
         plan.act(Act::EnsureSession {
             sandbox: sandbox_id(self.polecat),

@@ -71,7 +71,7 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
         return clone(rig, view, plan);
     }
     if facts.target.is_none() {
-        let fetched = fetch(rig, view, plan, "no-target".to_owned())?;
+        let fetched = fetch(rig, view, plan, "no-target")?;
         if let Some(because) = fetched {
             return Ok(because);
         }
@@ -108,9 +108,9 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
 }
 
 /// What keeps a fetch from being done, or none if it is.
-fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: String) -> Result<Option<Because>, NotSeen> {
+fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
     let url = &rig.spec.repo.url;
-    let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.clone(), round };
+    let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.to_owned(), round };
     Ok(match tried(view, &Settings::of(view), job)? {
         Tried::Done(_) => None,
         Tried::Running => Some((reasons::OK, String::new())),
@@ -163,7 +163,7 @@ fn poll(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, 
     if let Ok(next) = jiff::Timestamp::from_second(since.as_second() + (window + 1) * interval) {
         plan.again_at(next);
     }
-    if window == 0 { Ok(None) } else { fetch(rig, view, plan, format!("interval-{window}")) }
+    if window == 0 { Ok(None) } else { fetch(rig, view, plan, &format!("interval-{window}")) }
 }
 
 /// The log's tail if the target itself is red. Looked at only while something waits to land.
@@ -174,12 +174,13 @@ fn base(rig: &Rig, view: &View<'_>) -> Result<Option<String>, NotSeen> {
     let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
     let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
     let tries = merge::tries(rig, target, tree, view)?;
-    Ok(landing::confirmed_red(&tries))
+    Ok(landing::confirmed_red(tree, tries).map(|red| red.tail))
 }
 
 /// One queue per remote and branch: two would race for ever. The older rig has it.
 fn shares_target(rig: &Rig, view: &View<'_>) -> Option<String> {
-    let lands = |r: &Rig| (r.spec.repo.url.clone(), r.spec.repo.branch.clone(), r.spec.merge.strategy == rig::Strategy::Push);
+    let lands =
+        |r: &Rig| (r.spec.repo.url.clone(), r.spec.repo.branch.clone(), r.spec.merge.strategy == rig::Strategy::Push);
     let age = |r: &Rig| (created(r), r.name_any());
     if rig.spec.merge.strategy != Strategy::Push {
         return None;

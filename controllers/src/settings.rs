@@ -18,13 +18,13 @@ pub const FORMULA_DEFAULT: &str = "work";
 /// A Job's own default.
 const BACKOFF_LIMIT_DEFAULT: u32 = 6;
 const INITIAL_DELAY_DEFAULT: Duration = Duration::from_secs(1);
-const MAX_DELAY_DEFAULT: Duration = Duration::from_secs(300);
+const MAX_DELAY_DEFAULT: Duration = Duration::from_mins(5);
 /// Of a check, and of all setup commands together.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+const TIMEOUT_DEFAULT: Duration = Duration::from_mins(10);
 /// How often a remote is asked while beads are open in its rig.
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
+const INTERVAL_DEFAULT: Duration = Duration::from_mins(5);
 /// Asking more often is rude to a remote.
-const INTERVAL_MIN: Duration = Duration::from_secs(60);
+const INTERVAL_MIN: Duration = Duration::from_mins(1);
 /// Merge requests verified together.
 const BATCH_DEFAULT: u32 = 16;
 

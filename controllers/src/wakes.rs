@@ -66,7 +66,9 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
             Object::Formula(_) => {
                 keys.insert(Key::Formula(name.clone()));
                 if old.is_none() || new.is_none() {
-                    keys.extend(open_beads(objects).filter(|b| crate::molecule::formula_of(&b.spec) == name).map(key_of));
+                    keys.extend(
+                        open_beads(objects).filter(|b| crate::molecule::formula_of(&b.spec) == name).map(key_of),
+                    );
                 }
             }
             Object::Rig(rig) => wake_rig(rig, old, new, objects, &mut keys),

@@ -22,6 +22,10 @@ pub mod merge_request;
 
 pub mod names;
 
+pub mod graph;
+
+pub mod formula_text;
+
 pub use bead::{Bead, BeadSpec, BeadStatus};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};
 pub use formula::{Formula, FormulaSpec, FormulaStatus};

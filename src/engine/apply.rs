@@ -41,11 +41,11 @@ pub type Wrote = Vec<(Kind, u64)>;
 
 impl Hands {
     /// Applies effects in order; the first that fails ends the list.
-    pub async fn effects(&self, effects: &[Effect], wrote: &mut Wrote) -> Applied {
+    pub async fn effects(&self, effects: &[Effect], versions: &mut Wrote) -> Applied {
         for effect in effects {
             let done = match effect {
                 Effect::Act(act) => self.act(act.clone()).await,
-                Effect::Write(write) => self.write(write, wrote).await,
+                Effect::Write(write) => self.write(write, versions).await,
                 Effect::ConfirmClaim { bead, bead_uid, assignee } => {
                     let api: Api<Bead> = Api::default_namespaced(self.client.clone());
                     match api.get_opt(bead).await {
@@ -68,11 +68,11 @@ impl Hands {
     }
 
     /// Writes statuses; one that is out of date is left for the next look.
-    pub async fn statuses(&self, statuses: &[StatusWrite], wrote: &mut Wrote) -> Applied {
+    pub async fn statuses(&self, statuses: &[StatusWrite], versions: &mut Wrote) -> Applied {
         let mut applied = Applied::All(statuses.len());
         for StatusWrite { object, status } in statuses {
             match self.status(object, status).await {
-                Ok(version) => wrote.push((status.kind(), version)),
+                Ok(version) => versions.push((status.kind(), version)),
                 Err(Applied::Conflict) => applied = Applied::Conflict,
                 Err(other) => return other,
             }
@@ -83,23 +83,23 @@ impl Hands {
     async fn act(&self, act: Act) -> Result<(), Applied> {
         let result = if self.blocking {
             let adapter = Arc::clone(&self.adapter);
-            tokio::task::spawn_blocking(move || adapter.act(&act)).await.unwrap_or_else(|panic| {
-                Err(ActError { message: format!("a bug: {panic}"), reason: reasons::BACK_OFF })
-            })
+            tokio::task::spawn_blocking(move || adapter.act(&act))
+                .await
+                .unwrap_or_else(|panic| Err(ActError { message: format!("a bug: {panic}"), reason: reasons::BACK_OFF }))
         } else {
             self.adapter.act(&act)
         };
         result.map_err(|ActError { message, reason }| Applied::Failed(reason, message))
     }
 
-    async fn write(&self, write: &Write, wrote: &mut Wrote) -> Result<(), Applied> {
+    async fn write(&self, write: &Write, versions: &mut Wrote) -> Result<(), Applied> {
         let beads: Api<Bead> = Api::default_namespaced(self.client.clone());
         let written = match write {
             Write::CreateBead(bead) => created(beads.create(&PostParams::default(), bead).await)?,
             Write::CreatePolecat(polecat) => {
                 let api: Api<Polecat> = Api::default_namespaced(self.client.clone());
                 let version = created(api.create(&PostParams::default(), polecat).await)?;
-                wrote.extend(version.map(|v| (Kind::Polecat, v)));
+                versions.extend(version.map(|v| (Kind::Polecat, v)));
                 return Ok(());
             }
             Write::Claim { bead, assignee } => {
@@ -118,7 +118,7 @@ impl Hands {
             Write::Finalizers { kind, object, finalizers } => {
                 let patch = json!({ "metadata": { "finalizers": finalizers } });
                 match self.patch(*kind, object, patch).await {
-                    Ok(version) => wrote.push((*kind, version)),
+                    Ok(version) => versions.push((*kind, version)),
                     // Removing the last finalizer of a deleted object ends it; so may somebody else have.
                     Err(Applied::Conflict) if finalizers.is_empty() => {}
                     Err(other) => return Err(other),
@@ -135,7 +135,7 @@ impl Hands {
                 }
             }
         };
-        wrote.extend(written.map(|version| (Kind::Bead, version)));
+        versions.extend(written.map(|version| (Kind::Bead, version)));
         Ok(())
     }
 

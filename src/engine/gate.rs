@@ -44,7 +44,8 @@ impl Gate {
         now: Timestamp,
         delay: impl Fn(u32) -> std::time::Duration,
     ) -> Timestamp {
-        let before = self.held.get(key).filter(|held| same(&held.effects, &effects)).map_or(0, |held| held.failure.count);
+        let before =
+            self.held.get(key).filter(|held| same(&held.effects, &effects)).map_or(0, |held| held.failure.count);
         let count = before.saturating_add(1);
         let until = now + delay(count);
         self.held.insert(key.clone(), Held { effects, failure: Failure { reason, message, count, until } });

@@ -39,10 +39,10 @@ const RUNNING_MAX: usize = 32;
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
 /// A key that finds nothing is looked at again after this, doubling to the maximum: what no event told is found anyway.
-const PATROL_MIN: Duration = Duration::from_secs(60);
-const PATROL_MAX: Duration = Duration::from_secs(3600);
+const PATROL_MIN: Duration = Duration::from_mins(1);
+const PATROL_MAX: Duration = Duration::from_hours(1);
 /// No sleep is longer, so that a laptop's sleep or a changed clock is noticed.
-const SLEEP_MAX: Duration = Duration::from_secs(300);
+const SLEEP_MAX: Duration = Duration::from_mins(5);
 /// After a conflict the watch brings the newer object within microseconds here, milliseconds on a cluster.
 const CONFLICT_DELAY: Duration = Duration::from_millis(10);
 /// How long to wait for the watch to show an own write before going on without.
@@ -296,11 +296,11 @@ impl Engine {
 
     fn woke(&mut self, woke: &Woke) {
         let now = self.clock.now();
-        if let Woke::Job(job) = woke {
-            if self.jobs.remove(job) {
-                for key in std::mem::take(&mut self.parked) {
-                    self.queue.add(key, now);
-                }
+        if let Woke::Job(job) = woke
+            && self.jobs.remove(job)
+        {
+            for key in std::mem::take(&mut self.parked) {
+                self.queue.add(key, now);
             }
         }
         for key in self.interest.get(woke).cloned().unwrap_or_default() {
@@ -519,7 +519,8 @@ impl Engine {
     }
 
     fn wants_slot(&self, effects: &[Effect], facts: &Facts) -> Option<JobKey> {
-        let running = |job: &JobKey| matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
+        let running =
+            |job: &JobKey| matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
         jobs_of(effects).into_iter().find(|job| !running(job) && !self.jobs.contains(job))
     }
 

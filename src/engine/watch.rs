@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::objects::{Kind, Object};
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 

@@ -1,0 +1,137 @@
+//! The way to a town's API: its controller's socket, or, while none runs, the store itself for one command.
+//!
+//! Whoever opens the store holds its lock. A command holds it for its own requests only, never across git; one that
+//! waits names the holder.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::api::{self, Server};
+use crate::clock::{RandomIds, SystemClock};
+use crate::guard;
+use crate::town::Town;
+
+/// How long a command waits for the store; its holder's requests take milliseconds.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long between two looks at the lock.
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+/// A way to the API, for as long as it lives.
+pub struct Connection {
+    /// The client, in the town's namespace.
+    pub client: Client,
+    /// Whether a controller serves it.
+    pub controller: bool,
+    offline: Option<(Server, StoreLock)>,
+}
+
+/// The lock on a town's store.
+#[derive(Debug)]
+pub struct StoreLock {
+    _fd: OwnedFd,
+}
+
+/// Why there is no way to the API.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The folders cannot be made.
+    #[error("could not prepare the town's folders")]
+    Folders(#[source] std::io::Error),
+    /// Somebody holds the store and serves no socket.
+    #[error("the town's store is held by process {holder}, which does not answer; see `ps {holder}`")]
+    Held {
+        /// Its process id, or `unknown`.
+        holder: String,
+    },
+    /// The store cannot be opened.
+    #[error("could not open the town's store {}", path.display())]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: api::OpenError,
+    },
+    /// The client cannot be made.
+    #[error("could not make a client for the town's API")]
+    Client(#[source] std::io::Error),
+}
+
+impl StoreLock {
+    /// Takes the lock, if it is free, and writes who has it.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, std::io::Error> {
+        if let Some(dir) = path.parent() {
+            fs_err::create_dir_all(dir)?;
+        }
+        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).read(true).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let (file, _) = file.into_parts();
+        file.set_len(0)?;
+        file.write_all_at(std::process::id().to_string().as_bytes(), 0)?;
+        Ok(Some(Self { _fd: file.into() }))
+    }
+
+    /// Who wrote itself down as the holder.
+    pub fn holder(path: &Path) -> String {
+        fs_err::read_to_string(path).ok().filter(|pid| !pid.is_empty()).unwrap_or_else(|| "unknown".into())
+    }
+}
+
+/// What an API of this town is made with.
+pub fn options() -> api::Options {
+    api::Options {
+        crds: gastown_crds::crds(),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
+        guard: guard::check,
+    }
+}
+
+impl Connection {
+    /// Connects as `actor`: through the socket where a controller serves it, else by opening the store.
+    pub fn open(town: &Town, actor: Option<&str>) -> Result<Self, ConnectError> {
+        let (socket, lock) = (town.layout.api_socket(), town.layout.store_lock());
+        let started = Instant::now();
+        loop {
+            if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+                let client = api::client_over_unix_socket(&socket, &town.name, actor.map(str::to_owned))
+                    .map_err(ConnectError::Client)?;
+                return Ok(Self { client, controller: true, offline: None });
+            }
+            if let Some(lock) = StoreLock::try_take(&lock).map_err(ConnectError::Folders)? {
+                return Self::offline(town, actor, lock);
+            }
+            if started.elapsed() > LOCK_WAIT_MAX {
+                return Err(ConnectError::Held { holder: StoreLock::holder(&lock) });
+            }
+            std::thread::sleep(LOCK_RETRY);
+        }
+    }
+
+    fn offline(town: &Town, actor: Option<&str>, lock: StoreLock) -> Result<Self, ConnectError> {
+        let path = town.layout.store();
+        fs_err::create_dir_all(town.layout.state()).map_err(ConnectError::Folders)?;
+        let server = Server::open(api::Place::File(path.clone()), api::Writer::Inline, options())
+            .map_err(|source| ConnectError::Open { path, source })?;
+        let client = server.client_as(&town.name, actor.map(str::to_owned));
+        Ok(Self { client, controller: false, offline: Some((server, lock)) })
+    }
+
+    /// Lets go of the store, if this connection holds it.
+    pub fn close(self) {
+        if let Some((server, lock)) = self.offline {
+            server.close();
+            drop(lock);
+        }
+    }
+}

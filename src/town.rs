@@ -1,0 +1,168 @@
+//! The town a command is about: its folder, its name, its identity, and where its things lie.
+//!
+//! A town is a folder with a `town.yaml` that declares kind Town; found from `--town`, `GT_TOWN`, or upwards from the
+//! working directory.
+
+use std::path::{Path, PathBuf};
+
+use gastown_crds::common::ANNOTATION_TOWN_UID;
+use serde::Deserialize;
+
+use crate::world::layout::Layout;
+
+/// The file whose presence marks a town.
+pub const TOWN_FILE: &str = "town.yaml";
+
+/// A town on this machine.
+#[derive(Debug, Clone)]
+pub struct Town {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its name: the namespace of its objects.
+    pub name: String,
+    /// Its random identity, which everything in the world carries.
+    pub uid: String,
+    /// Where its things lie.
+    pub layout: Layout,
+}
+
+/// Why there is no town to speak of.
+#[derive(Debug, thiserror::Error)]
+pub enum TownError {
+    /// No folder from here upwards holds one.
+    #[error("there is no town here: no `{TOWN_FILE}` in {} or above", from.display())]
+    NotFound {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("could not read the town's file")]
+    Read(#[source] std::io::Error),
+    /// The file is no Town.
+    #[error("{} declares no Town: {why}", file.display())]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file carries no identity.
+    #[error("{} has no annotation `{ANNOTATION_TOWN_UID}`: run `gt init` there", file.display())]
+    NoUid {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// What this machine says of where things go: the environment, read once.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `$XDG_DATA_HOME`, else `~/.local/share`.
+    pub data_home: PathBuf,
+    /// `$XDG_STATE_HOME`, else `~/.local/state`.
+    pub state_home: PathBuf,
+    /// The temporary folder.
+    pub temp: PathBuf,
+    /// The user's id.
+    pub user: u32,
+}
+
+impl Places {
+    /// From the environment.
+    pub fn from_env() -> Self {
+        let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let dir = |variable: &str, default: &str| {
+            let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+            set.unwrap_or_else(|| home.join(default))
+        };
+        Self {
+            data_home: dir("XDG_DATA_HOME", ".local/share"),
+            state_home: dir("XDG_STATE_HOME", ".local/state"),
+            temp: std::env::temp_dir(),
+            user: rustix::process::getuid().as_raw(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    kind: String,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    namespace: Option<String>,
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+}
+
+impl Town {
+    /// The town of `start`, or of the nearest folder above it that holds one.
+    pub fn find(start: &Path, places: &Places) -> Result<Self, TownError> {
+        let found = start.ancestors().find(|dir| dir.join(TOWN_FILE).is_file());
+        let dir = found.ok_or_else(|| TownError::NotFound { from: start.to_owned() })?;
+        Self::open(dir, places)
+    }
+
+    /// The town in a folder.
+    pub fn open(dir: &Path, places: &Places) -> Result<Self, TownError> {
+        let dir = fs_err::canonicalize(dir).map_err(TownError::Read)?;
+        let file = dir.join(TOWN_FILE);
+        let text = fs_err::read_to_string(&file).map_err(TownError::Read)?;
+        let invalid = |why: String| TownError::Invalid { file: file.clone(), why };
+        let headers: Vec<Header> =
+            serde_saphyr::from_multiple(&text).map_err(|error| invalid(error.to_string()))?;
+        let header = headers.into_iter().find(|h| h.kind == "Town");
+        let header = header.ok_or_else(|| invalid("it holds other kinds only".into()))?;
+        let uid = header.metadata.annotations.get(ANNOTATION_TOWN_UID).cloned();
+        let uid = uid.ok_or_else(|| TownError::NoUid { file: file.clone() })?;
+        // The uid becomes a folder's name.
+        if uid.len() < 8 || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+            return Err(invalid(format!("its `{ANNOTATION_TOWN_UID}` is no uid: remove it and run `gt init`")));
+        }
+        let name = header.metadata.namespace.unwrap_or_else(|| "default".into());
+        if !gastown_crds::names::is_label(&name) {
+            return Err(invalid(format!("its namespace `{name}` is no name: use a-z, 0-9 and `-`")));
+        }
+        let layout = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &uid);
+        Ok(Self { dir, name, uid, layout })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(dir: &Path) -> Places {
+        Places { data_home: dir.into(), state_home: dir.into(), temp: dir.into(), user: 1 }
+    }
+
+    fn town(text: &str) -> Result<Town, TownError> {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join(TOWN_FILE), text).unwrap();
+        fs_err::create_dir_all(dir.path().join("a/b")).unwrap();
+        Town::find(&dir.path().join("a/b"), &places(dir.path()))
+    }
+
+    #[test]
+    fn it_is_found_from_below_with_its_name_and_identity() {
+        let uid = "0b6f2a52-0000-4000-8000-000000000001";
+        let text = format!(
+            "kind: Town\nmetadata: {{name: town, namespace: home, annotations: {{gastown.io/town-uid: {uid}}}}}\n"
+        );
+        let town = town(&text).unwrap();
+        assert_eq!((town.name.as_str(), town.uid.as_str()), ("home", uid));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(matches!(town("kind: Rig\nmetadata: {name: x}\n"), Err(TownError::Invalid { .. })));
+        assert!(matches!(town("kind: Town\nmetadata: {name: town}\n"), Err(TownError::NoUid { .. })));
+        let hostile = "kind: Town\nmetadata: {name: town, annotations: {gastown.io/town-uid: ../../../etc}}\n";
+        assert!(matches!(town(hostile), Err(TownError::Invalid { .. })));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Town::find(dir.path(), &places(dir.path())), Err(TownError::NotFound { .. })));
+    }
+}
