@@ -1,1 +1,3 @@
 //! crds
+
+pub mod schema;
