@@ -111,6 +111,7 @@ impl Range {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]
 pub(super) struct Node {
     pub(super) type_: Option<Type>,
     pub(super) int_or_string: bool,
