@@ -1,5 +1,6 @@
 //! The state machine: one batch of operations, one transaction, one answer each.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct Store {
     pub(super) revision: i64,
     pub(super) tally: Arc<Tally>,
     has_garbage: bool,
+    /// Whether the transaction under way has written anything.
+    wrote: Cell<bool>,
 }
 
 /// A row as the writer reads it.
@@ -47,7 +50,7 @@ impl Store {
         let (db, revision) = db::open(place, &kinds, now)?;
         let count = db.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0));
         let has_garbage = count.map_err(|source| OpenError::Sqlite { path: db::path_of(place), source })? > 0;
-        Ok(Self { db, kinds, revision, tally: Arc::default(), has_garbage })
+        Ok(Self { db, kinds, revision, tally: Arc::default(), has_garbage, wrote: Cell::new(false) })
     }
 
     /// The newest resourceVersion.
@@ -88,6 +91,7 @@ impl Store {
         ids: &dyn Ids,
     ) -> rusqlite::Result<(Vec<Reply>, Vec<Event>)> {
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.wrote.set(false);
         let this = &*self;
         let mut run =
             Batch { store: this, now, ids, revision: this.revision, events: Vec::new(), garbage: VecDeque::new() };
@@ -100,7 +104,8 @@ impl Store {
         }
         let has_garbage = run.collect(this.has_garbage)?;
         let Batch { revision, events, .. } = run;
-        if revision == this.revision && has_garbage == this.has_garbage {
+        if !this.wrote.get() {
+            self.has_garbage = has_garbage;
             self.db.prepare_cached("ROLLBACK")?.execute([])?;
             return Ok((replies, events));
         }
@@ -114,6 +119,7 @@ impl Store {
 
     pub(super) fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
         self.tally.statement();
+        self.wrote.set(true);
         self.db.prepare_cached(sql)?.execute(params)
     }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 pub use apply::Store;
 pub use db::OpenError;
-pub use marks::{KindIndex, Marks, Requirement, Selector};
+pub use marks::{KindIndex, Marks, Requirement, Selector, field, label};
 pub use read::{Page, PageRequest, Row};
 pub use ring::{Next, Subscription};
 pub(super) use writer::Handle;
