@@ -51,3 +51,6 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         MergeRequest::crd(),
     ]
 }
+//! crds
+
+pub mod schema;
