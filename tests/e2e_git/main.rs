@@ -1,0 +1,8 @@
+//! Git on real repositories: clones, worktrees, guards, replay, verification and push, in temporary folders.
+
+mod guard;
+mod jobs;
+mod push;
+mod replay;
+mod sandbox;
+mod town;
