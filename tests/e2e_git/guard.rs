@@ -31,13 +31,18 @@ fn refs_of_others_are_refused() {
         ("git update-ref -d refs/gt/target/main", "belongs to the town"),
         ("git tag v1", "belongs to the town"),
         ("git push -q origin HEAD:main", "origin takes polecat/nux/a only"),
-        ("git push -q origin HEAD:refs/gt/target/main --force", "origin takes polecat/nux/a only"),
-        ("git push -q origin +HEAD~0:polecat/toast/c", "origin takes polecat/nux/a only"),
+        (
+            "git commit -q --allow-empty -m x && git push -q origin HEAD:refs/gt/target/main --force",
+            "origin takes polecat/nux/a only",
+        ),
+        ("git push -q origin +HEAD~0:refs/heads/polecat/toast/c", "origin takes polecat/nux/a only"),
     ] {
         let said = town.by("nux", script);
         assert_ne!(said.code, 0, "{script}");
         assert!(said.err.contains(why), "{script}: {}", said.err);
     }
+    assert_eq!(town.work("nux", "git status --porcelain"), "M lines", "the refused stash took nothing away");
+    town.work("nux", "git reset -q --hard origin/main");
     assert_eq!(town.inside("git for-each-ref"), before);
 }
 

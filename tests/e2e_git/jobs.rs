@@ -34,7 +34,7 @@ fn a_clone_has_targets_and_no_branches() {
     let town = Town::new();
     assert!(!town.git.facts(&town.rig).unwrap().cloned);
     // What a killed try left behind.
-    fs_err::create_dir_all(town.clone().with_extension("git.new/refs")).unwrap();
+    fs_err::create_dir_all(town.clone().with_extension("git.new").join("refs")).unwrap();
     town.up("git branch feature/x");
     assert_eq!(town.run(&town.clone_job()).0, exit::OK);
     assert_eq!(town.run(&town.clone_job()).0, exit::OK);

@@ -53,7 +53,7 @@ fn candidates_land_in_order_and_a_conflict_is_left_out() {
     assert_eq!(log, format!("five|{by}\none more|{by}\none|{by}\none\n2\n3\n4\nfive\n.gitignore\nlines\nnew\none"));
     assert_eq!(
         town.inside(&format!("git log -1 --format=%B {tip}")),
-        "five\n\nGastown-Bead: five\nGastown-MR: five-mr\n"
+        "five\n\nGastown-Bead: five\nGastown-MR: five-mr"
     );
     assert_eq!(town.inside(&format!("git rev-parse {tip}~3")), town.main().0);
 }

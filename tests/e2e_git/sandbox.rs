@@ -101,7 +101,7 @@ fn a_detached_commit_and_a_rebase_under_way_are_kept_and_left_behind() {
     town.polecat("nux", "b");
     assert!(!town.work("nux", "git status").contains("rebase"));
     let reached = town.inside(&format!("git for-each-ref --contains {detached} refs/gt/rescue"));
-    assert!(!reached.is_empty() || !rescued(&town, "nux").is_empty(), "{reached}");
+    assert!(!reached.is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use gastown_controllers::world::{RigId, exit};
 
 use super::guard::quote;
+use super::lane::Lane;
 use super::program::Call;
 use super::{Git, GitError, facts, guard};
 
@@ -68,10 +69,13 @@ impl Git {
         }
         fs_err::create_dir_all(&beside).map_err(|e| io("make", e))?;
         self.call_in(&beside, "make a bare repository")
+            // What git2 can read, whatever the user prefers for new repositories.
+            .env("GIT_DEFAULT_HASH", "sha1")
+            .env("GIT_DEFAULT_REF_FORMAT", "files")
             .args(["init", "--quiet", "--bare", "--template=", "--initial-branch=gt-none"])
             .run()?;
         self.configure(&beside, &place)?;
-        self.bring(&beside, url, CLONE_MAX, log)?;
+        self.bring(&beside, &lane, url, CLONE_MAX, log)?;
         fs_err::rename(&beside, &place).map_err(|e| io("put in place", e))?;
         drop(lane);
         say(log, &format!("cloned {}", redact(url)));
@@ -84,15 +88,16 @@ impl Git {
         if !place.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
         }
-        let _lane = self.remote_lane(&rig.uid)?;
-        self.bring(&place, url, REMOTE_MAX, log)
+        let lane = self.remote_lane(&rig.uid)?;
+        self.bring(&place, &lane, url, REMOTE_MAX, log)
     }
 
     /// Fetches all branches, and records which of them is the remote's HEAD.
-    fn bring(&self, repo: &Path, url: &str, limit: Duration, log: &mut dyn Write) -> Result<(), Failure> {
+    fn bring(&self, repo: &Path, lane: &Lane, url: &str, limit: Duration, log: &mut dyn Write) -> Result<(), Failure> {
         let shown = redact(url);
         let listed = self
             .remote(self.call_in(repo, format!("list the branches of {shown}")))?
+            .lane(lane)
             .limit(REMOTE_MAX)
             .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
             .output()?;
@@ -108,8 +113,17 @@ impl Git {
         }
         let fetched = self
             .remote(self.call_in(repo, format!("fetch from {shown}")))?
+            .lane(lane)
             .limit(limit)
-            .args(["fetch", "--prune", "--no-write-fetch-head", "--update-shallow", "--quiet", "--", url])
+            .args([
+                "fetch",
+                "--prune",
+                "--no-write-fetch-head",
+                "--update-shallow",
+                "--no-recurse-submodules",
+                "--quiet",
+            ])
+            .args(["--", url])
             .args(["+refs/heads/*:refs/gt/target/*", "+refs/heads/*:refs/remotes/origin/*"])
             .output()?;
         if !fetched.ok() {

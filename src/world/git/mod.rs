@@ -81,6 +81,8 @@ fn write_by_rename(path: &Path, record: &impl Serialize) -> Result<(), GitError>
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer(&mut file, record)?;
         file.flush()?;
+        // A record that a power cut leaves empty would have to be cleared by hand.
+        file.as_file().sync_data()?;
         file.persist(path)?;
         Ok(())
     };

@@ -36,7 +36,7 @@ const SCRUBBED: [&str; 16] = [
 ];
 
 /// Settings that hold for every call of ours, whatever a user or a repository has configured.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
     // Would leave a daemon behind for each worktree.
     "core.fsmonitor=false",
@@ -45,6 +45,11 @@ const SETTINGS: [&str; 7] = [
     "maintenance.auto=false",
     "submodule.recurse=false",
     "color.ui=false",
+    "log.showSignature=false",
+    // Worktrees are found by the absolute paths in their entries.
+    "worktree.useRelativePaths=false",
+    // The clone is bare, and ours.
+    "safe.bareRepository=all",
 ];
 
 /// One call of the git program.

@@ -60,7 +60,14 @@ impl Git {
         let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
         let mut call = self.remote(self.call_in(clone, &doing))?.limit(REMOTE_MAX);
-        call = call.args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"]);
+        call = call.args([
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--no-signed",
+            "--recurse-submodules=no",
+        ]);
         if push.update_checked_out && is_local(push.url) {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
@@ -118,7 +125,7 @@ fn judge(said: &str, push: &Push) -> (i32, String) {
     if has(&CONTENDED_SIGNS) {
         return (exit::CONTENDED, format!("someone else moved {}: it is fetched and tried again", push.branch));
     }
-    if has(&["[remote rejected]"]) {
+    if has(&["[remote rejected]"]) && !has(&["shallow update not allowed"]) {
         let hint =
             format!("the remote refuses {}: let the town push there, or set merge.strategy: Branch", push.branch);
         return (exit::PROTECTED, hint);

@@ -194,8 +194,15 @@ impl Git {
         // A detached HEAD is an id; one on a branch is kept by its branch, or by the branch's being looked at here.
         let head = entry.and_then(|entry| fs_err::read_to_string(entry.join("HEAD")).ok());
         let detached = head.and_then(|text| git2::Oid::from_str(text.trim()).ok());
-        let tips: BTreeSet<git2::Oid> = [detached, branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))]
-            .into_iter()
+        // The tip that a rebase under way began with, which nothing else may reach.
+        let rebased = ["rebase-merge/orig-head", "rebase-apply/orig-head"].map(|file| {
+            let text = entry.and_then(|entry| fs_err::read_to_string(entry.join(file)).ok());
+            text.and_then(|text| git2::Oid::from_str(text.trim()).ok())
+        });
+        let branches = [branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))];
+        let tips: BTreeSet<git2::Oid> = std::iter::once(detached)
+            .chain(rebased)
+            .chain(branches)
             .flatten()
             .filter(|tip| repo.find_commit(*tip).is_ok())
             .collect();

@@ -87,12 +87,14 @@ impl Git {
         let Some(from) = setup.copy_from else {
             return Err(refuse("workspace.copy needs workspace.copyFrom: the folder to copy from"));
         };
-        let repo = git2::Repository::open(worktree).and_then(|repo| repo.index());
-        let index = repo.map_err(|source| GitError::Read { doing: "read the worktree's index".to_owned(), source })?;
         self.exclude(setup, log)?;
         for file in setup.copy {
             let (source, target) = resolve(Path::new(from), worktree, file).map_err(|why| refuse(&why))?;
-            if index.get_path(Path::new(file), 0).is_some() {
+            let tracked = self
+                .call_in(worktree, format!("see whether `{file}` is tracked"))
+                .args(["--literal-pathspecs", "ls-files", "--", file])
+                .run()?;
+            if !tracked.stdout.is_empty() {
                 return Err(refuse(&format!("workspace.copy: `{file}` is tracked by git, which has it there already")));
             }
             copy(&source, &target).map_err(|e| refuse(&format!("could not copy `{file}` from {from}: {e}")))?;
