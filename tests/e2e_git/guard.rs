@@ -41,7 +41,7 @@ fn refs_of_others_are_refused() {
         assert_ne!(said.code, 0, "{script}");
         assert!(said.err.contains(why), "{script}: {}", said.err);
     }
-    assert_eq!(town.work("nux", "git status --porcelain"), "M lines", "the refused stash took nothing away");
+    assert_eq!(town.work("nux", "git diff --name-only"), "lines", "the refused stash took nothing away");
     town.work("nux", "git reset -q --hard origin/main");
     assert_eq!(town.inside("git for-each-ref"), before);
 }

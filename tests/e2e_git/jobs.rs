@@ -126,7 +126,7 @@ fn setup_copies_and_runs_under_the_guard() {
     assert_eq!(town.run(&job).0, exit::OK, "twice is fine");
     assert_eq!(town.inside("grep -c . info/exclude"), "2");
     assert_eq!(town.run(&setup(&town, &["git branch -f main HEAD"], &[], 60)).0, exit::FAILED);
-    let (code, log) = town.run(&setup(&town, &["echo begun", "sleep 600"], &[], 1));
+    let (code, log) = town.run(&setup(&town, &["echo begun", "sleep 600"], &[], 3));
     assert_eq!(code, exit::ERROR, "{log}");
     assert!(log.contains("\nbegun\n"), "{log}");
 }

@@ -79,7 +79,7 @@ fn the_same_inputs_give_the_same_commits() {
     town.up("sed -i s/5/five/ lines && git commit -qam five");
     town.fetch();
     let onto = town.main();
-    town.git.replay(&town.rig, "first", &onto, &[candidate.clone()], &committer()).unwrap();
+    town.git.replay(&town.rig, "first", &onto, std::slice::from_ref(&candidate), &committer()).unwrap();
     // Another machine: other settings, which say everything that could matter.
     let config = town.path("gitconfig");
     let text = "[commit]\n gpgSign = true\n[core]\n autocrlf = true\n[merge]\n renormalize = true\n conflictStyle = diff3\n[i18n]\n commitEncoding = latin1\n[diff]\n renames = false\n";

@@ -155,7 +155,7 @@ impl Town {
 
 /// Runs a script, isolated from the user's git.
 pub fn sh(dir: &Path, script: &str, env: &[(&str, &str)]) -> Said {
-    let exec = Exec::new("sh").args(["-ec", script]).cwd(dir).limit(Duration::from_secs(60));
+    let exec = Exec::new("sh").args(["-ec", script]).cwd(dir).limit(Duration::from_mins(1));
     let exec = ISOLATED.iter().chain(env).fold(exec, |exec, (name, value)| exec.env(name, value));
     let out = exec.run().unwrap();
     Said { code: out.code, out: out.text(), err: out.complaint() }

@@ -97,7 +97,7 @@ impl Git {
 }
 
 fn scrub(exec: Exec) -> Exec {
-    SCRUBBED.iter().fold(exec, |exec, name| exec.env_remove(name))
+    SCRUBBED.iter().fold(exec, Exec::env_remove)
 }
 
 impl<'a> Call<'a> {

@@ -81,7 +81,7 @@ impl Git {
         let entry = match kept {
             Some(entry) if self.switch(&held, id, &path, &entry, &spec.start)? => entry,
             Some(entry) => {
-                self.set_aside(&path, Some(&entry), id)?;
+                set_aside(&path, Some(&entry), id)?;
                 self.add(&held, id, &path, &spec.start)?
             }
             None => self.add(&held, id, &path, &spec.start)?,
@@ -111,7 +111,7 @@ impl Git {
             }
         } else if path.exists() {
             // Nowhere to rescue to.
-            self.set_aside(&path, None, id)?;
+            set_aside(&path, None, id)?;
         }
         discard(&path, None).map_err(|source| removing(id, source))?;
         absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))
@@ -169,7 +169,7 @@ impl Git {
         };
         absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
         if !rescued {
-            self.set_aside(path, entry.as_deref(), id)?;
+            set_aside(path, entry.as_deref(), id)?;
             return Ok(None);
         }
         if matches!(found, Found::Whole(_)) {
@@ -191,37 +191,17 @@ impl Git {
         let repo = git2::Repository::open_bare(held.clone)
             .map_err(|source| GitError::Read { doing: format!("open the clone of `{}`", id.name), source })?;
         let of_branch = |branch: &str| repo.refname_to_id(&format!("refs/heads/{branch}")).ok();
-        // A detached HEAD is an id; one on a branch is kept by its branch, or by the branch's being looked at here.
-        let head = entry.and_then(|entry| fs_err::read_to_string(entry.join("HEAD")).ok());
-        let detached = head.and_then(|text| git2::Oid::from_str(text.trim()).ok());
-        // The tip that a rebase under way began with, which nothing else may reach.
-        let rebased = ["rebase-merge/orig-head", "rebase-apply/orig-head"].map(|file| {
+        let id_in = |file: &str| {
             let text = entry.and_then(|entry| fs_err::read_to_string(entry.join(file)).ok());
             text.and_then(|text| git2::Oid::from_str(text.trim()).ok())
-        });
-        let branches = [branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))];
-        let tips: BTreeSet<git2::Oid> = std::iter::once(detached)
-            .chain(rebased)
-            .chain(branches)
-            .flatten()
-            .filter(|tip| repo.find_commit(*tip).is_ok())
-            .collect();
-        self.keep(held, id, &tips, moving)
-    }
-
-    /// Moves what git could not rescue out of the way, whole.
-    fn set_aside(&self, path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
-        let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
-        let Some(aside) = aside else {
-            let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
-            return Err(GitError::Io {
-                doing: format!("set the worktree `{}` aside", path.display()),
-                source: std::io::Error::other(message),
-            });
         };
-        let doing = format!("set the worktree aside as `{}`", aside.display());
-        let moved = fs_err::rename(path, &aside);
-        moved.and_then(|()| discard(path, entry)).map_err(|source| GitError::Io { doing, source })
+        // A detached HEAD is an id (on a branch it is a name, and the branch keeps it); a rebase under way began with a
+        // tip that nothing else may reach.
+        let ids = ["HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"].map(id_in);
+        let branches = [branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))];
+        let tips: BTreeSet<git2::Oid> =
+            ids.into_iter().chain(branches).flatten().filter(|tip| repo.find_commit(*tip).is_ok()).collect();
+        self.keep(held, id, &tips, moving)
     }
 
     /// Makes the worktree, without a branch.
@@ -286,6 +266,21 @@ impl Git {
         let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
         found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
     }
+}
+
+/// Moves what git could not rescue out of the way, whole.
+fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
+    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
+    let Some(aside) = aside else {
+        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
+        return Err(GitError::Io {
+            doing: format!("set the worktree `{}` aside", path.display()),
+            source: std::io::Error::other(message),
+        });
+    };
+    let doing = format!("set the worktree aside as `{}`", aside.display());
+    let moved = fs_err::rename(path, &aside);
+    moved.and_then(|()| discard(path, entry)).map_err(|source| GitError::Io { doing, source })
 }
 
 /// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
