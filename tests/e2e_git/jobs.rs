@@ -32,17 +32,19 @@ fn verify(town: &Town, commit: &Oid, checks: &[(&str, u64)]) -> (i32, String) {
 #[test]
 fn a_clone_has_targets_and_no_branches() {
     let town = Town::new();
-    assert!(!town.git.facts(&town.rig).unwrap().cloned);
+    assert!(!town.git.facts(&town.rig, None).unwrap().cloned);
     // What a killed try left behind.
     fs_err::create_dir_all(town.clone().with_extension("git.new").join("refs")).unwrap();
     town.up("git branch feature/x");
     assert_eq!(town.run(&town.clone_job()).0, exit::OK);
     assert_eq!(town.run(&town.clone_job()).0, exit::OK);
-    let facts = town.git.facts(&town.rig).unwrap();
-    assert_eq!(facts.head_branch.as_deref(), Some("main"));
-    assert_eq!(facts.targets.keys().collect::<Vec<_>>(), ["feature/x", "main"]);
-    assert_eq!(facts.targets["main"], town.main());
-    assert_eq!(facts.target_trees["main"].0, town.up("git rev-parse main^{tree}"));
+    let facts = town.git.facts(&town.rig, None).unwrap();
+    assert_eq!(facts.branch.as_deref(), Some("main"));
+    assert_eq!(facts.target, Some(town.main()));
+    assert_eq!(facts.target_tree.unwrap().0, town.up("git rev-parse main^{tree}"));
+    assert_eq!(town.git.facts(&town.rig, Some("feature/x")).unwrap().target, Some(town.main()));
+    let absent = town.git.facts(&town.rig, Some("absent")).unwrap();
+    assert!(absent.cloned && absent.target.is_none());
     assert_eq!(town.inside("git for-each-ref refs/heads && git config gc.auto"), "0");
 }
 
@@ -53,13 +55,29 @@ fn a_fetch_follows_moves_deletions_and_a_new_head_branch() {
     town.fetch();
     town.up("git branch -D -q gone && git commit -q --allow-empty -m next && git checkout -q -b trunk");
     town.fetch();
-    let facts = town.git.facts(&town.rig).unwrap();
-    assert_eq!(facts.targets.keys().collect::<Vec<_>>(), ["main", "trunk"]);
-    assert_eq!((facts.head_branch.as_deref(), &facts.targets["main"]), (Some("trunk"), &town.main()));
+    let at = |branch| town.git.facts(&town.rig, branch).unwrap();
+    assert_eq!((at(None).branch.as_deref(), at(Some("main")).target), (Some("trunk"), Some(town.main())));
+    assert_eq!(at(Some("gone")).target, None);
     assert_eq!(town.inside("git rev-parse origin/main"), town.main().0);
     town.up("git checkout -q --detach");
     town.fetch();
-    assert_eq!(town.git.facts(&town.rig).unwrap().head_branch, None);
+    assert_eq!(at(None).branch, None);
+}
+
+#[test]
+fn what_landed_is_found_by_its_trailer() {
+    let town = Town::cloned();
+    let commit = |mr: &str| {
+        town.up(&format!(
+            "git commit -q --allow-empty -m 'Title\n\nGastown-Bead: b\nGastown-MR: {mr}' && git rev-parse HEAD"
+        ))
+    };
+    let (first, _, last) = (commit("one"), commit("two"), commit("two"));
+    town.up("git commit -q --allow-empty -m 'by hand'");
+    assert!(town.git.facts(&town.rig, None).unwrap().landed.is_empty());
+    town.fetch();
+    let landed = town.git.facts(&town.rig, None).unwrap().landed;
+    assert_eq!(landed.into_iter().collect::<Vec<_>>(), [("one".to_owned(), Oid(first)), ("two".to_owned(), Oid(last))]);
 }
 
 #[test]
@@ -72,7 +90,7 @@ fn an_empty_remote_a_missing_one_and_one_that_asks() {
     let (code, log) = clone("/nowhere/at/all");
     assert_eq!(code, exit::FAILED, "{log}");
     assert!(log.contains("git ls-remote /nowhere/at/all"), "{log}");
-    assert!(!town.git.facts(&town.rig).unwrap().cloned);
+    assert!(!town.git.facts(&town.rig, None).unwrap().cloned);
 
     let ssh = "sh -c 'echo \"git@example.org: Permission denied (publickey).\" >&2; exit 255' ssh";
     let git = town.git.clone().with_env("GIT_SSH_COMMAND", ssh);

@@ -11,7 +11,7 @@ fn committer() -> Person {
 }
 
 fn replay(town: &Town, candidates: &[Candidate]) -> Vec<Replayed> {
-    let onto = town.git.facts(&town.rig).unwrap().targets["main"].clone();
+    let onto = town.git.facts(&town.rig, None).unwrap().target.unwrap();
     let key = replay_key(&town.rig, &onto, candidates, &committer());
     assert_eq!(town.git.replayed(&key).unwrap(), None);
     town.git.replay(&town.rig, &key, &onto, candidates, &committer()).unwrap();

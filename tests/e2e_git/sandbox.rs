@@ -156,7 +156,7 @@ fn crashes_are_repaired() {
 
     // An older namesake's worktree still has the branch checked out.
     let older = SandboxId { name: id.name.clone(), uid: "uid-older".into() };
-    town.git.remove_sandbox(&id, &town.rig).unwrap();
+    town.git.remove_sandbox(&id).unwrap();
     town.git.ensure_sandbox(&older, &spec).unwrap();
     again("branch checked out elsewhere");
     let commit = must(sh(&town.git.layout().worktree("uid-older"), "git rev-parse --abbrev-ref HEAD", &[]));
@@ -187,11 +187,11 @@ fn a_held_session_lock_and_another_owner_stop_it() {
     flock(&file, FlockOperation::LockExclusive).unwrap();
     let refused = town.git.ensure_sandbox(&id, &town.spec("nux", "b"));
     assert!(matches!(refused, Err(GitError::InUse { .. })), "{refused:?}");
-    assert!(matches!(town.git.remove_sandbox(&id, &town.rig), Err(GitError::InUse { .. })));
+    assert!(matches!(town.git.remove_sandbox(&id), Err(GitError::InUse { .. })));
     drop(file);
-    let mut other = town.rig.clone();
-    other.uid = "rig-2".into();
-    assert!(matches!(town.git.remove_sandbox(&id, &other), Err(GitError::Foreign { .. })));
+    let mut other = town.spec("nux", "a");
+    other.rig.uid = "rig-2".into();
+    assert!(matches!(town.git.ensure_sandbox(&id, &other), Err(GitError::Foreign { .. })));
     assert!(worktree.join("lines").exists());
 }
 
@@ -201,8 +201,8 @@ fn removing_rescues_first_and_twice_is_fine() {
     let worktree = town.polecat("nux", "a");
     town.work("nux", "echo u > untracked && git checkout -q --detach && git commit -q --allow-empty -m loose");
     let loose = head(&worktree).unwrap();
-    town.git.remove_sandbox(&Town::sandbox("nux"), &town.rig).unwrap();
-    town.git.remove_sandbox(&Town::sandbox("nux"), &town.rig).unwrap();
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
     assert!(!worktree.exists() && !town.clone().join("worktrees/uid-nux").exists());
     assert_eq!(town.git.sandbox(&Town::sandbox("nux")).unwrap(), None);
     let holds = town.inside(&format!(

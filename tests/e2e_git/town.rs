@@ -75,7 +75,8 @@ impl Town {
     }
 
     pub fn fetch(&self) {
-        let (code, log) = self.run(&Job::Fetch { rig: self.rig.clone(), url: self.url(), round: 1 });
+        let (code, log) =
+            self.run(&Job::Fetch { rig: self.rig.clone(), url: self.url(), cause: "test".into(), round: 1 });
         assert_eq!(code, exit::OK, "{log}");
     }
 
@@ -107,7 +108,7 @@ impl Town {
 
     /// A preparation for a bead, from the fetched `main`.
     pub fn spec(&self, name: &str, bead: &str) -> SandboxSpec {
-        let base = self.git.facts(&self.rig).unwrap().targets["main"].clone();
+        let base = self.git.facts(&self.rig, Some("main")).unwrap().target.unwrap();
         SandboxSpec {
             rig: self.rig.clone(),
             prepared: format!("for-{bead}"),

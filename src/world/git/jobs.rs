@@ -12,7 +12,7 @@ impl Git {
     pub fn run_job(&self, job: &Job, log: &mut dyn Write) -> i32 {
         let done = match job {
             Job::Clone { rig, url, round: _ } => self.clone_rig(rig, url, log),
-            Job::Fetch { rig, url, round: _ } => self.fetch_rig(rig, url, log),
+            Job::Fetch { rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
             Job::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s, round: _ } => {
                 let setup =
                     super::setup::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s: *timeout_s };

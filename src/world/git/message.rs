@@ -26,6 +26,17 @@ pub(super) fn with_trailers(message: &[u8], bead: &str, merge_request: &str) -> 
     text
 }
 
+/// The merge request that a landed commit came from.
+pub(super) fn merge_request(message: &[u8]) -> Option<String> {
+    let mut lines: Vec<&[u8]> = message.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).collect();
+    trim_blank_end(&mut lines);
+    let value = lines[last_paragraph(&lines)..].iter().find_map(|line| {
+        let value = line.strip_prefix(MERGE_REQUEST.as_bytes())?.strip_prefix(b":")?;
+        std::str::from_utf8(value).ok()
+    });
+    value.map(|name| name.trim().to_owned())
+}
+
 fn trim_blank_end(lines: &mut Vec<&[u8]>) {
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
@@ -75,6 +86,12 @@ mod tests {
         let joined = with("Title\n\nSigned-off-by: A <a@b>\nNote: long\n  and longer\n");
         assert!(joined.ends_with("Note: long\n  and longer\nGastown-Bead: shop-a\nGastown-MR: shop-a-1\n"), "{joined}");
         assert!(joined.starts_with("Title\n\nSigned-off-by"), "{joined}");
+    }
+
+    #[test]
+    fn the_merge_request_is_read_from_the_last_paragraph_alone() {
+        assert_eq!(super::merge_request(with("Title").as_bytes()).as_deref(), Some("shop-a-1"));
+        assert_eq!(super::merge_request(b"Title\n\nGastown-MR: x\n\nmore\n"), None);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod worktree;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
@@ -52,12 +53,13 @@ pub use status::{commits_ahead, dirty, head};
 pub struct Git {
     layout: Layout,
     env: Vec<(OsString, OsString)>,
+    landed: Arc<Mutex<facts::Landed>>,
 }
 
 impl Git {
     /// Git for the town that lies there, in this process's environment.
     pub fn new(layout: Layout) -> Self {
-        Self { layout, env: Vec::new() }
+        Self { layout, env: Vec::new(), landed: Arc::default() }
     }
 
     /// Sets a variable for every git, setup command and check that is started here.

@@ -99,22 +99,39 @@ impl Git {
     }
 
     /// The sandbox is gone; what it held is rescued first. Its branches stay.
-    pub fn remove_sandbox(&self, id: &SandboxId, rig: &RigId) -> Result<(), GitError> {
-        let (path, clone) = (self.layout.worktree(&id.uid), self.layout.clone(&rig.uid));
-        self.check_owner(id, rig)?;
-        let lane = self.lane(&rig.uid)?;
+    pub fn remove_sandbox(&self, id: &SandboxId) -> Result<(), GitError> {
+        let path = self.layout.worktree(&id.uid);
+        let record = self.layout.sandbox_record(&id.uid);
         self.refuse_if_in_use(&id.uid, &id.name)?;
-        if clone.exists() {
-            let held = Held { clone: &clone, lane: &lane };
-            if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
-                discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+        match self.rig_of(id, &path)? {
+            Some(rig_uid) => {
+                let (clone, lane) = (self.layout.clone(&rig_uid), self.lane(&rig_uid)?);
+                let held = Held { clone: &clone, lane: &lane };
+                if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
+                    discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                }
             }
-        } else if path.exists() {
-            // Nowhere to rescue to.
-            set_aside(&path, None, id)?;
+            // Files, and no repository to rescue them to.
+            None if path.exists() => set_aside(&path, None, id)?,
+            None => {}
         }
         discard(&path, None).map_err(|source| removing(id, source))?;
-        absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))
+        absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
+    }
+
+    /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
+    fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
+        let record = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?;
+        let rig_uid = match record {
+            Some(record) if record.uid != id.uid => return Err(foreign(&id.name, &record.uid, &id.uid)),
+            Some(record) => Some(record.rig_uid),
+            None => {
+                let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
+                let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
+                clone.map(|stem| stem.to_string_lossy().into_owned())
+            }
+        };
+        Ok(rig_uid.filter(|rig_uid| self.layout.clone(rig_uid).exists()))
     }
 
     fn is_prepared(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<bool, GitError> {
