@@ -3,3 +3,5 @@
 pub mod layout;
 
 pub mod exec;
+
+pub mod git;
