@@ -26,6 +26,8 @@ pub mod schema;
 
 pub mod manifest;
 
+pub mod admission;
+
 pub mod graph;
 
 pub mod formula_text;

@@ -95,7 +95,13 @@ fn text(out: &mut String, string: &str) {
             c if (c as u32) < 0x20 || (0x7f..=0xa0).contains(&(c as u32)) => {
                 let _infallible = write!(out, "\\x{:02x}", c as u32);
             }
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{fffe}' | '\u{ffff}' => {
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 let _infallible = write!(out, "\\u{:04x}", c as u32);
             }
             c => out.push(c),
@@ -103,6 +109,9 @@ fn text(out: &mut String, string: &str) {
     }
     out.push('"');
 }
+
+/// Words that some version of YAML takes for a boolean, a null or a number.
+const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
 
 /// Whether text needs no quotes in any version of YAML.
 fn is_bare(string: &str) -> bool {
@@ -114,14 +123,14 @@ fn is_bare(string: &str) -> bool {
         && !string.contains(": ")
         && !string.ends_with([' ', ':'])
         && string.chars().last().is_some_and(|c| !c.is_whitespace());
-    // Words that some version of YAML takes for a boolean, a null or a number.
-    const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
     safe && !WORDS.contains(&string.to_ascii_lowercase().as_str())
 }
 
 /// Whether text is shown line by line: several lines, none of which a block would alter.
 fn reads_as_block(string: &str) -> bool {
-    let plain = |c: char| c == '\n' || c == '\t' || (!c.is_control() && !"\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c));
+    let plain = |c: char| {
+        c == '\n' || c == '\t' || (!c.is_control() && !"\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c))
+    };
     string.trim_end_matches('\n').contains('\n')
         && !string.starts_with([' ', '\t', '\n'])
         && !string.ends_with("\n\n")
