@@ -22,6 +22,12 @@ pub mod merge_request;
 
 pub mod names;
 
+pub mod schema;
+
+pub mod manifest;
+
+pub mod admission;
+
 pub mod graph;
 
 pub mod formula_text;
