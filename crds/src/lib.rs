@@ -57,6 +57,3 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         MergeRequest::crd(),
     ]
 }
-//! crds
-
-pub mod schema;
