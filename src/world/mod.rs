@@ -3,3 +3,9 @@
 pub mod layout;
 
 pub mod exec;
+
+pub mod run;
+
+pub mod session;
+
+pub mod jobs;
