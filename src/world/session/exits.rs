@@ -125,7 +125,7 @@ impl Exits {
             return Ok(Some(started));
         }
         let Ok(events) = watch::folder(dir) else { return Ok(None) };
-        let events = AsyncFd::register_with_interest(events, Interest::READABLE)?;
+        let events = waited_for(events)?;
         loop {
             if let Some(started) = read()? {
                 self.wake(what).await;
@@ -171,7 +171,12 @@ impl Exits {
 /// Waits until a process has ended; none has ended already.
 async fn ended(process: Option<OwnedFd>) -> io::Result<()> {
     if let Some(process) = process {
-        drop(AsyncFd::register_with_interest(process, Interest::READABLE)?.readable().await?);
+        drop(waited_for(process)?.readable().await?);
     }
     Ok(())
+}
+
+#[expect(deprecated, reason = "sound for a descriptor that is owned: nobody can close it before it is let go of")]
+fn waited_for(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
 }
