@@ -165,7 +165,10 @@ fn stubborn_agents_and_what_they_left_behind_are_ended() {
 fn strays_keep_the_sandbox_until_they_are_ended() {
     let town = Town::new();
     let sandbox = town.sandbox("one");
-    town.start(&sandbox, &shell(1, "setsid sh -c 'echo $$ > pid; exec sleep 600' & while ! [ -s pid ]; do sleep 0.01; done; exit 5"));
+    town.start(
+        &sandbox,
+        &shell(1, "setsid sh -c 'echo $$ > pid; exec sleep 600' & while ! [ -s pid ]; do sleep 0.01; done; exit 5"),
+    );
     let stray = town.agent(&sandbox);
     let end = town.ended(1);
     assert_eq!((end.code, end.own), (5, true));

@@ -81,7 +81,7 @@ pub fn record(path: &Path) -> i32 {
     i32::from(copied.is_err())
 }
 
-/// The end of a log as plain text, at most [`TAIL_BYTES_MAX`] bytes; empty if there is none.
+/// The end of a log as plain text, at most [`TAIL_BYTES_MAX`] bytes, without blank ends; empty if there is none.
 pub fn tail(path: &Path) -> String {
     let mut raw = last_bytes(path, TAIL_RAW_BYTES);
     if (raw.len() as u64) < TAIL_RAW_BYTES {
@@ -90,7 +90,7 @@ pub fn tail(path: &Path) -> String {
         raw = before;
     }
     let text = plain(&raw);
-    let text = text.trim_end();
+    let text = text.trim();
     let from = text.len().saturating_sub(TAIL_BYTES_MAX);
     let from = (from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     text[from..].to_owned()

@@ -64,8 +64,11 @@ impl<'a> Tmux<'a> {
         // The same name can only be a leftover of this sandbox, kept open by processes that have let go of the lock.
         let target = format!("={name}:");
         let mut output = self.new_session(&name, &target, uid, pane, record)?;
-        if !output.ok() && output.complaint().contains("duplicate session") {
-            self.guarded(&target, uid, &format!("kill-session -t '{target}'"))?;
+        if !output.ok() {
+            // Otherwise a server that went as its last session ended, just as it was asked.
+            if output.complaint().contains("duplicate session") {
+                self.guarded(&target, uid, &format!("kill-session -t '{target}'"))?;
+            }
             output = self.new_session(&name, &target, uid, pane, record)?;
         }
         if !output.ok() {
