@@ -1,5 +1,7 @@
 //! The kernel wakes whoever waits for the end of a session: nothing polls.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
+
 mod e2e_session;
 
 use std::sync::Arc;

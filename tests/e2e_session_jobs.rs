@@ -95,8 +95,9 @@ impl Town {
 
 impl Drop for Town {
     fn drop(&mut self) {
-        // Lets go of all that wait for it.
+        // Lets go of all that wait for it, and of what is left of those that were killed.
         fs_err::write(self.file("go"), "").unwrap();
+        self.jobs.end_remains().unwrap();
         wait_until("no child is left", || {
             self.children.reap();
             self.children.count() == 0
@@ -119,7 +120,7 @@ fn job(command: &str, round: u32) -> Job {
 
 /// A job that runs until the town's file `go` is there.
 fn waiting(town: &Town, round: u32) -> Job {
-    job(&format!("while ! [ -e {} ]; do sleep 0.01; done", town.file("go").display()), round)
+    job(&format!("cd {}; echo $$ > pid; while ! [ -e go ]; do sleep 0.01; done", town.dir.path().display()), round)
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -154,13 +155,18 @@ fn a_killed_job_is_lost_and_stays_lost() {
     let first = waiting(&town, 1);
     town.jobs.ensure(&first).unwrap();
     assert_eq!(town.state(&first.key()), JobState::Running);
+    let pid = || fs_err::read_to_string(town.file("pid")).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+    wait_until("its command has begun", || pid().is_some());
+    let command = ProcessId::of(pid().unwrap()).unwrap();
     kill(&town.process(&first.key()));
     assert_eq!(town.state(&first.key()), JobState::Lost);
+    assert!(command.lives(), "looking ends nothing");
     town.jobs.ensure(&first).unwrap();
     assert_eq!(town.state(&first.key()), JobState::Lost);
     // A new round is a new job.
     let second = job("exit 0", 2);
     town.jobs.ensure(&second).unwrap();
+    wait_until("what was left of the first is gone", || !command.lives());
     assert_eq!(town.ended(&second.key()).0, 0);
 }
 

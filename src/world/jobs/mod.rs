@@ -11,9 +11,12 @@
 //!
 //! Its lock lies beside the sandboxes' (`locks/job-<key>`) and not in the folder: a lock inside a folder that somebody
 //! deletes can be held twice. Killed, a job leaves no result and a free lock: it is lost, and a new round, which is
-//! another key, is for the caller to decide. So are slots.
+//! another key, is for the caller to decide. So are slots. What a lost job left running is ended before another begins.
+//! Its programs see `GT_JOB`, the folder, by which they are found.
 
 mod sweep;
+
+mod remains;
 
 use std::io;
 use std::path::PathBuf;
@@ -103,7 +106,8 @@ impl Jobs {
         let spec = Spec::Job(JobSpec { dir: dir.clone(), lock, layout, job: job.clone() });
         let path = dir.join(records::SPEC);
         records::write(&path, &spec, false)?;
-        let process = Exec::new(&self.gt).arg(run::WORD).arg(&path);
+        self.end_remains()?;
+        let process = Exec::new(&self.gt).arg(run::WORD).arg(&path).env(remains::MARK, &dir);
         self.children.adopt(process.detach(log::append(&dir.join(records::LOG))?)?);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
             return Ok(());

@@ -48,9 +48,10 @@ impl Jobs {
     /// Removes one that is over, holding its lock, so that it cannot begin meanwhile.
     fn remove(&self, key: &JobKey) -> Result<bool, JobError> {
         let path = self.layout.job_lock(&key.0);
-        let Some(_held) = lock::take(&path, std::time::Duration::ZERO)? else { return Ok(false) };
+        let Some(held) = lock::take(&path, std::time::Duration::ZERO)? else { return Ok(false) };
         fs_err::remove_dir_all(self.layout.job(&key.0))?;
         fs_err::remove_file(path)?;
+        lock::release(&held);
         Ok(true)
     }
 }

@@ -1,9 +1,12 @@
 //! Which process a number means: a pid together with when it began and in which boot, since numbers are used again.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+
+use super::watch;
 
 /// One process, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +23,12 @@ pub struct ProcessId {
 impl ProcessId {
     /// The process that has this number now; none if there is none, or only its corpse.
     pub fn of(pid: i32) -> Option<Self> {
-        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (state, start) = state_and_start(&stat)?;
+        let line = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let start = start(&line)?;
         let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-        (state != 'Z' && state != 'X').then_some(Self { pid, start, boot })
+        // Its state would say Z while threads of it still run; the descriptor waits for the last of them.
+        let ended = watch::readable(&[open(pid)?], Some(Duration::ZERO)).ok()?;
+        (ended == [false]).then_some(Self { pid, start, boot })
     }
 
     /// This process.
@@ -57,14 +62,11 @@ pub fn open(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
 
-/// Fields 3 and 22 of `/proc/<pid>/stat`; the second field is a name in parentheses that may hold anything.
-fn state_and_start(stat: &str) -> Option<(char, u64)> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?.chars().next()?;
-    // Nineteen fields on: the 22nd.
-    let start = fields.nth(18)?.parse().ok()?;
-    Some((state, start))
+/// Field 22 of `/proc/<pid>/stat`; the second field is a name in parentheses that may hold anything.
+fn start(line: &str) -> Option<u64> {
+    let (_, rest) = line.rsplit_once(") ")?;
+    // Nineteen fields after the third.
+    rest.split(' ').nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
         let stat = "7 (a) S (b)) R 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
-        assert_eq!(state_and_start(stat), Some(('R', 4711)));
+        assert_eq!(start(stat), Some(4711));
     }
 
     #[test]

@@ -65,7 +65,7 @@ mod tests {
         let file = dir.path().join("x");
         assert!(!until(dir.path(), Duration::from_millis(10), || file.exists()).unwrap());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| until(dir.path(), Duration::from_secs(60), || file.exists()).unwrap());
+            let waiting = scope.spawn(|| until(dir.path(), Duration::from_mins(1), || file.exists()).unwrap());
             fs_err::write(&file, "").unwrap();
             assert!(waiting.join().unwrap());
         });

@@ -91,11 +91,13 @@ impl Sessions {
     fn withdraw(&self, sandbox: &SandboxId) -> Result<(), SessionError> {
         let _quiet = self.withdrawing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.layout.sandbox_lock(&sandbox.uid);
-        let Some(_held) = lock::take(&path, lock::PATIENCE)? else {
+        let Some(held) = lock::take(&path, lock::PATIENCE)? else {
             // It came just now. The next look sees it, and the next end finds it.
             return Err(SessionError::Busy { name: sandbox.name.clone() });
         };
-        match fs_err::remove_file(self.layout.sandbox_holder(&sandbox.uid)) {
+        let removed = fs_err::remove_file(self.layout.sandbox_holder(&sandbox.uid));
+        lock::release(&held);
+        match removed {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
             _ => Ok(()),
         }
