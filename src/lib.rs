@@ -2,6 +2,9 @@
 
 pub mod api;
 pub mod clock;
+pub mod connect;
 pub mod engine;
+pub mod guard;
+pub mod manifests;
 pub mod town;
 pub mod world;

@@ -91,7 +91,7 @@ impl Layout {
     }
 
     /// The town's bare clone of a rig.
-    pub fn clone(&self, rig_uid: &str) -> PathBuf {
+    pub fn bare_clone(&self, rig_uid: &str) -> PathBuf {
         self.data.join("clones").join(format!("{rig_uid}.git"))
     }
 

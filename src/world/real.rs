@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, JobState, Machine, RigId, SandboxFacts, SandboxId, Session,
+    Act, ActError, Adapter, Ask, Fact, JobState, Machine, SandboxFacts, SandboxId, Session,
 };
 use gastown_crds::common::reasons;
 use jiff::Timestamp;
@@ -130,9 +130,7 @@ impl Real {
             Act::EnsureReplay { rig, key, onto, candidates, committer } => {
                 self.git.replay(rig, key, onto, candidates, committer).map_err(|e| git_failed(&e))
             }
-            Act::EnsureSandbox { sandbox, spec } => {
-                self.git.ensure_sandbox(sandbox, spec).map_err(|e| git_failed(&e))
-            }
+            Act::EnsureSandbox { sandbox, spec } => self.git.ensure_sandbox(sandbox, spec).map_err(|e| git_failed(&e)),
             Act::EnsureSession { sandbox, spec } => {
                 let mut extra = self.git.session_env(sandbox).map_err(|e| git_failed(&e))?.unwrap_or_default();
                 extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
@@ -142,11 +140,7 @@ impl Real {
             }
             Act::EndSession { sandbox } => self.sessions.end(sandbox).map_err(|e| back_off(chain(&e))),
             Act::Archive { rig, name, head } => self.git.archive(rig, name, head).map_err(|e| git_failed(&e)),
-            Act::RemoveSandbox { sandbox } => {
-                let Some(record) = self.git.record(sandbox).map_err(|e| git_failed(&e))? else { return Ok(()) };
-                let rig = RigId { name: sandbox.name.clone(), uid: record.rig };
-                self.git.remove_sandbox(sandbox, &rig).map_err(|e| git_failed(&e))
-            }
+            Act::RemoveSandbox { sandbox } => self.git.remove_sandbox(sandbox).map_err(|e| git_failed(&e)),
         }
     }
 

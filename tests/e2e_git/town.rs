@@ -67,7 +67,7 @@ impl Town {
     }
 
     pub fn clone(&self) -> PathBuf {
-        self.git.layout().clone(&self.rig.uid)
+        self.git.layout().bare_clone(&self.rig.uid)
     }
 
     pub fn clone_job(&self) -> Job {

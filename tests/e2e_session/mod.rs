@@ -158,6 +158,7 @@ pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
         work: "digest".to_owned(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         env: Vec::new(),
+        base: gastown_controllers::seen::Oid("0".repeat(40)),
         rework: None,
         author: Person { name: "nux".to_owned(), email: "nux@town.invalid".to_owned() },
     }

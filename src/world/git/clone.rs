@@ -55,7 +55,7 @@ impl Git {
     pub(super) fn clone_rig(&self, rig: &RigId, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let lane = self.remote_lane(&rig.uid)?;
         guard::install(&self.layout)?;
-        let place = self.layout.clone(&rig.uid);
+        let place = self.layout.bare_clone(&rig.uid);
         if place.exists() {
             self.configure(&place, &place)?;
             say(log, &format!("the clone of rig `{}` is there already", rig.name));
@@ -84,7 +84,7 @@ impl Git {
 
     /// Brings the rig's clone up to date with its remote.
     pub(super) fn fetch_rig(&self, rig: &RigId, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
-        let place = self.layout.clone(&rig.uid);
+        let place = self.layout.bare_clone(&rig.uid);
         if !place.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
         }

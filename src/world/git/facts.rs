@@ -26,7 +26,7 @@ impl Git {
     /// What is there of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
     /// appears by a rename, so one that is there is whole.
     pub fn facts(&self, rig: &RigId, branch: Option<&str>) -> Result<RepoFacts, GitError> {
-        if !self.layout.clone(&rig.uid).exists() {
+        if !self.layout.bare_clone(&rig.uid).exists() {
             return Ok(RepoFacts::default());
         }
         let repo = self.open(rig)?;
@@ -36,7 +36,7 @@ impl Git {
 
     /// Opens a rig's clone for reading.
     pub(super) fn open(&self, rig: &RigId) -> Result<Repository, GitError> {
-        let clone = self.layout.clone(&rig.uid);
+        let clone = self.layout.bare_clone(&rig.uid);
         if !clone.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() });
         }

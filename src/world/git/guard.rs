@@ -43,7 +43,7 @@ const HOOKS: [&str; 22] = [
 pub fn install(layout: &Layout) -> Result<(), GitError> {
     let hooks = layout.hooks();
     let write_all = || {
-        let clones = layout.clone("x").parent().map(Path::to_owned).unwrap_or_default();
+        let clones = layout.bare_clone("x").parent().map(Path::to_owned).unwrap_or_default();
         fs_err::create_dir_all(&clones)?;
         fs_err::create_dir_all(&hooks)?;
         // The script compares with `pwd -P`, so it needs the path without symbolic links.

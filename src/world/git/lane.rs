@@ -66,7 +66,7 @@ impl Git {
     }
 
     fn lock_path(&self, rig_uid: &str, extension: &str) -> PathBuf {
-        let clone = self.layout.clone(rig_uid);
+        let clone = self.layout.bare_clone(rig_uid);
         clone.with_file_name(format!("{rig_uid}.{extension}"))
     }
 }

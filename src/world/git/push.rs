@@ -45,7 +45,7 @@ impl Git {
     /// Pushes; that the remote holds the commit already is success.
     pub(super) fn push(&self, push: &Push, log: &mut dyn Write) -> Result<(), Failure> {
         self.check_forward(push)?;
-        let clone = self.layout.clone(&push.rig.uid);
+        let clone = self.layout.bare_clone(&push.rig.uid);
         // The commit may be reached by nothing yet; while it is pushed, this keeps it.
         let queued = format!("refs/gt/queue/{}", push.branch);
         self.call_in(&clone, format!("note {} as being pushed", push.to.short()))

@@ -36,7 +36,7 @@ impl Git {
             return Ok(());
         }
         let repo = self.open(rig)?;
-        let clone = self.layout.clone(&rig.uid);
+        let clone = self.layout.bare_clone(&rig.uid);
         let onto = find(&repo, &onto.0).map_err(|source| reading("find the commit to replay onto", source))?;
         let attributes = attributes(&repo, &onto)?;
         let mut replay = Replay {

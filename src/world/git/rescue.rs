@@ -36,7 +36,7 @@ impl Git {
             return Ok(());
         }
         let lane = self.lane(&rig.uid)?;
-        self.set_ref(&Held { clone: &self.layout.clone(&rig.uid), lane: &lane }, &reference, &head.0)
+        self.set_ref(&Held { clone: &self.layout.bare_clone(&rig.uid), lane: &lane }, &reference, &head.0)
     }
 
     /// Commits what is uncommitted in a worktree (files that are neither tracked nor ignored included) to

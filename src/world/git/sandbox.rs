@@ -72,7 +72,7 @@ impl Git {
             return Ok(());
         }
         self.refuse_if_in_use(&id.uid, &id.name)?;
-        let clone = self.layout.clone(&spec.rig.uid);
+        let clone = self.layout.bare_clone(&spec.rig.uid);
         let held = Held { clone: &clone, lane: &lane };
         let path = self.layout.worktree(&id.uid);
         let moving = Some((spec.branch.as_str(), start));
@@ -105,7 +105,7 @@ impl Git {
         self.refuse_if_in_use(&id.uid, &id.name)?;
         match self.rig_of(id, &path)? {
             Some(rig_uid) => {
-                let (clone, lane) = (self.layout.clone(&rig_uid), self.lane(&rig_uid)?);
+                let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
                 let held = Held { clone: &clone, lane: &lane };
                 if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
                     discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
@@ -131,7 +131,7 @@ impl Git {
                 clone.map(|stem| stem.to_string_lossy().into_owned())
             }
         };
-        Ok(rig_uid.filter(|rig_uid| self.layout.clone(rig_uid).exists()))
+        Ok(rig_uid.filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()))
     }
 
     fn is_prepared(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<bool, GitError> {

@@ -75,7 +75,7 @@ impl Git {
 
     /// Brings the worktree to exactly the commit; ignored files stay.
     fn check_out(&self, rig: &RigId, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
-        let clone = self.layout.clone(&rig.uid);
+        let clone = self.layout.bare_clone(&rig.uid);
         let lane = self.lane(&rig.uid)?;
         let held = Held { clone: &clone, lane: &lane };
         let io = |source| GitError::Io { doing: format!("look at `{}`", worktree.display()), source };
