@@ -108,8 +108,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     let place = api::Place::File(town.layout.store());
     let server =
         Server::open(place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| failed("could not start", &e))?;
