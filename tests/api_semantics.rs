@@ -1,4 +1,5 @@
 //! The API case by case: what an unmodified kube client sees of each verb, and each refusal in an apiserver's words.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_support;
 

@@ -1,8 +1,10 @@
 //! The store: compared with a plain model, restarted, damaged, filled up, and counted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_support;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use api_support::*;
@@ -56,6 +58,8 @@ struct Thing {
     size: u8,
     held: bool,
     deleting: bool,
+    /// Whether it is just as the last update wrote it, so that an equal update is no write.
+    as_put: bool,
 }
 
 fn object(name: &str, size: u8, held: bool, deleting: bool) -> Value {
@@ -86,10 +90,13 @@ proptest! {
                     Step::Create { name, size, held } => {
                         let name = format!("n{name}");
                         ops.push(Op::Put { key: key(&name), expect: Expect::Absent, object: object(&name, size, held, false) });
-                        expected.push(if model.contains_key(&name) { Err(Refusal::AlreadyExists) } else {
-                            revision += 1;
-                            model.insert(name, Thing { revision, size, held, deleting: false });
-                            Ok(Change::Created)
+                        expected.push(match model.entry(name) {
+                            Entry::Occupied(_) => Err(Refusal::AlreadyExists),
+                            Entry::Vacant(free) => {
+                                revision += 1;
+                                free.insert(Thing { revision, size, held, deleting: false, as_put: false });
+                                Ok(Change::Created)
+                            }
                         });
                     }
                     Step::Update { name, size, held, nth } => {
@@ -104,15 +111,15 @@ proptest! {
                         expected.push(match current {
                             None => Err(Refusal::NotFound),
                             Some(it) if it.revision != believed => Err(Refusal::Conflict),
+                            Some(it) if it.as_put && (it.size, it.held) == (size, held) => Ok(Change::Unchanged),
                             Some(it) if it.deleting && !held => {
                                 revision += 1;
                                 model.remove(&name);
-                                let _ = it;
                                 Ok(Change::Removed)
                             }
                             Some(_) => {
                                 revision += 1;
-                                model.insert(name, Thing { revision, size, held, deleting });
+                                model.insert(name, Thing { revision, size, held, deleting, as_put: true });
                                 Ok(Change::Updated)
                             }
                         });
@@ -125,7 +132,7 @@ proptest! {
                             Some(it) if it.held && it.deleting => Ok(Change::Unchanged),
                             Some(it) if it.held => {
                                 revision += 1;
-                                model.insert(name, Thing { revision, deleting: true, ..it });
+                                model.insert(name, Thing { revision, deleting: true, as_put: false, ..it });
                                 Ok(Change::Updated)
                             }
                             Some(_) => { revision += 1; model.remove(&name); Ok(Change::Removed) }
@@ -135,8 +142,6 @@ proptest! {
             }
             let (replies, events) = store.apply(ops, now(), &ids);
             let changes: Vec<_> = replies.into_iter().map(|it| it.map(|it| it.change)).collect();
-            // An update may by chance write what is there; then the revision in the model is one too far.
-            prop_assume!(!changes.iter().zip(&expected).any(|(got, want)| *got == Ok(Change::Unchanged) && *want == Ok(Change::Updated)));
             prop_assert_eq!(&changes, &expected);
             prop_assert_eq!(store.revision(), revision);
             seen.extend(events);
@@ -157,6 +162,7 @@ proptest! {
                 size: u8::try_from(it["spec"]["size"].as_u64().unwrap()).unwrap(),
                 held: !metadata["finalizers"].as_array().unwrap().is_empty(),
                 deleting: !metadata["deletionTimestamp"].is_null(),
+                as_put: model.get(&event.key.name).is_some_and(|it| it.as_put),
             });
         }
         prop_assert_eq!(replayed, model);
@@ -225,7 +231,7 @@ async fn concurrent_writes_share_commits_and_none_is_lost() {
     assert_eq!(api.get("hot").await.unwrap().annotations().len(), landed);
     assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 201);
     let commits = server.counters().commits - before;
-    assert!(commits < 200 + 200, "{commits} commits for 200 creates and {landed} patches");
+    assert!(commits < 200 + u64::try_from(landed).unwrap(), "{commits} commits for 200 creates and {landed} patches");
 }
 
 #[tokio::test]
@@ -261,19 +267,16 @@ fn a_foreign_file_and_a_newer_store_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     let open = || Server::open(&Place::File(path.clone()), Writer::Inline, options()).map(drop);
-    std::fs::write(
-        &path,
-        "a diary, not a database; long enough to be no header by chance, whatever SQLite reads of it",
-    )
-    .unwrap();
+    fs_err::write(&path, "a diary, not a database; long enough to be no header by chance, whatever SQLite reads of it")
+        .unwrap();
     assert!(matches!(open(), Err(OpenError::Foreign { .. })));
-    assert!(std::fs::read_to_string(&path).unwrap().starts_with("a diary"), "left as it was");
-    std::fs::remove_file(&path).unwrap();
+    assert!(fs_err::read_to_string(&path).unwrap().starts_with("a diary"), "left as it was");
+    fs_err::remove_file(&path).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE t (x); PRAGMA application_id = 5;").unwrap();
     drop(other);
     assert!(matches!(open(), Err(OpenError::Foreign { found: 5, .. })));
-    std::fs::remove_file(&path).unwrap();
+    fs_err::remove_file(&path).unwrap();
     open().unwrap();
     let db = rusqlite::Connection::open(&path).unwrap();
     db.execute_batch("PRAGMA user_version = 99;").unwrap();

@@ -1,4 +1,5 @@
 //! Watches: what each change looks like to them, how they end and resume, and that kube's own machinery lives on them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_support;
 
@@ -206,12 +207,12 @@ async fn the_socket_serves_one_connection_a_request_and_ends_its_watches() {
         })
     };
     let is_up = async {
-        while !path.exists() || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777 != 0o600 {
+        while !path.exists() || fs_err::metadata(&path).unwrap().permissions().mode() & 0o777 != 0o600 {
             tokio::task::yield_now().await;
         }
     };
     soon(is_up).await;
-    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     let client = gastown::api::client_over_unix_socket(&path, "town", Some("gt".into())).unwrap();
     let api = kube::Api::<Widget>::namespaced(client, "town");
