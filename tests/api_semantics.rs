@@ -4,6 +4,7 @@
 mod api_support;
 
 use api_support::*;
+use gastown::api::{Place, Server, Writer};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
 use kube::{Resource, ResourceExt};
@@ -420,8 +421,7 @@ async fn the_guard_sees_who_asks_and_both_versions() {
         }
         _ => Ok(()),
     };
-    let server =
-        gastown::api::Server::open(&gastown::api::Place::Memory, gastown::api::Writer::Inline, options).unwrap();
+    let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
     widgets(&server).create(&PostParams::default(), &widget("a")).await.unwrap();
     let patch = |who: &'static str, body: &'static str| {
         let server = server.clone();
@@ -450,4 +450,13 @@ async fn discovery_names_what_is_served() {
     let gvk = kube::core::GroupVersionKind::gvk("test.gastown.io", "v1alpha1", "Widget");
     let (found, _) = kube::discovery::oneshot::pinned_kind(&client, &gvk).await.unwrap();
     assert_eq!(found.plural, "widgets");
+}
+
+#[tokio::test]
+async fn every_kind_of_a_town_can_be_served() {
+    let options = gastown::api::Options { crds: gastown_crds::crds(), ..options() };
+    let kinds = options.crds.len();
+    let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
+    let resources = server.client("town").list_api_group_resources("gastown.io/v1alpha1").await.unwrap();
+    assert_eq!(resources.resources.iter().filter(|it| !it.name.contains('/')).count(), kinds);
 }

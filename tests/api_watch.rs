@@ -65,6 +65,21 @@ async fn a_watch_tells_every_change_after_its_resource_version_and_ends_with_a_b
     assert_eq!(collect(&server, &params, &far).await, ["ERROR 410"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn virtual_time_moves_only_for_a_watch_that_asks_for_an_end() {
+    let server = server();
+    let start = tokio::time::Instant::now();
+    let made = widgets(&server).create(&PostParams::default(), &widget("a")).await.unwrap();
+    size(&server, "a", 2).await;
+    assert_eq!(widgets(&server).list(&ListParams::default()).await.unwrap().items.len(), 1);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let api = widgets(&server);
+    let stream = api.watch(&WatchParams::default().timeout(290), &made.resource_version().unwrap()).await.unwrap();
+    let told: Vec<_> = stream.try_collect().await.unwrap();
+    assert_eq!(told.iter().map(shown).collect::<Vec<_>>(), ["MODIFIED a 2", "BOOKMARK"]);
+    assert_eq!(start.elapsed().as_secs(), 290);
+}
+
 #[tokio::test]
 async fn entering_and_leaving_a_selection_is_added_and_deleted() {
     let server = server();
