@@ -1,4 +1,4 @@
-//! The API over a unix socket: served with mode 0600 in a directory of mode 0700, and reached by a client without a pool.
+//! The API over a unix socket: outcome with mode 0600 in a directory of mode 0700, and reached by a client without a pool.
 
 use std::future::Future;
 use std::io;
@@ -85,25 +85,25 @@ pub async fn serve_unix(
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
     }
-    match std::fs::symlink_metadata(path) {
+    match fs_err::symlink_metadata(path) {
         Ok(_) => fs_err::remove_file(path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     let ending = server.clone();
     let stop = async move {
         shutdown.await;
         ending.end_watches();
     };
-    let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
+    let outcome = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => served,
+        _ => outcome,
     }
 }
 
 fn fs_mode(directory: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(directory)?.permissions().mode() & 0o777)
+    Ok(fs_err::metadata(directory)?.permissions().mode() & 0o777)
 }
