@@ -218,7 +218,8 @@ async fn the_socket_serves_one_connection_a_request_and_ends_its_watches() {
         let (server, path) = (server.clone(), path.clone());
         tokio::spawn(async move {
             let shutdown = async move { drop(stopped.await) };
-            gastown::api::serve_unix(server, &path, shutdown).await
+            let listener = gastown::api::bind_unix(&path).unwrap();
+            gastown::api::serve_unix(server, listener, &path, shutdown).await
         })
     };
     let is_up = async {

@@ -78,7 +78,12 @@ where
 
 #[tokio::test]
 async fn one_bead_goes_from_declared_to_merged() {
-    drop(tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_env("GT_LOG")).with_test_writer().try_init());
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_env("GT_LOG"))
+            .with_test_writer()
+            .try_init(),
+    );
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     let (work, bare) = (root.join("work"), root.join("shop.git"));

@@ -41,7 +41,7 @@ use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};
 use store::{Counters, Handle, Key};
 
-pub use socket::{ClientError, client_over_unix_socket, serve_unix};
+pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
 pub use store::{OpenError, Place, Writer};
 
 /// What a server is given.

@@ -69,14 +69,10 @@ impl Service<Request<Body>> for Dial {
     }
 }
 
-/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
+/// Makes the socket: from here on a client can connect, and is answered once [`serve_unix`] runs.
 ///
-/// A socket left behind by a crash is replaced: the caller holds the store's lock, so nobody else is listening.
-pub async fn serve_unix(
-    server: Server,
-    path: &Path,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+/// One left behind by a crash is replaced: the caller holds the store's lock, so nobody else is listening.
+pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let mode = fs_mode(directory)?;
@@ -92,6 +88,16 @@ pub async fn serve_unix(
     }
     let listener = UnixListener::bind(path)?;
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
+pub async fn serve_unix(
+    server: Server,
+    listener: UnixListener,
+    path: &Path,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let ending = server.clone();
     let stop = async move {
         shutdown.await;
