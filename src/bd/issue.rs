@@ -200,7 +200,7 @@ fn reason_name(reason: CloseReason) -> &'static str {
 }
 
 /// Beads' labels are plain texts, by convention `dimension:value`.
-fn label_name(key: &str, value: &str) -> String {
+pub fn label_name(key: &str, value: &str) -> String {
     if value.is_empty() { key.to_owned() } else { format!("{key}:{value}") }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use gastown_crds::Bead;
 use kube::ResourceExt;
 
-use super::issue::{BLOCKS, Details, Issue, PARENT_CHILD};
+use super::issue::{BLOCKS, Details, Issue, PARENT_CHILD, label_name};
 use super::scan::{Query, scan};
 use super::{filter, print};
 use crate::cli::agent::context::{Answer, Context};
@@ -102,7 +102,7 @@ fn text(shown: &Shown) -> String {
     };
     line("rig", &bead.spec.rig);
     for (key, value) in bead.labels() {
-        line("label", &format!("{key}:{value}"));
+        line("label", &label_name(key, value));
     }
     for condition in bead.status.iter().flat_map(|s| &s.conditions).filter(|c| !c.message.is_empty()) {
         line("now", &condition.message);

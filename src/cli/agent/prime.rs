@@ -28,13 +28,11 @@ pub fn prime(args: &PrimeArgs, town: Option<&std::path::Path>) -> ExitCode {
 fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     let hint = "start one by assigning work: `gt apply` a Convoy; `gt hook --polecat RIG/NAME` looks at a hook";
     let session = Session::required("gt prime", hint)?;
-    let log = match &session.rework_log {
-        Some(path) => {
-            let text = fs_err::read(path).map_err(|source| Error::Io { what: "read the rework log", source })?;
-            Some(tail(&String::from_utf8_lossy(&text)).to_owned())
-        }
-        None => None,
-    };
+    let log = session.rework_log.as_ref().map(|path| match fs_err::read(path) {
+        Ok(text) => tail(&String::from_utf8_lossy(&text)).to_owned(),
+        // The rest is worth telling without it.
+        Err(error) => format!("(the log cannot be read: {error})"),
+    });
     connected(town, &actor(), async |context| {
         let work = load(context, &session.bead, &session.polecat_object()).await?;
         Ok(Answer::out(match &work {
@@ -124,7 +122,8 @@ fn came_back(rework: &str, log: Option<&str>, file: Option<&std::path::Path>) ->
         let _never_fails = writeln!(text, "All of it: `{}`.", file.display());
     }
     text.push_str(match rework {
-        "Conflict" => "`git fetch origin`, rebase onto the target branch, and resolve the conflicts.\n\n",
+        "Conflict" => "If your branch still holds the commits handed in: `git fetch origin`, rebase onto the target branch, and resolve\n\
+             the conflicts. If it began anew, do the work again on what is there now.\n\n",
         _ => "Find the cause, mend it, and run the checks yourself before you hand in again.\n\n",
     });
     text
