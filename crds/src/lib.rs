@@ -22,9 +22,7 @@ pub mod merge_request;
 
 pub mod names;
 
-pub mod graph;
-
-pub mod formula_text;
+pub mod manifest;
 
 pub use bead::{Bead, BeadSpec, BeadStatus};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};

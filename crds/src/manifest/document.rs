@@ -1,0 +1,297 @@
+//! Reads a stream of YAML documents into JSON values, and beside each the tree of its places.
+//!
+//! Everything is bounded, so that no text, however hostile, costs more than a few times its size: an alias is paid for
+//! with the nodes and bytes that it stands for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
+
+use super::diagnostic::{Diagnostic, quote};
+use super::place::{Inside, Place};
+use super::scalar;
+use super::source::Source;
+
+/// Most documents in one file.
+pub const DOCUMENTS_MAX: usize = 10_000;
+/// Deepest nesting of lists and mappings; our kinds need 7 levels.
+pub const DEPTH_MAX: usize = 64;
+/// Most values in one file, those that aliases stand for included: 4 MiB of `- a` lines hold as many.
+pub const NODES_MAX: usize = 1_048_576;
+/// Most text that aliases of one file may stand for, in bytes.
+pub const ALIAS_BYTES_MAX: usize = 4 << 20;
+/// Most mistakes found before reading stops.
+const MISTAKES_MAX: usize = 100;
+
+/// One document: its value and where everything in it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub value: Value,
+    pub place: Place,
+}
+
+/// Reads all documents; empty ones are left out.
+pub(super) fn read(source: &Arc<Source>) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let mut reader = Reader {
+        source,
+        documents: Vec::new(),
+        frames: Vec::new(),
+        anchors: BTreeMap::new(),
+        nodes: 0,
+        alias_bytes: 0,
+        mistakes: Vec::new(),
+    };
+    let parser = Parser::new_from_str_with_options(source.text(), options! { emit_comments: false });
+    for event in parser {
+        let outcome = match event {
+            Ok((event, span)) => reader.event(event, &span),
+            Err(error) => Err(reader.syntax(&error)),
+        };
+        if let Err(last) = outcome {
+            reader.mistakes.push(last);
+            break;
+        }
+        if reader.mistakes.len() >= MISTAKES_MAX {
+            break;
+        }
+    }
+    if reader.mistakes.is_empty() { Ok(reader.documents) } else { Err(reader.mistakes) }
+}
+
+/// A finished value, with what an alias to it would cost.
+#[derive(Debug, Clone)]
+struct Node {
+    value: Value,
+    place: Place,
+    nodes: usize,
+    bytes: usize,
+    height: usize,
+}
+
+/// A list or mapping that is being read.
+struct Frame {
+    start: usize,
+    anchor: usize,
+    nodes: usize,
+    bytes: usize,
+    height: usize,
+    content: Content,
+}
+
+enum Content {
+    Items(Vec<Value>, Vec<Place>),
+    Fields { map: Map<String, Value>, places: BTreeMap<String, Place>, key: Option<(String, Range<usize>)> },
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    documents: Vec<Document>,
+    frames: Vec<Frame>,
+    anchors: BTreeMap<usize, Node>,
+    nodes: usize,
+    alias_bytes: usize,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    /// Takes one event; an error ends the reading.
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Diagnostic> {
+        let range = self.range(span);
+        match event {
+            Event::DocumentStart(..) => self.anchors.clear(),
+            Event::Scalar(text, style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), &range);
+                let is_text = style != ScalarStyle::Plain || tag.is_some_and(|t| t.core_suffix() == Some("str"));
+                let value = if is_text { Value::String(text.into_owned()) } else { scalar::resolve(&text) };
+                let bytes = value.as_str().map_or(8, str::len);
+                let place = Place { key: None, value: range, inside: Inside::Nothing };
+                return self.finish(Node { value, place, nodes: 1, bytes, height: 0 }, anchor);
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.check_tag(tag.as_deref(), &range);
+                return self.open(range, anchor, Content::Items(Vec::new(), Vec::new()));
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.check_tag(tag.as_deref(), &range);
+                let content = Content::Fields { map: Map::new(), places: BTreeMap::new(), key: None };
+                return self.open(range, anchor, content);
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(frame) = self.frames.pop() {
+                    let (node, anchor) = frame.close(range.end);
+                    return self.finish(node, anchor);
+                }
+            }
+            Event::Alias(anchor) => return self.alias(anchor, range),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Result<(), Diagnostic> {
+        if self.frames.len() >= DEPTH_MAX {
+            let message = format!("nested more than {DEPTH_MAX} levels deep");
+            return Err(Diagnostic::error("too-deep", message, self.source, range));
+        }
+        self.frames.push(Frame { start: range.start, anchor, nodes: 1, bytes: 0, height: 0, content });
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), Diagnostic> {
+        let Some(known) = self.anchors.get(&anchor) else {
+            let message = "an alias inside the value that it stands for";
+            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the value out"));
+        };
+        self.alias_bytes += known.bytes;
+        if self.alias_bytes > ALIAS_BYTES_MAX {
+            let message = format!("the aliases of this file stand for more than {} MiB", ALIAS_BYTES_MAX >> 20);
+            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the values out"));
+        }
+        self.count(known.nodes, &range)?;
+        let mut node = self.anchors[&anchor].clone();
+        node.place.value = range;
+        node.place.key = None;
+        self.finish(node, 0)
+    }
+
+    /// Puts a finished value where it belongs.
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Diagnostic> {
+        self.count(1, &node.place.value)?;
+        if self.frames.len() + node.height > DEPTH_MAX {
+            let message = format!("nested more than {DEPTH_MAX} levels deep");
+            return Err(Diagnostic::error("too-deep", message, self.source, node.place.value));
+        }
+        if anchor != 0 {
+            self.count(node.nodes, &node.place.value)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.frames.last_mut() {
+            Some(frame) => {
+                if let Some(mistake) = frame.put(node, self.source) {
+                    self.mistakes.push(mistake);
+                }
+                Ok(())
+            }
+            None if node.value.is_null() => Ok(()),
+            None if self.documents.len() >= DOCUMENTS_MAX => {
+                let message = format!("more than {DOCUMENTS_MAX} documents in one file");
+                Err(Diagnostic::error("too-many-documents", message, self.source, node.place.value))
+            }
+            None => {
+                self.documents.push(Document { value: node.value, place: node.place });
+                Ok(())
+            }
+        }
+    }
+
+    /// Charges values to the file's budget.
+    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Diagnostic> {
+        self.nodes += nodes;
+        if self.nodes <= NODES_MAX {
+            return Ok(());
+        }
+        let message = format!("more than {NODES_MAX} values in one file");
+        Err(Diagnostic::error("too-many-values", message, self.source, range.clone()).hint("split it into several files"))
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, range: &Range<usize>) {
+        if let Some(tag) = tag.filter(|tag| tag.is_custom()) {
+            let message = format!("the tag {} means nothing here", quote(&tag.original()));
+            self.mistakes.push(Diagnostic::error("tag", message, self.source, range.clone()).hint("remove it"));
+        }
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        offset(self.source, &span.start)..offset(self.source, &span.end)
+    }
+
+    fn syntax(&self, error: &ScanError) -> Diagnostic {
+        let at = offset(self.source, error.marker());
+        let text = self.source.text();
+        // A tab is the usual culprit, and the parser may notice only behind it.
+        let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let indent = line.len() - line.trim_start().len();
+        if let Some(tab) = line[..indent].find('\t') {
+            let tab = line_start + tab;
+            return Diagnostic::error("tab", "a tab in the indentation", self.source, tab..tab + 1)
+                .hint("indent with spaces: YAML allows no tabs there");
+        }
+        let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+        Diagnostic::error("syntax", format!("not valid YAML: {}", error.info()), self.source, at..end)
+    }
+}
+
+impl Frame {
+    /// Adds a value; gives the mistake, if it is one.
+    fn put(&mut self, node: Node, source: &Arc<Source>) -> Option<Diagnostic> {
+        let Node { value, mut place, nodes, bytes, height } = node;
+        self.nodes += nodes;
+        self.bytes += bytes;
+        self.height = self.height.max(height + 1);
+        match &mut self.content {
+            Content::Items(values, places) => {
+                values.push(value);
+                places.push(place);
+                None
+            }
+            Content::Fields { map, places, key } => match key.take() {
+                Some((name, at)) => {
+                    place.key = Some(at.clone());
+                    if let Some(first) = places.get(&name) {
+                        let message = format!("{} is given twice", quote(&name));
+                        let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
+                        return Some(duplicate.related(source, first.of_key(), "first given here"));
+                    }
+                    map.insert(name.clone(), value);
+                    places.insert(name, place);
+                    None
+                }
+                None => {
+                    let at = place.value.clone();
+                    let (name, mistake) = key_text(value, source, &at);
+                    *key = Some((name, at));
+                    mistake
+                }
+            },
+        }
+    }
+
+    fn close(self, end: usize) -> (Node, usize) {
+        let Self { start, anchor, nodes, bytes, height, content } = self;
+        let (value, inside) = match content {
+            Content::Items(values, places) => (Value::Array(values), Inside::Items(places)),
+            Content::Fields { map, places, .. } => (Value::Object(map), Inside::Fields(places)),
+        };
+        let place = Place { key: None, value: start..end.max(start), inside };
+        (Node { value, place, nodes, bytes, height }, anchor)
+    }
+}
+
+/// A mapping's key as text, as JSON has it.
+fn key_text(value: Value, source: &Arc<Source>, at: &Range<usize>) -> (String, Option<Diagnostic>) {
+    match value {
+        Value::String(text) if text == "<<" => {
+            let mistake = Diagnostic::error("merge-key", "merge keys (`<<`) are not supported", source, at.clone());
+            (text, Some(mistake.hint("write the fields out, or alias single values")))
+        }
+        Value::String(text) => (text, None),
+        Value::Bool(_) | Value::Number(_) => (value.to_string(), None),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            let message = "a key must be a word";
+            (String::new(), Some(Diagnostic::error("key", message, source, at.clone()).hint("put it in quotes")))
+        }
+    }
+}
+
+/// The byte offset of a marker; on a character boundary inside the text.
+fn offset(source: &Source, marker: &Marker) -> usize {
+    let text = source.text();
+    let offset = marker.byte_offset().unwrap_or_else(|| {
+        text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at)
+    });
+    text.floor_char_boundary(offset.min(text.len()))
+}

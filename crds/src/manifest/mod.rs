@@ -1,0 +1,142 @@
+//! A manifest is one object as people write it: a YAML document that knows where each of its fields stands in the file.
+//!
+//! Invariant: nothing here panics or runs away, whatever the bytes; every limit is a constant beside the code it bounds.
+
+mod diagnostic;
+mod document;
+mod place;
+mod scalar;
+mod source;
+mod write;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use diagnostic::{Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
+pub use document::{ALIAS_BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
+pub use place::{Inside, Place, Step};
+pub use source::Source;
+pub use write::to_yaml;
+
+/// Largest manifest file, in bytes: sixteen of the largest objects.
+pub const FILE_BYTES_MAX: usize = 4 << 20;
+
+/// One object as it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// The file it is in.
+    pub source: Arc<Source>,
+    /// `apiVersion`.
+    pub api_version: String,
+    /// `kind`.
+    pub kind: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// The whole object.
+    pub value: Value,
+    /// Where each of its fields stands.
+    pub place: Place,
+}
+
+impl Manifest {
+    /// The file's name, as the user knows it.
+    pub fn file(&self) -> &str {
+        self.source.name()
+    }
+
+    /// What to underline for the value at a path, such as `["spec".into(), "beads".into(), 2.into()]`.
+    pub fn value_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
+        self.place.nearest(path).0.of_value()
+    }
+
+    /// What to underline for the key at a path.
+    pub fn key_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
+        self.place.nearest(path).0.of_key()
+    }
+
+    /// What to underline for the object as a whole: its name.
+    pub fn name_at(&self) -> Range<usize> {
+        self.value_at(["metadata".into(), "name".into()])
+    }
+}
+
+/// Reads a file of bytes; see [`parse`].
+pub fn parse_bytes(file_name: &str, bytes: &[u8]) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(vec![too_large(file_name)]);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(file_name, text),
+        Err(error) => {
+            // Shown as far as it is text.
+            let source = Source::new(file_name, &String::from_utf8_lossy(bytes));
+            let at = error.valid_up_to();
+            let mistake = Diagnostic::error("utf-8", "not UTF-8 text", &source, at..at + 1);
+            Err(vec![mistake.hint("save the file as UTF-8")])
+        }
+    }
+}
+
+/// Reads every object of a file: YAML documents parted by `---`, or JSON. Empty documents are skipped.
+///
+/// Only what makes an object recognisable is checked here; [`crate::admission`] checks the rest.
+pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(vec![too_large(file_name)]);
+    }
+    let source = Source::new(file_name, text);
+    let documents = document::read(&source)?;
+    let mut manifests = Vec::with_capacity(documents.len());
+    let mut mistakes = Vec::new();
+    for document::Document { value, place } in documents {
+        match header(&source, &value, &place) {
+            Ok([api_version, kind, name]) => {
+                manifests.push(Manifest { source: Arc::clone(&source), api_version, kind, name, value, place });
+            }
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if mistakes.is_empty() { Ok(manifests) } else { Err(mistakes) }
+}
+
+/// Reads `apiVersion`, `kind` and `metadata.name`: nothing else can be understood without them.
+fn header(source: &Arc<Source>, value: &Value, place: &Place) -> Result<[String; 3], Diagnostic> {
+    if !value.is_object() {
+        let span = place.value.clone();
+        return Err(Diagnostic::error("not-an-object", "this is no object", source, span)
+            .hint("an object has `apiVersion`, `kind`, `metadata` and `spec`"));
+    }
+    Ok([
+        text_at(source, value, place, &["apiVersion"])?,
+        text_at(source, value, place, &["kind"])?,
+        text_at(source, value, place, &["metadata", "name"])?,
+    ])
+}
+
+fn text_at(source: &Arc<Source>, value: &Value, place: &Place, path: &[&str]) -> Result<String, Diagnostic> {
+    let shown = path.join(".");
+    let (nearest, found) = place.nearest(path.iter().map(|&field| Step::Field(field)));
+    match path.iter().try_fold(value, |value, field| value.get(field)) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Null) | None => {
+            let span = if found { nearest.of_value() } else { nearest.of_key() };
+            Err(Diagnostic::error("required", format!("`{shown}` is missing"), source, span).hint(match shown.as_str() {
+                "apiVersion" => format!("add `apiVersion: {}`", crate::common::API_VERSION),
+                "kind" => "add the kind, such as `kind: Convoy`".to_owned(),
+                _ => "add `metadata: { name: … }`".to_owned(),
+            }))
+        }
+        Some(_) => {
+            let message = format!("`{shown}` must be text");
+            Err(Diagnostic::error("wrong-type", message, source, nearest.of_value()).hint("put it in quotes"))
+        }
+    }
+}
+
+fn too_large(file_name: &str) -> Diagnostic {
+    let source = Source::new(file_name, "");
+    let message = format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20);
+    Diagnostic::error("too-large", message, &source, 0..0).hint("split it into several files")
+}

@@ -1,0 +1,89 @@
+//! A `Source` is the text of one manifest file, with the way from a byte offset to line and column.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The text of one file; shared by everything that points into it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    name: String,
+    text: String,
+    /// Byte offset at which each line starts.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    /// Takes a file's name, as the user knows it, and its text.
+    pub fn new(name: &str, text: &str) -> Arc<Self> {
+        let starts = text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(starts).collect();
+        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), lines })
+    }
+
+    /// The file's name, as the user knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Line and column of a byte offset, both counted from 1; columns count characters.
+    pub fn line_col(&self, offset: usize) -> (usize, usize) {
+        let offset = self.floor(offset);
+        let line = self.line_index(offset);
+        let before = &self.text[self.lines[line]..offset];
+        (line + 1, before.chars().count() + 1)
+    }
+
+    /// The part of a span that lies in its first line, without trailing blanks; never outside the text.
+    pub fn first_line(&self, span: &Range<usize>) -> Range<usize> {
+        let start = self.floor(span.start);
+        let end = self.floor(span.end).max(start);
+        let text = &self.text[start..end];
+        let text = text.lines().next().unwrap_or_default().trim_end();
+        start..start + text.len()
+    }
+
+    /// The lines around a span: their number, the byte offset at which they start, and their text.
+    pub(super) fn around(&self, span: &Range<usize>, context: usize) -> (usize, usize, &str) {
+        let line = self.line_index(self.floor(span.start));
+        let first = line.saturating_sub(context);
+        let start = self.lines[first];
+        let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        (first + 1, start, &self.text[start..end])
+    }
+
+    fn line_index(&self, offset: usize) -> usize {
+        self.lines.partition_point(|&start| start <= offset) - 1
+    }
+
+    /// The nearest character boundary at or before an offset.
+    fn floor(&self, offset: usize) -> usize {
+        self.text.floor_char_boundary(offset.min(self.text.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_lines_and_characters_from_one() {
+        let source = Source::new("a.yaml", "a: ä\nbö: c\n");
+        assert_eq!(source.line_col(0), (1, 1));
+        assert_eq!(source.line_col(3), (1, 4));
+        assert_eq!(source.line_col(6), (2, 1));
+        assert_eq!(source.line_col(9), (2, 3));
+        assert_eq!(source.line_col(999), (3, 1));
+    }
+
+    #[test]
+    fn a_span_is_cut_to_its_first_line() {
+        let source = Source::new("a.yaml", "a: b  \nc: d\n");
+        assert_eq!(source.first_line(&(3..12)), 3..4);
+        assert_eq!(source.first_line(&(90..99)), 13..13);
+    }
+}
