@@ -22,7 +22,15 @@ pub mod merge_request;
 
 pub mod names;
 
+pub mod schema;
+
 pub mod manifest;
+
+pub mod admission;
+
+pub mod graph;
+
+pub mod formula_text;
 
 pub use bead::{Bead, BeadSpec, BeadStatus};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};

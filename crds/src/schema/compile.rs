@@ -1,0 +1,292 @@
+//! From the JSON form of a schema to the tree that the walkers read: regexes and CEL compiled, children in order.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use kube_cel::CompiledSchema;
+use regex::Regex;
+use serde_json::Value;
+
+use super::path::{FieldPath, Segment};
+
+/// The deepest schema that is compiled; every walker recurses on schema depth, and so is bounded by this.
+const DEPTH_MAX: usize = 64;
+
+/// Why a schema cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// A `type` that JSON does not have.
+    #[error("schema at {path}: unknown type `{name}`")]
+    Type {
+        /// Where in the schema.
+        path: FieldPath,
+        /// The type's name.
+        name: String,
+    },
+    /// A `pattern` that is no regular expression.
+    #[error("schema at {path}: the pattern does not compile")]
+    Pattern {
+        /// Where in the schema.
+        path: FieldPath,
+        /// Why.
+        #[source]
+        source: regex::Error,
+    },
+    /// A CEL rule that does not compile.
+    #[error("schema at {path}: {why}")]
+    Rule {
+        /// Where in the schema.
+        path: FieldPath,
+        /// What the compiler says, with the rule.
+        why: String,
+    },
+    /// A keyword that structural schemas do not have, or a shape that they forbid.
+    #[error("schema at {path}: {why}")]
+    NotStructural {
+        /// Where in the schema.
+        path: FieldPath,
+        /// What is forbidden.
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+}
+
+impl Type {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Type::Object => "object",
+            Type::Array => "array",
+            Type::String => "string",
+            Type::Integer => "integer",
+            Type::Number => "number",
+            Type::Boolean => "boolean",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let all = [Type::Object, Type::Array, Type::String, Type::Integer, Type::Number, Type::Boolean];
+        all.into_iter().find(|it| it.as_str() == name)
+    }
+}
+
+/// What a list is: plain, a set of values, or a map by some of its items' fields.
+#[derive(Debug)]
+pub(super) enum ListType {
+    Atomic,
+    Set,
+    Map(Vec<String>),
+}
+
+/// What an object's undeclared keys are.
+#[derive(Debug)]
+pub(super) enum Additional {
+    None,
+    Any,
+    Schema(Box<Node>),
+}
+
+/// Inclusive limits of one kind, in the unit of the field that holds them.
+#[derive(Debug, Default)]
+pub(super) struct Range {
+    pub(super) min: Option<usize>,
+    pub(super) max: Option<usize>,
+}
+
+impl Range {
+    fn new(min: Option<i64>, max: Option<i64>) -> Self {
+        let size = |n: i64| usize::try_from(n).unwrap_or(0);
+        Self { min: min.map(size), max: max.map(size) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) type_: Option<Type>,
+    pub(super) int_or_string: bool,
+    pub(super) nullable: bool,
+    pub(super) preserve_unknown: bool,
+    pub(super) embedded: bool,
+    pub(super) properties: BTreeMap<String, Node>,
+    pub(super) additional: Additional,
+    pub(super) items: Option<Box<Node>>,
+    pub(super) required: Vec<String>,
+    pub(super) one_of_values: Vec<Value>,
+    pub(super) chars: Range,
+    pub(super) items_count: Range,
+    pub(super) properties_count: Range,
+    pub(super) minimum: Option<(f64, bool)>,
+    pub(super) maximum: Option<(f64, bool)>,
+    pub(super) multiple_of: Option<f64>,
+    pub(super) pattern: Option<Regex>,
+    pub(super) format: Option<String>,
+    pub(super) list: ListType,
+    pub(super) default: Option<Value>,
+    pub(super) all_of: Vec<Node>,
+    pub(super) any_of: Vec<Node>,
+    pub(super) one_of: Vec<Node>,
+    pub(super) not: Option<Box<Node>>,
+    /// The rules at this very place; those below are in the children.
+    pub(super) rules: Option<CompiledSchema>,
+    /// Whether this node or one below has rules, so that a walk can pass by.
+    pub(super) has_rules: bool,
+}
+
+impl Node {
+    pub(super) fn compile(props: &JSONSchemaProps, path: &FieldPath) -> Result<Self, SchemaError> {
+        let not_structural =
+            |why: &str| SchemaError::NotStructural { path: path.clone(), why: format!("{why} is not allowed") };
+        if path.segments().len() > DEPTH_MAX {
+            return Err(not_structural(&format!("a depth above {DEPTH_MAX}")));
+        }
+        for (present, keyword) in [
+            (props.ref_path.is_some(), "$ref"),
+            (props.definitions.is_some(), "definitions"),
+            (props.dependencies.is_some(), "dependencies"),
+            (props.pattern_properties.is_some(), "patternProperties"),
+            (props.additional_items.is_some(), "additionalItems"),
+            (props.unique_items == Some(true), "uniqueItems: true"),
+        ] {
+            if present {
+                return Err(not_structural(keyword));
+            }
+        }
+
+        let type_ = match props.type_.as_deref() {
+            None | Some("") => None,
+            Some(name) => {
+                Some(Type::parse(name).ok_or_else(|| SchemaError::Type { path: path.clone(), name: name.to_owned() })?)
+            }
+        };
+        let mut properties = BTreeMap::new();
+        for (name, child) in props.properties.iter().flatten() {
+            properties.insert(name.clone(), Self::compile(child, &path.child(Segment::Field(name.clone())))?);
+        }
+        let additional = match &props.additional_properties {
+            None | Some(JSONSchemaPropsOrBool::Bool(false)) => Additional::None,
+            Some(JSONSchemaPropsOrBool::Bool(true)) => Additional::Any,
+            Some(JSONSchemaPropsOrBool::Schema(child)) => {
+                Additional::Schema(Box::new(Self::compile(child, &path.child(Segment::Key("*".to_owned())))?))
+            }
+        };
+        let items = match &props.items {
+            None => None,
+            Some(JSONSchemaPropsOrArray::Schema(child)) => {
+                Some(Box::new(Self::compile(child, &path.child(Segment::Key("*".to_owned())))?))
+            }
+            Some(JSONSchemaPropsOrArray::Schemas(_)) => return Err(not_structural("a list of schemas in items")),
+        };
+        let branches = |list: &Option<Vec<JSONSchemaProps>>, keyword: &str| -> Result<Vec<Node>, SchemaError> {
+            let here = path.child(Segment::Key(keyword.to_owned()));
+            list.iter().flatten().map(|child| Self::compile(child, &here)).collect()
+        };
+        let pattern = match &props.pattern {
+            None => None,
+            Some(text) => Some(Regex::new(text).map_err(|source| SchemaError::Pattern { path: path.clone(), source })?),
+        };
+        let list = match props.x_kubernetes_list_type.as_deref() {
+            Some("set") => ListType::Set,
+            Some("map") => ListType::Map(props.x_kubernetes_list_map_keys.clone().unwrap_or_default()),
+            _ => ListType::Atomic,
+        };
+        let rules = compile_rules(props, path)?;
+        let mut node = Self {
+            type_,
+            int_or_string: props.x_kubernetes_int_or_string == Some(true),
+            nullable: props.nullable == Some(true),
+            preserve_unknown: props.x_kubernetes_preserve_unknown_fields == Some(true),
+            embedded: props.x_kubernetes_embedded_resource == Some(true),
+            properties,
+            additional,
+            items,
+            required: props.required.clone().unwrap_or_default(),
+            one_of_values: props.enum_.iter().flatten().map(|it| it.0.clone()).collect(),
+            chars: Range::new(props.min_length, props.max_length),
+            items_count: Range::new(props.min_items, props.max_items),
+            properties_count: Range::new(props.min_properties, props.max_properties),
+            minimum: props.minimum.map(|n| (n, props.exclusive_minimum == Some(true))),
+            maximum: props.maximum.map(|n| (n, props.exclusive_maximum == Some(true))),
+            multiple_of: props.multiple_of,
+            pattern,
+            format: props.format.clone(),
+            list,
+            default: props.default.as_ref().map(|it| it.0.clone()),
+            all_of: branches(&props.all_of, "allOf")?,
+            any_of: branches(&props.any_of, "anyOf")?,
+            one_of: branches(&props.one_of, "oneOf")?,
+            not: match &props.not {
+                None => None,
+                Some(child) => Some(Box::new(Self::compile(child, &path.child(Segment::Key("not".to_owned())))?)),
+            },
+            has_rules: rules.is_some(),
+            rules,
+        };
+        let has_rules_below = node.children().any(|child| child.has_rules);
+        node.has_rules |= has_rules_below;
+        Ok(node)
+    }
+
+    fn children(&self) -> impl Iterator<Item = &Node> {
+        let additional = match &self.additional {
+            Additional::Schema(child) => Some(&**child),
+            Additional::None | Additional::Any => None,
+        };
+        let branches = self.all_of.iter().chain(&self.any_of).chain(&self.one_of);
+        self.properties.values().chain(additional).chain(self.items.as_deref()).chain(branches)
+    }
+
+    /// The schema of one key of an object: declared, or that of all undeclared ones.
+    pub(super) fn property(&self, name: &str) -> Option<&Node> {
+        self.properties.get(name).or(match &self.additional {
+            Additional::Schema(child) => Some(child),
+            Additional::None | Additional::Any => None,
+        })
+    }
+}
+
+/// Compiles the rules of one place alone.
+///
+/// The rules below are left to the nodes there, because what `oldSelf` is below a list depends on the list's type:
+/// kube-cel pairs items by position, an apiserver by key.
+fn compile_rules(props: &JSONSchemaProps, path: &FieldPath) -> Result<Option<CompiledSchema>, SchemaError> {
+    if props.x_kubernetes_validations.as_ref().is_none_or(Vec::is_empty) {
+        return Ok(None);
+    }
+    let rule_error = |why: String| SchemaError::Rule { path: path.clone(), why };
+    let mut json = serde_json::to_value(props).map_err(|e| rule_error(e.to_string()))?;
+    strip_rules_below(&mut json, true);
+    let compiled = kube_cel::compile_schema(&json);
+    match compiled.compilation_errors().first() {
+        Some(error) => Err(rule_error(error.to_string())),
+        None => Ok(Some(compiled)),
+    }
+}
+
+fn strip_rules_below(schema: &mut Value, top: bool) {
+    let Some(map) = schema.as_object_mut() else { return };
+    if !top {
+        map.remove("x-kubernetes-validations");
+    }
+    for keyword in ["items", "additionalProperties"] {
+        if let Some(child) = map.get_mut(keyword) {
+            strip_rules_below(child, false);
+        }
+    }
+    for child in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|it| it.values_mut()) {
+        strip_rules_below(child, false);
+    }
+    // Branches of a choice add constraints to the same value; their rules belong to their own nodes.
+    for keyword in ["allOf", "anyOf", "oneOf", "not"] {
+        map.remove(keyword);
+    }
+}
