@@ -16,6 +16,7 @@ use crate::common::{Condition, NameValue};
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Bead",
+    doc = "A `Bead` is one piece of work: what is to be done, what it waits for, who has it, and how it was closed.",
     namespaced,
     status = "BeadStatus",
     derive = "PartialEq",

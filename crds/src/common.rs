@@ -64,6 +64,25 @@ pub(crate) fn instant(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
 }
 
+/// What a duration looks like: Go's form, without a sign. Digits are bounded because their sum must fit 64 bits of seconds.
+pub const DURATION_PATTERN: &str = r"^([0-9]{1,12}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$";
+
+/// A bounded, positive [`Duration`]; `kube` itself writes no bounds, and an apiserver refuses rules on unbounded text.
+pub(crate) fn duration(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN })
+}
+
+/// The same, of a minute at least: what polls others' machines.
+pub(crate) fn duration_of_minutes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('1m')",
+            "message": "the remote is asked once a minute at most: give `1m` or more",
+        }],
+    })
+}
+
 /// Finds the condition of one type.
 pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|c| c.type_ == type_)

@@ -12,6 +12,7 @@ use crate::common::{Condition, NameValue};
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Convoy",
+    doc = "A `Convoy` is a batch of work to land, across rigs: a terminal goal, like a Job.",
     namespaced,
     status = "ConvoyStatus",
     derive = "PartialEq",
@@ -20,7 +21,7 @@ use crate::common::{Condition, NameValue};
     printcolumn(name = "Beads", type_ = "string", json_path = ".status.progress"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Landed\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 63").message("a convoy's name has at most 63 characters: it is a label on its beads")
+    validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a convoy's name has at most 63 characters and no dot: it is a label on its beads")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConvoySpec {

@@ -11,13 +11,15 @@ use crate::common::Condition;
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Formula",
+    doc = "A `Formula` is a workflow: steps that need each other, poured as step beads for every bead worked by it.",
     namespaced,
     status = "FormulaStatus",
     derive = "PartialEq",
     category = "gastown",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Steps", type_ = "integer", json_path = ".status.steps"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a formula's name has at most 63 characters and no dot")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FormulaSpec {

@@ -58,10 +58,17 @@ fn from_smallest(mut circle: Vec<&str>) -> Vec<&str> {
     circle
 }
 
+/// Most names of a circle that are shown.
+const SHOWN_MAX: usize = 10;
+
 /// A circle as people read it: `a → b → a`.
 pub fn shown(circle: &[&str]) -> String {
-    let first = circle.first().copied();
-    circle.iter().copied().chain(first).collect::<Vec<_>>().join(" → ")
+    let mut names: Vec<&str> = circle.iter().copied().take(SHOWN_MAX).collect();
+    if circle.len() > SHOWN_MAX {
+        names.push("…");
+    }
+    names.extend(circle.first());
+    names.join(" → ")
 }
 
 /// The names such that each comes after what it needs, otherwise in the order given; what is on or behind a circle is

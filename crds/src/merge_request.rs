@@ -12,6 +12,7 @@ use crate::common::Condition;
     group = "gastown.io",
     version = "v1alpha1",
     kind = "MergeRequest",
+    doc = "A `MergeRequest` is a branch handed in with `gt done`: one write, named by its content, so that twice is \"already so\".",
     namespaced,
     status = "MergeRequestStatus",
     derive = "PartialEq",

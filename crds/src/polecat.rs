@@ -15,6 +15,7 @@ use crate::common::Condition;
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Polecat",
+    doc = "A `Polecat` is a worker slot in a rig: a sandbox (worktree and session) that takes one bead after another.",
     namespaced,
     status = "PolecatStatus",
     derive = "PartialEq",

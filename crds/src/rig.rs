@@ -12,6 +12,7 @@ use crate::common::{Condition, Duration, Person};
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Rig",
+    doc = "A `Rig` is a repository: where it is, how a worktree of it is made ready, and how work lands on its target branch.",
     namespaced,
     status = "RigStatus",
     derive = "PartialEq",
@@ -22,7 +23,7 @@ use crate::common::{Condition, Duration, Person};
     printcolumn(name = "Queue", type_ = "integer", json_path = ".status.queued"),
     printcolumn(name = "Strategy", type_ = "string", json_path = ".spec.merge.strategy"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("size(self.metadata.name) <= 40").message("a rig's name has at most 40 characters: it starts the names of its polecats and beads")
+    validation = Rule::new("size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')").message("a rig's name has at most 40 characters and no dot: it starts the names of its polecats and beads")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.prefix) == has(oldSelf.prefix) && (!has(self.prefix) || self.prefix == oldSelf.prefix)").message("prefix is immutable: the beads of this rig are named by it"))]
@@ -66,6 +67,7 @@ pub struct Repo {
     pub branch: Option<String>,
     /// How often the remote is asked for news while beads are open here. Default: `5m`, at least `1m`. Never asked when all is quiet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::duration_of_minutes")]
     pub interval: Option<Duration>,
 }
 
@@ -104,6 +106,7 @@ pub struct Workspace {
     pub copy_from: Option<String>,
     /// How long all of `setup` may take. Default: `10m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::duration")]
     pub setup_timeout: Option<Duration>,
 }
 
@@ -162,6 +165,7 @@ pub struct Check {
     pub run: String,
     /// How long it may take. Default: `10m`. Over it, the verification could not run: neither pass nor red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::duration")]
     pub timeout: Option<Duration>,
 }
 

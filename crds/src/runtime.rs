@@ -12,13 +12,15 @@ use crate::common::{Condition, NameValue};
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Runtime",
+    doc = "A `Runtime` says how an agent is run: the program, its environment, and what it expects when its work comes back.",
     namespaced,
     status = "RuntimeStatus",
     derive = "PartialEq",
     category = "gastown",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Command", type_ = "string", json_path = ".spec.command[0]"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a runtime's name has at most 63 characters and no dot")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuntimeSpec {

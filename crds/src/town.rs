@@ -11,6 +11,7 @@ use crate::common::{Condition, Duration};
     group = "gastown.io",
     version = "v1alpha1",
     kind = "Town",
+    doc = "A `Town` is the whole: how much may run here at once, and how failures are retried. There is one per namespace.",
     namespaced,
     status = "TownStatus",
     derive = "PartialEq",
@@ -59,9 +60,11 @@ pub struct Capacity {
 pub struct Retry {
     /// The first delay, such as `1s`. Default: `1s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::duration")]
     pub initial_delay: Option<Duration>,
     /// The longest delay, such as `5m`. Default: `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::duration")]
     pub max_delay: Option<Duration>,
 }
 

@@ -194,7 +194,8 @@ impl Reader<'_> {
             return Ok(());
         }
         let message = format!("more than {NODES_MAX} values in one file");
-        Err(Diagnostic::error("too-many-values", message, self.source, range.clone()).hint("split it into several files"))
+        Err(Diagnostic::error("too-many-values", message, self.source, range.clone())
+            .hint("split it into several files"))
     }
 
     fn check_tag(&mut self, tag: Option<&Tag>, range: &Range<usize>) {
@@ -290,8 +291,8 @@ fn key_text(value: Value, source: &Arc<Source>, at: &Range<usize>) -> (String, O
 /// The byte offset of a marker; on a character boundary inside the text.
 fn offset(source: &Source, marker: &Marker) -> usize {
     let text = source.text();
-    let offset = marker.byte_offset().unwrap_or_else(|| {
-        text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at)
-    });
+    let offset = marker
+        .byte_offset()
+        .unwrap_or_else(|| text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at));
     text.floor_char_boundary(offset.min(text.len()))
 }

@@ -122,11 +122,13 @@ fn text_at(source: &Arc<Source>, value: &Value, place: &Place, path: &[&str]) ->
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Null) | None => {
             let span = if found { nearest.of_value() } else { nearest.of_key() };
-            Err(Diagnostic::error("required", format!("`{shown}` is missing"), source, span).hint(match shown.as_str() {
-                "apiVersion" => format!("add `apiVersion: {}`", crate::common::API_VERSION),
-                "kind" => "add the kind, such as `kind: Convoy`".to_owned(),
-                _ => "add `metadata: { name: … }`".to_owned(),
-            }))
+            Err(Diagnostic::error("required", format!("`{shown}` is missing"), source, span).hint(
+                match shown.as_str() {
+                    "apiVersion" => format!("add `apiVersion: {}`", crate::common::API_VERSION),
+                    "kind" => "add the kind, such as `kind: Convoy`".to_owned(),
+                    _ => "add `metadata: { name: … }`".to_owned(),
+                },
+            ))
         }
         Some(_) => {
             let message = format!("`{shown}` must be text");

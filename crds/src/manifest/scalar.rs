@@ -64,7 +64,9 @@ mod tests {
 
     #[test]
     fn what_yaml_versions_read_differently_stays_text() {
-        for text in ["no", "yes", "on", "Off", "y", "010", "-010", "1_000", "12:30", ".inf", ".nan", "0o", "1.2.3", "-", "."] {
+        for text in
+            ["no", "yes", "on", "Off", "y", "010", "-010", "1_000", "12:30", ".inf", ".nan", "0o", "1.2.3", "-", "."]
+        {
             assert_eq!(resolve(text), json!(text), "{text}");
         }
         assert_eq!(resolve("99999999999999999999"), json!("99999999999999999999"));

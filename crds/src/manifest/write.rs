@@ -95,7 +95,13 @@ fn text(out: &mut String, string: &str) {
             c if (c as u32) < 0x20 || (0x7f..=0xa0).contains(&(c as u32)) => {
                 let _infallible = write!(out, "\\x{:02x}", c as u32);
             }
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{fffe}' | '\u{ffff}' => {
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 let _infallible = write!(out, "\\u{:04x}", c as u32);
             }
             c => out.push(c),
@@ -121,7 +127,9 @@ fn is_bare(string: &str) -> bool {
 
 /// Whether text is shown line by line: several lines, none of which a block would alter.
 fn reads_as_block(string: &str) -> bool {
-    let plain = |c: char| c == '\n' || c == '\t' || (!c.is_control() && !"\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c));
+    let plain = |c: char| {
+        c == '\n' || c == '\t' || (!c.is_control() && !"\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c))
+    };
     string.trim_end_matches('\n').contains('\n')
         && !string.starts_with([' ', '\t', '\n'])
         && !string.ends_with("\n\n")

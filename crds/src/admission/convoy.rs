@@ -1,0 +1,108 @@
+//! A convoy's beads among themselves and with their formulas: needs, circles, a rig for each, and the vars it is given.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::formula::{cycle, unknown_need};
+use super::set::{Set, spec};
+use super::suggest;
+use crate::convoy::{ConvoyBead, ConvoySpec};
+use crate::formula::FormulaSpec;
+use crate::formula_text::{is_built_in, uses};
+use crate::graph;
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
+
+/// The formula of beads that name none.
+const FORMULA_DEFAULT: &str = "work";
+
+/// Checks one convoy.
+pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
+    let Some(convoy) = spec::<ConvoySpec>(manifest) else { return };
+    check_needs(set, manifest, &convoy);
+    // Looked up once for a name, not once for a bead.
+    let mut formulas: BTreeMap<&str, Option<FormulaSpec>> = BTreeMap::new();
+    for (at, bead) in convoy.beads.iter().enumerate() {
+        if bead.rig.is_none() && convoy.rig.is_none() {
+            set.report(|| without_rig(manifest, at, bead));
+        }
+        let name = bead.formula.as_deref().or(convoy.formula.as_deref()).unwrap_or(FORMULA_DEFAULT);
+        let formula = formulas.entry(name).or_insert_with(|| set.manifest("Formula", name).and_then(spec));
+        if let Some(formula) = formula {
+            check_vars(set, manifest, at, bead, name, formula);
+        }
+    }
+}
+
+fn check_needs(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
+    let needs: graph::Needs<'_> =
+        convoy.beads.iter().map(|bead| (bead.name.as_str(), bead.needs.iter().map(String::as_str).collect())).collect();
+    let names: Vec<&str> = convoy.beads.iter().map(|bead| bead.name.as_str()).collect();
+    for (at, bead) in convoy.beads.iter().enumerate() {
+        for (nth, need) in bead.needs.iter().enumerate().filter(|(_, need)| !needs.contains_key(need.as_str())) {
+            set.report(|| unknown_need(manifest, "beads", at, nth, need, &names));
+        }
+    }
+    for circle in graph::cycles(&needs) {
+        let items: Vec<(&str, &[String])> =
+            convoy.beads.iter().map(|it| (it.name.as_str(), it.needs.as_slice())).collect();
+        set.report(|| cycle(manifest, "beads", &items, &circle));
+    }
+}
+
+fn without_rig(manifest: &Manifest, at: usize, bead: &ConvoyBead) -> Diagnostic {
+    let message = format!("bead {} has no rig", quote(&bead.name));
+    Diagnostic::error("no-rig", message, &manifest.source, name_of(manifest, at))
+        .hint("give it a `rig`, or give the convoy one for all its beads: `spec: { rig: … }`")
+}
+
+fn check_vars(set: &mut Set<'_>, manifest: &Manifest, at: usize, bead: &ConvoyBead, name: &str, formula: &FormulaSpec) {
+    let declared = || formula.vars.iter().map(|var| var.name.as_str());
+    for (nth, var) in bead.vars.iter().enumerate() {
+        if declared().any(|known| known == var.name) && !is_built_in(&var.name) {
+            continue;
+        }
+        set.report(|| {
+            let path: [Step<'_>; 6] =
+                ["spec".into(), "beads".into(), at.into(), "vars".into(), nth.into(), "name".into()];
+            let span = manifest.value_at(path);
+            if is_built_in(&var.name) {
+                let message = format!("the var {} is built in: it is the bead's own {}", quote(&var.name), var.name);
+                return Diagnostic::error("built-in-var", message, &manifest.source, span).hint("remove it");
+            }
+            let message = format!("formula {} has no var {}", quote(name), quote(&var.name));
+            let mistake = Diagnostic::error("unknown-var", message, &manifest.source, span);
+            match suggest::hint(&var.name, declared().collect::<Vec<_>>()) {
+                Some(hint) => mistake.hint(hint),
+                None => mistake.hint("it takes no vars"),
+            }
+        });
+    }
+    for var in formula.vars.iter().filter(|var| var.required && var.default.is_none()) {
+        if !bead.vars.iter().any(|given| given.name == var.name) {
+            set.report(|| {
+                let message = format!("bead {} does not give the var {}", quote(&bead.name), quote(&var.name));
+                Diagnostic::error("missing-var", message, &manifest.source, name_of(manifest, at))
+                    .label(format!("formula `{name}` requires it"))
+                    .hint(format!("add `vars: [{{ name: {}, value: … }}]`", var.name))
+            });
+        }
+    }
+    if bead.command.is_none()
+        && let Some(step) = formula.steps.iter().find(|step| uses_command(step.run.as_deref()))
+    {
+        set.report(|| {
+            let message = format!("bead {} has no command", quote(&bead.name));
+            Diagnostic::error("missing-command", message, &manifest.source, name_of(manifest, at))
+                .label(format!("step `{}` of formula `{name}` runs `{{{{command}}}}`", step.name))
+                .hint("give it a `command`, or a formula that needs none")
+        });
+    }
+}
+
+fn uses_command(run: Option<&str>) -> bool {
+    uses(run.unwrap_or_default()).iter().any(|(_, name)| *name == "command")
+}
+
+fn name_of(manifest: &Manifest, at: usize) -> Range<usize> {
+    manifest.value_at(["spec".into(), "beads".into(), at.into(), "name".into()])
+}

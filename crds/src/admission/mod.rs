@@ -1,0 +1,210 @@
+//! Admission: what a manifest may say, checked as an apiserver would, and told to a person, with the place in the file.
+//!
+//! `admit` looks at one object, `admit_set` at what objects say of each other.
+
+mod convoy;
+mod formula;
+mod kinds;
+mod references;
+mod rigs;
+mod secrets;
+mod set;
+mod suggest;
+mod words;
+
+use serde_json::{Map, Value};
+
+use crate::common::API_VERSION;
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::names;
+use kinds::Kind;
+
+pub use set::{Known, SetOptions, admit_set};
+
+/// Largest object, in bytes of JSON.
+pub const OBJECT_BYTES_MAX: usize = 256 << 10;
+
+/// Most mistakes told about one object, and about one set: nobody mends more before trying again.
+pub const MISTAKES_MAX: usize = 100;
+
+/// Everything that is wrong with one object by itself; an empty list admits it.
+pub fn admit(manifest: &Manifest) -> Vec<Diagnostic> {
+    check(manifest, None)
+}
+
+/// The same, for an object that exists: `old` is what is stored, and what the manifest leaves out stays as it is. Rules
+/// about what may not change are checked too.
+pub fn admit_change(manifest: &Manifest, old: &Value) -> Vec<Diagnostic> {
+    check(manifest, Some(old))
+}
+
+fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let Some(kind) = kinds::kind(&manifest.kind) else {
+        return vec![unknown_kind(manifest)];
+    };
+    check_version(manifest, &mut found);
+    check_metadata(manifest, &mut found);
+    check_size(manifest, &mut found);
+    secrets::check(manifest, &mut found);
+    check_schema(manifest, kind, old, &mut found);
+    found
+}
+
+fn unknown_kind(manifest: &Manifest) -> Diagnostic {
+    let span = manifest.value_at([Step::Field("kind")]);
+    let message = format!("no kind is named {}", quote(&manifest.kind));
+    let mistake = Diagnostic::error("unknown-kind", message, &manifest.source, span);
+    match suggest::hint(&manifest.kind, kinds::names().collect::<Vec<_>>()) {
+        Some(hint) => mistake.hint(hint),
+        None => mistake,
+    }
+}
+
+fn check_version(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
+    if manifest.api_version != API_VERSION {
+        let span = manifest.value_at([Step::Field("apiVersion")]);
+        let message = format!("no version is named {}", quote(&manifest.api_version));
+        let mistake = Diagnostic::error("unknown-version", message, &manifest.source, span);
+        found.push(mistake.hint(format!("write `apiVersion: {API_VERSION}`")));
+    }
+}
+
+/// Fields of `metadata` that an apiserver knows.
+const METADATA: [&str; 14] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "uid",
+];
+
+fn check_metadata(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
+    if let Some(mistake) = check_name(manifest) {
+        found.push(mistake);
+    }
+    let metadata = manifest.value.get("metadata").and_then(Value::as_object);
+    for (field, value) in metadata.into_iter().flatten() {
+        if !METADATA.contains(&field.as_str()) {
+            let span = manifest.key_at(["metadata".into(), field.as_str().into()]);
+            let message = format!("unknown field {}", quote(field));
+            let mistake =
+                Diagnostic::error("unknown-field", message, &manifest.source, span).label("no field of `metadata`");
+            found.push(match suggest::nearest(field, METADATA) {
+                Some(near) => mistake.hint(format!("did you mean `{near}`?")),
+                None => mistake,
+            });
+        }
+        if field == "labels" || field == "annotations" {
+            check_texts(manifest, field, value, found);
+        }
+    }
+}
+
+/// Labels and annotations are text.
+fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<Diagnostic>) {
+    let none = Map::new();
+    let map = match value {
+        Value::Object(map) => map,
+        Value::Null => &none,
+        _ => {
+            let span = manifest.value_at(["metadata".into(), field.into()]);
+            let message = format!("`metadata.{field}` must be a mapping");
+            found.push(Diagnostic::error("wrong-type", message, &manifest.source, span));
+            &none
+        }
+    };
+    for (key, _) in map.iter().filter(|(_, value)| !value.is_string()) {
+        let span = manifest.value_at(["metadata".into(), field.into(), key.as_str().into()]);
+        let message = format!("{} in `metadata.{field}` must be text", quote(key));
+        found.push(Diagnostic::error("wrong-type", message, &manifest.source, span).hint("put it in quotes"));
+    }
+}
+
+/// Names end up in paths, branches, sessions and URLs: nothing but labels is let in.
+fn check_name(manifest: &Manifest) -> Option<Diagnostic> {
+    let name = &manifest.name;
+    // Beads and merge requests are named by `gt`; a step is `<bead>.<step>`.
+    let parts_ok = |text: &str| text.len() <= 253 && text.split('.').all(names::is_label);
+    let ok = match manifest.kind.as_str() {
+        "Bead" | "MergeRequest" => parts_ok(name),
+        _ => names::is_label(name),
+    };
+    if ok {
+        return None;
+    }
+    let message = format!("{} is no name for a {}", quote(name), manifest.kind);
+    let mistake = Diagnostic::error("name", message, &manifest.source, manifest.name_at());
+    let hint = format!("a name is lower-case letters, digits and `-`, at most {} characters", names::NAME_BYTES_MAX);
+    let proposal = proposed_name(name);
+    Some(match proposal {
+        Some(proposal) => mistake.hint(format!("{hint}, such as `{proposal}`")),
+        None => mistake.hint(hint),
+    })
+}
+
+/// What the name may have been meant to be.
+fn proposed_name(name: &str) -> Option<String> {
+    let lower: String = name
+        .chars()
+        .take(names::NAME_BYTES_MAX)
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect();
+    let words: Vec<&str> = lower.split('-').filter(|word| !word.is_empty()).collect();
+    let proposal = words.join("-");
+    names::is_label(&proposal).then_some(proposal)
+}
+
+fn check_size(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
+    let bytes = manifest.value.to_string().len();
+    if bytes > OBJECT_BYTES_MAX {
+        let message =
+            format!("this {} has {} KiB; an object has at most {}", manifest.kind, bytes >> 10, OBJECT_BYTES_MAX >> 10);
+        found.push(Diagnostic::error("too-large", message, &manifest.source, manifest.name_at()));
+    }
+}
+
+/// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here.
+fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
+    let mut object = manifest.value.clone();
+    let dropped = kind.schema.prune(&mut object);
+    found.extend(dropped.iter().take(MISTAKES_MAX).map(|path| words::unknown_field(manifest, kind, path)));
+    if let Some(old) = old {
+        object = merged(old.clone(), &object);
+    }
+    kind.schema.default(&mut object);
+    let violations = kind.schema.validate(&object);
+    if violations.is_empty() {
+        let broken = kind.schema.cel(&object, old);
+        found.extend(broken.iter().map(|violation| words::rule(manifest, kind, violation)));
+    } else {
+        found.extend(violations.iter().map(|violation| words::refused(manifest, kind, violation)));
+    }
+}
+
+/// A JSON merge patch (RFC 7386); its depth is that of the manifest, which the reader bounds.
+fn merged(old: Value, patch: &Value) -> Value {
+    let Value::Object(changes) = patch else { return patch.clone() };
+    let mut map = match old {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    for (key, change) in changes {
+        if change.is_null() {
+            map.remove(key);
+        } else {
+            let was = map.remove(key).unwrap_or(Value::Null);
+            map.insert(key.clone(), merged(was, change));
+        }
+    }
+    Value::Object(map)
+}

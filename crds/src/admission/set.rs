@@ -1,0 +1,123 @@
+//! What objects say of each other: one name for one object, references that lead somewhere, nothing in circles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+
+use super::{MISTAKES_MAX, convoy, formula, kinds, references, rigs, suggest};
+use crate::manifest::{Diagnostic, Manifest, quote};
+
+/// What exists beside the set: in the store, or built in.
+pub trait Known {
+    /// The names of all objects of a kind.
+    fn names(&self, kind: &str) -> Vec<String>;
+}
+
+impl Known for BTreeMap<String, Vec<String>> {
+    fn names(&self, kind: &str) -> Vec<String> {
+        self.get(kind).cloned().unwrap_or_default()
+    }
+}
+
+/// How a set is admitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    /// References that lead nowhere are let through; their objects wait with `RefNotFound`.
+    pub allow_missing: bool,
+}
+
+/// Everything that is wrong between the objects of a set; what is wrong with each alone is [`super::admit`]'s.
+///
+/// At most [`MISTAKES_MAX`] are told.
+pub fn admit_set(manifests: &[Manifest], known: &dyn Known, options: SetOptions) -> Vec<Diagnostic> {
+    let mut index: BTreeMap<(&str, &str), &Manifest> = BTreeMap::new();
+    for manifest in manifests {
+        index.entry((&manifest.kind, &manifest.name)).or_insert(manifest);
+    }
+    let mut set = Set { manifests, index, known, names: BTreeMap::new(), options, found: Vec::new() };
+    duplicates(&mut set);
+    rigs::check(&mut set);
+    for manifest in manifests {
+        references::check(&mut set, manifest);
+        match manifest.kind.as_str() {
+            "Convoy" => convoy::check(&mut set, manifest),
+            "Formula" => formula::check(&mut set, manifest),
+            _ => {}
+        }
+    }
+    set.found
+}
+
+/// The set that is being checked.
+pub(super) struct Set<'a> {
+    pub manifests: &'a [Manifest],
+    /// The first object of each kind and name.
+    index: BTreeMap<(&'a str, &'a str), &'a Manifest>,
+    known: &'a dyn Known,
+    /// Names by kind, in the set and beside it; filled when first asked for.
+    names: BTreeMap<String, BTreeSet<String>>,
+    options: SetOptions,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Set<'a> {
+    /// Reports a mistake; it is worded only when it will be told.
+    pub fn report(&mut self, mistake: impl FnOnce() -> Diagnostic) {
+        if self.found.len() < MISTAKES_MAX {
+            self.found.push(mistake());
+        }
+    }
+
+    /// Checks that a reference leads somewhere; `span` is where it stands.
+    pub fn refer(&mut self, manifest: &Manifest, span: std::ops::Range<usize>, kind: &str, name: &str) {
+        if self.options.allow_missing {
+            return;
+        }
+        let Self { manifests, known, names, found, .. } = self;
+        let all = names.entry(kind.to_owned()).or_insert_with(|| {
+            let here = manifests.iter().filter(|manifest| manifest.kind == kind).map(|manifest| manifest.name.clone());
+            here.chain(known.names(kind)).collect()
+        });
+        if all.contains(name) || found.len() >= MISTAKES_MAX {
+            return;
+        }
+        let message = format!("no {kind} is named {}", quote(name));
+        let mistake = Diagnostic::error("ref-not-found", message, &manifest.source, span)
+            .label("neither in these files nor in the town");
+        let hint = suggest::hint(name, all.iter().map(String::as_str));
+        found.push(match hint {
+            Some(hint) => mistake.hint(hint),
+            None => mistake.hint(format!("declare the {kind}, or use --allow-missing to let it come later")),
+        });
+    }
+
+    /// The manifest of one object, if it is in the set.
+    pub fn manifest(&self, kind: &str, name: &str) -> Option<&'a Manifest> {
+        self.index.get(&(kind, name)).copied()
+    }
+}
+
+/// An object's spec as its type; none where [`super::admit`] has something to say about it.
+pub(super) fn spec<T: DeserializeOwned>(manifest: &Manifest) -> Option<T> {
+    let mut value = manifest.value.clone();
+    let schema = &kinds::kind(&manifest.kind)?.schema;
+    schema.prune(&mut value);
+    schema.default(&mut value);
+    serde_json::from_value(value.get_mut("spec")?.take()).ok()
+}
+
+fn duplicates(set: &mut Set<'_>) {
+    for manifest in set.manifests {
+        let Some(first) = set.manifest(&manifest.kind, &manifest.name).filter(|first| !std::ptr::eq(*first, manifest))
+        else {
+            continue;
+        };
+        set.report(|| {
+            let message = format!("two {}s are named {}", manifest.kind, quote(&manifest.name));
+            Diagnostic::error("duplicate", message, &manifest.source, manifest.name_at())
+                .label("again here")
+                .related(&first.source, first.name_at(), "first here")
+                .hint("rename one, or remove it")
+        });
+    }
+}

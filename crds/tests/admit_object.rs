@@ -1,0 +1,532 @@
+//! What is wrong with one object, as its author reads it.
+
+use gastown_crds::admission::{admit, admit_change};
+use gastown_crds::manifest::{parse, parse_bytes, render_all};
+use serde_json::json;
+
+/// What a file is answered with; empty when it is admitted.
+fn told(text: &str) -> String {
+    match parse("town/a.yaml", text) {
+        Ok(manifests) => render_all(&manifests.iter().flat_map(admit).collect::<Vec<_>>(), false),
+        Err(mistakes) => render_all(&mistakes, false),
+    }
+}
+
+/// A convoy whose one bead has these further lines.
+fn bead(lines: &str) -> String {
+    format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata:\n  name: auth\nspec:\n  rig: shop\n  beads:\n    - name: tokens\n{lines}"
+    )
+}
+
+/// A rig with this `merge` and these further lines.
+fn rig(merge: &str, lines: &str) -> String {
+    format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {{ name: shop }}\nspec:\n  repo: {{ url: git@host:acme/shop.git }}\n  merge: {merge}\n{lines}"
+    )
+}
+
+const GOOD_MERGE: &str = "{ strategy: Push, verify: [{ name: test, run: npm test, timeout: 10m }] }";
+
+#[test]
+fn good_objects_are_admitted_in_yaml_and_in_json() {
+    assert_eq!(told(&rig(GOOD_MERGE, "")), "");
+    assert_eq!(told(&bead("      title: Rotate session tokens\n      needs: []\n")), "");
+    assert_eq!(
+        told("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {name: town}\nspec: {}\n---\n\n---\n# nothing\n"),
+        ""
+    );
+    let json = json!({
+        "apiVersion": "gastown.io/v1alpha1", "kind": "Runtime", "metadata": { "name": "codex" },
+        "spec": { "command": ["codex", "--yolo"], "env": [{ "name": "A", "value": "1" }] },
+    });
+    assert_eq!(told(&serde_json::to_string_pretty(&json).unwrap()), "");
+    assert_eq!(told(&serde_json::to_string(&json).unwrap().replace(':', ":\t")), "");
+}
+
+#[test]
+fn an_unknown_field_is_told_with_the_nearest_one() {
+    insta::assert_snapshot!(told(&bead("      title: Rotate\n      descripton: now\n")), @r#"
+    error[unknown-field]: unknown field `descripton`
+      --> town/a.yaml:10:7
+       |
+    10 |       descripton: now
+       |       ^^^^^^^^^^ no field of `spec.beads[]`
+       |
+       = help: did you mean `description`?
+    "#);
+}
+
+#[test]
+fn a_field_in_the_wrong_place_is_told_where_it_belongs() {
+    insta::assert_snapshot!(told(&rig("{ strategy: Push, allowUnverified: true }", "  setup: [npm ci]\n")), @r#"
+    error[unknown-field]: unknown field `setup`
+     --> town/a.yaml:7:3
+      |
+    7 |   setup: [npm ci]
+      |   ^^^^^ no field of `spec`
+      |
+      = help: `setup` goes into `spec.workspace`: check the indentation
+    "#);
+}
+
+#[test]
+fn a_field_that_is_like_no_other_is_told_which_there_are() {
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a, colour: red }\nspec: { command: [a], zzzzzz: 1 }\n"), @r#"
+    error[unknown-field]: unknown field `colour`
+     --> town/a.yaml:3:22
+      |
+    3 | metadata: { name: a, colour: red }
+      |                      ^^^^^^ no field of `metadata`
+
+    error[unknown-field]: unknown field `zzzzzz`
+     --> town/a.yaml:4:23
+      |
+    4 | spec: { command: [a], zzzzzz: 1 }
+      |                       ^^^^^^ no field of `spec`
+      |
+      = help: there is `command`, `env`, `onRework`
+    "#);
+}
+
+#[test]
+fn a_wrong_type_is_told_with_what_was_expected() {
+    insta::assert_snapshot!(told(&rig(GOOD_MERGE, "  suspend: yes\n  workspace: { setup: npm ci }\n  polecats: { max: 010 }\n")), @r#"
+    error[wrong-type]: `spec.suspend` must be `true` or `false`
+     --> town/a.yaml:7:12
+      |
+    7 |   suspend: yes
+      |            ^^^ this is text
+      |
+      = help: YAML knows only these two words, without quotes
+
+    error[wrong-type]: `spec.workspace.setup` must be a list
+     --> town/a.yaml:8:23
+      |
+    8 |   workspace: { setup: npm ci }
+      |                       ^^^^^^ this is text
+      |
+      = help: write `[…]`, or each item in a line of its own after `- `
+
+    error[wrong-type]: `spec.polecats.max` must be a whole number
+     --> town/a.yaml:9:20
+      |
+    9 |   polecats: { max: 010 }
+      |                    ^^^ this is text
+      |
+      = help: digits alone, without quotes and without a leading 0
+    "#);
+}
+
+#[test]
+fn text_that_yaml_takes_for_a_number_is_told_to_be_quoted() {
+    insta::assert_snapshot!(told(&bead("      title: 42\n")), @r#"
+    error[wrong-type]: `spec.beads[0].title` must be text
+     --> town/a.yaml:9:14
+      |
+    9 |       title: 42
+      |              ^^ this is a number
+      |
+      = help: put it in quotes
+    "#);
+}
+
+#[test]
+fn a_missing_field_is_told_with_its_meaning() {
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata:\n  name: shop\nspec:\n  repo: { url: x }\n"), @r#"
+    error[required]: `merge` is missing in `spec`
+     --> town/a.yaml:5:1
+      |
+    5 | spec:
+      | ^^^^
+      |
+      = help: `merge`: How work lands.
+    "#);
+}
+
+#[test]
+fn a_missing_field_of_an_item_is_told_at_the_item() {
+    insta::assert_snapshot!(told(&bead("      priority: 1\n")), @r#"
+    error[required]: `title` is missing in `spec.beads[]`
+     --> town/a.yaml:8:7
+      |
+    8 |     - name: tokens
+      |       ^^^^^^^^^^^^
+      |
+      = help: `title`: What is to be done, in a line; the subject of its commit.
+    "#);
+}
+
+#[test]
+fn a_missing_spec_is_told_at_the_object() {
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: { name: a }\n"), @r#"
+    error[required]: `spec` is missing
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: a }
+      |                   ^
+      |
+      = help: `spec`: A workflow.
+    "#);
+}
+
+#[test]
+fn a_wrong_choice_is_told_with_the_nearest_one() {
+    insta::assert_snapshot!(told(&rig("{ strategy: push, allowUnverified: true, whenCheckedOut: Explode }", "")), @r#"
+    error[wrong-value]: `spec.merge.strategy` cannot be `push`
+     --> town/a.yaml:6:22
+      |
+    6 |   merge: { strategy: push, allowUnverified: true, whenCheckedOut: Explode }
+      |                      ^^^^
+      |
+      = help: did you mean `Push`?
+
+    error[wrong-value]: `spec.merge.whenCheckedOut` cannot be `Explode`
+     --> town/a.yaml:6:67
+      |
+    6 |   merge: { strategy: push, allowUnverified: true, whenCheckedOut: Explode }
+      |                                                                   ^^^^^^^
+      |
+      = help: it is one of `Refuse`, `Update`
+    "#);
+}
+
+#[test]
+fn bounds_and_forms_are_told_in_words() {
+    insta::assert_snapshot!(
+        told(&rig("{ strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }", "  prefix: Shop\n")),
+        @r#"
+    error[bound]: `spec.merge.batch` should be less than or equal to 64
+     --> town/a.yaml:6:35
+      |
+    6 |   merge: { strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }
+      |                                   ^^
+
+    error[empty]: `spec.merge.verify[0].run` is empty
+     --> town/a.yaml:6:67
+      |
+    6 |   merge: { strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }
+      |                                                                   ^^
+
+    error[form]: `spec.merge.verify[0].timeout` cannot be `ten minutes`
+     --> town/a.yaml:6:80
+      |
+    6 |   merge: { strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }
+      |                                                                                ^^^^^^^^^^^
+      |
+      = help: a duration is numbers with units, such as `90s`, `10m` or `1h30m`
+
+    error[form]: `spec.prefix` cannot be `Shop`
+     --> town/a.yaml:7:11
+      |
+    7 |   prefix: Shop
+      |           ^^^^
+      |
+      = help: lower-case letters, digits and `-`, not at the ends
+    "#
+    );
+}
+
+#[test]
+fn a_name_given_twice_in_a_list_is_told_with_both_places() {
+    insta::assert_snapshot!(told(&bead("      title: One\n    - name: tokens\n      title: Two\n")), @r#"
+    error[duplicate]: `tokens` stands twice in `spec.beads`
+      --> town/a.yaml:10:13
+       |
+    10 |     - name: tokens
+       |             ^^^^^^ again here
+       |
+      ::: town/a.yaml:8:13
+       |
+     8 |     - name: tokens
+       |             ------ first here
+    "#);
+}
+
+#[test]
+fn a_key_given_twice_is_told_with_both_places() {
+    insta::assert_snapshot!(told(&bead("      title: One\n      title: Two\n")), @r#"
+    error[duplicate-key]: `title` is given twice
+      --> town/a.yaml:10:7
+       |
+    10 |       title: Two
+       |       ^^^^^ again here
+       |
+      ::: town/a.yaml:9:7
+       |
+     9 |       title: One
+       |       ----- first given here
+    "#);
+}
+
+#[test]
+fn rules_of_a_kind_are_told_in_their_own_words() {
+    insta::assert_snapshot!(told(&rig("{ strategy: Push, verify: [] }", "")), @r#"
+    error[rule]: nothing would be verified before it lands: give `verify` a command, or say `allowUnverified: true`
+     --> town/a.yaml:6:3
+      |
+    6 |   merge: { strategy: Push, verify: [] }
+      |   ^^^^^
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: { name: shop }\nspec: {}\n"), @r#"
+    error[rule]: a town's name must be `town`: there is one per namespace
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: shop }
+      |                   ^^^^
+    "#);
+}
+
+#[test]
+fn a_remote_is_asked_once_a_minute_at_most() {
+    let asks = |interval: &str| {
+        told(&rig(GOOD_MERGE, "").replace("shop.git }", &format!("shop.git, interval: {interval} }}")))
+    };
+    assert_eq!(asks("90s"), "");
+    insta::assert_snapshot!(asks("5s"), @r#"
+    error[rule]: the remote is asked once a minute at most: give `1m` or more
+     --> town/a.yaml:5:40
+      |
+    5 |   repo: { url: git@host:acme/shop.git, interval: 5s }
+      |                                        ^^^^^^^^
+    "#);
+}
+
+#[test]
+fn what_may_not_change_is_told_on_a_change() {
+    let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "  prefix: new\n")).unwrap();
+    let mut old = manifests[0].value.clone();
+    assert_eq!(admit_change(&manifests[0], &old), []);
+    old["spec"]["prefix"] = json!("old");
+    insta::assert_snapshot!(render_all(&admit_change(&manifests[0], &old), false), @r#"
+    error[rule]: prefix is immutable: the beads of this rig are named by it
+     --> rig.yaml:4:1
+      |
+    4 | spec:
+      | ^^^^
+    "#);
+}
+
+#[test]
+fn what_a_manifest_leaves_out_stays_and_is_no_change() {
+    let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "")).unwrap();
+    let mut old = manifests[0].value.clone();
+    old["spec"]["prefix"] = json!("old");
+    assert_eq!(admit_change(&manifests[0], &old), []);
+}
+
+#[test]
+fn hostile_names_are_refused() {
+    let named = |name: &str| {
+        told(&format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {{ name: {name} }}\nspec: {{ command: [a] }}\n"
+        ))
+    };
+    insta::assert_snapshot!(named("../x"), @r#"
+    error[name]: `../x` is no name for a Runtime
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: ../x }
+      |                   ^^^^
+      |
+      = help: a name is lower-case letters, digits and `-`, at most 63 characters, such as `x`
+
+    error[rule]: a runtime's name has at most 63 characters and no dot
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: ../x }
+      |                   ^^^^
+    "#);
+    insta::assert_snapshot!(named(r#""a\u0007\e[31mb""#), @r#"
+    error[name]: `a\u{7}\u{1b}[31mb` is no name for a Runtime
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: "a\u0007\e[31mb" }
+      |                   ^^^^^^^^^^^^^^^^
+      |
+      = help: a name is lower-case letters, digits and `-`, at most 63 characters, such as `a-31mb`
+    "#);
+    insta::assert_snapshot!(named("\"a\u{202e}b\""), @r#"
+    error[name]: `a\u{202e}b` is no name for a Runtime
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: "a�b" }
+      |                   ^^^^^
+      |
+      = help: a name is lower-case letters, digits and `-`, at most 63 characters, such as `a-b`
+    "#);
+    insta::assert_snapshot!(named("My_Runtime"), @r#"
+    error[name]: `My_Runtime` is no name for a Runtime
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: My_Runtime }
+      |                   ^^^^^^^^^^
+      |
+      = help: a name is lower-case letters, digits and `-`, at most 63 characters, such as `my-runtime`
+    "#);
+    for bad in ["''", "'-'", "a.b", "a/b", "'a b'", "ä", "-a", &"a".repeat(64)] {
+        assert!(named(bad).starts_with("error["), "{bad}: {}", named(bad));
+    }
+}
+
+#[test]
+fn what_is_no_object_is_told_what_one_is() {
+    insta::assert_snapshot!(told("- a\n- b\n"), @r#"
+    error[not-an-object]: this is no object
+     --> town/a.yaml:1:1
+      |
+    1 | - a
+      | ^^^
+      |
+      = help: an object has `apiVersion`, `kind`, `metadata` and `spec`
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {}\n"), @r#"
+    error[required]: `metadata.name` is missing
+     --> town/a.yaml:3:1
+      |
+    3 | metadata: {}
+      | ^^^^^^^^
+      |
+      = help: add `metadata: { name: … }`
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: { name: 7 }\n"), @r#"
+    error[wrong-type]: `metadata.name` must be text
+     --> town/a.yaml:3:19
+      |
+    3 | metadata: { name: 7 }
+      |                   ^
+      |
+      = help: put it in quotes
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1\nkind: Rigg\nmetadata: { name: a }\n"), @r#"
+    error[unknown-kind]: no kind is named `Rigg`
+     --> town/a.yaml:2:7
+      |
+    2 | kind: Rigg
+      |       ^^^^
+      |
+      = help: did you mean `Rig`?
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1\nkind: Town\nmetadata: { name: town }\nspec: {}\n"), @r#"
+    error[unknown-version]: no version is named `gastown.io/v1`
+     --> town/a.yaml:1:13
+      |
+    1 | apiVersion: gastown.io/v1
+      |             ^^^^^^^^^^^^^
+      |
+      = help: write `apiVersion: gastown.io/v1alpha1`
+    "#);
+}
+
+#[test]
+fn bad_yaml_is_told_where_it_breaks() {
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata:\n\tname: shop\n"), @r#"
+    error[tab]: a tab in the indentation
+     --> town/a.yaml:4:1
+      |
+    4 |     name: shop
+      | ^
+      |
+      = help: indent with spaces: YAML allows no tabs there
+    "#);
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: [Rig\nmetadata: { name: shop }\n"), @r#"
+    error[syntax]: not valid YAML: illegal placement of ':' indicator
+     --> town/a.yaml:3:9
+      |
+    3 | metadata: { name: shop }
+      |         ^
+    "#);
+    insta::assert_snapshot!(told("a: &x [1]\nb: *y\n"), @r#"
+    error[syntax]: not valid YAML: while parsing node, found unknown anchor
+     --> town/a.yaml:2:4
+      |
+    2 | b: *y
+      |    ^
+    "#);
+    insta::assert_snapshot!(told("a: !Secret x\n<<: { b: c }\n? [d]\n: e\n"), @r#"
+    error[tag]: the tag `!Secret` means nothing here
+     --> town/a.yaml:1:12
+      |
+    1 | a: !Secret x
+      |            ^
+      |
+      = help: remove it
+
+    error[merge-key]: merge keys (`<<`) are not supported
+     --> town/a.yaml:2:1
+      |
+    2 | <<: { b: c }
+      | ^^
+      |
+      = help: write the fields out, or alias single values
+
+    error[key]: a key must be a word
+     --> town/a.yaml:3:3
+      |
+    3 | ? [d]
+      |   ^^^
+      |
+      = help: put it in quotes
+    "#);
+}
+
+#[test]
+fn keys_are_refused_and_not_repeated() {
+    let text = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a }\nspec:\n  command: [agent]\n  env:\n    - name: TOKEN\n      value: |-\n        ghp_0123456789abcdefghij0123\n";
+    let told = told(text);
+    assert!(!told.contains("ghp_"), "{told}");
+    insta::assert_snapshot!(told, @r#"
+    error[secret]: this looks like a GitHub token
+     --> town/a.yaml:8:7
+      |
+    8 |       value: |-
+      |       ^^^^^ a manifest is kept in git
+      |
+      = help: let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed
+    "#);
+}
+
+#[test]
+fn labels_are_text() {
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: { name: town, labels: { tier: 1 } }\nspec: {}\n"), @r#"
+    error[wrong-type]: `tier` in `metadata.labels` must be text
+     --> town/a.yaml:3:41
+      |
+    3 | metadata: { name: town, labels: { tier: 1 } }
+      |                                         ^
+      |
+      = help: put it in quotes
+    "#);
+}
+
+#[test]
+fn what_is_too_much_is_refused_at_once() {
+    let nested = format!("a: {}", "[".repeat(100));
+    let bomb = {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let alias = format!("*a{},", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", alias.trim_end_matches(',')));
+        }
+        text
+    };
+    let stretched = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 60].join(","));
+    let many = "a: 1\n---\n".repeat(10_001);
+    let large = " ".repeat((4 << 20) + 1);
+    let first_line = |text: &str| told(text).lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(first_line(&nested), @"error[syntax]: not valid YAML: unclosed bracket '['");
+    insta::assert_snapshot!(first_line(&bomb), @"error[too-many-values]: more than 1048576 values in one file");
+    insta::assert_snapshot!(first_line(&stretched), @"error[alias]: the aliases of this file stand for more than 4 MiB");
+    insta::assert_snapshot!(first_line(&many), @"error[too-many-documents]: more than 10000 documents in one file");
+    insta::assert_snapshot!(first_line(&large), @"error[too-large]: the file is larger than 4 MiB");
+    insta::assert_snapshot!(first_line(&bead(&format!("      title: a\n      description: {}\n", "x".repeat(300_000)))), @"error[too-large]: this Convoy has 293 KiB; an object has at most 256");
+    insta::assert_snapshot!(render_all(&parse_bytes("a.yaml", b"a: \xff\xfe\n").unwrap_err(), false), @r#"
+    error[utf-8]: not UTF-8 text
+     --> a.yaml:1:4
+      |
+    1 | a: ��
+      |    ^
+      |
+      = help: save the file as UTF-8
+    "#);
+}

@@ -1,0 +1,124 @@
+//! The CRD of each kind is kept as YAML beside its type, and is what the type says.
+//!
+//! `SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated` writes them anew.
+
+#![expect(clippy::disallowed_methods, reason = "a generator of files reads and writes them; the crate itself does not")]
+
+use std::path::PathBuf;
+
+use gastown_crds::manifest::to_yaml;
+use gastown_crds::schema::Schema;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+fn definitions() -> Vec<CustomResourceDefinition> {
+    gastown_crds::crds()
+}
+
+fn path(kind: &str) -> PathBuf {
+    // `MergeRequest` is in `merge_request.yaml`, as its type is in `merge_request.rs`.
+    let mut file = String::new();
+    for c in kind.chars() {
+        if c.is_ascii_uppercase() && !file.is_empty() {
+            file.push('_');
+        }
+        file.push(c.to_ascii_lowercase());
+    }
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src").join(file).with_extension("yaml")
+}
+
+#[test]
+fn the_yaml_beside_each_type_is_what_the_type_says() {
+    let overwrite = std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite");
+    for crd in definitions() {
+        let kind = &crd.spec.names.kind;
+        let text = format!(
+            "# Generated from the type beside it: SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated\n{}",
+            to_yaml(&serde_json::to_value(&crd).unwrap())
+        );
+        let path = path(kind);
+        if overwrite {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == text,
+            "{} is stale: run SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated",
+            path.display()
+        );
+        let reread: CustomResourceDefinition = serde_saphyr::from_str(&kept).unwrap();
+        assert!(reread == crd, "{}: another reader understands it otherwise", path.display());
+    }
+}
+
+/// What a real apiserver refuses in a definition, as far as ours could ever hold it.
+#[test]
+fn a_real_apiserver_would_accept_each_definition() {
+    for crd in definitions() {
+        let kind = &crd.spec.names.kind;
+        for version in &crd.spec.versions {
+            let props = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+            Schema::compile(props).unwrap_or_else(|error| panic!("{kind}: {error}"));
+            let value = serde_json::to_value(props).unwrap();
+            let spec = &value["properties"]["spec"];
+            let mut faults = Vec::new();
+            bounded(spec, &format!("{kind}.spec"), &mut faults);
+            structural(&value, kind, false, &mut faults);
+            assert_eq!(faults, Vec::<String>::new());
+        }
+    }
+}
+
+/// Every text, list and map that people write has a bound: CEL's cost is estimated from it.
+fn bounded(schema: &serde_json::Value, at: &str, faults: &mut Vec<String>) {
+    let has = |key: &str| schema.get(key).is_some();
+    match schema["type"].as_str() {
+        Some("string") if !has("maxLength") && !has("enum") && !has("format") => {
+            faults.push(format!("{at}: no maxLength"))
+        }
+        Some("array") if !has("maxItems") => faults.push(format!("{at}: no maxItems")),
+        Some("object") if has("additionalProperties") && !has("maxProperties") => {
+            faults.push(format!("{at}: no maxProperties"));
+        }
+        _ => {}
+    }
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        bounded(inner, &format!("{at}.{name}"), faults);
+    }
+    if has("items") {
+        bounded(&schema["items"], &format!("{at}[]"), faults);
+    }
+}
+
+fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut Vec<String>) {
+    let Some(map) = schema.as_object() else { return };
+    for forbidden in
+        ["$ref", "definitions", "patternProperties", "uniqueItems", "dependencies", "oneOf", "anyOf", "allOf", "not"]
+    {
+        if map.contains_key(forbidden) {
+            faults.push(format!("{at}: {forbidden}"));
+        }
+    }
+    if nested && !map.contains_key("type") {
+        faults.push(format!("{at}: no type"));
+    }
+    if map.contains_key("properties") && map.contains_key("additionalProperties") {
+        faults.push(format!("{at}: properties and additionalProperties"));
+    }
+    if nested && map.get("description").is_none() && !at.ends_with("[]") {
+        faults.push(format!("{at}: no description"));
+    }
+    for key in map.get("x-kubernetes-list-map-keys").and_then(|keys| keys.as_array()).into_iter().flatten() {
+        let key = key.as_str().unwrap();
+        let items = &schema["items"];
+        let required = items["required"].as_array().is_some_and(|all| all.iter().any(|name| name == key));
+        if !required && items["properties"][key].get("default").is_none() {
+            faults.push(format!("{at}: list key {key} is neither required nor defaulted"));
+        }
+    }
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        structural(inner, &format!("{at}.{name}"), true, faults);
+    }
+    if map.contains_key("items") {
+        structural(&schema["items"], &format!("{at}[]"), true, faults);
+    }
+}
