@@ -19,12 +19,12 @@ pub fn cycles<'a>(needs: &Needs<'a>) -> Vec<Vec<&'a str>> {
 
 /// Depth first with a stack of our own: a chain of thousands must not exhaust the thread's.
 fn walk<'a>(needs: &Needs<'a>, start: &'a str, done: &mut BTreeSet<&'a str>, found: &mut Vec<Vec<&'a str>>) {
-    // The path from `start`, with how many needs of each were followed.
-    let mut path: Vec<(&str, usize)> = vec![(start, 0)];
-    let mut on_path: BTreeMap<&str, usize> = BTreeMap::from([(start, 0)]);
     if done.contains(start) {
         return;
     }
+    // The path from `start`, with how many needs of each were followed.
+    let mut path: Vec<(&str, usize)> = vec![(start, 0)];
+    let mut on_path: BTreeMap<&str, usize> = BTreeMap::from([(start, 0)]);
     while let Some((name, followed)) = path.last_mut() {
         let next = needs.get(*name).and_then(|all| all.get(*followed)).copied();
         *followed += 1;
@@ -35,19 +35,18 @@ fn walk<'a>(needs: &Needs<'a>, start: &'a str, done: &mut BTreeSet<&'a str>, fou
                 path.pop();
             }
             Some(next) if !needs.contains_key(next) || done.contains(next) => {}
-            Some(next) => match on_path.get(next) {
-                Some(&at) => {
-                    let circle: Vec<&str> = path[at..].iter().map(|(name, _)| *name).collect();
-                    let known = circle.iter().any(|name| found.iter().any(|other| other.contains(name)));
-                    if !known {
-                        found.push(from_smallest(circle));
-                    }
-                }
-                None => {
+            Some(next) => {
+                let Some(&at) = on_path.get(next) else {
                     on_path.insert(next, path.len());
                     path.push((next, 0));
+                    continue;
+                };
+                let circle: Vec<&str> = path[at..].iter().map(|(name, _)| *name).collect();
+                let known = circle.iter().any(|name| found.iter().any(|other| other.contains(name)));
+                if !known {
+                    found.push(from_smallest(circle));
                 }
-            },
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ fn known() -> BTreeMap<String, Vec<String>> {
 }
 
 fn manifests(text: &str) -> Vec<Manifest> {
-    let manifests = parse("town.yaml", text).unwrap();
+    let manifests = parse("town.yaml", text).expect("the text is that of a test");
     let alone: Vec<_> = manifests.iter().flat_map(admit).collect();
     assert_eq!(alone, [], "{}", render_all(&alone, false));
     manifests
@@ -27,13 +27,10 @@ fn told(text: &str) -> String {
 
 /// Documents of these kinds, each `(kind, name, spec in flow style)`.
 fn town(objects: &[(&str, &str, &str)]) -> String {
-    let mut text = String::new();
-    for (kind, name, spec) in objects {
-        text.push_str(&format!(
-            "---\napiVersion: gastown.io/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec: {spec}\n"
-        ));
-    }
-    text
+    let document = |(kind, name, spec): &(&str, &str, &str)| {
+        format!("---\napiVersion: gastown.io/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec: {spec}\n")
+    };
+    objects.iter().map(document).collect()
 }
 
 fn rig(url: &str, more: &str) -> String {

@@ -73,7 +73,7 @@ fn bounded(schema: &serde_json::Value, at: &str, faults: &mut Vec<String>) {
     let has = |key: &str| schema.get(key).is_some();
     match schema["type"].as_str() {
         Some("string") if !has("maxLength") && !has("enum") && !has("format") => {
-            faults.push(format!("{at}: no maxLength"))
+            faults.push(format!("{at}: no maxLength"));
         }
         Some("array") if !has("maxItems") => faults.push(format!("{at}: no maxItems")),
         Some("object") if has("additionalProperties") && !has("maxProperties") => {
@@ -108,7 +108,7 @@ fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut V
         faults.push(format!("{at}: no description"));
     }
     for key in map.get("x-kubernetes-list-map-keys").and_then(|keys| keys.as_array()).into_iter().flatten() {
-        let key = key.as_str().unwrap();
+        let key = key.as_str().unwrap_or_default();
         let items = &schema["items"];
         let required = items["required"].as_array().is_some_and(|all| all.iter().any(|name| name == key));
         if !required && items["properties"][key].get("default").is_none() {

@@ -55,7 +55,8 @@ impl Kind {
 }
 
 fn child<'a>(props: &'a JSONSchemaProps, name: &str) -> Option<&'a JSONSchemaProps> {
-    props.properties.as_ref().and_then(|all| all.get(name)).or_else(|| match &props.additional_properties {
+    let declared = props.properties.as_ref().and_then(|all| all.get(name));
+    declared.or(match &props.additional_properties {
         Some(JSONSchemaPropsOrBool::Schema(any)) => Some(any),
         _ => None,
     })

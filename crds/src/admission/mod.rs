@@ -27,6 +27,9 @@ pub const OBJECT_BYTES_MAX: usize = 256 << 10;
 /// Most mistakes told about one object, and about one set: nobody mends more before trying again.
 pub const MISTAKES_MAX: usize = 100;
 
+/// Code of a name that is none.
+const CODE_NAME: &str = "name";
+
 /// Everything that is wrong with one object by itself; an empty list admits it.
 pub fn admit(manifest: &Manifest) -> Vec<Diagnostic> {
     check(manifest, None)
@@ -143,7 +146,7 @@ fn check_name(manifest: &Manifest) -> Option<Diagnostic> {
         return None;
     }
     let message = format!("{} is no name for a {}", quote(name), manifest.kind);
-    let mistake = Diagnostic::error("name", message, &manifest.source, manifest.name_at());
+    let mistake = Diagnostic::error(CODE_NAME, message, &manifest.source, manifest.name_at());
     let hint = format!("a name is lower-case letters, digits and `-`, at most {} characters", names::NAME_BYTES_MAX);
     let proposal = proposed_name(name);
     Some(match proposal {
@@ -185,7 +188,10 @@ fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &m
     let violations = kind.schema.validate(&object);
     if violations.is_empty() {
         let broken = kind.schema.cel(&object, old);
-        found.extend(broken.iter().map(|violation| words::rule(manifest, kind, violation)));
+        // Rules of the object as a whole are about its name: one mistake about that is enough.
+        let is_name_told = found.iter().any(|mistake| mistake.code == CODE_NAME);
+        let broken = broken.iter().filter(|violation| !(is_name_told && violation.path.is_root()));
+        found.extend(broken.map(|violation| words::rule(manifest, kind, violation)));
     } else {
         found.extend(violations.iter().map(|violation| words::refused(manifest, kind, violation)));
     }

@@ -83,8 +83,13 @@ pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> D
         .filter_map(|rule| rule.message.as_deref())
         .find(|text| violation.message.ends_with(text))
         .unwrap_or(&violation.message);
-    // Rules of the object as a whole see nothing but its name and its spec.
-    let span = if path.is_empty() { manifest.name_at() } else { manifest.key_at(steps(path)) };
+    // Rules of the object as a whole are about its name. Others often start with the field that they are about.
+    let subject = text.split_whitespace().next().unwrap_or_default().trim_matches('`');
+    let span = match manifest.place.nearest(steps(path).chain([Step::Field(subject)])) {
+        _ if path.is_empty() => manifest.name_at(),
+        (place, true) => place.of_value(),
+        _ => manifest.value_at(steps(path)),
+    };
     Diagnostic::error("rule", text, &manifest.source, span)
 }
 

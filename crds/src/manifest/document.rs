@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
 
 use super::diagnostic::{Diagnostic, quote};
 use super::place::{Inside, Place};
@@ -48,10 +48,10 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Vec<Document>, Vec<Diagnostic
     for event in parser {
         let outcome = match event {
             Ok((event, span)) => reader.event(event, &span),
-            Err(error) => Err(reader.syntax(&error)),
+            Err(error) => Err(reader.syntax(&error).into()),
         };
         if let Err(last) = outcome {
-            reader.mistakes.push(last);
+            reader.mistakes.push(*last);
             break;
         }
         if reader.mistakes.len() >= MISTAKES_MAX {
@@ -98,12 +98,12 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Takes one event; an error ends the reading.
-    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Diagnostic> {
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Box<Diagnostic>> {
         let range = self.range(span);
         match event {
             Event::DocumentStart(..) => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
-                self.check_tag(tag.as_deref(), &range);
+                self.check_tag(tag.as_deref(), span);
                 let is_text = style != ScalarStyle::Plain || tag.is_some_and(|t| t.core_suffix() == Some("str"));
                 let value = if is_text { Value::String(text.into_owned()) } else { scalar::resolve(&text) };
                 let bytes = value.as_str().map_or(8, str::len);
@@ -111,11 +111,11 @@ impl Reader<'_> {
                 return self.finish(Node { value, place, nodes: 1, bytes, height: 0 }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), &range);
+                self.check_tag(tag.as_deref(), span);
                 return self.open(range, anchor, Content::Items(Vec::new(), Vec::new()));
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), &range);
+                self.check_tag(tag.as_deref(), span);
                 let content = Content::Fields { map: Map::new(), places: BTreeMap::new(), key: None };
                 return self.open(range, anchor, content);
             }
@@ -131,24 +131,24 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Result<(), Diagnostic> {
+    fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Result<(), Box<Diagnostic>> {
         if self.frames.len() >= DEPTH_MAX {
             let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Diagnostic::error("too-deep", message, self.source, range));
+            return Err(Diagnostic::error("too-deep", message, self.source, range).into());
         }
         self.frames.push(Frame { start: range.start, anchor, nodes: 1, bytes: 0, height: 0, content });
         Ok(())
     }
 
-    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), Diagnostic> {
+    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), Box<Diagnostic>> {
         let Some(known) = self.anchors.get(&anchor) else {
             let message = "an alias inside the value that it stands for";
-            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the value out"));
+            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the value out").into());
         };
         self.alias_bytes += known.bytes;
         if self.alias_bytes > ALIAS_BYTES_MAX {
             let message = format!("the aliases of this file stand for more than {} MiB", ALIAS_BYTES_MAX >> 20);
-            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the values out"));
+            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the values out").into());
         }
         self.count(known.nodes, &range)?;
         let mut node = self.anchors[&anchor].clone();
@@ -158,11 +158,11 @@ impl Reader<'_> {
     }
 
     /// Puts a finished value where it belongs.
-    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Diagnostic> {
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Box<Diagnostic>> {
         self.count(1, &node.place.value)?;
         if self.frames.len() + node.height > DEPTH_MAX {
             let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Diagnostic::error("too-deep", message, self.source, node.place.value));
+            return Err(Diagnostic::error("too-deep", message, self.source, node.place.value).into());
         }
         if anchor != 0 {
             self.count(node.nodes, &node.place.value)?;
@@ -178,7 +178,7 @@ impl Reader<'_> {
             None if node.value.is_null() => Ok(()),
             None if self.documents.len() >= DOCUMENTS_MAX => {
                 let message = format!("more than {DOCUMENTS_MAX} documents in one file");
-                Err(Diagnostic::error("too-many-documents", message, self.source, node.place.value))
+                Err(Diagnostic::error("too-many-documents", message, self.source, node.place.value).into())
             }
             None => {
                 self.documents.push(Document { value: node.value, place: node.place });
@@ -188,20 +188,22 @@ impl Reader<'_> {
     }
 
     /// Charges values to the file's budget.
-    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Diagnostic> {
+    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Box<Diagnostic>> {
         self.nodes += nodes;
         if self.nodes <= NODES_MAX {
             return Ok(());
         }
         let message = format!("more than {NODES_MAX} values in one file");
         Err(Diagnostic::error("too-many-values", message, self.source, range.clone())
-            .hint("split it into several files"))
+            .hint("split it into several files")
+            .into())
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, range: &Range<usize>) {
+    fn check_tag(&mut self, tag: Option<&Tag>, span: &Span) {
         if let Some(tag) = tag.filter(|tag| tag.is_custom()) {
             let message = format!("the tag {} means nothing here", quote(&tag.original()));
-            self.mistakes.push(Diagnostic::error("tag", message, self.source, range.clone()).hint("remove it"));
+            let range = self.range(&span.tag_span().unwrap_or(*span));
+            self.mistakes.push(Diagnostic::error("tag", message, self.source, range).hint("remove it"));
         }
     }
 
@@ -222,7 +224,13 @@ impl Reader<'_> {
                 .hint("indent with spaces: YAML allows no tabs there");
         }
         let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+        if *error.kind() == ErrorKind::UnknownAnchor {
+            let message = "an alias to an anchor that is not there";
+            return Diagnostic::error("alias", message, self.source, at..end)
+                .hint("write the value out; text that starts with `*` needs quotes");
+        }
         Diagnostic::error("syntax", format!("not valid YAML: {}", error.info()), self.source, at..end)
+            .hint("look here and just above for an open bracket or quote, or for text with `: ` that needs quotes")
     }
 }
 
@@ -239,25 +247,23 @@ impl Frame {
                 places.push(place);
                 None
             }
-            Content::Fields { map, places, key } => match key.take() {
-                Some((name, at)) => {
-                    place.key = Some(at.clone());
-                    if let Some(first) = places.get(&name) {
-                        let message = format!("{} is given twice", quote(&name));
-                        let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
-                        return Some(duplicate.related(source, first.of_key(), "first given here"));
-                    }
-                    map.insert(name.clone(), value);
-                    places.insert(name, place);
-                    None
-                }
-                None => {
+            Content::Fields { map, places, key } => {
+                let Some((name, at)) = key.take() else {
                     let at = place.value.clone();
                     let (name, mistake) = key_text(value, source, &at);
                     *key = Some((name, at));
-                    mistake
+                    return mistake;
+                };
+                place.key = Some(at.clone());
+                if let Some(first) = places.get(&name) {
+                    let message = format!("{} is given twice", quote(&name));
+                    let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
+                    return Some(duplicate.related(source, first.of_key(), "first given here"));
                 }
-            },
+                map.insert(name.clone(), value);
+                places.insert(name, place);
+                None
+            }
         }
     }
 

@@ -95,18 +95,19 @@ pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnosti
             Ok([api_version, kind, name]) => {
                 manifests.push(Manifest { source: Arc::clone(&source), api_version, kind, name, value, place });
             }
-            Err(mistake) => mistakes.push(mistake),
+            Err(mistake) => mistakes.push(*mistake),
         }
     }
     if mistakes.is_empty() { Ok(manifests) } else { Err(mistakes) }
 }
 
 /// Reads `apiVersion`, `kind` and `metadata.name`: nothing else can be understood without them.
-fn header(source: &Arc<Source>, value: &Value, place: &Place) -> Result<[String; 3], Diagnostic> {
+fn header(source: &Arc<Source>, value: &Value, place: &Place) -> Result<[String; 3], Box<Diagnostic>> {
     if !value.is_object() {
         let span = place.value.clone();
         return Err(Diagnostic::error("not-an-object", "this is no object", source, span)
-            .hint("an object has `apiVersion`, `kind`, `metadata` and `spec`"));
+            .hint("an object has `apiVersion`, `kind`, `metadata` and `spec`")
+            .into());
     }
     Ok([
         text_at(source, value, place, &["apiVersion"])?,
@@ -115,26 +116,26 @@ fn header(source: &Arc<Source>, value: &Value, place: &Place) -> Result<[String;
     ])
 }
 
-fn text_at(source: &Arc<Source>, value: &Value, place: &Place, path: &[&str]) -> Result<String, Diagnostic> {
+fn text_at(source: &Arc<Source>, value: &Value, place: &Place, path: &[&str]) -> Result<String, Box<Diagnostic>> {
     let shown = path.join(".");
     let (nearest, found) = place.nearest(path.iter().map(|&field| Step::Field(field)));
-    match path.iter().try_fold(value, |value, field| value.get(field)) {
-        Some(Value::String(text)) => Ok(text.clone()),
+    let mistake = match path.iter().try_fold(value, |value, field| value.get(field)) {
+        Some(Value::String(text)) => return Ok(text.clone()),
         Some(Value::Null) | None => {
             let span = if found { nearest.of_value() } else { nearest.of_key() };
-            Err(Diagnostic::error("required", format!("`{shown}` is missing"), source, span).hint(
-                match shown.as_str() {
-                    "apiVersion" => format!("add `apiVersion: {}`", crate::common::API_VERSION),
-                    "kind" => "add the kind, such as `kind: Convoy`".to_owned(),
-                    _ => "add `metadata: { name: … }`".to_owned(),
-                },
-            ))
+            let hint = match shown.as_str() {
+                "apiVersion" => format!("add `apiVersion: {}`", crate::common::API_VERSION),
+                "kind" => "add the kind, such as `kind: Convoy`".to_owned(),
+                _ => "add `metadata: { name: … }`".to_owned(),
+            };
+            Diagnostic::error("required", format!("`{shown}` is missing"), source, span).hint(hint)
         }
         Some(_) => {
             let message = format!("`{shown}` must be text");
-            Err(Diagnostic::error("wrong-type", message, source, nearest.of_value()).hint("put it in quotes"))
+            Diagnostic::error("wrong-type", message, source, nearest.of_value()).hint("put it in quotes")
         }
-    }
+    };
+    Err(mistake.into())
 }
 
 fn too_large(file_name: &str) -> Diagnostic {

@@ -110,6 +110,9 @@ fn text(out: &mut String, string: &str) {
     out.push('"');
 }
 
+/// Words that some version of YAML takes for a boolean, a null or a number.
+const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
+
 /// Whether text needs no quotes in any version of YAML.
 fn is_bare(string: &str) -> bool {
     let Some(first) = string.chars().next() else { return false };
@@ -120,8 +123,6 @@ fn is_bare(string: &str) -> bool {
         && !string.contains(": ")
         && !string.ends_with([' ', ':'])
         && string.chars().last().is_some_and(|c| !c.is_whitespace());
-    // Words that some version of YAML takes for a boolean, a null or a number.
-    const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
     safe && !WORDS.contains(&string.to_ascii_lowercase().as_str())
 }
 
