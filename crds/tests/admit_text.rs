@@ -190,3 +190,14 @@ fn what_is_too_much_is_refused_at_once() {
       = help: save the file as UTF-8
     "#);
 }
+
+#[test]
+fn a_line_too_long_to_be_read_is_named_and_not_shown() {
+    let long = format!("a: [{}]\n", "x,".repeat(10_000));
+    insta::assert_snapshot!(told(&format!("{{ apiVersion: {} }}", "x".repeat(5_000))), @r#"
+    error[required]: `kind` is missing
+    --> town/a.yaml:1:1
+     = help: add the kind, such as `kind: Convoy`
+    "#);
+    assert!(told(&long).len() < 500, "{}", told(&long));
+}

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 use super::source::Source;
 
@@ -12,6 +12,9 @@ use super::source::Source;
 pub const SHOWN_MAX: usize = 50;
 /// Longest piece of the user's text that is repeated in a message, in characters.
 const QUOTE_CHARS_MAX: usize = 80;
+
+/// Longest line that is shown, in bytes.
+const LINE_BYTES_MAX: usize = 4096;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,31 +110,30 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        // Spans in the same file share a snippet only when they are close; else each has its own.
         let mut group = Group::with_title(level.primary_title(self.message.as_str()).id(self.code));
-        group = group.element(snippet(&self.source, &self.span, &self.label, AnnotationKind::Primary));
+        group = group.element(place(&self.source, &self.span, &self.label, AnnotationKind::Primary));
         for Related { source, span, label } in &self.related {
-            group = group.element(snippet(source, span, label, AnnotationKind::Context));
+            group = group.element(place(source, span, label, AnnotationKind::Context));
         }
         for hint in &self.hints {
-            group = group.element(Level::HELP.message(annotate_snippets::normalize_untrusted_str(hint)));
+            group = group.element(Level::HELP.message(normalize_untrusted_str(hint)));
         }
         renderer.render(&[group])
     }
 }
 
-fn snippet<'a>(
-    source: &'a Source,
-    span: &Range<usize>,
-    label: &'a str,
-    kind: AnnotationKind,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    // Only the lines in question are handed over: the renderer's work must not grow with the file.
+/// The line of a span with the span underlined; where the line is too long to be read, its place alone.
+fn place<'a>(source: &'a Source, span: &Range<usize>, label: &'a str, kind: AnnotationKind) -> Element<'a> {
+    // Only the line in question is handed over: the renderer's work must not grow with the file.
     let span = source.first_line(span);
-    let (line, start, text) = source.around(&span, 0);
+    let (line, start, text) = source.line_of(&span);
+    if text.len() > LINE_BYTES_MAX {
+        let (line, column) = source.line_col(span.start);
+        return Origin::path(source.name()).line(line).char_column(column).into();
+    }
     let span = span.start - start..span.end - start;
-    let label = (!label.is_empty()).then(|| annotate_snippets::normalize_untrusted_str(label));
-    Snippet::source(text).path(source.name()).line_start(line).annotation(kind.span(span).label(label))
+    let label = (!label.is_empty()).then(|| normalize_untrusted_str(label));
+    Snippet::source(text).path(source.name()).line_start(line).annotation(kind.span(span).label(label)).into()
 }
 
 /// All of them, errors first, in the order of files and lines; at most [`SHOWN_MAX`], with a count of the rest.

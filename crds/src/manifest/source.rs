@@ -47,13 +47,12 @@ impl Source {
         start..start + text.len()
     }
 
-    /// The lines around a span: their number, the byte offset at which they start, and their text.
-    pub(super) fn around(&self, span: &Range<usize>, context: usize) -> (usize, usize, &str) {
+    /// The line in which a span starts: its number, the byte offset at which it starts, and its text.
+    pub(super) fn line_of(&self, span: &Range<usize>) -> (usize, usize, &str) {
         let line = self.line_index(self.floor(span.start));
-        let first = line.saturating_sub(context);
-        let start = self.lines[first];
+        let start = self.lines[line];
         let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
-        (first + 1, start, &self.text[start..end])
+        (line + 1, start, &self.text[start..end])
     }
 
     fn line_index(&self, offset: usize) -> usize {
