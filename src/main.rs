@@ -1,2 +1,5 @@
-//! gt
-fn main() {}
+//! `gt`: everything is in the library, so that tests can reach it.
+
+fn main() -> std::process::ExitCode {
+    gastown::cli::main()
+}
