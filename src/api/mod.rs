@@ -1,1 +1,188 @@
-//! The embedded Kubernetes API.
+//! The embedded Kubernetes API: the slice of it that custom resources need, on one SQLite store.
+//!
+//! `kube`'s client, watcher and Controller work on it unmodified, and so does `kubectl`. When in doubt it does what a
+//! kube-apiserver does; where it does not, the file concerned says so.
+//!
+//! A request goes through one file per stage: `route` (what is it about?), `admit` (what would be stored?), `guard` (may
+//! they?), `store` (the race, the commit), and back through `list`, `watch` or `status`. Only the store has state.
+//!
+//! Invariant: nothing here sets a timer, except for a watch that asks for `timeoutSeconds`.
+
+pub mod guard;
+pub mod store;
+
+mod admit;
+mod discovery;
+mod kind;
+mod list;
+mod metadata;
+mod route;
+mod selector;
+mod socket;
+mod status;
+mod watch;
+mod write;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+
+use crate::clock::{Clock, Ids};
+use admit::Half;
+use guard::Guard;
+use kind::Served;
+use route::{Parameters, Route, Target, is_true};
+use status::{ApiError, json_response};
+use store::{Counters, Handle, Key};
+
+pub use socket::{ClientError, client_over_unix_socket, serve_unix};
+pub use store::{OpenError, Place, Writer};
+
+/// What a server is given.
+pub struct Options {
+    /// The kinds to serve: namespaced, each with a structural schema.
+    pub crds: Vec<CustomResourceDefinition>,
+    /// Where `creationTimestamp` and `deletionTimestamp` come from.
+    pub clock: Arc<dyn Clock>,
+    /// Where uids come from.
+    pub ids: Arc<dyn Ids>,
+    /// Judges every write by who asks.
+    pub guard: Guard,
+}
+
+/// An API server; clones share it.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kinds: Vec<Arc<Served>>,
+    store: Handle,
+    ids: Arc<dyn Ids>,
+    guard: Guard,
+}
+
+impl Server {
+    /// Opens the store and compiles the kinds.
+    pub fn open(place: &Place, writer: Writer, options: Options) -> Result<Self, OpenError> {
+        let Options { crds, clock, ids, guard } = options;
+        let kinds = crds.iter().map(|crd| Served::new(crd).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let indexes = kinds.iter().map(|it| it.index()).collect();
+        let store = Handle::open(place, writer, indexes, clock, ids.clone())?;
+        Ok(Self { inner: Arc::new(Inner { kinds, store, ids, guard }) })
+    }
+
+    /// The HTTP service.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(handle).with_state(self.clone())
+    }
+
+    /// A client in this process, with no socket between. Must be called in a tokio runtime.
+    pub fn client(&self, namespace: &str) -> kube::Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let server = server.clone();
+            async move { Ok::<_, Infallible>(handle(State(server), request.map(Body::new)).await) }
+        });
+        kube::Client::new(service, namespace)
+    }
+
+    /// How much the store has worked since it was opened.
+    pub fn counters(&self) -> Counters {
+        self.inner.store.counters()
+    }
+
+    /// Ends the watches that are open, as a restart would; clients resume where they were.
+    pub fn end_watches(&self) {
+        self.inner.store.end_watches();
+    }
+
+    /// Forgets the recent changes, as if their bound had been reached: watches that lag are answered 410.
+    pub fn compact(&self) {
+        self.inner.store.compact();
+    }
+
+    /// Finishes what was accepted, ends the watches, and folds the write-ahead log into the file.
+    ///
+    /// It waits for the writer thread: it blocks for at most one commit.
+    pub fn close(self) {
+        self.inner.store.close();
+    }
+}
+
+async fn handle(State(server): State<Server>, request: Request) -> Response {
+    answer(&server, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(server: &Server, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let kinds = &server.inner.kinds;
+    let route = Route::parse(parts.uri.path()).ok_or_else(ApiError::no_such_path)?;
+    let parameters = Parameters::parse(&parts.uri)?;
+    let is_get = parts.method == Method::GET;
+    let document = match &route {
+        Route::Collection(target) => {
+            let served = target.served(kinds)?;
+            if is_get {
+                return read_collection(server, served, target, &parameters);
+            }
+            let ns = target.ns.ok_or_else(ApiError::method_not_allowed)?;
+            let body = write::read_body(body).await?;
+            let request = write::Request { server, served, ns, parameters, headers: parts.headers, body };
+            return match parts.method {
+                Method::POST => request.create().await,
+                Method::DELETE => request.delete_collection().await,
+                _ => Err(ApiError::method_not_allowed()),
+            };
+        }
+        Route::Object(target, name) | Route::Status(target, name) => {
+            let served = target.served(kinds)?;
+            let ns = target.ns.ok_or_else(ApiError::no_such_path)?;
+            let half = if matches!(route, Route::Status(..)) { Half::Status } else { Half::Main };
+            if half == Half::Status && !served.has_status {
+                return Err(ApiError::no_such_path());
+            }
+            if is_get {
+                let key = Key { kind: served.resource.clone(), ns: ns.to_owned(), name: (*name).to_owned() };
+                let row = write::stored(server, served, &key)?;
+                return Ok(json_response(StatusCode::OK, row.object));
+            }
+            let body = write::read_body(body).await?;
+            let request = write::Request { server, served, ns, parameters, headers: parts.headers, body };
+            return match parts.method {
+                Method::PUT => request.replace(name, half).await,
+                Method::PATCH => request.patch(name, half).await,
+                Method::DELETE if half == Half::Main => request.delete(name).await,
+                _ => Err(ApiError::method_not_allowed()),
+            };
+        }
+        _ if !is_get => return Err(ApiError::method_not_allowed()),
+        Route::Health => return Ok("ok".into_response()),
+        Route::Version => discovery::version(),
+        Route::Core => discovery::core(),
+        Route::Groups => discovery::groups(kinds),
+        Route::Group(group) => discovery::group(kinds, group)?,
+        Route::GroupVersion(group, version) => discovery::resources(kinds, group, version)?,
+    };
+    Ok(json_response(StatusCode::OK, document.to_string()))
+}
+
+fn read_collection(
+    server: &Server,
+    served: &Arc<Served>,
+    target: &Target<'_>,
+    parameters: &Parameters,
+) -> Result<Response, ApiError> {
+    if is_true(&parameters.watch) {
+        watch::watch(server, served, target.ns, parameters)
+    } else {
+        list::list(server, served, target.ns, parameters)
+    }
+}

@@ -37,6 +37,11 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut
     if !node.has_rules || (value.is_null() && node.nullable) {
         return;
     }
+    // What was stored was judged then; judging it again would cost every status write the rules of the whole spec, and
+    // would hold an object fast that a newer schema no longer likes. An apiserver does not either (ratcheting).
+    if !node.has_transition_rules && old == Some(value) {
+        return;
+    }
     run(node, value, old, at, found);
     below(node, value, old, at, found);
 }

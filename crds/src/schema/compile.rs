@@ -111,6 +111,7 @@ impl Range {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]
 pub(super) struct Node {
     pub(super) type_: Option<Type>,
     pub(super) int_or_string: bool,
@@ -140,6 +141,8 @@ pub(super) struct Node {
     pub(super) rules: Option<CompiledSchema>,
     /// Whether this node or one below has rules, so that a walk can pass by.
     pub(super) has_rules: bool,
+    /// Whether one of those compares with the past, and so may refuse even what did not change.
+    pub(super) has_transition_rules: bool,
 }
 
 impl Node {
@@ -229,10 +232,13 @@ impl Node {
                 Some(child) => Some(Box::new(Self::compile(child, &path.child(Segment::Key("not".to_owned())))?)),
             },
             has_rules: rules.is_some(),
+            has_transition_rules: rules.as_ref().is_some_and(is_any_transition),
             rules,
         };
         let has_rules_below = node.children().any(|child| child.has_rules);
         node.has_rules |= has_rules_below;
+        let has_transition_rules_below = node.children().any(|child| child.has_transition_rules);
+        node.has_transition_rules |= has_transition_rules_below;
         Ok(node)
     }
 
@@ -270,6 +276,10 @@ fn compile_rules(props: &JSONSchemaProps, path: &FieldPath) -> Result<Option<Com
         Some(error) => Err(rule_error(error.to_string())),
         None => Ok(Some(compiled)),
     }
+}
+
+fn is_any_transition(rules: &CompiledSchema) -> bool {
+    rules.validations.iter().flatten().any(|it| it.is_transition_rule)
 }
 
 fn strip_rules_below(schema: &mut Value, top: bool) {

@@ -1,0 +1,80 @@
+//! What clients ask before anything else: which groups, versions and kinds there are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::kind::Served;
+use super::status::ApiError;
+
+/// What every kind can do.
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// `/version`: the Kubernetes version whose semantics are kept, with our own as the build.
+pub(super) fn version() -> Value {
+    json!({
+        "major": "1", "minor": "36", "gitVersion": concat!("v1.36.0+gt-", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none",
+        "compiler": "rustc", "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}
+
+/// `/api`: no core kinds are served.
+pub(super) fn core() -> Value {
+    json!({ "kind": "APIVersions", "apiVersion": "v1", "versions": [], "serverAddressByClientCIDRs": [] })
+}
+
+fn groups_of(kinds: &[Arc<Served>]) -> BTreeMap<&str, Vec<&str>> {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for served in kinds {
+        let versions = groups.entry(&served.group).or_default();
+        if !versions.contains(&served.version.as_str()) {
+            versions.push(&served.version);
+        }
+    }
+    groups
+}
+
+fn group_object(name: &str, versions: &[&str]) -> Value {
+    let entry = |version: &&str| json!({ "groupVersion": format!("{name}/{version}"), "version": version });
+    let all: Vec<_> = versions.iter().map(entry).collect();
+    json!({ "name": name, "versions": all, "preferredVersion": all[0] })
+}
+
+/// `/apis`.
+pub(super) fn groups(kinds: &[Arc<Served>]) -> Value {
+    let groups: Vec<_> = groups_of(kinds).iter().map(|(name, versions)| group_object(name, versions)).collect();
+    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
+}
+
+/// `/apis/<group>`.
+pub(super) fn group(kinds: &[Arc<Served>], name: &str) -> Result<Value, ApiError> {
+    let groups = groups_of(kinds);
+    let mut object = group_object(name, groups.get(name).ok_or_else(ApiError::no_such_path)?);
+    object["kind"] = json!("APIGroup");
+    object["apiVersion"] = json!("v1");
+    Ok(object)
+}
+
+/// `/apis/<group>/<version>`.
+pub(super) fn resources(kinds: &[Arc<Served>], group: &str, version: &str) -> Result<Value, ApiError> {
+    let mut resources = Vec::new();
+    for served in kinds.iter().filter(|it| it.group == group && it.version == version) {
+        resources.push(json!({
+            "name": served.plural, "singularName": served.singular, "namespaced": true, "kind": served.kind,
+            "verbs": VERBS, "shortNames": served.short_names, "categories": served.categories,
+        }));
+        if served.has_status {
+            resources.push(json!({
+                "name": format!("{}/status", served.plural), "singularName": "", "namespaced": true,
+                "kind": served.kind, "verbs": ["get", "patch", "update"],
+            }));
+        }
+    }
+    if resources.is_empty() {
+        return Err(ApiError::no_such_path());
+    }
+    let group_version = format!("{group}/{version}");
+    Ok(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }))
+}

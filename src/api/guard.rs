@@ -1,0 +1,44 @@
+//! The guard: one function that may refuse a write because of who asks. It stops mistakes, not malice.
+
+use serde_json::Value;
+
+/// The request header that names who asks.
+pub const ACTOR_HEADER: &str = "x-gastown-actor";
+/// The longest name of an actor, in bytes.
+pub(super) const ACTOR_BYTES_MAX: usize = 256;
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Make an object.
+    Create,
+    /// Change an object.
+    Update,
+    /// Change an object's status.
+    UpdateStatus,
+    /// Remove an object.
+    Delete,
+}
+
+/// A write about to be made.
+#[derive(Debug)]
+pub struct GuardRequest<'a> {
+    /// Who asks, if the request says so.
+    pub actor: Option<&'a str>,
+    /// What for.
+    pub verb: Verb,
+    /// The kind, such as `Bead`.
+    pub kind: &'a str,
+    /// The object as it is.
+    pub old: Option<&'a Value>,
+    /// The object as it would be.
+    pub new: Option<&'a Value>,
+}
+
+/// Judges a write; the text of a refusal is shown to whoever asked.
+pub type Guard = fn(&GuardRequest<'_>) -> Result<(), String>;
+
+/// The guard that refuses nothing.
+pub fn allow_all(_: &GuardRequest<'_>) -> Result<(), String> {
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! What a request is about: its path and query, taken apart.
+
+use std::sync::Arc;
+
+use axum::extract::Query;
+use http::Uri;
+use serde::Deserialize;
+
+use super::kind::Served;
+use super::metadata;
+use super::status::ApiError;
+
+/// A path, taken apart. Names are as they stand in the path; nothing that needs an escape is a valid name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// `/version`.
+    Version,
+    /// `/healthz`, `/livez`, `/readyz`.
+    Health,
+    /// `/api`: the core group, which has nothing here.
+    Core,
+    /// `/apis`.
+    Groups,
+    /// `/apis/<group>`.
+    Group(&'a str),
+    /// `/apis/<group>/<version>`.
+    GroupVersion(&'a str, &'a str),
+    /// A kind, in all namespaces or in one.
+    Collection(Target<'a>),
+    /// An object.
+    Object(Target<'a>, &'a str),
+    /// An object's status.
+    Status(Target<'a>, &'a str),
+}
+
+/// A kind in a namespace, or in all.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub(super) group: &'a str,
+    pub(super) version: &'a str,
+    pub(super) ns: Option<&'a str>,
+    pub(super) plural: &'a str,
+}
+
+impl<'a> Route<'a> {
+    pub(super) fn parse(path: &'a str) -> Option<Self> {
+        let parts: Vec<_> = path.trim_matches('/').split('/').collect();
+        let target = |group, version, ns, plural| Target { group, version, ns, plural };
+        Some(match parts[..] {
+            ["version"] => Route::Version,
+            ["healthz" | "livez" | "readyz"] => Route::Health,
+            ["api"] => Route::Core,
+            ["apis"] => Route::Groups,
+            ["apis", group] => Route::Group(group),
+            ["apis", group, version] => Route::GroupVersion(group, version),
+            ["apis", g, v, plural] => Route::Collection(target(g, v, None, plural)),
+            ["apis", g, v, "namespaces", ns, plural] => Route::Collection(target(g, v, Some(ns), plural)),
+            ["apis", g, v, "namespaces", ns, plural, name] => Route::Object(target(g, v, Some(ns), plural), name),
+            ["apis", g, v, "namespaces", ns, plural, name, "status"] => {
+                Route::Status(target(g, v, Some(ns), plural), name)
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Target<'_> {
+    /// The kind meant, if it is served and the namespace can be one.
+    pub(super) fn served<'s>(&self, kinds: &'s [Arc<Served>]) -> Result<&'s Arc<Served>, ApiError> {
+        let Self { group, version, ns, plural } = self;
+        let found = kinds.iter().find(|it| it.plural == *plural && it.group == *group && it.version == *version);
+        let served = found.ok_or_else(ApiError::no_such_path)?;
+        if ns.is_some_and(|ns| !metadata::is_namespace(ns)) {
+            let name = ns.unwrap_or_default();
+            return Err(ApiError::bad_request(format!(
+                "`{name}` is no namespace: use lower case letters, digits and '-', at most 63"
+            )));
+        }
+        Ok(served)
+    }
+}
+
+/// The parameters that we know; others are ignored, as an apiserver does.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Parameters {
+    pub(super) watch: String,
+    pub(super) label_selector: String,
+    pub(super) field_selector: String,
+    pub(super) limit: Option<usize>,
+    #[serde(rename = "continue")]
+    pub(super) continue_token: String,
+    pub(super) resource_version: String,
+    pub(super) resource_version_match: String,
+    pub(super) allow_watch_bookmarks: String,
+    pub(super) send_initial_events: String,
+    pub(super) timeout_seconds: Option<u64>,
+    pub(super) field_validation: String,
+    pub(super) dry_run: String,
+    pub(super) propagation_policy: String,
+}
+
+impl Parameters {
+    pub(super) fn parse(uri: &Uri) -> Result<Self, ApiError> {
+        // kube writes `?&limit=500`; the empty pair is nothing.
+        if uri.query().is_none_or(str::is_empty) {
+            return Ok(Self::default());
+        }
+        let parsed = Query::<Self>::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        Ok(parsed.0)
+    }
+
+    pub(super) fn is_dry_run(&self) -> Result<bool, ApiError> {
+        match self.dry_run.as_str() {
+            "" => Ok(false),
+            "All" => Ok(true),
+            other => Err(ApiError::bad_request(format!("dryRun must be All, not `{other}`"))),
+        }
+    }
+}
+
+/// Whether a boolean parameter is set.
+pub(super) fn is_true(text: &str) -> bool {
+    matches!(text, "true" | "1")
+}
+
+/// A resourceVersion parameter: none, or a number.
+pub(super) fn revision(text: &str) -> Result<Option<i64>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.parse::<i64>().ok().filter(|it| *it >= 0);
+    parsed.map(Some).ok_or_else(|| ApiError::bad_request(format!("Invalid value: \"{text}\": invalid resourceVersion")))
+}

@@ -1,0 +1,142 @@
+//! Refusals as `metav1.Status` objects, in the shape and with the reasons that Kubernetes clients decide by.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use gastown_crds::schema::Violation;
+use http::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::kind::Served;
+use super::store::Refusal;
+
+/// An answer that is not the asked one.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    code: StatusCode,
+    reason: &'static str,
+    message: String,
+    details: Value,
+}
+
+/// The most causes that an answer lists.
+const CAUSES_MAX: usize = 32;
+
+impl ApiError {
+    pub(super) fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: Value::Null }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    pub(super) fn no_such_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+    }
+
+    pub(super) fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Expired", message)
+    }
+
+    pub(super) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+    }
+
+    pub(super) fn conflict(served: &Served, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", served.resource);
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(served, name, &[])
+    }
+
+    pub(super) fn not_found(served: &Served, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", served.resource);
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(served, name, &[])
+    }
+
+    pub(super) fn forbidden(served: &Served, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", served.resource);
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(served, name, &[])
+    }
+
+    pub(super) fn invalid(served: &Served, name: &str, violations: &[Violation]) -> Self {
+        let lines: Vec<_> = violations.iter().take(CAUSES_MAX).map(ToString::to_string).collect();
+        let shown = if lines.len() == 1 { lines[0].clone() } else { format!("[{}]", lines.join(", ")) };
+        let message = format!("{}.{} \"{name}\" is invalid: {shown}", served.kind, served.group);
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(served, name, violations)
+    }
+
+    /// What the store's refusal means to the client of this object.
+    pub(super) fn refused(served: &Served, name: &str, refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::AlreadyExists => {
+                let message = format!("{} \"{name}\" already exists", served.resource);
+                Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(served, name, &[])
+            }
+            Refusal::NotFound => Self::not_found(served, name),
+            Refusal::Conflict | Refusal::Precondition(_) => Self::conflict(served, name, &refusal.to_string()),
+            other => Self::from(other),
+        }
+    }
+
+    pub(super) fn is_not_found(&self) -> bool {
+        self.code == StatusCode::NOT_FOUND
+    }
+
+    fn about(mut self, served: &Served, name: &str, violations: &[Violation]) -> Self {
+        // As in an apiserver: causes go by the kind, the rest by the resource.
+        let kind = if violations.is_empty() { &served.plural } else { &served.kind };
+        let causes: Vec<_> = violations
+            .iter()
+            .take(CAUSES_MAX)
+            .map(|it| json!({ "reason": it.reason.as_str(), "message": it.message, "field": it.path.to_string() }))
+            .collect();
+        self.details = json!({ "name": name, "group": served.group, "kind": kind, "causes": causes });
+        self
+    }
+
+    /// The `Status` object.
+    pub(super) fn object(&self) -> Value {
+        let Self { code, reason, message, details } = self;
+        let mut status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": reason, "code": code.as_u16(),
+        });
+        if !details.is_null() {
+            status["details"] = details.clone();
+        }
+        status
+    }
+}
+
+impl From<&Refusal> for ApiError {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", refusal.to_string()),
+            other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", other.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::from(&refusal)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        json_response(self.code, self.object().to_string())
+    }
+}
+
+/// A response with a JSON body.
+pub(super) fn json_response(code: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,192 @@
+//! The store: objects as JSON rows in one SQLite file, changed by a synchronous state machine.
+//!
+//! `Store::apply` takes a batch of operations and runs it as one transaction: durable before anything is answered, judged
+//! against the transaction's own state, published in resourceVersion order after the commit. A failed commit answers the
+//! whole batch with the failure and publishes nothing.
+//!
+//! Invariants: one resourceVersion sequence for all kinds, which never runs backwards; a write that changes nothing is no
+//! write; a row whose checksum does not fit is reported and never served.
+
+mod apply;
+mod db;
+mod garbage;
+mod marks;
+mod read;
+mod ring;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+
+pub use apply::Store;
+pub use db::OpenError;
+pub use marks::{KindIndex, Marks, Requirement, Selector, field, label};
+pub use read::{Page, PageRequest, Row};
+pub use ring::{Next, Subscription};
+pub(super) use writer::Handle;
+pub use writer::Writer;
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A SQLite file, made when absent. Its directory must exist; its lock is the caller's.
+    File(PathBuf),
+    /// Memory alone.
+    Memory,
+}
+
+/// What names an object: the kind's `plural.group`, the namespace, the name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// `plural.group`, such as `beads.gastown.io`.
+    pub kind: Arc<str>,
+    /// The namespace.
+    pub ns: String,
+    /// The name.
+    pub name: String,
+}
+
+/// What a writer believed about an object when it decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// There is none.
+    Absent,
+    /// It is at this resourceVersion.
+    Revision(i64),
+}
+
+/// One change to make. Everything else about the object was decided before; the store judges only what can race.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// Writes the whole object. `uid`, `creationTimestamp` and `resourceVersion` are the store's to set.
+    Put {
+        /// Which.
+        key: Key,
+        /// The condition of the write.
+        expect: Expect,
+        /// The whole object.
+        object: Value,
+    },
+    /// Removes an object, or, while it has finalizers, marks it as being deleted.
+    Delete {
+        /// Which.
+        key: Key,
+        /// Only the object with this uid.
+        uid: Option<String>,
+        /// Only at this resourceVersion.
+        revision: Option<i64>,
+    },
+}
+
+/// What became of one operation.
+pub type Reply = Result<Outcome, Refusal>;
+
+/// A change that was made, or was already so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What happened.
+    pub change: Change,
+    /// The object as it is now; when removed, as it was last.
+    pub object: Arc<str>,
+}
+
+/// What an operation did to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There was none before.
+    Created,
+    /// It differs from before.
+    Updated,
+    /// Already so; nothing was written.
+    Unchanged,
+    /// It is gone.
+    Removed,
+}
+
+/// Why an operation was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The name is taken.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// There is no such object.
+    #[error("there is none")]
+    NotFound,
+    /// The object has moved on since it was read.
+    #[error("the object has been modified; please apply your changes to the latest version and try again")]
+    Conflict,
+    /// The object is another one than the caller meant.
+    #[error("Precondition failed: {0}")]
+    Precondition(String),
+    /// The row is damaged.
+    #[error(
+        "the stored row of {0} is damaged: its checksum does not fit; restore the store from a backup, or remove it and apply the town again"
+    )]
+    Corrupt(String),
+    /// No space is left for the store.
+    #[error("no space is left for the store; free some and try again")]
+    Full,
+    /// SQLite failed; nothing of the batch was done.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// The kind of a published change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// A new object.
+    Added,
+    /// A changed object.
+    Modified,
+    /// A removed object.
+    Deleted,
+}
+
+/// One change, as watches see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The resourceVersion that the change made.
+    pub revision: i64,
+    /// What happened.
+    pub verb: Verb,
+    /// To which object.
+    pub key: Key,
+    /// The object after the change; when deleted, its last state at the deletion's resourceVersion.
+    pub object: Arc<str>,
+    /// What selectors see of it.
+    pub marks: Arc<Marks>,
+    /// The object before, for watches that it leaves.
+    pub old: Option<(Arc<str>, Arc<Marks>)>,
+}
+
+/// How much work the store has done since it was opened; budgets in tests are written in these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// SQL statements run, transaction control aside.
+    pub statements: u64,
+    /// Transactions committed, each one sync of the disk.
+    pub commits: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    statements: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Tally {
+    fn statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Counters {
+        Counters { statements: self.statements.load(Ordering::Relaxed), commits: self.commits.load(Ordering::Relaxed) }
+    }
+}

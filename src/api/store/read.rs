@@ -1,0 +1,157 @@
+//! Reading: one object, or a page of them in the order of (namespace, name) under a selector.
+
+use std::sync::Arc;
+
+use rusqlite::types::Value as Param;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
+
+use super::db::checksum;
+use super::marks::{Requirement, Selector};
+use super::{Key, Refusal, Tally};
+
+/// An object as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub key: Key,
+    /// Its resourceVersion.
+    pub revision: i64,
+    /// Its JSON text.
+    pub object: String,
+}
+
+/// Which objects to list.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// The kind, as `plural.group`.
+    pub kind: Arc<str>,
+    /// One namespace, or all.
+    pub ns: Option<String>,
+    /// The conditions.
+    pub selector: Selector,
+    /// Only what sorts after this (namespace, name).
+    pub after: Option<(String, String)>,
+    /// At most so many objects.
+    pub objects_max: Option<usize>,
+}
+
+/// A page of objects and the revision that it was read at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of (namespace, name).
+    pub rows: Vec<Row>,
+    /// Whether more follow.
+    pub has_more: bool,
+    /// The newest revision in the snapshot that was read.
+    pub revision: i64,
+}
+
+fn failed(error: &rusqlite::Error) -> Refusal {
+    Refusal::Failed(error.to_string())
+}
+
+pub(super) fn get(db: &Connection, tally: &Tally, key: &Key) -> Result<Option<Row>, Refusal> {
+    tally.statement();
+    let sql = "SELECT ns, name, revision, checksum, object FROM objects WHERE kind = ?1 AND ns = ?2 AND name = ?3";
+    let mut statement = db.prepare_cached(sql).map_err(|e| failed(&e))?;
+    let row = statement.query_row(params![&*key.kind, key.ns, key.name], |row| read(&key.kind, row));
+    row.optional().map_err(|e| failed(&e))?.transpose()
+}
+
+pub(super) fn page(db: &Connection, tally: &Tally, request: &PageRequest) -> Result<Page, Refusal> {
+    // One transaction, so that the rows and the revision are of one snapshot.
+    let transaction = db.unchecked_transaction().map_err(|e| failed(&e))?;
+    tally.statement();
+    let revision = transaction
+        .prepare_cached("SELECT revision FROM meta")
+        .and_then(|mut it| it.query_row([], |row| row.get(0)))
+        .map_err(|e| failed(&e))?;
+    let (sql, parameters) = query(request);
+    tally.statement();
+    let mut statement = transaction.prepare_cached(&sql).map_err(|e| failed(&e))?;
+    let rows = statement
+        .query_map(params_from_iter(parameters), |row| read(&request.kind, row))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+        .map_err(|e| failed(&e))?;
+    let mut rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let has_more = request.objects_max.is_some_and(|max| rows.len() > max);
+    rows.truncate(request.objects_max.unwrap_or(usize::MAX));
+    Ok(Page { rows, has_more, revision })
+}
+
+pub(super) fn revision(db: &Connection, tally: &Tally) -> Result<i64, Refusal> {
+    tally.statement();
+    let mut statement = db.prepare_cached("SELECT revision FROM meta").map_err(|e| failed(&e))?;
+    statement.query_row([], |row| row.get(0)).map_err(|e| failed(&e))
+}
+
+fn read(kind: &Arc<str>, row: &SqlRow<'_>) -> rusqlite::Result<Result<Row, Refusal>> {
+    let key = Key { kind: kind.clone(), ns: row.get(0)?, name: row.get(1)? };
+    let revision = row.get(2)?;
+    let sum: i64 = row.get(3)?;
+    // Damage may well leave bytes that are no UTF-8: that is a damaged row, not a failed query.
+    let Ok(object) = row.get::<_, String>(4) else {
+        return Ok(Err(corrupt(&key)));
+    };
+    if checksum(&key, revision, &object) != sum {
+        return Ok(Err(corrupt(&key)));
+    }
+    Ok(Ok(Row { key, revision, object }))
+}
+
+fn corrupt(key: &Key) -> Refusal {
+    Refusal::Corrupt(format!("{}/{}/{}", key.kind, key.ns, key.name))
+}
+
+fn query(request: &PageRequest) -> (String, Vec<Param>) {
+    let PageRequest { kind, ns, selector, after, objects_max } = request;
+    let mut sql = "SELECT ns, name, revision, checksum, object FROM objects WHERE kind = ?".to_owned();
+    let mut parameters = vec![Param::from(kind.to_string())];
+    if let Some(ns) = ns {
+        sql.push_str(" AND ns = ?");
+        parameters.push(ns.clone().into());
+    }
+    if let Some((ns, name)) = after {
+        sql.push_str(" AND (ns, name) > (?, ?)");
+        parameters.extend([ns.clone().into(), name.clone().into()]);
+    }
+    for requirement in &selector.0 {
+        condition(requirement, &mut sql, &mut parameters);
+    }
+    sql.push_str(" ORDER BY ns, name");
+    if let Some(max) = objects_max {
+        // One more than asked tells whether there is more.
+        sql.push_str(" LIMIT ?");
+        parameters.push(i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX).into());
+    }
+    (sql, parameters)
+}
+
+fn condition(requirement: &Requirement, sql: &mut String, parameters: &mut Vec<Param>) {
+    let mut marked = |is_in: bool, what: &String, values: Option<&Vec<String>>| {
+        sql.push_str(if is_in { " AND id IN" } else { " AND id NOT IN" });
+        sql.push_str(" (SELECT id FROM marks WHERE what = ?");
+        parameters.push(what.clone().into());
+        if let Some(values) = values {
+            sql.push_str(" AND value IN (");
+            sql.push_str(&vec!["?"; values.len()].join(", "));
+            sql.push(')');
+            parameters.extend(values.iter().map(|it| Param::from(it.clone())));
+        }
+        sql.push(')');
+    };
+    match requirement {
+        Requirement::In(what, values) => marked(true, what, Some(values)),
+        Requirement::NotIn(what, values) => marked(false, what, Some(values)),
+        Requirement::Exists(what) => marked(true, what, None),
+        Requirement::Absent(what) => marked(false, what, None),
+        Requirement::Name(wanted, name) => {
+            sql.push_str(if *wanted { " AND name = ?" } else { " AND name <> ?" });
+            parameters.push(name.clone().into());
+        }
+        Requirement::Namespace(wanted, ns) => {
+            sql.push_str(if *wanted { " AND ns = ?" } else { " AND ns <> ?" });
+            parameters.push(ns.clone().into());
+        }
+    }
+}

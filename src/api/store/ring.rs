@@ -1,0 +1,202 @@
+//! The recent changes, held once for all watches: a watch is a cursor into them, so it has no buffer of its own.
+//!
+//! A watch that falls so far behind that its place is gone ends with 410, and its client lists again. While every open
+//! watch has caught up only a short tail is kept, for those that reconnect; a burst's memory is given back afterwards.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Event;
+
+/// The most changes that a lagging watch may be behind.
+const EVENTS_MAX: usize = 10_000;
+/// The most text that the changes hold, in bytes.
+const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The changes kept when nobody lags.
+const TAIL_EVENTS_MAX: usize = 1_024;
+/// The text kept when nobody lags, in bytes.
+const TAIL_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The most events that one look hands to a watch.
+const EVENTS_PER_LOOK_MAX: usize = 64;
+
+/// What a watch sees when it looks.
+#[derive(Debug)]
+pub enum Next {
+    /// Changes after its cursor, in order; the cursor has moved behind them.
+    Events(Vec<Arc<Event>>),
+    /// Nothing new: wait for `Subscription::changed`.
+    Wait,
+    /// Its place is gone: it must list again.
+    Expired,
+    /// The server wants open watches to end; new ones may start.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ring {
+    inner: Mutex<Inner>,
+    wake: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+    /// Changes up to this revision are gone (or were never here).
+    compacted: i64,
+    head: i64,
+    cursors: BTreeMap<u64, i64>,
+    next_id: u64,
+    /// Raised to end the watches that are open.
+    epoch: u64,
+}
+
+impl Ring {
+    pub(super) fn new(head: i64) -> Self {
+        let inner = Inner {
+            events: VecDeque::new(),
+            bytes: 0,
+            compacted: head,
+            head,
+            cursors: BTreeMap::new(),
+            next_id: 0,
+            epoch: 0,
+        };
+        Self { inner: Mutex::new(inner), wake: watch::Sender::new(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing under this lock can panic half way through a change of it.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, events: Vec<Event>) {
+        let Some(last) = events.last() else { return };
+        let mut inner = self.lock();
+        inner.head = last.revision;
+        for event in events {
+            inner.bytes += bytes(&event);
+            inner.events.push_back(Arc::new(event));
+        }
+        inner.trim();
+        drop(inner);
+        self.wake.send_replace(());
+    }
+
+    /// The newest published revision.
+    pub(super) fn head(&self) -> i64 {
+        self.lock().head
+    }
+
+    /// The revision up to which changes are gone.
+    pub(super) fn compacted(&self) -> i64 {
+        self.lock().compacted
+    }
+
+    /// Forgets every change that a watch could resume from, as if the bound had been reached.
+    pub(super) fn compact(&self) {
+        let mut inner = self.lock();
+        inner.drop_while(|_| true);
+        drop(inner);
+        self.wake.send_replace(());
+    }
+
+    /// Ends the watches that are open now.
+    pub(super) fn end_watches(&self) {
+        self.lock().epoch += 1;
+        self.wake.send_replace(());
+    }
+
+    pub(super) fn subscribe(self: &Arc<Self>, after: i64) -> Subscription {
+        let mut inner = self.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        inner.cursors.insert(id, after);
+        let epoch = inner.epoch;
+        drop(inner);
+        Subscription { ring: self.clone(), wake: self.wake.subscribe(), id, epoch }
+    }
+}
+
+fn bytes(event: &Event) -> usize {
+    event.object.len() + event.old.as_ref().map_or(0, |it| it.0.len())
+}
+
+impl Inner {
+    fn trim(&mut self) {
+        let slowest = self.cursors.values().copied().min().unwrap_or(i64::MAX);
+        loop {
+            let Some(oldest) = self.events.front() else { return };
+            let is_over = self.events.len() > EVENTS_MAX || self.bytes > EVENT_BYTES_MAX;
+            let is_read = oldest.revision <= slowest;
+            let is_over_tail = self.events.len() > TAIL_EVENTS_MAX || self.bytes > TAIL_BYTES_MAX;
+            if !is_over && !(is_read && is_over_tail) {
+                return;
+            }
+            let mut is_first = true;
+            self.drop_while(|_| std::mem::take(&mut is_first));
+        }
+    }
+
+    fn drop_while(&mut self, mut wanted: impl FnMut(&Event) -> bool) {
+        while let Some(oldest) = self.events.pop_front() {
+            if !wanted(&oldest) {
+                self.events.push_front(oldest);
+                return;
+            }
+            self.bytes -= bytes(&oldest);
+            self.compacted = oldest.revision;
+        }
+    }
+}
+
+/// A watch's place among the changes.
+#[derive(Debug)]
+pub struct Subscription {
+    ring: Arc<Ring>,
+    wake: watch::Receiver<()>,
+    id: u64,
+    epoch: u64,
+}
+
+impl Subscription {
+    /// Looks for changes after the cursor, and moves it.
+    pub fn look(&mut self) -> Next {
+        self.wake.mark_unchanged();
+        let mut inner = self.ring.lock();
+        if inner.epoch != self.epoch {
+            return Next::Ended;
+        }
+        let cursor = inner.cursors.get(&self.id).copied().unwrap_or(i64::MAX);
+        if cursor < inner.compacted {
+            return Next::Expired;
+        }
+        let start = inner.events.partition_point(|it| it.revision <= cursor);
+        let events: Vec<_> = inner.events.range(start..).take(EVENTS_PER_LOOK_MAX).cloned().collect();
+        let Some(last) = events.last() else { return Next::Wait };
+        inner.cursors.insert(self.id, last.revision);
+        inner.trim();
+        Next::Events(events)
+    }
+
+    /// The revision up to which this watch has seen everything.
+    pub fn seen(&self) -> i64 {
+        self.ring.lock().cursors.get(&self.id).copied().unwrap_or_default()
+    }
+
+    /// Waits until there may be something to see.
+    pub async fn changed(&mut self) {
+        // The sender lives in the ring that we hold, so this cannot fail.
+        let _always_open = self.wake.changed().await;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut inner = self.ring.lock();
+        inner.cursors.remove(&self.id);
+        inner.trim();
+    }
+}

@@ -1,0 +1,206 @@
+//! Who runs the store: a thread that commits in groups, or the caller itself, one request at a time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::ring::Ring;
+use super::{
+    Counters, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store, Subscription,
+    Tally, db, read,
+};
+use crate::clock::{Clock, Ids};
+
+/// Operations that wait for the thread; past it writers wait their turn.
+const WAITING_OPS_MAX: usize = 1_024;
+/// Operations in one transaction. One sync of the disk is shared by them; more would only delay the first one's answer.
+const BATCH_OPS_MAX: usize = 256;
+
+/// Who runs the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A thread of its own: concurrent writes share a commit.
+    Threaded,
+    /// The calling task, synchronously: for one request, and for simulations.
+    Inline,
+}
+
+type Waiting = (Op, oneshot::Sender<Reply>);
+
+/// A store that is being run.
+pub(crate) struct Handle {
+    store: Arc<Mutex<Store>>,
+    /// The file's own reader beside the writer; absent where readers share the writer's connection.
+    reader: Option<Mutex<Connection>>,
+    ring: Arc<Ring>,
+    tally: Arc<Tally>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    thread: Mutex<Option<(mpsc::Sender<Waiting>, thread::JoinHandle<()>)>>,
+    is_closed: std::sync::atomic::AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the store was held left at worst an open transaction, which the next BEGIN reports.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Handle {
+    pub(crate) fn open(
+        place: &Place,
+        writer: Writer,
+        kinds: Vec<KindIndex>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, OpenError> {
+        let store = Store::open(place, kinds, clock.now())?;
+        let reader = match writer {
+            Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
+            Writer::Inline => None,
+        };
+        let ring = Arc::new(Ring::new(store.revision()));
+        let tally = store.tally.clone();
+        let store = Arc::new(Mutex::new(store));
+        let thread = match writer {
+            Writer::Inline => None,
+            Writer::Threaded => {
+                let (sender, receiver) = mpsc::channel(WAITING_OPS_MAX);
+                let (store, ring, clock, ids) = (store.clone(), ring.clone(), clock.clone(), ids.clone());
+                let work = move || run(receiver, &store, &ring, &*clock, &*ids);
+                let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(work);
+                Some((sender, thread.map_err(OpenError::Thread)?))
+            }
+        };
+        let is_closed = std::sync::atomic::AtomicBool::new(false);
+        Ok(Self { store, reader, ring, tally, clock, ids, thread: Mutex::new(thread), is_closed })
+    }
+
+    /// Runs one operation; answered after its commit.
+    pub(crate) async fn submit(&self, op: Op) -> Reply {
+        if self.is_closed.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(closed());
+        }
+        let sender = lock(&self.thread).as_ref().map(|it| it.0.clone());
+        let Some(sender) = sender else { return self.inline(op) };
+        let (reply, answered) = oneshot::channel();
+        if sender.send((op, reply)).await.is_err() {
+            return Err(closed());
+        }
+        drop(sender);
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    fn inline(&self, op: Op) -> Reply {
+        let mut store = lock(&self.store);
+        let (mut replies, events) = store.apply(vec![op], self.clock.now(), &*self.ids);
+        self.ring.publish(events);
+        collect(&mut store, &self.ring, &*self.clock, &*self.ids);
+        replies.pop().unwrap_or_else(|| Err(closed()))
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Result<Option<Row>, Refusal> {
+        self.with_reader(|db| read::get(db, &self.tally, key))
+    }
+
+    pub(crate) fn page(&self, request: &PageRequest) -> Result<Page, Refusal> {
+        self.with_reader(|db| read::page(db, &self.tally, request))
+    }
+
+    /// The newest committed revision.
+    pub(crate) fn revision(&self) -> Result<i64, Refusal> {
+        self.with_reader(|db| read::revision(db, &self.tally))
+    }
+
+    fn with_reader<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
+        match &self.reader {
+            Some(reader) => look(&lock(reader)),
+            None => look(&lock(&self.store).db),
+        }
+    }
+
+    pub(crate) fn subscribe(&self, after: i64) -> Subscription {
+        self.ring.subscribe(after)
+    }
+
+    /// The newest revision that watches have been told of.
+    pub(crate) fn published(&self) -> i64 {
+        self.ring.head()
+    }
+
+    /// The revision up to which watches cannot resume.
+    pub(crate) fn compacted(&self) -> i64 {
+        self.ring.compacted()
+    }
+
+    pub(crate) fn compact(&self) {
+        self.ring.compact();
+    }
+
+    pub(crate) fn end_watches(&self) {
+        self.ring.end_watches();
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+
+    /// Finishes what was accepted, ends the watches and folds the write-ahead log into the file.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, std::sync::atomic::Ordering::Release);
+        let thread = lock(&self.thread).take();
+        if let Some((sender, thread)) = thread {
+            drop(sender);
+            if thread.join().is_err() {
+                tracing::error!("the writer thread had panicked");
+            }
+        }
+        self.ring.end_watches();
+        let checkpointed = lock(&self.store).db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = checkpointed {
+            // The log is replayed at the next open: nothing is lost.
+            tracing::warn!(%error, "checkpoint failed");
+        }
+    }
+}
+
+fn closed() -> Refusal {
+    Refusal::Failed("it is closed".to_owned())
+}
+
+fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, ring: &Ring, clock: &dyn Clock, ids: &dyn Ids) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut batch = vec![first.0];
+        let mut answers = vec![first.1];
+        while batch.len() < BATCH_OPS_MAX
+            && let Ok((op, answer)) = waiting.try_recv()
+        {
+            batch.push(op);
+            answers.push(answer);
+        }
+        let mut store = lock(store);
+        let (replies, events) = store.apply(batch, clock.now(), ids);
+        ring.publish(events);
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            // Whoever asked may have gone; the change stands.
+            let _gone = answer.send(reply);
+        }
+        if waiting.is_empty() {
+            collect(&mut store, ring, clock, ids);
+        }
+    }
+}
+
+/// Collects what is left of removed owners' dependents, a bounded transaction at a time.
+fn collect(store: &mut Store, ring: &Ring, clock: &dyn Clock, ids: &dyn Ids) {
+    while store.has_garbage() {
+        let before = store.counters().commits;
+        let (_, events): (_, Vec<Event>) = store.apply(Vec::new(), clock.now(), ids);
+        ring.publish(events);
+        if store.counters().commits == before {
+            // Either nothing was left, or the commit failed: the next write tries again.
+            return;
+        }
+    }
+}
