@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use kube::Client;
 use rustix::fs::{FlockOperation, flock};
+use tower::ServiceExt;
 
+use crate::api::guard::ACTOR_HEADER;
 use crate::api::{self, Server};
 use crate::clock::{RandomIds, SystemClock};
 use crate::guard;
@@ -60,7 +63,7 @@ pub enum ConnectError {
     },
     /// The client cannot be made.
     #[error("could not make a client for the town's API")]
-    Client(#[source] std::io::Error),
+    Client(#[source] api::ClientError),
 }
 
 impl StoreLock {
@@ -121,9 +124,9 @@ impl Connection {
     fn offline(town: &Town, actor: Option<&str>, lock: StoreLock) -> Result<Self, ConnectError> {
         let path = town.layout.store();
         fs_err::create_dir_all(town.layout.state()).map_err(ConnectError::Folders)?;
-        let server = Server::open(api::Place::File(path.clone()), api::Writer::Inline, options())
+        let server = Server::open(&api::Place::File(path.clone()), api::Writer::Inline, options())
             .map_err(|source| ConnectError::Open { path, source })?;
-        let client = server.client_as(&town.name, actor.map(str::to_owned));
+        let client = client_as(&server, &town.name, actor).map_err(ConnectError::Client)?;
         Ok(Self { client, controller: false, offline: Some((server, lock)) })
     }
 
@@ -134,4 +137,17 @@ impl Connection {
             drop(lock);
         }
     }
+}
+
+/// A client in this process whose requests carry their actor.
+pub fn client_as(server: &Server, namespace: &str, actor: Option<&str>) -> Result<Client, api::ClientError> {
+    let header = |name: &str| HeaderValue::from_str(name).map_err(|_| api::ClientError::Actor(name.to_owned()));
+    let actor = actor.map(header).transpose()?;
+    let service = server.router().map_request(move |mut request: http::Request<kube::client::Body>| {
+        if let Some(actor) = &actor {
+            request.headers_mut().insert(ACTOR_HEADER, actor.clone());
+        }
+        request.map(axum::body::Body::new)
+    });
+    Ok(Client::new(service, namespace))
 }

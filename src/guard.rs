@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::api::GuardRequest;
+use crate::api::guard::GuardRequest;
 
 /// Kinds that only people and controllers write.
 const DECLARED: [&str; 6] = ["Town", "Rig", "Runtime", "Formula", "Convoy", "Polecat"];
@@ -40,11 +40,11 @@ pub fn check(request: &GuardRequest<'_>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Verb;
+    use crate::api::guard::Verb;
     use serde_json::json;
 
     fn asked(actor: &str, kind: &str, old: &Value, new: &Value) -> Result<(), String> {
-        check(&GuardRequest { actor: Some(actor), verb: Verb::Patch, kind, old: Some(old), new: Some(new) })
+        check(&GuardRequest { actor: Some(actor), verb: Verb::Update, kind, old: Some(old), new: Some(new) })
     }
 
     #[test]

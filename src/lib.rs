@@ -1,7 +1,11 @@
 //! `gt` is a control plane for coding agents: a declared town that is reconciled until its work has landed.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod connect;
 pub mod engine;
+pub mod guard;
+pub mod manifests;
 pub mod town;
 pub mod world;

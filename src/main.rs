@@ -1,5 +1,32 @@
+<<<<<<< HEAD
 //! `gt`: everything is in the library, so that tests can reach it.
 
 fn main() -> std::process::ExitCode {
     gastown::cli::main()
+=======
+//! `gt`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use gastown::world::git::Git;
+use gastown::world::layout::Layout;
+use gastown::world::run;
+use gastown_controllers::world::Job;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // Before anything else: each agent and job has one of these, so it stays small.
+    if args.next().is_some_and(|first| first == run::WORD) {
+        let code = run::main(args, run_job);
+        // 128 + n for signals: always a byte.
+        return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Where the bodies of jobs are called from.
+fn run_job(layout: &Layout, job: &Job, log: &mut dyn Write) -> i32 {
+    Git::new(layout.clone()).run_job(job, log)
+>>>>>>> main
 }

@@ -1,11 +1,35 @@
-//! What a fresh town gets: the built-in formula and runtime, as manifests inside the program.
+//! What a fresh town gets: the built-in formula, runtime and agent, inside the program.
 
-/// Each built-in manifest: the name of its file and its text. `gt apply` creates what is absent and changes nothing else.
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+
+/// Command words of agents that are built in, and the shell text each stands for.
+pub const AGENTS: [(&str, &str); 1] = [("gt:script", include_str!("../manifests/script.sh"))];
+
+/// Each built-in manifest: the name of its file and its text. It is created where absent, and never changed again.
 pub fn built_in() -> Vec<(&'static str, &'static str)> {
     vec![
         ("work.yaml", include_str!("../manifests/work.yaml")),
         ("script.yaml", include_str!("../manifests/script.yaml")),
     ]
+}
+
+/// Creates what is absent of it in the client's namespace.
+pub async fn ensure_built_in(client: &kube::Client) -> Result<(), kube::Error> {
+    for (file, text) in built_in() {
+        for manifest in gastown_crds::manifest::parse(file, text).unwrap_or_default() {
+            let object: DynamicObject =
+                serde_json::from_value(manifest.value.clone()).map_err(kube::Error::SerdeError)?;
+            let gvk = GroupVersionKind::gvk(gastown_crds::common::GROUP, gastown_crds::common::VERSION, &manifest.kind);
+            let api: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &ApiResource::from_gvk(&gvk));
+            match api.create(&PostParams::default(), &object).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

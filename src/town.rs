@@ -112,8 +112,7 @@ impl Town {
         let file = dir.join(TOWN_FILE);
         let text = fs_err::read_to_string(&file).map_err(TownError::Read)?;
         let invalid = |why: String| TownError::Invalid { file: file.clone(), why };
-        let headers: Vec<Header> =
-            serde_saphyr::from_multiple(&text).map_err(|error| invalid(error.to_string()))?;
+        let headers: Vec<Header> = serde_saphyr::from_multiple(&text).map_err(|error| invalid(error.to_string()))?;
         let header = headers.into_iter().find(|h| h.kind == "Town");
         let header = header.ok_or_else(|| invalid("it holds other kinds only".into()))?;
         let uid = header.metadata.annotations.get(ANNOTATION_TOWN_UID).cloned();

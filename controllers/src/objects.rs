@@ -389,3 +389,73 @@ impl Objects {
         self.polecats.get(name).filter(|p| p.uid().as_deref() == Some(uid))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gastown_crds::bead::{Assignee, BeadStatus, CloseReason, Closed};
+    use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// A bead in one of many states; names and rigs are few, so that changes meet.
+    fn bead(name: u8, rig: u8, shape: u8) -> Bead {
+        let mut bead: Bead = serde_json::from_value(json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
+            "metadata": {"name": format!("b{name}"), "labels": {"gastown.io/convoy": format!("c{}", shape % 2)}},
+            "spec": {"title": "t", "rig": format!("r{rig}"), "needs": [format!("b{}", shape % 3)]},
+        }))
+        .unwrap();
+        match shape % 6 {
+            0 => {}
+            1 => bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() }),
+            2 => bead.spec.assignee = Some(Assignee { polecat: "p".into(), uid: format!("u{}", shape % 2) }),
+            3 => {
+                let at = Timestamp::UNIX_EPOCH;
+                bead.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at, by: "gt".into() });
+            }
+            4 => {
+                bead.spec.type_ = BeadType::Step;
+                bead.spec.parent = Some("b0".into());
+            }
+            _ => bead.spec.priority = 0,
+        }
+        bead
+    }
+
+    fn request(name: u8, shape: u8) -> MergeRequest {
+        let mut request: MergeRequest = serde_json::from_value(json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "MergeRequest", "metadata": {"name": format!("m{name}")},
+            "spec": {"bead": format!("b{}", shape % 3), "rig": format!("r{}", shape % 2), "polecat": "p",
+                     "head": "0".repeat(40), "base": "0".repeat(40), "attempt": 1},
+        }))
+        .unwrap();
+        let state = if shape.is_multiple_of(2) { MergeState::Queued } else { MergeState::Merged };
+        request.status = Some(MergeRequestStatus { state, ..MergeRequestStatus::default() });
+        request
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_is_what_a_fold_from_scratch_gives(
+            changes in prop::collection::vec((0_u8..3, 0_u8..5, 0_u8..2, 0_u8..12, any::<bool>()), 0..60)
+        ) {
+            let mut folded = Objects::default();
+            for (what, name, rig, shape, gone) in changes {
+                let (kind, key, object) = match what {
+                    0 => (Kind::MergeRequest, format!("m{name}"), Object::MergeRequest(Arc::new(request(name, shape)))),
+                    _ => (Kind::Bead, format!("b{name}"), Object::Bead(Arc::new(bead(name, rig, shape)))),
+                };
+                folded.fold(kind, &key, (!gone).then_some(object));
+            }
+            let mut scratch = Objects::default();
+            for (name, bead) in &folded.beads {
+                scratch.fold(Kind::Bead, name, Some(Object::Bead(Arc::clone(bead))));
+            }
+            for (name, request) in &folded.merge_requests {
+                scratch.fold(Kind::MergeRequest, name, Some(Object::MergeRequest(Arc::clone(request))));
+            }
+            prop_assert_eq!(folded.index, scratch.index);
+        }
+    }
+}

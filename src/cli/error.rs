@@ -69,6 +69,15 @@ impl CliError {
         self
     }
 
+    /// Takes another failure as the cause, with its hint.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Self) -> Self {
+        let Self { exit: _, message, causes, hint } = cause;
+        self.causes.push(message);
+        self.causes.extend(causes);
+        self.maybe_hint(hint)
+    }
+
     /// What to do next, where something is known.
     #[must_use]
     pub fn maybe_hint(self, hint: Option<String>) -> Self {

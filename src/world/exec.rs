@@ -176,12 +176,13 @@ impl Exec {
         Ok(Output { code, stdout: collect(stdout).unwrap_or_default(), stderr: collect(stderr).unwrap_or_default() })
     }
 
-    /// Starts it in a session of its own, with its output to `log`, and does not wait: it outlives this process.
-    /// The caller reaps the returned child, if it lives long enough to.
+    /// Starts it with its output to `log`, and does not wait: it outlives this process. The caller reaps the returned
+    /// child, if it lives long enough to. It must begin with `setsid` (as `gt __run` does), which a process that leads
+    /// a group may not call: so it is not made to lead one here.
     pub fn detach(&self, log: std::fs::File) -> Result<Child, ExecError> {
         let error = |source| ExecError::Spawn { program: self.name(), source };
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(log.try_clone().map_err(error)?).stderr(log).process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone().map_err(error)?).stderr(log);
         command.spawn().map_err(error)
     }
 

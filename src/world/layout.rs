@@ -30,6 +30,11 @@ impl Layout {
         Self { data: dir.join("data"), state: dir.join("state"), runtime: dir.join("run") }
     }
 
+    /// The same folders again, as another process was told them.
+    pub fn of(data: PathBuf, state: PathBuf, runtime: PathBuf) -> Self {
+        Self { data, state, runtime }
+    }
+
     /// What must outlive the loss of the store.
     pub fn data(&self) -> &Path {
         &self.data
@@ -70,8 +75,23 @@ impl Layout {
         self.runtime.join("tmux.sock")
     }
 
+    /// What tmux servers of this town are set to.
+    pub fn tmux_conf(&self) -> PathBuf {
+        self.state.join("tmux.conf")
+    }
+
+    /// Which process the tmux server is; apart from its socket, which temporary folders lose.
+    pub fn tmux_server(&self) -> PathBuf {
+        self.state.join("tmux.json")
+    }
+
+    /// The text of an agent that is built in.
+    pub fn agent(&self, name: &str) -> PathBuf {
+        self.data.join("agents").join(format!("{name}.sh"))
+    }
+
     /// The town's bare clone of a rig.
-    pub fn clone(&self, rig_uid: &str) -> PathBuf {
+    pub fn bare_clone(&self, rig_uid: &str) -> PathBuf {
         self.data.join("clones").join(format!("{rig_uid}.git"))
     }
 
@@ -98,6 +118,16 @@ impl Layout {
     /// The lock that makes a sandbox's session exclusive.
     pub fn sandbox_lock(&self, sandbox_uid: &str) -> PathBuf {
         self.data.join("locks").join(sandbox_uid)
+    }
+
+    /// Which attempt a sandbox's lock is meant for: whoever takes the lock and is not named here lets go again.
+    pub fn sandbox_holder(&self, sandbox_uid: &str) -> PathBuf {
+        self.data.join("locks").join(format!("{sandbox_uid}.json"))
+    }
+
+    /// The lock of a job; outside of its folder, which may be deleted under it.
+    pub fn job_lock(&self, key: &str) -> PathBuf {
+        self.data.join("locks").join(format!("job-{key}"))
     }
 
     /// All attempts at a bead.

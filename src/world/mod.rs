@@ -1,5 +1,15 @@
-//! The real world behind the `World` trait: git, sandboxes and sessions, jobs. Every effect passes through here.
+//! The world behind the `Adapter` trait: git, sandboxes and sessions, jobs. Every effect passes through here.
 
-pub mod layout;
+pub mod real;
+
+pub mod git;
+
+pub mod session;
+
+pub mod jobs;
+
+pub mod run;
 
 pub mod exec;
+
+pub mod layout;

@@ -1,0 +1,103 @@
+//! Dispatch: who gets what, within which capacity.
+
+mod common;
+
+use common::*;
+use gastown_controllers::wakes::Key;
+use gastown_controllers::world::Ask;
+use gastown_crds::bead::BeadState;
+use serde_json::json;
+
+fn scene(beads: usize) -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop"));
+    for n in 0..beads {
+        scene.bead(in_state(bead(&format!("shop-{n}"), "shop"), BeadState::Ready));
+    }
+    scene
+}
+
+#[test]
+fn makes_workers_first_and_no_more_than_the_town_may_have() {
+    insta::assert_snapshot!(said(&scene(5).plan(&Key::Dispatch)), @"
+    create polecat shop-nux
+    create polecat shop-toast
+    ");
+}
+
+#[test]
+fn claims_on_the_bead_for_an_idle_polecat() {
+    let mut scene = scene(1);
+    scene.polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-0 for shop-nux");
+}
+
+#[test]
+fn prefers_the_polecat_whose_sandbox_is_warm() {
+    let mut scene = scene(0);
+    scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast"));
+    let mut again = in_state(bead("shop-9", "shop"), BeadState::Ready);
+    again.status.as_mut().unwrap().last_polecat = Some("shop-toast".into());
+    scene.bead(again);
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-9 for shop-toast");
+}
+
+#[test]
+fn counts_claims_not_sessions() {
+    let mut scene = scene(2);
+    scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast")).polecat(polecat("shop", "slit"));
+    scene.bead(claimed(bead("shop-x", "shop"), "shop-nux"));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-0 for shop-slit");
+}
+
+#[test]
+fn a_more_urgent_bead_goes_first() {
+    let mut scene = scene(1);
+    scene.polecat(polecat("shop", "nux"));
+    let mut urgent = in_state(bead("shop-z", "shop"), BeadState::Ready);
+    urgent.spec.priority = 0;
+    scene.bead(urgent);
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"
+    claim shop-z for shop-nux
+    create polecat shop-toast
+    ");
+}
+
+#[test]
+fn a_rig_that_is_parked_or_not_ready_gets_nothing() {
+    let mut scene = scene(1);
+    let mut parked = rig("shop");
+    parked.spec.suspend = true;
+    scene.rig(parked);
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"");
+}
+
+#[test]
+fn a_rigs_pool_and_a_convoys_parallelism_are_bounds_of_their_own() {
+    let mut scene = scene(0);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small).rig(rig("site"));
+    scene.add(gastown_controllers::objects::Object::Convoy(std::sync::Arc::new(object(
+        "c",
+        json!({"rig": "site", "parallelism": 1, "beads": [{"name": "a", "title": "A"}]}),
+    ))));
+    for (name, rig) in [("shop-1", "shop"), ("shop-2", "shop"), ("site-1", "site"), ("site-2", "site")] {
+        let mut bead = in_state(bead(name, rig), BeadState::Ready);
+        if rig == "site" {
+            bead.metadata.labels = Some([("gastown.io/convoy".to_owned(), "c".to_owned())].into());
+        }
+        scene.bead(bead);
+    }
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"
+    create polecat shop-nux
+    create polecat site-nux
+    ");
+}
+
+#[test]
+fn dispatches_nothing_while_the_machines_limits_are_unknown() {
+    let mut scene = scene(3);
+    scene.unknown(Ask::Machine, "no /proc");
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"");
+}

@@ -1,0 +1,159 @@
+//! Polecat: worktree, setup, session; what is not seen stops it.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::*;
+use gastown_controllers::bead::work_digest;
+use gastown_controllers::objects::Object;
+use gastown_controllers::wakes::Key;
+use gastown_controllers::world::*;
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::names;
+use serde_json::json;
+
+fn key() -> Key {
+    Key::Polecat("shop-nux".into())
+}
+
+/// A polecat with a bead on its hook, whose steps are poured.
+fn scene() -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop")).polecat(polecat("shop", "nux")).bead(claimed(bead("shop-a", "shop"), "shop-nux"));
+    let mut step = object::<gastown_crds::Bead>(
+        "shop-a.work",
+        json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a", "command": "true"}),
+    );
+    step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
+    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
+    scene.add(Object::Bead(Arc::new(step)));
+    scene
+}
+
+fn prepared(round: u32) -> Sandbox {
+    Sandbox {
+        prepared: names::digest(&["prepared", "shop-a-uid", &round.to_string()]),
+        branch: "polecat/nux/shop-a".into(),
+        base: oid('a'),
+    }
+}
+
+fn sandbox(session: Session) -> SandboxFacts {
+    SandboxFacts { sandbox: Some(prepared(0)), session }
+}
+
+fn run(attempt: u32, state: RunState) -> Run {
+    Run { attempt, work: work_digest(&bead("shop-a", "shop").spec), state }
+}
+
+fn died(second: i64) -> RunState {
+    RunState::Ended(RunEnd { code: 137, own: true, at: at(second), tail: String::new() })
+}
+
+#[test]
+fn first_the_worktree() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", SandboxFacts::default());
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa
+    shop-nux: Starting Ready=False Preparing (its worktree is being made)
+    ");
+}
+
+#[test]
+fn then_the_session_and_only_after_reading_the_claim_again() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    confirm that shop-a names shop-nux
+    start shop-nux on shop-a, attempt 1
+    shop-nux: Starting Ready=False Switching (attempt 1 is being started)
+    ");
+}
+
+#[test]
+fn a_running_session_is_left_alone() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
+}
+
+#[test]
+fn the_first_restart_is_at_once_and_the_second_backs_off() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, died(1000))]);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 2"));
+    scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
+    let plan = scene.plan(&key());
+    assert!(plan.effects.is_empty(), "{plan:?}");
+    assert!(plan.requeue.unwrap() > at(1000));
+    scene.now = at(1010);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 3"));
+}
+
+#[test]
+fn an_attempt_that_was_only_intended_goes_on_as_the_same() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, RunState::Intended)]);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 1"));
+}
+
+#[test]
+fn does_nothing_when_its_sandbox_cannot_be_seen() {
+    let mut scene = scene();
+    let id = SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() };
+    scene.unknown(Ask::Sandbox(id), "tmux did not answer within 2s");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Idle Ready=Unknown Unknown (tmux did not answer within 2s; nothing is done on a guess)");
+}
+
+#[test]
+fn strays_are_ended_before_anything_starts() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Strays { pids: vec![7] }));
+    assert!(said(&scene.plan(&key())).starts_with("end the session of shop-nux\n"));
+}
+
+#[test]
+fn a_branch_that_came_back_wants_a_fresh_worktree() {
+    let mut scene = scene();
+    scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));
+}
+
+#[test]
+fn an_agent_that_goes_on_gets_the_head_it_handed_in() {
+    let mut scene = scene();
+    scene.add(Object::Runtime(Arc::new(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})))));
+    scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at bbbbbbbbbb\n"));
+}
+
+#[test]
+fn a_handed_in_bead_ends_the_session_and_keeps_the_sandbox() {
+    let mut scene = scene();
+    scene.request(request("shop-a", "shop", 1, MergeState::Queued));
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Zombie Ready=False Switching (its work is handed in; its session is being ended)
+    ");
+}
+
+#[test]
+fn a_deleted_polecat_goes_only_when_its_sandbox_is_rescued_and_gone() {
+    let mut scene = scene();
+    let mut leaving = polecat("shop", "nux");
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    scene.polecat(leaving);
+    for (facts, first) in [
+        (sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }), "end the session of shop-nux"),
+        (sandbox(Session::None), "remove the sandbox of shop-nux"),
+        (SandboxFacts::default(), "finalizers of shop-nux: []"),
+    ] {
+        scene.sandbox("shop-nux", facts);
+        assert_eq!(said(&scene.plan(&key())).lines().next(), Some(first));
+    }
+}

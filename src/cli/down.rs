@@ -1,0 +1,50 @@
+//! `gt down`: stops the controller. Agents go on; `gt up` adopts them.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Exit};
+use crate::connect::StoreLock;
+
+/// How long the controller gets to finish what it is at: twice what one effect may take, and the store's close.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// Stops the controller.
+#[derive(Debug, Args)]
+pub struct DownArgs {}
+
+/// Runs the command.
+pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
+    let town = context.town()?;
+    let path = town.layout.store_lock();
+    let lock = StoreLock::try_take(&path).map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
+    if lock.is_some() {
+        context.out.talk(&format!("town `{}` is down already", town.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let holder = StoreLock::holder(&path);
+    let unclear = || CliError::new(Exit::Failed, format!("process `{holder}` holds the store, and cannot be told to stop"));
+    let pid = holder.parse().ok().and_then(Pid::from_raw).ok_or_else(unclear)?;
+    // The descriptor is of this very process; that it still holds the lock is looked at after, so no namesake is hit.
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return Err(unclear().hint("look again: it may have stopped just now"));
+    };
+    if StoreLock::holder(&path) != holder {
+        return Err(unclear().hint("another process has the store now: look again"));
+    }
+    pidfd_send_signal(&pidfd, Signal::TERM).map_err(|_| unclear())?;
+    let limit = Timespec { tv_sec: i64::try_from(STOP_MAX.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+    match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
+        Ok(1..) => {
+            context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(CliError::new(Exit::Failed, format!("the controller (process {holder}) did not stop within {STOP_MAX:?}"))
+            .hint(format!("see its log: {}", town.layout.log().display()))),
+    }
+}

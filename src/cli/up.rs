@@ -1,0 +1,163 @@
+//! `gt up`: the controller. It serves the town's API and reconciles until it is told to stop.
+//!
+//! The controller is a convenience: agents go on without it, and what it finds when it comes back it adopts.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+
+use std::os::unix::process::CommandExt;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::api::{self, Server};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Exit};
+use crate::clock::SystemClock;
+use crate::connect::{StoreLock, options};
+use crate::engine::{Engine, Parts};
+use crate::manifests;
+use crate::town::Town;
+use crate::world::exec::Exec;
+use crate::world::real::Real;
+
+/// What the background process says once it serves.
+const READY: &str = "ready";
+
+/// Starts the controller.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Stay in the foreground and log to standard error.
+    #[arg(long)]
+    foreground: bool,
+    /// At most this many polecats at once on this machine, whatever the town says.
+    #[arg(long, env = "GT_MACHINE_POLECATS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    machine_polecats: Option<u32>,
+    /// Leave the terminal and say `ready` on standard output; what `gt up` starts.
+    #[arg(long, hide = true)]
+    background_child: bool,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
+    let town = context.town()?;
+    if args.foreground || args.background_child {
+        return serve(&town, args);
+    }
+    start(context, &town, args)
+}
+
+/// Starts the controller in the background and waits until it serves or has failed.
+fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
+    if std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_ok() {
+        let holder = StoreLock::holder(&town.layout.store_lock());
+        context.out.talk(&format!("town `{}` is up already (process {holder})", town.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folders = |e: std::io::Error| CliError::new(Exit::Failed, "could not prepare the town's folders").because(&e);
+    fs_err::create_dir_all(town.layout.state()).map_err(folders)?;
+    let log = fs_err::OpenOptions::new().create(true).append(true).open(town.layout.log()).map_err(folders)?;
+    let log_from = log.metadata().map_err(folders)?.len();
+    let mut exec = Exec::new(this_program()?).args(["up", "--background-child", "--town"]).arg(&town.dir).cwd("/");
+    if let Some(max) = args.machine_polecats {
+        exec = exec.arg("--machine-polecats").arg(max.to_string());
+    }
+    let mut command = exec.command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.into_parts().0).process_group(0);
+    let mut child = command.spawn().map_err(|e| CliError::new(Exit::Failed, "could not start the controller").because(&e))?;
+    let said = child.stdout.take().map(|out| {
+        let mut line = String::new();
+        // A child that dies closes its output: an empty line, and the log says why.
+        drop(BufReader::new(out).read_line(&mut line));
+        line
+    });
+    if said.as_deref().map(str::trim) == Some(READY) {
+        context.out.talk(&format!("town `{}` is up (process {}); its log: {}", town.name, child.id(), town.layout.log().display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let log = fs_err::read_to_string(town.layout.log()).unwrap_or_default();
+    let new = usize::try_from(log_from).ok().and_then(|from| log.get(from..)).unwrap_or_default();
+    Err(CliError::new(Exit::Failed, format!("the controller did not start:\n{}", new.trim_end()))
+        .hint("`gt doctor` says what is missing here"))
+}
+
+fn this_program() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(|e| CliError::new(Exit::Failed, "could not find this program").because(&e))
+}
+
+fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GT_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
+    if args.background_child {
+        // Away from the terminal: closing it must not end the town. Leading a group already is fine.
+        drop(rustix::process::setsid());
+    }
+    // Lock, open, bind; stop in reverse.
+    let lock_path = town.layout.store_lock();
+    let failed = |what: &str, error: &dyn std::error::Error| CliError::new(Exit::Failed, what).because(error);
+    let lock = StoreLock::try_take(&lock_path).map_err(|e| failed("could not take the store's lock", &e))?;
+    let Some(lock) = lock else {
+        let holder = StoreLock::holder(&lock_path);
+        return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}")).hint("`gt down` stops it"));
+    };
+    fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
+    let place = api::Place::File(town.layout.store());
+    let server =
+        Server::open(place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| failed("could not start", &e))?;
+    let result = runtime.block_on(control(town, args, server.clone()));
+    // What still blocks is bounded by two seconds of its own.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+    server.close();
+    drop(lock);
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliError> {
+    let failed = |what: &str, error: &dyn std::error::Error| CliError::new(Exit::Failed, what).because(error);
+    let clock = Arc::new(SystemClock);
+    let gt = this_program()?;
+    let (real, wakes) = Real::open(town, &gt, args.machine_polecats, clock.clone())
+        .map_err(|e| failed("could not prepare the town's world", &e))?;
+    let client = server.client(&town.name);
+    manifests::ensure_built_in(&client).await.map_err(|e| failed("could not create what every town has", &e))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let mut api_stopped = stopped.clone();
+    let socket = town.layout.api_socket();
+    let serving = api::serve_unix(server.clone(), &socket, async move {
+        drop(api_stopped.changed().await);
+    })
+    .await
+    .map_err(|e| failed("could not serve the API", &e))?;
+    let api = tokio::spawn(serving);
+    if args.background_child {
+        let mut out = std::io::stdout();
+        // Whoever started us may be gone; that is no reason to stop.
+        drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
+    }
+    info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
+    let mut engine =
+        Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
+    engine
+        .run(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    drop(stop);
+    drop(api.await);
+    info!("down");
+    Ok(())
+}

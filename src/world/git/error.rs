@@ -1,0 +1,115 @@
+//! `GitError`: what was tried, on what, and why it did not work.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use gastown_controllers::world::ActError;
+
+use crate::world::exec::ExecError;
+
+/// Why something with git did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The git program could not be run to its end.
+    #[error("could not {doing}")]
+    Exec {
+        /// What was tried.
+        doing: String,
+        /// Why.
+        #[source]
+        source: ExecError,
+    },
+    /// The git program refused.
+    #[error("could not {doing}: {complaint}")]
+    Refused {
+        /// What was tried.
+        doing: String,
+        /// Its exit code.
+        code: i32,
+        /// What it said.
+        complaint: String,
+    },
+    /// A repository could not be read.
+    #[error("could not {doing}")]
+    Read {
+        /// What was tried.
+        doing: String,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// A file could not be read or written.
+    #[error("could not {doing}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process held the lane for too long.
+    #[error("{what} is busy: waited {limit:?} for `{lock}`")]
+    Busy {
+        /// What.
+        what: String,
+        /// Its lock.
+        lock: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The rig has no clone yet.
+    #[error("rig `{rig}` has not been cloned yet")]
+    NotCloned {
+        /// The rig's name.
+        rig: String,
+    },
+    /// What is there belongs to something else, so it is left alone.
+    #[error("{what} belongs to {owner}, not to {asked}: left alone")]
+    Foreign {
+        /// What.
+        what: String,
+        /// Whose it is.
+        owner: String,
+        /// For whom it was asked.
+        asked: String,
+    },
+    /// A session runs in the worktree, so it is left alone.
+    #[error("a session still runs in the worktree of `{sandbox}`: end it first")]
+    InUse {
+        /// Whose worktree.
+        sandbox: String,
+    },
+}
+
+impl GitError {
+    /// The reason for a condition.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Exec { .. } | Self::Refused { .. } => "GitFailed",
+            Self::Read { .. } | Self::Io { .. } => "GitUnreadable",
+            Self::Busy { .. } => "RepoBusy",
+            Self::NotCloned { .. } => "NotCloned",
+            Self::Foreign { .. } => "ForeignSandbox",
+            Self::InUse { .. } => "SandboxInUse",
+        }
+    }
+
+    /// The error and its causes in one line.
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(inner) = cause {
+            text.push_str(": ");
+            text.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        text
+    }
+}
+
+impl From<GitError> for ActError {
+    fn from(error: GitError) -> Self {
+        Self { message: error.message(), reason: error.reason() }
+    }
+}

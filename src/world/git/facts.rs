@@ -1,0 +1,104 @@
+//! What is seen of a rig's repository: read by git2 from the bare clone, without a single subprocess.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{RepoFacts, RigId};
+use git2::{ErrorCode, Repository};
+
+use super::message::merge_request;
+use super::status::oid;
+use super::{Git, GitError};
+
+/// The ref namespace of the remote's branches, as last fetched.
+pub(super) const TARGETS: &str = "refs/gt/target/";
+/// The symbolic ref to the remote's HEAD branch.
+pub(super) const HEAD: &str = "refs/gt/head";
+
+/// How far back landed merge requests are looked for, in commits.
+const LANDED_COMMITS_MAX: usize = 1000;
+
+/// What landed on a target, per rig: it only changes when the tip does.
+pub(super) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
+
+impl Git {
+    /// What is there of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
+    /// appears by a rename, so one that is there is whole.
+    pub fn facts(&self, rig: &RigId, branch: Option<&str>) -> Result<RepoFacts, GitError> {
+        if !self.layout.bare_clone(&rig.uid).exists() {
+            return Ok(RepoFacts::default());
+        }
+        let repo = self.open(rig)?;
+        self.read(&repo, rig, branch)
+            .map_err(|source| GitError::Read { doing: format!("read the clone of rig `{}`", rig.name), source })
+    }
+
+    /// Opens a rig's clone for reading.
+    pub(super) fn open(&self, rig: &RigId) -> Result<Repository, GitError> {
+        let clone = self.layout.bare_clone(&rig.uid);
+        if !clone.exists() {
+            return Err(GitError::NotCloned { rig: rig.name.clone() });
+        }
+        Repository::open_bare(&clone)
+            .map_err(|source| GitError::Read { doing: format!("open the clone of rig `{}`", rig.name), source })
+    }
+
+    fn read(&self, repo: &Repository, rig: &RigId, branch: Option<&str>) -> Result<RepoFacts, git2::Error> {
+        let cloned = RepoFacts { cloned: true, ..RepoFacts::default() };
+        let branch = match branch {
+            Some(branch) => Some(branch.to_owned()),
+            None => head_branch(repo)?,
+        };
+        let Some(branch) = branch else { return Ok(cloned) };
+        let tip = match repo.find_reference(&format!("{TARGETS}{branch}")) {
+            Ok(reference) => reference.peel_to_commit()?,
+            Err(e) if e.code() == ErrorCode::NotFound => return Ok(RepoFacts { branch: Some(branch), ..cloned }),
+            Err(e) => return Err(e),
+        };
+        Ok(RepoFacts {
+            cloned: true,
+            branch: Some(branch),
+            target: Some(oid(tip.id())),
+            target_tree: Some(oid(tip.tree_id())),
+            landed: self.landed(repo, rig, tip.id())?,
+        })
+    }
+
+    /// The merge requests found behind a tip, remembered for as long as it stays the rig's tip.
+    fn landed(&self, repo: &Repository, rig: &RigId, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
+        // What a thread that panicked left there is still whole: it is only ever replaced.
+        let mut known = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, landed)) = known.get(&rig.uid).filter(|(at, _)| *at == tip) {
+            return Ok(landed.clone());
+        }
+        let landed = find_landed(repo, tip)?;
+        known.insert(rig.uid.clone(), (tip, landed.clone()));
+        Ok(landed)
+    }
+}
+
+/// The remote's HEAD branch, as last fetched.
+fn head_branch(repo: &Repository) -> Result<Option<String>, git2::Error> {
+    match repo.find_reference(HEAD) {
+        Ok(head) => Ok(head.symbolic_target()?.and_then(|name| name.strip_prefix(TARGETS)).map(str::to_owned)),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn find_landed(repo: &Repository, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
+    // Unsorted: children before parents, read as it goes. Any sorting reads the whole history first, and sorting by time
+    // confuses commits of the same second.
+    let mut walk = repo.revwalk()?;
+    walk.push(tip)?;
+    let mut landed = BTreeMap::new();
+    for id in walk.take(LANDED_COMMITS_MAX) {
+        let commit = repo.find_commit(id?)?;
+        if let Some(merge_request) = merge_request(commit.message_raw_bytes()) {
+            // Newest first: of several commits of one merge request, the last is what it became.
+            landed.entry(merge_request).or_insert_with(|| oid(commit.id()));
+        }
+    }
+    Ok(landed)
+}

@@ -1,0 +1,88 @@
+//! The guard: hooks that keep a polecat to its own branch, although worktrees share all refs and the stash.
+//!
+//! A guard stops mistakes, not malice. Sessions, setup commands and checks get it by environment, which wins over a
+//! `core.hooksPath` that a repository's tooling writes into the shared config; the clone's config names it too, and so
+//! does the command that receives a push. It judges only in the town's clones, and then runs the repository's own hook.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::GitError;
+use crate::world::layout::Layout;
+
+/// The one script behind every hook.
+const SCRIPT: &str = include_str!("guard.sh");
+
+/// Every hook that git runs: those without a rule of ours are passed on to the repository's own.
+const HOOKS: [&str; 22] = [
+    "applypatch-msg",
+    "commit-msg",
+    "post-applypatch",
+    "post-checkout",
+    "post-commit",
+    "post-index-change",
+    "post-merge",
+    "post-receive",
+    "post-rewrite",
+    "post-update",
+    "pre-applypatch",
+    "pre-auto-gc",
+    "pre-commit",
+    "pre-merge-commit",
+    "pre-push",
+    "pre-rebase",
+    "pre-receive",
+    "prepare-commit-msg",
+    "push-to-checkout",
+    "reference-transaction",
+    "sendemail-validate",
+    "update",
+];
+
+/// Writes the hooks, where they are missing or of another release.
+pub fn install(layout: &Layout) -> Result<(), GitError> {
+    let hooks = layout.hooks();
+    let write_all = || {
+        let clones = layout.bare_clone("x").parent().map(Path::to_owned).unwrap_or_default();
+        fs_err::create_dir_all(&clones)?;
+        fs_err::create_dir_all(&hooks)?;
+        // The script compares with `pwd -P`, so it needs the path without symbolic links.
+        let script = SCRIPT.replace("@CLONES@", &quote(&fs_err::canonicalize(clones)?.display().to_string()));
+        HOOKS.iter().try_for_each(|name| write(&hooks, name, &script))
+    };
+    write_all()
+        .map_err(|source| GitError::Io { doing: format!("write the guard hooks in `{}`", hooks.display()), source })
+}
+
+fn write(hooks: &Path, name: &str, script: &str) -> std::io::Result<()> {
+    let path = hooks.join(name);
+    if fs_err::read(&path).is_ok_and(|text| text == script.as_bytes()) {
+        return Ok(());
+    }
+    // By rename, since another process may be running the old one; and closed before, since a file that is open for
+    // writing cannot be run.
+    let file = tempfile::NamedTempFile::new_in(hooks)?.into_temp_path();
+    fs_err::write(&file, script)?;
+    fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+    file.persist(&path)?;
+    Ok(())
+}
+
+/// A text as one word for a shell.
+pub(super) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any.
+pub fn env(layout: &Layout, branch: Option<&str>) -> Vec<(String, String)> {
+    let hooks = layout.hooks().display().to_string();
+    [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "core.hooksPath"),
+        ("GIT_CONFIG_VALUE_0", hooks.as_str()),
+        ("GT_GUARD", "1"),
+        ("GT_BRANCH", branch.unwrap_or_default()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}

@@ -1,0 +1,43 @@
+//! The bodies of a rig's jobs, as the job's own process runs them: each gives an exit code of one table.
+
+use std::io::Write;
+
+use gastown_controllers::world::{Job, exit};
+
+use super::Git;
+use super::clone::{Failure, say};
+
+impl Git {
+    /// Does a job to its end, and gives the exit code of its process; its log is for people.
+    pub fn run_job(&self, job: &Job, log: &mut dyn Write) -> i32 {
+        let done = match job {
+            Job::Clone { rig, url, round: _ } => self.clone_rig(rig, url, log),
+            Job::Fetch { rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
+            Job::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s, round: _ } => {
+                let setup =
+                    super::setup::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s: *timeout_s };
+                self.set_up(&setup, log)
+            }
+            Job::Verify { rig, commit, tree, checks, round: _ } => self.verify(rig, commit, tree, checks, log),
+            Job::Push { rig, url, branch, from, to, force, update_checked_out, round: _ } => {
+                let push = super::push::Push {
+                    rig,
+                    url,
+                    branch,
+                    from: from.as_ref().filter(|_| !force),
+                    to,
+                    force: *force,
+                    update_checked_out: *update_checked_out,
+                };
+                self.push(&push, log)
+            }
+        };
+        match done {
+            Ok(()) => exit::OK,
+            Err(Failure { code, message }) => {
+                say(log, &message);
+                code
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! One lane for each repository: a lock file that whoever changes worktrees or branches holds, across processes.
+//!
+//! Git's own locks are not enough: concurrent `worktree add` commands fail on the shared config and leave half of their
+//! work behind. The lock is an flock on a file beside the clone, never inside what is deleted.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Git, GitError};
+
+/// How long a lane is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
+const LANE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often a taken lane is tried again: flock has no wait with a limit.
+const LANE_TRY_EVERY: Duration = Duration::from_millis(5);
+
+/// A held lock; dropped, it is free once the children that were given it have ended too.
+#[derive(Debug)]
+pub(super) struct Lane {
+    file: File,
+}
+
+impl Lane {
+    /// Takes the lock at `path`, waiting at most `limit`.
+    pub(super) fn take(path: &Path, what: &str, limit: Duration) -> Result<Self, GitError> {
+        let error = |source| GitError::Io { doing: format!("lock `{}`", path.display()), source };
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder).map_err(error)?;
+        }
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(error)?;
+        let deadline = Instant::now() + limit;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { file }),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                    std::thread::sleep(LANE_TRY_EVERY);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    return Err(GitError::Busy { what: what.to_owned(), lock: path.display().to_string(), limit });
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(error(e.into())),
+            }
+        }
+    }
+
+    /// The lock as a child's standard input (the file is empty): should this process be killed, the lane stays taken
+    /// until the git that it started has ended.
+    pub(super) fn stdin(&self) -> Stdio {
+        self.file.try_clone().map_or_else(|_| Stdio::null(), Stdio::from)
+    }
+}
+
+impl Git {
+    /// The lane of a rig's clone: worktrees and branches.
+    pub(super) fn lane(&self, rig_uid: &str) -> Result<Lane, GitError> {
+        Lane::take(&self.lock_path(rig_uid, "lock"), "the rig's repository", LANE_WAIT_MAX)
+    }
+
+    /// The lane of a rig's remote: clone and fetch. Apart, since they may take minutes and change other refs.
+    pub(super) fn remote_lane(&self, rig_uid: &str) -> Result<Lane, GitError> {
+        Lane::take(&self.lock_path(rig_uid, "remote.lock"), "the rig's remote", LANE_WAIT_MAX)
+    }
+
+    fn lock_path(&self, rig_uid: &str, extension: &str) -> PathBuf {
+        let clone = self.layout.bare_clone(rig_uid);
+        clone.with_file_name(format!("{rig_uid}.{extension}"))
+    }
+}
+
+/// Whether somebody holds the lock at `path`. It is shared for an instant to find out; no lock file: nobody does.
+pub(super) fn is_held(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+}

@@ -1,0 +1,103 @@
+//! Git in the real world: a rig's bare clone, polecats' worktrees, the replay of what they hand in, and its push.
+//!
+//! git2 only reads (refs, ancestry, trees); the `git` program writes. One lane for each repository: what changes
+//! worktrees or branches holds the clone's lock, across processes. The town's own commands run no hooks and never
+//! prompt; polecats run under the guard's hooks (see [`guard`]).
+//!
+//! Work is never lost: what a worktree holds is committed to `refs/gt/rescue/…` before it is switched or removed, and a
+//! tip that nothing else reaches gets a ref there too. Nothing is ever collected (`gc.auto=0`).
+//!
+//! | refs of the clone | what |
+//! |---|---|
+//! | `refs/gt/target/*` | the remote's branches, as last fetched |
+//! | `refs/gt/head` | symbolic: the remote's HEAD branch |
+//! | `refs/remotes/origin/*` | the same, as worktrees see it |
+//! | `refs/heads/polecat/*` | what polecats work on |
+//! | `refs/gt/rescue/*`, `refs/gt/archive/*` | what must stay reachable |
+//! | `refs/gt/queue/*` | what is being pushed |
+
+mod error;
+
+mod clone;
+mod facts;
+pub mod guard;
+mod jobs;
+mod lane;
+mod message;
+mod program;
+mod push;
+mod replay;
+mod rescue;
+mod sandbox;
+mod setup;
+mod status;
+mod stream;
+mod verify;
+mod worktree;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use crate::world::layout::Layout;
+
+pub use error::GitError;
+pub use sandbox::Record;
+pub use status::{commits_ahead, dirty, head};
+
+/// Git for one town: where its repositories lie, and what its git program is told beside its own settings.
+#[derive(Debug, Clone)]
+pub struct Git {
+    layout: Layout,
+    env: Vec<(OsString, OsString)>,
+    landed: Arc<Mutex<facts::Landed>>,
+}
+
+impl Git {
+    /// Git for the town that lies there, in this process's environment.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout, env: Vec::new(), landed: Arc::default() }
+    }
+
+    /// Sets a variable for every git, setup command and check that is started here.
+    #[must_use]
+    pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where things lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+/// Writes a record so that a reader sees the old one or the whole new one.
+fn write_by_rename(path: &Path, record: &impl Serialize) -> Result<(), GitError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let write = || {
+        fs_err::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&mut file, record)?;
+        file.flush()?;
+        // A record that a power cut leaves empty would have to be cleared by hand.
+        file.as_file().sync_data()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| GitError::Io { doing: format!("write `{}`", path.display()), source })
+}
+
+/// Reads a record; none if there is none.
+fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, GitError> {
+    let io = |source| GitError::Io { doing: format!("read `{}`", path.display()), source };
+    let text = match fs_err::read(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io(e)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|e| io(e.into()))
+}

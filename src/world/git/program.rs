@@ -1,0 +1,179 @@
+//! The git program: every call names what it is for, has a limit, never prompts, and runs no hooks of anybody.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::lane::Lane;
+use super::stream::{From, Run};
+use super::{Git, GitError};
+use crate::world::exec::{Exec, ExecError, Output};
+
+/// How long a local command may take: a worktree of 100,000 files takes about 5 s, with filters several times that.
+pub(super) const LOCAL_MAX: Duration = Duration::from_mins(2);
+/// What is kept of a command's output, in bytes for each of its two streams.
+const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Variables that would point git elsewhere than its arguments say; a session's environment is full of them.
+const SCRUBBED: [&str; 16] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_DATE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_TRACE",
+];
+
+/// Settings that hold for every call of ours, whatever a user or a repository has configured.
+const SETTINGS: [&str; 10] = [
+    "core.hooksPath=/dev/null",
+    // Would leave a daemon behind for each worktree.
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "color.ui=false",
+    "log.showSignature=false",
+    // Worktrees are found by the absolute paths in their entries.
+    "worktree.useRelativePaths=false",
+    // The clone is bare, and ours.
+    "safe.bareRepository=all",
+];
+
+/// One call of the git program.
+pub(super) struct Call<'a> {
+    exec: Exec,
+    doing: String,
+    lane: Option<&'a Lane>,
+    limit: Duration,
+    stdin: Vec<u8>,
+}
+
+impl Git {
+    /// A call of git; `doing` completes "could not …".
+    pub(super) fn call(&self, doing: impl Into<String>) -> Call<'_> {
+        let mut exec = Exec::new("git");
+        for setting in SETTINGS {
+            exec = exec.arg("-c").arg(setting);
+        }
+        for (name, value) in &self.env {
+            exec = exec.env(name, value);
+        }
+        exec = scrub(exec).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "false");
+        Call { exec, doing: doing.into(), lane: None, limit: LOCAL_MAX, stdin: Vec::new() }
+    }
+
+    /// A call of git on a repository: a bare clone or a worktree.
+    pub(super) fn call_in(&self, dir: &Path, doing: impl Into<String>) -> Call<'_> {
+        self.call(doing).cwd(dir)
+    }
+
+    /// A shell command in a worktree, with `env` on top.
+    pub(super) fn shell(&self, command: &str, dir: &Path, env: &[(String, String)]) -> Exec {
+        let mut exec = scrub(Exec::new("sh").args(["-c", command]).cwd(dir));
+        for (name, value) in &self.env {
+            exec = exec.env(name, value);
+        }
+        env.iter().fold(exec, |exec, (name, value)| exec.env(name, value))
+    }
+
+    /// A variable as children will see it.
+    pub(super) fn var(&self, name: &str) -> Option<OsString> {
+        let own = self.env.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        own.or_else(|| std::env::var_os(name))
+    }
+}
+
+fn scrub(exec: Exec) -> Exec {
+    SCRUBBED.iter().fold(exec, Exec::env_remove)
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.exec = self.exec.arg(arg);
+        self
+    }
+
+    pub(super) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.exec = self.exec.args(args);
+        self
+    }
+
+    pub(super) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.exec = self.exec.env(name, value);
+        self
+    }
+
+    pub(super) fn cwd(mut self, dir: &Path) -> Self {
+        self.exec = self.exec.cwd(dir);
+        self
+    }
+
+    pub(super) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    pub(super) fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.stdin = text.into();
+        self
+    }
+
+    /// Keeps the lane taken for as long as this git runs, even if this process is killed.
+    pub(super) fn lane(mut self, lane: &'a Lane) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    /// Nothing that a user has configured: what comes out depends on the repository alone.
+    pub(super) fn isolated(self) -> Self {
+        self.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_ATTR_NOSYSTEM", "1")
+    }
+
+    /// Runs it; a refusal is an error.
+    pub(super) fn run(self) -> Result<Output, GitError> {
+        let doing = self.doing.clone();
+        let output = self.output()?;
+        if output.ok() {
+            return Ok(output);
+        }
+        Err(GitError::Refused { doing, code: output.code, complaint: last_lines(&output.complaint()) })
+    }
+
+    /// Runs it; its exit code is the caller's to judge.
+    pub(super) fn output(self) -> Result<Output, GitError> {
+        let Self { exec, doing, lane, limit, stdin } = self;
+        let error = |source: ExecError| GitError::Exec { doing, source };
+        if !stdin.is_empty() {
+            return exec.stdin(stdin).limit(limit).run().map_err(error);
+        }
+        let stdin = lane.map_or_else(Stdio::null, Lane::stdin);
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        // A git that ends well may leave a helper behind on purpose (an ssh master, a credential cache): it stays.
+        let run = Run { exec: &exec, name: "git", stdin, limit, end_strays: false };
+        let code = run.run(&mut |from, piece| {
+            let kept = if from == From::Stdout { &mut stdout } else { &mut stderr };
+            let room = OUTPUT_BYTES_MAX - kept.len();
+            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+        });
+        Ok(Output { code: code.map_err(error)?, stdout, stderr })
+    }
+}
+
+/// What a complaint ends with: git puts the reason last, and hints around it.
+fn last_lines(complaint: &str) -> String {
+    let lines: Vec<&str> = complaint.lines().filter(|l| !l.starts_with("hint:") && !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(6)..].join("; ")
+}

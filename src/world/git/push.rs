@@ -1,0 +1,142 @@
+//! The push of a branch to the rig's remote: forward only, and only from the commit that was seen there.
+
+use std::io::Write;
+use std::path::Path;
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{RigId, exit};
+
+use super::clone::{Failure, REMOTE_MAX, asks_for_password, auth_hint, redact, say};
+use super::{Git, GitError};
+
+/// A push, as its job has it.
+pub(super) struct Push<'a> {
+    pub rig: &'a RigId,
+    pub url: &'a str,
+    pub branch: &'a str,
+    pub from: Option<&'a Oid>,
+    pub to: &'a Oid,
+    pub force: bool,
+    pub update_checked_out: bool,
+}
+
+/// What a remote says when the branch is checked out there.
+const CHECKED_OUT_SIGNS: [&str; 5] = [
+    "branch is currently checked out",
+    "Working directory has unstaged changes",
+    "Working directory has staged changes",
+    "Could not update working tree",
+    "push-to-checkout hook declined",
+];
+
+/// What git says when the branch is not, or no longer, where the lease says.
+const CONTENDED_SIGNS: [&str; 8] = [
+    "(stale info)",
+    "(fetch first)",
+    "(non-fast-forward)",
+    "cannot lock ref",
+    "failed to update ref",
+    "incorrect old value",
+    "reference already exists",
+    "failed to lock",
+];
+
+impl Git {
+    /// Pushes; that the remote holds the commit already is success.
+    pub(super) fn push(&self, push: &Push, log: &mut dyn Write) -> Result<(), Failure> {
+        self.check_forward(push)?;
+        let clone = self.layout.bare_clone(&push.rig.uid);
+        // The commit may be reached by nothing yet; while it is pushed, this keeps it.
+        let queued = format!("refs/gt/queue/{}", push.branch);
+        self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
+            .args(["update-ref", &queued, &push.to.0])
+            .run()?;
+        let pushed = self.push_once(push, &clone, log);
+        self.call_in(&clone, format!("forget {}", push.to.short())).args(["update-ref", "-d", &queued]).output()?;
+        pushed
+    }
+
+    fn push_once(&self, push: &Push, clone: &Path, log: &mut dyn Write) -> Result<(), Failure> {
+        let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
+        let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
+        let mut call = self.remote(self.call_in(clone, &doing))?.limit(REMOTE_MAX);
+        call = call.args([
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--no-signed",
+            "--recurse-submodules=no",
+        ]);
+        if push.update_checked_out && is_local(push.url) {
+            call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
+        }
+        call = if push.force {
+            call.arg("--force")
+        } else {
+            // An empty value: the branch must not be there.
+            call.arg(format!("--force-with-lease={reference}:{}", push.from.map_or("", |from| from.0.as_str())))
+        };
+        let output = call.args(["--", push.url, &format!("{}:{reference}", push.to)]).output()?;
+        if output.ok() {
+            say(log, &format!("{} of {shown} is at {}", push.branch, push.to.short()));
+            return Ok(());
+        }
+        let said = format!("{}\n{}", output.text(), output.complaint());
+        let (code, hint) = judge(&said, push);
+        let said = said.replace(push.url, &shown);
+        Err(Failure { code, message: format!("could not {doing}: {}\n{hint}", said.trim()) })
+    }
+
+    /// A lease alone lets a branch move anywhere: forward is checked here.
+    fn check_forward(&self, push: &Push) -> Result<(), Failure> {
+        let repo = self.open(push.rig)?;
+        let is_forward = || {
+            let to = repo.find_commit(git2::Oid::from_str(&push.to.0)?)?.id();
+            let Some(from) = push.from else { return Ok(true) };
+            let from = git2::Oid::from_str(&from.0)?;
+            Ok(from == to || repo.graph_descendant_of(to, from)?)
+        };
+        let doing = format!("see whether {} moves {} forward", push.to.short(), push.branch);
+        if is_forward().map_err(|source| GitError::Read { doing, source })? {
+            return Ok(());
+        }
+        let message = format!("{} would not move {} forward: nothing was pushed", push.to.short(), push.branch);
+        Err(Failure { code: exit::FAILED, message })
+    }
+}
+
+/// What a refusal means, and what to do about it. Anything that the remote itself refuses, and that is not a race, is a
+/// rule of the remote's.
+fn judge(said: &str, push: &Push) -> (i32, String) {
+    let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
+    if has(&CHECKED_OUT_SIGNS) {
+        let hint = if push.update_checked_out {
+            format!("commit or stash the changes in {}, then it is tried again", redact(push.url))
+        } else {
+            format!(
+                "{} has {} checked out: switch it to another branch, or set merge.whenCheckedOut: Update",
+                redact(push.url),
+                push.branch
+            )
+        };
+        return (exit::CHECKED_OUT, hint);
+    }
+    if has(&CONTENDED_SIGNS) {
+        return (exit::CONTENDED, format!("someone else moved {}: it is fetched and tried again", push.branch));
+    }
+    if has(&["[remote rejected]"]) && !has(&["shallow update not allowed"]) {
+        let hint =
+            format!("the remote refuses {}: let the town push there, or set merge.strategy: Branch", push.branch);
+        return (exit::PROTECTED, hint);
+    }
+    if asks_for_password(said) {
+        return (exit::AUTH, auth_hint(push.url));
+    }
+    (exit::FAILED, format!("to see it for yourself, run: git ls-remote {}", redact(push.url)))
+}
+
+/// Whether a url is a path on this machine, where we say how a push is received.
+fn is_local(url: &str) -> bool {
+    url.starts_with("file://") || url.starts_with('/')
+}

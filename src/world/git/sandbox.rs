@@ -1,0 +1,328 @@
+//! A polecat's worktree: made ready for a bead, switched to the next one with its ignored files kept, removed.
+//!
+//! A record beside the worktree tells which preparation it is in. It is written after the worktree is so, and taken away
+//! before the worktree is changed: a crash in between leaves a worktree that says nothing, which is rescued and prepared
+//! again. Invariant: nothing is switched or removed while a session's lock is held, or when its owner is another.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{RigId, Sandbox, SandboxId, SandboxSpec};
+use serde::{Deserialize, Serialize};
+
+use super::lane::is_held;
+use super::rescue::Held;
+use super::worktree::{self, Found, absent};
+use super::{Git, GitError, guard, read_record, write_by_rename};
+
+/// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
+const ASIDE_MAX: u32 = 100;
+
+/// What a worktree was prepared for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The Polecat's name.
+    pub polecat: String,
+    /// The Polecat's uid.
+    pub uid: String,
+    /// The Rig's uid.
+    pub rig_uid: String,
+    /// Which preparation.
+    pub prepared: String,
+    /// The branch it was prepared with.
+    pub branch: String,
+    /// Where that branch began.
+    pub base: Oid,
+}
+
+impl Git {
+    /// What is there of a sandbox; none if it is not there whole.
+    pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
+        Ok(self.record(id)?.map(|Record { prepared, branch, base, .. }| Sandbox { prepared, branch, base }))
+    }
+
+    /// The record of a sandbox whose worktree is really there.
+    pub fn record(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
+        let Some(record) = read_record::<Record>(&self.layout.sandbox_record(&id.uid))? else { return Ok(None) };
+        if record.uid != id.uid {
+            return Err(foreign(&id.name, &record.uid, &id.uid));
+        }
+        let path = self.layout.worktree(&id.uid);
+        let entry = worktree::named_entry(&path).map_err(|source| looking(id, source))?;
+        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()).then_some(record))
+    }
+
+    /// What a session or a command in this sandbox runs with (see [`guard::env`]); none if it is not there.
+    pub fn session_env(&self, id: &SandboxId) -> Result<Option<Vec<(String, String)>>, GitError> {
+        Ok(self.record(id)?.map(|record| guard::env(&self.layout, Some(&record.branch))))
+    }
+
+    /// The worktree is there in this preparation. What it held before is rescued first.
+    pub fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), GitError> {
+        if self.is_prepared(id, spec)? {
+            return Ok(());
+        }
+        let start = self.commit_of(&spec.rig, &spec.start)?;
+        guard::install(&self.layout)?;
+        let lane = self.lane(&spec.rig.uid)?;
+        // Another process may have been at it while this one waited.
+        if self.is_prepared(id, spec)? {
+            return Ok(());
+        }
+        self.refuse_if_in_use(&id.uid, &id.name)?;
+        let clone = self.layout.bare_clone(&spec.rig.uid);
+        let held = Held { clone: &clone, lane: &lane };
+        let path = self.layout.worktree(&id.uid);
+        let moving = Some((spec.branch.as_str(), start));
+
+        let kept = self.clear_the_way(&held, id, &path, moving)?;
+        let entry = match kept {
+            Some(entry) if self.switch(&held, id, &path, &entry, &spec.start)? => entry,
+            Some(entry) => {
+                set_aside(&path, Some(&entry), id)?;
+                self.add(&held, id, &path, &spec.start)?
+            }
+            None => self.add(&held, id, &path, &spec.start)?,
+        };
+        self.attach(&held, &path, &entry, &spec.branch, &spec.start)?;
+        let record = Record {
+            polecat: id.name.clone(),
+            uid: id.uid.clone(),
+            rig_uid: spec.rig.uid.clone(),
+            prepared: spec.prepared.clone(),
+            branch: spec.branch.clone(),
+            base: spec.base.clone(),
+        };
+        write_by_rename(&self.layout.sandbox_record(&id.uid), &record)
+    }
+
+    /// The sandbox is gone; what it held is rescued first. Its branches stay.
+    pub fn remove_sandbox(&self, id: &SandboxId) -> Result<(), GitError> {
+        let path = self.layout.worktree(&id.uid);
+        let record = self.layout.sandbox_record(&id.uid);
+        self.refuse_if_in_use(&id.uid, &id.name)?;
+        match self.rig_of(id, &path)? {
+            Some(rig_uid) => {
+                let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
+                let held = Held { clone: &clone, lane: &lane };
+                if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
+                    discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                }
+            }
+            // Files, and no repository to rescue them to.
+            None if path.exists() => set_aside(&path, None, id)?,
+            None => {}
+        }
+        discard(&path, None).map_err(|source| removing(id, source))?;
+        absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
+    }
+
+    /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
+    fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
+        let record = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?;
+        let rig_uid = match record {
+            Some(record) if record.uid != id.uid => return Err(foreign(&id.name, &record.uid, &id.uid)),
+            Some(record) => Some(record.rig_uid),
+            None => {
+                let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
+                let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
+                clone.map(|stem| stem.to_string_lossy().into_owned())
+            }
+        };
+        Ok(rig_uid.filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()))
+    }
+
+    fn is_prepared(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<bool, GitError> {
+        self.check_owner(id, &spec.rig)?;
+        Ok(self.record(id)?.is_some_and(|record| record.prepared == spec.prepared))
+    }
+
+    fn check_owner(&self, id: &SandboxId, rig: &RigId) -> Result<(), GitError> {
+        match read_record::<Record>(&self.layout.sandbox_record(&id.uid))? {
+            Some(record) if record.uid != id.uid => Err(foreign(&id.name, &record.uid, &id.uid)),
+            Some(record) if record.rig_uid != rig.uid => Err(foreign(&id.name, &record.rig_uid, &rig.uid)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_if_in_use(&self, uid: &str, name: &str) -> Result<(), GitError> {
+        if is_held(&self.layout.sandbox_lock(uid)) {
+            return Err(GitError::InUse { sandbox: name.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Rescues what is at `path`, and takes the record away. Gives the entry of a worktree that can be switched; else
+    /// nothing is left there.
+    fn clear_the_way(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        path: &Path,
+        moving: Option<(&str, git2::Oid)>,
+    ) -> Result<Option<PathBuf>, GitError> {
+        let looking = |source| looking(id, source);
+        absent(fs_err::remove_dir_all(trash(path))).map_err(|source| removing(id, source))?;
+        let found = worktree::find(held.clone, path).map_err(looking)?;
+        let entry = match &found {
+            Found::Whole(entry) => Some(entry.clone()),
+            Found::OfAnother(entry) => {
+                return Err(foreign(&id.name, &entry.display().to_string(), &held.clone.display().to_string()));
+            }
+            Found::Nothing | Found::HalfMade | Found::Stray => worktree::entry_of(held.clone, path).map_err(looking)?,
+        };
+        let branch = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?.map(|record| record.branch);
+        self.keep_tips(held, id, entry.as_deref(), branch.as_deref(), moving)?;
+        let rescued = match (&found, &entry) {
+            (Found::Whole(_), Some(entry)) => match self.rescue(held, id, path, entry) {
+                Ok(_) => true,
+                // Such as a file that cannot be read: then the folder is kept as it is.
+                Err(GitError::Refused { .. }) => false,
+                Err(e) => return Err(e),
+            },
+            (found, _) => *found != Found::Stray,
+        };
+        absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
+        if !rescued {
+            set_aside(path, entry.as_deref(), id)?;
+            return Ok(None);
+        }
+        if matches!(found, Found::Whole(_)) {
+            return Ok(entry);
+        }
+        discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
+        Ok(None)
+    }
+
+    /// Keeps the commits that HEAD, the branch that was worked on, and the branch that is to be moved are at.
+    fn keep_tips(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        entry: Option<&Path>,
+        branch: Option<&str>,
+        moving: Option<(&str, git2::Oid)>,
+    ) -> Result<(), GitError> {
+        let repo = git2::Repository::open_bare(held.clone)
+            .map_err(|source| GitError::Read { doing: format!("open the clone of `{}`", id.name), source })?;
+        let of_branch = |branch: &str| repo.refname_to_id(&format!("refs/heads/{branch}")).ok();
+        let id_in = |file: &str| {
+            let text = entry.and_then(|entry| fs_err::read_to_string(entry.join(file)).ok());
+            text.and_then(|text| git2::Oid::from_str(text.trim()).ok())
+        };
+        // A detached HEAD is an id (on a branch it is a name, and the branch keeps it); a rebase under way began with a
+        // tip that nothing else may reach.
+        let ids = ["HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"].map(id_in);
+        let branches = [branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))];
+        let tips: BTreeSet<git2::Oid> =
+            ids.into_iter().chain(branches).flatten().filter(|tip| repo.find_commit(*tip).is_ok()).collect();
+        self.keep(held, id, &tips, moving)
+    }
+
+    /// Makes the worktree, without a branch.
+    pub(super) fn add(&self, held: &Held, id: &SandboxId, path: &Path, start: &Oid) -> Result<PathBuf, GitError> {
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent).map_err(|source| looking(id, source))?;
+        }
+        // No `-b`: that writes to the shared config, and refuses a branch that a crash left behind.
+        self.call_in(held.clone, format!("make the worktree of `{}`", id.name))
+            .lane(held.lane)
+            .args(["worktree", "add", "--quiet", "--detach"])
+            .arg(path)
+            .arg(&start.0)
+            .run()?;
+        match worktree::find(held.clone, path).map_err(|source| looking(id, source))? {
+            Found::Whole(entry) => Ok(entry),
+            other => Err(looking(id, std::io::Error::other(format!("after `git worktree add` it is {other:?}")))),
+        }
+    }
+
+    /// Brings a rescued worktree to `start`, keeping ignored files. False if something of the old work stays in it.
+    fn switch(&self, held: &Held, id: &SandboxId, path: &Path, entry: &Path, start: &Oid) -> Result<bool, GitError> {
+        worktree::clear_unfinished(entry).map_err(|source| looking(id, source))?;
+        let call = || self.call_in(path, format!("switch the worktree of `{}`", id.name)).lane(held.lane);
+        call().args(["checkout", "--quiet", "--force", "--detach", &start.0]).run()?;
+        let cleaned = call().args(["clean", "--quiet", "--force", "-d"]).output()?.ok();
+        // Repositories within the worktree survive a clean.
+        let left = call().args(["ls-files", "--others", "--exclude-standard", "--directory"]).run()?;
+        Ok(cleaned && left.stdout.is_empty())
+    }
+
+    /// Puts the worktree on its branch, which begins at `start`.
+    fn attach(&self, held: &Held, path: &Path, entry: &Path, branch: &str, start: &Oid) -> Result<(), GitError> {
+        let io = |source| GitError::Io { doing: format!("look for worktrees on {branch}"), source };
+        for (folder, other) in worktree::on_branch(held.clone, branch).map_err(io)? {
+            if other.file_name() == entry.file_name() {
+                continue;
+            }
+            // An older sandbox, of a namesake: it keeps its commit and its files, and leaves us the branch.
+            let uid = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.refuse_if_in_use(&uid, &uid)?;
+            let git_dir = format!("--git-dir={}", other.display());
+            let commit = self.call(format!("read {branch}")).args([&git_dir, "rev-parse", "HEAD^{commit}"]).run()?;
+            self.call(format!("free {branch}"))
+                .lane(held.lane)
+                .args([&git_dir, "update-ref", "--no-deref", "HEAD", &commit.text()])
+                .run()?;
+        }
+        // Left by a git that was killed; this branch is only moved by its polecat, which does not run now.
+        absent(fs_err::remove_file(held.clone.join(format!("refs/heads/{branch}.lock")))).map_err(io)?;
+        self.set_ref(held, &format!("refs/heads/{branch}"), &start.0)?;
+        self.call_in(path, format!("check out {branch}"))
+            .lane(held.lane)
+            .args(["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")])
+            .run()?;
+        Ok(())
+    }
+
+    /// A commit that the clone must hold.
+    fn commit_of(&self, rig: &RigId, commit: &Oid) -> Result<git2::Oid, GitError> {
+        let repo = self.open(rig)?;
+        let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
+        found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
+    }
+}
+
+/// Moves what git could not rescue out of the way, whole.
+fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
+    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
+    let Some(aside) = aside else {
+        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
+        return Err(GitError::Io {
+            doing: format!("set the worktree `{}` aside", path.display()),
+            source: std::io::Error::other(message),
+        });
+    };
+    let doing = format!("set the worktree aside as `{}`", aside.display());
+    let moved = fs_err::rename(path, &aside);
+    moved.and_then(|()| discard(path, entry)).map_err(|source| GitError::Io { doing, source })
+}
+
+/// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
+pub(super) fn discard(path: &Path, entry: Option<&Path>) -> std::io::Result<()> {
+    absent(fs_err::rename(path, trash(path)))?;
+    absent(fs_err::remove_dir_all(trash(path)))?;
+    entry.map_or(Ok(()), |entry| absent(fs_err::remove_dir_all(entry)))
+}
+
+fn trash(path: &Path) -> PathBuf {
+    path.with_extension("trash")
+}
+
+fn foreign(name: &str, owner: &str, asked: &str) -> GitError {
+    GitError::Foreign {
+        what: format!("the worktree of `{name}`"),
+        owner: format!("`{owner}`"),
+        asked: format!("`{asked}`"),
+    }
+}
+
+fn looking(id: &SandboxId, source: std::io::Error) -> GitError {
+    GitError::Io { doing: format!("look at the worktree of `{}`", id.name), source }
+}
+
+fn removing(id: &SandboxId, source: std::io::Error) -> GitError {
+    GitError::Io { doing: format!("clear the worktree of `{}`", id.name), source }
+}

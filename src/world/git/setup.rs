@@ -1,0 +1,187 @@
+//! A fresh worktree is made ready: the files that git does not hold are copied in, then the rig's commands run.
+
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use gastown_controllers::world::{RigId, SandboxId, exit};
+
+use super::clone::{Failure, say};
+use super::stream::Run;
+use super::{Git, GitError, guard};
+use crate::world::exec::ExecError;
+
+/// A setup, as its job has it.
+pub(super) struct Setup<'a> {
+    pub rig: &'a RigId,
+    pub sandbox: &'a SandboxId,
+    pub prepared: &'a str,
+    pub commands: &'a [String],
+    pub copy: &'a [String],
+    pub copy_from: &'a Option<String>,
+    pub timeout_s: u64,
+}
+
+/// How a shell command ended.
+pub(super) enum Ended {
+    Code(i32),
+    /// It did not start, or not end in time.
+    Not(String),
+}
+
+impl Git {
+    /// Copies the declared files in and runs the commands.
+    pub(super) fn set_up(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
+        let record = self.record(setup.sandbox)?.filter(|record| record.prepared == setup.prepared);
+        let Some(record) = record else {
+            let message = format!("the worktree of `{}` is not in this preparation any more", setup.sandbox.name);
+            return Err(Failure { code: exit::ERROR, message });
+        };
+        let worktree = self.layout.worktree(&setup.sandbox.uid);
+        self.copy_in(setup, &worktree, log)?;
+        let env = guard::env(&self.layout, Some(&record.branch));
+        let deadline = Instant::now() + Duration::from_secs(setup.timeout_s);
+        for command in setup.commands {
+            say(log, &format!("$ {command}"));
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.run_shell(command, &worktree, &env, left, log) {
+                Ended::Code(0) => {}
+                Ended::Code(code) => {
+                    let message =
+                        format!("setup failed: `{command}` ended with {code}; try it in {}", worktree.display());
+                    return Err(Failure { code: exit::FAILED, message });
+                }
+                Ended::Not(why) => {
+                    let message =
+                        format!("{why}; all of setup may take {} s (workspace.setupTimeout)", setup.timeout_s);
+                    return Err(Failure { code: exit::ERROR, message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a shell command in a worktree, its output to the log as it comes.
+    pub(super) fn run_shell(
+        &self,
+        command: &str,
+        worktree: &Path,
+        env: &[(String, String)],
+        limit: Duration,
+        log: &mut dyn Write,
+    ) -> Ended {
+        let exec = self.shell(command, worktree, env);
+        let run = Run { exec: &exec, name: command, stdin: Stdio::null(), limit, end_strays: true };
+        match run.run(&mut |_, piece| drop(log.write_all(piece))) {
+            Ok(code) => Ended::Code(code),
+            Err(ExecError::TimedOut { .. }) => Ended::Not(format!("`{command}` did not end in time")),
+            Err(e) => Ended::Not(GitError::Exec { doing: format!("run `{command}`"), source: e }.message()),
+        }
+    }
+
+    fn copy_in(&self, setup: &Setup, worktree: &Path, log: &mut dyn Write) -> Result<(), Failure> {
+        if setup.copy.is_empty() {
+            return Ok(());
+        }
+        let Some(from) = setup.copy_from else {
+            return Err(refuse("workspace.copy needs workspace.copyFrom: the folder to copy from"));
+        };
+        self.exclude(setup, log)?;
+        for file in setup.copy {
+            let (source, target) = resolve(Path::new(from), worktree, file).map_err(|why| refuse(&why))?;
+            let tracked = self
+                .call_in(worktree, format!("see whether `{file}` is tracked"))
+                .args(["--literal-pathspecs", "ls-files", "--", file])
+                .run()?;
+            if !tracked.stdout.is_empty() {
+                return Err(refuse(&format!("workspace.copy: `{file}` is tracked by git, which has it there already")));
+            }
+            copy(&source, &target).map_err(|e| refuse(&format!("could not copy `{file}` from {from}: {e}")))?;
+            say(log, &format!("copied {file}"));
+        }
+        Ok(())
+    }
+
+    /// Lists the copied files where git looks for what to ignore; worktrees share that file, as the rig does the list.
+    fn exclude(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
+        let _lane = self.lane(&setup.rig.uid)?;
+        let path = self.layout.bare_clone(&setup.rig.uid).join("info/exclude");
+        let mut text = fs_err::read_to_string(&path).unwrap_or_default();
+        let before = text.len();
+        for file in setup.copy {
+            let line = pattern(file);
+            if !text.lines().any(|l| l == line) {
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        if text.len() == before {
+            return Ok(());
+        }
+        let beside = path.with_extension("new");
+        let write = || {
+            fs_err::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            fs_err::write(&beside, &text)?;
+            fs_err::rename(&beside, &path)
+        };
+        write().map_err(|source| GitError::Io { doing: "exclude the copied files from commits".to_owned(), source })?;
+        say(log, "listed the copied files in info/exclude");
+        Ok(())
+    }
+}
+
+/// A setting that cannot be followed.
+fn refuse(why: &str) -> Failure {
+    Failure { code: exit::FAILED, message: why.to_owned() }
+}
+
+/// Where a declared file is and goes; refused if either leaves its folder, by `..` or by a symbolic link.
+fn resolve(from: &Path, worktree: &Path, file: &str) -> Result<(PathBuf, PathBuf), String> {
+    let relative = Path::new(file);
+    if relative.components().any(|c| !matches!(c, Component::Normal(_))) || relative.starts_with(".git") {
+        return Err(format!("workspace.copy: `{file}` must be a plain relative path below copyFrom, without `..`"));
+    }
+    let inside = |folder: &Path, path: &Path| {
+        let (folder, path) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(path)?);
+        Ok::<_, io::Error>(path.starts_with(&folder).then_some(path))
+    };
+    let source = inside(from, &from.join(relative)).map_err(|e| format!("workspace.copy: {e}"))?;
+    let source = source.ok_or_else(|| format!("workspace.copy: `{file}` leads out of {}", from.display()))?;
+    if !source.is_file() {
+        return Err(format!("workspace.copy: `{file}` is not a file: name the files in it one by one"));
+    }
+    let target = worktree.join(relative);
+    // The nearest folder that is there decides: the rest is made below it.
+    let there = target.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(worktree);
+    match inside(worktree, there) {
+        Ok(Some(_)) => Ok((source, target)),
+        Ok(None) => Err(format!("workspace.copy: `{file}` leads out of the worktree")),
+        Err(e) => Err(format!("workspace.copy: {e}")),
+    }
+}
+
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    fs_err::create_dir_all(folder)?;
+    // By rename, so that a link that is there is replaced and not followed.
+    let beside = tempfile::NamedTempFile::new_in(folder)?.into_temp_path();
+    fs_err::copy(source, &beside)?;
+    beside.persist(target)?;
+    Ok(())
+}
+
+/// A path as a line of an exclude file that means just this path.
+fn pattern(file: &str) -> String {
+    let mut line = String::from("/");
+    for c in file.chars() {
+        if "\\*?[ ".contains(c) {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line
+}

@@ -1,0 +1,115 @@
+//! A rig's checks, run on a commit in a clean worktree that is kept for them: its caches stay warm.
+//!
+//! The verdict is about a tree. Red is a check that ran and said no; a check that could not run (not found, out of time)
+//! is neither red nor green.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{Check, RigId, SandboxId, exit};
+
+use super::clone::{Failure, say};
+use super::lane::Lane;
+use super::rescue::Held;
+use super::sandbox::discard;
+use super::setup::Ended;
+use super::worktree::{self, Found};
+use super::{Git, GitError, guard};
+
+/// How long the worktree is waited for while another verification of the rig runs there.
+const WORKTREE_WAIT_MAX: Duration = Duration::from_mins(10);
+
+impl Git {
+    /// Runs the checks, in order, up to the first that fails.
+    pub(super) fn verify(
+        &self,
+        rig: &RigId,
+        commit: &Oid,
+        tree: &Oid,
+        checks: &[Check],
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        self.is_tree_of(rig, commit, tree)?;
+        guard::install(&self.layout)?;
+        let worktree = self.layout.verify_worktree(&rig.uid);
+        let lock = worktree.with_extension("lock");
+        let _mine = Lane::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
+        self.check_out(rig, commit, &worktree)?;
+        // On no branch: a check may move no ref of the clone.
+        let env = guard::env(&self.layout, None);
+        for check in checks {
+            say(log, &format!("check {}: $ {}", check.name, check.run));
+            let could_not_run = |why: &str| {
+                let message = format!("check {} could not run: {why}; this is neither pass nor red", check.name);
+                Err(Failure { code: exit::ERROR, message })
+            };
+            match self.run_shell(&check.run, &worktree, &env, Duration::from_secs(check.timeout_s), log) {
+                Ended::Code(0) => say(log, &format!("check {}: passed", check.name)),
+                Ended::Code(code @ (126 | 127)) => {
+                    return could_not_run(&format!("the shell says {code}, no such command"));
+                }
+                Ended::Code(code) => {
+                    let message = format!("check {} failed with {code}", check.name);
+                    return Err(Failure { code: exit::FAILED, message });
+                }
+                Ended::Not(why) => return could_not_run(&format!("{why} ({} s)", check.timeout_s)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict will be filed under the tree, so it had better be the commit's.
+    fn is_tree_of(&self, rig: &RigId, commit: &Oid, tree: &Oid) -> Result<(), Failure> {
+        let repo = self.open(rig)?;
+        let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id)).map(|c| c.tree_id());
+        let doing = format!("find commit {}", commit.short());
+        let found = found.map_err(|source| GitError::Read { doing, source })?;
+        if found.to_string() == tree.0 {
+            return Ok(());
+        }
+        let message = format!("commit {} has tree {found}, not {tree}", commit.short());
+        Err(Failure { code: exit::ERROR, message })
+    }
+
+    /// Brings the worktree to exactly the commit; ignored files stay.
+    fn check_out(&self, rig: &RigId, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
+        let clone = self.layout.bare_clone(&rig.uid);
+        let lane = self.lane(&rig.uid)?;
+        let held = Held { clone: &clone, lane: &lane };
+        let io = |source| GitError::Io { doing: format!("look at `{}`", worktree.display()), source };
+        let whole = match worktree::find(&clone, worktree).map_err(io)? {
+            Found::Whole(entry) => {
+                worktree::clear_unfinished(&entry).map_err(io)?;
+                self.bring_to(&held, commit, worktree)?
+            }
+            _ => false,
+        };
+        if whole {
+            return Ok(());
+        }
+        // Nobody works here, so there is nothing to rescue.
+        let entry = worktree::entry_of(&clone, worktree).map_err(io)?;
+        discard(worktree, entry.as_deref()).map_err(io)?;
+        let owner = SandboxId { name: format!("{} verification", rig.name), uid: rig.uid.clone() };
+        self.add(&held, &owner, worktree, commit)?;
+        if self.bring_to(&held, commit, worktree)? {
+            return Ok(());
+        }
+        let message = format!("could not check {} out cleanly in `{}`", commit.short(), worktree.display());
+        Err(Failure { code: exit::ERROR, message })
+    }
+
+    /// False if the worktree cannot be brought there, and should be made afresh.
+    fn bring_to(&self, held: &Held, commit: &Oid, worktree: &Path) -> Result<bool, GitError> {
+        let call = || {
+            let call = self.call_in(worktree, format!("check out {} to verify it", commit.short())).lane(held.lane);
+            // The bytes that are committed, whatever line ends the user prefers.
+            call.args(["-c", "core.autocrlf=false"])
+        };
+        let checked_out = call().args(["checkout", "--quiet", "--force", "--detach", &commit.0]).output()?.ok();
+        // Twice forced: repositories that a check left within it go as well.
+        Ok(checked_out && call().args(["clean", "--quiet", "--force", "--force", "-d"]).output()?.ok())
+    }
+}

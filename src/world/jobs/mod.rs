@@ -1,0 +1,127 @@
+//! Jobs: what takes longer than a second, as supervised processes of their own that survive the controller.
+//!
+//! A job is named by its inputs. Its folder `jobs/<key>/` is made exclusively and holds:
+//!
+//! | file | what it says |
+//! |---|---|
+//! | `spec.json` | the job and the layout's folders |
+//! | `started.json` | written under the lock: from now on this job is never started again |
+//! | `log`, `log.1` | what it printed, 2 MiB each at most |
+//! | `result.json` | how it ended |
+//!
+//! Its lock lies beside the sandboxes' (`locks/job-<key>`) and not in the folder: a lock inside a folder that somebody
+//! deletes can be held twice. Killed, a job leaves no result and a free lock: it is lost, and a new round, which is
+//! another key, is for the caller to decide. So are slots. What a lost job left running is ended before another begins.
+//! Its programs see `GT_JOB`, the folder, by which they are found.
+
+mod sweep;
+
+mod remains;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gastown_controllers::world::{Exited, Job, JobKey, JobState};
+
+use crate::world::exec::{Exec, ExecError};
+use crate::world::layout::Layout;
+use crate::world::run::records::{self, JobResult, JobSpec, RecordError, Spec, Started};
+use crate::world::run::{self, lock, log, watch};
+use crate::world::session::children::Children;
+
+/// How long a job may take to begin. It takes some milliseconds.
+const BEGIN_MAX: Duration = Duration::from_millis(900);
+
+/// The jobs of one town.
+#[derive(Debug)]
+pub struct Jobs {
+    layout: Layout,
+    gt: PathBuf,
+    children: Arc<Children>,
+}
+
+/// Why a job could not be seen or started.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The file system refused; the error names the path.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// `gt` could not be started.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// It was started and did not begin.
+    #[error("job {key} did not begin within {limit:?}; it is tried again")]
+    NotBegun {
+        /// Which.
+        key: String,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+impl Jobs {
+    /// The jobs of a town; `gt` is this program.
+    pub fn new(layout: Layout, gt: PathBuf, children: Arc<Children>) -> Self {
+        Self { layout, gt, children }
+    }
+
+    /// How a job is.
+    pub fn look(&self, key: &JobKey) -> Result<JobState, JobError> {
+        if let Some(exited) = self.exited(key)? {
+            return Ok(JobState::Exited(exited));
+        }
+        if records::read::<Started>(&self.layout.job(&key.0).join(records::STARTED))?.is_none() {
+            // Nothing of it has run. A start that is under way is absent too, and ensuring it again starts it once.
+            return Ok(JobState::Absent);
+        }
+        if lock::held(&self.layout.job_lock(&key.0))? {
+            return Ok(JobState::Running);
+        }
+        // It may have ended between the two looks; the result is written before the lock is freed.
+        Ok(self.exited(key)?.map_or(JobState::Lost, JobState::Exited))
+    }
+
+    /// The job runs, or has run. A lost one stays lost.
+    pub fn ensure(&self, job: &Job) -> Result<(), JobError> {
+        self.children.reap();
+        let key = job.key();
+        let (dir, lock) = (self.layout.job(&key.0), self.layout.job_lock(&key.0));
+        let started = dir.join(records::STARTED);
+        if records::read::<Started>(&started)?.is_some() {
+            return Ok(());
+        }
+        for parent in [dir.parent(), lock.parent()].into_iter().flatten() {
+            fs_err::create_dir_all(parent)?;
+        }
+        match fs_err::create_dir(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
+            _ => {}
+        }
+        let layout = [self.layout.data(), self.layout.state(), self.layout.runtime()].map(PathBuf::from);
+        let spec = Spec::Job(JobSpec { dir: dir.clone(), lock, layout, job: job.clone() });
+        let path = dir.join(records::SPEC);
+        records::write(&path, &spec, false)?;
+        self.end_remains()?;
+        let process = Exec::new(&self.gt).arg(run::WORD).arg(&path).env(remains::MARK, &dir);
+        self.children.adopt(process.detach(log::append(&dir.join(records::LOG))?)?);
+        if watch::until(&dir, BEGIN_MAX, || started.exists())? {
+            return Ok(());
+        }
+        Err(JobError::NotBegun { key: key.0, limit: BEGIN_MAX })
+    }
+
+    /// Where a job's output is.
+    pub fn log_path(&self, key: &JobKey) -> PathBuf {
+        self.layout.job(&key.0).join(records::LOG)
+    }
+
+    fn exited(&self, key: &JobKey) -> Result<Option<Exited>, RecordError> {
+        let result = records::read::<JobResult>(&self.layout.job(&key.0).join(records::RESULT))?;
+        Ok(result.map(|JobResult { code, at }| Exited { code, at, tail: log::tail(&self.log_path(key)) }))
+    }
+}

@@ -1,0 +1,185 @@
+//! An agent as a process: takes the sandbox's lock, starts the agent in the worktree, and records how it ended.
+//!
+//! Invariants: an attempt is run at most once; two agents never share a sandbox; a killed supervisor frees nothing,
+//! because the agent holds the lock too.
+//!
+//! # Design notes
+//! With a terminal, the agent is the foreground process group of the pane. It must not touch the terminal before it is,
+//! or the kernel stops it, and only the supervisor can make it so. So it begins as a shell that waits for one line, and
+//! then *becomes* the agent; a supervisor that dies before that line leaves no agent behind.
+//! The last thing in the log is our own line about the end. Once it is there, everything the agent said is too.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, Signal, kill_process_group, setsid};
+use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, tcsetpgrp};
+
+use super::records::{self, AgentSpec, Exit, Holder, Pane, RecordError, Started};
+use super::signals::Signals;
+use super::{REFUSED, complain, lock, log, process, process::ProcessId, watch};
+use crate::clock::{Clock, SystemClock};
+use crate::world::exec::{Exec, exit_code};
+
+/// What the shell runs that becomes the agent: waits for the line, then takes its input from the terminal again.
+const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
+
+/// How long the end may wait for the log to hold all that was said. It takes a few milliseconds; tmux may be dead.
+const LOG_LAG_MAX: Duration = Duration::from_millis(250);
+
+/// The beginnings of variables that belong to whoever started us: another town, repository, bead or terminal.
+const FOREIGN: [&str; 4] = ["GT_", "GIT_", "BD_", "TMUX"];
+
+/// Runs the agent to its end and returns its exit code.
+pub fn run(spec: &AgentSpec) -> i32 {
+    // In a pane we lead a session already; without tmux we begin one, so that no terminal's end reaches us.
+    let _ = setsid();
+    match supervise(spec) {
+        Ok(code) => code,
+        Err(error) => complain(&error.to_string(), REFUSED),
+    }
+}
+
+fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
+    let mut signals = Signals::catch()?;
+    let Some(held) = lock::take(&spec.lock, lock::PATIENCE)? else { return Ok(REFUSED) };
+    let meant = Holder { bead_uid: spec.bead_uid.clone(), attempt: spec.attempt };
+    if records::read::<Holder>(&spec.holder)?.as_ref() != Some(&meant) {
+        // Withdrawn, or another attempt was meant since: a start that comes late must not come at all.
+        return Ok(REFUSED);
+    }
+    let started = spec.run_dir.join(records::STARTED);
+    let began = records::read::<Started>(&started)?.is_some();
+    let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
+    records::write(&started, &Started { process, tmux: pane() }, false)?;
+
+    let output = spec.run_dir.join(records::OUTPUT);
+    let (mut terminal, ended) = match start(spec, &held, &output) {
+        Ok((mut agent, terminal)) => {
+            if let Some(process) = ProcessId::of(agent.id().cast_signed()) {
+                records::write(&spec.run_dir.join(records::AGENT), &process, false)?;
+            }
+            (terminal, wait(&mut agent, &mut signals)?)
+        }
+        Err((error, terminal)) => (terminal, not_started(&spec.command, &error)),
+    };
+    let (code, told, why) = ended;
+    let own = !told && !spec.run_dir.join(records::ENDING).exists();
+    let last = format!("gt: {} ended with {code}{why}", spec.command.first().map_or("agent", String::as_str));
+    // Said before it is recorded, and only where somebody still listens: not to a terminal that is held with Ctrl-S.
+    if let Ok(flags) = fcntl_getfl(&terminal) {
+        let _ = fcntl_setfl(&terminal, flags | OFlags::NONBLOCK);
+    }
+    if terminal.write_all(format!("\n{last}\n").as_bytes()).is_ok() {
+        drop(terminal);
+        let said = || log::plain(&log::last_bytes(&output, 1024)).trim_end().ends_with(&last);
+        watch::until(&spec.run_dir, LOG_LAG_MAX, said)?;
+    }
+    records::write(&spec.run_dir.join(records::EXIT), &Exit { code, own, at: SystemClock.now() }, true)?;
+    Ok(code)
+}
+
+/// Starts the agent; with it comes where to say the last line. A failure also says where.
+fn start(spec: &AgentSpec, held: &File, output: &Path) -> Result<(Child, File), (io::Error, File)> {
+    let nowhere = || File::options().write(true).open("/dev/null");
+    let error = |e: io::Error| (e, nowhere().expect("/dev/null can always be opened"));
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        let terminal = File::from(stdin.as_fd().try_clone_to_owned().map_err(error)?);
+        return start_in_terminal(spec, held, stdin.as_fd()).map(|agent| (agent, terminal)).map_err(error);
+    }
+    let (read, write) = io::pipe().map_err(error)?;
+    // The recorder is started before the lock is bequeathed: it is nobody's agent.
+    let recorder = Exec::new(&spec.gt).arg(super::WORD).arg(super::RECORD).arg(output);
+    recorder.command().stdin(read).stdout(Stdio::null()).process_group(0).spawn().map_err(error)?;
+    let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone().map_err(error)?));
+    let mut agent = environment(Exec::new(program(spec)), spec).args(spec.command.iter().skip(1)).command();
+    agent.stdin(Stdio::null()).stdout(write.try_clone().map_err(error)?).stderr(write).process_group(0);
+    match lock::bequeath(held).and_then(|()| agent.spawn()) {
+        Ok(child) => Ok((child, terminal)),
+        Err(e) => Err((e, terminal)),
+    }
+}
+
+fn start_in_terminal(spec: &AgentSpec, held: &File, terminal: BorrowedFd<'_>) -> io::Result<Child> {
+    let shell = environment(Exec::new("/bin/sh"), spec).args(["-c", BECOME, "sh"]).args(&spec.command);
+    lock::bequeath(held)?;
+    let mut agent = shell.command().stdin(Stdio::piped()).process_group(0).spawn()?;
+    // Nobody could bring an agent back that somebody who is attached suspends with Ctrl-Z.
+    if let Ok(mut modes) = tcgetattr(terminal) {
+        modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
+        let _ = tcsetattr(terminal, OptionalActions::Now, &modes);
+    }
+    tcsetpgrp(terminal, Pid::from_child(&agent))?;
+    if let Some(mut go) = agent.stdin.take() {
+        // A shell that is gone already is seen by waiting for it.
+        drop(go.write_all(b"\n"));
+    }
+    Ok(agent)
+}
+
+fn program(spec: &AgentSpec) -> &OsStr {
+    spec.command.first().map_or(OsStr::new(""), OsStr::new)
+}
+
+/// What we inherited without what is foreign, then the spec's variables, then PATH with the town's programs first.
+fn environment(mut exec: Exec, spec: &AgentSpec) -> Exec {
+    for (name, _) in std::env::vars_os() {
+        if FOREIGN.iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
+            exec = exec.env_remove(name);
+        }
+    }
+    for (name, value) in &spec.env {
+        exec = exec.env(name, value);
+    }
+    let declared = spec.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
+    let mut path = OsString::from(&spec.path_first);
+    if let Some(rest) = declared.or_else(|| std::env::var_os("PATH")) {
+        path.push(":");
+        path.push(rest);
+    }
+    exec.env("PATH", path).cwd(&spec.cwd)
+}
+
+/// Waits for the agent, handing on what we are told. Its exit code, and whether it was told to end.
+fn wait(agent: &mut Child, signals: &mut Signals) -> io::Result<(i32, bool, String)> {
+    let group = Pid::from_child(agent);
+    let pidfd = process::open(group.as_raw_nonzero().get());
+    let mut told = false;
+    loop {
+        let watched: Vec<_> = pidfd.iter().map(AsFd::as_fd).chain(signals.descriptors()).collect();
+        let ended = watch::readable(&watched, None)?.first().copied().unwrap_or(true);
+        drop(watched);
+        // Signals first: a terminal that goes away tells us before the agent can notice.
+        for signal in signals.arrived() {
+            told = true;
+            // One that is stopped would not hear it.
+            let _ = kill_process_group(group, signal);
+            let _ = kill_process_group(group, Signal::CONT);
+        }
+        if ended {
+            return Ok((exit_code(agent.wait()?), told, String::new()));
+        }
+    }
+}
+
+/// A shell's codes for a program that could not be started.
+fn not_started(command: &[String], error: &io::Error) -> (i32, bool, String) {
+    let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+    (code, false, format!(": could not start `{}`: {error}", command.join(" ")))
+}
+
+/// Where in tmux we are, from what tmux tells its panes: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.
+fn pane() -> Option<Pane> {
+    let (tmux, pane) = (std::env::var("TMUX").ok()?, std::env::var("TMUX_PANE").ok()?);
+    let mut fields = tmux.rsplitn(3, ',');
+    let (session, server) = (fields.next()?, fields.next()?.parse().ok()?);
+    Some(Pane { server: ProcessId::of(server)?, session: format!("${session}"), pane })
+}

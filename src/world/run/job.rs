@@ -1,0 +1,36 @@
+//! A job as a process: takes the lock, says that it began, runs the body here, and leaves the result.
+//!
+//! Invariant: a job's folder sees at most one body, ever. Who finds the lock held, or that the job began before, exits
+//! with [`REFUSED`](super::REFUSED) and touches nothing. Killed, it leaves no result and a free lock: it is lost, and a
+//! new round is a new job. Its children do not inherit the lock.
+
+use rustix::process::setsid;
+
+use super::records::{self, JobResult, JobSpec, Started};
+use super::{JobBody, REFUSED, complain, lock, log, process::ProcessId};
+use crate::clock::{Clock, SystemClock};
+use crate::world::layout::Layout;
+
+/// Runs the job to its end.
+pub fn run(spec: &JobSpec, body: JobBody) -> i32 {
+    // A session of its own: no terminal's end reaches it. Refused only to who leads a session already.
+    let _ = setsid();
+    match supervise(spec, body) {
+        Ok(code) => code,
+        Err(error) => complain(&error.to_string(), gastown_controllers::world::exit::ERROR),
+    }
+}
+
+fn supervise(spec: &JobSpec, body: JobBody) -> Result<i32, records::RecordError> {
+    let Some(held) = lock::take(&spec.lock, lock::PATIENCE)? else { return Ok(REFUSED) };
+    let started = spec.dir.join(records::STARTED);
+    let began = records::read::<Started>(&started)?.is_some();
+    let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
+    records::write(&started, &Started { process, tmux: None }, false)?;
+    let mut log = log::Log::open(&spec.dir.join(records::LOG))?;
+    let [data, state, runtime] = spec.layout.clone();
+    let code = body(&Layout::of(data, state, runtime), &spec.job, &mut log);
+    records::write(&spec.dir.join(records::RESULT), &JobResult { code, at: SystemClock.now() }, true)?;
+    drop(held);
+    Ok(code)
+}

@@ -1,0 +1,159 @@
+//! The lock that says a session or job is alive: the kernel's `flock`, freed when the last process that inherited its
+//! descriptor has ended, however it ended.
+//!
+//! # Design notes
+//! A look must not make a start fail. So looking takes the lock *shared* for an instant (looks never disturb each
+//! other), and starting takes it exclusively, trying again for [`PATIENCE`]: many times longer than a look.
+//! Who holds it is read from `/proc/<pid>/fdinfo`, where the kernel lists the lock itself: a process that merely has the
+//! file open, such as one that is just looking, is not taken for a holder.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+
+/// How long a start waits for a lock that somebody looks at. A look holds it for some ten microseconds.
+pub const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Between two tries.
+const RETRY: Duration = Duration::from_millis(2);
+
+/// Takes the lock exclusively; none: another holds it and kept it for `patience`.
+pub fn take(path: &Path, patience: Duration) -> io::Result<Option<File>> {
+    let file = open(path, true)?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) if Instant::now() >= deadline => return Ok(None),
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(RETRY),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Whether somebody holds it.
+pub fn held(path: &Path) -> io::Result<bool> {
+    let file = match open(path, false) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                release(&file);
+                return Ok(false);
+            }
+            Err(Errno::WOULDBLOCK) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Frees a lock that was taken, before its file is closed: a process that another thread is just starting may have got a
+/// copy of the descriptor, and would hold the lock until it becomes its program.
+pub fn release(lock: &File) {
+    // Cannot fail on an open file; closing would free it all the same, a little later.
+    let _ = flock(lock, FlockOperation::Unlock);
+}
+
+/// Lets every process that is started from now on hold the lock too.
+pub fn bequeath(lock: &File) -> io::Result<()> {
+    Ok(fcntl_setfd(lock, FdFlags::empty())?)
+}
+
+/// The processes that hold it, this one left out. A process that may not be looked into is not listed.
+pub fn holders(path: &Path) -> io::Result<Vec<i32>> {
+    let path = match fs_err::canonicalize(path) {
+        Ok(path) => path,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let mut pids = Vec::new();
+    for entry in fs_err::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        if pid != own && holds(pid, &path) {
+            pids.push(pid);
+        }
+    }
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+fn holds(pid: i32, path: &Path) -> bool {
+    // Processes end while we look: what cannot be read any more holds nothing.
+    let Ok(descriptors) = fs_err::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors.flatten().any(|fd| {
+        fs_err::read_link(fd.path()).is_ok_and(|target| target == path)
+            && fs_err::read_to_string(format!("/proc/{pid}/fdinfo/{}", fd.file_name().to_string_lossy()))
+                .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE ")))
+    })
+}
+
+fn open(path: &Path, create: bool) -> io::Result<File> {
+    let file = fs_err::OpenOptions::from_options({
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(create).create(create).truncate(false).mode(0o600);
+        options
+    });
+    file.open(path).map(fs_err::File::into_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::exec::Exec;
+
+    #[test]
+    fn one_at_a_time_and_free_when_the_last_holder_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(!held(&path).unwrap());
+        let lock = take(&path, Duration::ZERO).unwrap().unwrap();
+        assert!(held(&path).unwrap());
+        assert!(take(&path, Duration::ZERO).unwrap().is_none());
+
+        bequeath(&lock).unwrap();
+        let mut heir = Exec::new("sleep").arg("600").command().spawn().unwrap();
+        drop(lock);
+        assert!(held(&path).unwrap());
+        assert_eq!(holders(&path).unwrap(), [heir.id().cast_signed()]);
+
+        heir.kill().unwrap();
+        heir.wait().unwrap();
+        assert!(!held(&path).unwrap());
+    }
+
+    #[test]
+    fn whoever_only_has_the_file_open_is_no_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = take(&path, Duration::ZERO).unwrap().unwrap();
+        let mut reader = Exec::new("sleep").arg("600").command().stdin(File::open(&path).unwrap()).spawn().unwrap();
+        assert_eq!(holders(&path).unwrap(), Vec::<i32>::new());
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+        drop(lock);
+    }
+
+    #[test]
+    fn looking_never_makes_a_start_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        drop(take(&path, Duration::ZERO).unwrap());
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| (0..20_000).filter(|_| held(&path).unwrap()).count());
+            while !looks.is_finished() {
+                assert!(take(&path, PATIENCE).unwrap().is_some());
+            }
+        });
+    }
+}

@@ -1,0 +1,173 @@
+//! A log that is bounded: when it is full it becomes `<name>.1`, and what was there before is gone.
+//!
+//! So the newest half is always there. Agents' output comes here through `gt __run --record`, which tmux's `pipe-pane`
+//! feeds; it is a process of its own, so the output of an agent outlives both its supervisor and the controller.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Most bytes in each of the two files: ten hours of an agent that prints 50 bytes a second.
+const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Most bytes of a tail, after what colours it is taken out.
+pub const TAIL_BYTES_MAX: usize = 4096;
+
+/// What a tail is made from, in bytes: colours may take three of four.
+const TAIL_RAW_BYTES: u64 = 4 * TAIL_BYTES_MAX as u64;
+
+/// A bounded log, open for writing.
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Log {
+    /// Goes on with a log, or begins it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::bounded(path, FILE_BYTES_MAX)
+    }
+
+    fn bounded(path: &Path, bytes_max: u64) -> io::Result<Self> {
+        let file = append(path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, bytes, bytes_max })
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.bytes >= self.bytes_max {
+            fs_err::rename(&self.path, older(&self.path))?;
+            self.file = append(&self.path)?;
+            self.bytes = 0;
+        }
+        let room = usize::try_from(self.bytes_max - self.bytes).unwrap_or(usize::MAX);
+        let written = self.file.write(&text[..text.len().min(room)])?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Opens a file to append to it, for the owner's eyes only.
+pub fn append(path: &Path) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    fs_err::OpenOptions::from_options(options).open(path).map(fs_err::File::into_file)
+}
+
+/// Where the older half is.
+pub fn older(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".1");
+    PathBuf::from(name)
+}
+
+/// `gt __run --record`: standard input to the log, until its end.
+pub fn record(path: &Path) -> i32 {
+    let copied = Log::open(path).and_then(|mut log| io::copy(&mut io::stdin().lock(), &mut log));
+    // Reading on keeps whoever writes from being stopped by our full disk.
+    if copied.is_err() {
+        drop(io::copy(&mut io::stdin().lock(), &mut io::sink()));
+    }
+    i32::from(copied.is_err())
+}
+
+/// The end of a log as plain text, at most [`TAIL_BYTES_MAX`] bytes, without blank ends; empty if there is none.
+pub fn tail(path: &Path) -> String {
+    let mut raw = last_bytes(path, TAIL_RAW_BYTES);
+    if (raw.len() as u64) < TAIL_RAW_BYTES {
+        let mut before = last_bytes(&older(path), TAIL_RAW_BYTES - raw.len() as u64);
+        before.append(&mut raw);
+        raw = before;
+    }
+    let text = plain(&raw);
+    let text = text.trim();
+    let from = text.len().saturating_sub(TAIL_BYTES_MAX);
+    let from = (from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    text[from..].to_owned()
+}
+
+/// The last bytes of a file; none if it cannot be read: a log is a help, never a reason to fail.
+pub fn last_bytes(path: &Path, bytes_max: u64) -> Vec<u8> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = fs_err::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
+        let mut bytes = Vec::new();
+        file.take(bytes_max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().unwrap_or_default()
+}
+
+/// Terminal output without escape sequences and control characters; each carriage return is a new line.
+pub fn plain(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw).replace("\r\n", "\n").replace('\r', "\n");
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\x1b', Some('[')) => {
+                rest.next();
+                // A control sequence ends with its first byte from @ to ~.
+                rest.by_ref().find(|c| ('@'..='~').contains(c));
+            }
+            ('\x1b', Some(']' | 'P' | '_' | '^')) => {
+                // A string ends with BEL, or with ESC and one more.
+                if rest.by_ref().find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') {
+                    rest.next();
+                }
+            }
+            ('\x1b', Some('(' | ')' | '#' | '%' | ' ')) => {
+                rest.nth(1);
+            }
+            ('\x1b', _) => {
+                rest.next();
+            }
+            ('\n' | '\t', _) => plain.push(c),
+            (c, _) if c.is_control() => {}
+            (c, _) => plain.push(c),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_never_grows_past_two_files_and_keeps_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::bounded(&path, 10).unwrap();
+        log.write_all(b"aaaaaaaaaabbbbbbbbbbcccccccccc12345").unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "12345");
+        assert_eq!(tail(&path), "cccccccccc12345");
+        assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_tail_is_plain_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs_err::write(&path, "ä".repeat(5000)).unwrap();
+        assert_eq!(tail(&path), "ä".repeat(2048));
+        assert_eq!(tail(&dir.path().join("none")), "");
+    }
+
+    #[test]
+    fn escape_sequences_are_taken_out() {
+        let raw = b"\x1b[1;31mred\x1b[0m\r\n\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1b=d\x08\xff";
+        assert_eq!(plain(raw), "red\nabcd\u{fffd}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Which process a number means: a pid together with when it began and in which boot, since numbers are used again.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+use super::watch;
+
+/// One process, for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: i32,
+    /// When it began, in clock ticks since the machine started.
+    pub start: u64,
+    /// Which start of the machine that was.
+    pub boot: String,
+}
+
+impl ProcessId {
+    /// The process that has this number now; none if there is none, or only its corpse.
+    pub fn of(pid: i32) -> Option<Self> {
+        let line = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let start = start(&line)?;
+        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        // Its state would say Z while threads of it still run; the descriptor waits for the last of them.
+        let ended = watch::readable(&[open(pid)?], Some(Duration::ZERO)).ok()?;
+        (ended == [false]).then_some(Self { pid, start, boot })
+    }
+
+    /// This process.
+    pub fn own() -> Option<Self> {
+        Self::of(rustix::process::getpid().as_raw_nonzero().get())
+    }
+
+    /// Whether it lives.
+    pub fn lives(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// A descriptor that becomes readable when it ends; none if it has ended.
+    pub fn open(&self) -> Option<OwnedFd> {
+        let pidfd = open(self.pid)?;
+        // Checked after opening: from here on the descriptor means this process, whoever has its number later.
+        self.lives().then_some(pidfd)
+    }
+
+    /// Sends it a signal, and no other process.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pidfd) = self.open() {
+            // Ended in between is fine: there is nobody left to tell.
+            let _ = pidfd_send_signal(pidfd, signal);
+        }
+    }
+}
+
+/// A descriptor for whoever has this number now.
+pub fn open(pid: i32) -> Option<OwnedFd> {
+    pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
+}
+
+/// Field 22 of `/proc/<pid>/stat`; the second field is a name in parentheses that may hold anything.
+fn start(line: &str) -> Option<u64> {
+    let (_, rest) = line.rsplit_once(") ")?;
+    // Nineteen fields after the third.
+    rest.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::exec::Exec;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let stat = "7 (a) S (b)) R 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        assert_eq!(start(stat), Some(4711));
+    }
+
+    #[test]
+    fn a_process_is_known_while_it_lives_and_only_with_its_start() {
+        let mut child = Exec::new("sleep").arg("600").command().spawn().unwrap();
+        let id = ProcessId::of(child.id().cast_signed()).unwrap();
+        assert!(id.lives() && id.open().is_some());
+        assert!(!ProcessId { start: id.start + 1, ..id.clone() }.lives());
+        id.signal(Signal::KILL);
+        child.wait().unwrap();
+        assert!(!id.lives());
+    }
+}

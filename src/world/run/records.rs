@@ -1,0 +1,261 @@
+//! The files by which `gt __run` and controllers of any release know of each other: specs, starts and ends.
+//!
+//! Each is JSON with a `version`, written whole under another name and renamed, so a reader sees all of it or nothing.
+//! Invariant: what version 1 says is understood by every later release; fields are added, never changed.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use gastown_controllers::world::Job;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::process::ProcessId;
+
+/// The version written, and the newest that is understood.
+const VERSION: u64 = 1;
+
+/// Longest record, in bytes: a spec whose environment has a hundred variables of 8 KiB.
+const RECORD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The spec in the folder of an attempt or job.
+pub const SPEC: &str = "spec.json";
+/// Written by `gt __run` once it holds the lock: from then on this attempt or job is never started again.
+pub const STARTED: &str = "started.json";
+/// Which process the agent is: it may let go of the lock that it inherited.
+pub const AGENT: &str = "agent.json";
+/// How an agent ended.
+pub const EXIT: &str = "exit.json";
+/// How a job ended.
+pub const RESULT: &str = "result.json";
+/// Put by the controller before it ends a session, so that the end is not charged to the agent.
+pub const ENDING: &str = "ending";
+/// What an agent printed.
+pub const OUTPUT: &str = "output.log";
+/// What a job printed.
+pub const LOG: &str = "log";
+/// Why the work came back: what `GT_REWORK_LOG` names.
+pub const REWORK: &str = "rework.log";
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "camelCase")]
+pub enum Spec {
+    /// An agent.
+    Session(AgentSpec),
+    /// A job.
+    Job(JobSpec),
+}
+
+/// An agent to be run. It names every path, so `gt __run` needs to know no layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentSpec {
+    /// The folder of the attempt.
+    pub run_dir: PathBuf,
+    /// The sandbox's lock.
+    pub lock: PathBuf,
+    /// The file that says which attempt the lock is meant for.
+    pub holder: PathBuf,
+    /// The sandbox's uid.
+    pub sandbox_uid: String,
+    /// The bead's uid.
+    pub bead_uid: String,
+    /// Which attempt at it.
+    pub attempt: u32,
+    /// The digest of the bead's text.
+    pub work: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables, the later of two with one name wins.
+    pub env: Vec<(String, String)>,
+    /// The folder that PATH is to start with.
+    pub path_first: PathBuf,
+    /// The worktree.
+    pub cwd: PathBuf,
+    /// This program, for the recorder of a session without a terminal.
+    pub gt: PathBuf,
+}
+
+/// A job to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    /// The folder of the job.
+    pub dir: PathBuf,
+    /// Its lock.
+    pub lock: PathBuf,
+    /// The layout's folders: data, state, runtime.
+    pub layout: [PathBuf; 3],
+    /// The job.
+    pub job: Job,
+}
+
+/// Which attempt a sandbox's lock is meant for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The bead's uid.
+    pub bead_uid: String,
+    /// Which attempt at it.
+    pub attempt: u32,
+}
+
+/// An attempt or a job has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Started {
+    /// The `gt __run` that holds the lock.
+    pub process: ProcessId,
+    /// Where people can see it.
+    #[serde(default)]
+    pub tmux: Option<Pane>,
+}
+
+/// A place in tmux. Panes only locate a session; they never say whether it lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pane {
+    /// The server.
+    pub server: ProcessId,
+    /// The session's id, such as `$3`.
+    pub session: String,
+    /// The pane's id, such as `%3`.
+    pub pane: String,
+}
+
+/// How an agent ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exit {
+    /// Its exit code; 128 + n for signal n.
+    pub code: i32,
+    /// Whether it ended by itself.
+    pub own: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobResult {
+    /// Its exit code.
+    pub code: i32,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file system refused; the error names the path.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not what it should be.
+    #[error("`{path}` is damaged: {why}; if nothing of it runs, delete the folder it is in")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A later release wrote it.
+    #[error("`{path}` was written by a later release (version {version}); use that release of `gt`")]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
+}
+
+/// Reads a record. None: there is no file, or an empty one (a power cut between rename and data).
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
+    let file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let mut text = Vec::new();
+    file.take(RECORD_BYTES_MAX).read_to_end(&mut text)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let damaged = |why: serde_json::Error| RecordError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
+    let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if version > VERSION {
+        return Err(RecordError::Newer { path: path.to_owned(), version });
+    }
+    serde_json::from_value(value).map(Some).map_err(damaged)
+}
+
+/// Writes a record: whole or not at all, for the owner's eyes only. `durable`: it survives a power cut from now on.
+pub fn write<T: Serialize>(path: &Path, record: &T, durable: bool) -> Result<(), RecordError> {
+    let damaged = |why: serde_json::Error| RecordError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let mut value = serde_json::to_value(record).map_err(damaged)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("version".to_owned(), VERSION.into());
+    }
+    write_text(path, value.to_string().as_bytes(), durable)?;
+    Ok(())
+}
+
+/// Writes a file under another name and renames it.
+pub fn write_text(path: &Path, text: &[u8], durable: bool) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    file.write_all(text)?;
+    if durable {
+        file.as_file().sync_all()?;
+    }
+    file.persist(path).map_err(|e| e.error)?;
+    if durable {
+        fs_err::File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_and_carries_its_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("holder.json");
+        let holder = Holder { bead_uid: "b".to_owned(), attempt: 2 };
+        write(&path, &holder, true).unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), r#"{"attempt":2,"beadUid":"b","version":1}"#);
+        assert_eq!(read::<Holder>(&path).unwrap(), Some(holder));
+        assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1, "no other file is left");
+    }
+
+    #[test]
+    fn a_later_release_and_damage_are_told_apart_from_absence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        assert_eq!(read::<Holder>(&path).unwrap(), None);
+        fs_err::write(&path, "").unwrap();
+        assert_eq!(read::<Holder>(&path).unwrap(), None);
+        fs_err::write(&path, r#"{"version":2}"#).unwrap();
+        assert!(matches!(read::<Holder>(&path), Err(RecordError::Newer { version: 2, .. })));
+        fs_err::write(&path, "{").unwrap();
+        assert!(matches!(read::<Holder>(&path), Err(RecordError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_spec_of_version_1_is_understood_for_ever() {
+        // Golden text: do not edit it with the code.
+        let text = r#"{"version":1,"form":"session","runDir":"/r","lock":"/l","holder":"/h","sandboxUid":"s",
+            "beadUid":"b","attempt":1,"work":"w","command":["true"],"env":[["A","1"]],"pathFirst":"/b","cwd":"/w",
+            "gt":"/gt"}"#;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SPEC);
+        fs_err::write(&path, text).unwrap();
+        let Some(Spec::Session(spec)) = read::<Spec>(&path).unwrap() else { panic!("it is a session") };
+        assert_eq!((spec.attempt, spec.env), (1, vec![("A".to_owned(), "1".to_owned())]));
+    }
+}

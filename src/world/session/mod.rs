@@ -1,0 +1,277 @@
+//! Sessions of polecats: one agent in one worktree, in tmux or as a plain process, alive as long as its lock is held.
+//!
+//! A session is `gt __run` (see [`super::run`]) in a tmux pane. What is seen of it comes from its lock and its records,
+//! never from tmux: panes only say where to look on. Every function here blocks, none longer than two seconds.
+//!
+//! # Invariants
+//! - A sandbox has at most one session: the lock. An attempt is started at most once: `started.json`, written under it.
+//! - An attempt's folder is made, exclusively, before anything is started.
+//! - A start that comes too late does not come: whoever takes the lock checks that the holder's file still names it.
+//! - Where the lock is held and it cannot be said by whom, the answer is an error, and nothing is ended.
+//!
+//! # What a session sees
+//! What the controller sees, without `GT_*`, `GIT_*`, `BD_*` and `TMUX*`; then, the later winning:
+//!
+//! | variable | value |
+//! |---|---|
+//! | the Runtime's | as declared |
+//! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
+//! | `GT_ROLE` | `polecat` |
+//! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
+//! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |
+//! | `GT_REWORK` | empty, `Red` or `Conflict`: why the work came back |
+//! | `GT_REWORK_LOG` | a file with the log, or the conflicting files; empty when there was no rework |
+//! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
+//! | `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` | who its commits are by; `GIT_COMMITTER_*` the same |
+//! | `GT_DEGRADED` | `true` without tmux; otherwise not set |
+//! | the caller's | `GT_BASE`, and what the git guard needs |
+//! | `PATH` | the Runtime's or the inherited one, after the folder of `gt` and `bd` |
+
+pub mod program;
+
+pub mod probe;
+
+mod start;
+
+mod end;
+
+pub mod tmux;
+
+pub mod children;
+
+pub mod exits;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gastown_controllers::world::{Run, RunEnd, RunState, SandboxId, Session};
+
+use crate::world::exec::ExecError;
+use crate::world::layout::Layout;
+use crate::world::run::process::ProcessId;
+use crate::world::run::records::{self, AgentSpec, Exit, Holder, RecordError, Spec, Started};
+use crate::world::run::{lock, log};
+use children::Children;
+
+/// Most attempts that are looked at, the newest; far more than any bead is allowed.
+const RUNS_MAX: usize = 1000;
+
+/// What sessions need to know of their town.
+#[derive(Debug, Clone)]
+pub struct SessionTown {
+    /// The town's uid.
+    pub uid: String,
+    /// The town's folder.
+    pub dir: PathBuf,
+    /// This program.
+    pub gt: PathBuf,
+    /// Where programs are looked for: tmux, and what agents start with.
+    pub path: OsString,
+    /// The agents that are built in: a command word such as `gt:script`, and the shell text it stands for.
+    pub agents: BTreeMap<&'static str, &'static str>,
+}
+
+/// The sessions of one town.
+#[derive(Debug)]
+pub struct Sessions {
+    layout: Layout,
+    town: SessionTown,
+    children: Arc<Children>,
+    tmux_is_new_enough: Mutex<BTreeMap<PathBuf, bool>>,
+    /// Held for the instant in which the lock is taken to withdraw a start, so that no look sees that.
+    withdrawing: Mutex<()>,
+}
+
+/// Why a session could not be seen, started or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The file system refused; the error names the path.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A program could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// tmux said no.
+    #[error("tmux would not {what}: {complaint}")]
+    Tmux {
+        /// What it was asked to do.
+        what: &'static str,
+        /// What it said.
+        complaint: String,
+    },
+    /// Another session has the sandbox.
+    #[error("the sandbox of {name} is in use by another session; it has to end first")]
+    Busy {
+        /// Whose sandbox.
+        name: String,
+    },
+    /// The lock is held, and nothing says for which attempt.
+    #[error("the lock of {name} is held by processes {pids:?}, and nothing says what they are; end them to go on")]
+    Unknown {
+        /// Whose sandbox.
+        name: String,
+        /// Who holds it.
+        pids: Vec<i32>,
+    },
+    /// The command is empty or names an agent that is not built in.
+    #[error("`{word}` is no program; the Runtime's command has to name one")]
+    NoCommand {
+        /// What it says.
+        word: String,
+    },
+    /// It was started and did not begin.
+    #[error("the session of {name} did not begin within {limit:?}; it is tried again")]
+    NotBegun {
+        /// Whose.
+        name: String,
+        /// The limit.
+        limit: std::time::Duration,
+    },
+    /// It does not end.
+    #[error("processes {pids:?} of {name} do not end even when killed")]
+    Stubborn {
+        /// Whose.
+        name: String,
+        /// Which.
+        pids: Vec<i32>,
+    },
+    /// There is nothing to show.
+    #[error("{name} has no session now")]
+    NoSession {
+        /// Whose.
+        name: String,
+    },
+}
+
+impl Sessions {
+    /// The sessions of a town.
+    pub fn new(layout: Layout, town: SessionTown, children: Arc<Children>) -> Self {
+        Self { layout, town, children, tmux_is_new_enough: Mutex::default(), withdrawing: Mutex::default() }
+    }
+
+    /// What is there of a sandbox's session.
+    pub fn look(&self, sandbox: &SandboxId) -> Result<Session, SessionError> {
+        let path = self.layout.sandbox_lock(&sandbox.uid);
+        let holder = {
+            let _quiet = self.withdrawing.lock().unwrap_or_else(PoisonError::into_inner);
+            let holder = self.holder(&sandbox.uid)?;
+            let occupied = match &holder {
+                Some(run) => self.occupied(&sandbox.uid, run)?,
+                None => lock::held(&path)?,
+            };
+            if !occupied {
+                return Ok(Session::None);
+            }
+            holder
+        };
+        let Some(holder) = holder else {
+            let pids = lock::holders(&path)?;
+            return Err(SessionError::Unknown { name: sandbox.name.clone(), pids });
+        };
+        if self.exit(&holder)?.is_none() {
+            return Ok(Session::Running { bead_uid: holder.bead_uid, attempt: holder.attempt });
+        }
+        let pids = self.strays(&sandbox.uid, &holder)?;
+        // Only our own supervisor is left, on its way out.
+        Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } })
+    }
+
+    /// The attempts at a bead, ascending.
+    pub fn runs(&self, bead_uid: &str) -> Result<Vec<Run>, SessionError> {
+        let entries = match fs_err::read_dir(self.layout.runs(bead_uid)) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e.into()),
+        };
+        let mut attempts = Vec::new();
+        for entry in entries {
+            attempts.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        attempts.sort_unstable();
+        let oldest = attempts.len().saturating_sub(RUNS_MAX);
+        attempts[oldest..].iter().map(|attempt| self.run(bead_uid, *attempt)).collect()
+    }
+
+    /// Where an attempt's output is; its older half, if it was long, is beside it as `output.log.1`.
+    pub fn run_log_path(&self, bead_uid: &str, attempt: u32) -> PathBuf {
+        self.layout.run(bead_uid, attempt).join(records::OUTPUT)
+    }
+
+    fn run(&self, bead_uid: &str, attempt: u32) -> Result<Run, SessionError> {
+        let spec = self.spec(bead_uid, attempt)?;
+        let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
+        let holder = Holder { bead_uid: bead_uid.to_owned(), attempt };
+        let state = match (self.exit(&holder)?, spec) {
+            (Some(end), _) => self.ended(&holder, end),
+            (None, Some(spec)) if self.started(&holder)?.is_some() => {
+                let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
+                if meant && self.occupied(&spec.sandbox_uid, &holder)? {
+                    RunState::Running
+                } else {
+                    // It may have ended between the two looks; what was recorded before the lock was freed counts.
+                    self.exit(&holder)?.map_or(RunState::Lost, |end| self.ended(&holder, end))
+                }
+            }
+            (None, _) => RunState::Intended,
+        };
+        Ok(Run { attempt, work, state })
+    }
+
+    fn ended(&self, run: &Holder, Exit { code, own, at }: Exit) -> RunState {
+        let tail = log::tail(&self.run_log_path(&run.bead_uid, run.attempt));
+        RunState::Ended(RunEnd { code, own, at, tail })
+    }
+
+    /// Whether this attempt, or what is left of it, has the sandbox: the lock is held, or the agent, which may have closed
+    /// the descriptor that it inherited, lives.
+    fn occupied(&self, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
+        Ok(lock::held(&self.layout.sandbox_lock(sandbox_uid))? || self.agent(run)?.is_some())
+    }
+
+    /// The agent and the holders of the sandbox's lock, without the supervisor of this attempt.
+    fn strays(&self, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
+        let supervisor = self.started(run)?.map(|started| started.process).filter(ProcessId::lives);
+        let mut pids = lock::holders(&self.layout.sandbox_lock(sandbox_uid))?;
+        pids.retain(|pid| supervisor.as_ref().is_none_or(|supervisor| supervisor.pid != *pid));
+        pids.extend(self.agent(run)?.map(|agent| agent.pid));
+        pids.sort_unstable();
+        pids.dedup();
+        Ok(pids)
+    }
+
+    /// The agent of this attempt, if it lives.
+    fn agent(&self, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
+        let agent = records::read::<ProcessId>(&self.run_dir(run).join(records::AGENT))?;
+        Ok(agent.filter(ProcessId::lives))
+    }
+
+    fn holder(&self, sandbox_uid: &str) -> Result<Option<Holder>, RecordError> {
+        records::read(&self.layout.sandbox_holder(sandbox_uid))
+    }
+
+    fn run_dir(&self, run: &Holder) -> PathBuf {
+        self.layout.run(&run.bead_uid, run.attempt)
+    }
+
+    fn started(&self, run: &Holder) -> Result<Option<Started>, RecordError> {
+        records::read(&self.run_dir(run).join(records::STARTED))
+    }
+
+    fn exit(&self, run: &Holder) -> Result<Option<Exit>, RecordError> {
+        records::read(&self.run_dir(run).join(records::EXIT))
+    }
+
+    fn spec(&self, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
+        let spec = records::read(&self.layout.run(bead_uid, attempt).join(records::SPEC))?;
+        Ok(spec.and_then(|spec| match spec {
+            Spec::Session(spec) => Some(spec),
+            Spec::Job(_) => None,
+        }))
+    }
+}

@@ -1,0 +1,225 @@
+//! Starting a session, and looking in on it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use gastown_controllers::world::{SandboxId, SessionSpec};
+
+use super::tmux::{Tmux, shell_command};
+use super::{SessionError, Sessions, probe, program};
+use crate::world::exec::Exec;
+use crate::world::run::records::{self, AgentSpec, Holder, Pane, Spec};
+use crate::world::run::{self, lock, log, watch};
+
+/// How long a session may take to begin. It takes some ten milliseconds.
+const BEGIN_MAX: Duration = Duration::from_millis(900);
+
+/// What command words of agents that are built in begin with.
+const BUILT_IN: &str = "gt:";
+
+/// What is shown of a session without a terminal: the last lines.
+const TAIL_LINES: &str = "200";
+
+impl Sessions {
+    /// The attempt's session runs, or has run. Nothing starts while another holds the sandbox's lock.
+    /// `extra` are the caller's variables: they come last and win.
+    pub fn ensure(
+        &self,
+        sandbox: &SandboxId,
+        spec: &SessionSpec,
+        extra: &[(String, String)],
+    ) -> Result<(), SessionError> {
+        self.children.reap();
+        let run = Holder { bead_uid: spec.bead_uid.clone(), attempt: spec.attempt };
+        if self.started(&run)?.is_some() {
+            return Ok(());
+        }
+        let lock = self.layout.sandbox_lock(&sandbox.uid);
+        let before = self.holder(&sandbox.uid)?;
+        let occupied = match &before {
+            Some(before) => self.occupied(&sandbox.uid, before)?,
+            None => lock::held(&lock)?,
+        };
+        if occupied && !before.as_ref().is_some_and(|before| self.leaving(&sandbox.uid, before)) {
+            // Somebody may be starting this very attempt. Everybody else is in the way.
+            let same = before.as_ref() == Some(&run) && self.exit(&run)?.is_none();
+            return if same { Ok(()) } else { Err(SessionError::Busy { name: sandbox.name.clone() }) };
+        }
+        let command = self.command(&spec.command)?;
+        let tmux = self.tmux();
+        let dir = self.intend(&run)?;
+        let agent = AgentSpec {
+            run_dir: dir.clone(),
+            lock,
+            holder: self.layout.sandbox_holder(&sandbox.uid),
+            sandbox_uid: sandbox.uid.clone(),
+            bead_uid: spec.bead_uid.clone(),
+            attempt: spec.attempt,
+            work: spec.work.clone(),
+            command,
+            env: self.environment(spec, &dir, tmux.is_none(), extra)?,
+            path_first: self.layout.bin(),
+            cwd: self.layout.worktree(&sandbox.uid),
+            gt: self.town.gt.clone(),
+        };
+        records::write(&dir.join(records::SPEC), &Spec::Session(agent), false)?;
+        if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
+            fs_err::create_dir_all(locks)?;
+        }
+        records::write(&self.layout.sandbox_holder(&sandbox.uid), &run, false)?;
+        self.spawn(sandbox, &dir, tmux)?;
+        let started = dir.join(records::STARTED);
+        if watch::until(&dir, BEGIN_MAX, || started.exists())? {
+            return Ok(());
+        }
+        Err(SessionError::NotBegun { name: sandbox.name.clone(), limit: BEGIN_MAX })
+    }
+
+    /// Whether only the supervisor of a recorded end is left: the lock is as good as free.
+    fn leaving(&self, sandbox_uid: &str, run: &Holder) -> bool {
+        matches!(self.exit(run), Ok(Some(_))) && self.strays(sandbox_uid, run).is_ok_and(|strays| strays.is_empty())
+    }
+
+    /// The folder of an attempt. Made exclusively; one that is there and was never started is used again.
+    fn intend(&self, run: &Holder) -> Result<PathBuf, SessionError> {
+        fs_err::create_dir_all(self.layout.runs(&run.bead_uid))?;
+        let dir = self.run_dir(run);
+        match fs_err::create_dir(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
+            _ => {}
+        }
+        // Of a start that was withdrawn before it began.
+        match fs_err::remove_file(dir.join(records::ENDING)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(dir),
+        }
+    }
+
+    fn spawn(&self, sandbox: &SandboxId, dir: &Path, tmux: Option<Tmux<'_>>) -> Result<(), SessionError> {
+        let (gt, spec, output) = (&self.town.gt, dir.join(records::SPEC), dir.join(records::OUTPUT));
+        let Some(tmux) = tmux else {
+            let process = Exec::new(gt).arg(run::WORD).arg(spec);
+            self.children.adopt(process.detach(log::append(&output)?)?);
+            return Ok(());
+        };
+        let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
+        let pane = [gt.into(), run::WORD.into(), spec.into()];
+        let record = shell_command([gt.as_path(), Path::new(run::WORD), Path::new(run::RECORD), &output]);
+        tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record)
+    }
+
+    /// The command with an agent that is built in written out.
+    fn command(&self, command: &[String]) -> Result<Vec<String>, SessionError> {
+        let word = command.first().map_or("", String::as_str);
+        let no_command = || SessionError::NoCommand { word: word.to_owned() };
+        if !word.starts_with(BUILT_IN) {
+            return if word.is_empty() { Err(no_command()) } else { Ok(command.to_vec()) };
+        }
+        let text = self.town.agents.get(word).ok_or_else(no_command)?;
+        let path = self.layout.agent(&word[BUILT_IN.len()..]);
+        if !fs_err::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+            fs_err::create_dir_all(path.parent().unwrap_or(&path))?;
+            records::write_text(&path, text.as_bytes(), false)?;
+        }
+        let mut resolved = vec!["sh".to_owned(), path.to_string_lossy().into_owned()];
+        resolved.extend_from_slice(&command[1..]);
+        Ok(resolved)
+    }
+
+    /// Whether the first word of a Runtime's command would start.
+    pub fn program_exists(&self, name: &str) -> bool {
+        let mut path = OsString::from(self.layout.bin());
+        path.push(":");
+        path.push(&self.town.path);
+        self.town.agents.contains_key(name) || program::find(name, &path).is_some()
+    }
+
+    /// The table in this module's description.
+    fn environment(
+        &self,
+        spec: &SessionSpec,
+        dir: &Path,
+        degraded: bool,
+        extra: &[(String, String)],
+    ) -> Result<Vec<(String, String)>, SessionError> {
+        let actor = format!("{}/polecats/{}", spec.rig.name, spec.polecat);
+        let (rework, rework_log) = match &spec.rework {
+            Some((kind, text)) => {
+                let path = dir.join(records::REWORK);
+                records::write_text(&path, text.as_bytes(), false)?;
+                (format!("{kind:?}"), path.to_string_lossy().into_owned())
+            }
+            None => (String::new(), String::new()),
+        };
+        let mut env: Vec<(String, String)> =
+            spec.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
+        let ours = [
+            ("GT_TOWN_UID", self.town.uid.clone()),
+            ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
+            ("GT_ROLE", "polecat".to_owned()),
+            ("GT_RIG", spec.rig.name.clone()),
+            ("GT_POLECAT", spec.polecat.clone()),
+            ("GT_BEAD", spec.bead.clone()),
+            ("GT_ATTEMPT", spec.attempt.to_string()),
+            ("GT_REWORK", rework),
+            ("GT_REWORK_LOG", rework_log),
+            ("BD_ACTOR", actor.clone()),
+            ("GT_ACTOR", actor),
+            ("GIT_AUTHOR_NAME", spec.author.name.clone()),
+            ("GIT_AUTHOR_EMAIL", spec.author.email.clone()),
+            ("GIT_COMMITTER_NAME", spec.author.name.clone()),
+            ("GIT_COMMITTER_EMAIL", spec.author.email.clone()),
+        ];
+        env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+        if degraded {
+            env.push(("GT_DEGRADED".to_owned(), "true".to_owned()));
+        }
+        env.extend_from_slice(extra);
+        Ok(env)
+    }
+
+    /// tmux, if it is there and new enough. Looked for each time: it may be installed while the town runs.
+    pub(super) fn tmux(&self) -> Option<Tmux<'_>> {
+        let program = program::find("tmux", &self.town.path)?;
+        let mut known = self.tmux_is_new_enough.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = *known.entry(program.clone()).or_insert_with(|| probe::tmux_is_new_enough(program.as_os_str()));
+        usable.then(|| Tmux::new(program, &self.layout))
+    }
+
+    /// What a session shows now: its pane, or without tmux the end of its output.
+    pub fn capture(&self, sandbox: &SandboxId) -> Result<String, SessionError> {
+        let (run, pane) = self.place(sandbox)?;
+        if let (Some(pane), Some(tmux)) = (pane, self.tmux())
+            && let Some(text) = tmux.capture(&pane, &sandbox.uid)?
+        {
+            return Ok(text);
+        }
+        Ok(log::tail(&self.run_log_path(&run.bead_uid, run.attempt)))
+    }
+
+    /// What a person runs to be with the session; without tmux, to follow its output.
+    pub fn attach_command(&self, sandbox: &SandboxId) -> Result<Vec<OsString>, SessionError> {
+        let (run, pane) = self.place(sandbox)?;
+        if let (Some(pane), Some(tmux)) = (pane, self.tmux())
+            && let Some(command) = tmux.attach(&pane)?
+        {
+            return Ok(command);
+        }
+        let mut follow: Vec<_> = ["tail", "-n", TAIL_LINES, "-F"].map(OsString::from).into();
+        follow.push(self.run_log_path(&run.bead_uid, run.attempt).into());
+        Ok(follow)
+    }
+
+    fn place(&self, sandbox: &SandboxId) -> Result<(Holder, Option<Pane>), SessionError> {
+        let none = || SessionError::NoSession { name: sandbox.name.clone() };
+        let run = self.holder(&sandbox.uid)?.ok_or_else(none)?;
+        if !self.occupied(&sandbox.uid, &run)? {
+            return Err(none());
+        }
+        let pane = self.started(&run)?.and_then(|started| started.tmux);
+        Ok((run, pane))
+    }
+}

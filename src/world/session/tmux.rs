@@ -1,0 +1,185 @@
+//! The town's own tmux server: where sessions can be seen and typed into. It never says whether one lives.
+//!
+//! One server per town, on the town's own socket and configuration; the user's own server is never touched. Sessions are
+//! found by id, never by name, and each command that destroys carries the sandbox's uid as its condition, checked by
+//! tmux itself in the same instant.
+//!
+//! # Design notes
+//! A socket in a temporary folder gets lost while its server lives, and tmux then says "no server" and would start a
+//! second one. So the server's process is recorded in the town's state, and a server that lives without its socket is
+//! told to make it again (SIGUSR1) before anything else is asked.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::SessionError;
+use crate::world::exec::{Exec, Output};
+use crate::world::layout::Layout;
+use crate::world::run::process::ProcessId;
+use crate::world::run::records::{self, Pane};
+use crate::world::run::watch;
+
+/// The server's settings. History: 2000 lines of 100 columns are 2.2 MiB a session when full; a session that is over is
+/// gone from tmux (its output is in its log). Windows never take names or variables from whoever attaches.
+const CONF: &str = "\
+set -g history-limit 2000
+set -g remain-on-exit off
+set -g update-environment ''
+set -g allow-rename off
+set -g set-titles off
+set -g focus-events on
+set -s escape-time 10
+";
+
+/// How long one command may take: 3.5 ms is usual, 15 ms with a thousand sessions.
+const COMMAND_MAX: Duration = Duration::from_millis(900);
+
+/// How long a server may take to make its socket again.
+const SOCKET_MAX: Duration = Duration::from_millis(300);
+
+/// The option of a session that holds its sandbox's uid.
+const UID: &str = "@gt-uid";
+
+/// The town's tmux.
+#[derive(Debug)]
+pub struct Tmux<'a> {
+    program: PathBuf,
+    layout: &'a Layout,
+}
+
+impl<'a> Tmux<'a> {
+    /// The town's tmux, by this program.
+    pub fn new(program: PathBuf, layout: &'a Layout) -> Self {
+        Self { program, layout }
+    }
+
+    /// Starts a detached session that runs `pane`, with its output piped into the shell command `record`.
+    pub fn start(&self, name: &str, uid: &str, pane: &[OsString], record: &str) -> Result<(), SessionError> {
+        self.revive()?;
+        records::write_text(&self.layout.tmux_conf(), CONF.as_bytes(), false)?;
+        let name: String = name.chars().map(|c| if matches!(c, '.' | ':') { '_' } else { c }).collect();
+        // The same name can only be a leftover of this sandbox, kept open by processes that have let go of the lock.
+        let target = format!("={name}:");
+        let mut output = self.new_session(&name, &target, uid, pane, record)?;
+        if !output.ok() {
+            // Otherwise a server that went as its last session ended, just as it was asked.
+            if output.complaint().contains("duplicate session") {
+                self.guarded(&target, uid, &format!("kill-session -t '{target}'"))?;
+            }
+            output = self.new_session(&name, &target, uid, pane, record)?;
+        }
+        if !output.ok() {
+            return Err(SessionError::Tmux { what: "start a session", complaint: output.complaint() });
+        }
+        if let Some(server) = output.text().trim().parse().ok().and_then(ProcessId::of) {
+            records::write(&self.layout.tmux_server(), &server, false)?;
+        }
+        Ok(())
+    }
+
+    fn new_session(
+        &self,
+        name: &str,
+        target: &str,
+        uid: &str,
+        pane: &[OsString],
+        record: &str,
+    ) -> Result<Output, SessionError> {
+        // One command line: the server reads nothing from the pane before all of it is done, so no output is missed.
+        let new = ["new-session", "-d", "-s", name, "-x", "200", "-y", "50", "-P", "-F", "#{pid}", "--"];
+        let exec = self.command().args(new).args(pane);
+        let exec = exec.args([";", "set-option", "-t", target, UID, uid, ";", "pipe-pane", "-O", "-t", target, record]);
+        Ok(exec.run()?)
+    }
+
+    /// Ends a session if it is still this sandbox's. One that is gone is fine.
+    pub fn kill(&self, pane: &Pane, uid: &str) -> Result<(), SessionError> {
+        if self.reachable(pane)? {
+            let target = format!("{}:", pane.session);
+            self.guarded(&target, uid, &format!("kill-session -t '{}'", pane.session))?;
+        }
+        Ok(())
+    }
+
+    /// What a session's pane shows, if it is still this sandbox's.
+    pub fn capture(&self, pane: &Pane, uid: &str) -> Result<Option<String>, SessionError> {
+        if !self.reachable(pane)? {
+            return Ok(None);
+        }
+        let output = self.guarded(&pane.pane, uid, &format!("capture-pane -p -t '{}'", pane.pane))?;
+        Ok(output.ok().then(|| output.text()))
+    }
+
+    /// What a person runs to see and type into a session.
+    pub fn attach(&self, pane: &Pane) -> Result<Option<Vec<OsString>>, SessionError> {
+        if !self.reachable(pane)? {
+            return Ok(None);
+        }
+        let mut command = vec![self.program.clone().into(), "-S".into(), self.layout.tmux_socket().into()];
+        command.extend(["attach-session", "-t"].map(OsString::from));
+        command.push(pane.session.clone().into());
+        Ok(Some(command))
+    }
+
+    /// Whether the pane's own server can be asked; ids mean nothing to another one.
+    fn reachable(&self, pane: &Pane) -> Result<bool, SessionError> {
+        Ok(pane.server.lives() && self.call_back(&pane.server)?)
+    }
+
+    /// Makes sure that a server of ours that lives has its socket.
+    fn revive(&self) -> Result<(), SessionError> {
+        let runtime = self.layout.runtime();
+        fs_err::create_dir_all(runtime)?;
+        fs_err::set_permissions(runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        if let Some(server) = records::read::<ProcessId>(&self.layout.tmux_server())?
+            && server.lives()
+            && !self.call_back(&server)?
+        {
+            let complaint = "it lives without its socket and does not make it again".to_owned();
+            return Err(SessionError::Tmux { what: "answer", complaint });
+        }
+        Ok(())
+    }
+
+    fn call_back(&self, server: &ProcessId) -> Result<bool, SessionError> {
+        let socket = self.layout.tmux_socket();
+        if socket.exists() {
+            return Ok(true);
+        }
+        fs_err::create_dir_all(self.layout.runtime())?;
+        server.signal(Signal::USR1);
+        Ok(watch::until(self.layout.runtime(), SOCKET_MAX, || socket.exists())?)
+    }
+
+    /// A tmux command that is carried out only on a session of this sandbox.
+    fn guarded(&self, target: &str, uid: &str, command: &str) -> Result<Output, SessionError> {
+        let condition = format!("#{{==:#{{{UID}}},{uid}}}");
+        Ok(self.command().args(["if-shell", "-F", "-t", target, &condition, command]).run()?)
+    }
+
+    fn command(&self) -> Exec {
+        let tmux = Exec::new(&self.program).env_remove("TMUX").env_remove("TMUX_PANE").limit(COMMAND_MAX);
+        tmux.arg("-S").arg(self.layout.tmux_socket()).arg("-f").arg(self.layout.tmux_conf())
+    }
+}
+
+/// Shell text that runs a program, as `pipe-pane` takes it: tmux expands `#` and `%` before the shell sees it.
+pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a Path>) -> String {
+    let quoted = words.into_iter().map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")));
+    let text = quoted.collect::<Vec<_>>().join(" ");
+    format!("exec {}", text.replace('#', "##").replace('%', "%%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reaches_the_shell_as_it_is() {
+        let words = [Path::new("/a b/gt"), Path::new("/it's/100%/#S")];
+        assert_eq!(shell_command(words), r"exec '/a b/gt' '/it'\''s/100%%/##S'");
+    }
+}

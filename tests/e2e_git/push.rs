@@ -1,0 +1,124 @@
+//! The push: forward only, with a lease, and every refusal told apart.
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{Job, exit};
+
+use super::town::Town;
+
+struct Try<'a> {
+    branch: &'a str,
+    from: Option<&'a Oid>,
+    to: &'a Oid,
+    force: bool,
+    update: bool,
+}
+
+fn push(town: &Town, Try { branch, from, to, force, update }: Try) -> (i32, String) {
+    town.run(&Job::Push {
+        rig: town.rig.clone(),
+        url: town.url(),
+        branch: branch.into(),
+        from: from.cloned(),
+        to: to.clone(),
+        force,
+        update_checked_out: update,
+        round: 1,
+    })
+}
+
+/// A town with one commit ready to land, and where `main` was.
+fn ready() -> (Town, Oid, Oid) {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work("nux", "echo a > a && git add a && git commit -qm a");
+    let (from, to) = (town.main(), town.hand_in("nux", "a").head);
+    (town, from, to)
+}
+
+fn onto_main<'a>(from: &'a Oid, to: &'a Oid) -> Try<'a> {
+    Try { branch: "main", from: Some(from), to, force: false, update: false }
+}
+
+#[test]
+fn a_branch_moves_forward_and_twice_is_already_so() {
+    let (town, from, to) = ready();
+    town.up("git checkout -q --detach");
+    for _ in 0..2 {
+        let (code, log) = push(&town, onto_main(&from, &to));
+        assert_eq!(code, exit::OK, "{log}");
+        assert_eq!(town.main(), to);
+    }
+    assert_eq!(town.inside("git for-each-ref refs/gt/queue"), "", "nothing is left in the queue");
+    let (code, log) = push(&town, onto_main(&to, &from));
+    assert_eq!(code, exit::FAILED, "backward: {log}");
+    assert_eq!(town.main(), to);
+}
+
+#[test]
+fn a_checked_out_target_is_refused_or_updated() {
+    let (town, from, to) = ready();
+    let (code, log) = push(&town, onto_main(&from, &to));
+    assert_eq!(code, exit::CHECKED_OUT, "{log}");
+    assert!(log.contains("merge.whenCheckedOut: Update"), "{log}");
+    town.up("echo mine >> lines");
+    let update = || Try { update: true, ..onto_main(&from, &to) };
+    let (code, log) = push(&town, update());
+    assert_eq!(code, exit::CHECKED_OUT, "{log}");
+    assert_eq!(town.main(), from);
+    town.up("git checkout -q lines");
+    let (code, log) = push(&town, update());
+    assert_eq!(code, exit::OK, "{log}");
+    assert_eq!(town.up("git status --porcelain && cat a && git rev-parse main"), format!("a\n{to}"));
+}
+
+#[test]
+fn somebody_elses_push_is_never_overwritten() {
+    let (town, from, to) = ready();
+    town.up("git checkout -q -b theirs && git commit -q --allow-empty -m theirs && git branch -f main && git checkout -q --detach");
+    let theirs = town.main();
+    let (code, log) = push(&town, onto_main(&from, &to));
+    assert_eq!(code, exit::CONTENDED, "{log}");
+    let (code, log) = push(&town, Try { from: None, ..onto_main(&from, &to) });
+    assert_eq!(code, exit::CONTENDED, "it exists: {log}");
+    assert_eq!(town.main(), theirs);
+}
+
+#[test]
+fn a_protected_branch_says_so() {
+    let (town, from, to) = ready();
+    town.up("git checkout -q --detach && printf '#!/bin/sh\\necho GH006: Protected branch >&2; exit 1' > .git/hooks/pre-receive && chmod +x .git/hooks/pre-receive");
+    let (code, log) = push(&town, onto_main(&from, &to));
+    assert_eq!(code, exit::PROTECTED, "{log}");
+    assert!(log.contains("merge.strategy: Branch"), "{log}");
+}
+
+#[test]
+fn a_branch_of_the_towns_own_is_made_and_overwritten() {
+    let (town, from, to) = ready();
+    let own = |to, force| Try { branch: "gastown/a", from: None, to, force, update: false };
+    assert_eq!(push(&town, own(&to, false)).0, exit::OK);
+    let (code, log) = push(&town, own(&from, true));
+    assert_eq!(code, exit::OK, "{log}");
+    assert_eq!(town.up("git rev-parse gastown/a"), from.0);
+}
+
+#[test]
+fn a_remote_that_asks_is_auth() {
+    let (town, from, to) = ready();
+    let git = town
+        .git
+        .clone()
+        .with_env("GIT_SSH_COMMAND", "sh -c 'echo Permission denied \\(publickey\\). >&2; exit 255' ssh");
+    let job = Job::Push {
+        rig: town.rig.clone(),
+        url: "git@example.org:a.git".into(),
+        branch: "main".into(),
+        from: Some(from),
+        to,
+        force: false,
+        update_checked_out: false,
+        round: 1,
+    };
+    let mut log = Vec::new();
+    assert_eq!(git.run_job(&job, &mut log), exit::AUTH, "{}", String::from_utf8_lossy(&log));
+}

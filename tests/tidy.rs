@@ -1,0 +1,71 @@
+//! The house is kept: every file says what it is, and no snapshot is left behind.
+
+use std::path::{Path, PathBuf};
+
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn below(dirs: &[&str]) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for dir in dirs {
+        files(&root.join(dir), &mut found);
+    }
+    found.sort();
+    found
+}
+
+const OURS: [&str; 7] = ["src", "crds/src", "crds/tests", "controllers/src", "controllers/tests", "tests", "manifests"];
+
+#[test]
+fn every_source_file_says_what_it_is_in_its_first_line() {
+    let mut silent = Vec::new();
+    for file in below(&OURS) {
+        let start = match file.extension().and_then(|e| e.to_str()) {
+            Some("rs") => "//! ",
+            Some("sh") => "#",
+            _ => continue,
+        };
+        if !fs_err::read_to_string(&file).unwrap().starts_with(start) {
+            silent.push(file);
+        }
+    }
+    assert!(silent.is_empty(), "these say nothing of themselves: {silent:#?}");
+}
+
+#[test]
+fn no_snapshot_waits_for_review() {
+    let pending = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.ends_with(".snap.new") || name.ends_with(".pending-snap")
+    };
+    let left: Vec<_> = below(&OURS).into_iter().filter(pending).collect();
+    assert!(left.is_empty(), "accept or delete these: {left:#?}");
+}
+
+#[test]
+fn every_kind_has_its_type_and_its_definition_side_by_side() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/src");
+    for crd in gastown_crds::crds() {
+        let kind = &crd.spec.names.kind;
+        let mut file = String::new();
+        for c in kind.chars() {
+            if c.is_uppercase() && !file.is_empty() {
+                file.push('_');
+            }
+            file.extend(c.to_lowercase());
+        }
+        for ending in ["rs", "yaml"] {
+            let path = src.join(format!("{file}.{ending}"));
+            assert!(path.is_file(), "{kind} lacks {}", path.display());
+        }
+    }
+}
