@@ -1,10 +1,4 @@
-<<<<<<< HEAD
 //! `gt`: everything is in the library, so that tests can reach it.
-
-fn main() -> std::process::ExitCode {
-    gastown::cli::main()
-=======
-//! `gt`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,11 +16,10 @@ fn main() -> ExitCode {
         // 128 + n for signals: always a byte.
         return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
     }
-    ExitCode::SUCCESS
+    gastown::cli::main()
 }
 
 /// Where the bodies of jobs are called from.
 fn run_job(layout: &Layout, job: &Job, log: &mut dyn Write) -> i32 {
     Git::new(layout.clone()).run_job(job, log)
->>>>>>> main
 }

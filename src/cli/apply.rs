@@ -41,7 +41,7 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
-    let manifests = admitted(read::all(&args.files)?, gt)?;
+    let manifests = read_files(&args.files, gt)?;
     gt.with_api(&town, async |link| apply(args, gt, &town, link, manifests).await).await
 }
 
@@ -107,6 +107,11 @@ fn refuse(found: &[Diagnostic], gt: &Context) -> Result<(), CliError> {
         1 => Err(CliError::new(Exit::Refused, "nothing was applied: there is a mistake in it")),
         n => Err(CliError::new(Exit::Refused, format!("nothing was applied: there are {n} mistakes in it"))),
     }
+}
+
+/// The manifests in files, or everything that could not be read.
+pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliError> {
+    admitted(read::all(files)?, gt)
 }
 
 /// What could be read, or everything that could not.

@@ -87,6 +87,11 @@ impl CliError {
         }
     }
 
+    /// What to do next, if it is known.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -18,29 +18,39 @@ pub mod terminal;
 mod age;
 mod context;
 mod files;
+mod inotify;
 mod jsonpath;
 mod kinds;
+mod shell;
 mod suggest;
 mod table;
+mod watching;
 
 mod apply;
+mod attach;
 mod delete;
 mod describe;
 mod doctor;
+mod down;
 mod get;
 mod init;
 mod logs;
 mod rig;
 mod status;
+mod up;
 mod version;
 mod wait;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::town::Places;
+use crate::town::{Places, Town};
+use crate::world::real;
+use crate::world::session::Sessions;
+use crate::world::session::children::Children;
 use context::Context;
 use error::{CliError, Exit};
 use terminal::Terminal;
@@ -72,12 +82,15 @@ enum Command {
     #[command(subcommand)]
     Rig(rig::Command),
     Apply(apply::Args),
+    Up(up::UpArgs),
     Status(status::Args),
     Get(get::Args),
     Describe(describe::Args),
     Wait(wait::Args),
     Logs(logs::Args),
+    Attach(attach::Args),
     Delete(delete::Args),
+    Down(down::DownArgs),
     Doctor(doctor::Args),
     Version(version::Args),
 }
@@ -88,7 +101,7 @@ pub fn main() -> ExitCode {
     let out = Terminal::of_process();
     let gt = Context { town: cli.town, places: Places::from_env(), out };
     match run(&cli.command, &gt) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             out.talk(&error.render(out.talk_color));
             ExitCode::from(error.exit() as u8)
@@ -96,8 +109,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command, gt: &Context) -> Result<(), CliError> {
+fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
     match command {
+        Command::Up(args) => return up::run(gt, args),
+        Command::Down(args) => return down::run(gt, args),
+        Command::Attach(args) => return attach::run(args, gt),
         Command::Init(args) => init::run(args, gt),
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
         Command::Version(args) => version::run(args, gt),
@@ -110,6 +126,14 @@ fn run(command: &Command, gt: &Context) -> Result<(), CliError> {
         Command::Delete(args) => block_on(delete::run(args, gt)),
         Command::Doctor(args) => block_on(doctor::run(args, gt)),
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// The sessions of a town, to look at: nothing is started through them.
+fn sessions_of(town: &Town) -> Sessions {
+    let gt = std::env::current_exe().unwrap_or_else(|_| "gt".into());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    real::sessions(town, &gt, path, Arc::new(Children::default()))
 }
 
 /// Runs a command that asks the API, on one thread.

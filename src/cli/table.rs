@@ -47,7 +47,7 @@ impl Table {
 
     fn draw(&mut self, with_headings: bool, width: Option<u16>) -> String {
         let mut table = Comfy::new();
-        table.load_style(comfy_table::presets::NOTHING).force_no_tty().set_truncation_indicator("…");
+        table.load_style(comfy_table::presets::NOTHING).set_truncation_indicator("…");
         if with_headings {
             table.set_header(one_line(&self.headings));
         }
