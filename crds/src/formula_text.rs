@@ -89,7 +89,7 @@ pub enum CookError {
         /// The limit.
         bytes_max: usize,
     },
-    /// A step uses something built in that the bead does not have.
+    /// A title or description uses something built in that the bead does not have. A `run` is left out instead.
     #[error("step `{step}` uses `{{{{{var}}}}}`, and the bead has no {var}")]
     MissingBuiltIn {
         /// The step.
@@ -181,7 +181,11 @@ fn fill_step(step: &Step, values: &BTreeMap<String, String>) -> Result<CookedSte
             .map(|it| fill("description", it, DESCRIPTION_BYTES_MAX))
             .transpose()?,
         needs: step.needs.clone(),
-        run: step.run.as_deref().map(|it| fill("run", it, RUN_BYTES_MAX)).transpose()?,
+        run: match step.run.as_deref().map(|it| fill("run", it, RUN_BYTES_MAX)).transpose() {
+            // An agent with judgement reads the bead; there is nothing to run for it.
+            Err(CookError::MissingBuiltIn { var, .. }) if var == "command" => None,
+            run => run?,
+        },
     })
 }
 
@@ -276,7 +280,7 @@ mod tests {
         insta::assert_snapshot!(why("steps: [{name: a}, {name: a}]", &[]), @"two steps are named `a`");
         insta::assert_snapshot!(why("steps: [{name: a, needs: [c]}]", &[]), @"step `a` needs `c`, which is no step of the formula");
         insta::assert_snapshot!(why("steps: [{name: a, run: '{{x}}'}]", &[]), @"step `a` uses `{{x}}`, which is no var of the formula");
-        insta::assert_snapshot!(why("steps: [{name: a, run: '{{command}}'}]", &[]), @"step `a` uses `{{command}}`, and the bead has no command");
+        insta::assert_snapshot!(why("steps: [{name: a, title: '{{command}}'}]", &[]), @"step `a` uses `{{command}}`, and the bead has no command");
         insta::assert_snapshot!(why("steps: [{name: a}]", &[("x", "1")]), @"the bead gives `x`, which is no var of the formula");
         insta::assert_snapshot!(why("vars: [{name: x, required: true}]\nsteps: [{name: a}]", &[]), @"the bead does not give the var `x`, which the formula requires");
         insta::assert_snapshot!(why("steps: [{name: a, run: '{{title}}{{title}}{{title}}'}]", &[("title", &"x".repeat(8192))]), @"the run of step `a` is longer than 16384 bytes once it is filled in");

@@ -35,12 +35,12 @@ pub(super) struct Admitted {
 
 /// A new object. `suffix` completes a `generateName`.
 pub(super) fn create(
-    served: &Served,
+    kind: &Served,
     ns: &str,
     mut object: Value,
     suffix: impl Fn() -> String,
 ) -> Result<Admitted, ApiError> {
-    let metadata = envelope(served, &mut object)?;
+    let metadata = envelope(kind, &mut object)?;
     if metadata.get("resourceVersion").is_some_and(|it| it.as_str() != Some("")) {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
@@ -55,24 +55,18 @@ pub(super) fn create(
     }
     in_namespace(metadata, ns)?;
     metadata.insert("generation".to_owned(), json!(1));
-    if served.has_status {
+    if kind.has_status {
         remove(&mut object, "status");
     }
-    let unknown = served.schema.prune(&mut object);
-    served.schema.default(&mut object);
-    check(served, &object, None)?;
+    let unknown = kind.schema.prune(&mut object);
+    kind.schema.default(&mut object);
+    check(kind, &object, None)?;
     Ok(Admitted { object, unknown })
 }
 
 /// An existing object as a client would have it.
-pub(super) fn update(
-    served: &Served,
-    key: &Key,
-    half: Half,
-    old: &Value,
-    mut new: Value,
-) -> Result<Admitted, ApiError> {
-    let metadata = envelope(served, &mut new)?;
+pub(super) fn update(kind: &Served, key: &Key, half: Half, old: &Value, mut new: Value) -> Result<Admitted, ApiError> {
+    let metadata = envelope(kind, &mut new)?;
     if metadata.get("name").is_some_and(|it| it != key.name.as_str()) {
         let message = format!("the name of the object does not match the name on the URL ({})", key.name);
         return Err(ApiError::bad_request(message));
@@ -82,12 +76,12 @@ pub(super) fn update(
     if let Some(uid) = metadata.get("uid").filter(|uid| !uid.is_null() && **uid != old_metadata["uid"]) {
         let why =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old_metadata["uid"]);
-        return Err(ApiError::conflict(served, &key.name, &why));
+        return Err(ApiError::conflict(kind, &key.name, &why));
     }
-    let mut unknown = served.schema.prune(&mut new);
-    served.schema.default(&mut new);
+    let mut unknown = kind.schema.prune(&mut new);
+    kind.schema.default(&mut new);
     let mut object = match half {
-        Half::Main => main_half(served, key, old, new)?,
+        Half::Main => main_half(kind, key, old, new)?,
         Half::Status => {
             unknown.retain(|path| path.to_string().starts_with("status"));
             let mut object = old.clone();
@@ -95,14 +89,14 @@ pub(super) fn update(
             object
         }
     };
-    check(served, &object, Some(old))?;
-    if half == Half::Main && is_wish_changed(served, old, &object) {
+    check(kind, &object, Some(old))?;
+    if half == Half::Main && is_wish_changed(kind, old, &object) {
         object["metadata"]["generation"] = json!(old_metadata["generation"].as_i64().unwrap_or_default() + 1);
     }
     Ok(Admitted { object, unknown })
 }
 
-fn main_half(served: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Value, ApiError> {
+fn main_half(kind: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Value, ApiError> {
     let old_metadata = &old["metadata"];
     let metadata = &mut new["metadata"];
     for field in OWNED_BY_SERVER {
@@ -118,43 +112,42 @@ fn main_half(served: &Served, key: &Key, old: &Value, mut new: Value) -> Result<
         if !metadata["finalizers"].as_array().is_none_or(|list| list.iter().all(had)) {
             let path = FieldPath::of(&["metadata", "finalizers"]);
             let why = "no new finalizers can be added if the object is being deleted";
-            return Err(ApiError::invalid(served, &key.name, &[Violation::forbidden(path, why)]));
+            return Err(ApiError::invalid(kind, &key.name, &[Violation::forbidden(path, why)]));
         }
     }
-    if served.has_status {
+    if kind.has_status {
         copy(&mut new, "status", old);
     }
     Ok(new)
 }
 
-fn check(served: &Served, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
+fn check(kind: &Served, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
     let mut violations = metadata::validate(object);
-    violations.extend(served.schema.validate(object));
+    violations.extend(kind.schema.validate(object));
     if violations.is_empty() {
-        violations = served.schema.cel(object, old);
+        violations = kind.schema.cel(object, old);
     }
     if violations.is_empty() {
         return Ok(());
     }
-    Err(ApiError::invalid(served, object["metadata"]["name"].as_str().unwrap_or_default(), &violations))
+    Err(ApiError::invalid(kind, object["metadata"]["name"].as_str().unwrap_or_default(), &violations))
 }
 
 /// Whether anything but metadata and status differs: what `generation` counts.
-fn is_wish_changed(served: &Served, old: &Value, new: &Value) -> bool {
-    let counts = |name: &str| name != "metadata" && !(served.has_status && name == "status");
-    let part = |object: &Value| -> Vec<(String, Value)> {
-        let fields = object.as_object().into_iter().flatten().filter(|it| counts(it.0));
-        fields.map(|(name, value)| (name.clone(), value.clone())).collect()
-    };
-    part(old) != part(new)
+fn is_wish_changed(kind: &Served, old: &Value, new: &Value) -> bool {
+    let counts = |name: &str| name != "metadata" && !(kind.has_status && name == "status");
+    let before = old.as_object().into_iter().flatten().filter(|it| counts(it.0));
+    let after = new.as_object().into_iter().flatten().filter(|it| counts(it.0));
+    // Keys are sorted, so equal objects have equal sequences.
+    !before.eq(after)
 }
 
 /// Checks `apiVersion` and `kind`, and answers the metadata.
-fn envelope<'a>(served: &Served, object: &'a mut Value) -> Result<&'a mut Map<String, Value>, ApiError> {
+fn envelope<'a>(kind: &Served, object: &'a mut Value) -> Result<&'a mut Map<String, Value>, ApiError> {
     let Some(map) = object.as_object_mut() else {
         return Err(ApiError::bad_request("the body is not a JSON object"));
     };
-    for (field, expected) in [("apiVersion", &served.api_version), ("kind", &served.kind)] {
+    for (field, expected) in [("apiVersion", &kind.api_version), ("kind", &kind.kind)] {
         match map.get(field).and_then(Value::as_str) {
             Some(text) if text == expected => {}
             Some(text) => {

@@ -27,10 +27,10 @@ pub(super) fn core() -> Value {
 
 fn groups_of(kinds: &[Arc<Served>]) -> BTreeMap<&str, Vec<&str>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for served in kinds {
-        let versions = groups.entry(&served.group).or_default();
-        if !versions.contains(&served.version.as_str()) {
-            versions.push(&served.version);
+    for kind in kinds {
+        let versions = groups.entry(&kind.group).or_default();
+        if !versions.contains(&kind.version.as_str()) {
+            versions.push(&kind.version);
         }
     }
     groups
@@ -60,15 +60,15 @@ pub(super) fn group(kinds: &[Arc<Served>], name: &str) -> Result<Value, ApiError
 /// `/apis/<group>/<version>`.
 pub(super) fn resources(kinds: &[Arc<Served>], group: &str, version: &str) -> Result<Value, ApiError> {
     let mut resources = Vec::new();
-    for served in kinds.iter().filter(|it| it.group == group && it.version == version) {
+    for kind in kinds.iter().filter(|it| it.group == group && it.version == version) {
         resources.push(json!({
-            "name": served.plural, "singularName": served.singular, "namespaced": true, "kind": served.kind,
-            "verbs": VERBS, "shortNames": served.short_names, "categories": served.categories,
+            "name": kind.plural, "singularName": kind.singular, "namespaced": true, "kind": kind.kind,
+            "verbs": VERBS, "shortNames": kind.short_names, "categories": kind.categories,
         }));
-        if served.has_status {
+        if kind.has_status {
             resources.push(json!({
-                "name": format!("{}/status", served.plural), "singularName": "", "namespaced": true,
-                "kind": served.kind, "verbs": ["get", "patch", "update"],
+                "name": format!("{}/status", kind.plural), "singularName": "", "namespaced": true,
+                "kind": kind.kind, "verbs": ["get", "patch", "update"],
             }));
         }
     }

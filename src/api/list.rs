@@ -49,7 +49,7 @@ impl Continue {
 /// Answers a list of a kind.
 pub(super) fn list(
     server: &Server,
-    served: &Served,
+    kind: &Served,
     ns: Option<&str>,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
@@ -64,9 +64,9 @@ pub(super) fn list(
         return Err(ApiError::expired(message));
     }
     let request = PageRequest {
-        kind: served.resource.clone(),
+        kind: kind.resource.clone(),
         ns: ns.map(str::to_owned),
-        selector: selector::parse(served, &parameters.label_selector, &parameters.field_selector)?,
+        selector: selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?,
         after: token.as_ref().map(|it| it.after.clone()),
         objects_max: parameters.limit.filter(|it| *it > 0),
     };
@@ -83,16 +83,19 @@ pub(super) fn list(
     let revision = token.map_or(page.revision, |it| it.revision);
     let last = page.rows.last().filter(|_| page.has_more);
     let next = last.map(|row| Continue { revision, after: (row.key.ns.clone(), row.key.name.clone()) }.write());
-    Ok(json_response(StatusCode::OK, body(served, revision, next, &page.rows)))
+    Ok(json_response(StatusCode::OK, body(kind, revision, next, &page.rows)))
 }
 
 /// The text of a list; rows are stored as the very text that is sent.
-pub(super) fn body(served: &Served, revision: i64, next: Option<String>, rows: &[Row]) -> String {
+pub(super) fn body(kind: &Served, revision: i64, next: Option<String>, rows: &[Row]) -> String {
     let mut metadata = json!({ "resourceVersion": revision.to_string() });
     if let Some(token) = next {
         metadata["continue"] = Value::from(token);
     }
     let items: Vec<_> = rows.iter().map(|row| row.object.as_str()).collect();
-    let (api_version, kind) = (json!(served.api_version), json!(served.list_kind));
-    format!("{{\"apiVersion\":{api_version},\"kind\":{kind},\"metadata\":{metadata},\"items\":[{}]}}", items.join(","))
+    let (api_version, list_kind) = (json!(kind.api_version), json!(kind.list_kind));
+    format!(
+        "{{\"apiVersion\":{api_version},\"kind\":{list_kind},\"metadata\":{metadata},\"items\":[{}]}}",
+        items.join(",")
+    )
 }

@@ -41,7 +41,7 @@ use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};
 use store::{Counters, Handle, Key};
 
-pub use socket::{ClientError, client_over_unix_socket, serve_unix};
+pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
 pub use store::{OpenError, Place, Writer};
 
 /// What a server is given.
@@ -129,13 +129,13 @@ async fn answer(server: &Server, request: Request) -> Result<Response, ApiError>
     let is_get = parts.method == Method::GET;
     let document = match &route {
         Route::Collection(target) => {
-            let served = target.served(kinds)?;
+            let kind = target.kind(kinds)?;
             if is_get {
-                return read_collection(server, served, target, &parameters);
+                return read_collection(server, kind, target, &parameters);
             }
             let ns = target.ns.ok_or_else(ApiError::method_not_allowed)?;
             let body = write::read_body(body).await?;
-            let request = write::Request { server, served, ns, parameters, headers: parts.headers, body };
+            let request = write::Request { server, kind, ns, parameters, headers: parts.headers, body };
             return match parts.method {
                 Method::POST => request.create().await,
                 Method::DELETE => request.delete_collection().await,
@@ -143,19 +143,19 @@ async fn answer(server: &Server, request: Request) -> Result<Response, ApiError>
             };
         }
         Route::Object(target, name) | Route::Status(target, name) => {
-            let served = target.served(kinds)?;
+            let kind = target.kind(kinds)?;
             let ns = target.ns.ok_or_else(ApiError::no_such_path)?;
             let half = if matches!(route, Route::Status(..)) { Half::Status } else { Half::Main };
-            if half == Half::Status && !served.has_status {
+            if half == Half::Status && !kind.has_status {
                 return Err(ApiError::no_such_path());
             }
             if is_get {
-                let key = Key { kind: served.resource.clone(), ns: ns.to_owned(), name: (*name).to_owned() };
-                let row = write::stored(server, served, &key)?;
+                let key = Key { kind: kind.resource.clone(), ns: ns.to_owned(), name: (*name).to_owned() };
+                let row = write::stored(server, kind, &key)?;
                 return Ok(json_response(StatusCode::OK, row.object));
             }
             let body = write::read_body(body).await?;
-            let request = write::Request { server, served, ns, parameters, headers: parts.headers, body };
+            let request = write::Request { server, kind, ns, parameters, headers: parts.headers, body };
             return match parts.method {
                 Method::PUT => request.replace(name, half).await,
                 Method::PATCH => request.patch(name, half).await,
@@ -176,13 +176,13 @@ async fn answer(server: &Server, request: Request) -> Result<Response, ApiError>
 
 fn read_collection(
     server: &Server,
-    served: &Arc<Served>,
+    kind: &Arc<Served>,
     target: &Target<'_>,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
     if is_true(&parameters.watch) {
-        watch::watch(server, served, target.ns, parameters)
+        watch::watch(server, kind, target.ns, parameters)
     } else {
-        list::list(server, served, target.ns, parameters)
+        list::list(server, kind, target.ns, parameters)
     }
 }

@@ -66,17 +66,17 @@ impl<'a> Route<'a> {
 
 impl Target<'_> {
     /// The kind meant, if it is served and the namespace can be one.
-    pub(super) fn served<'s>(&self, kinds: &'s [Arc<Served>]) -> Result<&'s Arc<Served>, ApiError> {
+    pub(super) fn kind<'s>(&self, kinds: &'s [Arc<Served>]) -> Result<&'s Arc<Served>, ApiError> {
         let Self { group, version, ns, plural } = self;
         let found = kinds.iter().find(|it| it.plural == *plural && it.group == *group && it.version == *version);
-        let served = found.ok_or_else(ApiError::no_such_path)?;
+        let kind = found.ok_or_else(ApiError::no_such_path)?;
         if ns.is_some_and(|ns| !metadata::is_namespace(ns)) {
             let name = ns.unwrap_or_default();
             return Err(ApiError::bad_request(format!(
                 "`{name}` is no namespace: use lower case letters, digits and '-', at most 63"
             )));
         }
-        Ok(served)
+        Ok(kind)
     }
 }
 

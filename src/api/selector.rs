@@ -9,9 +9,9 @@ use super::store::{Requirement, Selector, field, label};
 const REQUIREMENTS_MAX: usize = 32;
 
 /// Joins both selectors of a request.
-pub(super) fn parse(served: &Served, labels: &str, fields: &str) -> Result<Selector, ApiError> {
+pub(super) fn parse(kind: &Served, labels: &str, fields: &str) -> Result<Selector, ApiError> {
     let mut all = label_selector(labels)?;
-    all.extend(field_selector(served, fields)?);
+    all.extend(field_selector(kind, fields)?);
     if all.len() > REQUIREMENTS_MAX {
         return Err(ApiError::bad_request(format!("a selector may have at most {REQUIREMENTS_MAX} conditions")));
     }
@@ -70,7 +70,7 @@ fn reopened(set: &str) -> String {
     if set.starts_with('(') { set.to_owned() } else { format!("({set}") }
 }
 
-fn field_selector(served: &Served, text: &str) -> Result<Vec<Requirement>, ApiError> {
+fn field_selector(kind: &Served, text: &str) -> Result<Vec<Requirement>, ApiError> {
     let parts = text.split(',').map(str::trim).filter(|it| !it.is_empty());
     parts
         .map(|part| {
@@ -85,7 +85,7 @@ fn field_selector(served: &Served, text: &str) -> Result<Vec<Requirement>, ApiEr
             match path {
                 "metadata.name" => Ok(Requirement::Name(is_equal, value)),
                 "metadata.namespace" => Ok(Requirement::Namespace(is_equal, value)),
-                _ if !served.selectable.iter().any(|it| it == path) => {
+                _ if !kind.selectable.iter().any(|it| it == path) => {
                     Err(ApiError::bad_request(format!("field label not supported: {path}")))
                 }
                 _ if is_equal => Ok(Requirement::In(field(path), vec![value])),

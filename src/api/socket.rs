@@ -1,4 +1,4 @@
-//! The API over a unix socket: served with mode 0600 in a directory of mode 0700, and reached by a client without a pool.
+//! The API over a unix socket: outcome with mode 0600 in a directory of mode 0700, and reached by a client without a pool.
 
 use std::future::Future;
 use std::io;
@@ -69,14 +69,10 @@ impl Service<Request<Body>> for Dial {
     }
 }
 
-/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
+/// Makes the socket: from here on a client can connect, and is answered once [`serve_unix`] runs.
 ///
-/// A socket left behind by a crash is replaced: the caller holds the store's lock, so nobody else is listening.
-pub async fn serve_unix(
-    server: Server,
-    path: &Path,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+/// One left behind by a crash is replaced: the caller holds the store's lock, so nobody else is listening.
+pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let mode = fs_mode(directory)?;
@@ -85,25 +81,35 @@ pub async fn serve_unix(
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
     }
-    match std::fs::symlink_metadata(path) {
+    match fs_err::symlink_metadata(path) {
         Ok(_) => fs_err::remove_file(path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
+pub async fn serve_unix(
+    server: Server,
+    listener: UnixListener,
+    path: &Path,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let ending = server.clone();
     let stop = async move {
         shutdown.await;
         ending.end_watches();
     };
-    let served = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
+    let outcome = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
     match fs_err::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => served,
+        _ => outcome,
     }
 }
 
 fn fs_mode(directory: &Path) -> io::Result<u32> {
-    Ok(std::fs::metadata(directory)?.permissions().mode() & 0o777)
+    Ok(fs_err::metadata(directory)?.permissions().mode() & 0o777)
 }

@@ -47,37 +47,37 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     }
 
-    pub(super) fn conflict(served: &Served, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", served.resource);
-        Self::new(StatusCode::CONFLICT, "Conflict", message).about(served, name, &[])
+    pub(super) fn conflict(kind: &Served, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.resource);
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name, &[])
     }
 
-    pub(super) fn not_found(served: &Served, name: &str) -> Self {
-        let message = format!("{} \"{name}\" not found", served.resource);
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(served, name, &[])
+    pub(super) fn not_found(kind: &Served, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", kind.resource);
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(kind, name, &[])
     }
 
-    pub(super) fn forbidden(served: &Served, name: &str, why: &str) -> Self {
-        let message = format!("{} \"{name}\" is forbidden: {why}", served.resource);
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(served, name, &[])
+    pub(super) fn forbidden(kind: &Served, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", kind.resource);
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(kind, name, &[])
     }
 
-    pub(super) fn invalid(served: &Served, name: &str, violations: &[Violation]) -> Self {
+    pub(super) fn invalid(kind: &Served, name: &str, violations: &[Violation]) -> Self {
         let lines: Vec<_> = violations.iter().take(CAUSES_MAX).map(ToString::to_string).collect();
         let shown = if lines.len() == 1 { lines[0].clone() } else { format!("[{}]", lines.join(", ")) };
-        let message = format!("{}.{} \"{name}\" is invalid: {shown}", served.kind, served.group);
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(served, name, violations)
+        let message = format!("{}.{} \"{name}\" is invalid: {shown}", kind.kind, kind.group);
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(kind, name, violations)
     }
 
     /// What the store's refusal means to the client of this object.
-    pub(super) fn refused(served: &Served, name: &str, refusal: &Refusal) -> Self {
+    pub(super) fn refused(kind: &Served, name: &str, refusal: &Refusal) -> Self {
         match refusal {
             Refusal::AlreadyExists => {
-                let message = format!("{} \"{name}\" already exists", served.resource);
-                Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(served, name, &[])
+                let message = format!("{} \"{name}\" already exists", kind.resource);
+                Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(kind, name, &[])
             }
-            Refusal::NotFound => Self::not_found(served, name),
-            Refusal::Conflict | Refusal::Precondition(_) => Self::conflict(served, name, &refusal.to_string()),
+            Refusal::NotFound => Self::not_found(kind, name),
+            Refusal::Conflict | Refusal::Precondition(_) => Self::conflict(kind, name, &refusal.to_string()),
             other => Self::from(other),
         }
     }
@@ -86,15 +86,15 @@ impl ApiError {
         self.code == StatusCode::NOT_FOUND
     }
 
-    fn about(mut self, served: &Served, name: &str, violations: &[Violation]) -> Self {
+    fn about(mut self, kind: &Served, name: &str, violations: &[Violation]) -> Self {
         // As in an apiserver: causes go by the kind, the rest by the resource.
-        let kind = if violations.is_empty() { &served.plural } else { &served.kind };
+        let named = if violations.is_empty() { &kind.plural } else { &kind.kind };
         let causes: Vec<_> = violations
             .iter()
             .take(CAUSES_MAX)
             .map(|it| json!({ "reason": it.reason.as_str(), "message": it.message, "field": it.path.to_string() }))
             .collect();
-        self.details = json!({ "name": name, "group": served.group, "kind": kind, "causes": causes });
+        self.details = json!({ "name": name, "group": kind.group, "kind": named, "causes": causes });
         self
     }
 

@@ -25,7 +25,7 @@ const TIMEOUT_SECONDS_MAX: u64 = 24 * 60 * 60;
 
 struct Watch {
     server: Server,
-    served: Arc<Served>,
+    kind: Arc<Served>,
     ns: Option<String>,
     selector: Selector,
     wants_bookmarks: bool,
@@ -38,11 +38,11 @@ struct Watch {
 /// Answers a watch of a kind.
 pub(super) fn watch(
     server: &Server,
-    served: &Arc<Served>,
+    kind: &Arc<Served>,
     ns: Option<&str>,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
-    let selector = selector::parse(served, &parameters.label_selector, &parameters.field_selector)?;
+    let selector = selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?;
     let asked = revision(&parameters.resource_version)?;
     let wants_bookmarks = is_true(&parameters.allow_watch_bookmarks);
     let is_streaming_list = is_true(&parameters.send_initial_events);
@@ -55,7 +55,7 @@ pub(super) fn watch(
     let is_from_state = asked.unwrap_or(0) == 0 && parameters.send_initial_events != "false";
     let after = if is_streaming_list || is_from_state {
         let request = PageRequest {
-            kind: served.resource.clone(),
+            kind: kind.resource.clone(),
             ns: ns.map(str::to_owned),
             selector: selector.clone(),
             after: None,
@@ -64,7 +64,7 @@ pub(super) fn watch(
         let page = store.page(&request)?;
         pending.extend(page.rows.iter().map(|row| frame("ADDED", &row.object)));
         if is_streaming_list && wants_bookmarks {
-            pending.push_back(bookmark(served, page.revision, true));
+            pending.push_back(bookmark(kind, page.revision, true));
         }
         page.revision
     } else {
@@ -78,7 +78,7 @@ pub(super) fn watch(
     let timeout = parameters.timeout_seconds.filter(|it| *it > 0).map(|it| it.min(TIMEOUT_SECONDS_MAX));
     let watch = Watch {
         server: server.clone(),
-        served: served.clone(),
+        kind: kind.clone(),
         ns: ns.map(str::to_owned),
         selector,
         wants_bookmarks,
@@ -140,13 +140,13 @@ impl Watch {
     fn end(&mut self) {
         self.is_over = true;
         if self.wants_bookmarks {
-            let bookmark = bookmark(&self.served, self.subscription.seen(), false);
+            let bookmark = bookmark(&self.kind, self.subscription.seen(), false);
             self.pending.push_back(bookmark);
         }
     }
 
     fn tell(&self, event: &Event, bytes: &mut Vec<u8>) {
-        if event.key.kind != self.served.resource || self.ns.as_ref().is_some_and(|ns| *ns != event.key.ns) {
+        if event.key.kind != self.kind.resource || self.ns.as_ref().is_some_and(|ns| *ns != event.key.ns) {
             return;
         }
         let is_selected = event.verb != Verb::Deleted && self.selector.selects(&event.key, &event.marks);
@@ -173,12 +173,12 @@ fn frame(verb: &str, object: &str) -> Bytes {
     format!("{{\"type\":\"{verb}\",\"object\":{object}}}\n").into()
 }
 
-fn bookmark(served: &Served, revision: i64, is_end_of_list: bool) -> Bytes {
+fn bookmark(kind: &Served, revision: i64, is_end_of_list: bool) -> Bytes {
     let mut metadata = json!({ "resourceVersion": revision.to_string(), "creationTimestamp": null });
     if is_end_of_list {
         metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
     }
-    let object = json!({ "kind": served.kind, "apiVersion": served.api_version, "metadata": metadata });
+    let object = json!({ "kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata });
     frame("BOOKMARK", &object.to_string())
 }
 

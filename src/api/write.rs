@@ -32,7 +32,7 @@ const WARNINGS_MAX: usize = 16;
 /// A write request: who asks, with which options, about what.
 pub(super) struct Request<'a> {
     pub(super) server: &'a Server,
-    pub(super) served: &'a Served,
+    pub(super) kind: &'a Served,
     pub(super) ns: &'a str,
     pub(super) parameters: Parameters,
     pub(super) headers: HeaderMap,
@@ -67,13 +67,13 @@ struct Preconditions {
 
 impl Request<'_> {
     pub(super) async fn create(&self) -> Result<Response, ApiError> {
-        let Self { server, served, ns, .. } = self;
+        let Self { server, kind, ns, .. } = self;
         let ids = &server.inner.ids;
         let suffix = || {
             let uid = ids.uid();
             uid.get(uid.len().saturating_sub(5)..).unwrap_or_default().to_owned()
         };
-        let Admitted { object, unknown } = admit::create(served, ns, self.object()?, suffix)?;
+        let Admitted { object, unknown } = admit::create(kind, ns, self.object()?, suffix)?;
         let warnings = self.warnings(&unknown)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.guard(Verb::Create, &name, None, Some(&object))?;
@@ -81,12 +81,12 @@ impl Request<'_> {
         let key = self.key(&name);
         if self.parameters.is_dry_run()? {
             if server.inner.store.get(&key)?.is_some() {
-                return Err(ApiError::refused(served, &name, &Refusal::AlreadyExists));
+                return Err(ApiError::refused(kind, &name, &Refusal::AlreadyExists));
             }
             return Ok(answer(StatusCode::CREATED, object.to_string(), &warnings));
         }
         let outcome = server.inner.store.submit(Op::Put { key, expect: Expect::Absent, object }).await;
-        let outcome = outcome.map_err(|refusal| ApiError::refused(served, &name, &refusal))?;
+        let outcome = outcome.map_err(|refusal| ApiError::refused(kind, &name, &refusal))?;
         Ok(answer(StatusCode::CREATED, outcome.object.to_string(), &warnings))
     }
 
@@ -96,21 +96,21 @@ impl Request<'_> {
             let path = FieldPath::of(&["metadata", "resourceVersion"]);
             let detail = "must be specified for an update";
             let violation = gastown_crds::schema::Violation::invalid(path, &json!(0), detail);
-            return Err(ApiError::invalid(self.served, name, &[violation]));
+            return Err(ApiError::invalid(self.kind, name, &[violation]));
         };
         let (row, old) = self.existing(name)?;
         if row.revision != revision {
-            return Err(ApiError::refused(self.served, name, &Refusal::Conflict));
+            return Err(ApiError::refused(self.kind, name, &Refusal::Conflict));
         }
         match self.write(name, half, &row, &old, new).await? {
             Ok(response) => Ok(response),
-            Err(refusal) => Err(ApiError::refused(self.served, name, &refusal)),
+            Err(refusal) => Err(ApiError::refused(self.kind, name, &refusal)),
         }
     }
 
     pub(super) async fn patch(&self, name: &str, half: Half) -> Result<Response, ApiError> {
-        let kind = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        if kind.split(';').next().map(str::trim) != Some("application/merge-patch+json") {
+        let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        if media_type.split(';').next().map(str::trim) != Some("application/merge-patch+json") {
             let message = "the body of the request was in an unknown format - accepted media types include: \
                            application/merge-patch+json";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
@@ -120,7 +120,7 @@ impl Request<'_> {
         for _ in 0..PATCH_TRIES_MAX {
             let (row, old) = self.existing(name)?;
             if wanted.is_some_and(|it| it != row.revision) {
-                return Err(ApiError::refused(self.served, name, &Refusal::Conflict));
+                return Err(ApiError::refused(self.kind, name, &Refusal::Conflict));
             }
             let mut new = old.clone();
             admit::merge(&mut new, patch.clone());
@@ -128,10 +128,10 @@ impl Request<'_> {
                 Ok(response) => return Ok(response),
                 // Somebody else was quicker: the patch says nothing about what it was made from, so it is made again.
                 Err(Refusal::Conflict) if wanted.is_none() => {}
-                Err(refusal) => return Err(ApiError::refused(self.served, name, &refusal)),
+                Err(refusal) => return Err(ApiError::refused(self.kind, name, &refusal)),
             }
         }
-        Err(ApiError::refused(self.served, name, &Refusal::Conflict))
+        Err(ApiError::refused(self.kind, name, &Refusal::Conflict))
     }
 
     /// Admits and stores one version; an inner refusal is the store's judgement of the race.
@@ -143,9 +143,9 @@ impl Request<'_> {
         old: &Value,
         new: Value,
     ) -> Result<Result<Response, Refusal>, ApiError> {
-        let Self { server, served, .. } = self;
+        let Self { server, kind, .. } = self;
         let key = self.key(name);
-        let Admitted { object, unknown } = admit::update(served, &key, half, old, new)?;
+        let Admitted { object, unknown } = admit::update(kind, &key, half, old, new)?;
         let warnings = self.warnings(&unknown)?;
         let verb = if half == Half::Status { Verb::UpdateStatus } else { Verb::Update };
         self.guard(verb, name, Some(old), Some(&object))?;
@@ -166,21 +166,20 @@ impl Request<'_> {
         if change != Change::Removed {
             return Ok(answer(StatusCode::OK, object.to_string(), &[]));
         }
-        let served = self.served;
-        let details =
-            json!({ "name": name, "group": served.group, "kind": served.plural, "uid": old["metadata"]["uid"] });
+        let kind = self.kind;
+        let details = json!({ "name": name, "group": kind.group, "kind": kind.plural, "uid": old["metadata"]["uid"] });
         let status =
             json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details });
         Ok(json_response(StatusCode::OK, status.to_string()))
     }
 
     pub(super) async fn delete_collection(&self) -> Result<Response, ApiError> {
-        let Self { server, served, ns, parameters, .. } = self;
+        let Self { server, kind, ns, parameters, .. } = self;
         let options = self.delete_options()?;
         let request = PageRequest {
-            kind: served.resource.clone(),
+            kind: kind.resource.clone(),
             ns: Some((*ns).to_owned()),
-            selector: selector::parse(served, &parameters.label_selector, &parameters.field_selector)?,
+            selector: selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?,
             after: None,
             objects_max: parameters.limit.filter(|it| *it > 0),
         };
@@ -193,7 +192,7 @@ impl Request<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(json_response(StatusCode::OK, list::body(served, page.revision, None, &page.rows)))
+        Ok(json_response(StatusCode::OK, list::body(kind, page.revision, None, &page.rows)))
     }
 
     async fn delete_one(
@@ -214,7 +213,7 @@ impl Request<'_> {
         // The guard judged this very object, not a namesake that comes after it.
         let uid = preconditions.uid.or_else(|| old["metadata"]["uid"].as_str().map(str::to_owned));
         let reply = self.server.inner.store.submit(Op::Delete { key: row.key.clone(), uid, revision }).await;
-        let outcome = reply.map_err(|refusal| ApiError::refused(self.served, name, &refusal))?;
+        let outcome = reply.map_err(|refusal| ApiError::refused(self.kind, name, &refusal))?;
         Ok((outcome.change, outcome.object))
     }
 
@@ -234,7 +233,7 @@ impl Request<'_> {
     }
 
     fn key(&self, name: &str) -> Key {
-        Key { kind: self.served.resource.clone(), ns: self.ns.to_owned(), name: name.to_owned() }
+        Key { kind: self.kind.resource.clone(), ns: self.ns.to_owned(), name: name.to_owned() }
     }
 
     fn object(&self) -> Result<Value, ApiError> {
@@ -243,7 +242,7 @@ impl Request<'_> {
     }
 
     fn existing(&self, name: &str) -> Result<(Row, Value), ApiError> {
-        let row = stored(self.server, self.served, &self.key(name))?;
+        let row = stored(self.server, self.kind, &self.key(name))?;
         let value = parsed(&row)?;
         Ok((row, value))
     }
@@ -258,8 +257,8 @@ impl Request<'_> {
                 Some(text.ok_or_else(bad)?)
             }
         };
-        let request = GuardRequest { actor, verb, kind: &self.served.kind, old, new };
-        (self.server.inner.guard)(&request).map_err(|why| ApiError::forbidden(self.served, name, &why))
+        let request = GuardRequest { actor, verb, kind: &self.kind.kind, old, new };
+        (self.server.inner.guard)(&request).map_err(|why| ApiError::forbidden(self.kind, name, &why))
     }
 
     /// What is said about fields that no schema knows: refused, warned of, or nothing.
@@ -281,11 +280,11 @@ impl Request<'_> {
 }
 
 /// Reads an object that must be there.
-pub(super) fn stored(server: &Server, served: &Served, key: &Key) -> Result<Row, ApiError> {
+pub(super) fn stored(server: &Server, kind: &Served, key: &Key) -> Result<Row, ApiError> {
     if !metadata::is_name(&key.name) {
-        return Err(ApiError::not_found(served, &key.name));
+        return Err(ApiError::not_found(kind, &key.name));
     }
-    server.inner.store.get(key)?.ok_or_else(|| ApiError::not_found(served, &key.name))
+    server.inner.store.get(key)?.ok_or_else(|| ApiError::not_found(kind, &key.name))
 }
 
 fn parsed(row: &Row) -> Result<Value, ApiError> {

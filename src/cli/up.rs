@@ -108,8 +108,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     let place = api::Place::File(town.layout.store());
     let server =
         Server::open(place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| failed("could not start", &e))?;
@@ -134,12 +133,12 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
     let (stop, stopped) = tokio::sync::watch::channel(());
     let mut api_stopped = stopped.clone();
     let socket = town.layout.api_socket();
-    let serving = api::serve_unix(server.clone(), &socket, async move {
-        drop(api_stopped.changed().await);
-    })
-    .await
-    .map_err(|e| failed("could not serve the API", &e))?;
-    let api = tokio::spawn(serving);
+    let listener = api::bind_unix(&socket).map_err(|e| failed("could not serve the API", &e))?;
+    let (serves, path) = (server.clone(), socket.clone());
+    let api = tokio::spawn(async move {
+        let stopped = async move { drop(api_stopped.changed().await) };
+        api::serve_unix(serves, listener, &path, stopped).await
+    });
     if args.background_child {
         let mut out = std::io::stdout();
         // Whoever started us may be gone; that is no reason to stop.

@@ -337,6 +337,7 @@ impl Engine {
     /// Runs a controller on what is known; looks at what it misses, else applies what it wants.
     fn reconcile(&mut self, key: Key, facts: Facts, looks: u32) {
         let now = self.clock.now();
+        debug!(%key, looks, "reconciles");
         let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
         let plan = reconcile(&key, &view);
         let missing = view.missing();
@@ -392,6 +393,7 @@ impl Engine {
     }
 
     fn look(&mut self, key: Key, mut facts: Facts, looks: u32, missing: BTreeSet<Ask>) {
+        debug!(%key, ?missing, "looks");
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
         if !self.hands.blocking {

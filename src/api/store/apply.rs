@@ -68,6 +68,11 @@ impl Store {
         self.tally.read()
     }
 
+    /// Bounds the file, in pages of 4 KiB; past it writes are refused with `Refusal::Full`, as on a full disk.
+    pub fn limit_pages(&self, pages_max: u32) -> rusqlite::Result<()> {
+        self.db.query_row(&format!("PRAGMA max_page_count = {pages_max}"), [], |_| Ok(()))
+    }
+
     /// Runs a batch as one transaction; on a failure nothing of it is done, and every operation is told so.
     pub fn apply(&mut self, batch: Vec<Op>, now: Timestamp, ids: &dyn Ids) -> (Vec<Reply>, Vec<Event>) {
         let operations = batch.len();

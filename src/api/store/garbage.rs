@@ -38,17 +38,12 @@ impl Batch<'_> {
     pub(super) fn collect(&mut self, mut has_stored: bool) -> rusqlite::Result<bool> {
         let mut budget = DEPENDENTS_PER_BATCH_MAX;
         while budget > 0 {
-            let (pending, is_stored) = match self.garbage.pop_front() {
-                Some(pending) => (pending, false),
-                None if has_stored => match self.stored()? {
-                    Some(pending) => (pending, true),
-                    None => {
-                        has_stored = false;
-                        continue;
-                    }
-                },
-                None => return Ok(false),
+            let next = match self.garbage.pop_front() {
+                Some(pending) => Some((pending, false)),
+                None if has_stored => self.stored()?.map(|pending| (pending, true)),
+                None => None,
             };
+            let Some((pending, is_stored)) = next else { return Ok(false) };
             let dependents = self.dependents(&pending, budget)?;
             budget -= dependents.len();
             let is_done = budget > 0;

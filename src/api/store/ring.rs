@@ -132,7 +132,8 @@ impl Inner {
             let is_over = self.events.len() > EVENTS_MAX || self.bytes > EVENT_BYTES_MAX;
             let is_read = oldest.revision <= slowest;
             let is_over_tail = self.events.len() > TAIL_EVENTS_MAX || self.bytes > TAIL_BYTES_MAX;
-            if !is_over && !(is_read && is_over_tail) {
+            let is_to_go = is_over || (is_read && is_over_tail);
+            if !is_to_go {
                 return;
             }
             let mut is_first = true;

@@ -1,0 +1,94 @@
+//! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
+
+use crate::harness::{Town, kill, wait_until};
+use serde_json::Value;
+
+/// A bead's command that works only once the test says so.
+fn gated(town: &Town, name: &str) -> String {
+    format!("until [ -e '{}' ]; do sleep 0.05; done; echo {name} > {name}.txt", town.path("go").display())
+}
+
+fn started(town: &Town, bead: &str, attempt: u32) -> Value {
+    wait_until(town, &format!("attempt {attempt} at {bead} runs"), || {
+        let bead = town.bead(bead);
+        town.record(&bead, attempt, "started.json").filter(|_| town.record(&bead, attempt, "agent.json").is_some())
+    })
+}
+
+fn pid(record: &Value) -> i32 {
+    let pid = record.pointer("/process/pid").or_else(|| record.get("pid")).and_then(Value::as_i64);
+    i32::try_from(pid.unwrap_or_else(|| panic!("no pid in {record}"))).unwrap()
+}
+
+fn agent(town: &Town, bead: &str, attempt: u32) -> i32 {
+    pid(&town.record(&town.bead(bead), attempt, "agent.json").unwrap())
+}
+
+/// What must hold whatever was killed.
+fn all_is_well(town: &Town, beads: &[&str]) {
+    let mut landed = town.log_of("shop");
+    landed.sort();
+    let mut want: Vec<String> = beads.iter().map(|b| format!("Do {b}")).collect();
+    want.push("first".into());
+    want.sort();
+    let subjects: Vec<String> = landed.iter().map(|s| s.split(" (").next().unwrap_or(s).to_owned()).collect();
+    assert_eq!(subjects, want, "landed once each");
+    assert_eq!(town.items("mergerequests").len(), beads.len(), "handed in once each");
+}
+
+#[test]
+fn the_controller() {
+    let town = Town::new();
+    town.convoy("c", &[("one", &[], &gated(&town, "one")), ("two", &["one"], "echo two > two.txt")]);
+    town.up();
+    started(&town, "one", 1);
+    let before = agent(&town, "one", 1);
+    kill(town.controller());
+    // Agents and their verbs go on without it; what is healthy is adopted, not restarted.
+    town.file("go", "");
+    town.up();
+    town.lands("c");
+    assert_eq!(agent(&town, "one", 1), before);
+    assert!(town.record(&town.bead("one"), 2, "started.json").is_none(), "a healthy agent was restarted");
+    all_is_well(&town, &["one", "two"]);
+}
+
+#[test]
+fn an_agent() {
+    let town = Town::new();
+    town.convoy("c", &[("one", &[], &gated(&town, "one"))]);
+    town.up();
+    started(&town, "one", 1);
+    kill(agent(&town, "one", 1));
+    started(&town, "one", 2);
+    town.file("go", "");
+    town.lands("c");
+    all_is_well(&town, &["one"]);
+}
+
+#[test]
+fn the_supervisor_of_an_agent() {
+    let town = Town::new();
+    town.convoy("c", &[("one", &[], &gated(&town, "one"))]);
+    town.up();
+    let supervisor = pid(&started(&town, "one", 1));
+    kill(supervisor);
+    town.file("go", "");
+    town.lands("c");
+    all_is_well(&town, &["one"]);
+}
+
+#[test]
+fn the_tmux_server() {
+    let town = Town::new();
+    town.convoy("c", &[("one", &[], &gated(&town, "one")), ("two", &[], &gated(&town, "two"))]);
+    town.up();
+    let first = started(&town, "one", 1);
+    started(&town, "two", 1);
+    let server = first.pointer("/tmux/server/pid").and_then(Value::as_i64).expect("the record names its tmux server");
+    kill(i32::try_from(server).unwrap());
+    town.file("go", "");
+    town.lands("c");
+    all_is_well(&town, &["one", "two"]);
+    assert_eq!(town.bead("one")["status"]["failures"], 0, "the death of tmux is not charged");
+}
