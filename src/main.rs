@@ -1,36 +1,15 @@
-//! `gt`, and `bd` by its other name.
+//! `gt`, and `bd` by its other name: everything is in the library, so that tests can reach it.
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use gastown::bd;
 use gastown::world::git::Git;
 use gastown::world::layout::Layout;
 use gastown::world::run;
-use gastown::{bd, cli::agent};
 use gastown_controllers::world::Job;
-
-/// A control plane for coding agents
-#[derive(Debug, Parser)]
-#[command(name = "gt", version)]
-struct Cli {
-    /// The town's folder; default: GT_TOWN, else the nearest one upwards from here
-    #[arg(long, global = true, value_name = "DIR")]
-    town: Option<PathBuf>,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Hook(agent::HookArgs),
-    Prime(agent::PrimeArgs),
-    Done(agent::DoneArgs),
-    /// The town's beads: show, list, ready, close
-    Bd(bd::BdArgs),
-}
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -44,14 +23,7 @@ fn main() -> ExitCode {
         // 128 + n for signals: always a byte.
         return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
     }
-    let Cli { town, verb } = Cli::parse();
-    let town = town.as_deref();
-    match &verb {
-        Verb::Hook(args) => agent::hook(args, town),
-        Verb::Prime(args) => agent::prime(args, town),
-        Verb::Done(args) => agent::done(args, town),
-        Verb::Bd(args) => bd::run(args, town),
-    }
+    gastown::cli::main()
 }
 
 /// Where the bodies of jobs are called from.

@@ -1,3 +1,157 @@
-//! The command line, one file per command.
+//! The command line: one file per command, and what they share.
+//!
+//! Data goes to standard output, talk to standard error. Exit codes:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done, or already so |
+//! | 1 | it did not work |
+//! | 2 | it was asked wrongly: no such command, option or kind |
+//! | 3 | the object does not exist |
+//! | 4 | the input was refused; nothing was changed |
+//! | 5 | what was waited for did not come true in time |
+//! | 6 | there is no town here, or no way to its API |
 
 pub mod agent;
+
+pub mod error;
+pub mod terminal;
+
+mod age;
+mod context;
+mod files;
+mod inotify;
+mod jsonpath;
+mod kinds;
+mod shell;
+mod suggest;
+mod table;
+mod watching;
+
+mod apply;
+mod attach;
+mod delete;
+mod describe;
+mod doctor;
+mod down;
+mod get;
+mod init;
+mod logs;
+mod rig;
+mod status;
+mod up;
+mod version;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::bd;
+use crate::town::{Places, Town};
+use crate::world::real;
+use crate::world::session::Sessions;
+use crate::world::session::children::Children;
+use context::Context;
+use error::{CliError, Exit};
+use terminal::Terminal;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, or already so
+  1  it did not work
+  2  it was asked wrongly
+  3  the object does not exist
+  4  the input was refused; nothing was changed
+  5  what was waited for did not come true in time
+  6  there is no town here, or no way to its API";
+
+/// A control plane for coding agents: declare the work in YAML, and a town of agents lands it.
+#[derive(Debug, Parser)]
+#[command(name = "gt", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    /// The town's folder. Default: the nearest from here upwards that holds a `town.yaml`.
+    #[arg(long, global = true, env = "GT_TOWN", value_name = "DIR")]
+    town: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Args),
+    #[command(subcommand)]
+    Rig(rig::Command),
+    Apply(apply::Args),
+    Up(up::UpArgs),
+    Status(status::Args),
+    Get(get::Args),
+    Describe(describe::Args),
+    Wait(wait::Args),
+    Logs(logs::Args),
+    Attach(attach::Args),
+    Delete(delete::Args),
+    Down(down::DownArgs),
+    Doctor(doctor::Args),
+    Version(version::Args),
+    Hook(agent::HookArgs),
+    Prime(agent::PrimeArgs),
+    Done(agent::DoneArgs),
+    /// The town's beads, as `bd`: show, list, ready, close
+    Bd(bd::BdArgs),
+}
+
+/// The program: reads the arguments, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Terminal::of_process();
+    let gt = Context { town: cli.town, places: Places::from_env(), out };
+    match run(&cli.command, &gt) {
+        Ok(code) => code,
+        Err(error) => {
+            out.talk(&error.render(out.talk_color));
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}
+
+fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
+    let town = gt.town.as_deref();
+    match command {
+        // Agents' verbs end as `bd` does: 0 or 1.
+        Command::Hook(args) => return Ok(agent::hook(args, town)),
+        Command::Prime(args) => return Ok(agent::prime(args, town)),
+        Command::Done(args) => return Ok(agent::done(args, town)),
+        Command::Bd(args) => return Ok(bd::run(args, town)),
+        Command::Up(args) => return up::run(gt, args),
+        Command::Down(args) => return down::run(gt, args),
+        Command::Attach(args) => return attach::run(args, gt),
+        Command::Init(args) => init::run(args, gt),
+        Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
+        Command::Version(args) => version::run(args, gt),
+        Command::Apply(args) => block_on(apply::run(args, gt)),
+        Command::Status(args) => block_on(status::run(args, gt)),
+        Command::Get(args) => block_on(get::run(args, gt)),
+        Command::Describe(args) => block_on(describe::run(args, gt)),
+        Command::Wait(args) => block_on(wait::run(args, gt)),
+        Command::Logs(args) => block_on(logs::run(args, gt)),
+        Command::Delete(args) => block_on(delete::run(args, gt)),
+        Command::Doctor(args) => block_on(doctor::run(args, gt)),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// The sessions of a town, to look at: nothing is started through them.
+fn sessions_of(town: &Town) -> Sessions {
+    let gt = std::env::current_exe().unwrap_or_else(|_| "gt".into());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    real::sessions(town, &gt, path, Arc::new(Children::default()))
+}
+
+/// Runs a command that asks the API, on one thread.
+fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CliError::new(Exit::Failed, "could not start").because(&error))?.block_on(work)
+}

@@ -1,0 +1,224 @@
+//! `gt apply`: makes the town's objects as the files say. All of it is admitted first, or nothing is applied.
+//!
+//! What exists is changed by a merge patch: fields that people own and the file no longer has are removed; fields that
+//! controllers and agents own (a bead's assignee, how it was closed) are left alone; labels and annotations are merged.
+
+mod change;
+mod read;
+
+use std::collections::BTreeMap;
+
+use clap::Args as ClapArgs;
+use gastown_crds::admission::{self, SetOptions};
+use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use serde_json::Value;
+
+use super::context::{Context, Link};
+use super::error::{CliError, Exit};
+use super::kinds::{KINDS, Kind};
+use crate::manifests;
+use crate::town::Town;
+use change::Change;
+
+/// How often a change is computed anew because somebody else changed the object meanwhile.
+const TRIES_MAX: u32 = 5;
+
+/// Make the town's objects as files say: create what is absent, change what differs.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A manifest, a folder (all YAML below it), or `-` for standard input. May be given several times.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE|DIR|-")]
+    files: Vec<String>,
+    /// Let references lead nowhere for now; their objects wait until it exists.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let town = gt.town()?;
+    let manifests = read_files(&args.files, gt)?;
+    gt.with_api(&town, async |link| apply(args, gt, &town, link, manifests).await).await
+}
+
+async fn apply(
+    args: &Args,
+    gt: &Context,
+    town: &Town,
+    link: &Link,
+    mut manifests: Vec<Manifest>,
+) -> Result<(), CliError> {
+    let stored = Stored::read(link, &manifests).await?;
+    let mut found = read::check_namespace(&manifests, &town.name);
+    for manifest in &manifests {
+        let old = stored.object(&manifest.kind, &manifest.name);
+        found.extend(match (Kind::named(&manifest.kind), old) {
+            (Some(kind), Some(old)) => {
+                let patched = Manifest { value: change::patch(kind, &manifest.value, old), ..manifest.clone() };
+                admission::admit_change(&patched, old)
+            }
+            _ => admission::admit(manifest),
+        });
+    }
+    let options = SetOptions { allow_missing: args.allow_missing };
+    found.extend(admission::admit_set(&manifests, &stored.names, options));
+    refuse(&found, gt)?;
+
+    manifests.sort_by_key(|manifest| rank(&manifest.kind));
+    let mut todo = built_in(&stored, &manifests)?;
+    todo.extend(manifests);
+    for (nth, manifest) in todo.iter().enumerate() {
+        let old = stored.object(&manifest.kind, &manifest.name);
+        let done = put(link, manifest, old, args.dry_run).await.map_err(|error| told(error, &todo, nth))?;
+        let dry = if args.dry_run { " (dry run)" } else { "" };
+        let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| &kind.singular);
+        gt.out.data(&format!("{kind}/{} {}{dry}", manifest.name, done.word()))?;
+    }
+    if !link.controller && !args.dry_run {
+        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
+    }
+    Ok(())
+}
+
+/// Says which object the API refused, and what was done before.
+fn told(error: CliError, todo: &[Manifest], nth: usize) -> CliError {
+    let manifest = &todo[nth];
+    let (line, column) = manifest.source.line_col(manifest.name_at().start);
+    let place = format!("{}:{line}:{column}", manifest.file());
+    let done = if nth == 0 { "nothing was applied" } else { "what is listed above was applied" };
+    let what = format!("{} `{}` ({place}) was not applied; {done}", manifest.kind, manifest.name);
+    CliError::new(error.exit(), what).caused_by(error)
+}
+
+/// Reads as errors do: everything that was found, then one line.
+fn refuse(found: &[Diagnostic], gt: &Context) -> Result<(), CliError> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    gt.out.talk(&manifest::render_all(found, gt.out.talk_color));
+    gt.out.talk("");
+    let errors = found.iter().filter(|mistake| mistake.severity == Severity::Error).count();
+    match errors {
+        0 => Ok(()),
+        1 => Err(CliError::new(Exit::Refused, "nothing was applied: there is a mistake in it")),
+        n => Err(CliError::new(Exit::Refused, format!("nothing was applied: there are {n} mistakes in it"))),
+    }
+}
+
+/// The manifests in files, or everything that could not be read.
+pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliError> {
+    admitted(read::all(files)?, gt)
+}
+
+/// What could be read, or everything that could not.
+fn admitted(read: read::Read, gt: &Context) -> Result<Vec<Manifest>, CliError> {
+    refuse(&read.mistakes, gt)?;
+    if read.manifests.is_empty() {
+        return Err(CliError::new(Exit::Refused, "there are no objects in there")
+            .hint("`-f` takes manifests: files, or folders with .yaml or .yml files below them"));
+    }
+    Ok(read.manifests)
+}
+
+/// What every town has, as far as it is absent from the store and from the files.
+fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, CliError> {
+    let mut absent = Vec::new();
+    for (file, text) in manifests::built_in() {
+        let read = manifest::parse(file, text);
+        let read = read.map_err(|_| CliError::new(Exit::Failed, format!("the built-in {file} cannot be read")))?;
+        let is_there = |new: &Manifest| {
+            stored.has(&new.kind, &new.name) || manifests.iter().any(|m| m.kind == new.kind && m.name == new.name)
+        };
+        absent.extend(read.into_iter().filter(|new| !is_there(new)));
+    }
+    absent.sort_by_key(|manifest| rank(&manifest.kind));
+    Ok(absent)
+}
+
+/// Where a kind stands in the order of dependencies.
+fn rank(kind: &str) -> usize {
+    KINDS.iter().position(|it| it.kind == kind).unwrap_or(KINDS.len())
+}
+
+async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: bool) -> Result<Change, CliError> {
+    let kind = Kind::named(&manifest.kind)
+        .ok_or_else(|| CliError::new(Exit::Refused, format!("no kind is named `{}`", manifest.kind)))?;
+    let api = link.api(kind);
+    let mut old = old.cloned();
+    for _ in 0..TRIES_MAX {
+        let change = Change::of(kind, &manifest.value, old.as_ref());
+        if dry_run || matches!(change, Change::Unchanged) {
+            return Ok(change);
+        }
+        let written = match &change {
+            Change::Create(object) => {
+                let object: DynamicObject = serde_json::from_value(object.clone()).map_err(unreadable)?;
+                api.create(&PostParams::default(), &object).await
+            }
+            Change::Configure(patch) => api.patch(&manifest.name, &PatchParams::default(), &Patch::Merge(patch)).await,
+            Change::Unchanged => return Ok(change),
+        };
+        match written {
+            Ok(_) => return Ok(change),
+            // Somebody made, changed or removed it since it was read: look again.
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
+                let now = api.get_opt(&manifest.name).await?;
+                old = now.map(|object| serde_json::to_value(object).map_err(unreadable)).transpose()?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CliError::new(Exit::Refused, "others change it all the time").hint("apply again"))
+}
+
+fn unreadable(error: serde_json::Error) -> CliError {
+    CliError::new(Exit::Failed, "could not read an object").because(&error)
+}
+
+/// What the store holds, as far as a set of manifests has to do with it.
+struct Stored {
+    /// Names by kind; built-in ones too.
+    names: BTreeMap<String, Vec<String>>,
+    objects: BTreeMap<(String, String), Value>,
+}
+
+impl Stored {
+    async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
+        let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
+        for kind in KINDS.iter() {
+            let here = manifests.iter().any(|manifest| manifest.kind == kind.kind);
+            // Only these are referred to by name.
+            if !here && !["Rig", "Runtime", "Formula"].contains(&kind.kind.as_str()) {
+                continue;
+            }
+            let names = stored.names.entry(kind.kind.clone()).or_default();
+            for object in link.list(kind, &ListParams::default()).await? {
+                let name = object.metadata.name.clone().unwrap_or_default();
+                names.push(name.clone());
+                let value = serde_json::to_value(object).map_err(unreadable)?;
+                stored.objects.insert((kind.kind.clone(), name), value);
+            }
+        }
+        for (file, text) in manifests::built_in() {
+            for manifest in manifest::parse(file, text).unwrap_or_default() {
+                let names = stored.names.entry(manifest.kind).or_default();
+                if !names.contains(&manifest.name) {
+                    names.push(manifest.name);
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    fn object(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.objects.get(&(kind.to_owned(), name.to_owned()))
+    }
+
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.object(kind, name).is_some()
+    }
+}

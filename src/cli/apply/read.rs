@@ -1,0 +1,158 @@
+//! Reads manifests from files, folders and standard input, and makes the paths in them absolute.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Manifest};
+use serde_json::Value;
+
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Exit};
+use crate::cli::files;
+
+/// Most manifest files below the folders given.
+const FILES_MAX: usize = 10_000;
+/// Deepest folder looked into.
+const DEPTH_MAX: usize = 32;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Every object of the files without a mistake, in the order of the files.
+    pub manifests: Vec<Manifest>,
+    /// What could not be read.
+    pub mistakes: Vec<Diagnostic>,
+}
+
+/// Reads all of them.
+pub fn all(names: &[String]) -> Result<Read, CliError> {
+    let mut read = Read::default();
+    for name in names {
+        if name == "-" {
+            one("-", &stdin()?, &Context::cwd()?, &mut read);
+            continue;
+        }
+        let path = Path::new(name);
+        let is_dir = fs_err::metadata(path).map_err(|error| missing(path, &error))?.is_dir();
+        let files = if is_dir { below(path)? } else { vec![path.to_owned()] };
+        for file in files {
+            let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+            one(&shown(&file), &bytes(&file)?, &folder, &mut read);
+        }
+    }
+    Ok(read)
+}
+
+/// Objects of another namespace belong to another town.
+pub fn check_namespace(manifests: &[Manifest], town: &str) -> Vec<Diagnostic> {
+    let named = manifests.iter().filter_map(|manifest| {
+        let namespace = manifest.value.pointer("/metadata/namespace")?.as_str()?;
+        (namespace != town).then_some((manifest, namespace))
+    });
+    named
+        .map(|(manifest, namespace)| {
+            let span = manifest.value_at(["metadata".into(), "namespace".into()]);
+            let message = format!("this is for the town {}, and this town is `{town}`", manifest::quote(namespace));
+            Diagnostic::error("namespace", message, &manifest.source, span)
+                .hint("leave `namespace` out, or apply it in the other town")
+        })
+        .collect()
+}
+
+fn one(name: &str, bytes: &[u8], folder: &Path, read: &mut Read) {
+    match manifest::parse_bytes(name, bytes) {
+        Ok(manifests) => read.manifests.extend(manifests.into_iter().map(|manifest| resolved(manifest, folder))),
+        Err(mistakes) => read.mistakes.extend(mistakes),
+    }
+}
+
+/// A repository beside the manifest, and a folder to copy from, are meant as seen from the manifest.
+fn resolved(mut manifest: Manifest, folder: &Path) -> Manifest {
+    if manifest.kind != "Rig" {
+        return manifest;
+    }
+    let beside = |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
+    if let Some(Value::String(url)) = manifest.value.pointer_mut("/spec/repo/url")
+        && beside(url)
+    {
+        *url = files::absolute(folder, url).to_string_lossy().into_owned();
+    }
+    if let Some(Value::String(from)) = manifest.value.pointer_mut("/spec/workspace/copyFrom")
+        && !from.is_empty()
+    {
+        *from = files::absolute(folder, from).to_string_lossy().into_owned();
+    }
+    manifest
+}
+
+/// All YAML below a folder, in the order of names. Hidden files and folders, links to folders, and repositories of their
+/// own are left out.
+fn below(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let mut found = Vec::new();
+    search(dir, 0, &mut found)?;
+    Ok(found)
+}
+
+fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
+    let mut entries = Vec::new();
+    for entry in fs_err::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if !is_hidden {
+            entries.push((entry.file_name(), entry.file_type().map_err(failed)?.is_dir()));
+        }
+    }
+    entries.sort();
+    for (name, is_dir) in entries {
+        let path = dir.join(&name);
+        let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_dir && depth < DEPTH_MAX && !is_repository(&path) {
+            search(&path, depth + 1, found)?;
+        } else if is_yaml && path.is_file() {
+            found.push(path);
+        }
+        if found.len() > FILES_MAX {
+            let message = format!("there are more than {FILES_MAX} manifests below {}", dir.display());
+            return Err(CliError::new(Exit::Refused, message).hint("name the folders you mean"));
+        }
+    }
+    Ok(())
+}
+
+fn is_repository(dir: &Path) -> bool {
+    dir.join(".git").exists() || (dir.join("HEAD").is_file() && dir.join("objects").is_dir())
+}
+
+/// `./a.yaml` is `a.yaml` to everybody.
+fn shown(file: &Path) -> String {
+    file.strip_prefix("./").unwrap_or(file).display().to_string()
+}
+
+fn missing(path: &Path, error: &std::io::Error) -> CliError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return CliError::new(Exit::NotFound, format!("there is no file `{}`", path.display()));
+    }
+    CliError::from_error(Exit::Failed, error)
+}
+
+/// A file's bytes, as far as they can be a manifest.
+fn bytes(file: &Path) -> Result<Vec<u8>, CliError> {
+    let open = fs_err::File::open(file).map_err(|error| missing(file, &error))?;
+    bounded(open, &file.display().to_string())
+}
+
+fn stdin() -> Result<Vec<u8>, CliError> {
+    bounded(std::io::stdin(), "standard input")
+}
+
+fn bounded(from: impl std::io::Read, name: &str) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that too much is seen as such.
+    let limit = FILE_BYTES_MAX as u64 + 1;
+    from.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| CliError::new(Exit::Failed, format!("could not read {name}")).because(&error))?;
+    Ok(bytes)
+}

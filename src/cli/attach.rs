@@ -1,0 +1,50 @@
+//! `gt attach`: be with a polecat's session, in tmux; without tmux, follow what it prints.
+
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use clap::Args as ClapArgs;
+use gastown_controllers::settings::sandbox_id;
+use gastown_controllers::world::Session;
+use gastown_crds::Polecat;
+
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::kinds::Kind;
+use crate::world::exec::Exec;
+
+/// Be with a polecat's session.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Leave it with Ctrl-b d: the agent goes on.")]
+pub struct Args {
+    /// The polecat.
+    #[arg(value_name = "POLECAT")]
+    polecat: String,
+}
+
+/// Runs it: this process becomes the session's window.
+pub fn run(args: &Args, gt: &Context) -> Result<ExitCode, CliError> {
+    let town = gt.town()?;
+    let kind = Kind::find("polecat")?;
+    let name =
+        args.polecat.strip_prefix("polecat/").or_else(|| args.polecat.strip_prefix("pc/")).unwrap_or(&args.polecat);
+    let polecat: Polecat = super::block_on(gt.with_api(&town, async |link| {
+        let object = link.get(kind, name).await?;
+        object.try_parse().map_err(|error| CliError::new(Exit::Failed, "could not read the polecat").because(&error))
+    }))?;
+    let failed =
+        |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not find its session").because(error);
+    let sandbox = sandbox_id(&polecat);
+    let sessions = super::sessions_of(&town);
+    if !matches!(sessions.look(&sandbox).map_err(|e| failed(&e))?, Session::Running { .. }) {
+        return Err(CliError::new(Exit::NotFound, format!("polecat {name} has no session now"))
+            .hint(format!("`gt logs polecat/{name}` shows its last one")));
+    }
+    let words = sessions.attach_command(&sandbox).map_err(|e| failed(&e))?;
+    let [program, rest @ ..] = &words[..] else {
+        return Err(CliError::new(Exit::Failed, "its session cannot be attached to"));
+    };
+    // Inside another tmux, this one refuses to nest; that one is not ours to guard against.
+    let error = Exec::new(program).args(rest).env_remove("TMUX").command().exec();
+    Err(CliError::new(Exit::Failed, "could not attach").because(&error))
+}

@@ -1,0 +1,157 @@
+//! What every command has at hand: the town it is about, a way to its API, the clock and the terminal.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use kube::api::{Api, DynamicObject, ListParams, ObjectList};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::error::{CliError, Exit};
+use super::kinds::Kind;
+use super::suggest;
+use super::terminal::Terminal;
+use crate::clock::{Clock, SystemClock};
+use crate::connect::Connection;
+use crate::town::{Places, Town};
+
+/// Objects asked for at a time.
+const PAGE_OBJECTS: u32 = 500;
+
+/// The surroundings of a command.
+pub struct Context {
+    /// `--town` or `GT_TOWN`.
+    pub town: Option<PathBuf>,
+    /// Where things lie on this machine.
+    pub places: Places,
+    /// Where words go.
+    pub out: Terminal,
+}
+
+impl Context {
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// The working directory.
+    pub fn cwd() -> Result<PathBuf, CliError> {
+        std::env::current_dir()
+            .map_err(|error| CliError::new(Exit::Failed, "the working directory is gone").because(&error))
+    }
+
+    /// The town: the one named, else the nearest from here upwards.
+    pub fn town(&self) -> Result<Town, CliError> {
+        Ok(match &self.town {
+            Some(dir) if !dir.join(crate::town::TOWN_FILE).is_file() => {
+                return Err(CliError::new(
+                    Exit::NoTown,
+                    format!("{} is no town: it has no `town.yaml`", dir.display()),
+                )
+                .hint(format!("`gt init {}` makes one", dir.display())));
+            }
+            Some(dir) => Town::open(dir, &self.places)?,
+            None => Town::find(&Self::cwd()?, &self.places)?,
+        })
+    }
+
+    /// Does something with the town's API, and lets go of it whatever comes of it.
+    pub async fn with_api<T>(
+        &self,
+        town: &Town,
+        work: impl AsyncFnOnce(&Link) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let connection = Connection::open(town, actor().as_deref())?;
+        let link =
+            Link { client: connection.client.clone(), namespace: town.name.clone(), controller: connection.controller };
+        let result = work(&link).await;
+        drop(link);
+        connection.close();
+        result
+    }
+}
+
+/// Who asks: an agent, by its session's environment, else the user.
+pub fn actor() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (set("GT_RIG"), set("GT_POLECAT")) {
+        (Some(rig), Some(polecat)) => Some(format!("{rig}/polecats/{polecat}")),
+        // A header carries printable ASCII only; a name that does not fit is left out.
+        _ => set("USER").or_else(|| set("LOGNAME")).filter(|name| name.bytes().all(|b| b.is_ascii_graphic())),
+    }
+}
+
+/// A town's API.
+pub struct Link {
+    /// The client.
+    pub client: Client,
+    /// The town's namespace.
+    pub namespace: String,
+    /// Whether a controller serves it; else nothing moves.
+    pub controller: bool,
+}
+
+impl Link {
+    /// The objects of a kind, by what it is called.
+    pub fn api(&self, kind: &Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource)
+    }
+
+    /// The objects of a kind, typed.
+    pub fn typed<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// All objects of a kind, typed, by name.
+    pub async fn all<K>(&self) -> Result<Vec<K>, CliError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        pages(&self.typed::<K>(), &ListParams::default()).await
+    }
+
+    /// All objects of a kind that a selector picks, by name.
+    pub async fn list(&self, kind: &Kind, selector: &ListParams) -> Result<Vec<DynamicObject>, CliError> {
+        pages(&self.api(kind), selector).await
+    }
+
+    /// One object; without it, an error that names the nearest.
+    pub async fn get(&self, kind: &Kind, name: &str) -> Result<DynamicObject, CliError> {
+        match self.api(kind).get_opt(name).await? {
+            Some(object) => Ok(object),
+            None => Err(self.not_found(kind, name).await),
+        }
+    }
+
+    /// The error of an object that is not there.
+    pub async fn not_found(&self, kind: &Kind, name: &str) -> CliError {
+        let all = self.list(kind, &ListParams::default()).await.unwrap_or_default();
+        let names: Vec<&str> = all.iter().filter_map(|object| object.metadata.name.as_deref()).collect();
+        let hint = match suggest::nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => format!("there are no {} yet", kind.plural),
+            None => format!("`gt get {}` lists them", kind.plural),
+        };
+        CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.kind, name.escape_debug())).hint(hint)
+    }
+}
+
+async fn pages<K>(api: &Api<K>, selector: &ListParams) -> Result<Vec<K>, CliError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let mut found = Vec::new();
+    let mut params = selector.clone().limit(PAGE_OBJECTS);
+    loop {
+        let ObjectList { items, metadata, .. } = api.list(&params).await?;
+        found.extend(items);
+        match metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}

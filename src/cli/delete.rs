@@ -1,0 +1,135 @@
+//! `gt delete`: removes objects. What they stand for in the world is rescued and removed by their controllers first.
+
+use clap::Args as ClapArgs;
+use futures::StreamExt;
+use kube::api::DeleteParams;
+use kube::runtime::watcher;
+use tokio::time::Instant;
+
+use super::context::{Context, Link};
+use super::error::{CliError, Exit};
+use super::kinds::{KINDS, Kind, targets};
+use super::{apply, watching};
+use crate::cli::wait::Timeout;
+
+/// Remove objects.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// KIND/NAME …, or KIND NAME ….
+    #[arg(value_name = "KIND/NAME", required_unless_present = "files")]
+    objects: Vec<String>,
+    /// Remove what these manifests declare.
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", conflicts_with = "objects")]
+    files: Vec<String>,
+    /// Do not return before they are gone.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait for each.
+    #[arg(long, default_value = "30s", requires = "wait")]
+    timeout: Timeout,
+    /// An object that does not exist is deleted already.
+    #[arg(long)]
+    ignore_not_found: bool,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let objects = objects(args, gt)?;
+    let town = gt.town()?;
+    let mut waits = gt
+        .with_api(&town, async |link| {
+            let mut waits = Vec::new();
+            for (kind, name) in &objects {
+                if !delete(args, gt, link, kind, name).await? {
+                    waits.push((*kind, name.clone()));
+                }
+            }
+            Ok(waits)
+        })
+        .await?;
+    if !args.wait || waits.is_empty() {
+        return Ok(());
+    }
+    let until = Instant::now() + args.timeout.0;
+    while let Some((kind, name)) = waits.pop() {
+        gone(gt, &town, kind, &name, until).await?;
+    }
+    Ok(())
+}
+
+fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, CliError> {
+    if args.files.is_empty() {
+        return Ok(targets(&args.objects)?.into_iter().map(|it| (it.kind, it.name.to_owned())).collect());
+    }
+    let mut manifests = apply::read_files(&args.files, gt)?;
+    // What depends on others goes first.
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(KINDS.iter().position(|kind| kind.kind == manifest.kind)));
+    manifests
+        .into_iter()
+        .map(|manifest| match Kind::named(&manifest.kind) {
+            Some(kind) => Ok((kind, manifest.name)),
+            None => Err(CliError::new(Exit::Refused, format!("no kind is named `{}`", manifest.kind))),
+        })
+        .collect()
+}
+
+/// Deletes one; whether it is gone already.
+async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
+    match link.api(kind).delete(name, &DeleteParams::default()).await {
+        Ok(answer) => {
+            // An object comes back as long as somebody has something to clean up first.
+            let waits = answer.left().is_some_and(|object| {
+                object.metadata.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
+            });
+            let object = kind.named_object(name);
+            gt.out.data(&format!("{object} {}", if waits { "is being deleted" } else { "deleted" }))?;
+            if waits && !link.controller {
+                gt.out.talk("the town is down: it goes once `gt up` has cleaned up after it");
+            }
+            Ok(!waits)
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => {
+            if args.ignore_not_found {
+                return Ok(true);
+            }
+            Err(link.not_found(kind, name).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits until an object is gone.
+pub async fn gone(
+    gt: &Context,
+    town: &crate::town::Town,
+    kind: &'static Kind,
+    name: &str,
+    until: Instant,
+) -> Result<(), CliError> {
+    // Looked at through the store, it may be gone without any controller.
+    let is_there = gt.with_api(town, async |link| Ok(link.api(kind).get_opt(name).await?.is_some())).await?;
+    if is_there {
+        let (link, is_there) =
+            watching::link(gt, town, Some(until), async |link: &Link| Ok(Some(link.api(kind).get_opt(name).await?)))
+                .await?;
+        let uid = is_there.and_then(|object| object.metadata.uid);
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut changes = watching::changes(link.api(kind), config, gt.out);
+        let mut there = false;
+        loop {
+            let event = tokio::time::timeout_at(until, changes.next()).await.map_err(|_| {
+                CliError::new(Exit::TimedOut, format!("{} is still being deleted", kind.named_object(name)))
+                    .hint(format!("`gt describe {}` says what it waits for", kind.named_object(name)))
+            })?;
+            match event {
+                Some(watcher::Event::Init) => there = false,
+                Some(watcher::Event::InitApply(object)) => there |= object.metadata.uid == uid,
+                Some(watcher::Event::InitDone) if !there => break,
+                Some(watcher::Event::Delete(object)) if object.metadata.uid == uid => break,
+                Some(_) => {}
+                None => return Err(CliError::new(Exit::Failed, "the watch ended")),
+            }
+        }
+    }
+    gt.out.data(&format!("{} is gone", kind.named_object(name)))
+}

@@ -1,0 +1,141 @@
+//! `gt describe`: one object with everything around it, ending with the next step.
+
+mod next;
+mod related;
+
+use std::fmt::Write as _;
+
+use clap::Args as ClapArgs;
+use gastown_crds::common::Condition;
+use gastown_crds::manifest::to_yaml;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::age::age;
+use super::context::{Context, Link};
+use super::error::CliError;
+use super::kinds::{Kind, Target, targets};
+use super::table::{Table, plain};
+use super::terminal::{Color, Terminal};
+use crate::town::Town;
+
+/// Longest text of a condition or field that is shown, in lines; the rest is in a log.
+const LINES_MAX: usize = 40;
+
+/// Show one object, what it has to do with, and the next step.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// KIND/NAME …, or KIND NAME ….
+    #[arg(value_name = "KIND/NAME", required = true)]
+    objects: Vec<String>,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let targets = targets(&args.objects)?;
+    let town = gt.town()?;
+    let text = gt
+        .with_api(&town, async |link| {
+            let mut texts = Vec::new();
+            for target in &targets {
+                texts.push(describe(gt, &town, link, *target).await?);
+            }
+            Ok(texts.join("\n\n"))
+        })
+        .await?;
+    gt.out.data(&text)
+}
+
+async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) -> Result<String, CliError> {
+    let Target { kind, name } = target;
+    let object = link.get(kind, name).await?;
+    let now = gt.now();
+    let mut text = head(kind, &object, now);
+    section(&mut text, gt.out, "Spec", &yaml(&object.data["spec"]));
+    let conditions: Vec<Condition> =
+        serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
+    section(&mut text, gt.out, "Status", &yaml(&without_conditions(&object.data["status"])));
+    section(&mut text, gt.out, "Conditions", &table_of(&conditions, now));
+    for (title, body) in related::sections(kind, &object, town, link, now).await? {
+        section(&mut text, gt.out, &title, &body);
+    }
+    let facts = next::Facts { kind: &kind.kind, name, conditions: &conditions, object: &object, up: link.controller };
+    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), next::step(&facts));
+    Ok(text)
+}
+
+fn head(kind: &Kind, object: &DynamicObject, now: Timestamp) -> String {
+    let mut text = format!("Name:    {}\nKind:    {}\n", object.name_any(), kind.kind);
+    if let Some(created) = &object.metadata.creation_timestamp {
+        let _infallible = writeln!(text, "Age:     {}", age(now, created.0));
+    }
+    if object.metadata.deletion_timestamp.is_some() {
+        let why = object.finalizers().join(", ");
+        let _infallible = writeln!(text, "Deleted: being deleted; waits for {why}");
+    }
+    for (title, map) in [("Labels: ", object.labels()), ("Notes:  ", object.annotations())] {
+        for (nth, (key, value)) in map.iter().enumerate() {
+            let title = if nth == 0 { title } else { "        " };
+            let _infallible = writeln!(text, "{title} {key}={}", plain(value));
+        }
+    }
+    text
+}
+
+fn section(text: &mut String, out: Terminal, title: &str, body: &str) {
+    if body.trim().is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{}", out.paint(Color::Bold, &format!("{title}:")));
+    for line in body.trim_end().lines() {
+        let line = format!("  {line}");
+        let _infallible = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn yaml(value: &Value) -> String {
+    match value.as_object() {
+        Some(map) if !map.is_empty() => to_yaml(value),
+        _ => String::new(),
+    }
+}
+
+fn without_conditions(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(map) = status.as_object_mut() {
+        map.remove("conditions");
+    }
+    status
+}
+
+/// The conditions, and below them what does not fit a line.
+fn table_of(conditions: &[Condition], now: Timestamp) -> String {
+    if conditions.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"]);
+    for condition in conditions {
+        let message = if condition.message.is_empty() { "-" } else { &condition.message };
+        table.row([
+            condition.type_.as_str(),
+            &format!("{:?}", condition.status),
+            &condition.reason,
+            &age(now, condition.last_transition_time),
+            message,
+        ]);
+    }
+    let mut text = table.render(None);
+    for condition in conditions.iter().filter(|condition| condition.message.trim_end().lines().count() > 1) {
+        let _infallible = write!(text, "\n\n{} says:", condition.type_);
+        let lines: Vec<&str> = condition.message.trim_end().lines().collect();
+        if lines.len() > LINES_MAX {
+            let _infallible = write!(text, "\n  … {} lines before", lines.len() - LINES_MAX);
+        }
+        for line in &lines[lines.len().saturating_sub(LINES_MAX)..] {
+            let _infallible = write!(text, "\n  {}", plain(line));
+        }
+    }
+    text
+}

@@ -1,0 +1,166 @@
+//! What an object has to do with: a convoy its beads, a bead its attempts and merge requests, a rig its queue.
+
+use gastown_crds::bead::BeadType;
+use gastown_crds::common::{LABEL_CONVOY, condition, types};
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+
+use crate::cli::age::age;
+use crate::cli::context::Link;
+use crate::cli::error::CliError;
+use crate::cli::kinds::Kind;
+use crate::cli::table::{Table, plain};
+use crate::town::Town;
+use crate::world::run::records;
+use gastown_controllers::world::{Run, RunState};
+
+/// The sections of a kind: a title and a body.
+pub async fn sections(
+    kind: &Kind,
+    object: &DynamicObject,
+    town: &Town,
+    link: &Link,
+    now: Timestamp,
+) -> Result<Vec<(String, String)>, CliError> {
+    let name = object.name_any();
+    Ok(match kind.kind.as_str() {
+        "Convoy" => {
+            let all = link.all::<Bead>().await?;
+            let wanted = |bead: &&Bead| bead.labels().get(LABEL_CONVOY) == Some(&name);
+            vec![("Beads".into(), beads(all.iter().filter(wanted).filter(|bead| bead.spec.type_ != BeadType::Step)))]
+        }
+        "Bead" => of_bead(object, town, link, now).await?,
+        "Rig" => {
+            let requests = link.all::<MergeRequest>().await?;
+            let polecats = link.all::<Polecat>().await?;
+            let open = |request: &&MergeRequest| {
+                request.spec.rig == name && !request.status.as_ref().is_some_and(|status| status.state.is_final())
+            };
+            vec![
+                ("Queue".into(), merge_requests(requests.iter().filter(open), now)),
+                ("Polecats".into(), polecats_table(polecats.iter().filter(|polecat| polecat.spec.rig == name))),
+            ]
+        }
+        "Polecat" => {
+            let bead = object.data.pointer("/status/bead").and_then(serde_json::Value::as_str);
+            let bead = match bead {
+                Some(bead) => link.typed::<Bead>().get_opt(bead).await?,
+                None => None,
+            };
+            vec![("Bead".into(), beads(bead.iter()))]
+        }
+        "Town" => {
+            let rigs = link.all::<Rig>().await?;
+            vec![("Rigs".into(), rigs_table(&rigs))]
+        }
+        _ => Vec::new(),
+    })
+}
+
+async fn of_bead(
+    object: &DynamicObject,
+    town: &Town,
+    link: &Link,
+    now: Timestamp,
+) -> Result<Vec<(String, String)>, CliError> {
+    let name = object.name_any();
+    let all = link.all::<Bead>().await?;
+    let requests = link.all::<MergeRequest>().await?;
+    let this = all.iter().find(|bead| bead.name_any() == name);
+    let needs = this.map(|bead| bead.spec.needs.clone()).unwrap_or_default();
+    let runs = attempts(town, &object.uid().unwrap_or_default());
+    Ok(vec![
+        ("Needs".into(), beads(all.iter().filter(|bead| needs.contains(&bead.name_any())))),
+        ("Needed by".into(), beads(all.iter().filter(|bead| bead.spec.needs.contains(&name)))),
+        ("Steps".into(), beads(all.iter().filter(|bead| bead.spec.parent.as_deref() == Some(&name)))),
+        ("Attempts".into(), runs),
+        ("Merge requests".into(), merge_requests(requests.iter().filter(|request| request.spec.bead == name), now)),
+    ])
+}
+
+/// The attempts at a bead, as far as this machine has their record.
+fn attempts(town: &Town, uid: &str) -> String {
+    let runs: Vec<Run> = crate::cli::sessions_of(town).runs(uid).unwrap_or_default();
+    if runs.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["ATTEMPT", "STATE", "OUTPUT"]);
+    for run in runs {
+        let state = match &run.state {
+            RunState::Intended => "not started".to_owned(),
+            RunState::Running => "running".to_owned(),
+            RunState::Ended(end) => format!("ended with {}", end.code),
+            RunState::Lost => "lost with its machine or tmux".to_owned(),
+        };
+        let log = town.layout.run(uid, run.attempt).join(records::OUTPUT);
+        table.row([run.attempt.to_string(), state, log.display().to_string()]);
+    }
+    table.render(None)
+}
+
+fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> String {
+    let mut table = Table::new(["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"]);
+    for bead in beads {
+        let status = bead.status.clone().unwrap_or_default();
+        let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
+        table.row([
+            bead.name_any(),
+            format!("{:?}", status.state),
+            reason.unwrap_or_else(|| "-".into()),
+            bead.spec.assignee.as_ref().map_or_else(|| "-".into(), |assignee| assignee.polecat.clone()),
+            status.attempts.to_string(),
+            bead.spec.title.clone(),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(None) }
+}
+
+fn merge_requests<'a>(requests: impl Iterator<Item = &'a MergeRequest>, now: Timestamp) -> String {
+    let mut table = Table::new(["NAME", "STATE", "REASON", "ATTEMPT", "HEAD", "AGE", "MESSAGE"]);
+    for request in requests {
+        let status = request.status.clone().unwrap_or_default();
+        let merged = condition(&status.conditions, types::MERGED);
+        let created = request.metadata.creation_timestamp.as_ref();
+        table.row([
+            request.name_any(),
+            format!("{:?}", status.state),
+            merged.map_or_else(|| "-".into(), |merged| merged.reason.clone()),
+            request.spec.attempt.to_string(),
+            request.spec.head.get(..9).unwrap_or(&request.spec.head).to_owned(),
+            created.map_or_else(|| "-".into(), |created| age(now, created.0)),
+            merged.map(|merged| plain(&merged.message)).filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(None) }
+}
+
+fn polecats_table<'a>(polecats: impl Iterator<Item = &'a Polecat>) -> String {
+    let mut table = Table::new(["NAME", "STATE", "BEAD", "ATTEMPT"]);
+    for polecat in polecats {
+        let status = polecat.status.clone().unwrap_or_default();
+        table.row([
+            polecat.name_any(),
+            format!("{:?}", status.state),
+            status.bead.unwrap_or_else(|| "-".into()),
+            status.attempt.map_or_else(|| "-".into(), |attempt| attempt.to_string()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(None) }
+}
+
+fn rigs_table(rigs: &[Rig]) -> String {
+    let mut table = Table::new(["NAME", "READY", "BRANCH", "QUEUE"]);
+    for rig in rigs {
+        let status = rig.status.clone().unwrap_or_default();
+        let ready = condition(&status.conditions, types::READY);
+        table.row([
+            rig.name_any(),
+            ready.map_or_else(|| "-".into(), |ready| ready.reason.clone()),
+            status.branch.unwrap_or_else(|| "-".into()),
+            status.queued.to_string(),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { table.render(None) }
+}

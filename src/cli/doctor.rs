@@ -1,0 +1,172 @@
+//! `gt doctor`: what is missing on this machine, and how to get it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Args as ClapArgs;
+use gastown_crds::Runtime;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::table::Table;
+use crate::manifests;
+use crate::town::{Town, TownError};
+use crate::world::exec::Exec;
+use crate::world::session::probe::{GIT_MIN, TMUX_MIN};
+use crate::world::session::program::find;
+
+/// Say what is missing here, and how to get it.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: String,
+    verdict: Verdict,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    /// It works without.
+    Degraded,
+    Missing,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut checks = vec![
+        program("git", "--version", GIT_MIN, &path, Verdict::Missing, "nothing can be cloned or land without it"),
+        program(
+            "tmux",
+            "-V",
+            TMUX_MIN,
+            &path,
+            Verdict::Degraded,
+            "agents run as plain processes without it, and nobody can attach",
+        ),
+    ];
+    for (what, dir) in
+        [("data folder", gt.places.data_home.join("gt")), ("state folder", gt.places.state_home.join("gt"))]
+    {
+        checks.push(writable(what, &dir));
+    }
+    match gt.town() {
+        Ok(town) => checks.extend(runtimes(gt, &town, &path).await?),
+        Err(error) if gt.town.is_none() && is_no_town(gt) => {
+            drop(error);
+            gt.out.talk("no town here, so only this machine was looked at");
+        }
+        Err(error) => return Err(error),
+    }
+    report(args, gt, &checks)
+}
+
+/// Whether there is simply none, as opposed to a broken one.
+fn is_no_town(gt: &Context) -> bool {
+    let here = Context::cwd().map(|here| Town::find(&here, &gt.places));
+    matches!(here, Ok(Err(TownError::NotFound { .. })))
+}
+
+fn program(name: &str, flag: &str, min: (u32, u32), path: &OsString, worst: Verdict, why: &str) -> Check {
+    let floor = format!("{}.{}", min.0, min.1);
+    let fix = Some(format!("install {name} {floor} or later, such as `apt install {name}`: {why}"));
+    let what = name.to_owned();
+    let Some(program) = find(name, path) else {
+        return Check { what, verdict: worst, found: "not on PATH".into(), fix };
+    };
+    match Exec::new(&program).arg(flag).run() {
+        Ok(output) if output.ok() => {
+            let said = output.text();
+            let is_old = version(&said).is_some_and(|found| found < min);
+            let verdict = if is_old { worst } else { Verdict::Ok };
+            Check { what, verdict, found: said, fix: fix.filter(|_| is_old) }
+        }
+        Ok(output) => Check { what, verdict: worst, found: format!("ended with {}", output.code), fix },
+        Err(error) => Check { what, verdict: worst, found: error.to_string(), fix },
+    }
+}
+
+/// The first two numbers in `tmux 3.3a` or `git version 2.39.5`.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let from = said.find(|c: char| c.is_ascii_digit())?;
+    let mut numbers = said[from..].split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Whether something can be written there, found out by doing it.
+fn writable(what: &str, dir: &Path) -> Check {
+    let tried = fs_err::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
+    let found = dir.display().to_string();
+    match tried {
+        Ok(()) => Check { what: what.to_owned(), verdict: Verdict::Ok, found, fix: None },
+        Err(error) => Check {
+            what: what.to_owned(),
+            verdict: Verdict::Missing,
+            found: error.to_string(),
+            fix: Some("make it writable, or set XDG_DATA_HOME and XDG_STATE_HOME".into()),
+        },
+    }
+}
+
+/// The agent programs of the town's runtimes.
+async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Check>, CliError> {
+    let runtimes = gt.with_api(town, async |link| link.all::<Runtime>().await).await?;
+    let check = |runtime: &Runtime| {
+        let what = format!("runtime {}", runtime.name_any());
+        let word = runtime.spec.command.first().cloned().unwrap_or_default();
+        if manifests::AGENTS.iter().any(|(built_in, _)| *built_in == word) {
+            return Check { what, verdict: Verdict::Ok, found: format!("{word}, built in"), fix: None };
+        }
+        match find(&word, path) {
+            Some(program) => Check { what, verdict: Verdict::Ok, found: program.display().to_string(), fix: None },
+            None => Check {
+                what,
+                verdict: Verdict::Missing,
+                found: format!("`{word}` is not on PATH"),
+                fix: Some(format!("install `{word}`, or `gt delete runtime/{}`", runtime.name_any())),
+            },
+        }
+    };
+    Ok(runtimes.iter().map(check).collect())
+}
+
+fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
+    if args.json {
+        let text = serde_json::to_string_pretty(checks)
+            .map_err(|error| CliError::new(Exit::Failed, "could not write the report").because(&error))?;
+        gt.out.data(&text)?;
+    } else {
+        let mut table = Table::new(["WHAT", "VERDICT", "FOUND"]);
+        for check in checks {
+            let verdict = match check.verdict {
+                Verdict::Ok => "ok",
+                Verdict::Degraded => "degraded",
+                Verdict::Missing => "missing",
+            };
+            table.row([check.what.as_str(), verdict, &check.found]);
+        }
+        gt.out.data(&table.render(gt.out.width))?;
+    }
+    let fixes: Vec<&String> = checks.iter().filter_map(|check| check.fix.as_ref()).collect();
+    for fix in fixes {
+        gt.out.talk(fix);
+    }
+    match checks.iter().filter(|check| check.verdict == Verdict::Missing).count() {
+        0 => Ok(()),
+        1 => Err(CliError::new(Exit::Failed, "something is missing here")),
+        n => Err(CliError::new(Exit::Failed, format!("{n} things are missing here"))),
+    }
+}

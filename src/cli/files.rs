@@ -1,0 +1,90 @@
+//! Files of a town's folder: written whole or not at all, and never over what is there unless that is meant.
+
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+
+use gastown_crds::names;
+
+use super::error::{CliError, Exit};
+
+/// The text of a file, if there is one.
+pub fn read_optional(file: &Path) -> Result<Option<String>, CliError> {
+    match fs_err::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::from_error(Exit::Failed, &error)),
+    }
+}
+
+/// Writes a file that is not there yet.
+pub fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
+    write(file, text, false)
+}
+
+/// Writes a file in place of another.
+pub fn replace(file: &Path, text: &str) -> Result<(), CliError> {
+    write(file, text, true)
+}
+
+fn write(file: &Path, text: &str, over: bool) -> Result<(), CliError> {
+    let failed = |error: &dyn std::error::Error| {
+        CliError::new(Exit::Failed, format!("could not write {}", file.display())).because(error)
+    };
+    let dir = file.parent().unwrap_or(Path::new("."));
+    fs_err::create_dir_all(dir).map_err(|e| failed(&e))?;
+    let mut temporary = tempfile::NamedTempFile::new_in(dir).map_err(|e| failed(&e))?;
+    temporary.write_all(text.as_bytes()).map_err(|e| failed(&e))?;
+    // A temporary file is for its owner alone; this one is for everybody who may read the folder.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    temporary.as_file().set_permissions(readable).map_err(|e| failed(&e))?;
+    let kept = if over { temporary.persist(file) } else { temporary.persist_noclobber(file) };
+    kept.map(drop).map_err(|e| failed(&e.error))
+}
+
+/// A name made of a text: lower-case letters, digits and `-`; none where nothing is left of it.
+pub fn label(text: &str, bytes_max: usize) -> Option<String> {
+    let lower = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let mut name = String::new();
+    for c in lower.take(bytes_max) {
+        if c != '-' || !(name.is_empty() || name.ends_with('-')) {
+            name.push(c);
+        }
+    }
+    let name = name.trim_end_matches('-').to_owned();
+    names::is_label(&name).then_some(name)
+}
+
+/// A path as seen from a folder, with `.` and `..` resolved by name alone.
+pub fn absolute(folder: &Path, path: &str) -> PathBuf {
+    let mut made = PathBuf::new();
+    for part in folder.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                made.pop();
+            }
+            part => made.push(part),
+        }
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_of_what_is_usable() {
+        assert_eq!(label("My Town_2", 63).as_deref(), Some("my-town-2"));
+        assert_eq!(label("--a--", 63).as_deref(), Some("a"));
+        assert_eq!(label("…", 63), None);
+        assert_eq!(label("abcdef", 3).as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn paths_are_resolved_by_name() {
+        assert_eq!(absolute(Path::new("/a/b"), "../c/./d"), Path::new("/a/c/d"));
+        assert_eq!(absolute(Path::new("/a"), "../../../x"), Path::new("/x"));
+        assert_eq!(absolute(Path::new("/a"), "/x"), Path::new("/x"));
+    }
+}

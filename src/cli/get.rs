@@ -1,0 +1,282 @@
+//! `gt get`: objects as a table, as YAML or JSON, or by name; and how they change.
+
+mod rows;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use futures::StreamExt;
+use gastown_crds::manifest::to_yaml;
+use kube::api::{DynamicObject, ListParams};
+use kube::runtime::watcher;
+use serde_json::{Value, json};
+
+use super::context::{Context, Link};
+use super::error::{CliError, Exit};
+use super::kinds::{KINDS, Kind};
+use super::watching;
+
+pub use rows::{cells, headings};
+
+/// Show objects.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Kinds: towns, rigs, runtimes, formulas, convoys, beads (bd), polecats (pc), mergerequests (mr); `all` is every kind.
+Beads that are steps of others are shown by `gt get steps`, or by name.")]
+pub struct Args {
+    /// KIND, KIND/NAME, or several kinds parted by commas.
+    #[arg(value_name = "KIND[/NAME]")]
+    kind: String,
+    /// Names of objects.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// How it is shown.
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+    /// Go on showing what changes.
+    #[arg(short, long)]
+    watch: bool,
+    /// Only those with these labels, such as `gastown.io/convoy=release`.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Only those with these fields, such as `status.state=Ready`.
+    #[arg(long, value_name = "SELECTOR")]
+    field_selector: Option<String>,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// The table, uncut, and why each object is as it is.
+    Wide,
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// KIND/NAME, one a line.
+    Name,
+}
+
+/// What is asked for of one kind.
+struct Asked {
+    kind: &'static Kind,
+    names: Vec<String>,
+    params: ListParams,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let asked = asked(args)?;
+    let town = gt.town()?;
+    if args.watch {
+        let [one] = &asked[..] else {
+            return Err(CliError::new(Exit::Usage, "one kind at a time can be watched"));
+        };
+        return watch(args, gt, &town, one).await;
+    }
+    let found = gt
+        .with_api(&town, async |link| {
+            let mut found = Vec::new();
+            for one in &asked {
+                found.push(fetch(link, one).await?);
+            }
+            Ok(found)
+        })
+        .await?;
+    show(args, gt, &asked, &found)
+}
+
+/// Reads what is asked for.
+fn asked(args: &Args) -> Result<Vec<Asked>, CliError> {
+    let mut params = ListParams::default();
+    params.label_selector.clone_from(&args.selector);
+    params.field_selector.clone_from(&args.field_selector);
+    if let Some((word, name)) = args.kind.split_once('/') {
+        let mut names = vec![name.to_owned()];
+        for word in &args.names {
+            match word.split_once('/') {
+                Some((kind, name)) if Kind::find(kind)?.kind == find(&args.kind)?.0.kind => names.push(name.to_owned()),
+                _ => return Err(CliError::new(Exit::Usage, format!("`{}` is of another kind", word.escape_debug()))),
+            }
+        }
+        return Ok(vec![Asked { kind: Kind::find(word)?, names, params }]);
+    }
+    if args.kind == "all" {
+        let kinds = KINDS.iter().filter(|kind| kind.kind != "Bead");
+        let mut all: Vec<Asked> = kinds.map(|kind| Asked { kind, names: Vec::new(), params: params.clone() }).collect();
+        all.insert(all.len() - 1, beads(Kind::find("beads")?, &params, args));
+        return Ok(all);
+    }
+    let words: Vec<&str> = args.kind.split(',').collect();
+    if words.len() > 1 && !args.names.is_empty() {
+        return Err(CliError::new(Exit::Usage, "names go with one kind").hint("say KIND/NAME KIND/NAME …"));
+    }
+    words.into_iter().map(|word| one(word, &params, args)).collect()
+}
+
+fn one(word: &str, params: &ListParams, args: &Args) -> Result<Asked, CliError> {
+    let (kind, steps) = find(word)?;
+    let names = args.names.clone();
+    if steps {
+        let params = with_field(params, "spec.type=Step");
+        return Ok(Asked { kind, names, params });
+    }
+    if kind.kind == "Bead" && names.is_empty() {
+        return Ok(beads(kind, params, args));
+    }
+    Ok(Asked { kind, names, params: params.clone() })
+}
+
+/// Steps are parts of other beads: they are left out where nothing else is asked for.
+fn beads(kind: &'static Kind, params: &ListParams, args: &Args) -> Asked {
+    let params = if args.field_selector.is_some() { params.clone() } else { with_field(params, "spec.type!=Step") };
+    Asked { kind, names: Vec::new(), params }
+}
+
+fn with_field(params: &ListParams, selector: &str) -> ListParams {
+    let all: Vec<&str> = params.field_selector.as_deref().into_iter().chain([selector]).collect();
+    ListParams { field_selector: Some(all.join(",")), ..params.clone() }
+}
+
+/// A kind; and whether its steps are meant.
+fn find(word: &str) -> Result<(&'static Kind, bool), CliError> {
+    match word.split('/').next().unwrap_or_default().to_lowercase().as_str() {
+        "step" | "steps" => Ok((Kind::find("beads")?, true)),
+        word => Ok((Kind::find(word)?, false)),
+    }
+}
+
+async fn fetch(link: &Link, asked: &Asked) -> Result<Vec<DynamicObject>, CliError> {
+    if asked.names.is_empty() {
+        return link.list(asked.kind, &asked.params).await;
+    }
+    let mut found = Vec::new();
+    for name in &asked.names {
+        found.push(link.get(asked.kind, name).await?);
+    }
+    Ok(found)
+}
+
+fn show(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]) -> Result<(), CliError> {
+    match args.output {
+        None | Some(Output::Wide) => return tables(args, gt, asked, found),
+        Some(Output::Name) => {
+            for (one, objects) in asked.iter().zip(found) {
+                for object in objects {
+                    let name = object.metadata.name.as_deref().unwrap_or_default();
+                    gt.out.data(&one.kind.named_object(name))?;
+                }
+            }
+            return Ok(());
+        }
+        Some(Output::Yaml | Output::Json) => {}
+    }
+    let mut values: Vec<Value> = Vec::new();
+    for (one, objects) in asked.iter().zip(found) {
+        values.extend(objects.iter().map(|object| value(one.kind, object)));
+    }
+    let named = asked.len() == 1 && asked[0].names.len() == 1;
+    let value = match values.pop() {
+        Some(only) if named => only,
+        last => {
+            values.extend(last);
+            json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": values })
+        }
+    };
+    gt.out.data(&text(args.output, &value)?)
+}
+
+fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
+    if output == Some(Output::Json) {
+        return serde_json::to_string_pretty(value)
+            .map_err(|error| CliError::new(Exit::Failed, "could not write an object").because(&error));
+    }
+    Ok(to_yaml(value))
+}
+
+/// An object as the API has it, with its kind, which lists leave out.
+fn value(kind: &Kind, object: &DynamicObject) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    value["apiVersion"] = kind.resource.api_version.clone().into();
+    value["kind"] = kind.kind.clone().into();
+    value
+}
+
+fn tables(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]) -> Result<(), CliError> {
+    let several = asked.len() > 1;
+    let mut printed = false;
+    for (one, objects) in asked.iter().zip(found).filter(|(_, objects)| !objects.is_empty()) {
+        if printed {
+            gt.out.data("\n")?;
+        }
+        printed = true;
+        let wide = args.output == Some(Output::Wide);
+        let mut table = headings(one.kind, wide);
+        for object in objects {
+            table.row(cells(one.kind, object, wide, several, gt.now()));
+        }
+        gt.out.data(&table.render(gt.out.width.filter(|_| !wide)))?;
+    }
+    if !printed {
+        let what = if several { "objects" } else { asked[0].kind.plural.as_str() };
+        gt.out.talk(&format!("no {what} found"));
+    }
+    Ok(())
+}
+
+/// Shows what is there, then every change, until it is interrupted.
+async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Asked) -> Result<(), CliError> {
+    let link = watching::link(gt, town, None, async |link: &Link| {
+        let objects = fetch(link, asked).await?;
+        Ok(Some(objects))
+    });
+    let (link, before) = link.await?;
+    let wide = args.output == Some(Output::Wide);
+    let mut table = headings(asked.kind, wide);
+    let as_table = matches!(args.output, None | Some(Output::Wide));
+    let width = gt.out.width.filter(|_| !wide);
+    // What stands in the table already is not printed again when the watch begins with it.
+    let mut shown = std::collections::BTreeMap::new();
+    for object in before {
+        shown.insert(object.metadata.name.clone(), object.metadata.resource_version.clone());
+        if as_table {
+            table.row(cells(asked.kind, &object, wide, false, gt.now()));
+        } else {
+            print_one(args, gt, asked.kind, &object)?;
+        }
+    }
+    if as_table {
+        gt.out.data(&table.render(width))?;
+    }
+    let mut config = watcher::Config::default();
+    config.label_selector.clone_from(&asked.params.label_selector);
+    config.field_selector.clone_from(&asked.params.field_selector);
+    let mut changes = watching::changes(link.api(asked.kind), config, gt.out);
+    while let Some(event) = changes.next().await {
+        let (watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) =
+            event
+        else {
+            continue;
+        };
+        let name = object.metadata.name.clone();
+        let is_asked = asked.names.is_empty() || name.as_ref().is_some_and(|name| asked.names.contains(name));
+        let version = object.metadata.resource_version.clone();
+        if !is_asked || shown.insert(name, version.clone()) == Some(version) {
+            continue;
+        }
+        if as_table {
+            table.clear();
+            table.row(cells(asked.kind, &object, wide, false, gt.now()));
+            gt.out.data(&table.render_rows(width))?;
+        } else {
+            print_one(args, gt, asked.kind, &object)?;
+        }
+    }
+    Ok(())
+}
+
+fn print_one(args: &Args, gt: &Context, kind: &Kind, object: &DynamicObject) -> Result<(), CliError> {
+    if args.output == Some(Output::Name) {
+        return gt.out.data(&kind.named_object(object.metadata.name.as_deref().unwrap_or_default()));
+    }
+    let document = text(args.output, &value(kind, object))?;
+    gt.out.data(&if args.output == Some(Output::Yaml) { format!("---\n{document}") } else { document })
+}

@@ -1,0 +1,50 @@
+//! A kind's table: its name, its printer columns, and in the wide form why it is as it is.
+
+use jiff::Timestamp;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use crate::cli::age::age;
+use crate::cli::kinds::{Column, Kind};
+use crate::cli::table::Table;
+
+/// What stands where there is nothing: a blank cell would shift the columns for `awk`.
+const NOTHING: &str = "-";
+
+/// An empty table of a kind.
+pub fn headings(kind: &Kind, wide: bool) -> Table {
+    let declared = kind.columns.iter().map(|column| column.heading.as_str());
+    Table::new(std::iter::once("NAME").chain(declared).chain(wide.then_some("MESSAGE")))
+}
+
+/// One object's row; `with_kind` names it KIND/NAME.
+pub fn cells(kind: &Kind, object: &DynamicObject, wide: bool, with_kind: bool, now: Timestamp) -> Vec<String> {
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let value = serde_json::to_value(object).unwrap_or_default();
+    let first = if with_kind { kind.named_object(name) } else { name.to_owned() };
+    let mut cells = vec![first];
+    cells.extend(kind.columns.iter().map(|column| cell(column, &value, now)));
+    if wide {
+        cells.push(message(&value).unwrap_or_else(|| NOTHING.to_owned()));
+    }
+    cells
+}
+
+fn cell(column: &Column, object: &Value, now: Timestamp) -> String {
+    match column.path.first(object) {
+        None | Some(Value::Null) => NOTHING.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => NOTHING.to_owned(),
+        Some(Value::String(text)) if column.is_date => {
+            text.parse().map_or_else(|_| "<invalid>".to_owned(), |then: Timestamp| age(now, then))
+        }
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// The first condition with something to say.
+fn message(object: &Value) -> Option<String> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let mut said = conditions.iter().filter_map(|condition| condition["message"].as_str());
+    said.find(|message| !message.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,215 @@
+//! `gt init`: makes a folder a town, by a `town.yaml` that carries the town's random identity.
+//!
+//! A Town file that is there already stays byte for byte as it is, but for the one annotation that it lacks.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use gastown_crds::common::{ANNOTATION_TOWN_UID, API_VERSION};
+use gastown_crds::manifest::{self, Manifest, Step};
+use gastown_crds::names;
+
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::files;
+use crate::clock::{Ids, RandomIds};
+use crate::town::{TOWN_FILE, Town, TownError};
+use crate::world::exec::Exec;
+
+/// Make a folder a town.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The folder; made if it is absent.
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The town's name, its objects' namespace. Default: the folder's name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Commit `town.yaml`, if the folder is in a git repository.
+    #[arg(long)]
+    commit: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    fs_err::create_dir_all(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+    let dir = fs_err::canonicalize(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+    let file = dir.join(TOWN_FILE);
+    let done = match files::read_optional(&file)? {
+        None => create(&dir, args.name.as_deref())?,
+        Some(text) => adopt(&dir, &text, args.name.as_deref(), gt)?,
+    };
+    let town = Town::open(&dir, &gt.places)?;
+    let what = match done {
+        Done::Made => format!("town `{}` made: {}", town.name, file.display()),
+        Done::Adopted => format!("town `{}` has its identity now: {}", town.name, file.display()),
+        Done::Already => format!("town `{}` is a town already: {}", town.name, file.display()),
+    };
+    gt.out.data(&what)?;
+    let in_git = in_git(&dir);
+    if args.commit && in_git {
+        commit(&dir)?;
+        gt.out.talk("committed town.yaml");
+    } else if args.commit {
+        return Err(CliError::new(Exit::Refused, format!("{} is in no git repository", dir.display()))
+            .hint("`git init` first; a town is best kept in git"));
+    } else if in_git && !matches!(done, Done::Already) {
+        gt.out.talk("commit it, it is the town's identity:  git add town.yaml && git commit -m 'A town'");
+    }
+    gt.out.talk("next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town");
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Done {
+    Made,
+    Adopted,
+    Already,
+}
+
+fn create(dir: &Path, name: Option<&str>) -> Result<Done, CliError> {
+    let name = match name {
+        Some(name) => checked(name)?,
+        None => from_folder(dir)?,
+    };
+    let uid = RandomIds.uid();
+    let text = format!(
+        "# A town: this folder of YAML says what should be so.\n\
+         apiVersion: {API_VERSION}\n\
+         kind: Town\n\
+         metadata:\n\
+         \x20 name: town\n\
+         \x20 namespace: {name}\n\
+         \x20 annotations:\n\
+         \x20   {ANNOTATION_TOWN_UID}: \"{uid}\" # its identity: keep it, and commit it\n\
+         spec: {{}}\n"
+    );
+    files::write_new(&dir.join(TOWN_FILE), &text)?;
+    Ok(Done::Made)
+}
+
+/// Gives a Town that somebody wrote its identity.
+fn adopt(dir: &Path, text: &str, name: Option<&str>, gt: &Context) -> Result<Done, CliError> {
+    let already = match Town::open(dir, &gt.places) {
+        Ok(town) => Some(town.name),
+        Err(TownError::NoUid { .. }) => None,
+        Err(other) => return Err(other.into()),
+    };
+    let file = dir.join(TOWN_FILE);
+    let found = manifest::parse(&file.display().to_string(), text).map_err(|mistakes| {
+        gt.out.talk(&manifest::render_all(&mistakes, gt.out.talk_color));
+        CliError::new(Exit::Refused, "town.yaml cannot be read; it is left as it is")
+    })?;
+    let town = found.iter().find(|manifest| manifest.kind == "Town");
+    let town = town.ok_or_else(|| CliError::new(Exit::Refused, "town.yaml declares no Town"))?;
+    let namespace = town.value.pointer("/metadata/namespace").and_then(serde_json::Value::as_str).unwrap_or("default");
+    if let Some(name) = name.filter(|name| *name != namespace) {
+        return Err(CliError::new(Exit::Refused, format!("this town is named `{namespace}`, not `{name}`"))
+            .hint("its name is metadata.namespace in town.yaml"));
+    }
+    if already.is_some() {
+        return Ok(Done::Already);
+    }
+    let edited = annotated(town, text, &RandomIds.uid()).ok_or_else(|| {
+        CliError::new(Exit::Refused, "could not add the town's identity to this town.yaml without rewriting it")
+            .hint(format!("add `annotations: {{ {ANNOTATION_TOWN_UID}: {} }}` to its metadata", RandomIds.uid()))
+    })?;
+    files::replace(&file, &edited)?;
+    Ok(Done::Adopted)
+}
+
+/// The text with one annotation more, and nothing else changed; none where the text's form does not allow it.
+fn annotated(town: &Manifest, text: &str, uid: &str) -> Option<String> {
+    let entry = format!("{ANNOTATION_TOWN_UID}: \"{uid}\"");
+    let (metadata, _) = town.place.nearest([Step::Field("metadata")]);
+    let (annotations, has_annotations) = town.place.nearest([Step::Field("metadata"), Step::Field("annotations")]);
+    let is_filled =
+        town.value.pointer("/metadata/annotations").is_some_and(|v| v.as_object().is_some_and(|m| !m.is_empty()));
+    if has_annotations && !is_filled {
+        return None;
+    }
+    let inside = if has_annotations { annotations } else { metadata };
+    let start = inside.value.start;
+    let edited = if text[start..].starts_with('{') {
+        let entry = if has_annotations { entry } else { format!("annotations: {{ {entry} }}") };
+        format!("{}{{ {entry},{}", &text[..start], &text[start + 1..])
+    } else {
+        // A block starts at its first key: what is before it in the line is its indentation.
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let indent = &text[line..start];
+        if !indent.chars().all(|c| c == ' ') {
+            return None;
+        }
+        let entry = if has_annotations { entry } else { format!("annotations:\n{indent}  {entry}") };
+        format!("{}{entry}\n{indent}{}", &text[..start], &text[start..])
+    };
+    // The edit is textual: it counts only if it reads as meant, and nothing else moved.
+    let mut want = town.value.clone();
+    want["metadata"]["annotations"][ANNOTATION_TOWN_UID] = uid.into();
+    let read = manifest::parse(town.file(), &edited).ok()?;
+    read.iter().any(|manifest| manifest.value == want).then_some(edited)
+}
+
+fn checked(name: &str) -> Result<String, CliError> {
+    if names::is_label(name) {
+        return Ok(name.to_owned());
+    }
+    Err(CliError::new(Exit::Refused, format!("`{}` is no name for a town", name.escape_debug()))
+        .hint("a name is lower-case letters, digits and `-`, at most 63 characters"))
+}
+
+/// A name made of the folder's.
+fn from_folder(dir: &Path) -> Result<String, CliError> {
+    let folder = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    files::label(&folder, names::NAME_BYTES_MAX).ok_or_else(|| {
+        CliError::new(Exit::Refused, format!("no town's name can be made of the folder's, `{}`", folder.escape_debug()))
+            .hint("say --name NAME")
+    })
+}
+
+fn in_git(dir: &Path) -> bool {
+    let asked = Exec::new("git").args(["rev-parse", "--is-inside-work-tree"]).cwd(dir).run();
+    asked.is_ok_and(|output| output.ok())
+}
+
+fn commit(dir: &Path) -> Result<(), CliError> {
+    for args in [vec!["add", "--", TOWN_FILE], vec!["commit", "--quiet", "-m", "A town", "--", TOWN_FILE]] {
+        let output = Exec::new("git").args(&args).cwd(dir).run().map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+        // Nothing to commit is what was asked for.
+        let nothing = args[0] == "commit" && output.code == 1 && output.complaint().is_empty();
+        if !output.ok() && !nothing {
+            let complaint = [output.complaint(), output.text()].join("\n");
+            return Err(CliError::new(Exit::Failed, format!("git {} failed: {}", args[0], complaint.trim())));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(text: &str) -> Option<String> {
+        let found = manifest::parse("town.yaml", text).unwrap();
+        annotated(found.iter().find(|m| m.kind == "Town").unwrap(), text, "u-1")
+    }
+
+    #[test]
+    fn the_annotation_is_added_and_nothing_else_changes() {
+        let text = "# Ours.\nkind: Town # yes\napiVersion: gastown.io/v1alpha1\nmetadata:\n  name: town  # always\nspec:\n  capacity: {polecats: 3}\n";
+        insta::assert_snapshot!(edit(text).unwrap(), @"");
+    }
+
+    #[test]
+    fn every_form_of_metadata_is_understood() {
+        let flow = "kind: Town\napiVersion: gastown.io/v1alpha1\nmetadata: {name: town}\n";
+        insta::assert_snapshot!(edit(flow).unwrap(), @"");
+        let more =
+            "kind: Town\napiVersion: gastown.io/v1alpha1\nmetadata:\n    name: town\n    annotations:\n        a: b\n";
+        insta::assert_snapshot!(edit(more).unwrap(), @"");
+        let second = format!("kind: Rig\napiVersion: x\nmetadata: {{name: a}}\n---\n{flow}");
+        assert!(
+            edit(&second).unwrap().ends_with("metadata: { annotations: { gastown.io/town-uid: \"u-1\" },name: town}\n")
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use gastown_crds::{Bead, MergeRequest, Polecat};
+use kube::ResourceExt;
+
+use super::context::{Context, Link};
+use super::error::{CliError, Exit};
+use super::inotify::Inotify;
+use super::kinds::{Kind, Target, targets};
+use crate::town::Town;
+use crate::world::run::records;
+
+/// Bytes copied at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// polecat/NAME, bead/NAME, mr/NAME or `job KEY`; without, the controller's.
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// Which attempt at the bead. Default: the last.
+    #[arg(long)]
+    attempt: Option<u32>,
+    /// Go on showing what is added, until it has ended.
+    #[arg(short, long)]
+    follow: bool,
+}
+
+/// A log on this machine.
+struct Log {
+    file: PathBuf,
+    /// What is in the folder once nothing more will be added.
+    end: Option<&'static str>,
+    /// What is told before.
+    title: String,
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let town = gt.town()?;
+    let log = match &args.what[..] {
+        [] => Log { file: town.layout.log(), end: None, title: "the controller".to_owned() },
+        [word, key] if word == "job" => job(&town, key)?,
+        [word] if word.starts_with("job/") => job(&town, &word["job/".len()..])?,
+        words => {
+            let targets = targets(words)?;
+            let [target] = targets[..] else {
+                return Err(CliError::new(Exit::Usage, "one log at a time"));
+            };
+            let found = gt.with_api(&town, async |link| of_object(args, &town, link, target).await).await?;
+            match found {
+                Found::Log(log) => log,
+                Found::Text(text) => return gt.out.data(&text),
+            }
+        }
+    };
+    gt.out.talk(&format!("{}: {}", log.title, log.file.display()));
+    show(args.follow, gt, &log).await
+}
+
+enum Found {
+    Log(Log),
+    Text(String),
+}
+
+fn job(town: &Town, key: &str) -> Result<Log, CliError> {
+    // A key becomes a folder's name.
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Err(CliError::new(Exit::Usage, format!("`{}` is no job's key", key.escape_debug())));
+    }
+    let dir = town.layout.job(key);
+    if !dir.is_dir() {
+        return Err(CliError::new(Exit::NotFound, format!("there is no job `{key}` here"))
+            .hint("the records of old jobs are removed"));
+    }
+    Ok(Log { file: dir.join(records::LOG), end: Some(records::RESULT), title: format!("job {key}") })
+}
+
+async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
+    let Target { kind, name } = target;
+    match kind.kind.as_str() {
+        "Bead" => {
+            let bead: Bead = typed(link, kind, name).await?;
+            attempt(town, &bead, args.attempt).map(Found::Log)
+        }
+        "Polecat" => {
+            let polecat: Polecat = typed(link, kind, name).await?;
+            let bead = match polecat.status.and_then(|status| status.bead) {
+                Some(bead) => link.typed::<Bead>().get_opt(&bead).await?,
+                None => last_of(&link.all::<Bead>().await?, name),
+            };
+            let bead = bead.ok_or_else(|| {
+                CliError::new(Exit::NotFound, format!("polecat {name} has not worked on anything yet"))
+            })?;
+            attempt(town, &bead, args.attempt).map(Found::Log)
+        }
+        "MergeRequest" => {
+            let request: MergeRequest = typed(link, kind, name).await?;
+            let status = request.status.unwrap_or_default();
+            match (status.job, status.log) {
+                (Some(key), _) if town.layout.job(&key).is_dir() => job(town, &key).map(Found::Log),
+                (_, Some(text)) => Ok(Found::Text(text)),
+                _ => Err(CliError::new(Exit::NotFound, format!("mr/{name} has no log"))
+                    .hint(format!("only what came back has one; `gt describe mr/{name}`"))),
+            }
+        }
+        _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.kind))
+            .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
+    }
+}
+
+async fn typed<K>(link: &Link, kind: &Kind, name: &str) -> Result<K, CliError>
+where
+    K: kube::Resource + serde::de::DeserializeOwned,
+{
+    let object = link.get(kind, name).await?;
+    object.try_parse().map_err(|error| CliError::new(Exit::Failed, "could not read the object").because(&error))
+}
+
+/// The bead that a polecat worked on last.
+fn last_of(beads: &[Bead], polecat: &str) -> Option<Bead> {
+    let had = |bead: &&Bead| bead.status.as_ref().is_some_and(|status| status.last_polecat.as_deref() == Some(polecat));
+    let when = |bead: &&Bead| {
+        let conditions = bead.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().map(|condition| condition.last_transition_time).max()
+    };
+    beads.iter().filter(had).max_by_key(when).cloned()
+}
+
+fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliError> {
+    let (name, uid) = (bead.name_any(), bead.uid().unwrap_or_default());
+    let attempts = attempts(&town.layout.runs(&uid));
+    let which = match wanted {
+        Some(wanted) => attempts.contains(&wanted).then_some(wanted),
+        None => attempts.last().copied(),
+    };
+    let which = which.ok_or_else(|| {
+        let message = match wanted {
+            Some(wanted) => format!("there was no attempt {wanted} at bead {name}"),
+            None => format!("nobody has worked on bead {name} yet"),
+        };
+        CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{name}` says what it waits for"))
+    })?;
+    Ok(Log {
+        file: town.layout.run(&uid, which).join(records::OUTPUT),
+        end: Some(records::EXIT),
+        title: format!("bead {name}, attempt {which} of {}", attempts.len()),
+    })
+}
+
+/// The attempts on record, in their order.
+pub fn attempts(runs: &Path) -> Vec<u32> {
+    let mut found: Vec<u32> = fs_err::read_dir(runs)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+async fn show(follow: bool, gt: &Context, log: &Log) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
+    let folder = log.file.parent().unwrap_or(Path::new("/"));
+    if !follow {
+        return match fs_err::File::open(&log.file) {
+            Ok(mut file) => copy(&mut file, gt),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                gt.out.talk("nothing was printed yet");
+                Ok(())
+            }
+            Err(error) => Err(failed(error)),
+        };
+    }
+    fs_err::create_dir_all(folder).map_err(failed)?;
+    // Watched before it is read, so that nothing falls between.
+    let mut inotify = Inotify::of_folder(folder).map_err(failed)?;
+    let mut open: Option<fs_err::File> = None;
+    loop {
+        // The end is looked at before the rest is read: what was printed before it is read after it.
+        let ended = log.end.is_some_and(|end| folder.join(end).exists());
+        if let Some(file) = &mut open {
+            rewind_if_cut(file, &log.file).map_err(failed)?;
+        } else if log.file.exists() {
+            open = Some(fs_err::File::open(&log.file).map_err(failed)?);
+        }
+        if let Some(file) = &mut open {
+            copy(file, gt)?;
+        }
+        if ended {
+            return Ok(());
+        }
+        inotify.changed().await.map_err(failed)?;
+    }
+}
+
+/// A log that grew too large is moved away and begun anew.
+fn rewind_if_cut(file: &mut fs_err::File, path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let (here, there) = (file.metadata()?, fs_err::metadata(path));
+    let Ok(there) = there else { return Ok(()) };
+    if here.ino() != there.ino() {
+        *file = fs_err::File::open(path)?;
+    } else if file.stream_position()? > there.len() {
+        file.seek(SeekFrom::Start(0))?;
+    }
+    Ok(())
+}
+
+fn copy(file: &mut fs_err::File, gt: &Context) -> Result<(), CliError> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(n) => gt.out.bytes(&chunk[..n])?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CliError::from_error(Exit::Failed, &error)),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `gt rig add`: writes the few lines of YAML that declare a repository, and shows them.
+//!
+//! It never guesses that work may be pushed to a network remote: there it writes `Branch`, and people merge.
+
+mod detect;
+mod repository;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use gastown_crds::common::API_VERSION;
+use gastown_crds::manifest;
+use gastown_crds::{admission, names};
+use serde_json::Value;
+
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::files;
+use detect::Check;
+use repository::Repository;
+
+/// Longest name of a rig, as its kind says.
+const NAME_BYTES_MAX: usize = 40;
+
+/// Declare repositories.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Add(Args),
+}
+
+/// Declare a repository: writes rigs/NAME.yaml and shows it.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A repository on this machine, or the address of one.
+    #[arg(value_name = "PATH|URL")]
+    place: String,
+    /// The rig's name. Default: the repository's.
+    #[arg(long)]
+    name: Option<String>,
+    /// The branch that work lands on. Default: the repository's own.
+    #[arg(long)]
+    branch: Option<String>,
+    /// What happens with verified work. Default: Push for a repository on this machine, Branch for any other.
+    #[arg(long, value_enum, ignore_case = true)]
+    strategy: Option<Strategy>,
+    /// A shell command that must pass before work lands; may be given several times. Default: found out, for a
+    /// repository on this machine.
+    #[arg(long, value_name = "CMD")]
+    verify: Vec<String>,
+    /// Let work land without any check.
+    #[arg(long, conflicts_with = "verify")]
+    allow_unverified: bool,
+}
+
+/// What happens with verified work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Strategy {
+    /// The branch is fast-forwarded to it.
+    #[value(name = "Push")]
+    Push,
+    /// It is left as a branch for people to merge.
+    #[value(name = "Branch")]
+    Branch,
+}
+
+/// Runs `gt rig add`.
+pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let town = gt.town()?;
+    let repository = Repository::find(&args.place, args.branch.as_deref())?;
+    let name = name(args, &repository)?;
+    let checks = checks(args, &repository)?;
+    let text = yaml(args, &name, &repository, &checks);
+    check(&text, gt)?;
+
+    let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));
+    let shown = format!("rigs/{name}.yaml");
+    let words = match files::read_optional(&file)? {
+        Some(old) if old == text => format!("{shown} says so already"),
+        Some(_) => {
+            return Err(CliError::new(
+                Exit::Refused,
+                format!("{} is there already, and says otherwise", file.display()),
+            )
+            .hint("edit it, remove it, or say --name for another rig"));
+        }
+        None => {
+            files::write_new(&file, &text)?;
+            format!("wrote {}", file.display())
+        }
+    };
+    gt.out.data(&text)?;
+    for note in &repository.notes {
+        gt.out.talk(&format!("note: {note}"));
+    }
+    gt.out.talk(&words);
+    gt.out.talk(&format!("next: gt apply -f {}", super::shell::quoted(&from_here(&file))));
+    Ok(())
+}
+
+/// A path as one would type it here.
+fn from_here(file: &std::path::Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    file.strip_prefix(&here).unwrap_or(file).display().to_string()
+}
+
+fn name(args: &Args, repository: &Repository) -> Result<String, CliError> {
+    match &args.name {
+        Some(name) if names::is_label(name) && name.len() <= NAME_BYTES_MAX => Ok(name.clone()),
+        Some(name) => Err(CliError::new(Exit::Refused, format!("`{}` is no name for a rig", name.escape_debug()))
+            .hint(format!("a name is lower-case letters, digits and `-`, at most {NAME_BYTES_MAX} characters"))),
+        None => files::label(&repository.called, NAME_BYTES_MAX).ok_or_else(|| {
+            CliError::new(Exit::Refused, format!("no name can be made of `{}`", repository.called.escape_debug()))
+                .hint("say --name NAME")
+        }),
+    }
+}
+
+fn checks(args: &Args, repository: &Repository) -> Result<Vec<Check>, CliError> {
+    if args.allow_unverified {
+        return Ok(Vec::new());
+    }
+    if !args.verify.is_empty() {
+        let many = args.verify.len() > 1;
+        let named = args.verify.iter().enumerate().map(|(nth, run)| Check {
+            name: if many { format!("verify-{}", nth + 1) } else { "verify".to_owned() },
+            run: run.clone(),
+        });
+        return Ok(named.collect());
+    }
+    if repository.checks.is_empty() {
+        let why = if repository.is_local {
+            "nothing here says how it is tested"
+        } else {
+            "it is not on this machine, so how it is tested cannot be seen"
+        };
+        return Err(CliError::new(Exit::Refused, format!("what must pass before work lands? {why}"))
+            .hint("say --verify 'COMMAND', or --allow-unverified to let work land unchecked"));
+    }
+    Ok(repository.checks.clone())
+}
+
+/// The manifest, for people: in the order of the questions, with a word where a choice was made.
+fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> String {
+    let strategy = args.strategy.unwrap_or(if repository.is_local_url { Strategy::Push } else { Strategy::Branch });
+    let mut text = format!(
+        "apiVersion: {API_VERSION}\nkind: Rig\nmetadata:\n  name: {name}\nspec:\n  repo:\n    url: {}\n",
+        scalar(&repository.url)
+    );
+    let mut line = |line: String| {
+        let _infallible = writeln!(text, "{line}");
+    };
+    if let Some(branch) = args.branch.as_ref().or(repository.branch.as_ref()) {
+        line(format!("    branch: {}", scalar(branch)));
+    }
+    if let Some(from) = repository.copy_from.as_ref().filter(|_| !repository.copy.is_empty()) {
+        line("  workspace:".to_owned());
+        line("    copy: # what git does not hold, and worktrees need".to_owned());
+        repository.copy.iter().for_each(|file| line(format!("    - {}", scalar(file))));
+        line(format!("    copyFrom: {}", scalar(from)));
+    }
+    line("  merge:".to_owned());
+    line(match strategy {
+        Strategy::Push => "    strategy: Push # what is verified goes to the branch".to_owned(),
+        Strategy::Branch => {
+            "    strategy: Branch # what is verified is left as a branch for people to merge".to_owned()
+        }
+    });
+    if strategy == Strategy::Push && repository.is_checked_out {
+        line(
+            "    whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes"
+                .to_owned(),
+        );
+    }
+    if checks.is_empty() {
+        line("    allowUnverified: true # nothing is checked before it lands".to_owned());
+    } else {
+        line("    verify: # what must pass before anything lands".to_owned());
+        for check in checks {
+            line(format!("    - name: {}", check.name));
+            line(format!("      run: {}", scalar(&check.run)));
+        }
+    }
+    text
+}
+
+/// One value, as YAML has it in a line.
+fn scalar(text: &str) -> String {
+    if text.contains('\n') {
+        // Valid YAML too.
+        return Value::from(text).to_string();
+    }
+    manifest::to_yaml(&Value::from(text)).trim_end().to_owned()
+}
+
+/// What is written must be what `gt apply` takes.
+fn check(text: &str, gt: &Context) -> Result<(), CliError> {
+    let found = match manifest::parse("the rig", text) {
+        Ok(manifests) => manifests.iter().flat_map(admission::admit).collect(),
+        Err(mistakes) => mistakes,
+    };
+    if found.is_empty() {
+        return Ok(());
+    }
+    gt.out.talk(&manifest::render_all(&found, gt.out.talk_color));
+    Err(CliError::new(Exit::Refused, "no rig can be made of this; nothing was written"))
+}

@@ -1,0 +1,203 @@
+//! What can be seen of a repository that is to become a rig: where it really is, and what it looks like inside.
+
+use std::path::{Path, PathBuf};
+
+use super::detect::{Check, Files, checks};
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, Exit};
+use crate::cli::files;
+
+/// A repository as `gt rig add` sees it.
+#[derive(Debug, Default)]
+pub struct Repository {
+    /// What `git clone` is given.
+    pub url: String,
+    /// What it is called.
+    pub called: String,
+    /// Whether the place given is on this machine.
+    pub is_local: bool,
+    /// Whether the address is on this machine.
+    pub is_local_url: bool,
+    /// The branch to name, where "the remote's own" would mean whatever is checked out.
+    pub branch: Option<String>,
+    /// Whether the branch that work lands on is checked out there.
+    pub is_checked_out: bool,
+    /// How it is tested.
+    pub checks: Vec<Check>,
+    /// Files that git does not hold and a worktree probably needs.
+    pub copy: Vec<String>,
+    /// Where they are.
+    pub copy_from: Option<String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+}
+
+impl Repository {
+    /// Looks at a path or an address.
+    pub fn find(place: &str, branch: Option<&str>) -> Result<Self, CliError> {
+        let path = Path::new(place);
+        if path.exists() || is_path(place) {
+            return Self::here(&files::absolute(&Context::cwd()?, place), branch);
+        }
+        if is_address(place) {
+            let is_local_url = place.starts_with("file://");
+            return Ok(Self { url: place.to_owned(), called: called(place), is_local_url, ..Self::default() });
+        }
+        Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", place.escape_debug()))
+            .hint("give a path to a repository, or an address such as git@host:team/shop.git"))
+    }
+
+    fn here(path: &Path, branch: Option<&str>) -> Result<Self, CliError> {
+        let shown = path.display().to_string();
+        if !path.is_dir() {
+            return Err(CliError::new(Exit::NotFound, format!("there is no folder `{shown}`")));
+        }
+        let repository = git2::Repository::open(path).map_err(|error| {
+            if git2::Repository::discover(path).is_ok() {
+                return CliError::new(Exit::Refused, format!("{shown} is inside a repository, not its root"))
+                    .hint("give the repository's root");
+            }
+            CliError::new(Exit::Refused, format!("{shown} is no git repository"))
+                .because(&error)
+                .hint(format!("git -C {} init", crate::cli::shell::quoted(&shown)))
+        })?;
+        let head = repository.head().ok().and_then(|head| head.shorthand().ok().map(str::to_owned));
+        let target = match branch {
+            Some(branch) => format!("refs/heads/{branch}"),
+            None => "HEAD".to_owned(),
+        };
+        let tree =
+            repository.revparse_single(&target).and_then(|object| object.peel_to_tree()).map_err(|_| match branch {
+                Some(branch) => CliError::new(Exit::NotFound, format!("{shown} has no branch `{branch}`")),
+                None => CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit"),
+            })?;
+        let mut seen = Self {
+            url: shown.clone(),
+            called: called(&shown),
+            is_local: true,
+            is_local_url: true,
+            checks: checks(&Root { repository: &repository, tree: &tree }),
+            ..Self::default()
+        };
+        if let Some(work) = repository.workdir() {
+            seen.copy = environment_files(work, &repository);
+            seen.copy_from = Some(work.to_string_lossy().trim_end_matches('/').to_owned());
+        }
+        let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
+        match origin {
+            Some(origin) => seen.follow(path, &origin),
+            None if repository.is_bare() => {}
+            None => seen.working_copy(branch, head)?,
+        }
+        Ok(seen)
+    }
+
+    /// A working copy with an origin stands for its origin: that is where work is shared.
+    fn follow(&mut self, path: &Path, origin: &str) {
+        self.is_local_url = !is_address(origin) || origin.starts_with("file://");
+        self.url = match origin.strip_prefix("file://") {
+            None if self.is_local_url => files::absolute(path, origin).to_string_lossy().into_owned(),
+            _ => origin.to_owned(),
+        };
+        self.called = called(&self.url);
+        self.notes.push(format!("{} has an origin, so work lands there: {}", path.display(), self.url));
+    }
+
+    /// A working copy of its own is the repository; what is checked out there changes, so the branch is named.
+    fn working_copy(&mut self, branch: Option<&str>, head: Option<String>) -> Result<(), CliError> {
+        let is_detached = head.as_deref() == Some("HEAD");
+        let target = match branch {
+            Some(branch) => branch.to_owned(),
+            None => head.clone().filter(|_| !is_detached).ok_or_else(|| {
+                CliError::new(Exit::Refused, format!("{} is on no branch", self.url)).hint("say --branch NAME")
+            })?,
+        };
+        self.is_checked_out = head.as_deref() == Some(target.as_str());
+        if self.is_checked_out {
+            self.notes.push(format!(
+                "`{target}` is checked out in {}: with Push its files are updated as work lands, while it has no uncommitted changes",
+                self.url
+            ));
+        }
+        self.branch = Some(target);
+        Ok(())
+    }
+}
+
+/// The root of a commit: what is not committed is not in a clone.
+struct Root<'a> {
+    repository: &'a git2::Repository,
+    tree: &'a git2::Tree<'a>,
+}
+
+impl Files for Root<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        let blob = self.tree.get_name(name)?.to_object(self.repository).ok()?.into_blob().ok()?;
+        String::from_utf8(blob.content().to_vec()).ok()
+    }
+}
+
+/// `.env` and the like, as far as git does not hold them.
+fn environment_files(work: &Path, repository: &git2::Repository) -> Vec<String> {
+    let mut found: Vec<String> = fs_err::read_dir(work)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let is_one = name == ".env" || name == ".envrc" || name.starts_with(".env.");
+            (is_one && entry.file_type().ok()?.is_file()).then_some(name)
+        })
+        .filter(|name| {
+            let held = repository.index().ok().and_then(|index| index.get_path(&PathBuf::from(name), 0));
+            held.is_none()
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether a place can only be meant as a path.
+fn is_path(place: &str) -> bool {
+    place.starts_with(['/', '.', '~'])
+}
+
+/// Whether a place is an address: `scheme://…` or ssh's `host:path`.
+fn is_address(place: &str) -> bool {
+    let is_scp = || {
+        let Some((host, path)) = place.split_once(':') else { return false };
+        !host.is_empty() && !path.is_empty() && !host.contains('/') && !path.starts_with("//")
+    };
+    place.split_once("://").is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty()) || is_scp()
+}
+
+/// The last part of an address, without `.git`.
+fn called(place: &str) -> String {
+    let trimmed = place.trim_end_matches('/');
+    let trimmed = trimmed.strip_suffix("/.git").unwrap_or(trimmed);
+    let last = trimmed.rsplit(['/', ':']).next().unwrap_or_default();
+    last.strip_suffix(".git").unwrap_or(last).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_paths_are_told_apart() {
+        for address in ["git@github.com:acme/shop.git", "https://github.com/acme/shop", "ssh://h/x", "host:shop"] {
+            assert!(is_address(address), "{address}");
+            assert!(!is_path(address), "{address}");
+        }
+        assert!(!is_address("../shop") && is_path("../shop") && is_path("/x"));
+        assert!(!is_address("shop"));
+    }
+
+    #[test]
+    fn a_repository_is_called_by_the_end_of_its_address() {
+        assert_eq!(called("git@github.com:acme/shop.git"), "shop");
+        assert_eq!(called("host:shop"), "shop");
+        assert_eq!(called("/home/kim/src/shop/"), "shop");
+        assert_eq!(called("/srv/shop.git"), "shop");
+    }
+}

@@ -1,0 +1,25 @@
+//! `gt version`: which `gt` this is.
+
+use clap::Args as ClapArgs;
+use gastown_crds::common::API_VERSION;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+
+/// Say which gt this is.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let version = env!("CARGO_PKG_VERSION");
+    if args.json {
+        return gt.out.data(&json!({ "version": version, "apiVersion": API_VERSION }).to_string());
+    }
+    gt.out.data(&format!("gt {version} ({API_VERSION})"))
+}

@@ -1,0 +1,284 @@
+//! `gt wait`: returns when a condition has come true, by watching; for a convoy it tells what happens meanwhile.
+
+mod progress;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use futures::{FutureExt, StreamExt};
+use gastown_crds::Bead;
+use gastown_crds::common::LABEL_CONVOY;
+use kube::api::DynamicObject;
+use kube::runtime::watcher;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::context::{Context, Link};
+use super::error::{CliError, Exit};
+use super::kinds::{Kind, Target, targets};
+use super::{delete, suggest, table, watching};
+use crate::town::Town;
+use progress::Progress;
+
+/// Longest wait, as a bound on the arithmetic: a month.
+const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+
+/// Wait until a condition is true, or an object is gone.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// KIND/NAME …, or KIND NAME ….
+    #[arg(value_name = "KIND/NAME", required = true)]
+    objects: Vec<String>,
+    /// `condition=TYPE[=STATUS]` or `delete`.
+    #[arg(long = "for", value_name = "WHAT")]
+    what: For,
+    /// How long, such as `90s`, `5m` or `1h30m`; for all objects together.
+    #[arg(long, default_value = "30s")]
+    timeout: Timeout,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeout(pub Duration);
+
+impl FromStr for Timeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let duration: kube::core::Duration = text.parse().map_err(|_| "say it such as 90s, 5m or 1h30m".to_owned())?;
+        let duration = Duration::from(duration);
+        if duration > WAIT_MAX { Err("at most 744h".to_owned()) } else { Ok(Self(duration)) }
+    }
+}
+
+/// What is waited for.
+#[derive(Debug, Clone)]
+enum For {
+    Delete,
+    Condition { type_: String, status: String },
+}
+
+impl FromStr for For {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "delete" {
+            return Ok(Self::Delete);
+        }
+        let Some(condition) = text.strip_prefix("condition=").filter(|condition| !condition.is_empty()) else {
+            return Err("say `condition=TYPE`, `condition=TYPE=STATUS` or `delete`".to_owned());
+        };
+        let (type_, status) = condition.split_once('=').unwrap_or((condition, "True"));
+        let known = ["True", "False", "Unknown"].into_iter().find(|known| known.eq_ignore_ascii_case(status));
+        let status = known.ok_or("a condition is True, False or Unknown")?;
+        Ok(Self::Condition { type_: type_.to_owned(), status: status.to_owned() })
+    }
+}
+
+/// Runs it.
+pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let targets = targets(&args.objects)?;
+    let town = gt.town()?;
+    let until = Instant::now() + args.timeout.0;
+    for target in targets {
+        match &args.what {
+            For::Delete => delete::gone(gt, &town, target.kind, target.name, until).await?,
+            For::Condition { type_, status } => {
+                let type_ = known(target.kind, type_)?;
+                let wish = Wish { target, type_, status };
+                wish.come_true(gt, &town, until, args.timeout).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The conditions of a kind: waiting for another would never end.
+fn types(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "Convoy" => &["Landed"],
+        "MergeRequest" => &["Merged"],
+        "Bead" => &["Ready", "Closed", "SetAside"],
+        "Rig" => &["Ready", "BaseRed"],
+        "Town" => &["Ready", "Degraded"],
+        _ => &["Ready"],
+    }
+}
+
+fn known(kind: &Kind, type_: &str) -> Result<&'static str, CliError> {
+    let all = types(&kind.kind);
+    all.iter().copied().find(|known| known.eq_ignore_ascii_case(type_)).ok_or_else(|| {
+        let hint = match suggest::nearest(type_, all.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", all.join(", ")),
+        };
+        CliError::new(Exit::Usage, format!("a {} has no condition `{}`", kind.kind, type_.escape_debug())).hint(hint)
+    })
+}
+
+/// A condition that is to come true.
+struct Wish<'a> {
+    target: Target<'a>,
+    type_: &'static str,
+    status: &'a str,
+}
+
+/// What a look at an object tells about a wish.
+enum Seen {
+    Met,
+    /// It will never be met: why.
+    Never(String),
+    NotYet,
+}
+
+impl Wish<'_> {
+    async fn come_true(&self, gt: &Context, town: &Town, until: Instant, timeout: Timeout) -> Result<(), CliError> {
+        let Target { kind, name } = self.target;
+        let first = gt.with_api(town, async |link| link.get(kind, name).await).await?;
+        if self.judged(&first)? {
+            return self.met(gt);
+        }
+        let waits = async {
+            let look = async |link: &Link| Ok(Some(link.get(kind, name).await?));
+            let (link, _) = watching::link(gt, town, Some(until), look).await?;
+            self.watch(gt, &link, until).await
+        };
+        let ended = match waits.await {
+            Err(error) if error.exit() == Exit::TimedOut => Err(error),
+            other => return other,
+        };
+        gt.out.line("");
+        let last = gt.with_api(town, async |link| self.unmet(link).await).await?;
+        gt.out.talk(&last);
+        let seconds = timeout.0.as_secs();
+        let object = kind.named_object(name);
+        let message = format!("{object} is not {} after {seconds} s", self.words());
+        ended.map_err(|cause| {
+            let error = CliError::new(Exit::TimedOut, message);
+            let hint = cause.hint_text().map(str::to_owned);
+            error
+                .hint(hint.unwrap_or_else(|| format!("`gt describe {object}` says more; it goes on without `gt wait`")))
+        })
+    }
+
+    async fn watch(&self, gt: &Context, link: &Link, until: Instant) -> Result<(), CliError> {
+        let Target { kind, name } = self.target;
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut changes = watching::changes(link.api(kind), config, gt.out);
+        let mut beads = if kind.kind == "Convoy" {
+            let config = watcher::Config::default().labels(&format!("{LABEL_CONVOY}={name}"));
+            watching::changes(link.typed::<Bead>(), config, gt.out)
+        } else {
+            Box::pin(futures::stream::pending())
+        };
+        let mut progress = Progress::new(gt.now());
+        let late = || CliError::new(Exit::TimedOut, "it took too long");
+        let sleep = tokio::time::sleep_until(until);
+        tokio::pin!(sleep);
+        let mut seen_there = false;
+        loop {
+            tokio::select! {
+                biased;
+                event = beads.next() => match event {
+                    Some(watcher::Event::Apply(bead) | watcher::Event::InitApply(bead)) => {
+                        gt.out.line("");
+                        progress.tell(&bead, gt.now()).into_iter().for_each(|line| gt.out.talk(&line));
+                        gt.out.line(&progress.summary());
+                    }
+                    Some(_) => {}
+                    None => return Err(CliError::new(Exit::Failed, "the watch ended")),
+                },
+                event = changes.next() => {
+                    let object = match event {
+                        Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => object,
+                        Some(watcher::Event::Init) => { seen_there = false; continue }
+                        Some(watcher::Event::InitDone) if seen_there => continue,
+                        Some(watcher::Event::InitDone | watcher::Event::Delete(_)) => {
+                            gt.out.line("");
+                            let message = format!("{} was deleted", kind.named_object(name));
+                            return Err(CliError::new(Exit::NotFound, message));
+                        }
+                        None => return Err(CliError::new(Exit::Failed, "the watch ended")),
+                    };
+                    seen_there = true;
+                    if self.judged(&object)? {
+                        // What happened to the beads last belongs to the story: it has arrived with this.
+                        while let Some(Some(event)) = beads.next().now_or_never() {
+                            if let watcher::Event::Apply(bead) | watcher::Event::InitApply(bead) = event {
+                                gt.out.line("");
+                                progress.tell(&bead, gt.now()).into_iter().for_each(|line| gt.out.talk(&line));
+                            }
+                        }
+                        gt.out.line("");
+                        return self.met(gt);
+                    }
+                }
+                () = &mut sleep => return Err(late()),
+            }
+        }
+    }
+
+    fn met(&self, gt: &Context) -> Result<(), CliError> {
+        let Target { kind, name } = self.target;
+        gt.out.data(&format!("{} condition met", kind.named_object(name)))
+    }
+
+    /// Whether it has come true; an error where it never will.
+    fn judged(&self, object: &DynamicObject) -> Result<bool, CliError> {
+        let Target { kind, name } = self.target;
+        match self.seen(object) {
+            Seen::Met => Ok(true),
+            Seen::NotYet => Ok(false),
+            Seen::Never(why) => {
+                let object = kind.named_object(name);
+                Err(CliError::new(Exit::Failed, format!("{object} will never be {}: {why}", self.words()))
+                    .hint(format!("`gt describe {object}`")))
+            }
+        }
+    }
+
+    fn seen(&self, object: &DynamicObject) -> Seen {
+        let status = &object.data["status"];
+        let generation = object.metadata.generation;
+        let condition = condition(status, self.type_);
+        // What was seen of an older spec says nothing of this one.
+        let observed =
+            |condition: &Value| condition["observedGeneration"].as_i64().is_none_or(|g| Some(g) >= generation);
+        if condition.is_some_and(|condition| condition["status"] == self.status && observed(condition)) {
+            return Seen::Met;
+        }
+        let over = ["Rejected", "Withdrawn"].iter().find(|state| status["state"] == **state);
+        match over.filter(|_| self.target.kind.kind == "MergeRequest" && self.status == "True") {
+            Some(state) => Seen::Never(format!("it is {}", state.to_lowercase())),
+            None => Seen::NotYet,
+        }
+    }
+
+    /// What it still waits for.
+    async fn unmet(&self, link: &Link) -> Result<String, CliError> {
+        let Target { kind, name } = self.target;
+        let object = link.get(kind, name).await?;
+        let mut text = match condition(&object.data["status"], self.type_) {
+            None => "no controller has looked at it yet".to_owned(),
+            Some(condition) => {
+                let word = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+                let message = table::plain(&word("message"));
+                format!("{}={} {} {message}", self.type_, word("status"), word("reason")).trim_end().to_owned()
+            }
+        };
+        if kind.kind == "Convoy" {
+            let beads = link.all::<Bead>().await?;
+            text.push_str(&progress::open(&beads, name));
+        }
+        Ok(format!("still waiting: {text}"))
+    }
+
+    fn words(&self) -> String {
+        if self.status == "True" { self.type_.to_owned() } else { format!("{}={}", self.type_, self.status) }
+    }
+}
+
+fn condition<'a>(status: &'a Value, type_: &str) -> Option<&'a Value> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
+}

@@ -1,0 +1,191 @@
+//! What happens to the beads of a convoy, as lines: told from one state of a bead to the next.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use gastown_crds::bead::{BeadState, CloseReason, ReworkKind};
+use gastown_crds::common::{LABEL_CONVOY, condition, types};
+use gastown_crds::{Bead, BeadStatus};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::cli::age;
+use crate::cli::table::plain;
+
+/// What has been told so far.
+#[derive(Debug)]
+pub struct Progress {
+    since: Timestamp,
+    beads: BTreeMap<String, Told>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    state: BeadState,
+    failures: u32,
+    attempts: u32,
+    rework: Option<String>,
+    polecat: Option<String>,
+}
+
+impl Told {
+    fn of(bead: &Bead) -> Self {
+        let status = bead.status.clone().unwrap_or_default();
+        Self {
+            // It is closed as soon as it says so; its controller's word for it comes a moment later.
+            state: if bead.spec.closed.is_some() { BeadState::Closed } else { status.state },
+            failures: status.failures,
+            attempts: status.attempts,
+            rework: status.rework.map(|rework| rework.merge_request),
+            polecat: bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()),
+        }
+    }
+}
+
+impl Progress {
+    /// Nothing told yet.
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, beads: BTreeMap::new() }
+    }
+
+    /// What is new about a bead, as lines.
+    pub fn tell(&mut self, bead: &Bead, now: Timestamp) -> Vec<String> {
+        let new = Told::of(bead);
+        let old = self.beads.insert(bead.name_any(), new.clone());
+        let mut said = Vec::new();
+        let status = bead.status.clone().unwrap_or_default();
+        // What stands so at the beginning is only worth telling where something happens.
+        let was = old.clone().unwrap_or(Told { state: BeadState::Waiting, ..new.clone() });
+        let came_back = new.rework.is_some() && new.rework != was.rework;
+        if came_back {
+            said.push(came_back_words(&status));
+        } else if new.failures > was.failures {
+            said.push(format!("its agent ended without handing in (attempt {})", was.attempts.max(1)));
+        }
+        match new.state {
+            BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
+                said.push(format!("taken by {}", new.polecat.as_deref().unwrap_or("a polecat")));
+            }
+            BeadState::Working if new.attempts > was.attempts && new.attempts > 1 => {
+                said.push(format!("attempt {} started", new.attempts));
+            }
+            BeadState::Landing if was.state != BeadState::Landing => said.push("handed in".to_owned()),
+            BeadState::SetAside if was.state != BeadState::SetAside => {
+                said.push(format!("SET ASIDE for you: gt describe bead/{}", bead.name_any()));
+            }
+            BeadState::Closed if was.state != BeadState::Closed => said.push(closed_words(bead)),
+            _ => {}
+        }
+        let seconds = now.as_second().saturating_sub(self.since.as_second()).max(0);
+        let line = |what: String| {
+            format!("{:>5}  {:<17}  {what}  ({})", age::short(seconds), bead.name_any(), plain(&bead.spec.title))
+        };
+        said.into_iter().map(line).collect()
+    }
+
+    /// All of it in a line.
+    pub fn summary(&self) -> String {
+        let count = |state: BeadState| self.beads.values().filter(|told| told.state == state).count();
+        let mut text = format!("{} of {} closed", count(BeadState::Closed), self.beads.len());
+        for (state, word) in [
+            (BeadState::Working, "working"),
+            (BeadState::Landing, "landing"),
+            (BeadState::Ready, "ready"),
+            (BeadState::Waiting, "waiting"),
+            (BeadState::SetAside, "set aside"),
+        ] {
+            if count(state) > 0 {
+                let _infallible = write!(text, " · {} {word}", count(state));
+            }
+        }
+        text
+    }
+}
+
+fn came_back_words(status: &BeadStatus) -> String {
+    match status.rework.as_ref().map(|rework| (rework.kind, rework.log.as_str())) {
+        Some((ReworkKind::Conflict, files)) => {
+            let files: Vec<&str> = files.lines().take(3).collect();
+            format!("came back: conflicts in {}", files.join(", "))
+        }
+        _ => "came back red".to_owned(),
+    }
+}
+
+fn closed_words(bead: &Bead) -> String {
+    let Some(closed) = &bead.spec.closed else { return "closed".to_owned() };
+    match closed.reason {
+        CloseReason::Merged => {
+            let landed = closed.message.as_deref().and_then(|message| message.strip_prefix("landed as "));
+            landed.map_or_else(|| "landed".to_owned(), |oid| format!("landed as {}", oid.get(..9).unwrap_or(oid)))
+        }
+        CloseReason::NoChanges => "closed: nothing to change".to_owned(),
+        CloseReason::Done => "done".to_owned(),
+        CloseReason::Withdrawn => "withdrawn".to_owned(),
+    }
+}
+
+/// The beads of a convoy that are not closed, one a line.
+pub fn open(beads: &[Bead], convoy: &str) -> String {
+    let mut text = String::new();
+    for bead in beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
+        let told = Told::of(bead);
+        if told.state == BeadState::Closed {
+            continue;
+        }
+        let status = bead.status.clone().unwrap_or_default();
+        let why = condition(&status.conditions, types::READY).map(|ready| plain(&ready.message)).unwrap_or_default();
+        let line = format!("  {:<17}  {:<9}  {why}", bead.name_any(), format!("{:?}", told.state));
+        let _infallible = write!(text, "\n{}", line.trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bead(status: serde_json::Value, closed: serde_json::Value) -> Bead {
+        let mut object = json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "Bead", "metadata": {"name": "shop-abcdefgh"},
+            "spec": {"title": "Say width", "rig": "shop", "type": "Task", "priority": 2},
+            "status": status,
+        });
+        if closed.is_null() {
+            object["spec"]["assignee"] = json!({"polecat": "shop-nux", "uid": "1"});
+        } else {
+            object["spec"]["closed"] = closed;
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_beads_life_is_told_line_by_line() {
+        let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
+        let none = serde_json::Value::Null;
+        let states = [
+            bead(json!({"state": "Waiting"}), none.clone()),
+            bead(json!({"state": "Working"}), none.clone()),
+            bead(json!({"state": "Working", "attempts": 1}), none.clone()),
+            bead(json!({"state": "Working", "attempts": 1, "failures": 1}), none.clone()),
+            bead(json!({"state": "Working", "attempts": 2, "failures": 1}), none.clone()),
+            bead(json!({"state": "Landing", "attempts": 2, "failures": 1}), none.clone()),
+            bead(json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), none.clone()),
+            bead(json!({"state": "Landing", "attempts": 3, "failures": 2, "rework": rework}), none),
+            bead(
+                json!({"state": "Landing", "attempts": 3, "failures": 2}),
+                json!({"reason": "Merged", "message": "landed as 0123456789abcdef", "at": "2026-01-01T00:00:00Z", "by": "gt"}),
+            ),
+        ];
+        let start = Timestamp::UNIX_EPOCH;
+        let mut progress = Progress::new(start);
+        let mut lines = Vec::new();
+        for (nth, bead) in states.iter().enumerate() {
+            let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
+            lines.extend(progress.tell(bead, now));
+        }
+        lines.push(progress.summary());
+        insta::assert_snapshot!(lines.join("\n"), @"");
+    }
+}

@@ -1,0 +1,111 @@
+//! Waiting for a town to change, without asking again and again: the API's watch, and for a town that is down, the
+//! appearance of its socket.
+//!
+//! Invariant: a command that waits never holds the store, or `gt up` could not take it.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use kube::Api;
+use kube::core::Resource;
+use kube::runtime::{WatchStreamExt, watcher};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::context::{Context, Link, actor};
+use super::error::{CliError, Exit};
+use super::inotify::Inotify;
+use super::terminal::Terminal;
+use crate::connect::Connection;
+use crate::town::Town;
+
+/// How long a controller that comes up is given between its socket's file and its first answer.
+const SOCKET_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Looks at the town once; if `look` answers, that is it with a controller to go on with, else nothing.
+///
+/// While the town is down it waits until it is up, and looks again.
+pub async fn link<T>(
+    gt: &Context,
+    town: &Town,
+    until: Option<Instant>,
+    look: impl AsyncFn(&Link) -> Result<Option<T>, CliError>,
+) -> Result<(Link, T), CliError> {
+    let mut told = false;
+    loop {
+        let connection = Connection::open(town, actor().as_deref())?;
+        let link =
+            Link { client: connection.client.clone(), namespace: town.name.clone(), controller: connection.controller };
+        let seen = look(&link).await;
+        if connection.controller {
+            let seen = seen?;
+            return match seen {
+                Some(seen) => Ok((link, seen)),
+                None => Err(CliError::new(Exit::Failed, "there is nothing to wait for")),
+            };
+        }
+        drop(link);
+        connection.close();
+        seen?;
+        if !told {
+            gt.out.talk("the town is down: waiting for `gt up`");
+            told = true;
+        }
+        up(town, until).await?;
+    }
+}
+
+/// Waits until the town's controller serves.
+pub async fn up(town: &Town, until: Option<Instant>) -> Result<(), CliError> {
+    let socket = town.layout.api_socket();
+    let failed = |error: std::io::Error| CliError::new(Exit::Failed, "could not wait for the town").because(&error);
+    fs_err::create_dir_all(town.layout.runtime()).map_err(failed)?;
+    private(town).map_err(failed)?;
+    let mut inotify = Inotify::of_folder(town.layout.runtime()).map_err(failed)?;
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        // A socket that is being made is bound first and listened on after: that makes no event.
+        let patience = Instant::now() + SOCKET_PATIENCE;
+        let wait = if socket.exists() { Some(until.map_or(patience, |until| until.min(patience))) } else { until };
+        let seen = match wait {
+            Some(wait) => tokio::time::timeout_at(wait, inotify.changed()).await.ok().transpose(),
+            None => inotify.changed().await.map(Some),
+        };
+        seen.map_err(failed)?;
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(CliError::new(Exit::TimedOut, "the town is still down").hint("`gt up` starts it"));
+        }
+    }
+    Ok(())
+}
+
+/// The socket's folder is its owner's alone, whoever makes it first.
+fn private(town: &Town) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs_err::set_permissions(town.layout.runtime(), std::fs::Permissions::from_mode(0o700))
+}
+
+/// The changes of a kind's objects, from now on, beginning with all there are. What ends a watch begins it again.
+pub fn changes<K>(api: Api<K>, config: watcher::Config, out: Terminal) -> Pin<Box<dyn Stream<Item = watcher::Event<K>>>>
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let mut lost = false;
+    let events = watcher(api, config).default_backoff().filter_map(move |event| {
+        let event = match event {
+            Ok(event) => {
+                lost = false;
+                Some(event)
+            }
+            Err(_) => {
+                if !lost {
+                    out.talk("lost the town's controller; waiting until it is back");
+                }
+                lost = true;
+                None
+            }
+        };
+        std::future::ready(event)
+    });
+    Box::pin(events)
+}
