@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::town::{TestTown, bead, create, nux};
-use gastown::api::{Place, Server, Writer, serve_unix};
+use gastown::api::{Place, Server, Writer, bind_unix, serve_unix};
 use gastown::connect::{self, Connection};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -196,15 +196,9 @@ fn with_controller(town: &TestTown, beads: Vec<Value>, body: impl FnOnce()) {
             let server = Server::open(&Place::Memory, Writer::Inline, connect::options()).unwrap();
             create(server.client(&at.name), beads).await;
             let socket = at.layout.api_socket();
-            let serving = tokio::spawn(async move {
-                let until = async { drop(stopped.await) };
-                serve_unix(server, &socket, until).await.unwrap();
-            });
-            while std::os::unix::net::UnixStream::connect(at.layout.api_socket()).is_err() {
-                tokio::task::yield_now().await;
-            }
+            let listener = bind_unix(&socket).unwrap();
             ready.send(()).unwrap();
-            serving.await.unwrap();
+            serve_unix(server, listener, &socket, async { drop(stopped.await) }).await.unwrap();
         });
     });
     is_ready.recv_timeout(Duration::from_secs(30)).unwrap();
