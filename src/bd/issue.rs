@@ -20,7 +20,8 @@ pub struct Issue {
     description: Option<String>,
     status: &'static str,
     priority: u32,
-    issue_type: &'static str,
+    #[serde(rename = "issue_type")]
+    type_: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     assignee: Option<String>,
     created_at: String,
@@ -104,7 +105,7 @@ impl Issue {
             description: bead.spec.description.clone(),
             status: status(closed.is_some(), bead.spec.assignee.is_some(), state(bead)),
             priority: bead.spec.priority,
-            issue_type: type_name(bead.spec.type_),
+            type_: type_name(bead.spec.type_),
             assignee: bead.spec.assignee.as_ref().map(|a| assignee_name(&bead.spec.rig, a)),
             created_at: created_at.clone(),
             updated_at: seconds(updated(bead)),
@@ -119,8 +120,8 @@ impl Issue {
     /// One line for people: id, priority, type, status, title, who has it.
     pub fn line(&self, id_width: usize) -> String {
         let who = self.assignee.as_ref().map(|who| format!("  ({who})")).unwrap_or_default();
-        let Self { id, title, status, priority, issue_type, .. } = self;
-        format!("{id:<id_width$}  P{priority}  {issue_type:<7}  {status:<11}  {title}{who}")
+        let Self { id, title, status, priority, type_, .. } = self;
+        format!("{id:<id_width$}  P{priority}  {type_:<7}  {status:<11}  {title}{who}")
     }
 
     fn without_edges(bead: &Bead) -> Self {

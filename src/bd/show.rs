@@ -37,7 +37,9 @@ pub async fn show(args: &ShowArgs, json: bool, context: &Context) -> Result<Answ
     for id in args.ids.iter().filter(|id| seen.insert(id.as_str())) {
         match get(context, id).await? {
             Some(bead) => found.push(bead),
-            None => note.push_str(&format!("no issue found matching \"{}\"\n", id.escape_default())),
+            None => {
+                let _never_fails = writeln!(note, "no issue found matching \"{}\"", id.escape_default());
+            }
         }
     }
     if found.is_empty() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::town::{TestTown, bead, create, nux};
-use gastown::api::{Place, Server, Writer, serve_unix};
-use gastown::connect::{self, Connection};
+use gastown::api::{Place, Server, Writer, bind_unix, serve_unix};
+use gastown::connect;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -186,7 +186,7 @@ fn a_person_closes_any_bead_and_takes_it_off_its_hook() {
 }
 
 /// Runs `body` while an API is served on the town's socket, as a controller does.
-fn with_controller(town: &TestTown, beads: Vec<Value>, body: impl FnOnce()) {
+fn with_controller(town: &TestTown, beads: Vec<Value>, body: impl FnOnce(&Server)) {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let at = town.town.clone();
@@ -196,19 +196,12 @@ fn with_controller(town: &TestTown, beads: Vec<Value>, body: impl FnOnce()) {
             let server = Server::open(&Place::Memory, Writer::Inline, connect::options()).unwrap();
             create(server.client(&at.name), beads).await;
             let socket = at.layout.api_socket();
-            let serving = tokio::spawn(async move {
-                let until = async { drop(stopped.await) };
-                serve_unix(server, &socket, until).await.unwrap();
-            });
-            while std::os::unix::net::UnixStream::connect(at.layout.api_socket()).is_err() {
-                tokio::task::yield_now().await;
-            }
-            ready.send(()).unwrap();
-            serving.await.unwrap();
+            let listener = bind_unix(&socket).unwrap();
+            ready.send(server.clone()).unwrap();
+            serve_unix(server, listener, &socket, async { drop(stopped.await) }).await.unwrap();
         });
     });
-    is_ready.recv_timeout(Duration::from_secs(30)).unwrap();
-    body();
+    body(&is_ready.recv_timeout(Duration::from_secs(30)).unwrap());
     stop.send(()).unwrap();
     controller.join().unwrap();
 }
@@ -231,7 +224,7 @@ fn with_a_controller_ready_is_what_it_found_and_still_is() {
         found("shop-5", "SetAside", &json!({})),
         found("shop-6", "Ready", &json!({"priority": 0, "needs": ["shop-2"]})),
     ];
-    with_controller(&town, beads, || {
+    with_controller(&town, beads, |_| {
         assert_snapshot!(town.person("bd ready"), @"
         exit 0
         shop-6  P0  task     open         Title of shop-6
@@ -254,7 +247,7 @@ fn with_a_controller_ready_is_what_it_found_and_still_is() {
 fn the_most_urgent_come_first_however_many_there_are() {
     let town = TestTown::new();
     let beads = (0..60).map(|n| found(&format!("shop-{n:03}"), "Ready", &json!({"priority": 4 - n / 15})));
-    with_controller(&town, beads.collect(), || {
+    with_controller(&town, beads.collect(), |_| {
         let ready = town.person("bd ready -n 16");
         let ids: Vec<&str> = ready.lines().skip(1).filter_map(|l| l.split(' ').next()).collect();
         let urgent: Vec<String> = (45..60).chain([30]).map(|n| format!("shop-{n:03}")).collect();
@@ -264,13 +257,23 @@ fn the_most_urgent_come_first_however_many_there_are() {
 }
 
 #[test]
-fn a_hook_answers_through_the_controllers_socket() {
+fn through_the_controllers_socket_an_answer_costs_a_few_reads() {
     let town = TestTown::new();
-    let beads = vec![bead("shop-1", &json!({"assignee": nux()}))];
-    with_controller(&town, beads, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let served = runtime.block_on(async { Connection::open(&town.town, None).unwrap().controller });
-        assert!(served);
-        assert!(town.agent("gt hook").starts_with("exit 0\nshop-1: Title of shop-1\n"));
+    let mut beads = vec![bead("shop-1", &json!({"assignee": nux()}))];
+    beads.extend((2..40).map(|n| found(&format!("shop-{n}"), "Ready", &json!({}))));
+    with_controller(&town, beads, |server| {
+        let cost = |ask: &dyn Fn() -> String| {
+            let before = server.counters();
+            let answer = ask();
+            let after = server.counters();
+            assert!(answer.starts_with("exit 0\n"), "{answer}");
+            (after.statements - before.statements, after.commits - before.commits)
+        };
+        // One read for the bead; two for a list: the page, and the revision it is of.
+        assert_eq!(cost(&|| town.agent("gt hook")), (5, 0));
+        assert_eq!(cost(&|| town.agent("gt hook -o base")), (5, 0));
+        assert_eq!(cost(&|| town.person("bd ready --json")), (2, 0));
+        // One priority after the other, until there are enough: once without, three times with.
+        assert_eq!(cost(&|| town.person("bd ready --json -n 10")), (8, 0));
     });
 }

@@ -1,5 +1,6 @@
 //! A town in a temporary folder, with a repository and a worktree, and the real `gt` and `bd` to run in it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,7 +128,7 @@ impl TestTown {
     pub fn tell(&self, output: &Output) -> String {
         let mut text = format!("exit {}\n{}", output.code, String::from_utf8_lossy(&output.stdout));
         for line in String::from_utf8_lossy(&output.stderr).lines() {
-            text.push_str(&format!("2> {line}\n"));
+            writeln!(text, "2> {line}").unwrap();
         }
         let text = text.replace(&self.dir.path().display().to_string(), "<dir>");
         let rules = [
