@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Room for events: many at once, and each with the longest file name.
@@ -19,11 +20,12 @@ pub struct Inotify {
 
 impl Inotify {
     /// Begins to watch. Must be called in a tokio runtime.
+    #[expect(deprecated, reason = "sound for a descriptor that is owned: nobody can close it before it is let go of")]
     pub fn of_folder(dir: &Path) -> io::Result<Self> {
         let fd = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let interest = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::ATTRIB;
         add_watch(&fd, dir, interest)?;
-        Ok(Self { fd: AsyncFd::new(fd)? })
+        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::READABLE)? })
     }
 
     /// Waits for the next change, or for one that came since the last call.

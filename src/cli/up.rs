@@ -107,7 +107,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
     let place = api::Place::File(town.layout.store());
     let server =
-        Server::open(place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
+        Server::open(&place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
