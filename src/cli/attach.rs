@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
 use gastown_controllers::settings::sandbox_id;
-use gastown_crds::Polecat;
 use gastown_controllers::world::Session;
+use gastown_crds::Polecat;
 
 use super::context::Context;
 use super::error::{CliError, Exit};
@@ -26,12 +26,14 @@ pub struct Args {
 pub fn run(args: &Args, gt: &Context) -> Result<ExitCode, CliError> {
     let town = gt.town()?;
     let kind = Kind::find("polecat")?;
-    let name = args.polecat.strip_prefix("polecat/").or_else(|| args.polecat.strip_prefix("pc/")).unwrap_or(&args.polecat);
+    let name =
+        args.polecat.strip_prefix("polecat/").or_else(|| args.polecat.strip_prefix("pc/")).unwrap_or(&args.polecat);
     let polecat: Polecat = super::block_on(gt.with_api(&town, async |link| {
         let object = link.get(kind, name).await?;
         object.try_parse().map_err(|error| CliError::new(Exit::Failed, "could not read the polecat").because(&error))
     }))?;
-    let failed = |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not find its session").because(error);
+    let failed =
+        |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not find its session").because(error);
     let sandbox = sandbox_id(&polecat);
     let sessions = super::sessions_of(&town);
     if !matches!(sessions.look(&sandbox).map_err(|e| failed(&e))?, Session::Running { .. }) {

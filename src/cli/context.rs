@@ -27,12 +27,14 @@ pub struct Context {
     pub places: Places,
     /// Where words go.
     pub out: Terminal,
+    /// Where the present comes from.
+    pub clock: SystemClock,
 }
 
 impl Context {
     /// The present.
     pub fn now(&self) -> Timestamp {
-        SystemClock.now()
+        self.clock.now()
     }
 
     /// The working directory.
@@ -45,8 +47,11 @@ impl Context {
     pub fn town(&self) -> Result<Town, CliError> {
         Ok(match &self.town {
             Some(dir) if !dir.join(crate::town::TOWN_FILE).is_file() => {
-                return Err(CliError::new(Exit::NoTown, format!("{} is no town: it has no `town.yaml`", dir.display()))
-                    .hint(format!("`gt init {}` makes one", dir.display())));
+                return Err(CliError::new(
+                    Exit::NoTown,
+                    format!("{} is no town: it has no `town.yaml`", dir.display()),
+                )
+                .hint(format!("`gt init {}` makes one", dir.display())));
             }
             Some(dir) => Town::open(dir, &self.places)?,
             None => Town::find(&Self::cwd()?, &self.places)?,
@@ -133,7 +138,7 @@ impl Link {
             None if names.is_empty() => format!("there are no {} yet", kind.plural),
             None => format!("`gt get {}` lists them", kind.plural),
         };
-        CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.kind, name.escape_debug())).hint(hint)
+        CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.name, name.escape_debug())).hint(hint)
     }
 }
 

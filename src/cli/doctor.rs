@@ -49,9 +49,18 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut checks = vec![
         program("git", "--version", GIT_MIN, &path, Verdict::Missing, "nothing can be cloned or land without it"),
-        program("tmux", "-V", TMUX_MIN, &path, Verdict::Degraded, "agents run as plain processes without it, and nobody can attach"),
+        program(
+            "tmux",
+            "-V",
+            TMUX_MIN,
+            &path,
+            Verdict::Degraded,
+            "agents run as plain processes without it, and nobody can attach",
+        ),
     ];
-    for (what, dir) in [("data folder", gt.places.data_home.join("gt")), ("state folder", gt.places.state_home.join("gt"))] {
+    for (what, dir) in
+        [("data folder", gt.places.data_home.join("gt")), ("state folder", gt.places.state_home.join("gt"))]
+    {
         checks.push(writable(what, &dir));
     }
     match gt.town() {

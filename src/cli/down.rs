@@ -22,13 +22,15 @@ pub struct DownArgs {}
 pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
     let path = town.layout.store_lock();
-    let lock = StoreLock::try_take(&path).map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
+    let lock = StoreLock::try_take(&path)
+        .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
     if lock.is_some() {
         context.out.talk(&format!("town `{}` is down already", town.name));
         return Ok(ExitCode::SUCCESS);
     }
     let holder = StoreLock::holder(&path);
-    let unclear = || CliError::new(Exit::Failed, format!("process `{holder}` holds the store, and cannot be told to stop"));
+    let unclear =
+        || CliError::new(Exit::Failed, format!("process `{holder}` holds the store, and cannot be told to stop"));
     let pid = holder.parse().ok().and_then(Pid::from_raw).ok_or_else(unclear)?;
     // The descriptor is of this very process; that it still holds the lock is looked at after, so no namesake is hit.
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
@@ -44,7 +46,10 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
             context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(CliError::new(Exit::Failed, format!("the controller (process {holder}) did not stop within {STOP_MAX:?}"))
-            .hint(format!("see its log: {}", town.layout.log().display()))),
+        _ => Err(CliError::new(
+            Exit::Failed,
+            format!("the controller (process {holder}) did not stop within {STOP_MAX:?}"),
+        )
+        .hint(format!("see its log: {}", town.layout.log().display()))),
     }
 }

@@ -78,8 +78,11 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let words = match files::read_optional(&file)? {
         Some(old) if old == text => format!("{shown} says so already"),
         Some(_) => {
-            return Err(CliError::new(Exit::Refused, format!("{} is there already, and says otherwise", file.display()))
-                .hint("edit it, remove it, or say --name for another rig"));
+            return Err(CliError::new(
+                Exit::Refused,
+                format!("{} is there already, and says otherwise", file.display()),
+            )
+            .hint("edit it, remove it, or say --name for another rig"));
         }
         None => {
             files::write_new(&file, &text)?;
@@ -126,7 +129,11 @@ fn checks(args: &Args, repository: &Repository) -> Result<Vec<Check>, CliError> 
         return Ok(named.collect());
     }
     if repository.checks.is_empty() {
-        let why = if repository.is_local { "nothing here says how it is tested" } else { "it is not on this machine, so how it is tested cannot be seen" };
+        let why = if repository.is_local {
+            "nothing here says how it is tested"
+        } else {
+            "it is not on this machine, so how it is tested cannot be seen"
+        };
         return Err(CliError::new(Exit::Refused, format!("what must pass before work lands? {why}"))
             .hint("say --verify 'COMMAND', or --allow-unverified to let work land unchecked"));
     }
@@ -155,10 +162,15 @@ fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> S
     line("  merge:".to_owned());
     line(match strategy {
         Strategy::Push => "    strategy: Push # what is verified goes to the branch".to_owned(),
-        Strategy::Branch => "    strategy: Branch # what is verified is left as a branch for people to merge".to_owned(),
+        Strategy::Branch => {
+            "    strategy: Branch # what is verified is left as a branch for people to merge".to_owned()
+        }
     });
     if strategy == Strategy::Push && repository.is_checked_out {
-        line("    whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes".to_owned());
+        line(
+            "    whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes"
+                .to_owned(),
+        );
     }
     if checks.is_empty() {
         line("    allowUnverified: true # nothing is checked before it lands".to_owned());

@@ -132,7 +132,8 @@ fn needs(beads: &[Bead], rigs: &[Rig], requests: &[MergeRequest], convoys: &[Con
     for rig in rigs {
         let status = rig.status.clone().unwrap_or_default();
         let bad = [(types::READY, ConditionStatus::False), (types::BASE_RED, ConditionStatus::True)];
-        let found = bad.iter().filter_map(|(type_, is)| condition(&status.conditions, type_).filter(|c| c.status == *is));
+        let found =
+            bad.iter().filter_map(|(type_, is)| condition(&status.conditions, type_).filter(|c| c.status == *is));
         // What a person asked for, and what is under way, needs nobody.
         let mut found = found.filter(|c| c.reason != reasons::SUSPENDED && c.reason != reasons::CLONING);
         if let Some(bad) = found.next() {

@@ -67,7 +67,8 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
     }
     let mut command = exec.command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.into_parts().0).process_group(0);
-    let mut child = command.spawn().map_err(|e| CliError::new(Exit::Failed, "could not start the controller").because(&e))?;
+    let mut child =
+        command.spawn().map_err(|e| CliError::new(Exit::Failed, "could not start the controller").because(&e))?;
     let said = child.stdout.take().map(|out| {
         let mut line = String::new();
         // A child that dies closes its output: an empty line, and the log says why.
@@ -75,7 +76,12 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         line
     });
     if said.as_deref().map(str::trim) == Some(READY) {
-        context.out.talk(&format!("town `{}` is up (process {}); its log: {}", town.name, child.id(), town.layout.log().display()));
+        context.out.talk(&format!(
+            "town `{}` is up (process {}); its log: {}",
+            town.name,
+            child.id(),
+            town.layout.log().display()
+        ));
         return Ok(ExitCode::SUCCESS);
     }
     let log = fs_err::read_to_string(town.layout.log()).unwrap_or_default();
@@ -94,7 +100,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
     if args.background_child {
         // Away from the terminal: closing it must not end the town. Leading a group already is fine.
-        drop(rustix::process::setsid());
+        let _leads_a_group_already = rustix::process::setsid();
     }
     // Lock, open, bind; stop in reverse.
     let lock_path = town.layout.store_lock();
@@ -102,7 +108,8 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     let lock = StoreLock::try_take(&lock_path).map_err(|e| failed("could not take the store's lock", &e))?;
     let Some(lock) = lock else {
         let holder = StoreLock::holder(&lock_path);
-        return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}")).hint("`gt down` stops it"));
+        return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}"))
+            .hint("`gt down` stops it"));
     };
     fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
     let place = api::Place::File(town.layout.store());
@@ -145,8 +152,7 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
         drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
-    let mut engine =
-        Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
+    let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
     engine
         .run(async {
             tokio::select! {

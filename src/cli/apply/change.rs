@@ -47,9 +47,12 @@ pub fn patch(kind: &Kind, manifest: &Value, old: &Value) -> Value {
             *spec = json!({});
         }
         if let Value::Object(spec) = spec {
-            let ours = |name: &str| !NOT_OURS.contains(&(kind.kind.as_str(), name));
-            let removed: Map<String, Value> =
-                removed.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
+            let ours = |name: &str| !NOT_OURS.contains(&(kind.name.as_str(), name));
+            let removed: Map<String, Value> = removed
+                .iter()
+                .filter(|(name, _)| ours(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
             remove_absent(spec, &removed);
         }
     }
@@ -134,7 +137,9 @@ mod tests {
 
     #[test]
     fn a_field_that_the_file_no_longer_has_is_removed() {
-        let old = rig(&json!({"repo": {"url": "/x", "branch": "old"}, "runtime": "claude", "merge": {"strategy": "Push", "allowUnverified": true}}));
+        let old = rig(
+            &json!({"repo": {"url": "/x", "branch": "old"}, "runtime": "claude", "merge": {"strategy": "Push", "allowUnverified": true}}),
+        );
         let wish = rig(&json!({"repo": {"url": "/x"}, "merge": {"strategy": "Branch", "allowUnverified": true}}));
         let Change::Configure(patch) = change("Rig", &wish, &stored("Rig", &old)) else { panic!("no change") };
         assert_eq!(patch["spec"]["repo"], json!({"url": "/x", "branch": null}));
@@ -145,10 +150,13 @@ mod tests {
     #[test]
     fn what_agents_own_is_left_alone() {
         let bead = |spec: &Value| json!({"apiVersion": "gastown.io/v1alpha1", "kind": "Bead", "metadata": {"name": "shop-a"}, "spec": spec});
-        let old = bead(&json!({"title": "a", "rig": "shop", "description": "x", "assignee": {"polecat": "shop-nux", "uid": "1"}}));
+        let old = bead(
+            &json!({"title": "a", "rig": "shop", "description": "x", "assignee": {"polecat": "shop-nux", "uid": "1"}}),
+        );
         let same = bead(&json!({"title": "a", "rig": "shop", "description": "x"}));
         assert_eq!(change("Bead", &same, &stored("Bead", &old)), Change::Unchanged);
-        let Change::Configure(patch) = change("Bead", &bead(&json!({"title": "b", "rig": "shop"})), &stored("Bead", &old))
+        let Change::Configure(patch) =
+            change("Bead", &bead(&json!({"title": "b", "rig": "shop"})), &stored("Bead", &old))
         else {
             panic!("no change")
         };

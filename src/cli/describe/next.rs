@@ -68,16 +68,21 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
              `gt apply` it: that tries again"
         ),
         reasons::NEEDS_YOU => {
-            format!("beads are set aside: `gt get beads -l gastown.io/convoy={name} --field-selector status.state=SetAside`")
+            format!(
+                "beads are set aside: `gt get beads -l gastown.io/convoy={name} --field-selector status.state=SetAside`"
+            )
         }
-        reasons::REF_NOT_FOUND => "declare what is missing, and `gt apply -f` it; this goes on by itself then".to_owned(),
+        reasons::REF_NOT_FOUND => {
+            "declare what is missing, and `gt apply -f` it; this goes on by itself then".to_owned()
+        }
         reasons::TARGET_CHECKED_OUT => format!(
             "the branch is checked out in {}. Choose: `merge.whenCheckedOut: Update` lets its files follow, or check \
              out another branch there",
             spec("/spec/repo/url")
         ),
         reasons::TARGET_PROTECTED => {
-            "the remote takes no push to this branch: `merge.strategy: Branch`, then merge the branches there".to_owned()
+            "the remote takes no push to this branch: `merge.strategy: Branch`, then merge the branches there"
+                .to_owned()
         }
         reasons::TARGET_CONTENDED => "others push to this branch all the time; it is tried again by itself".to_owned(),
         reasons::TARGET_SHARED => "two rigs land on one branch: `gt delete` one of them".to_owned(),
@@ -97,7 +102,9 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         reasons::VERIFY_ERROR => {
             "the check could not run at all: see its log above; is everything it uses installed?".to_owned()
         }
-        reasons::COMMAND_NOT_FOUND => "install the program that is named above; `gt doctor` lists what is missing".to_owned(),
+        reasons::COMMAND_NOT_FOUND => {
+            "install the program that is named above; `gt doctor` lists what is missing".to_owned()
+        }
         reasons::CYCLE => "take one of the needs out, so that something can come first".to_owned(),
         reasons::SUSPENDED => "take `suspend: true` out where it stands, and `gt apply -f` it".to_owned(),
         reasons::SETUP_FAILED => "mend `workspace.setup` of its rig; it is tried again by itself".to_owned(),
@@ -107,8 +114,13 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
             let oid = object.data.pointer("/status/landed").and_then(serde_json::Value::as_str).unwrap_or_default();
             format!("merge `gastown/{}` ({}) into the target", spec("/spec/bead"), oid.get(..9).unwrap_or(oid))
         }
-        reasons::RED => format!("nothing: the work came back to its bead, `gt describe bead/{}`; `gt logs mr/{name}`", spec("/spec/bead")),
-        reasons::CONFLICT => format!("nothing: the work came back to its bead, `gt describe bead/{}`", spec("/spec/bead")),
+        reasons::RED => format!(
+            "nothing: the work came back to its bead, `gt describe bead/{}`; `gt logs mr/{name}`",
+            spec("/spec/bead")
+        ),
+        reasons::CONFLICT => {
+            format!("nothing: the work came back to its bead, `gt describe bead/{}`", spec("/spec/bead"))
+        }
         reasons::WORKING => format!("`gt attach {name}` to watch it, `gt logs -f polecat/{name}` to read along"),
         reasons::CLAIMED => format!("`gt logs -f bead/{name}` to read along"),
         reasons::IN_PROGRESS if facts.up => {
@@ -120,7 +132,9 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
 
 fn by_kind(kind: &str, name: &str, conditions: &[Condition]) -> String {
     match kind {
-        "Convoy" if is_over(conditions) => "nothing: it has landed. More beads may be added to it at any time".to_owned(),
+        "Convoy" if is_over(conditions) => {
+            "nothing: it has landed. More beads may be added to it at any time".to_owned()
+        }
         "Bead" if is_over(conditions) => "nothing: it is closed".to_owned(),
         "MergeRequest" if is_over(conditions) => "nothing: it has landed".to_owned(),
         "Rig" => "declare work for it: a Convoy with `rig: ".to_owned() + name + "`, then `gt apply -f` it",
@@ -145,9 +159,10 @@ mod tests {
             }]))
             .unwrap()
         };
-        let object: DynamicObject =
-            serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": {"repo": {"url": "/src/shop"}, "bead": "shop-a"}}))
-                .unwrap();
+        let object: DynamicObject = serde_json::from_value(
+            json!({"metadata": {"name": "x"}, "spec": {"repo": {"url": "/src/shop"}, "bead": "shop-a"}}),
+        )
+        .unwrap();
         step(&Facts { kind, name: "x", conditions: &conditions, object: &object, up })
     }
 

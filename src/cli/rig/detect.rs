@@ -63,7 +63,11 @@ fn node(files: &dyn Files) -> Option<String> {
 
 fn has_pytest(files: &dyn Files) -> bool {
     let says = |name: &str| files.text(name).is_some_and(|text| text.contains("pytest"));
-    files.has("pytest.ini") || files.has("conftest.py") || says("pyproject.toml") || says("setup.cfg") || says("tox.ini")
+    files.has("pytest.ini")
+        || files.has("conftest.py")
+        || says("pyproject.toml")
+        || says("setup.cfg")
+        || says("tox.ini")
 }
 
 fn has_test_target(files: &dyn Files, name: &str) -> bool {
@@ -111,7 +115,10 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_not_guessed_from() {
-        assert_eq!(found([("package.json", r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#)]), "");
+        assert_eq!(
+            found([("package.json", r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1"}}"#)]),
+            ""
+        );
         assert_eq!(found([("Makefile", "tests:\ntest := 1\n\ttest: x\n")]), "");
         assert_eq!(found([("pyproject.toml", "[project]")]), "");
         assert_eq!(found([]), "");

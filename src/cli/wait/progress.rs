@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn bead(status: serde_json::Value, closed: serde_json::Value) -> Bead {
+    fn bead(status: &serde_json::Value, closed: &serde_json::Value) -> Bead {
         let mut object = json!({
             "apiVersion": "gastown.io/v1alpha1", "kind": "Bead", "metadata": {"name": "shop-abcdefgh"},
             "spec": {"title": "Say width", "rig": "shop", "type": "Task", "priority": 2},
@@ -155,7 +155,7 @@ mod tests {
         if closed.is_null() {
             object["spec"]["assignee"] = json!({"polecat": "shop-nux", "uid": "1"});
         } else {
-            object["spec"]["closed"] = closed;
+            object["spec"]["closed"] = closed.clone();
         }
         serde_json::from_value(object).unwrap()
     }
@@ -165,17 +165,17 @@ mod tests {
         let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
         let none = serde_json::Value::Null;
         let states = [
-            bead(json!({"state": "Waiting"}), none.clone()),
-            bead(json!({"state": "Working"}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 1, "failures": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 2, "failures": 1}), none.clone()),
-            bead(json!({"state": "Landing", "attempts": 2, "failures": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), none.clone()),
-            bead(json!({"state": "Landing", "attempts": 3, "failures": 2, "rework": rework}), none),
+            bead(&json!({"state": "Waiting"}), &none),
+            bead(&json!({"state": "Working"}), &none),
+            bead(&json!({"state": "Working", "attempts": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 1, "failures": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 2, "failures": 1}), &none),
+            bead(&json!({"state": "Landing", "attempts": 2, "failures": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), &none),
+            bead(&json!({"state": "Landing", "attempts": 3, "failures": 2, "rework": rework}), &none),
             bead(
-                json!({"state": "Landing", "attempts": 3, "failures": 2}),
-                json!({"reason": "Merged", "message": "landed as 0123456789abcdef", "at": "2026-01-01T00:00:00Z", "by": "gt"}),
+                &json!({"state": "Landing", "attempts": 3, "failures": 2}),
+                &json!({"reason": "Merged", "message": "landed as 0123456789abcdef", "at": "2026-01-01T00:00:00Z", "by": "gt"}),
             ),
         ];
         let start = Timestamp::UNIX_EPOCH;
@@ -186,6 +186,16 @@ mod tests {
             lines.extend(progress.tell(bead, now));
         }
         lines.push(progress.summary());
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+           2s  shop-abcdefgh      taken by shop-nux  (Say width)
+           6s  shop-abcdefgh      its agent ended without handing in (attempt 1)  (Say width)
+           8s  shop-abcdefgh      attempt 2 started  (Say width)
+          10s  shop-abcdefgh      handed in  (Say width)
+          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
+          12s  shop-abcdefgh      taken by shop-nux  (Say width)
+          14s  shop-abcdefgh      handed in  (Say width)
+          16s  shop-abcdefgh      landed as 012345678  (Say width)
+        1 of 1 closed
+        ");
     }
 }
