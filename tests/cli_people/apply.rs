@@ -65,14 +65,14 @@ fn what_a_file_no_longer_says_is_removed_and_what_it_says_is_changed() {
     kind: Rig
     metadata:
       name: shop
-      creationTimestamp: [time]
+      creationTimestamp: "[time]"
       generation: 2
       labels:
         area: web
         team: checkout
       namespace: home
       resourceVersion: [version]
-      uid: "[uid]"
+      uid: [uid]
     spec:
       identity: {}
       merge:
@@ -120,11 +120,11 @@ fn what_agents_own_stays_as_it_is() {
     kind: Bead
     metadata:
       name: shop-aaaaaaaa
-      creationTimestamp: [time]
+      creationTimestamp: "[time]"
       generation: 2
       namespace: home
       resourceVersion: [version]
-      uid: "[uid]"
+      uid: [uid]
     spec:
       assignee:
         polecat: shop-nux

@@ -114,6 +114,8 @@ impl Folder {
         let text = text.replace(self.path("").to_str().unwrap().trim_end_matches('/'), "[dir]");
         let uid = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap();
         let text = uid.replace_all(&text, "[uid]");
+        // YAML quotes one that begins with a digit.
+        let text = text.replace("uid: \"[uid]\"", "uid: [uid]");
         let age = Regex::new(r"(?m)(   |^Age: +)\d+s$").unwrap();
         let text = age.replace_all(&text, "${1}[age]");
         let version = Regex::new(r#"resourceVersion: "\d+""#).unwrap();

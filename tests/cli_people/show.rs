@@ -144,7 +144,7 @@ fn wait_ends_at_its_limit_and_says_what_it_waited_for() {
     insta::assert_snapshot!(folder.gt(&wait).all(), @"
     ! the town is down: waiting for `gt up`
     ! still waiting: no controller has looked at it yet
-    ! error: convoy/auth is not Landed after 0 s
+    ! error: convoy/auth is not Landed after 200ms
     ! hint: `gt up` starts it
     exit 5
     ");

@@ -53,7 +53,6 @@ fn what_cannot_be_a_town_is_said() {
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
-    town `home` made: [dir]/home/town.yaml
     ! error: [dir]/home is in no git repository
     ! hint: `git init` first; a town is best kept in git
     exit 4
