@@ -1,6 +1,7 @@
 //! `gt` is a control plane for coding agents: a declared town that is reconciled until its work has landed.
 
 pub mod api;
+pub mod bd;
 pub mod cli;
 pub mod clock;
 pub mod connect;

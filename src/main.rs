@@ -1,15 +1,22 @@
-//! `gt`: everything is in the library, so that tests can reach it.
+//! `gt`, and `bd` by its other name: everything is in the library, so that tests can reach it.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
+use gastown::bd;
 use gastown::world::git::Git;
 use gastown::world::layout::Layout;
 use gastown::world::run;
 use gastown_controllers::world::Job;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
+    if Path::new(&name).file_name() == Some(OsStr::new("bd")) {
+        return bd::main(std::iter::once(name).chain(args));
+    }
     // Before anything else: each agent and job has one of these, so it stays small.
     if args.next().is_some_and(|first| first == run::WORD) {
         let code = run::main(args, run_job);

@@ -25,6 +25,7 @@ use crate::common::{Condition, NameValue};
     selectable = ".spec.rig",
     selectable = ".spec.type",
     selectable = ".spec.parent",
+    selectable = ".spec.priority",
     selectable = ".status.state",
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),

@@ -242,7 +242,9 @@ mod tests {
         "#);
         let second = format!("kind: Rig\napiVersion: x\nmetadata: {{name: a}}\n---\n{flow}");
         assert!(
-            edit(&second).unwrap().ends_with("metadata: { annotations: { gastown.io/town-uid: \"u-1\" }, name: town}\n")
+            edit(&second)
+                .unwrap()
+                .ends_with("metadata: { annotations: { gastown.io/town-uid: \"u-1\" }, name: town}\n")
         );
     }
 }

@@ -12,6 +12,8 @@
 //! | 5 | what was waited for did not come true in time |
 //! | 6 | there is no town here, or no way to its API |
 
+pub mod agent;
+
 pub mod error;
 pub mod terminal;
 
@@ -47,6 +49,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
+use crate::bd;
 use crate::clock::SystemClock;
 use crate::town::{Places, Town};
 use crate::world::real;
@@ -94,6 +97,11 @@ enum Command {
     Down(down::DownArgs),
     Doctor(doctor::Args),
     Version(version::Args),
+    Hook(agent::HookArgs),
+    Prime(agent::PrimeArgs),
+    Done(agent::DoneArgs),
+    /// The town's beads, as `bd`: show, list, ready, close
+    Bd(bd::BdArgs),
 }
 
 /// The program: reads the arguments, runs the command, and says how it ended.
@@ -111,7 +119,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
+    let town = gt.town.as_deref();
     match command {
+        // Agents' verbs end as `bd` does: 0 or 1.
+        Command::Hook(args) => return Ok(agent::hook(args, town)),
+        Command::Prime(args) => return Ok(agent::prime(args, town)),
+        Command::Done(args) => return Ok(agent::done(args, town)),
+        Command::Bd(args) => return Ok(bd::run(args, town)),
         Command::Up(args) => return up::run(gt, args),
         Command::Down(args) => return down::run(gt, args),
         Command::Attach(args) => return attach::run(args, gt),

@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 use crate::connect::{StoreLock, options};
 use crate::engine::{Engine, Parts};
 use crate::manifests;
-use crate::town::Town;
+use crate::town::{TOWN_FILE, Town};
 use crate::world::exec::Exec;
 use crate::world::real::Real;
 
@@ -100,7 +100,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
     if args.background_child {
         // Away from the terminal: closing it must not end the town. Leading a group already is fine.
-        let _leads_a_group_already = rustix::process::setsid();
+        let _leads_already = rustix::process::setsid();
     }
     // Lock, open, bind; stop in reverse.
     let lock_path = town.layout.store_lock();
@@ -135,6 +135,10 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
         .map_err(|e| failed("could not prepare the town's world", &e))?;
     let client = server.client(&town.name);
     manifests::ensure_built_in(&client).await.map_err(|e| failed("could not create what every town has", &e))?;
+    // The file that marks a town declares it too; its later texts come by `gt apply`.
+    let file = town.dir.join(TOWN_FILE);
+    let text = fs_err::read_to_string(&file).map_err(|e| failed("could not read the town's file", &e))?;
+    manifests::ensure(&client, TOWN_FILE, &text).await.map_err(|e| failed("could not create the Town", &e))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
     let (stop, stopped) = tokio::sync::watch::channel(());

@@ -29,6 +29,7 @@ impl Town {
             "apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {name: town}\nspec: {capacity: {polecats: 3}}\n",
         );
         town.ok(&["init"]);
+        town.ok(&["apply", "-f", "town.yaml"]);
         town.rig("shop", "");
         town
     }

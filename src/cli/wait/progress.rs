@@ -60,11 +60,12 @@ impl Progress {
         if came_back {
             said.push(came_back_words(&status));
         } else if new.failures > was.failures {
-            said.push(format!("its agent ended without handing in (attempt {})", was.attempts.max(1)));
+            said.push("its agent ended without handing in".to_owned());
         }
         match new.state {
             BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
-                said.push(format!("taken by {}", new.polecat.as_deref().unwrap_or("a polecat")));
+                // Without one it is between two: its polecat was let go, and what becomes of it is about to be told.
+                said.extend(new.polecat.as_ref().map(|polecat| format!("taken by {polecat}")));
             }
             BeadState::Working if new.attempts > was.attempts && new.attempts > 1 => {
                 said.push(format!("attempt {} started", new.attempts));
@@ -80,7 +81,7 @@ impl Progress {
         let line = |what: String| {
             format!("{:>5}  {:<17}  {what}  ({})", age::short(seconds), bead.name_any(), plain(&bead.spec.title))
         };
-        said.into_iter().map(line).collect()
+        if said.is_empty() { Vec::new() } else { vec![line(said.join("; "))] }
     }
 
     /// All of it in a line.
@@ -188,11 +189,10 @@ mod tests {
         lines.push(progress.summary());
         insta::assert_snapshot!(lines.join("\n"), @"
            2s  shop-abcdefgh      taken by shop-nux  (Say width)
-           6s  shop-abcdefgh      its agent ended without handing in (attempt 1)  (Say width)
+           6s  shop-abcdefgh      its agent ended without handing in  (Say width)
            8s  shop-abcdefgh      attempt 2 started  (Say width)
           10s  shop-abcdefgh      handed in  (Say width)
-          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
-          12s  shop-abcdefgh      taken by shop-nux  (Say width)
+          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs; taken by shop-nux  (Say width)
           14s  shop-abcdefgh      handed in  (Say width)
           16s  shop-abcdefgh      landed as 012345678  (Say width)
         1 of 1 closed

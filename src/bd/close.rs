@@ -1,0 +1,173 @@
+//! `bd close`: a step is done; a bead has nothing to change; or a person ends a bead by hand.
+//!
+//! An agent closes the steps of the bead on its hook, and that bead itself only where there is nothing to merge: no
+//! commit, nothing uncommitted. A bead with work is closed by its landing. Closed already is success.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::Args;
+use gastown_crds::Bead;
+use gastown_crds::bead::{BeadType, CloseReason, Closed};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::issue::Issue;
+use super::print;
+use super::ready::open_needs;
+use super::show::get;
+use crate::cli::agent::context::{Answer, Context, connected, current_dir};
+use crate::cli::agent::error::{ApiFailure, Error};
+use crate::cli::agent::session::Session;
+use crate::cli::agent::work::is_hooked;
+use crate::cli::agent::worktree::Worktree;
+use crate::clock::{Clock as _, SystemClock};
+use crate::guard::is_agent;
+
+/// How often a close is tried when others write the same bead. Its controller writes a status now and then; nobody
+/// writes eight times between a read and a write.
+const TRIES_MAX: usize = 8;
+/// What the reason of a bead without changes starts with.
+const NO_CHANGES: &str = "no-changes";
+
+/// Close beads: steps that are done, or the bead on the hook when nothing has to change
+#[derive(Debug, Clone, Args)]
+pub struct CloseArgs {
+    /// The beads' ids
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Why; for the bead on the hook it starts with `no-changes: `
+    #[arg(short, long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Close it although something it needs is open
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Who closes, why, and what was seen before.
+struct Closing<'a> {
+    args: &'a CloseArgs,
+    /// The session, if an agent closes.
+    agent: Option<Session>,
+    /// Its worktree, if it closes the bead on its hook.
+    worktree: Option<Worktree>,
+}
+
+/// Runs `bd close`.
+pub fn close(args: &CloseArgs, json: bool, town: Option<&Path>, actor: &str) -> Result<Answer, Error> {
+    let agent = is_agent(actor).then(|| Session::required("bd close", "an agent closes beads in its session"));
+    let agent = agent.transpose()?;
+    let worktree = match &agent {
+        // Looked at before connecting: the store is never held across git.
+        Some(session) if args.ids.contains(&session.bead) => Some(Worktree::look(&current_dir()?, &session.base)?),
+        _ => None,
+    };
+    let closing = Closing { args, agent, worktree };
+    connected(town, actor, async |context| Ok(close_all(&closing, json, context).await))
+}
+
+async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Answer {
+    let (mut out, mut note, mut closed) = (String::new(), String::new(), Vec::new());
+    for id in &closing.args.ids {
+        match closing.close(id, context).await {
+            Ok((bead, word)) => {
+                let _never_fails = writeln!(out, "{word} {id}: {}", bead.spec.title);
+                closed.push(Issue::of(&bead));
+            }
+            Err(error) if json => note.push_str(&print::error(&error)),
+            Err(error) => note.push_str(&error.text()),
+        }
+    }
+    if json {
+        // As in Beads: nothing closed, nothing printed.
+        out = if closed.is_empty() { String::new() } else { print::json(&closed) };
+    }
+    Answer { out, code: u8::from(!note.is_empty()), note }
+}
+
+impl Closing<'_> {
+    async fn close(&self, id: &str, context: &Context) -> Result<(Bead, &'static str), Error> {
+        for _ in 0..TRIES_MAX {
+            let Some(bead) = get(context, id).await? else {
+                let shown = id.escape_default();
+                return Err(Error::refused(format!("there is no bead `{shown}`"), "`bd list` shows the ids"));
+            };
+            if bead.spec.closed.is_some() {
+                return Ok((bead, "already closed"));
+            }
+            let reason = self.judge(&bead, context).await?;
+            if !self.args.force {
+                let open = open_needs(context, &bead).await?;
+                if !open.is_empty() {
+                    let message = format!("`{id}` needs {}, which is open", open.join(", "));
+                    return Err(Error::refused(message, "close that first; or close this all the same with `--force`"));
+                }
+            }
+            let patch = patch(&bead, reason, self.args.reason.clone(), &context.actor);
+            match context.beads().patch(id, &PatchParams::default(), &Patch::Merge(patch)).await {
+                Ok(bead) => return Ok((bead, "closed")),
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                Err(error) => return Err(Error::api(format!("close `{id}`"))(error)),
+            }
+        }
+        Err(Error::Api { what: format!("close `{id}`"), source: ApiFailure::Contended(TRIES_MAX) })
+    }
+
+    /// Whether whoever asks may close it, and as what.
+    async fn judge(&self, bead: &Bead, context: &Context) -> Result<CloseReason, Error> {
+        let Some(session) = &self.agent else { return Ok(CloseReason::Done) };
+        let (id, polecat) = (bead.name_any(), session.polecat_object());
+        let lost = || {
+            let message = format!("`{}` is not on the hook of `{polecat}`", session.bead);
+            Error::refused(message, "end the session: the work was handed in, closed, or given to another")
+        };
+        if id == session.bead {
+            if !is_hooked(bead, &polecat) {
+                return Err(lost());
+            }
+            self.check_no_changes(session)?;
+            return Ok(CloseReason::NoChanges);
+        }
+        if bead.spec.type_ != BeadType::Step || bead.spec.parent.as_ref() != Some(&session.bead) {
+            let message = format!("`{id}` is not yours to close");
+            let hint = "an agent closes the steps of the bead on its hook; `gt hook` shows them";
+            return Err(Error::refused(message, hint));
+        }
+        match get(context, &session.bead).await? {
+            Some(parent) if is_hooked(&parent, &polecat) => Ok(CloseReason::Done),
+            _ => Err(lost()),
+        }
+    }
+
+    fn check_no_changes(&self, session: &Session) -> Result<(), Error> {
+        let id = &session.bead;
+        if !self.args.reason.as_deref().is_some_and(|reason| reason.starts_with(NO_CHANGES)) {
+            let hint = format!(
+                "`gt done` hands in its branch; if nothing has to change: `bd close {id} --reason=\"no-changes: <why>\"`"
+            );
+            return Err(Error::refused(format!("`{id}` is closed by its landing, not by hand"), hint));
+        }
+        let Some(worktree) = &self.worktree else { return Ok(()) };
+        worktree.check_committed(&session.branch())?;
+        if worktree.ahead == 0 {
+            return Ok(());
+        }
+        let commits = if worktree.ahead == 1 { "1 commit".to_owned() } else { format!("{} commits", worktree.ahead) };
+        let message = format!("`{}` holds {commits}: that is a change", session.branch());
+        Err(Error::refused(message, "hand it in: `gt done`"))
+    }
+}
+
+/// The one write: closed, by whom and why, and off the hook; only on what was judged.
+fn patch(bead: &Bead, reason: CloseReason, message: Option<String>, actor: &str) -> serde_json::Value {
+    let closed = Closed { reason, message, at: SystemClock.now(), by: actor.to_owned() };
+    let mut patch = json!({
+        "metadata": { "resourceVersion": bead.metadata.resource_version },
+        "spec": { "closed": closed },
+    });
+    if bead.spec.assignee.is_some() {
+        patch["spec"]["assignee"] = serde_json::Value::Null;
+    }
+    patch
+}

@@ -1,0 +1,268 @@
+//! A bead in the shape of `bd --json`: the one place that knows both.
+//!
+//! Keys come in the order of Beads' own record, and what is empty is left out where Beads leaves it out. What a town does
+//! not know (an owner, an estimate, comments) is absent. `dependent_count` is absent from lists: to count what needs a
+//! bead takes a look at every bead, which only `bd show` takes.
+
+use gastown_crds::Bead;
+use gastown_crds::bead::{Assignee, BeadState, BeadType, CloseReason};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+/// A bead as Beads prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Issue {
+    /// The bead's name.
+    pub id: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    status: &'static str,
+    priority: u32,
+    #[serde(rename = "issue_type")]
+    type_: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignee: Option<String>,
+    created_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_reason: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Dependency>,
+}
+
+/// An edge to what a bead waits for or is a part of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Dependency {
+    issue_id: String,
+    depends_on_id: String,
+    #[serde(rename = "type")]
+    type_: &'static str,
+    created_at: String,
+}
+
+/// A bead in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    #[serde(flatten)]
+    issue: Issue,
+    dependency_count: usize,
+    comment_count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+}
+
+/// A bead and the beads it is tied to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Details {
+    #[serde(flatten)]
+    issue: Issue,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<Related>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dependents: Vec<Related>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+}
+
+/// The other end of an edge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Related {
+    #[serde(flatten)]
+    issue: Issue,
+    dependency_type: &'static str,
+}
+
+/// It must be closed first.
+pub const BLOCKS: &str = "blocks";
+/// It is the whole.
+pub const PARENT_CHILD: &str = "parent-child";
+
+impl Issue {
+    /// A bead with its edges.
+    pub fn of(bead: &Bead) -> Self {
+        let id = bead.name_any();
+        let created_at = seconds(created(bead));
+        let edge = |type_| {
+            let (id, created_at) = (id.clone(), created_at.clone());
+            move |to: &String| Dependency {
+                issue_id: id.clone(),
+                depends_on_id: to.clone(),
+                type_,
+                created_at: created_at.clone(),
+            }
+        };
+        let needs = bead.spec.needs.iter().map(edge(BLOCKS));
+        let dependencies = needs.chain(bead.spec.parent.iter().map(edge(PARENT_CHILD))).collect();
+        let closed = bead.spec.closed.as_ref();
+        Self {
+            title: bead.spec.title.clone(),
+            description: bead.spec.description.clone(),
+            status: status(closed.is_some(), bead.spec.assignee.is_some(), state(bead)),
+            priority: bead.spec.priority,
+            type_: type_name(bead.spec.type_),
+            assignee: bead.spec.assignee.as_ref().map(|a| assignee_name(&bead.spec.rig, a)),
+            created_at: created_at.clone(),
+            updated_at: seconds(updated(bead)),
+            closed_at: closed.map(|c| seconds(c.at)),
+            close_reason: closed.map(|c| c.message.clone().unwrap_or_else(|| reason_name(c.reason).to_owned())),
+            labels: bead.labels().iter().map(|(key, value)| label_name(key, value)).collect(),
+            dependencies,
+            id,
+        }
+    }
+
+    /// One line for people: id, priority, type, status, title, who has it.
+    pub fn line(&self, id_width: usize) -> String {
+        let who = self.assignee.as_ref().map(|who| format!("  ({who})")).unwrap_or_default();
+        let Self { id, title, status, priority, type_, .. } = self;
+        format!("{id:<id_width$}  P{priority}  {type_:<7}  {status:<11}  {title}{who}")
+    }
+
+    fn without_edges(bead: &Bead) -> Self {
+        Self { dependencies: Vec::new(), ..Self::of(bead) }
+    }
+}
+
+impl Listed {
+    /// A bead as `list` and `ready` print it.
+    pub fn of(bead: &Bead) -> Self {
+        Self {
+            issue: Issue::of(bead),
+            dependency_count: bead.spec.needs.len(),
+            comment_count: 0,
+            parent: bead.spec.parent.clone(),
+        }
+    }
+}
+
+impl Details {
+    /// A bead as `show` prints it; each neighbour comes with how they are tied.
+    pub fn of(bead: &Bead, dependencies: &[(Bead, &'static str)], dependents: &[(Bead, &'static str)]) -> Self {
+        let related = |(bead, dependency_type): &(Bead, &'static str)| Related {
+            issue: Issue::without_edges(bead),
+            dependency_type,
+        };
+        Self {
+            issue: Issue::without_edges(bead),
+            dependencies: dependencies.iter().map(related).collect(),
+            dependents: dependents.iter().map(related).collect(),
+            parent: bead.spec.parent.clone(),
+        }
+    }
+}
+
+/// A bead's status in Beads' words. Handed in is still in progress; set aside is blocked, until a person acts.
+pub fn status(closed: bool, assigned: bool, state: BeadState) -> &'static str {
+    match (closed, assigned, state) {
+        (true, ..) => "closed",
+        (false, true, _) | (false, false, BeadState::Landing) => "in_progress",
+        (false, false, BeadState::SetAside) => "blocked",
+        (false, false, _) => "open",
+    }
+}
+
+/// Where a bead's controller found it to stand.
+pub fn state(bead: &Bead) -> BeadState {
+    bead.status.as_ref().map(|s| s.state).unwrap_or_default()
+}
+
+/// A type in Beads' words.
+pub fn type_name(type_: BeadType) -> &'static str {
+    match type_ {
+        BeadType::Task => "task",
+        BeadType::Bug => "bug",
+        BeadType::Feature => "feature",
+        BeadType::Chore => "chore",
+        BeadType::Step => "step",
+    }
+}
+
+/// `<rig>/polecats/<name>`: a polecat works in the bead's own rig.
+pub fn assignee_name(rig: &str, assignee: &Assignee) -> String {
+    let prefix = format!("{rig}-");
+    let name = assignee.polecat.strip_prefix(&prefix).unwrap_or(&assignee.polecat);
+    format!("{rig}/polecats/{name}")
+}
+
+fn reason_name(reason: CloseReason) -> &'static str {
+    match reason {
+        // Beads' own default.
+        CloseReason::Done => "Closed",
+        CloseReason::Merged => "Merged",
+        CloseReason::NoChanges => "no-changes",
+        CloseReason::Withdrawn => "Withdrawn",
+    }
+}
+
+/// Beads' labels are plain texts, by convention `dimension:value`.
+pub fn label_name(key: &str, value: &str) -> String {
+    if value.is_empty() { key.to_owned() } else { format!("{key}:{value}") }
+}
+
+/// When a bead was made.
+pub fn created(bead: &Bead) -> Timestamp {
+    bead.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+}
+
+/// When something was last known to happen to a bead: there is no other record of its changes.
+fn updated(bead: &Bead) -> Timestamp {
+    let conditions = bead.status.iter().flat_map(|s| &s.conditions).map(|c| c.last_transition_time);
+    let closed = bead.spec.closed.iter().map(|c| c.at);
+    conditions.chain(closed).chain([created(bead)]).max().unwrap_or_default()
+}
+
+/// RFC 3339 in whole seconds, as Beads has it.
+fn seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    fn bead() -> Bead {
+        from_value(json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
+            "metadata": {
+                "name": "shop-1", "creationTimestamp": "2026-03-01T10:00:00Z",
+                "labels": {"gastown.io/convoy": "auth", "urgent": ""},
+            },
+            "spec": {
+                "title": "Log out", "description": "Everywhere.", "type": "Bug", "priority": 1, "rig": "shop",
+                "needs": ["shop-0"], "assignee": {"polecat": "shop-nux", "uid": "1"},
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_bead_in_progress_has_beads_keys_in_beads_order() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&Listed::of(&bead())).unwrap());
+    }
+
+    #[test]
+    fn a_closed_bead_says_when_and_why() {
+        let mut bead = bead();
+        bead.spec.assignee = None;
+        bead.spec.closed =
+            Some(from_value(json!({"reason": "Done", "at": "2026-03-01T11:00:00.25Z", "by": "kim"})).unwrap());
+        let details = Details::of(&bead, &[(self::bead(), BLOCKS)], &[]);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&details).unwrap());
+    }
+
+    #[test]
+    fn a_status_follows_from_the_spec_first() {
+        assert_eq!(status(true, true, BeadState::Working), "closed");
+        assert_eq!(status(false, true, BeadState::Ready), "in_progress");
+        assert_eq!(status(false, false, BeadState::Landing), "in_progress");
+        assert_eq!(status(false, false, BeadState::SetAside), "blocked");
+        assert_eq!(status(false, false, BeadState::Closed), "open");
+    }
+}

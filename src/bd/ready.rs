@@ -1,0 +1,178 @@
+//! `bd ready`: what may be taken up now, the most urgent first, then the oldest.
+//!
+//! # Design notes
+//! While a controller runs, what it found ready is asked for by field, so that ten thousand beads cost what a hundred do.
+//! That a bead was ready stays true while its spec is unchanged: a need that was closed stays closed. So needs are looked
+//! at again only where the spec is newer than the finding; closed or taken since is seen in the spec itself. With no
+//! controller no status is trusted: every open bead is looked at. Where more is ready than is asked for, it is asked for
+//! by priority, and of the last of them the first by name are taken.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use clap::Args;
+use gastown_crds::Bead;
+use gastown_crds::bead::BeadState;
+use kube::ResourceExt;
+
+use super::filter::{self, TypeName};
+use super::issue::{Issue, Listed, created};
+use super::print;
+use super::scan::{Query, Slim, scan};
+use super::show::get;
+use crate::cli::agent::context::{Answer, Context};
+use crate::cli::agent::error::Error;
+use crate::cli::agent::work;
+
+/// Priorities there are.
+const PRIORITIES: std::ops::RangeInclusive<u32> = 0..=4;
+/// Asked for beyond the limit: some of what was found ready may have been taken since.
+const SLACK_BEADS: usize = 16;
+
+/// List what may be taken up now
+#[derive(Debug, Clone, Args)]
+pub struct ReadyArgs {
+    /// At most so many; 0: all
+    #[arg(short = 'n', long, default_value_t = 100)]
+    limit: usize,
+    /// Only this priority: 0 (first) to 4 (last)
+    #[arg(short, long, value_parser = filter::priority)]
+    priority: Option<u32>,
+    /// The ready steps of what this polecat has: RIG/polecats/NAME
+    #[arg(short, long, conflicts_with = "type_")]
+    assignee: Option<String>,
+    /// Only this type; steps are left out unless asked for
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    type_: Option<TypeName>,
+}
+
+/// Runs `bd ready`.
+pub async fn ready(args: &ReadyArgs, json: bool, context: &Context) -> Result<Answer, Error> {
+    let mut beads = match &args.assignee {
+        Some(assignee) => steps_of(assignee, args, context).await?,
+        None if context.controller => found_ready(args, context).await?,
+        None => computed(args, context).await?,
+    };
+    if args.assignee.is_none() {
+        beads.sort_by_key(|b| (b.spec.priority, created(b), b.name_any()));
+    }
+    if args.limit != 0 {
+        beads.truncate(args.limit);
+    }
+    Ok(Answer::out(if json {
+        print::json(&beads.iter().map(Listed::of).collect::<Vec<_>>())
+    } else if beads.is_empty() {
+        "nothing is ready\n".to_owned()
+    } else {
+        print::table(&beads.iter().map(Issue::of).collect::<Vec<_>>())
+    }))
+}
+
+/// The ready steps of what a polecat has, in the formula's order.
+async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+    let (rig, polecat) = filter::polecat(assignee)?;
+    let Some(bead) = work::find_hooked(context, &rig, &polecat).await? else { return Ok(Vec::new()) };
+    let Some(work) = work::load(context, &bead.name_any(), &polecat).await? else { return Ok(Vec::new()) };
+    let mut steps = Vec::new();
+    for step in work.ready() {
+        steps.extend(get(context, &step.id).await?);
+    }
+    steps.retain(|step| args.priority.is_none_or(|p| p == step.spec.priority));
+    Ok(steps)
+}
+
+fn type_condition(args: &ReadyArgs) -> String {
+    args.type_.map_or_else(|| "spec.type!=Step".to_owned(), |t| format!("spec.type={:?}", t.bead_type()))
+}
+
+/// What the controller found ready, as far as it still is.
+async fn found_ready(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+    let query = |priority: Option<u32>, beads: usize| {
+        let mut fields = vec!["status.state=Ready".to_owned(), type_condition(args)];
+        fields.extend(priority.map(|p| format!("spec.priority={p}")));
+        let beads_max = (args.limit != 0).then_some(beads.saturating_add(SLACK_BEADS));
+        Query { fields, labels: Vec::new(), beads_max }
+    };
+    let (mut beads, has_more) = still_ready(&query(args.priority, args.limit), context).await?;
+    if has_more && args.priority.is_none() {
+        beads.clear();
+        for priority in PRIORITIES {
+            let rest = args.limit.saturating_sub(beads.len());
+            if rest == 0 {
+                break;
+            }
+            beads.extend(still_ready(&query(Some(priority), rest), context).await?.0);
+        }
+    }
+    Ok(beads)
+}
+
+async fn still_ready(query: &Query, context: &Context) -> Result<(Vec<Bead>, bool), Error> {
+    let (mut sure, mut unsure) = (Vec::new(), Vec::new());
+    let has_more = scan(context, query, |candidate| {
+        let slim = &candidate.slim;
+        if is_free(slim) {
+            let judged = slim.status.observed_generation == slim.metadata.generation;
+            let list = if judged || slim.spec.needs.is_empty() { &mut sure } else { &mut unsure };
+            list.push(candidate.bead()?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    for bead in unsure {
+        if open_needs(context, &bead).await?.is_empty() {
+            sure.push(bead);
+        }
+    }
+    Ok((sure, has_more))
+}
+
+/// What a bead needs that is still open. What does not exist does not block.
+pub async fn open_needs(context: &Context, bead: &Bead) -> Result<Vec<String>, Error> {
+    let mut open = Vec::new();
+    for need in &bead.spec.needs {
+        if get(context, need).await?.is_some_and(|b| b.spec.closed.is_none()) {
+            open.push(need.clone());
+        }
+    }
+    Ok(open)
+}
+
+/// Open, and nobody has it or had its branch handed in or set aside.
+fn is_free(slim: &Slim) -> bool {
+    let out = matches!(slim.status.state, BeadState::Landing | BeadState::SetAside);
+    !slim.is_closed() && slim.spec.assignee.is_none() && !out
+}
+
+/// The same by the specs alone: one look at every open bead.
+async fn computed(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+    let query = Query { fields: vec!["status.state!=Closed".into()], ..Query::default() };
+    let (mut open, mut free) = (BTreeSet::new(), Vec::new());
+    let wanted = args.type_.map(TypeName::bead_type);
+    scan(context, &query, |candidate| {
+        let slim = candidate.slim;
+        if !slim.is_closed() {
+            open.insert(slim.metadata.name.clone());
+        }
+        let by_type = wanted.map_or(!slim.is_step(), |wanted| slim.spec.type_ == wanted);
+        if is_free(&slim) && by_type && args.priority.is_none_or(|p| p == slim.spec.priority) {
+            free.push(slim);
+        }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await?;
+    free.retain(|slim| !slim.spec.needs.iter().any(|need| open.contains(need)));
+    free.sort_by(|a, b| order(a).cmp(&order(b)));
+    if args.limit != 0 {
+        free.truncate(args.limit);
+    }
+    let mut beads = Vec::new();
+    for slim in &free {
+        beads.extend(get(context, &slim.metadata.name).await?);
+    }
+    Ok(beads)
+}
+
+fn order(slim: &Slim) -> (u32, Option<jiff::Timestamp>, &str) {
+    (slim.spec.priority, slim.metadata.creation_timestamp, &slim.metadata.name)
+}

@@ -1,0 +1,107 @@
+//! What every verb of an agent needs: the town, a way to its API, and who asks; and the one way out of the process.
+//!
+//! Verbs answer with text and leave writing it to [`run`], so that they can be called in tests.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use gastown_crds::Bead;
+use kube::{Api, Client};
+
+use super::error::Error;
+use crate::connect::Connection;
+use crate::town::{Places, Town};
+
+/// What a verb says: data on standard output, talk on standard error.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub note: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Answer {
+    /// Data, and success.
+    pub fn out(text: impl Into<String>) -> Self {
+        Self { out: text.into(), ..Self::default() }
+    }
+}
+
+/// A town that is connected to.
+pub struct Context {
+    /// The client, in the town's namespace.
+    pub client: Client,
+    /// Whether a controller keeps what it says up to date.
+    pub controller: bool,
+    /// Who asks: `<rig>/polecats/<name>`, or a person's name.
+    pub actor: String,
+}
+
+impl Context {
+    /// The town's beads.
+    pub fn beads(&self) -> Api<Bead> {
+        Api::default_namespaced(self.client.clone())
+    }
+}
+
+/// A variable of the environment; an empty one counts as absent.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Who asks, as the environment says: the session's actor, else the user.
+pub fn actor() -> String {
+    let names = ["GT_ACTOR", "BD_ACTOR", "USER", "LOGNAME"];
+    names.into_iter().find_map(variable).unwrap_or_else(|| "somebody".into())
+}
+
+/// The town: as named, else by `GT_TOWN`, else the nearest one from here upwards.
+pub fn find_town(named: Option<&Path>) -> Result<Town, Error> {
+    let places = Places::from_env();
+    match named.map(Path::to_owned).or_else(|| std::env::var_os("GT_TOWN").map(PathBuf::from)) {
+        Some(dir) if !dir.as_os_str().is_empty() => Ok(Town::open(&dir, &places)?),
+        _ => Ok(Town::find(&current_dir()?, &places)?),
+    }
+}
+
+/// The current directory.
+pub fn current_dir() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|source| Error::Io { what: "find the current directory", source })
+}
+
+/// Connects, does the verb, and lets go of the store before anything is printed.
+pub fn connected(
+    town: Option<&Path>,
+    actor: &str,
+    verb: impl AsyncFnOnce(&Context) -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    let town = find_town(town)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Error::Io { what: "start the runtime", source })?;
+    runtime.block_on(async {
+        let connection = Connection::open(&town, Some(actor))?;
+        let client = connection.client.clone();
+        let context = Context { client, controller: connection.controller, actor: actor.to_owned() };
+        let answer = verb(&context).await;
+        connection.close();
+        answer
+    })
+}
+
+/// Prints an answer or a failure, and gives the exit code.
+pub fn finish(answer: Result<Answer, Error>) -> ExitCode {
+    let Answer { out, note, code } =
+        answer.unwrap_or_else(|error| Answer { out: String::new(), note: error.text(), code: 1 });
+    // Whoever closed the other end does not want the rest.
+    let _closed = std::io::stderr().write_all(note.as_bytes());
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::from(code),
+        // Data that did not arrive is not an answer: a caller must not take it for an empty one.
+        Err(_) => ExitCode::from(code.max(1)),
+    }
+}

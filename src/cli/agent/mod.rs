@@ -1,0 +1,17 @@
+//! The agents' verbs: `gt hook`, `gt prime` and `gt done`. They answer with the controller up or down.
+
+pub mod context;
+pub mod error;
+pub mod session;
+
+pub mod work;
+pub mod worktree;
+
+mod hook;
+mod prime;
+
+mod done;
+
+pub use done::{DoneArgs, done};
+pub use hook::{HookArgs, hook};
+pub use prime::{PrimeArgs, prime};

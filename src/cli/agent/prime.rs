@@ -1,0 +1,228 @@
+//! `gt prime`: what an agent has to know at the start of a session, or after its context was cut, as Markdown.
+//!
+//! The text depends on the hook alone, so that a model reads the same words at every start.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::context::{Answer, actor, connected, finish};
+use super::error::Error;
+use super::session::Session;
+use super::work::{Step, Work, load};
+
+/// The most of a rework log that is told, in bytes; the file has the rest.
+const LOG_BYTES_MAX: usize = 8192;
+
+/// Print what an agent has to know to work on its bead
+#[derive(Debug, Clone, Args)]
+pub struct PrimeArgs {}
+
+/// Runs `gt prime`; `town` is what `--town` says.
+pub fn prime(args: &PrimeArgs, town: Option<&std::path::Path>) -> ExitCode {
+    let PrimeArgs {} = args;
+    finish(run(town))
+}
+
+fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
+    let hint = "start one by assigning work: `gt apply` a Convoy; `gt hook --polecat RIG/NAME` looks at a hook";
+    let session = Session::required("gt prime", hint)?;
+    let log = session.rework_log.as_ref().map(|path| match fs_err::read(path) {
+        Ok(text) => tail(&String::from_utf8_lossy(&text)).to_owned(),
+        // The rest is worth telling without it.
+        Err(error) => format!("(the log cannot be read: {error})"),
+    });
+    connected(town, &actor(), async |context| {
+        let work = load(context, &session.bead, &session.polecat_object()).await?;
+        Ok(Answer::out(match &work {
+            Some(work) => text(&session, work, log.as_deref()),
+            None => idle(&session),
+        }))
+    })
+}
+
+/// The end of a log, from the start of a line.
+fn tail(log: &str) -> &str {
+    let log = log.trim_end();
+    if log.len() <= LOG_BYTES_MAX {
+        return log;
+    }
+    let mut from = log.len() - LOG_BYTES_MAX;
+    while !log.is_char_boundary(from) {
+        from += 1;
+    }
+    let rest = &log[from..];
+    rest.split_once('\n').map_or(rest, |(_, whole_lines)| whole_lines)
+}
+
+fn idle(session: &Session) -> String {
+    format!(
+        "# You are {}, a polecat of rig {}\n\nNothing is on your hook: `{}` was handed in, closed, or taken off it.\n\
+         There is nothing to do. End the session.\n",
+        session.polecat, session.rig, session.bead
+    )
+}
+
+fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
+    let Session { bead, rig, polecat, attempt, rework, rework_log, base } = session;
+    let spec = &work.bead.spec;
+    let mut text = format!(
+        "# You are {polecat}, a polecat of rig {rig}\n\n\
+         A polecat takes one piece of work, a bead, from start to finish. Yours is `{bead}`. Nobody else works on it,\n\
+         and nobody will tell you to begin: begin now.\n\n\
+         - worktree: the current directory\n\
+         - branch: `{}`, which began at `{base}`\n\
+         - attempt: {attempt}\n\n\
+         ## The work: {}\n\n",
+        session.branch(),
+        spec.title
+    );
+    if let Some(description) = spec.description.as_deref().map(str::trim).filter(|d| !d.is_empty()) {
+        let _never_fails = write!(text, "{description}\n\n");
+    }
+    if let Some(command) = &spec.command {
+        let _never_fails = write!(text, "A command is given that does it:\n\n{}\n", fenced(command));
+    }
+    if *attempt > 1 {
+        text.push_str(
+            "An earlier session worked on this. Look at what it left before you start: `git log`, `git status`, and the\n\
+             steps that are closed below.\n\n",
+        );
+    }
+    if let Some(rework) = rework {
+        text.push_str(&came_back(rework, log, rework_log.as_deref()));
+    }
+    text.push_str("## Steps\n\n");
+    for step in &work.steps {
+        text.push_str(&step_text(step));
+    }
+    let _never_fails = write!(
+        text,
+        "\n## Rules\n\n\
+         - Commit on this branch. Never push: the merge queue lands your work.\n\
+         - Never `git stash`: all worktrees of a repository share one stash.\n\
+         - As you finish a step, commit, then `bd close <step>`. A step becomes ready when what it needs is closed;\n  \
+           `gt hook` shows where you stand.\n\
+         - When all steps are closed and all is committed: `gt done`. It hands in the branch, and you are finished.\n\
+         - Nothing to change? Commit nothing: `bd close {bead} --reason=\"no-changes: <why>\"`, then `gt done`.\n\
+         - Nobody is there to answer questions. Decide, and say why in the commit message.\n"
+    );
+    text
+}
+
+fn came_back(rework: &str, log: Option<&str>, file: Option<&std::path::Path>) -> String {
+    let what = match rework {
+        "Conflict" => "it does not apply to the target branch as that is now. These files conflict:",
+        _ => "with it, the checks of the rig fail. The end of the log:",
+    };
+    let mut text = format!("## It came back: {rework}\n\nWhat was handed in did not land: {what}\n\n");
+    text.push_str(&fenced(log.unwrap_or("(no log was kept)")));
+    if let Some(file) = file {
+        let _never_fails = writeln!(text, "All of it: `{}`.", file.display());
+    }
+    text.push_str(match rework {
+        "Conflict" => "If your branch still holds the commits handed in: `git fetch origin`, rebase onto the target branch, and resolve\n\
+             the conflicts. If it began anew, do the work again on what is there now.\n\n",
+        _ => "Find the cause, mend it, and run the checks yourself before you hand in again.\n\n",
+    });
+    text
+}
+
+fn step_text(step: &Step) -> String {
+    let state = if !step.is_open() {
+        "closed"
+    } else if step.ready {
+        "ready"
+    } else {
+        "waits"
+    };
+    let mut text = format!("- `{}` ({state}): {}\n", step.id, step.title);
+    for line in step.description.as_deref().unwrap_or_default().trim().lines() {
+        let _never_fails = writeln!(text, "  {line}");
+    }
+    if let Some(command) = step.command.as_deref().filter(|_| step.is_open()) {
+        for line in fenced(command).trim_end().lines() {
+            let _never_fails = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// A text as a code block, behind a fence longer than any within.
+fn fenced(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{}\n{fence}\n\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gastown_crds::Bead;
+    use gastown_crds::bead::{Assignee, BeadSpec};
+    use serde_json::{from_value, json};
+    use std::path::PathBuf;
+
+    fn session() -> Session {
+        Session {
+            bead: "shop-1".into(),
+            rig: "shop".into(),
+            polecat: "nux".into(),
+            attempt: 1,
+            rework: None,
+            rework_log: None,
+            base: "0123456789012345678901234567890123456789".into(),
+        }
+    }
+
+    fn work() -> Work {
+        let spec: BeadSpec = from_value(json!({
+            "title": "Log out everywhere", "rig": "shop", "description": "Sessions must end on every device.\n",
+        }))
+        .unwrap();
+        let mut bead = Bead::new("shop-1", spec);
+        bead.spec.assignee = Some(Assignee { polecat: "shop-nux".into(), uid: "1".into() });
+        let step = |name: &str, order: u32, extra: serde_json::Value| {
+            let mut spec = json!({"title": format!("Do {name}"), "rig": "shop", "type": "Step", "parent": "shop-1"});
+            spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let mut step = Bead::new(&format!("shop-1.{name}"), from_value(spec).unwrap());
+            step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
+            let annotations = [("gastown.io/steps", "2".to_owned()), ("gastown.io/step-order", order.to_string())];
+            step.metadata.annotations = Some(annotations.map(|(n, v)| (n.to_owned(), v)).into());
+            step
+        };
+        let steps = [
+            step("verify", 1, json!({"needs": ["shop-1.change"], "command": "make test"})),
+            step("change", 0, json!({"description": "Small commits."})),
+        ];
+        Work::of(bead, &steps, &[])
+    }
+
+    #[test]
+    fn it_tells_all_that_an_agent_has_to_know() {
+        insta::assert_snapshot!(text(&session(), &work(), None));
+    }
+
+    #[test]
+    fn it_tells_why_work_came_back() {
+        let session = Session {
+            attempt: 2,
+            rework: Some("Red".into()),
+            rework_log: Some(PathBuf::from("/runs/1/rework")),
+            ..session()
+        };
+        let told = text(&session, &work(), Some("test logout ... FAILED\n```\n"));
+        let (_, told) = told.split_once("An earlier session").unwrap();
+        let (told, _) = told.split_once("## Steps").unwrap();
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn a_long_log_is_told_from_the_start_of_a_line() {
+        let log = format!("{}\nlast", "ä".repeat(LOG_BYTES_MAX));
+        assert_eq!(tail(&log), "last");
+        assert_eq!(tail("short\n"), "short");
+        assert_eq!(idle(&session()).lines().last(), Some("There is nothing to do. End the session."));
+    }
+}

@@ -1,0 +1,118 @@
+//! A session's identity: what its environment says about who works on what.
+//!
+//! It is a claim, not a proof: whoever uses it asks the bead whether it agrees.
+
+use std::path::PathBuf;
+
+use gastown_crds::names;
+
+use super::context::variable;
+use super::error::Error;
+
+/// Who works on what, as `GT_*` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The bead on the hook: `GT_BEAD`.
+    pub bead: String,
+    /// `GT_RIG`.
+    pub rig: String,
+    /// The polecat's name in its rig: `GT_POLECAT`.
+    pub polecat: String,
+    /// Which session on the bead this is, from 1: `GT_ATTEMPT`.
+    pub attempt: u32,
+    /// Why the bead came back, `Red` or `Conflict`: `GT_REWORK`.
+    pub rework: Option<String>,
+    /// The file that says more: `GT_REWORK_LOG`.
+    pub rework_log: Option<PathBuf>,
+    /// The commit the branch began at: `GT_BASE`.
+    pub base: String,
+}
+
+impl Session {
+    /// The session this process runs in; none outside of one.
+    pub fn current() -> Result<Option<Self>, Error> {
+        Self::read(variable)
+    }
+
+    /// The session this process runs in; a refusal outside of one.
+    pub fn required(verb: &str, hint: &str) -> Result<Self, Error> {
+        Self::current()?.ok_or_else(|| {
+            Error::refused(format!("`{verb}` is for an agent's session, and this is none: GT_BEAD is not set"), hint)
+        })
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
+        let Some(bead) = variable("GT_BEAD") else { return Ok(None) };
+        let wrong = |name: &str, why: &str| {
+            let hint = "the session's environment is damaged: end the session, and another is started";
+            Error::refused(format!("the variable {name} {why}"), hint)
+        };
+        let needed = |name: &str| variable(name).ok_or_else(|| wrong(name, "is not set"));
+        let label = |name: &str| {
+            needed(name).and_then(|v| if names::is_label(&v) { Ok(v) } else { Err(wrong(name, "holds no name")) })
+        };
+        let attempt = needed("GT_ATTEMPT")?;
+        let attempt = attempt.parse().ok().filter(|n| *n >= 1);
+        let base = needed("GT_BASE")?;
+        if !(40..=64).contains(&base.len()) || !base.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(wrong("GT_BASE", "holds no commit"));
+        }
+        Ok(Some(Self {
+            bead,
+            rig: label("GT_RIG")?,
+            polecat: label("GT_POLECAT")?,
+            attempt: attempt.ok_or_else(|| wrong("GT_ATTEMPT", "holds no number"))?,
+            rework: variable("GT_REWORK"),
+            rework_log: variable("GT_REWORK_LOG").map(PathBuf::from),
+            base,
+        }))
+    }
+
+    /// The name of the Polecat object.
+    pub fn polecat_object(&self) -> String {
+        names::polecat(&self.rig, &self.polecat)
+    }
+
+    /// The branch that the work belongs on.
+    pub fn branch(&self) -> String {
+        names::branch(&self.polecat, &self.bead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: [(&str, &str); 5] = [
+        ("GT_BEAD", "shop-1"),
+        ("GT_RIG", "shop"),
+        ("GT_POLECAT", "nux"),
+        ("GT_ATTEMPT", "2"),
+        ("GT_BASE", "0123456789012345678901234567890123456789"),
+    ];
+
+    fn read(change: (&str, &str)) -> Result<Option<Session>, Error> {
+        Session::read(|name| {
+            let set = SET.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+            let value = if name == change.0 { Some(change.1) } else { set };
+            value.filter(|v| !v.is_empty()).map(str::to_owned)
+        })
+    }
+
+    #[test]
+    fn it_is_read_from_the_environment() {
+        let session = read(("GT_REWORK", "Red")).unwrap().unwrap();
+        assert_eq!((session.attempt, session.rework.as_deref()), (2, Some("Red")));
+        assert_eq!((session.polecat_object().as_str(), session.branch().as_str()), ("shop-nux", "polecat/nux/shop-1"));
+        assert_eq!(read(("GT_BEAD", "")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_one_is_refused_by_name() {
+        let why = |change| read(change).unwrap_err().to_string();
+        assert_eq!(why(("GT_ATTEMPT", "0")), "the variable GT_ATTEMPT holds no number");
+        assert_eq!(why(("GT_BASE", "main")), "the variable GT_BASE holds no commit");
+        assert_eq!(why(("GT_RIG", "../x")), "the variable GT_RIG holds no name");
+        assert_eq!(why(("GT_POLECAT", "")), "the variable GT_POLECAT is not set");
+    }
+}

@@ -1,0 +1,135 @@
+//! The work on a hook: the bead and the steps of its current round, as their specs say.
+//!
+//! Invariant: whether a step is ready follows from `spec.closed` and `spec.needs` alone, so it is right at the instant a
+//! step was closed, before any controller has looked. A status decides nothing here but which branches came back.
+
+use std::collections::BTreeMap;
+
+use gastown_controllers::molecule::{ANNOTATION_STEPS, LABEL_ROUND, order};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, MergeRequest, names};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde::Serialize;
+
+use super::context::Context;
+use super::error::Error;
+
+/// A step as agents see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its bead.
+    pub id: String,
+    /// Its name in the formula.
+    pub name: String,
+    /// What is to be done.
+    pub title: String,
+    /// The same in full, for `gt prime`.
+    #[serde(skip)]
+    pub description: Option<String>,
+    /// Shell text that does it.
+    pub command: Option<String>,
+    /// `open` or `closed`.
+    pub status: &'static str,
+    /// Open, and all that it needs is closed.
+    pub ready: bool,
+}
+
+impl Step {
+    /// Whether it is still to be done.
+    pub fn is_open(&self) -> bool {
+        self.status == "open"
+    }
+}
+
+/// What is on a hook.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The bead.
+    pub bead: Bead,
+    /// The steps of its current round, in the formula's order.
+    pub steps: Vec<Step>,
+    /// How many steps there should be; none if there is no step to say so.
+    poured: Option<usize>,
+}
+
+/// Reads the work of a bead, if that bead is on the polecat's hook; three requests, at once.
+pub async fn load(context: &Context, bead: &str, polecat: &str) -> Result<Option<Work>, Error> {
+    let beads = context.beads();
+    let requests: Api<MergeRequest> = Api::default_namespaced(context.client.clone());
+    let (of_bead, of_parent) = (format!("spec.bead={bead}"), format!("spec.parent={bead}"));
+    let (of_bead, of_parent) = (ListParams::default().fields(&of_bead), ListParams::default().fields(&of_parent));
+    let (found, steps, requests) =
+        tokio::try_join!(beads.get_opt(bead), beads.list(&of_parent), requests.list(&of_bead))
+            .map_err(Error::api(format!("read bead `{bead}`")))?;
+    let Some(bead) = found.filter(|b| is_hooked(b, polecat)) else { return Ok(None) };
+    Ok(Some(Work::of(bead, &steps.items, &requests.items)))
+}
+
+/// Finds the bead on a polecat's hook by looking at the open beads of its rig; for those who are not told by a session.
+pub async fn find_hooked(context: &Context, rig: &str, polecat: &str) -> Result<Option<Bead>, Error> {
+    // A closed state is never wrong: it is written after the close, which is for ever.
+    let open = ListParams::default().fields(&format!("spec.rig={rig},spec.type!=Step,status.state!=Closed"));
+    let beads = context.beads().list(&open).await.map_err(Error::api(format!("list the beads of `{rig}`")))?;
+    Ok(beads.items.into_iter().find(|b| is_hooked(b, polecat)))
+}
+
+/// Whether a bead is on a polecat's hook.
+pub fn is_hooked(bead: &Bead, polecat: &str) -> bool {
+    bead.spec.closed.is_none() && bead.spec.assignee.as_ref().is_some_and(|a| a.polecat == polecat)
+}
+
+impl Work {
+    /// The work of a bead, out of its steps of every round and its merge requests.
+    pub fn of(bead: Bead, steps: &[Bead], requests: &[MergeRequest]) -> Self {
+        let rejected = |r: &&MergeRequest| r.status.as_ref().is_some_and(|s| s.state == MergeState::Rejected);
+        let round = u32::try_from(requests.iter().filter(rejected).count()).unwrap_or(u32::MAX);
+        let wanted = round.to_string();
+        let mut steps: Vec<&Bead> = steps.iter().filter(|s| s.labels().get(LABEL_ROUND) == Some(&wanted)).collect();
+        steps.sort_by_key(|s| (order(s), s.name_any()));
+        let poured = steps.first().and_then(|s| s.annotations().get(ANNOTATION_STEPS)?.parse().ok());
+        let open: BTreeMap<String, bool> = steps.iter().map(|s| (s.name_any(), s.spec.closed.is_none())).collect();
+        let prefix = names::step(&bead.name_any(), round, "");
+        let step = |s: &&Bead| {
+            let id = s.name_any();
+            // A need that does not exist does not block, as in Beads.
+            let waits = s.spec.needs.iter().any(|need| open.get(need).copied().unwrap_or(false));
+            let is_open = s.spec.closed.is_none();
+            Step {
+                name: id.strip_prefix(&prefix).unwrap_or(&id).to_owned(),
+                id,
+                title: s.spec.title.clone(),
+                description: s.spec.description.clone(),
+                command: s.spec.command.clone(),
+                status: if is_open { "open" } else { "closed" },
+                ready: is_open && !waits,
+            }
+        };
+        Self { steps: steps.iter().map(step).collect(), bead, poured }
+    }
+
+    /// Refuses half a molecule: "no step is open" would be a lie.
+    pub fn check_poured(&self) -> Result<(), Error> {
+        if self.poured == Some(self.steps.len()) {
+            return Ok(());
+        }
+        let (here, all) = (self.steps.len(), self.poured.map_or_else(|| "?".to_owned(), |n| n.to_string()));
+        let message = format!("bead `{}` has {here} of {all} steps: they are still being poured", self.bead.name_any());
+        Err(Error::refused(message, "try again in a moment; `gt status` shows whether the controller runs"))
+    }
+
+    /// The step with this id, or with this name in the formula.
+    pub fn step(&self, wanted: &str) -> Result<&Step, Error> {
+        let found = self.steps.iter().find(|s| s.id == wanted || s.name == wanted);
+        found.ok_or_else(|| {
+            let ids: Vec<&str> = self.steps.iter().map(|s| s.id.as_str()).collect();
+            let message = format!("bead `{}` has no step `{wanted}`", self.bead.name_any());
+            Error::refused(message, format!("its steps are {}", ids.join(", ")))
+        })
+    }
+
+    /// The steps that may be done now.
+    pub fn ready(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|s| s.ready)
+    }
+}

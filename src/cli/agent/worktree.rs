@@ -1,0 +1,149 @@
+//! The worktree as it stands: which branch, how far ahead, what is not committed.
+//!
+//! git2 reads refs and ancestry; what is uncommitted is asked of the git program, which alone knows filters and sparse
+//! checkouts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use git2::{Oid, Repository, RepositoryState};
+
+use super::error::Error;
+use crate::world::exec::Exec;
+
+/// `git status` looks at every file: a minute is enough for a million of them on a cold disk.
+const STATUS_LIMIT: Duration = Duration::from_mins(1);
+/// Uncommitted files that a message lists.
+const LISTED_MAX: usize = 20;
+
+/// What was seen of a worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worktree {
+    /// The branch; none when HEAD is detached.
+    pub branch: Option<String>,
+    /// What git is in the middle of, such as a rebase.
+    pub unfinished: Option<&'static str>,
+    /// The commit.
+    pub head: String,
+    /// How many commits it has that the base has not.
+    pub ahead: usize,
+    /// What is not committed, as `git status --short` lists it.
+    pub dirty: Vec<String>,
+}
+
+impl Worktree {
+    /// Looks at the worktree that holds `dir`, against the commit its branch began at.
+    pub fn look(dir: &Path, base: &str) -> Result<Self, Error> {
+        let repository = Repository::discover(dir).map_err(git("find the root"))?;
+        let reference = repository.head().map_err(git("read HEAD"))?;
+        let head = reference.peel_to_commit().map_err(git("read HEAD"))?.id();
+        let branch = reference.is_branch().then(|| reference.shorthand().ok().map(str::to_owned)).flatten();
+        let base = Oid::from_str(base).map_err(git("read GT_BASE"))?;
+        let (ahead, _) = repository.graph_ahead_behind(head, base).map_err(git("compare HEAD with GT_BASE"))?;
+        let unfinished = unfinished(repository.state());
+        Ok(Self { branch, unfinished, head: head.to_string(), ahead, dirty: dirty(dir)? })
+    }
+
+    /// Refuses what is not all committed on the bead's own branch.
+    pub fn check_committed(&self, branch: &str) -> Result<(), Error> {
+        if let Some(what) = self.unfinished {
+            let hint = format!("finish it with `git {what} --continue`, or drop it with `git {what} --abort`");
+            return Err(Error::refused(format!("a {what} is unfinished in this worktree"), hint));
+        }
+        match &self.branch {
+            Some(here) if here == branch => {}
+            Some(here) => {
+                let hint = format!("bring your commits onto `{branch}` and go there: `git switch {branch}`");
+                return Err(Error::refused(format!("this worktree is on `{here}`, not on `{branch}`"), hint));
+            }
+            None => {
+                let hint = format!("keep your commits with `git switch {branch} && git merge --ff-only {}`", self.head);
+                return Err(Error::refused(format!("HEAD is detached, not on `{branch}`"), hint));
+            }
+        }
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
+        let mut message = format!("{} files are not committed:", self.dirty.len());
+        if self.dirty.len() == 1 {
+            "1 file is not committed:".clone_into(&mut message);
+        }
+        for file in self.dirty.iter().take(LISTED_MAX) {
+            message.push_str("\n  ");
+            message.push_str(file);
+        }
+        if self.dirty.len() > LISTED_MAX {
+            message.push_str("\n  …");
+        }
+        Err(Error::refused(message, "commit them, or remove what does not belong in the repository"))
+    }
+}
+
+fn git(what: &'static str) -> impl FnOnce(git2::Error) -> Error {
+    move |source| Error::Git { what, source }
+}
+
+fn unfinished(state: RepositoryState) -> Option<&'static str> {
+    match state {
+        RepositoryState::Merge => Some("merge"),
+        RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
+        RepositoryState::CherryPick | RepositoryState::CherryPickSequence => Some("cherry-pick"),
+        RepositoryState::Rebase | RepositoryState::RebaseInteractive | RepositoryState::RebaseMerge => Some("rebase"),
+        RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
+        RepositoryState::Clean | RepositoryState::Bisect => None,
+    }
+}
+
+/// What is not committed. It writes nothing: an index refreshed by us could collide with the agent's own git.
+fn dirty(dir: &Path) -> Result<Vec<String>, Error> {
+    let args = ["--no-optional-locks", "status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames"];
+    let output = Exec::new("git").args(args).cwd(dir).env("GIT_TERMINAL_PROMPT", "0").limit(STATUS_LIMIT).run()?;
+    if !output.ok() {
+        let message = format!("`git status` ended with exit code {}: {}", output.code, output.complaint());
+        return Err(Error::refused(message, "run it in the worktree that the session started in"));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A file's name may hold anything; what is printed must not move the cursor.
+    let printable = |entry: &str| entry.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    Ok(text.split('\0').filter(|entry| !entry.is_empty()).map(printable).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean() -> Worktree {
+        Worktree { branch: Some("polecat/nux/b".into()), unfinished: None, head: "1".into(), ahead: 1, dirty: vec![] }
+    }
+
+    fn refusal(worktree: &Worktree) -> String {
+        worktree.check_committed("polecat/nux/b").unwrap_err().text()
+    }
+
+    #[test]
+    fn all_committed_on_its_branch_passes() {
+        clean().check_committed("polecat/nux/b").unwrap();
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        insta::assert_snapshot!(refusal(&Worktree { unfinished: Some("rebase"), branch: None, ..clean() }), @"
+        error: a rebase is unfinished in this worktree
+        hint: finish it with `git rebase --continue`, or drop it with `git rebase --abort`
+        ");
+        insta::assert_snapshot!(refusal(&Worktree { branch: Some("main".into()), ..clean() }), @"
+        error: this worktree is on `main`, not on `polecat/nux/b`
+        hint: bring your commits onto `polecat/nux/b` and go there: `git switch polecat/nux/b`
+        ");
+        insta::assert_snapshot!(refusal(&Worktree { branch: None, ..clean() }), @"
+        error: HEAD is detached, not on `polecat/nux/b`
+        hint: keep your commits with `git switch polecat/nux/b && git merge --ff-only 1`
+        ");
+        insta::assert_snapshot!(refusal(&Worktree { dirty: vec![" M a".into(), "?? b".into()], ..clean() }), @"
+        error: 2 files are not committed:
+           M a
+          ?? b
+        hint: commit them, or remove what does not belong in the repository
+        ");
+    }
+}
