@@ -65,7 +65,12 @@ async fn apply(
         });
     }
     let options = SetOptions { allow_missing: args.allow_missing };
-    found.extend(admission::admit_set(&manifests, &stored.names, options));
+    let between = admission::admit_set(&manifests, &stored.names, options);
+    // An object that is wrong by itself is not understood: what it seems to say of others is left for the next try.
+    let is_wrong = |manifest: &&Manifest| found.iter().any(|mistake| is_in(mistake, manifest));
+    let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
+    let between = between.into_iter().filter(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
+    found.extend(between.collect::<Vec<_>>());
     refuse(&found, gt)?;
 
     manifests.sort_by_key(|manifest| rank(&manifest.kind));
@@ -82,6 +87,11 @@ async fn apply(
         gt.out.talk("the town is down, so nothing moves yet: `gt up`");
     }
     Ok(())
+}
+
+/// Whether a mistake is in the text of this object.
+fn is_in(mistake: &Diagnostic, manifest: &Manifest) -> bool {
+    std::sync::Arc::ptr_eq(&mistake.source, &manifest.source) && manifest.place.value.contains(&mistake.span.start)
 }
 
 /// Says which object the API refused, and what was done before.
@@ -141,7 +151,7 @@ fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, Cl
 
 /// Where a kind stands in the order of dependencies.
 fn rank(kind: &str) -> usize {
-    KINDS.iter().position(|it| it.kind == kind).unwrap_or(KINDS.len())
+    KINDS.iter().position(|it| it.name == kind).unwrap_or(KINDS.len())
 }
 
 async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: bool) -> Result<Change, CliError> {
@@ -156,7 +166,8 @@ async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: boo
         }
         let written = match &change {
             Change::Create(object) => {
-                let object: DynamicObject = serde_json::from_value(object.clone()).map_err(unreadable)?;
+                let object: DynamicObject =
+                    serde_json::from_value(object.clone()).map_err(|error| unreadable(&error))?;
                 api.create(&PostParams::default(), &object).await
             }
             Change::Configure(patch) => api.patch(&manifest.name, &PatchParams::default(), &Patch::Merge(patch)).await,
@@ -167,7 +178,7 @@ async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: boo
             // Somebody made, changed or removed it since it was read: look again.
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
                 let now = api.get_opt(&manifest.name).await?;
-                old = now.map(|object| serde_json::to_value(object).map_err(unreadable)).transpose()?;
+                old = now.map(|object| serde_json::to_value(object).map_err(|error| unreadable(&error))).transpose()?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -175,8 +186,8 @@ async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: boo
     Err(CliError::new(Exit::Refused, "others change it all the time").hint("apply again"))
 }
 
-fn unreadable(error: serde_json::Error) -> CliError {
-    CliError::new(Exit::Failed, "could not read an object").because(&error)
+fn unreadable(error: &serde_json::Error) -> CliError {
+    CliError::new(Exit::Failed, "could not read an object").because(error)
 }
 
 /// What the store holds, as far as a set of manifests has to do with it.
@@ -190,17 +201,17 @@ impl Stored {
     async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
         let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
         for kind in KINDS.iter() {
-            let here = manifests.iter().any(|manifest| manifest.kind == kind.kind);
+            let here = manifests.iter().any(|manifest| manifest.kind == kind.name);
             // Only these are referred to by name.
-            if !here && !["Rig", "Runtime", "Formula"].contains(&kind.kind.as_str()) {
+            if !here && !["Rig", "Runtime", "Formula"].contains(&kind.name.as_str()) {
                 continue;
             }
-            let names = stored.names.entry(kind.kind.clone()).or_default();
+            let names = stored.names.entry(kind.name.clone()).or_default();
             for object in link.list(kind, &ListParams::default()).await? {
                 let name = object.metadata.name.clone().unwrap_or_default();
                 names.push(name.clone());
-                let value = serde_json::to_value(object).map_err(unreadable)?;
-                stored.objects.insert((kind.kind.clone(), name), value);
+                let value = serde_json::to_value(object).map_err(|error| unreadable(&error))?;
+                stored.objects.insert((kind.name.clone(), name), value);
             }
         }
         for (file, text) in manifests::built_in() {

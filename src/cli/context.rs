@@ -27,12 +27,14 @@ pub struct Context {
     pub places: Places,
     /// Where words go.
     pub out: Terminal,
+    /// Where the present comes from.
+    pub clock: SystemClock,
 }
 
 impl Context {
     /// The present.
     pub fn now(&self) -> Timestamp {
-        SystemClock.now()
+        self.clock.now()
     }
 
     /// The working directory.
@@ -136,7 +138,7 @@ impl Link {
             None if names.is_empty() => format!("there are no {} yet", kind.plural),
             None => format!("`gt get {}` lists them", kind.plural),
         };
-        CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.kind, name.escape_debug())).hint(hint)
+        CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.name, name.escape_debug())).hint(hint)
     }
 }
 

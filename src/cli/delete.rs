@@ -63,7 +63,7 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
     }
     let mut manifests = apply::read_files(&args.files, gt)?;
     // What depends on others goes first.
-    manifests.sort_by_key(|manifest| std::cmp::Reverse(KINDS.iter().position(|kind| kind.kind == manifest.kind)));
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(KINDS.iter().position(|kind| kind.name == manifest.kind)));
     manifests
         .into_iter()
         .map(|manifest| match Kind::named(&manifest.kind) {

@@ -53,7 +53,7 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     let object = link.get(kind, name).await?;
     let now = gt.now();
     let mut text = head(kind, &object, now);
-    section(&mut text, gt.out, "Spec", &yaml(&object.data["spec"]));
+    section(&mut text, gt.out, "Spec", &yaml(&without_beads(kind, &object.data["spec"])));
     let conditions: Vec<Condition> =
         serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
     section(&mut text, gt.out, "Status", &yaml(&without_conditions(&object.data["status"])));
@@ -61,13 +61,13 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     for (title, body) in related::sections(kind, &object, town, link, now).await? {
         section(&mut text, gt.out, &title, &body);
     }
-    let facts = next::Facts { kind: &kind.kind, name, conditions: &conditions, object: &object, up: link.controller };
+    let facts = next::Facts { kind: &kind.name, name, conditions: &conditions, object: &object, up: link.controller };
     let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), next::step(&facts));
     Ok(text)
 }
 
 fn head(kind: &Kind, object: &DynamicObject, now: Timestamp) -> String {
-    let mut text = format!("Name:    {}\nKind:    {}\n", object.name_any(), kind.kind);
+    let mut text = format!("Name:    {}\nKind:    {}\n", object.name_any(), kind.name);
     if let Some(created) = &object.metadata.creation_timestamp {
         let _infallible = writeln!(text, "Age:     {}", age(now, created.0));
     }
@@ -96,10 +96,29 @@ fn section(text: &mut String, out: Terminal, title: &str, body: &str) {
 }
 
 fn yaml(value: &Value) -> String {
+    let mut value = value.clone();
+    drop_empty(&mut value);
     match value.as_object() {
-        Some(map) if !map.is_empty() => to_yaml(value),
+        Some(map) if !map.is_empty() => to_yaml(&value),
         _ => String::new(),
     }
+}
+
+/// What is only there because it has a default inside says nothing.
+fn drop_empty(value: &mut Value) {
+    if let Some(map) = value.as_object_mut() {
+        map.values_mut().for_each(drop_empty);
+        map.retain(|_, value| value.as_object().is_none_or(|inner| !inner.is_empty()));
+    }
+}
+
+/// A convoy's beads have a section of their own.
+fn without_beads(kind: &Kind, spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(map) = spec.as_object_mut().filter(|_| kind.name == "Convoy") {
+        map.remove("beads");
+    }
+    spec
 }
 
 fn without_conditions(status: &Value) -> Value {

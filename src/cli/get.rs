@@ -93,14 +93,14 @@ fn asked(args: &Args) -> Result<Vec<Asked>, CliError> {
         let mut names = vec![name.to_owned()];
         for word in &args.names {
             match word.split_once('/') {
-                Some((kind, name)) if Kind::find(kind)?.kind == find(&args.kind)?.0.kind => names.push(name.to_owned()),
+                Some((kind, name)) if Kind::find(kind)?.name == find(&args.kind)?.0.name => names.push(name.to_owned()),
                 _ => return Err(CliError::new(Exit::Usage, format!("`{}` is of another kind", word.escape_debug()))),
             }
         }
         return Ok(vec![Asked { kind: Kind::find(word)?, names, params }]);
     }
     if args.kind == "all" {
-        let kinds = KINDS.iter().filter(|kind| kind.kind != "Bead");
+        let kinds = KINDS.iter().filter(|kind| kind.name != "Bead");
         let mut all: Vec<Asked> = kinds.map(|kind| Asked { kind, names: Vec::new(), params: params.clone() }).collect();
         all.insert(all.len() - 1, beads(Kind::find("beads")?, &params, args));
         return Ok(all);
@@ -119,7 +119,7 @@ fn one(word: &str, params: &ListParams, args: &Args) -> Result<Asked, CliError> 
         let params = with_field(params, "spec.type=Step");
         return Ok(Asked { kind, names, params });
     }
-    if kind.kind == "Bead" && names.is_empty() {
+    if kind.name == "Bead" && names.is_empty() {
         return Ok(beads(kind, params, args));
     }
     Ok(Asked { kind, names, params: params.clone() })
@@ -196,7 +196,7 @@ fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
 fn value(kind: &Kind, object: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     value["apiVersion"] = kind.resource.api_version.clone().into();
-    value["kind"] = kind.kind.clone().into();
+    value["kind"] = kind.name.clone().into();
     value
 }
 

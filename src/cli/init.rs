@@ -34,6 +34,11 @@ pub struct Args {
 pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     fs_err::create_dir_all(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
     let dir = fs_err::canonicalize(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+    let in_git = in_git(&dir);
+    if args.commit && !in_git {
+        return Err(CliError::new(Exit::Refused, format!("{} is in no git repository", dir.display()))
+            .hint("`git init` first; a town is best kept in git"));
+    }
     let file = dir.join(TOWN_FILE);
     let done = match files::read_optional(&file)? {
         None => create(&dir, args.name.as_deref())?,
@@ -46,18 +51,24 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         Done::Already => format!("town `{}` is a town already: {}", town.name, file.display()),
     };
     gt.out.data(&what)?;
-    let in_git = in_git(&dir);
-    if args.commit && in_git {
+    if args.commit {
         commit(&dir)?;
         gt.out.talk("committed town.yaml");
-    } else if args.commit {
-        return Err(CliError::new(Exit::Refused, format!("{} is in no git repository", dir.display()))
-            .hint("`git init` first; a town is best kept in git"));
     } else if in_git && !matches!(done, Done::Already) {
         gt.out.talk("commit it, it is the town's identity:  git add town.yaml && git commit -m 'A town'");
     }
-    gt.out.talk("next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town");
+    gt.out.talk(if has_other_manifests(&dir) {
+        "next: gt apply -f . && gt up"
+    } else {
+        "next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town"
+    });
     Ok(())
+}
+
+fn has_other_manifests(dir: &Path) -> bool {
+    let is_yaml = |path: &Path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let found = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    dir.join("rigs").is_dir() || found.into_iter().any(|path| is_yaml(&path) && !path.ends_with(TOWN_FILE))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +143,7 @@ fn annotated(town: &Manifest, text: &str, uid: &str) -> Option<String> {
     let start = inside.value.start;
     let edited = if text[start..].starts_with('{') {
         let entry = if has_annotations { entry } else { format!("annotations: {{ {entry} }}") };
-        format!("{}{{ {entry},{}", &text[..start], &text[start + 1..])
+        format!("{}{{ {entry}, {}", &text[..start], text[start + 1..].trim_start_matches(' '))
     } else {
         // A block starts at its first key: what is before it in the line is its indentation.
         let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -197,19 +208,43 @@ mod tests {
     #[test]
     fn the_annotation_is_added_and_nothing_else_changes() {
         let text = "# Ours.\nkind: Town # yes\napiVersion: gastown.io/v1alpha1\nmetadata:\n  name: town  # always\nspec:\n  capacity: {polecats: 3}\n";
-        insta::assert_snapshot!(edit(text).unwrap(), @"");
+        insta::assert_snapshot!(edit(text).unwrap(), @r#"
+        # Ours.
+        kind: Town # yes
+        apiVersion: gastown.io/v1alpha1
+        metadata:
+          annotations:
+            gastown.io/town-uid: "u-1"
+          name: town  # always
+        spec:
+          capacity: {polecats: 3}
+        "#);
     }
 
     #[test]
     fn every_form_of_metadata_is_understood() {
         let flow = "kind: Town\napiVersion: gastown.io/v1alpha1\nmetadata: {name: town}\n";
-        insta::assert_snapshot!(edit(flow).unwrap(), @"");
+        insta::assert_snapshot!(edit(flow).unwrap(), @r#"
+        kind: Town
+        apiVersion: gastown.io/v1alpha1
+        metadata: { annotations: { gastown.io/town-uid: "u-1" }, name: town}
+        "#);
         let more =
             "kind: Town\napiVersion: gastown.io/v1alpha1\nmetadata:\n    name: town\n    annotations:\n        a: b\n";
-        insta::assert_snapshot!(edit(more).unwrap(), @"");
+        insta::assert_snapshot!(edit(more).unwrap(), @r#"
+        kind: Town
+        apiVersion: gastown.io/v1alpha1
+        metadata:
+            name: town
+            annotations:
+                gastown.io/town-uid: "u-1"
+                a: b
+        "#);
         let second = format!("kind: Rig\napiVersion: x\nmetadata: {{name: a}}\n---\n{flow}");
         assert!(
-            edit(&second).unwrap().ends_with("metadata: { annotations: { gastown.io/town-uid: \"u-1\" },name: town}\n")
+            edit(&second)
+                .unwrap()
+                .ends_with("metadata: { annotations: { gastown.io/town-uid: \"u-1\" }, name: town}\n")
         );
     }
 }

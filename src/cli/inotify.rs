@@ -20,6 +20,7 @@ pub struct Inotify {
 
 impl Inotify {
     /// Begins to watch. Must be called in a tokio runtime.
+    #[expect(deprecated, reason = "sound for a descriptor that is owned: nobody can close it before it is let go of")]
     pub fn of_folder(dir: &Path) -> io::Result<Self> {
         let fd = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let interest = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::ATTRIB;

@@ -13,7 +13,7 @@ use super::suggest;
 #[derive(Debug)]
 pub struct Kind {
     /// `Convoy`.
-    pub kind: String,
+    pub name: String,
     /// `convoy`.
     pub singular: String,
     /// `convoys`.
@@ -60,19 +60,19 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
                 schema: Schema::compile(&props.expect("every kind is derived with a schema"))
                     .expect("the schemas are constants, and a test compiles each"),
                 plural: names.plural,
-                kind: names.kind,
+                name: names.kind,
                 short: names.short_names.unwrap_or_default(),
             }
         })
         .collect();
-    kinds.sort_by_key(|kind| order.iter().position(|name| *name == kind.kind));
+    kinds.sort_by_key(|kind| order.iter().position(|name| *name == kind.name));
     kinds
 });
 
 impl Kind {
     /// The kind of this exact name, such as `Convoy`.
     pub fn named(name: &str) -> Option<&'static Self> {
-        KINDS.iter().find(|kind| kind.kind == name)
+        KINDS.iter().find(|kind| kind.name == name)
     }
 
     /// The kind that a person means.
@@ -85,12 +85,11 @@ impl Kind {
         };
         KINDS.iter().find(called).ok_or_else(|| {
             let words = KINDS.iter().flat_map(|kind| [kind.singular.as_str(), kind.plural.as_str()]);
-            let hint = match suggest::nearest(plain, words) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => {
-                    let all: Vec<&str> = KINDS.iter().map(|kind| kind.plural.as_str()).collect();
-                    format!("there are {}", all.join(", "))
-                }
+            let hint = if let Some(near) = suggest::nearest(plain, words) {
+                format!("did you mean `{near}`?")
+            } else {
+                let all: Vec<&str> = KINDS.iter().map(|kind| kind.plural.as_str()).collect();
+                format!("there are {}", all.join(", "))
             };
             CliError::new(Exit::Usage, format!("no kind is named `{}`", word.escape_debug())).hint(hint)
         })
@@ -146,10 +145,10 @@ mod tests {
     #[test]
     fn a_kind_is_known_by_every_declared_name() {
         for word in ["bead", "beads", "bd", "Bead", "BEADS", "beads.gastown.io"] {
-            assert_eq!(Kind::find(word).unwrap().kind, "Bead", "{word}");
+            assert_eq!(Kind::find(word).unwrap().name, "Bead", "{word}");
         }
-        assert_eq!(Kind::find("mr").unwrap().kind, "MergeRequest");
-        assert_eq!(Kind::find("pc").unwrap().kind, "Polecat");
+        assert_eq!(Kind::find("mr").unwrap().name, "MergeRequest");
+        assert_eq!(Kind::find("pc").unwrap().name, "Polecat");
     }
 
     #[test]
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn kinds_come_in_the_order_of_their_dependencies() {
-        let names: Vec<&str> = KINDS.iter().map(|kind| kind.kind.as_str()).collect();
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name.as_str()).collect();
         assert_eq!(names, ["Town", "Runtime", "Formula", "Rig", "Polecat", "Convoy", "Bead", "MergeRequest"]);
     }
 }

@@ -83,7 +83,7 @@ fn job(town: &Town, key: &str) -> Result<Log, CliError> {
 
 async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
     let Target { kind, name } = target;
-    match kind.kind.as_str() {
+    match kind.name.as_str() {
         "Bead" => {
             let bead: Bead = typed(link, kind, name).await?;
             attempt(town, &bead, args.attempt).map(Found::Log)
@@ -109,7 +109,7 @@ async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) ->
                     .hint(format!("only what came back has one; `gt describe mr/{name}`"))),
             }
         }
-        _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.kind))
+        _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
             .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
     }
 }

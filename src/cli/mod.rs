@@ -50,6 +50,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::bd;
+use crate::clock::SystemClock;
 use crate::town::{Places, Town};
 use crate::world::real;
 use crate::world::session::Sessions;
@@ -107,7 +108,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::of_process();
-    let gt = Context { town: cli.town, places: Places::from_env(), out };
+    let gt = Context { town: cli.town, places: Places::from_env(), out, clock: SystemClock };
     match run(&cli.command, &gt) {
         Ok(code) => code,
         Err(error) => {

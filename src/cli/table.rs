@@ -116,12 +116,20 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        insta::assert_snapshot!(table().render(None), @"");
+        insta::assert_snapshot!(table().render(None), @"
+        NAME              STATE     TITLE
+        a                 Working   Mark results that must be used
+        reflow-abcdefgh   -         Übung�[31m
+        ");
     }
 
     #[test]
     fn the_widest_column_is_cut_to_the_terminal() {
-        insta::assert_snapshot!(table().render(Some(44)), @"");
+        insta::assert_snapshot!(table().render(Some(44)), @"
+        NAME              STATE     TITLE
+        a                 Working   Mark results…
+        reflow-abcdefgh   -         Übung�[31m
+        ");
     }
 
     #[test]
@@ -130,6 +138,6 @@ mod tests {
         table.render(None);
         table.clear();
         table.row(["b", "x", "y"]);
-        insta::assert_snapshot!(table.render_rows(None), @"");
+        insta::assert_snapshot!(table.render_rows(None), @"b                 x         y");
     }
 }

@@ -40,7 +40,6 @@ impl Terminal {
     }
 
     /// Writes data as it is.
-    #[expect(clippy::unused_self, reason = "output goes through the terminal")]
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -52,7 +51,6 @@ impl Terminal {
     }
 
     /// Says something to the person. Nobody listening is no reason to fail.
-    #[expect(clippy::unused_self, reason = "output goes through the terminal")]
     pub fn talk(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         drop(err.write_all(text.as_bytes()));

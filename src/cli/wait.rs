@@ -22,7 +22,7 @@ use crate::town::Town;
 use progress::Progress;
 
 /// Longest wait, as a bound on the arithmetic: a month.
-const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+const WAIT_MAX: Duration = Duration::from_hours(31 * 24);
 
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
@@ -107,13 +107,13 @@ fn types(kind: &str) -> &'static [&'static str] {
 }
 
 fn known(kind: &Kind, type_: &str) -> Result<&'static str, CliError> {
-    let all = types(&kind.kind);
+    let all = types(&kind.name);
     all.iter().copied().find(|known| known.eq_ignore_ascii_case(type_)).ok_or_else(|| {
         let hint = match suggest::nearest(type_, all.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", all.join(", ")),
         };
-        CliError::new(Exit::Usage, format!("a {} has no condition `{}`", kind.kind, type_.escape_debug())).hint(hint)
+        CliError::new(Exit::Usage, format!("a {} has no condition `{}`", kind.name, type_.escape_debug())).hint(hint)
     })
 }
 
@@ -151,9 +151,8 @@ impl Wish<'_> {
         gt.out.line("");
         let last = gt.with_api(town, async |link| self.unmet(link).await).await?;
         gt.out.talk(&last);
-        let seconds = timeout.0.as_secs();
         let object = kind.named_object(name);
-        let message = format!("{object} is not {} after {seconds} s", self.words());
+        let message = format!("{object} is not {} after {:?}", self.words(), timeout.0);
         ended.map_err(|cause| {
             let error = CliError::new(Exit::TimedOut, message);
             let hint = cause.hint_text().map(str::to_owned);
@@ -166,7 +165,7 @@ impl Wish<'_> {
         let Target { kind, name } = self.target;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut changes = watching::changes(link.api(kind), config, gt.out);
-        let mut beads = if kind.kind == "Convoy" {
+        let mut beads = if kind.name == "Convoy" {
             let config = watcher::Config::default().labels(&format!("{LABEL_CONVOY}={name}"));
             watching::changes(link.typed::<Bead>(), config, gt.out)
         } else {
@@ -249,7 +248,7 @@ impl Wish<'_> {
             return Seen::Met;
         }
         let over = ["Rejected", "Withdrawn"].iter().find(|state| status["state"] == **state);
-        match over.filter(|_| self.target.kind.kind == "MergeRequest" && self.status == "True") {
+        match over.filter(|_| self.target.kind.name == "MergeRequest" && self.status == "True") {
             Some(state) => Seen::Never(format!("it is {}", state.to_lowercase())),
             None => Seen::NotYet,
         }
@@ -267,7 +266,7 @@ impl Wish<'_> {
                 format!("{}={} {} {message}", self.type_, word("status"), word("reason")).trim_end().to_owned()
             }
         };
-        if kind.kind == "Convoy" {
+        if kind.name == "Convoy" {
             let beads = link.all::<Bead>().await?;
             text.push_str(&progress::open(&beads, name));
         }

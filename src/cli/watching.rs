@@ -92,20 +92,11 @@ where
 {
     let mut lost = false;
     let events = watcher(api, config).default_backoff().filter_map(move |event| {
-        let event = match event {
-            Ok(event) => {
-                lost = false;
-                Some(event)
-            }
-            Err(_) => {
-                if !lost {
-                    out.talk("lost the town's controller; waiting until it is back");
-                }
-                lost = true;
-                None
-            }
-        };
-        std::future::ready(event)
+        if event.is_err() && !lost {
+            out.talk("lost the town's controller; waiting until it is back");
+        }
+        lost = event.is_err();
+        std::future::ready(event.ok())
     });
     Box::pin(events)
 }

@@ -47,7 +47,7 @@ pub fn patch(kind: &Kind, manifest: &Value, old: &Value) -> Value {
             *spec = json!({});
         }
         if let Value::Object(spec) = spec {
-            let ours = |name: &str| !NOT_OURS.contains(&(kind.kind.as_str(), name));
+            let ours = |name: &str| !NOT_OURS.contains(&(kind.name.as_str(), name));
             let removed: Map<String, Value> = removed
                 .iter()
                 .filter(|(name, _)| ours(name))

@@ -25,11 +25,12 @@ pub async fn sections(
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, CliError> {
     let name = object.name_any();
-    Ok(match kind.kind.as_str() {
+    Ok(match kind.name.as_str() {
         "Convoy" => {
             let all = link.all::<Bead>().await?;
             let wanted = |bead: &&Bead| bead.labels().get(LABEL_CONVOY) == Some(&name);
-            vec![("Beads".into(), beads(all.iter().filter(wanted).filter(|bead| bead.spec.type_ != BeadType::Step)))]
+            let made = beads(all.iter().filter(wanted).filter(|bead| bead.spec.type_ != BeadType::Step));
+            vec![("Beads".into(), if made.is_empty() { declared_beads(object) } else { made })]
         }
         "Bead" => of_bead(object, town, link, now).await?,
         "Rig" => {
@@ -115,6 +116,20 @@ fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> String {
         ]);
     }
     if table.is_empty() { String::new() } else { table.render(None) }
+}
+
+/// The beads of a convoy that nobody has looked at yet.
+fn declared_beads(convoy: &DynamicObject) -> String {
+    let Ok(spec) = serde_json::from_value::<gastown_crds::ConvoySpec>(convoy.data["spec"].clone()) else {
+        return String::new();
+    };
+    let mut table = Table::new(["BEAD", "RIG", "NEEDS", "TITLE"]);
+    for bead in &spec.beads {
+        let rig = bead.rig.as_ref().or(spec.rig.as_ref()).map_or("-", String::as_str);
+        let needs = if bead.needs.is_empty() { "-".to_owned() } else { bead.needs.join(",") };
+        table.row([&bead.name, rig, &needs, &bead.title]);
+    }
+    table.render(None)
 }
 
 fn merge_requests<'a>(requests: impl Iterator<Item = &'a MergeRequest>, now: Timestamp) -> String {

@@ -52,13 +52,12 @@ impl Repository {
         if !path.is_dir() {
             return Err(CliError::new(Exit::NotFound, format!("there is no folder `{shown}`")));
         }
-        let repository = git2::Repository::open(path).map_err(|error| {
+        let repository = git2::Repository::open(path).map_err(|_| {
             if git2::Repository::discover(path).is_ok() {
                 return CliError::new(Exit::Refused, format!("{shown} is inside a repository, not its root"))
                     .hint("give the repository's root");
             }
             CliError::new(Exit::Refused, format!("{shown} is no git repository"))
-                .because(&error)
                 .hint(format!("git -C {} init", crate::cli::shell::quoted(&shown)))
         })?;
         let head = repository.head().ok().and_then(|head| head.shorthand().ok().map(str::to_owned));
@@ -87,7 +86,7 @@ impl Repository {
         match origin {
             Some(origin) => seen.follow(path, &origin),
             None if repository.is_bare() => {}
-            None => seen.working_copy(branch, head)?,
+            None => seen.working_copy(branch, head.as_deref())?,
         }
         Ok(seen)
     }
@@ -104,15 +103,15 @@ impl Repository {
     }
 
     /// A working copy of its own is the repository; what is checked out there changes, so the branch is named.
-    fn working_copy(&mut self, branch: Option<&str>, head: Option<String>) -> Result<(), CliError> {
-        let is_detached = head.as_deref() == Some("HEAD");
+    fn working_copy(&mut self, branch: Option<&str>, head: Option<&str>) -> Result<(), CliError> {
+        let is_detached = head == Some("HEAD");
         let target = match branch {
             Some(branch) => branch.to_owned(),
-            None => head.clone().filter(|_| !is_detached).ok_or_else(|| {
+            None => head.filter(|_| !is_detached).map(str::to_owned).ok_or_else(|| {
                 CliError::new(Exit::Refused, format!("{} is on no branch", self.url)).hint("say --branch NAME")
             })?,
         };
-        self.is_checked_out = head.as_deref() == Some(target.as_str());
+        self.is_checked_out = head == Some(target.as_str());
         if self.is_checked_out {
             self.notes.push(format!(
                 "`{target}` is checked out in {}: with Push its files are updated as work lands, while it has no uncommitted changes",

@@ -60,11 +60,12 @@ impl Progress {
         if came_back {
             said.push(came_back_words(&status));
         } else if new.failures > was.failures {
-            said.push(format!("its agent ended without handing in (attempt {})", was.attempts.max(1)));
+            said.push("its agent ended without handing in".to_owned());
         }
         match new.state {
             BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
-                said.push(format!("taken by {}", new.polecat.as_deref().unwrap_or("a polecat")));
+                // Without one it is between two: its polecat was let go, and what becomes of it is about to be told.
+                said.extend(new.polecat.as_ref().map(|polecat| format!("taken by {polecat}")));
             }
             BeadState::Working if new.attempts > was.attempts && new.attempts > 1 => {
                 said.push(format!("attempt {} started", new.attempts));
@@ -80,7 +81,7 @@ impl Progress {
         let line = |what: String| {
             format!("{:>5}  {:<17}  {what}  ({})", age::short(seconds), bead.name_any(), plain(&bead.spec.title))
         };
-        said.into_iter().map(line).collect()
+        if said.is_empty() { Vec::new() } else { vec![line(said.join("; "))] }
     }
 
     /// All of it in a line.
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn bead(status: serde_json::Value, closed: serde_json::Value) -> Bead {
+    fn bead(status: &serde_json::Value, closed: &serde_json::Value) -> Bead {
         let mut object = json!({
             "apiVersion": "gastown.io/v1alpha1", "kind": "Bead", "metadata": {"name": "shop-abcdefgh"},
             "spec": {"title": "Say width", "rig": "shop", "type": "Task", "priority": 2},
@@ -155,7 +156,7 @@ mod tests {
         if closed.is_null() {
             object["spec"]["assignee"] = json!({"polecat": "shop-nux", "uid": "1"});
         } else {
-            object["spec"]["closed"] = closed;
+            object["spec"]["closed"] = closed.clone();
         }
         serde_json::from_value(object).unwrap()
     }
@@ -165,17 +166,17 @@ mod tests {
         let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
         let none = serde_json::Value::Null;
         let states = [
-            bead(json!({"state": "Waiting"}), none.clone()),
-            bead(json!({"state": "Working"}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 1, "failures": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 2, "failures": 1}), none.clone()),
-            bead(json!({"state": "Landing", "attempts": 2, "failures": 1}), none.clone()),
-            bead(json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), none.clone()),
-            bead(json!({"state": "Landing", "attempts": 3, "failures": 2, "rework": rework}), none),
+            bead(&json!({"state": "Waiting"}), &none),
+            bead(&json!({"state": "Working"}), &none),
+            bead(&json!({"state": "Working", "attempts": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 1, "failures": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 2, "failures": 1}), &none),
+            bead(&json!({"state": "Landing", "attempts": 2, "failures": 1}), &none),
+            bead(&json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), &none),
+            bead(&json!({"state": "Landing", "attempts": 3, "failures": 2, "rework": rework}), &none),
             bead(
-                json!({"state": "Landing", "attempts": 3, "failures": 2}),
-                json!({"reason": "Merged", "message": "landed as 0123456789abcdef", "at": "2026-01-01T00:00:00Z", "by": "gt"}),
+                &json!({"state": "Landing", "attempts": 3, "failures": 2}),
+                &json!({"reason": "Merged", "message": "landed as 0123456789abcdef", "at": "2026-01-01T00:00:00Z", "by": "gt"}),
             ),
         ];
         let start = Timestamp::UNIX_EPOCH;
@@ -186,6 +187,15 @@ mod tests {
             lines.extend(progress.tell(bead, now));
         }
         lines.push(progress.summary());
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+           2s  shop-abcdefgh      taken by shop-nux  (Say width)
+           6s  shop-abcdefgh      its agent ended without handing in  (Say width)
+           8s  shop-abcdefgh      attempt 2 started  (Say width)
+          10s  shop-abcdefgh      handed in  (Say width)
+          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs; taken by shop-nux  (Say width)
+          14s  shop-abcdefgh      handed in  (Say width)
+          16s  shop-abcdefgh      landed as 012345678  (Say width)
+        1 of 1 closed
+        ");
     }
 }

@@ -1,0 +1,196 @@
+//! `gt apply` and `gt delete`: what they change, and what they leave alone.
+
+use crate::harness::{CONVOY, Folder, RIG};
+
+#[test]
+fn the_quickstart_is_applied_and_then_it_is_unchanged() {
+    let folder = Folder::empty();
+    for file in ["town", "rigs", "formula", "convoy"] {
+        let from = format!("{}/examples/quickstart/town/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        folder.write(&format!("{file}.yaml"), &fs_err::read_to_string(from).unwrap());
+    }
+    assert_eq!(folder.gt(&["init"]).code, 0);
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", ".", "--dry-run"]).all(), @"
+    runtime/script created (dry run)
+    formula/work created (dry run)
+    town/town created (dry run)
+    formula/codemod created (dry run)
+    rig/humane created (dry run)
+    rig/reflow created (dry run)
+    convoy/release created (dry run)
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["get", "rigs"]).all(), @"
+    ! no rigs found
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "."]).all(), @"
+    runtime/script created
+    formula/work created
+    town/town created
+    formula/codemod created
+    rig/humane created
+    rig/reflow created
+    convoy/release created
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "."]).all(), @"
+    town/town unchanged
+    formula/codemod unchanged
+    rig/humane unchanged
+    rig/reflow unchanged
+    convoy/release unchanged
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+}
+
+#[test]
+fn what_a_file_no_longer_says_is_removed_and_what_it_says_is_changed() {
+    let folder = Folder::with_rig();
+    let changed =
+        RIG.replace("    branch: main\n", "").replace("team: checkout", "area: web").replace("Push", "Branch");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &changed).all(), @"
+    rig/shop configured
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-", "--dry-run"], &changed).all(), @"
+    rig/shop unchanged (dry run)
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["get", "rig/shop", "-o", "yaml"]).all(), @r#"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+      creationTimestamp: "[time]"
+      generation: 2
+      labels:
+        area: web
+        team: checkout
+      namespace: home
+      resourceVersion: [version]
+      uid: [uid]
+    spec:
+      identity: {}
+      merge:
+        allowUnverified: false
+        strategy: Branch
+        verify:
+        - name: test
+          run: make test
+        whenCheckedOut: Refuse
+      polecats: {}
+      repo:
+        url: [dir]/home/repos/shop.git
+      suspend: false
+      workspace: {}
+    exit 0
+    "#);
+}
+
+#[test]
+fn what_is_read_can_be_applied_again() {
+    let folder = Folder::with_rig();
+    let yaml = folder.gt(&["get", "rig/shop", "-o", "yaml"]).out;
+    // The harness replaced what differs from run to run by words; a version and a uid are not sent anyway.
+    let yaml = yaml.replace("[dir]", folder.path("").to_str().unwrap().trim_end_matches('/')).replace(['[', ']'], "");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &yaml).all(), @"
+    rig/shop unchanged
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+}
+
+#[test]
+fn what_agents_own_stays_as_it_is() {
+    let folder = Folder::with_rig();
+    let bead = |title: &str, more: &str| {
+        format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: {{ name: shop-aaaaaaaa }}\nspec:\n  title: {title}\n  rig: shop\n{more}"
+        )
+    };
+    let claimed = bead("Old", "  description: gone\n  assignee: { polecat: shop-nux, uid: '1' }\n");
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &claimed).code, 0);
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &bead("New", "")).code, 0);
+    insta::assert_snapshot!(folder.gt(&["get", "bead/shop-aaaaaaaa", "-o", "yaml"]).out, @r#"
+    apiVersion: gastown.io/v1alpha1
+    kind: Bead
+    metadata:
+      name: shop-aaaaaaaa
+      creationTimestamp: "[time]"
+      generation: 2
+      namespace: home
+      resourceVersion: [version]
+      uid: [uid]
+    spec:
+      assignee:
+        polecat: shop-nux
+        uid: "1"
+      priority: 2
+      rig: shop
+      title: New
+      type: Task
+    "#);
+}
+
+#[test]
+fn a_folder_is_read_in_order_without_what_is_hidden_or_a_repository_of_its_own() {
+    let folder = Folder::town();
+    folder.write("b.yml", &CONVOY.replace("rig: shop", "rig: other"));
+    folder.write("a/other.yaml", &RIG.replace("name: shop", "name: other"));
+    folder.write(".github/workflow.yaml", "on: push\n");
+    folder.write("checkout/.git/HEAD", "ref: refs/heads/main\n");
+    folder.write("checkout/config.yaml", "no: manifest\n");
+    folder.write("bare.git/HEAD", "ref: refs/heads/main\n");
+    folder.write("bare.git/objects/info.yaml", "no: manifest\n");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "."]).all(), @"
+    runtime/script created
+    formula/work created
+    town/town created
+    rig/other created
+    convoy/auth created
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    let rig = folder.gt(&["get", "rig/other", "-o", "yaml"]).out;
+    assert!(rig.contains("url: [dir]/home/a/repos/shop.git") || rig.contains("[dir]/home/a/repos/shop.git"), "{rig}");
+}
+
+#[test]
+fn delete_takes_objects_by_name_and_by_file() {
+    let folder = Folder::with_rig();
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], CONVOY).code, 0);
+    folder.write("convoy.yaml", CONVOY);
+    insta::assert_snapshot!(folder.gt(&["delete", "-f", "convoy.yaml"]).all(), @"
+    convoy/auth deleted
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["delete", "rig", "shop"]).all(), @"
+    rig/shop deleted
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["delete", "rig/shop"]).all(), @"
+    ! error: no Rig is named `shop`
+    ! hint: there are no rigs yet
+    exit 3
+    ");
+    insta::assert_snapshot!(folder.gt(&["delete", "rig/shop", "--ignore-not-found"]).all(), @"exit 0");
+}
+
+#[test]
+fn an_agent_may_not_declare() {
+    let folder = Folder::with_rig();
+    folder.write("rig.yaml", &RIG.replace("Push", "Branch"));
+    insta::assert_snapshot!(folder.gt_as_agent(&["apply", "-f", "rig.yaml"]).all(), @r#"
+    ! error: Rig `shop` (rig.yaml:4:9) was not applied; nothing was applied
+    !   caused by: rigs.gastown.io "shop" is forbidden: shop/polecats/nux may not write a Rig: people declare it
+    exit 4
+    "#);
+    insta::assert_snapshot!(folder.gt_as_agent(&["delete", "rig/shop"]).all(), @r#"
+    ! error: rigs.gastown.io "shop" is forbidden: shop/polecats/nux may not write a Rig: people declare it
+    exit 4
+    "#);
+}

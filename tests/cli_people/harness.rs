@@ -1,0 +1,167 @@
+//! A town in a folder of its own, and `gt` run in it.
+
+use std::path::{Path, PathBuf};
+
+use gastown::world::exec::Exec;
+use regex::Regex;
+use tempfile::TempDir;
+
+/// A folder with a town, or to become one.
+pub struct Folder {
+    dir: TempDir,
+}
+
+/// What a command did.
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    /// All of it: what went to standard output, what went to standard error, and the exit code.
+    pub fn all(&self) -> String {
+        let mut text = String::new();
+        for (mark, part) in [("", &self.out), ("! ", &self.err)] {
+            for line in part.lines() {
+                text.push_str(format!("{mark}{line}").trim_end());
+                text.push('\n');
+            }
+        }
+        text + &format!("exit {}", self.code)
+    }
+}
+
+impl Folder {
+    /// An empty folder, named `home`.
+    pub fn empty() -> Self {
+        let folder = Self { dir: tempfile::tempdir().unwrap() };
+        fs_err::create_dir(folder.path("home")).unwrap();
+        folder
+    }
+
+    /// A town that `gt init` made.
+    pub fn town() -> Self {
+        let folder = Self::empty();
+        assert_eq!(folder.gt(&["init"]).code, 0);
+        folder
+    }
+
+    /// A town with one rig, `shop`, whose repository is nowhere.
+    pub fn with_rig() -> Self {
+        let folder = Self::town();
+        folder.write("rig.yaml", RIG);
+        assert_eq!(folder.gt(&["apply", "-f", "rig.yaml"]).code, 0);
+        folder
+    }
+
+    /// A path beside the town.
+    pub fn path(&self, name: &str) -> PathBuf {
+        fs_err::canonicalize(self.dir.path()).unwrap().join(name)
+    }
+
+    /// Writes a file of the town.
+    pub fn write(&self, name: &str, text: &str) {
+        let file = self.path("home").join(name);
+        fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+        fs_err::write(file, text).unwrap();
+    }
+
+    /// Reads a file of the town.
+    pub fn read(&self, name: &str) -> String {
+        fs_err::read_to_string(self.path("home").join(name)).unwrap()
+    }
+
+    /// Runs `gt` in the town.
+    pub fn gt(&self, args: &[&str]) -> Done {
+        self.gt_at(&self.path("home"), args, "")
+    }
+
+    /// Runs `gt` in the town, with something on its standard input.
+    pub fn gt_with(&self, args: &[&str], stdin: &str) -> Done {
+        self.gt_at(&self.path("home"), args, stdin)
+    }
+
+    /// Runs `gt` somewhere.
+    pub fn gt_at(&self, cwd: &Path, args: &[&str], stdin: &str) -> Done {
+        self.run(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(cwd).stdin(stdin))
+    }
+
+    /// Runs `gt` as an agent.
+    pub fn gt_as_agent(&self, args: &[&str]) -> Done {
+        let exec = Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"));
+        self.run(exec.env("GT_RIG", "shop").env("GT_POLECAT", "nux"))
+    }
+
+    fn run(&self, exec: Exec) -> Done {
+        let mut exec = exec.limit(std::time::Duration::from_secs(60));
+        for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            exec = exec.env_remove(name);
+        }
+        let exec = exec
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("TMPDIR", self.path(""))
+            .env("GIT_CEILING_DIRECTORIES", self.path(""))
+            .env("USER", "kim");
+        let output = exec.run().unwrap();
+        let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
+        Done { code: output.code, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// What differs from run to run, replaced by what it is.
+    fn without_chance(&self, text: &str) -> String {
+        let text = text.replace(self.path("").to_str().unwrap().trim_end_matches('/'), "[dir]");
+        let uid = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap();
+        let text = uid.replace_all(&text, "[uid]");
+        // YAML quotes one that begins with a digit.
+        let text = text.replace("uid: \"[uid]\"", "uid: [uid]");
+        let age = Regex::new(r"(?m)(   |^Age: +)\d+s$").unwrap();
+        let text = age.replace_all(&text, "${1}[age]");
+        let version = Regex::new(r#"resourceVersion: "\d+""#).unwrap();
+        let text = version.replace_all(&text, "resourceVersion: [version]");
+        let time = Regex::new(r#""20\d\d-[^"]+Z""#).unwrap();
+        time.replace_all(&text, "\"[time]\"").into_owned()
+    }
+
+    /// Runs git somewhere.
+    pub fn git(&self, dir: &Path, args: &[&str]) {
+        let output = Exec::new("git")
+            .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.invalid", "-c", "init.defaultBranch=main"])
+            .args(args)
+            .cwd(dir)
+            .run()
+            .unwrap();
+        assert!(output.ok(), "{}", output.complaint());
+    }
+}
+
+/// A rig whose repository is nowhere.
+pub const RIG: &str = "\
+apiVersion: gastown.io/v1alpha1
+kind: Rig
+metadata:
+  name: shop
+  labels: { team: checkout }
+spec:
+  repo:
+    url: ./repos/shop.git
+    branch: main
+  merge:
+    strategy: Push
+    verify:
+      - { name: test, run: make test }
+";
+
+/// A convoy of two beads.
+pub const CONVOY: &str = "\
+apiVersion: gastown.io/v1alpha1
+kind: Convoy
+metadata:
+  name: auth
+spec:
+  rig: shop
+  beads:
+    - { name: tokens, title: Rotate session tokens, command: 'true' }
+    - { name: logout, title: Log out everywhere, needs: [tokens], command: 'true' }
+";

@@ -1,0 +1,10 @@
+//! The people's verbs, as people see them: the real program in towns that are down, with everything it prints.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod apply;
+mod harness;
+mod mistakes;
+mod rigs;
+mod show;
+mod towns;

@@ -1,0 +1,191 @@
+//! `gt rig add`: what it finds out about real repositories, and what it refuses to guess.
+
+use std::path::PathBuf;
+
+use crate::harness::Folder;
+
+/// A repository with files, committed.
+fn repository(folder: &Folder, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let dir = folder.path(name);
+    fs_err::create_dir_all(&dir).unwrap();
+    for (file, text) in files {
+        fs_err::write(dir.join(file), text).unwrap();
+    }
+    folder.git(&dir, &["init", "--quiet"]);
+    folder.git(&dir, &["add", "--all"]);
+    folder.git(&dir, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    dir
+}
+
+#[test]
+fn a_working_copy_is_declared_as_it_is() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "My_Shop", &[("Cargo.toml", "[package]\n"), (".gitignore", ".env*\n")]);
+    fs_err::write(dir.join(".env.local"), "X=1\n").unwrap();
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../My_Shop"]).all(), @r#"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: my-shop
+    spec:
+      repo:
+        url: [dir]/My_Shop
+        branch: main
+      workspace:
+        copy: # what git does not hold, and worktrees need
+        - ".env.local"
+        copyFrom: [dir]/My_Shop
+      merge:
+        strategy: Push # what is verified goes to the branch
+        whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes
+        verify: # what must pass before anything lands
+        - name: test
+          run: cargo test --quiet
+    ! note: `main` is checked out in [dir]/My_Shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    ! wrote [dir]/home/rigs/my-shop.yaml
+    ! next: gt apply -f rigs/my-shop.yaml
+    exit 0
+    "#);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../My_Shop"]).err, @"
+    note: `main` is checked out in [dir]/My_Shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    rigs/my-shop.yaml says so already
+    next: gt apply -f rigs/my-shop.yaml
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "rigs/my-shop.yaml"]).all(), @"
+    runtime/script created
+    formula/work created
+    rig/my-shop created
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../My_Shop", "--strategy", "Branch"]).all(), @"
+    ! error: [dir]/home/rigs/my-shop.yaml is there already, and says otherwise
+    ! hint: edit it, remove it, or say --name for another rig
+    exit 4
+    ");
+}
+
+#[test]
+fn a_bare_repository_is_looked_into() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
+    folder.git(&folder.path(""), &["clone", "--quiet", "--bare", dir.to_str().unwrap(), "bare.git"]);
+    // A clone has an origin; a bare repository of its own has none.
+    folder.git(&folder.path("bare.git"), &["remote", "remove", "origin"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--name", "shop"]).all(), @"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+    spec:
+      repo:
+        url: [dir]/bare.git
+      merge:
+        strategy: Push # what is verified goes to the branch
+        verify: # what must pass before anything lands
+        - name: test
+          run: make test
+    ! wrote [dir]/home/rigs/shop.yaml
+    ! next: gt apply -f rigs/shop.yaml
+    exit 0
+    ");
+}
+
+#[test]
+fn a_working_copy_with_an_origin_stands_for_its_origin() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "shop", &[("go.mod", "module shop\n")]);
+    folder.git(&dir, &["remote", "add", "origin", "git@example.invalid:acme/shop.git"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop"]).all(), @"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+    spec:
+      repo:
+        url: git@example.invalid:acme/shop.git
+      merge:
+        strategy: Branch # what is verified is left as a branch for people to merge
+        verify: # what must pass before anything lands
+        - name: test
+          run: go test ./...
+    ! note: [dir]/shop has an origin, so work lands there: git@example.invalid:acme/shop.git
+    ! wrote [dir]/home/rigs/shop.yaml
+    ! next: gt apply -f rigs/shop.yaml
+    exit 0
+    ");
+}
+
+#[test]
+fn nothing_is_guessed() {
+    let folder = Folder::town();
+    repository(&folder, "shop", &[("README", "hello\n")]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop"]).all(), @"
+    ! error: what must pass before work lands? nothing here says how it is tested
+    ! hint: say --verify 'COMMAND', or --allow-unverified to let work land unchecked
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "https://example.invalid/shop.git"]).all(), @"
+    ! error: what must pass before work lands? it is not on this machine, so how it is tested cannot be seen
+    ! hint: say --verify 'COMMAND', or --allow-unverified to let work land unchecked
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "https://example.invalid/shop.git", "--verify", "make check"]).all(), @"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+    spec:
+      repo:
+        url: https://example.invalid/shop.git
+      merge:
+        strategy: Branch # what is verified is left as a branch for people to merge
+        verify: # what must pass before anything lands
+        - name: verify
+          run: make check
+    ! wrote [dir]/home/rigs/shop.yaml
+    ! next: gt apply -f rigs/shop.yaml
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--allow-unverified", "--name", "free"]).out, @"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: free
+    spec:
+      repo:
+        url: [dir]/shop
+        branch: main
+      merge:
+        strategy: Push # what is verified goes to the branch
+        whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes
+        allowUnverified: true # nothing is checked before it lands
+    ");
+}
+
+#[test]
+fn what_is_no_repository_is_said() {
+    let folder = Folder::town();
+    fs_err::create_dir(folder.path("plain")).unwrap();
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../plain"]).all(), @"
+    ! error: [dir]/plain is no git repository
+    ! hint: git -C [dir]/plain init
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../nowhere"]).all(), @"
+    ! error: there is no folder `[dir]/nowhere`
+    exit 3
+    ");
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "shop"]).all(), @"
+    ! error: there is no folder `shop`
+    ! hint: give a path to a repository, or an address such as git@host:team/shop.git
+    exit 3
+    ");
+    fs_err::create_dir(folder.path("empty")).unwrap();
+    folder.git(&folder.path("empty"), &["init", "--quiet"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../empty"]).all(), @"
+    ! error: [dir]/empty has no commit yet
+    ! hint: make a first commit
+    exit 4
+    ");
+}

@@ -1,0 +1,107 @@
+//! `gt init`, and how the town is found.
+
+use crate::harness::Folder;
+
+#[test]
+fn an_empty_folder_becomes_a_town_once() {
+    let folder = Folder::empty();
+    insta::assert_snapshot!(folder.gt(&["init"]).all(), @"
+    town `home` made: [dir]/home/town.yaml
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    let first = folder.read("town.yaml");
+    insta::assert_snapshot!(folder.gt(&["init"]).all(), @"
+    town `home` is a town already: [dir]/home/town.yaml
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    assert_eq!(folder.read("town.yaml"), first);
+}
+
+#[test]
+fn a_town_that_somebody_wrote_keeps_its_every_byte() {
+    let folder = Folder::empty();
+    let text = "# Ours.\napiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata:\n  name: town\n  namespace: ours # yes\nspec: {}\n";
+    folder.write("town.yaml", text);
+    insta::assert_snapshot!(folder.gt(&["status"]).all(), @"
+    ! error: [dir]/home/town.yaml has no annotation `gastown.io/town-uid`: run `gt init` there
+    exit 6
+    ");
+    assert_eq!(folder.gt(&["init"]).code, 0);
+    let without: Vec<String> = folder
+        .read("town.yaml")
+        .lines()
+        .filter(|line| !line.contains("annotations:") && !line.contains("town-uid"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(without.concat(), text);
+    insta::assert_snapshot!(folder.gt(&["status"]).all(), @"
+    nothing needs you   (the town is down: gt up)
+
+    no rig yet: `gt rig add PATH-OR-URL`
+    exit 0
+    ");
+}
+
+#[test]
+fn what_cannot_be_a_town_is_said() {
+    let folder = Folder::empty();
+    insta::assert_snapshot!(folder.gt(&["init", "--name", "../x"]).all(), @"
+    ! error: `../x` is no name for a town
+    ! hint: a name is lower-case letters, digits and `-`, at most 63 characters
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
+    ! error: [dir]/home is in no git repository
+    ! hint: `git init` first; a town is best kept in git
+    exit 4
+    ");
+    folder.write("town.yaml", "kind: Town\nmetadata: [\n");
+    let before = folder.read("town.yaml");
+    assert_eq!(folder.gt(&["init"]).code, 6);
+    assert_eq!(folder.read("town.yaml"), before);
+}
+
+#[test]
+fn the_town_is_found_from_below_by_option_and_by_environment() {
+    let folder = Folder::town();
+    folder.write("a/b/c.txt", "");
+    let below = folder.path("home/a/b");
+    assert_eq!(folder.gt_at(&below, &["get", "rigs"], "").code, 0);
+    let elsewhere = folder.path("");
+    let home = folder.path("home");
+    assert_eq!(folder.gt_at(&elsewhere, &["--town", home.to_str().unwrap(), "get", "rigs"], "").code, 0);
+    insta::assert_snapshot!(folder.gt_at(&elsewhere, &["get", "rigs"], "").all(), @"
+    ! error: there is no town here: no `town.yaml` in [dir] or above
+    ! hint: `gt init` makes one here; `--town DIR` or GT_TOWN names another
+    exit 6
+    ");
+    insta::assert_snapshot!(folder.gt_at(&elsewhere, &["--town", "nowhere", "get", "rigs"], "").all(), @"
+    ! error: nowhere is no town: it has no `town.yaml`
+    ! hint: `gt init nowhere` makes one
+    exit 6
+    ");
+}
+
+#[test]
+fn init_commits_where_it_is_asked_to() {
+    let folder = Folder::empty();
+    let home = folder.path("home");
+    folder.git(&home, &["init", "--quiet"]);
+    folder.git(&home, &["config", "user.name", "Kim"]);
+    folder.git(&home, &["config", "user.email", "kim@example.invalid"]);
+    insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
+    town `home` made: [dir]/home/town.yaml
+    ! committed town.yaml
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
+    town `home` is a town already: [dir]/home/town.yaml
+    ! committed town.yaml
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    folder.git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
+}
