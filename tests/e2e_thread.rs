@@ -20,7 +20,7 @@ use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 fn git(dir: &Path, args: &[&str]) -> String {
     let out = Exec::new("git")
