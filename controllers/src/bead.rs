@@ -150,7 +150,10 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         }
         let message = format!("{} works on it", assignee.polecat);
         conditions.set_bool(types::READY, false, reasons::CLAIMED, message);
-        molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
+        // Steps are not pulled from under an agent that is at work on them.
+        if runs.last().is_none_or(|r| r.state != RunState::Running) {
+            molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
+        }
     } else {
         let (reason, message) = readiness(bead, view);
         status.state = if reason == reasons::READY { BeadState::Ready } else { BeadState::Waiting };

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
+use crate::bead::work_digest;
 use crate::conditions::Conditions;
 use crate::plan::{Plan, Write};
 use crate::settings::FORMULA_DEFAULT;
@@ -20,6 +21,8 @@ use crate::view::View;
 
 /// Label on a step: which round of its bead it belongs to.
 pub const LABEL_ROUND: &str = "gastown.io/round";
+/// Label on a step: the digest of its bead's text. A new text wants new steps.
+pub const LABEL_WORK_DIGEST: &str = "gastown.io/work-digest";
 /// Label on a step: the digest of the formula it was poured from.
 pub const LABEL_FORMULA_DIGEST: &str = "gastown.io/formula-digest";
 /// Annotation on a step: how many steps its molecule has.
@@ -50,11 +53,12 @@ pub fn order(step: &Bead) -> u32 {
     step.annotations().get(ANNOTATION_ORDER).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// Whether all steps of a round are there.
-pub fn is_poured(bead: &str, round: u32, view: &View<'_>) -> bool {
-    let steps = steps(bead, round, view);
+/// Whether all steps of a round are there, poured from the bead's present text.
+pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
+    let steps = steps(&bead.name_any(), round, view);
     let all = steps.first().and_then(|s| s.annotations().get(ANNOTATION_STEPS)?.parse::<usize>().ok());
-    all == Some(steps.len())
+    let work = work_digest(&bead.spec);
+    all == Some(steps.len()) && steps.iter().all(|s| s.labels().get(LABEL_WORK_DIGEST) == Some(&work))
 }
 
 /// Pours what is missing of a round.
@@ -67,7 +71,7 @@ pub fn pour(
     conditions: &mut Conditions<'_>,
 ) {
     let name = bead.name_any();
-    if is_poured(&name, round, view) {
+    if is_poured(bead, round, view) {
         return;
     }
     let wanted = formula_of(&bead.spec);
@@ -85,8 +89,12 @@ pub fn pour(
     };
     let digest = digest(&formula.spec);
     let poured = steps(&name, round, view);
-    // The formula changed while it was being poured, and nothing has started: pour anew.
-    let stale: Vec<_> = poured.iter().filter(|s| s.labels().get(LABEL_FORMULA_DIGEST) != Some(&digest)).collect();
+    let work = work_digest(&bead.spec);
+    // The bead has a new text, or the formula changed while it was being poured: pour anew, nothing runs on them.
+    let fresh = |s: &&&Bead| {
+        s.labels().get(LABEL_FORMULA_DIGEST) == Some(&digest) && s.labels().get(LABEL_WORK_DIGEST) == Some(&work)
+    };
+    let stale: Vec<_> = poured.iter().filter(|s| !fresh(s)).collect();
     for step in &stale {
         plan.write(Write::DeleteBead { name: step.name_any(), uid: step.uid().unwrap_or_default() });
     }
@@ -116,6 +124,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
     let labels = BTreeMap::from([
         (LABEL_ROUND.to_owned(), round.to_string()),
         (LABEL_FORMULA_DIGEST.to_owned(), digest.to_owned()),
+        (LABEL_WORK_DIGEST.to_owned(), work_digest(&bead.spec)),
     ]);
     let owner = OwnerReference {
         api_version: Bead::api_version(&()).into(),

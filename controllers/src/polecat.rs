@@ -170,7 +170,7 @@ impl Hook<'_> {
         if let Some(doing) = self.setup(rig, plan)? {
             return Ok(doing);
         }
-        if !molecule::is_poured(&self.bead.name_any(), round(&self.requests), self.view) {
+        if !molecule::is_poured(self.bead, round(&self.requests), self.view) {
             return waits(reasons::PREPARING, "waits for its steps".into());
         }
         let program = &runtime.spec.command[0];
@@ -187,10 +187,10 @@ impl Hook<'_> {
         own.or(town).unwrap_or_else(|| RUNTIME_DEFAULT.to_owned())
     }
 
-    /// The name of the preparation that this bead wants: one for each time its branch came back.
+    /// The name of the preparation that this bead wants: one for each text, and each time its branch came back.
     fn prepared(&self) -> String {
         let uid = self.bead.uid().unwrap_or_default();
-        names::digest(&["prepared", &uid, &round(&self.requests).to_string()])
+        names::digest(&["prepared", &uid, &work_digest(&self.bead.spec), &round(&self.requests).to_string()])
     }
 
     fn is_prepared(&self) -> bool {

@@ -55,6 +55,21 @@ fn pours_its_steps_once_it_is_claimed() {
 }
 
 #[test]
+fn a_new_text_wants_new_steps_but_not_under_a_running_agent() {
+    let mut scene = scene();
+    let mut step: Bead =
+        object("shop-a.work", serde_json::json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a"}));
+    step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
+    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let running = Run { attempt: 1, work: "older".into(), state: RunState::Running };
+    scene.bead(step).bead(bead).runs("shop-a", vec![running]);
+    assert!(scene.plan(&key("shop-a")).effects.is_empty());
+    scene.runs("shop-a", vec![]);
+    assert!(said(&scene.plan(&key("shop-a"))).starts_with("delete bead shop-a.work\n"));
+}
+
+#[test]
 fn handing_in_clears_the_hook() {
     let mut scene = scene();
     scene.bead(claimed(bead("shop-a", "shop"), "shop-nux")).runs("shop-a", vec![]);

@@ -25,15 +25,20 @@ fn scene() -> Scene {
         "shop-a.work",
         json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a", "command": "true"}),
     );
-    step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
+    step.metadata.labels =
+        Some([("gastown.io/round".to_owned(), "0".to_owned()), ("gastown.io/work-digest".to_owned(), work())].into());
     step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
     scene.add(Object::Bead(Arc::new(step)));
     scene
 }
 
+fn work() -> String {
+    work_digest(&bead("shop-a", "shop").spec)
+}
+
 fn prepared(round: u32) -> Sandbox {
     Sandbox {
-        prepared: names::digest(&["prepared", "shop-a-uid", &round.to_string()]),
+        prepared: names::digest(&["prepared", "shop-a-uid", &work(), &round.to_string()]),
         branch: "polecat/nux/shop-a".into(),
         base: oid('a'),
     }
@@ -44,7 +49,7 @@ fn sandbox(session: Session) -> SandboxFacts {
 }
 
 fn run(attempt: u32, state: RunState) -> Run {
-    Run { attempt, work: work_digest(&bead("shop-a", "shop").spec), state }
+    Run { attempt, work: work(), state }
 }
 
 fn died(second: i64) -> RunState {
