@@ -104,8 +104,9 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         status.state = BeadState::Closed;
         status.rework = None;
         let message = closed.message.clone().unwrap_or_default();
-        conditions.set_bool(types::CLOSED, true, &format!("{:?}", closed.reason), message);
-        conditions.set_bool(types::READY, false, reasons::CLOSED, "");
+        let reason = format!("{:?}", closed.reason);
+        conditions.set_bool(types::CLOSED, true, &reason, message);
+        conditions.set_bool(types::READY, false, &reason, "");
         status.conditions = conditions.done();
         return Ok((plan, status));
     }
