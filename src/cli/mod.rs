@@ -108,7 +108,12 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Terminal::of_process();
-    let gt = Context { town: cli.town, places: Places::from_env(), out, clock: SystemClock };
+    let gt = Context {
+        town: cli.town.filter(|dir| !dir.as_os_str().is_empty()),
+        places: Places::from_env(),
+        out,
+        clock: SystemClock,
+    };
     match run(&cli.command, &gt) {
         Ok(code) => code,
         Err(error) => {

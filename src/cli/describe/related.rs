@@ -92,7 +92,8 @@ fn attempts(town: &Town, uid: &str) -> String {
         let state = match &run.state {
             RunState::Intended => "not started".to_owned(),
             RunState::Running => "running".to_owned(),
-            RunState::Ended(end) => format!("ended with {}", end.code),
+            RunState::Ended(end) if end.own => format!("ended with {}", end.code),
+            RunState::Ended(_) => "ended by the town".to_owned(),
             RunState::Lost => "lost with its machine or tmux".to_owned(),
         };
         let log = town.layout.run(uid, run.attempt).join(records::OUTPUT);

@@ -11,6 +11,9 @@ use crate::cli::table::Table;
 /// What stands where there is nothing: a blank cell would shift the columns for `awk`.
 const NOTHING: &str = "-";
 
+/// How much of a commit's id is shown; the wide form has all of it.
+const COMMIT_CHARS: usize = 9;
+
 /// An empty table of a kind.
 pub fn headings(kind: &Kind, wide: bool) -> Table {
     let declared = kind.columns.iter().map(|column| column.heading.as_str());
@@ -24,10 +27,18 @@ pub fn cells(kind: &Kind, object: &DynamicObject, wide: bool, with_kind: bool, n
     let first = if with_kind { kind.named_object(name) } else { name.to_owned() };
     let mut cells = vec![first];
     cells.extend(kind.columns.iter().map(|column| cell(column, &value, now)));
+    if !wide {
+        cells.iter_mut().skip(1).filter(|cell| is_commit(cell)).for_each(|cell| cell.truncate(COMMIT_CHARS));
+    }
     if wide {
         cells.push(message(&value).unwrap_or_else(|| NOTHING.to_owned()));
     }
     cells
+}
+
+/// Whether it is a commit's whole id, of which people read the beginning.
+fn is_commit(text: &str) -> bool {
+    text.len() >= 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn cell(column: &Column, object: &Value, now: Timestamp) -> String {
