@@ -161,6 +161,9 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         conditions.set_bool(types::READY, reason == reasons::READY, reason, message);
     }
     conditions.set_bool(types::CLOSED, false, reasons::OPEN, "");
+    if let Some(failure) = view.failed {
+        conditions.failed(types::READY, failure);
+    }
     status.conditions = conditions.done();
     Ok((plan, status))
 }

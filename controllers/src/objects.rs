@@ -12,6 +12,8 @@ use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, T
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use crate::wakes::Key;
+
 /// The kinds, as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each variant is the kind it is named after")]
@@ -308,6 +310,20 @@ impl Objects {
             Kind::Bead => self.beads.keys().cloned().collect(),
             Kind::Polecat => self.polecats.keys().cloned().collect(),
             Kind::MergeRequest => self.merge_requests.keys().cloned().collect(),
+        }
+    }
+
+    /// Whether the object that a key is about is there. Dispatch is about no object.
+    pub fn has(&self, key: &Key) -> bool {
+        match key {
+            Key::Dispatch => true,
+            Key::Town => self.town().is_some(),
+            Key::Runtime(name) => self.runtimes.contains_key(name),
+            Key::Formula(name) => self.formulas.contains_key(name),
+            Key::Rig(name) | Key::Merge(name) => self.rigs.contains_key(name),
+            Key::Convoy(name) => self.convoys.contains_key(name),
+            Key::Bead(name) => self.beads.contains_key(name),
+            Key::Polecat(name) => self.polecats.contains_key(name),
         }
     }
 

@@ -491,6 +491,16 @@ impl Engine {
 
     /// A key found nothing to do: its patrol gets rarer.
     fn quiet(&mut self, key: &Key, now: Timestamp) {
+        if !self.objects.has(key) {
+            // Its object is gone: nothing is remembered of it.
+            self.gate.worked(key);
+            self.patrols.remove(key);
+            self.interest.retain(|_, keys| {
+                keys.remove(key);
+                !keys.is_empty()
+            });
+            return;
+        }
         if queue::lane(key) != queue::Lane::World {
             return;
         }

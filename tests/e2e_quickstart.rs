@@ -1,0 +1,32 @@
+//! The quickstart, as `make demo` runs it: eight beads over two rigs, none of it smoothly, all of it landed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use gastown::world::exec::Exec;
+
+#[test]
+fn the_quickstart_lands_and_can_be_run_again() {
+    let dir = tempfile::Builder::new().prefix("gt-demo-").tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/demo.sh");
+    for run in ["first", "second"] {
+        let out = Exec::new("sh")
+            .arg(&script)
+            .arg(env!("CARGO_BIN_EXE_gt"))
+            .env("GT_DEMO_DIR", dir.path())
+            .env("TMPDIR", dir.path())
+            .env_remove("TMUX")
+            .limit(Duration::from_mins(4))
+            .run()
+            .unwrap();
+        let (said, talk) = (out.text(), out.complaint());
+        assert!(out.ok(), "{run}: {}\n{said}\n{talk}", out.code);
+        assert!(said.contains("8/8"), "{run}: {said}");
+        for happened in ["came back red", "conflicts in src/wrap.rs", "nothing to change", "ended without handing in"] {
+            assert!(talk.contains(happened), "{run}: `{happened}` did not happen:\n{talk}");
+        }
+        let left = Exec::new("pgrep").args(["-f", &dir.path().to_string_lossy()]).run().unwrap();
+        assert_eq!(left.text(), "", "{run}: something still runs");
+    }
+}
