@@ -94,7 +94,7 @@ impl Folder {
     }
 
     fn run(&self, exec: Exec) -> Done {
-        let mut exec = exec.limit(std::time::Duration::from_secs(60));
+        let mut exec = exec.limit(std::time::Duration::from_mins(1));
         for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             exec = exec.env_remove(name);
         }
@@ -123,17 +123,17 @@ impl Folder {
         let time = Regex::new(r#""20\d\d-[^"]+Z""#).unwrap();
         time.replace_all(&text, "\"[time]\"").into_owned()
     }
+}
 
-    /// Runs git somewhere.
-    pub fn git(&self, dir: &Path, args: &[&str]) {
-        let output = Exec::new("git")
-            .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.invalid", "-c", "init.defaultBranch=main"])
-            .args(args)
-            .cwd(dir)
-            .run()
-            .unwrap();
-        assert!(output.ok(), "{}", output.complaint());
-    }
+/// Runs git somewhere.
+pub fn git(dir: &Path, args: &[&str]) {
+    let output = Exec::new("git")
+        .args(["-c", "user.name=Kim", "-c", "user.email=kim@example.invalid", "-c", "init.defaultBranch=main"])
+        .args(args)
+        .cwd(dir)
+        .run()
+        .unwrap();
+    assert!(output.ok(), "{}", output.complaint());
 }
 
 /// A rig whose repository is nowhere.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::harness::Folder;
+use crate::harness::{Folder, git};
 
 /// A repository with files, committed.
 fn repository(folder: &Folder, name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -11,9 +11,9 @@ fn repository(folder: &Folder, name: &str, files: &[(&str, &str)]) -> PathBuf {
     for (file, text) in files {
         fs_err::write(dir.join(file), text).unwrap();
     }
-    folder.git(&dir, &["init", "--quiet"]);
-    folder.git(&dir, &["add", "--all"]);
-    folder.git(&dir, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    git(&dir, &["init", "--quiet"]);
+    git(&dir, &["add", "--all"]);
+    git(&dir, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
     dir
 }
 
@@ -69,9 +69,9 @@ fn a_working_copy_is_declared_as_it_is() {
 fn a_bare_repository_is_looked_into() {
     let folder = Folder::town();
     let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
-    folder.git(&folder.path(""), &["clone", "--quiet", "--bare", dir.to_str().unwrap(), "bare.git"]);
+    git(&folder.path(""), &["clone", "--quiet", "--bare", dir.to_str().unwrap(), "bare.git"]);
     // A clone has an origin; a bare repository of its own has none.
-    folder.git(&folder.path("bare.git"), &["remote", "remove", "origin"]);
+    git(&folder.path("bare.git"), &["remote", "remove", "origin"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--name", "shop"]).all(), @"
     apiVersion: gastown.io/v1alpha1
     kind: Rig
@@ -95,7 +95,7 @@ fn a_bare_repository_is_looked_into() {
 fn a_working_copy_with_an_origin_stands_for_its_origin() {
     let folder = Folder::town();
     let dir = repository(&folder, "shop", &[("go.mod", "module shop\n")]);
-    folder.git(&dir, &["remote", "add", "origin", "git@example.invalid:acme/shop.git"]);
+    git(&dir, &["remote", "add", "origin", "git@example.invalid:acme/shop.git"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop"]).all(), @"
     apiVersion: gastown.io/v1alpha1
     kind: Rig
@@ -182,7 +182,7 @@ fn what_is_no_repository_is_said() {
     exit 3
     ");
     fs_err::create_dir(folder.path("empty")).unwrap();
-    folder.git(&folder.path("empty"), &["init", "--quiet"]);
+    git(&folder.path("empty"), &["init", "--quiet"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../empty"]).all(), @"
     ! error: [dir]/empty has no commit yet
     ! hint: make a first commit

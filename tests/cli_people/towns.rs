@@ -1,6 +1,6 @@
 //! `gt init`, and how the town is found.
 
-use crate::harness::Folder;
+use crate::harness::{Folder, git};
 
 #[test]
 fn an_empty_folder_becomes_a_town_once() {
@@ -88,9 +88,9 @@ fn the_town_is_found_from_below_by_option_and_by_environment() {
 fn init_commits_where_it_is_asked_to() {
     let folder = Folder::empty();
     let home = folder.path("home");
-    folder.git(&home, &["init", "--quiet"]);
-    folder.git(&home, &["config", "user.name", "Kim"]);
-    folder.git(&home, &["config", "user.email", "kim@example.invalid"]);
+    git(&home, &["init", "--quiet"]);
+    git(&home, &["config", "user.name", "Kim"]);
+    git(&home, &["config", "user.email", "kim@example.invalid"]);
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
     town `home` made: [dir]/home/town.yaml
     ! committed town.yaml
@@ -103,5 +103,5 @@ fn init_commits_where_it_is_asked_to() {
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");
-    folder.git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
+    git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
 }
