@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::Event;
 
@@ -37,7 +37,8 @@ pub enum Next {
 #[derive(Debug)]
 pub(crate) struct Ring {
     inner: Mutex<Inner>,
-    wake: watch::Sender<()>,
+    /// Wakes in the order of waiting; `watch` would draw the order at random, and no run could be repeated.
+    wake: Notify,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,8 @@ struct Inner {
     next_id: u64,
     /// Raised to end the watches that are open.
     epoch: u64,
+    /// Counts what there was to see, so that nothing is missed between a look and a wait.
+    news: u64,
 }
 
 impl Ring {
@@ -63,8 +66,9 @@ impl Ring {
             cursors: BTreeMap::new(),
             next_id: 0,
             epoch: 0,
+            news: 0,
         };
-        Self { inner: Mutex::new(inner), wake: watch::Sender::new(()) }
+        Self { inner: Mutex::new(inner), wake: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -82,7 +86,7 @@ impl Ring {
         }
         inner.trim();
         drop(inner);
-        self.wake.send_replace(());
+        self.tell();
     }
 
     /// The newest published revision.
@@ -100,13 +104,18 @@ impl Ring {
         let mut inner = self.lock();
         inner.drop_while(|_| true);
         drop(inner);
-        self.wake.send_replace(());
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.lock().news += 1;
+        self.wake.notify_waiters();
     }
 
     /// Ends the watches that are open now.
     pub(super) fn end_watches(&self) {
         self.lock().epoch += 1;
-        self.wake.send_replace(());
+        self.tell();
     }
 
     pub(super) fn subscribe(self: &Arc<Self>, after: i64) -> Subscription {
@@ -116,7 +125,7 @@ impl Ring {
         inner.cursors.insert(id, after);
         let epoch = inner.epoch;
         drop(inner);
-        Subscription { ring: self.clone(), wake: self.wake.subscribe(), id, epoch }
+        Subscription { ring: self.clone(), news: 0, id, epoch }
     }
 }
 
@@ -157,16 +166,17 @@ impl Inner {
 #[derive(Debug)]
 pub struct Subscription {
     ring: Arc<Ring>,
-    wake: watch::Receiver<()>,
     id: u64,
     epoch: u64,
+    /// The news up to the last look.
+    news: u64,
 }
 
 impl Subscription {
     /// Looks for changes after the cursor, and moves it.
     pub fn look(&mut self) -> Next {
-        self.wake.mark_unchanged();
         let mut inner = self.ring.lock();
+        self.news = inner.news;
         if inner.epoch != self.epoch {
             return Next::Ended;
         }
@@ -189,8 +199,14 @@ impl Subscription {
 
     /// Waits until there may be something to see.
     pub async fn changed(&mut self) {
-        // The sender lives in the ring that we hold, so this cannot fail.
-        let _always_open = self.wake.changed().await;
+        let woken = self.ring.wake.notified();
+        tokio::pin!(woken);
+        // Registered before the check: what is published after it wakes us.
+        woken.as_mut().enable();
+        let news = self.ring.lock().news;
+        if news == self.news {
+            woken.await;
+        }
     }
 }
 
