@@ -339,6 +339,10 @@ impl Landing<'_> {
         self.all_wait(candidates, reasons::QUEUED, "");
         let Some(candidate) = candidates.iter().find(|c| c.merge_request == name) else { return };
         plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
+        // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
+        if self.view.failed.is_some() {
+            return;
+        }
         let (reason, message, log, job) = match why {
             Rejection::Conflict { files } => {
                 let message = format!("conflicts with the target in {}", files.join(", "));
