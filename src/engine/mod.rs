@@ -47,6 +47,8 @@ const SLEEP_MAX: Duration = Duration::from_mins(5);
 const CONFLICT_DELAY: Duration = Duration::from_millis(10);
 /// How long to wait for the watch to show an own write before going on without.
 const LAG_MAX: Duration = Duration::from_secs(10);
+/// What could not be seen is looked at again after this: a tool that does not answer costs its timeout each time.
+const BLIND_DELAY: Duration = Duration::from_secs(10);
 
 /// Something in the world ended or began.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +91,8 @@ enum Back {
     Looked(Key, Facts),
     Applied(Key, Plan, Applied, Wrote),
     Told(Key, Applied, Wrote),
+    /// Jobs that held a slot and are over.
+    Ended(Vec<JobKey>),
 }
 
 /// The engine.
@@ -108,6 +112,8 @@ pub struct Engine {
     /// Jobs that hold a slot, and keys that wait for one.
     jobs: BTreeSet<JobKey>,
     parked: BTreeSet<Key>,
+    /// When the jobs that hold a slot are looked at themselves.
+    jobs_due: Timestamp,
     patrols: BTreeMap<Key, (Timestamp, Duration)>,
     /// Names still expected of a list that is under way.
     lists: BTreeMap<Kind, BTreeSet<String>>,
@@ -134,6 +140,7 @@ impl Engine {
             interest: BTreeMap::new(),
             jobs: BTreeSet::new(),
             parked: BTreeSet::new(),
+            jobs_due: Timestamp::MIN,
             patrols: BTreeMap::new(),
             lists: BTreeMap::new(),
             synced: BTreeSet::new(),
@@ -233,7 +240,8 @@ impl Engine {
         let patrol = self.patrols.values().map(|(at, _)| *at).min();
         let lag = self.lags(now).then(|| now + LAG_MAX);
         let queue = if lag.is_some() || self.tasks.len() >= RUNNING_MAX { None } else { self.queue.next_due() };
-        [patrol, lag, queue].into_iter().flatten().min()
+        let jobs = (!self.jobs.is_empty()).then_some(self.jobs_due);
+        [patrol, lag, queue, jobs].into_iter().flatten().min()
     }
 
     fn change(&mut self, change: Change) {
@@ -296,20 +304,54 @@ impl Engine {
 
     fn woke(&mut self, woke: &Woke) {
         let now = self.clock.now();
-        if let Woke::Job(job) = woke
-            && self.jobs.remove(job)
-        {
-            for key in std::mem::take(&mut self.parked) {
-                self.queue.add(key, now);
-            }
+        if let Woke::Job(job) = woke {
+            self.free(job);
         }
         for key in self.interest.get(woke).cloned().unwrap_or_default() {
             self.queue.add(key, now);
         }
     }
 
+    /// A job has the slot that it was given or was found in.
+    fn hold(&mut self, job: JobKey) {
+        if self.jobs.is_empty() {
+            self.jobs_due = self.clock.now() + PATROL_MIN;
+        }
+        self.jobs.insert(job);
+    }
+
+    /// A job gives back its slot; whoever waits for one tries again.
+    fn free(&mut self, job: &JobKey) {
+        if !self.jobs.remove(job) {
+            return;
+        }
+        let now = self.clock.now();
+        for key in std::mem::take(&mut self.parked) {
+            self.queue.add(key, now);
+        }
+    }
+
+    /// Looks at the jobs that hold a slot: the news of an end may be lost, and nobody may ask about the job any more.
+    fn look_at_jobs(&mut self) {
+        let (adapter, jobs) = (Arc::clone(&self.hands.adapter), self.jobs.clone());
+        // One that is absent is being started just now.
+        let is_over = |seen| matches!(seen, Seen::Known(Fact::Job(JobState::Exited(_) | JobState::Lost)));
+        let look =
+            move || jobs.into_iter().filter(|job| is_over(adapter.look(&Ask::Job(job.clone())))).collect::<Vec<_>>();
+        let blocking = self.hands.blocking;
+        self.tasks.push(Box::pin(async move {
+            // A look that panics has seen nothing; the next one is a patrol away.
+            let ended = if blocking { tokio::task::spawn_blocking(look).await.unwrap_or_default() } else { look() };
+            Back::Ended(ended)
+        }));
+    }
+
     fn patrol(&mut self) {
         let now = self.clock.now();
+        if !self.jobs.is_empty() && self.jobs_due <= now {
+            self.jobs_due = now + PATROL_MIN;
+            self.look_at_jobs();
+        }
         let due: Vec<Key> = self.patrols.iter().filter(|(_, (at, _))| *at <= now).map(|(k, _)| k.clone()).collect();
         for key in due {
             if let Some((at, _)) = self.patrols.get_mut(&key) {
@@ -349,7 +391,9 @@ impl Engine {
         self.counters.reconciles += 1;
         let Plan { effects, status, requeue } = plan;
         let held = self.gate.holds(&key, &effects, now);
-        if let Some(at) = held.into_iter().chain(requeue).min() {
+        // Nothing tells when a thing can be seen again.
+        let blind = facts.values().any(|fact| fact.known().is_none()).then(|| now + BLIND_DELAY);
+        if let Some(at) = held.into_iter().chain(requeue).chain(blind).min() {
             self.queue.add(key.clone(), at);
         }
         if held.is_some() || effects.is_empty() {
@@ -374,7 +418,7 @@ impl Engine {
                 self.queue.done(&key);
                 return;
             }
-            self.jobs.insert(job);
+            self.hold(job);
         }
         info!(%key, effects = ?names(&effects), "acts");
         let hands = self.hands.clone();
@@ -436,10 +480,21 @@ impl Engine {
                         self.gate.worked(&key);
                         self.queue.add(key.clone(), now);
                     }
-                    Applied::Conflict => self.queue.add(key.clone(), now + CONFLICT_DELAY),
+                    Applied::Conflict => {
+                        // What the plan would have started may not be wanted any more.
+                        for job in jobs_of(&plan.effects) {
+                            self.free(&job);
+                        }
+                        self.queue.add(key.clone(), now + CONFLICT_DELAY);
+                    }
                     Applied::Failed(reason, message) => self.failed(&key, plan.effects, reason, message, now),
                 }
                 self.queue.done(&key);
+            }
+            Back::Ended(jobs) => {
+                for job in jobs {
+                    self.woke(&Woke::Job(job));
+                }
             }
             Back::Told(key, applied, wrote) => {
                 self.wrote(wrote, now);
@@ -460,7 +515,7 @@ impl Engine {
     fn failed(&mut self, key: &Key, effects: Vec<Effect>, reason: &'static str, message: String, now: Timestamp) {
         warn!(%key, reason, message, "an effect failed");
         for job in jobs_of(&effects) {
-            self.jobs.remove(&job);
+            self.free(&job);
         }
         let no_facts = Facts::new();
         let settings = Settings::of(&View::new(now, &self.objects, &no_facts, None));
@@ -504,7 +559,12 @@ impl Engine {
         if queue::lane(key) != queue::Lane::World {
             return;
         }
-        let interval = self.patrols.get(key).map_or(PATROL_MIN, |(_, last)| (*last * 2).min(PATROL_MAX));
+        let interval = match self.patrols.get(key) {
+            None => PATROL_MIN,
+            // Woken by something else: the patrol comes when it was to come, however noisy it is here.
+            Some((at, _)) if *at != Timestamp::MAX => return,
+            Some((_, last)) => (*last * 2).min(PATROL_MAX),
+        };
         self.patrols.insert(key.clone(), (now + interval, interval));
     }
 
@@ -519,10 +579,10 @@ impl Engine {
                     let woke = Woke::Job(job.clone());
                     if matches!(fact, Seen::Known(Fact::Job(JobState::Running))) {
                         self.interest.entry(woke).or_default().insert(key.clone());
-                        self.jobs.insert(job.clone());
-                    } else {
+                        self.hold(job.clone());
+                    } else if fact.known().is_some() {
                         self.interest.remove(&woke);
-                        self.jobs.remove(job);
+                        self.free(job);
                     }
                 }
                 _ => {}
