@@ -1,0 +1,76 @@
+//! `Desk`: a session as its agent sees it: the worktree, the branch, and what it was told.
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{SandboxId, SessionSpec};
+
+use super::SimWorld;
+use super::commits::{Commit, Tree};
+
+/// Where an agent works. It is of no use once the session is over: nothing is written any more.
+pub struct Desk {
+    world: SimWorld,
+    sandbox: SandboxId,
+    /// What the session was told.
+    pub spec: SessionSpec,
+}
+
+impl Desk {
+    pub(super) fn new(world: SimWorld, sandbox: SandboxId, spec: SessionSpec) -> Self {
+        Self { world, sandbox, spec }
+    }
+
+    /// The polecat's object name.
+    pub fn polecat(&self) -> &str {
+        &self.sandbox.name
+    }
+
+    /// Changes files, without committing.
+    pub fn edit(&self, change: impl FnOnce(&mut Tree)) {
+        if let Some(worktree) = self.world.state().worktrees.get_mut(&self.sandbox.uid) {
+            change(&mut worktree.files);
+        }
+    }
+
+    /// Commits what was changed, if anything was.
+    pub fn commit(&self, message: &str) {
+        let date = self.world.now().as_second();
+        let mut state = self.world.state();
+        let Some(worktree) = state.worktrees.get(&self.sandbox.uid).cloned() else { return };
+        let Some(tip) = state.tip(&worktree) else { return };
+        if state.commits.tree_of(&tip) == worktree.files {
+            return;
+        }
+        let tree = state.commits.put_tree(worktree.files);
+        let author = self.spec.author.name.clone();
+        let commit = Commit { parent: Some(tip), tree, message: message.to_owned(), author, landed: None, date };
+        let commit = state.commits.put(commit);
+        if let Some(clone) = state.clones.get_mut(&worktree.rig_uid) {
+            clone.heads.insert(worktree.branch, commit);
+        }
+    }
+
+    /// The commit that the branch is at.
+    pub fn head(&self) -> Option<Oid> {
+        let state = self.world.state();
+        state.tip(state.worktrees.get(&self.sandbox.uid)?)
+    }
+
+    /// Says that the head is about to be handed in; from here on the session may be ended.
+    pub fn hand_in(&self) {
+        let head = self.head();
+        let mut state = self.world.state();
+        if let Some(head) = head {
+            let rig = self.spec.rig.uid.clone();
+            state.handed_in.insert((rig, head));
+        }
+        drop(state);
+        self.give_up();
+    }
+
+    /// Says that the bead is about to be closed otherwise; from here on the session may be ended.
+    pub fn give_up(&self) {
+        if let Some(live) = self.world.state().sessions.get_mut(&self.sandbox.uid) {
+            live.may_end = true;
+        }
+    }
+}

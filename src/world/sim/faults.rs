@@ -1,0 +1,74 @@
+//! Faults: what befalls a world from outside, as a test or a seed wants it.
+
+use gastown_controllers::world::{JobState, RunState};
+use std::time::Duration;
+
+use super::SimWorld;
+use crate::engine::Woke;
+
+/// As a shell tells of SIGKILL.
+const KILLED: i32 = 128 + 9;
+
+impl SimWorld {
+    /// Kills the agent of a bead (by uid), as `kill -9` would. Answers whether it had one.
+    pub fn kill_agent_of(&self, bead_uid: &str) -> bool {
+        let found = self
+            .state()
+            .sessions
+            .iter()
+            .find(|(_, live)| live.bead_uid == bead_uid)
+            .map(|(sandbox, live)| (sandbox.clone(), live.attempt));
+        let Some((sandbox, attempt)) = found else { return false };
+        self.over(&sandbox, &(bead_uid.to_owned(), attempt), KILLED, true);
+        true
+    }
+
+    /// The terminal dies, and every session with it: without a trace, or with an end that was not the agent's own.
+    /// Answers how many there were.
+    pub fn kill_all_sessions(&self, without_a_trace: bool) -> usize {
+        let all: Vec<_> =
+            self.state().sessions.iter().map(|(uid, l)| (uid.clone(), (l.bead_uid.clone(), l.attempt))).collect();
+        for (sandbox, attempt) in &all {
+            if without_a_trace {
+                self.free(sandbox, attempt, RunState::Lost);
+            } else {
+                self.over(sandbox, attempt, KILLED, false);
+            }
+        }
+        all.len()
+    }
+
+    /// The supervisors of all jobs die: each has begun and leaves no result. Answers how many there were.
+    pub fn lose_all_jobs(&self) -> usize {
+        let mut lost = Vec::new();
+        for (key, (_, job)) in &mut self.state().jobs {
+            if *job == JobState::Running {
+                *job = JobState::Lost;
+                lost.push(key.clone());
+            }
+        }
+        for key in &lost {
+            self.tell(Woke::Job(key.clone()));
+        }
+        lost.len()
+    }
+
+    /// Nothing can be seen for a while.
+    pub fn blind_for(&self, duration: Duration) {
+        self.state().blind_until = Some(self.now() + duration);
+    }
+
+    /// The next acts fail.
+    pub fn refuse_acts(&self, how_many: u32) {
+        self.state().refusals = how_many;
+    }
+
+    /// All that ever ended or began is told again: spurious news.
+    pub fn tell_everything(&self) {
+        let jobs = self.state().jobs.keys().cloned().map(Woke::Job).collect::<Vec<_>>();
+        let sandboxes = self.state().worktrees.keys().cloned().map(Woke::Sandbox).collect::<Vec<_>>();
+        for woke in jobs.into_iter().chain(sandboxes) {
+            self.tell(woke);
+        }
+    }
+}
