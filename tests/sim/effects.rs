@@ -1,0 +1,195 @@
+//! Every effect of an engine, counted and named, and what befalls it: a crash before it, a crash after it, an error.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use gastown::api::Server;
+use gastown::api::guard::ACTOR_HEADER;
+use gastown::world::sim::SimWorld;
+use gastown_controllers::seen::Seen;
+use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact};
+use http::{HeaderValue, Method, StatusCode};
+use kube::Client;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+pub const NAMESPACE: &str = "town";
+
+/// What befalls an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// The engine dies before it. Of a session's start, the attempt's folder is there already.
+    CrashBefore,
+    /// It is done, and the engine dies before it learns so.
+    CrashAfter,
+    /// It is not done, and the engine is told so.
+    Error,
+    /// It is done, and the engine is told that it failed: a timeout.
+    ErrorAfter,
+}
+
+pub const MODES: [Mode; 4] = [Mode::CrashBefore, Mode::CrashAfter, Mode::Error, Mode::ErrorAfter];
+
+/// The effects of one run, over all its engines.
+#[derive(Default)]
+pub struct Effects {
+    noted: Mutex<Noted>,
+    crash: Notify,
+}
+
+#[derive(Default)]
+struct Noted {
+    log: Vec<String>,
+    faults: BTreeMap<usize, Mode>,
+    /// Which engine lives; what an earlier one still wants is not done.
+    engine: u32,
+}
+
+/// What is to be done with an effect.
+enum Verdict {
+    Do(Option<Mode>),
+    Skip(Mode),
+    /// Its engine is dead.
+    Never,
+}
+
+impl Effects {
+    pub fn new(faults: BTreeMap<usize, Mode>) -> Arc<Self> {
+        let noted = Noted { faults, ..Noted::default() };
+        Arc::new(Self { noted: Mutex::new(noted), crash: Notify::new() })
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.noted.lock().unwrap().log.clone()
+    }
+
+    pub fn engine(&self) -> u32 {
+        self.noted.lock().unwrap().engine
+    }
+
+    /// Resolves when the engine is to be dropped.
+    pub async fn crashed(&self) {
+        self.crash.notified().await;
+    }
+
+    fn judge(&self, engine: u32, what: &str) -> Verdict {
+        let mut noted = self.noted.lock().unwrap();
+        if noted.engine != engine {
+            return Verdict::Never;
+        }
+        noted.log.push(what.to_owned());
+        match noted.faults.get(&noted.log.len()).copied() {
+            Some(mode @ (Mode::CrashBefore | Mode::Error)) => Verdict::Skip(mode),
+            mode => Verdict::Do(mode),
+        }
+    }
+
+    fn die(&self) {
+        self.noted.lock().unwrap().engine += 1;
+        self.crash.notify_one();
+    }
+}
+
+/// The world as one engine has it.
+pub struct Hooked {
+    pub world: SimWorld,
+    pub effects: Arc<Effects>,
+    pub engine: u32,
+}
+
+impl Adapter for Hooked {
+    fn look(&self, ask: &Ask) -> Seen<Fact> {
+        self.world.look(ask)
+    }
+
+    fn act(&self, act: &Act) -> Result<(), ActError> {
+        let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: "BackOff" });
+        match self.effects.judge(self.engine, &name(act)) {
+            Verdict::Do(None) => self.world.act(act),
+            Verdict::Do(Some(mode)) => {
+                self.world.act(act)?;
+                if mode == Mode::CrashAfter {
+                    self.effects.die();
+                }
+                failed("done, and told as failed")
+            }
+            Verdict::Skip(mode) => {
+                if mode == Mode::CrashBefore {
+                    if let Act::EnsureSession { spec, .. } = act {
+                        self.world.intend_session(spec);
+                    }
+                    self.effects.die();
+                }
+                failed("not done")
+            }
+            Verdict::Never => failed("its engine is dead"),
+        }
+    }
+}
+
+fn name(act: &Act) -> String {
+    match act {
+        Act::EnsureJob(job) => {
+            let text = format!("{job:?}");
+            let kind = text.split(' ').next().unwrap_or_default();
+            format!("job {kind} {}", job.key().0)
+        }
+        Act::EnsureReplay { key, .. } => format!("replay {key}"),
+        Act::EnsureSandbox { sandbox, spec } => format!("sandbox {} {}", sandbox.name, spec.branch),
+        Act::EnsureSession { sandbox, spec } => format!("session {} {} {}", sandbox.name, spec.bead, spec.attempt),
+        Act::EndSession { sandbox } => format!("end {}", sandbox.name),
+        Act::Archive { name, .. } => format!("archive {name}"),
+        Act::RemoveSandbox { sandbox } => format!("remove {}", sandbox.name),
+    }
+}
+
+/// A client of the API: an agent's, by its actor; or an engine's, whose writes are effects.
+pub fn client(server: &Server, actor: Option<&str>, engine: Option<(Arc<Effects>, u32)>) -> Client {
+    let router = server.router();
+    let actor = actor.map(|actor| HeaderValue::from_str(actor).unwrap());
+    let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+        if let Some(actor) = &actor {
+            request.headers_mut().insert(ACTOR_HEADER, actor.clone());
+        }
+        let (router, engine) = (router.clone(), engine.clone());
+        async move {
+            let writes = request.method() != Method::GET;
+            let what = format!("{} {}", request.method(), short(request.uri().path()));
+            let call = router.oneshot(request.map(Body::new));
+            let Some((effects, engine)) = engine.filter(|_| writes) else { return call.await };
+            match effects.judge(engine, &what) {
+                Verdict::Do(None) => call.await,
+                Verdict::Do(Some(mode)) => {
+                    call.await?;
+                    if mode == Mode::ErrorAfter {
+                        return Ok(failure());
+                    }
+                    effects.die();
+                    std::future::pending().await
+                }
+                Verdict::Skip(Mode::Error) => Ok::<Response, Infallible>(failure()),
+                Verdict::Skip(_) => {
+                    effects.die();
+                    std::future::pending().await
+                }
+                Verdict::Never => std::future::pending().await,
+            }
+        }
+    });
+    Client::new(service, NAMESPACE)
+}
+
+fn short(path: &str) -> &str {
+    path.split_once("/namespaces/town/").map_or(path, |(_, rest)| rest)
+}
+
+fn failure() -> Response {
+    let status = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "this request was to fail", "reason": "InternalError", "code": 500,
+    });
+    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(status)).into_response()
+}

@@ -1,0 +1,198 @@
+//! The towns that are simulated: the smallest one in which something goes wrong, and the quickstart's.
+
+use std::collections::BTreeMap;
+
+use gastown::world::sim::commits::Tree;
+use gastown_crds::bead::ReworkKind;
+use serde_json::{Value, json};
+
+use super::agent::Work;
+
+pub const CONVOY: &str = "release";
+
+/// A town, and what happens in it.
+pub struct Town {
+    pub objects: Vec<Value>,
+    /// By the rig's name; its remote is named so too.
+    pub rigs: BTreeMap<&'static str, Tree>,
+    /// By the rig and the bead's name in the convoy.
+    pub works: Vec<(&'static str, &'static str, Work)>,
+    pub finds: fn(&Tree) -> Option<String>,
+    pub setup_fails: u32,
+}
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "gastown.io/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec })
+}
+
+fn common() -> Vec<Value> {
+    vec![
+        object("Town", "town", &json!({ "capacity": { "polecats": 3 } })),
+        object("Runtime", "script", &json!({ "command": ["gt:script"], "onRework": "Restart" })),
+        object("Formula", "work", &json!({ "steps": [{ "name": "work", "run": "{{command}}" }] })),
+    ]
+}
+
+fn rig(name: &str, setup: &[&str]) -> Value {
+    let verify = json!([{ "name": "test", "run": "test" }]);
+    let merge = json!({ "strategy": "Push", "verify": verify });
+    object("Rig", name, &json!({ "repo": { "url": name }, "merge": merge, "workspace": { "setup": setup } }))
+}
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
+fn replace(tree: &mut Tree, folder: &str, from: &str, to: &str) {
+    for (_, text) in tree.iter_mut().filter(|(path, _)| path.starts_with(folder)) {
+        *text = text.replace(from, to);
+    }
+}
+
+fn work(change: fn(&mut Tree, Option<ReworkKind>)) -> Work {
+    Work { change, dies_after: None }
+}
+
+/// Whatever a test uses has to be there.
+fn unknown_function(tree: &Tree) -> Option<String> {
+    let sources = || tree.iter().filter(|(path, _)| path.starts_with("src/")).flat_map(|(_, text)| text.lines());
+    let tests = tree.iter().filter(|(path, _)| path.starts_with("tests/")).flat_map(|(_, text)| text.lines());
+    let mut used = tests.filter_map(|line| line.strip_prefix("use "));
+    let gone = used.find(|name| !sources().any(|line| line.contains(&format!("fn {name}("))))?;
+    Some(format!("cannot find function `{gone}`"))
+}
+
+fn must_use(tree: &mut Tree, _: Option<ReworkKind>) {
+    for (_, text) in tree.iter_mut().filter(|(path, _)| path.starts_with("src/")) {
+        *text = text
+            .lines()
+            .map(|l| if l.starts_with("pub") { format!("#[must_use] {l}\n") } else { format!("{l}\n") })
+            .collect();
+    }
+}
+
+fn width(tree: &mut Tree, _: Option<ReworkKind>) {
+    replace(tree, "src/", "cols", "width");
+}
+
+/// One rig, two beads that change the same line, the agent of one dies half way, and a setup that fails once.
+pub fn minimal() -> Town {
+    let mut objects = common();
+    objects.push(rig("reflow", &["make ready"]));
+    let beads = json!([{ "name": "must-use", "title": "Mark it", "command": "a" }, { "name": "width", "title": "Say width", "command": "b" }]);
+    objects.push(object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads })));
+    Town {
+        objects,
+        rigs: BTreeMap::from([("reflow", tree(&[("src/wrap.rs", "pub fn wrap(cols)\n")]))]),
+        works: vec![
+            ("reflow", "must-use", work(must_use)),
+            (
+                "reflow",
+                "width",
+                Work { change: width, dies_after: Some(|tree| drop(tree.insert("notes".into(), "half\n".into()))) },
+            ),
+        ],
+        finds: unknown_function,
+        setup_fails: 1,
+    }
+}
+
+/// One rig and one bead, and nothing goes wrong.
+pub fn smooth() -> Town {
+    let mut town = minimal();
+    town.objects.pop();
+    let beads = json!([{ "name": "must-use", "title": "Mark it", "command": "a" }]);
+    town.objects.push(object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads })));
+    town.objects[3] = rig("reflow", &[]);
+    town.works.truncate(1);
+    town
+}
+
+/// The quickstart: two rigs, eight beads, three steps each; red at first, a conflict, a death, and nothing to change.
+pub fn quickstart() -> Town {
+    let mut objects = common();
+    let steps = json!([
+        { "name": "change", "title": "{{title}}", "run": "{{command}}" },
+        { "name": "check", "needs": ["change"], "run": "{{check}}" },
+        { "name": "whitespace", "needs": ["change"], "run": "git diff --check" },
+    ]);
+    let vars = json!([{ "name": "check", "default": "test" }]);
+    objects.push(object("Formula", "codemod", &json!({ "vars": vars, "steps": steps })));
+    objects.push(rig("humane", &[]));
+    objects.push(rig("reflow", &[]));
+    let bead = |rig: &str, name: &str, priority: u32, needs: &[&str]| json!({ "name": name, "title": name, "rig": rig, "priority": priority, "needs": needs, "command": name });
+    let beads = [
+        bead("reflow", "must-use", 1, &[]),
+        bead("reflow", "width", 1, &[]),
+        bead("humane", "size-name", 1, &[]),
+        bead("humane", "headers", 2, &[]),
+        bead("reflow", "trim", 3, &[]),
+        bead("reflow", "index", 2, &["must-use", "width"]),
+        bead("humane", "release-humane", 2, &["size-name", "headers"]),
+        bead("reflow", "release-reflow", 2, &["trim", "index", "release-humane"]),
+    ];
+    objects.push(object("Convoy", CONVOY, &json!({ "rig": "reflow", "formula": "codemod", "beads": beads })));
+    let humane = tree(&[
+        ("src/size.rs", "//! Sizes.\n\npub fn fmt_size(n)\n"),
+        ("src/duration.rs", "//! Durations.\n\npub fn format_duration(n)\n"),
+        ("tests/sizes.rs", "//! Sizes.\n\nuse fmt_size\n"),
+        ("VERSION", "0.1.0\n"),
+    ]);
+    let reflow = tree(&[
+        ("src/wrap.rs", "//! Wraps.\n\npub fn wrap(text, cols)\npub fn fill(text, cols)\n"),
+        ("src/indent.rs", "//! Indents.\n\npub fn indent(text, width)\n"),
+        ("tests/wrapping.rs", "use wrap\n"),
+        ("README.md", "reflow\n"),
+        ("VERSION", "0.1.0\n"),
+    ]);
+    let headers = Work {
+        change: |tree, _| {
+            licence(tree, "src/");
+            licence(tree, "tests/");
+        },
+        dies_after: Some(|tree| licence(tree, "src/")),
+    };
+    Town {
+        objects,
+        rigs: BTreeMap::from([("humane", humane), ("reflow", reflow)]),
+        works: vec![
+            ("reflow", "must-use", work(must_use)),
+            ("reflow", "width", work(width)),
+            ("humane", "size-name", work(size_name)),
+            ("humane", "headers", headers),
+            ("reflow", "trim", work(|_, _| {})),
+            ("reflow", "index", work(index)),
+            ("humane", "release-humane", work(release)),
+            ("reflow", "release-reflow", work(release)),
+        ],
+        finds: unknown_function,
+        setup_fails: 0,
+    }
+}
+
+/// Forgets the tests, until it is told.
+fn size_name(tree: &mut Tree, rework: Option<ReworkKind>) {
+    replace(tree, "src/", "fmt_size", "format_size");
+    if rework == Some(ReworkKind::Red) {
+        replace(tree, "tests/", "fmt_size", "format_size");
+    }
+}
+
+fn licence(tree: &mut Tree, folder: &str) {
+    const LINE: &str = "// SPDX-License-Identifier: MIT\n";
+    for (_, text) in tree.iter_mut().filter(|(path, text)| path.starts_with(folder) && !text.starts_with(LINE)) {
+        text.insert_str(0, LINE);
+    }
+}
+
+fn index(tree: &mut Tree, _: Option<ReworkKind>) {
+    let sources = tree.iter().filter(|(path, _)| path.starts_with("src/")).flat_map(|(_, text)| text.lines());
+    let functions = sources.filter(|line| line.contains("pub fn"));
+    let table: String = functions.flat_map(|line| ["- ", line, "\n"]).collect();
+    tree.insert("README.md".into(), format!("reflow\n{table}"));
+}
+
+fn release(tree: &mut Tree, _: Option<ReworkKind>) {
+    tree.insert("VERSION".into(), "0.2.0\n".into());
+    tree.insert("CHANGELOG.md".into(), "0.2.0\n".into());
+}

@@ -1,0 +1,132 @@
+//! Simulated towns that nothing disturbs: they land, in the same way each time, and then do nothing at all.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod sim;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gastown_crds::bead::CloseReason;
+use gastown_crds::names;
+
+use sim::towns::{CONVOY, Town, minimal, quickstart, smooth};
+use sim::{Sim, in_virtual_time, run};
+
+fn undisturbed(town: &Town) -> sim::Run {
+    run(town, None, BTreeMap::new()).unwrap()
+}
+
+/// Effects by what they are, however they are named.
+fn kinds(effects: &[String]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for effect in effects {
+        let words: Vec<_> = effect.split(' ').collect();
+        let kind = match words[..] {
+            ["job", kind, _] => format!("job {kind}"),
+            [verb @ ("POST" | "PUT" | "PATCH" | "DELETE"), path] => {
+                let mut parts = path.split('/');
+                let plural = parts.next().unwrap_or_default();
+                let status = if parts.next_back() == Some("status") { " status" } else { "" };
+                format!("{verb} {plural}{status}")
+            }
+            _ => words[0].to_owned(),
+        };
+        *kinds.entry(kind).or_default() += 1;
+    }
+    kinds
+}
+
+#[test]
+fn the_quickstart_lands_with_a_red_a_conflict_a_death_and_nothing_to_change() {
+    let run = undisturbed(&quickstart());
+    assert_eq!(run.wrong, Vec::<String>::new());
+    assert!(run.outcome.landed, "{:#?}", run.outcome);
+    let attempts = |rig: &str, bead: &str| run.attempts[&names::bead(rig, CONVOY, 1, bead)];
+    let trim = names::bead("reflow", CONVOY, 1, "trim");
+    assert_eq!(run.outcome.closed[&trim], Some(CloseReason::NoChanges));
+    assert_eq!(run.outcome.closed.values().filter(|reason| **reason == Some(CloseReason::Merged)).count(), 7);
+    assert_eq!(attempts("humane", "size-name"), 2, "red at first");
+    assert_eq!(attempts("humane", "headers"), 2, "its first agent dies");
+    assert_eq!(attempts("reflow", "must-use") + attempts("reflow", "width"), 3, "one of them conflicts");
+    let reflow = &run.outcome.trees["reflow"];
+    let readme = "reflow\n- #[must_use] pub fn indent(text, width)\n- #[must_use] pub fn wrap(text, width)\n\
+                  - #[must_use] pub fn fill(text, width)\n";
+    assert_eq!(reflow["README.md"], readme);
+    assert!(run.outcome.trees["humane"]["tests/sizes.rs"].ends_with("use format_size\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_effects() {
+    for (town, seed) in [(minimal(), None), (quickstart(), None), (quickstart(), Some(7))] {
+        let [one, two] = [0, 1].map(|_| run(&town, seed, BTreeMap::new()).unwrap());
+        assert_eq!(one.effects, two.effects);
+        assert_eq!(one.took, two.took);
+    }
+}
+
+/// What one bead costs from nothing to merged, as exact numbers. A controller that writes more has to say here why.
+#[test]
+fn a_bead_costs_so_many_effects_and_no_more() {
+    let run = undisturbed(&smooth());
+    let kinds: Vec<_> = kinds(&run.effects).into_iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
+    let world = [
+        "1 × end",
+        "1 × job Clone",
+        "1 × job Fetch",
+        "1 × job Push",
+        "2 × job Verify",
+        "1 × replay",
+        "1 × sandbox",
+        "1 × session",
+    ];
+    // The bead and its one step, its worker, the claim, its release and its end; the convoy's finalizer.
+    let writes = ["3 × PATCH beads", "1 × PATCH convoys", "2 × POST beads", "1 × POST polecats"];
+    let statuses = [
+        "9 × PUT beads status",
+        "5 × PUT convoys status",
+        "1 × PUT formulas status",
+        "4 × PUT mergerequests status",
+        "6 × PUT polecats status",
+        "4 × PUT rigs status",
+        "1 × PUT runtimes status",
+        "3 × PUT towns status",
+    ];
+    let mut all: Vec<_> = [&world[..], &writes, &statuses].concat();
+    all.sort_by_key(|kind| kind.split_once(" × ").map(|(_, kind)| kind));
+    assert_eq!(kinds, all, "{:#?}", run.effects);
+}
+
+#[test]
+fn a_town_at_rest_does_nothing_however_often_it_is_woken() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        let mut engine = sim.rest().await.unwrap();
+        let before = sim.effects.log();
+        let reconciles = engine.counters().reconciles;
+        // Every object is touched, which wakes every key; the watches break; and all news is told again.
+        sim.touch_everything().await;
+        sim.server.compact();
+        sim.server.end_watches();
+        sim.world.tell_everything();
+        engine.run(tokio::time::sleep(Duration::from_mins(1))).await;
+        let woken = engine.counters().reconciles - reconciles;
+        assert!(woken > 30, "only {woken} reconciles: it was not woken");
+        // And for a day, in which only patrols look.
+        engine.run(tokio::time::sleep(Duration::from_hours(24))).await;
+        assert_eq!(sim.effects.log()[before.len()..], [""; 0]);
+    });
+}
+
+#[test]
+fn a_new_engine_on_a_landed_town_does_nothing() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let before = sim.effects.log();
+        let mut engine = sim.engine();
+        engine.run_to_rest(10_000).await.unwrap();
+        assert!(engine.counters().reconciles > 30, "it looked at everything");
+        assert_eq!(sim.effects.log()[before.len()..], [""; 0]);
+    });
+}
