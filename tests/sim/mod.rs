@@ -8,7 +8,7 @@ pub mod towns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use gastown::api::{self, Place, Server, Writer};
@@ -22,6 +22,7 @@ use gastown_controllers::world::{Adapter, Ask, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
 use gastown_crds::{Bead, Convoy, names};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
@@ -39,6 +40,9 @@ const OUTAGES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(3), Duration
 /// A patrol of the engine comes at the latest after this, at first.
 const PATROL: Duration = Duration::from_mins(1);
 const PATROLS_MAX: u32 = 10;
+
+/// Made once: there are thousands of runs.
+static CRDS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(gastown_crds::crds);
 
 /// Failures that are shown.
 const SHOWN: usize = 3;
@@ -102,7 +106,7 @@ impl Sim {
     pub async fn start(town: &Town, seed: Option<u64>, faults: BTreeMap<usize, Mode>) -> Self {
         let clock = Arc::new(SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()));
         let options = api::Options {
-            crds: gastown_crds::crds(),
+            crds: CRDS.clone(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::guard::check,

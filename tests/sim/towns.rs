@@ -75,6 +75,15 @@ fn width(tree: &mut Tree, _: Option<ReworkKind>) {
     replace(tree, "src/", "cols", "width");
 }
 
+fn notes(tree: &mut Tree) {
+    tree.insert("notes".into(), "say width\n".into());
+}
+
+fn width_and_notes(tree: &mut Tree, rework: Option<ReworkKind>) {
+    notes(tree);
+    width(tree, rework);
+}
+
 /// One rig, two beads that change the same line, the agent of one dies half way, and a setup that fails once.
 pub fn minimal() -> Town {
     let mut objects = common();
@@ -86,11 +95,7 @@ pub fn minimal() -> Town {
         rigs: BTreeMap::from([("reflow", tree(&[("src/wrap.rs", "pub fn wrap(cols)\n")]))]),
         works: vec![
             ("reflow", "must-use", work(must_use)),
-            (
-                "reflow",
-                "width",
-                Work { change: width, dies_after: Some(|tree| drop(tree.insert("notes".into(), "half\n".into()))) },
-            ),
+            ("reflow", "width", Work { change: width_and_notes, dies_after: Some(notes) }),
         ],
         finds: unknown_function,
         setup_fails: 1,
