@@ -84,6 +84,18 @@ impl StoreLock {
         Ok(Some(Self { _fd: file.into() }))
     }
 
+    /// Takes the lock once whoever has it for a command lets go, within the limit that commands wait too.
+    pub fn take(path: &Path) -> Result<Option<Self>, std::io::Error> {
+        let started = Instant::now();
+        loop {
+            let lock = Self::try_take(path)?;
+            if lock.is_some() || started.elapsed() > LOCK_WAIT_MAX {
+                return Ok(lock);
+            }
+            std::thread::sleep(LOCK_RETRY);
+        }
+    }
+
     /// Who wrote itself down as the holder.
     pub fn holder(path: &Path) -> String {
         fs_err::read_to_string(path).ok().filter(|pid| !pid.is_empty()).unwrap_or_else(|| "unknown".into())

@@ -8,6 +8,7 @@ use gastown_crds::common::{condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
+use std::time::Duration;
 
 use crate::conditions::{Conditions, tail};
 use crate::molecule;
@@ -16,6 +17,8 @@ use crate::settings::Settings;
 use crate::view::{NotSeen, View};
 use crate::world::{Run, RunState};
 
+/// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
+const ENDING_DELAY: Duration = Duration::from_secs(2);
 /// Longest log kept on a bead, in bytes.
 const LOG_BYTES_MAX: usize = 4096;
 
@@ -35,6 +38,17 @@ pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<Merge
     };
     let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The merge requests of a bead, by attempt. One that was handed in for an older bead of the same name is not its own.
+pub fn requests<'a>(bead: &Bead, view: &View<'a>) -> Vec<&'a std::sync::Arc<MergeRequest>> {
+    let mut requests = view.objects.requests_of(&bead.name_any());
+    let own = |request: &MergeRequest| {
+        let owners = request.owner_references();
+        owners.is_empty() || owners.iter().any(|owner| Some(&owner.uid) == bead.metadata.uid.as_ref())
+    };
+    requests.retain(|request| own(request));
+    requests
 }
 
 /// Where a merge request stands.
@@ -95,8 +109,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     let mut plan = Plan::none();
     let mut status = start(bead);
     let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
-    let name = bead.name_any();
-    let requests = view.objects.requests_of(&name);
+    let requests = requests(bead, view);
     if let Some(assignee) = &bead.spec.assignee {
         status.last_polecat = Some(assignee.polecat.clone());
     }
@@ -135,7 +148,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, reasons::LANDING, format!("handed in as {}", request.name_any()));
     } else if status.failures >= settings.backoff_limit {
-        let ended = runs.last().is_none_or(|r| !matches!(r.state, RunState::Running | RunState::Intended));
+        let ended = runs.last().is_none_or(|r| r.state != RunState::Running);
         if bead.spec.assignee.is_some() && ended {
             plan.write(Write::Release { bead: Version::of(bead) });
         }
@@ -154,6 +167,9 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         // Steps are not pulled from under an agent that is at work on them.
         if runs.last().is_none_or(|r| r.state != RunState::Running) {
             molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
+        } else if !molecule::is_poured(bead, round(&requests), view) {
+            // The session of an earlier claim is just ending, in another polecat's sandbox: nothing wakes this bead then.
+            plan.again_at(view.now + ENDING_DELAY);
         }
     } else {
         let (reason, message) = readiness(bead, view);
@@ -182,6 +198,9 @@ fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
         return (reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig));
     }
     let convoy = crate::objects::convoy_of(bead).and_then(|name| view.objects.convoy(name));
+    if let Some(convoy) = convoy.filter(|c| c.metadata.deletion_timestamp.is_some()) {
+        return (reasons::SUSPENDED, format!("its convoy `{}` is being deleted", convoy.name_any()));
+    }
     if let Some(convoy) = convoy.filter(|c| c.spec.suspend) {
         return (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any()));
     }

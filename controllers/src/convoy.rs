@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_CONVOY, reasons, types};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_CONVOY, is_true, reasons, types};
 use gastown_crds::convoy::{ConvoyBead, ConvoyStatus};
+use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, Convoy, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
+use crate::bead::{requests, state};
 use crate::conditions::Conditions;
 use crate::objects::{Kind, convoy_of};
 use crate::plan::{Plan, Status, StatusWrite, Version, Write};
@@ -45,11 +47,18 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         match view.objects.bead(name) {
             None => plan.write(Write::CreateBead(Box::new(bead(convoy, name, spec.clone())))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
-            Some(bead) => update(bead, spec, &mut plan),
+            // Wanted again: closed is for ever, so it is made anew. Nobody ever worked on what was withdrawn.
+            Some(bead) if is_withdrawn(bead) => {
+                plan.write(Write::DeleteBead { name: name.clone(), uid: bead.uid().unwrap_or_default() });
+            }
+            Some(bead) => update(bead, spec, view, &mut plan),
         }
     }
-    let names = wanted.beads.iter().map(|(name, _)| name.clone()).collect();
-    withdraw(convoy, &names, view, &mut plan);
+    // While a rig is missing, what its beads are called is not known: nothing is withdrawn on a guess.
+    if wanted.missing.is_none() {
+        let names = wanted.beads.iter().map(|(name, _)| name.clone()).collect();
+        withdraw(convoy, &names, view, &mut plan);
+    }
     let status = status(convoy, &wanted, clash, view);
     if convoy.status.as_ref() != Some(&status) {
         plan.status.push(StatusWrite { object: Version::of(convoy), status: Status::Convoy(status) });
@@ -133,9 +142,20 @@ fn bead(convoy: &Convoy, name: &str, spec: BeadSpec) -> Bead {
     }
 }
 
+fn is_withdrawn(bead: &Bead) -> bool {
+    bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
+}
+
+/// Whether somebody works on it, or its branch is landing. Read from the claim and the merge requests: the bead's own
+/// status may lag behind them.
+fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
+    let landing = |state: MergeState| !state.is_final() || state == MergeState::Merged;
+    bead.spec.assignee.is_some() || requests(bead, view).last().is_some_and(|request| landing(state(request)))
+}
+
 /// An open bead that nobody works on says what its convoy says. One that is worked on is left alone until it is free.
-fn update(bead: &Bead, wanted: &BeadSpec, plan: &mut Plan) {
-    if bead.spec.closed.is_some() || bead.spec.assignee.is_some() {
+fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
+    if bead.spec.closed.is_some() || is_busy(bead, view) {
         return;
     }
     if bead.spec != *wanted {
@@ -150,8 +170,7 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
         if bead.spec.closed.is_some() || wanted.contains(&bead.name_any()) {
             continue;
         }
-        let landing = bead.status.as_ref().is_some_and(|s| s.state == BeadState::Landing);
-        if bead.spec.assignee.is_some() || landing {
+        if is_busy(bead, view) {
             busy += 1;
             continue;
         }
@@ -166,13 +185,16 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
     busy
 }
 
+/// Whether the status speaks of the present spec.
+fn observed(convoy: &Convoy) -> bool {
+    convoy.status.as_ref().and_then(|s| s.observed_generation) == convoy.metadata.generation
+}
+
 fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> ConvoyStatus {
     let name = convoy.name_any();
     let beads = view.objects.beads_of_convoy(&name);
-    let withdrawn =
-        |b: &&std::sync::Arc<Bead>| b.spec.closed.as_ref().is_some_and(|c| c.reason == CloseReason::Withdrawn);
     let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
-    for bead in beads.filter(|b| !withdrawn(b)) {
+    for bead in beads.filter(|b| !is_withdrawn(b)) {
         let state = match &bead.spec.closed {
             Some(_) => BeadState::Closed,
             None => bead.status.as_ref().map(|s| s.state).unwrap_or_default(),
@@ -183,14 +205,21 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     let closed = count(BeadState::Closed);
     let known: u32 = by_state.values().sum();
     let all = known.max(u32::try_from(convoy.spec.beads.len()).unwrap_or(u32::MAX));
+    // It has landed once all it wants is there and closed, and nothing else of it is open.
+    let there = |(name, _): &(String, BeadSpec)| {
+        view.objects.bead(name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
+    };
+    let done = closed == all && wanted.beads.iter().all(there);
     let set_aside = count(BeadState::SetAside);
     let old = convoy.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, convoy.metadata.generation, view.now);
     let (landed, reason, message) = if let Some(name) = clash {
         (false, reasons::REF_NOT_FOUND, format!("the name {name} is taken by a bead of another convoy: rename one"))
     } else if let Some(missing) = &wanted.missing {
-        (false, reasons::REF_NOT_FOUND, missing.clone())
-    } else if closed == all {
+        // What has landed stays landed when its rig goes.
+        let landed = done && is_true(old, types::LANDED) && observed(convoy);
+        (landed, if landed { reasons::LANDED } else { reasons::REF_NOT_FOUND }, missing.clone())
+    } else if done {
         (true, reasons::LANDED, format!("all {all} beads are closed"))
     } else if set_aside > 0 {
         (

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::Assignee;
-use gastown_crds::common::{is_true, types};
+use gastown_crds::common::{ConditionStatus, condition, is_true, types};
 use gastown_crds::polecat::{PolecatSpec, PolecatState};
 use gastown_crds::{Bead, Polecat, Rig, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -91,6 +91,10 @@ impl<'a> Round<'a> {
     }
 
     fn bead(&mut self, bead: &'a Bead, plan: &mut Plan) {
+        // A spec that its controller has not seen yet may need more than the status says.
+        if bead.status.as_ref().and_then(|s| s.observed_generation) != bead.metadata.generation {
+            return;
+        }
         let objects = self.view.objects;
         let rig_name = bead.spec.rig.as_str();
         let Some(rig) = objects.rig(rig_name).filter(|r| may_work(r)) else { return };
@@ -139,7 +143,10 @@ impl<'a> Round<'a> {
     fn is_idle(&self, polecat: &Polecat) -> bool {
         let free = self.view.objects.assigned_to(&polecat.uid().unwrap_or_default()).next().is_none();
         let state = polecat.status.as_ref().map(|s| s.state).unwrap_or_default();
-        free && matches!(state, PolecatState::Idle | PolecatState::Zombie)
+        free && state == PolecatState::Idle
+            // One that could not be seen may have a session.
+            && condition(polecat.status.as_ref().map_or(&[], |s| &s.conditions), types::READY)
+                .is_none_or(|c| c.status != ConditionStatus::Unknown)
             && !polecat.spec.suspend
             && polecat.metadata.deletion_timestamp.is_none()
             && !self.taken.contains(&polecat.name_any())

@@ -24,7 +24,7 @@ use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, repla
 /// Longest log kept on a merge request, in bytes.
 const LOG_BYTES_MAX: usize = 4096;
 /// Tries of one verification that are looked at: two decide, the others could not run.
-const TRIES_MAX: u32 = 50;
+const TRIES_MAX: u32 = 200;
 
 /// Decides about one rig's queue.
 pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
@@ -81,7 +81,9 @@ pub enum Pushed {
 /// What the rig's newest push came to, if it did not go through. Read from the merge requests: they say what is wanted.
 pub fn pushed(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pushed>, NotSeen> {
     let (Some(from), Some(branch)) = (&facts.target, &facts.branch) else { return Ok(None) };
-    let wanted = view.objects.queue(&rig.name_any()).filter_map(|r| r.status.as_ref()).find_map(|s| s.landed.clone());
+    // The push carries the batch's tip: the last of it.
+    let wanted =
+        view.objects.queue(&rig.name_any()).filter_map(|r| r.status.as_ref()).filter_map(|s| s.landed.clone()).last();
     let Some(to) = wanted.filter(|_| rig.spec.merge.strategy == Strategy::Push) else { return Ok(None) };
     let job = |round| push(rig, branch, Some(from), &Oid(to.clone()), false, round);
     Ok(match tried(view, &Settings::of(view), job)? {
@@ -248,7 +250,11 @@ impl Landing<'_> {
             Step::RetryVerify { commit, tree, round, errors, last } => {
                 let due = last.as_ref().map(|l| l.at + self.settings.delay(errors, &tree.0));
                 match due {
-                    Some(due) if due > view.now => plan.again_at(due),
+                    Some(due) if due > view.now && last.as_ref().is_some_and(|l| l.at <= view.now) => {
+                        plan.again_at(due);
+                    }
+                    // What is past the bound would not be looked at: the checks have to be mended first.
+                    _ if round > TRIES_MAX => {}
                     _ => plan.act(Act::EnsureJob(verify(rig, &commit, &tree, round))),
                 }
                 let tail = last.map(|l| l.tail).unwrap_or_default();
@@ -306,13 +312,16 @@ impl Landing<'_> {
                 }
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
-            Tried::Done(_) => self.look_again(&job(1), plan)?,
-            Tried::Waiting { last, due, .. } => {
-                if let Some(due) = due {
-                    plan.again_at(due);
+            Tried::Done(push) => self.look_again(&push, plan)?,
+            Tried::Waiting { last, due, failures } => {
+                plan.again_at(due);
+                let Some(last) = last else { return Ok(()) };
+                for (name, oid) in landing {
+                    let message = format!("the push was refused {failures} times; see the rig:\n{}", last.tail);
+                    self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
                 }
-                if last.is_some_and(|l| l.code == exit::CONTENDED) {
-                    self.look_again(&job(1), plan)?;
+                if last.code == exit::CONTENDED {
+                    self.look_again(&job(failures), plan)?;
                 }
             }
         }
@@ -329,8 +338,8 @@ impl Landing<'_> {
         };
         match tried(self.view, &self.settings, fetch)? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
-            Tried::Waiting { due: Some(due), .. } => plan.again_at(due),
-            Tried::Running | Tried::Done(_) | Tried::Waiting { .. } => {}
+            Tried::Waiting { due, .. } => plan.again_at(due),
+            Tried::Running | Tried::Done(_) => {}
         }
         Ok(())
     }

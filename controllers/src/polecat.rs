@@ -4,15 +4,19 @@
 //! everything; a worktree never changes its preparation while a session runs in it.
 
 use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, reasons, types};
+use gastown_crds::merge_request::MergeState;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
 use gastown_crds::runtime::OnRework;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, names};
 use kube::ResourceExt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::bead::{failures, rework, round, state, work_digest};
+use jiff::Timestamp;
+
+use crate::bead::{failures, requests, rework, round, state, work_digest};
 use crate::conditions::Conditions;
-use crate::objects::Kind;
+use crate::objects::{Kind, created};
 use crate::plan::{Effect, Plan, Status, StatusWrite, Version, Write};
 use crate::seen::Oid;
 use crate::settings::{self, RUNTIME_DEFAULT, Settings, rig_id, sandbox_id};
@@ -86,14 +90,17 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
     }
     let bead = view.objects.assigned_to(&id.uid).find(|b| b.metadata.deletion_timestamp.is_none());
     let Some(bead) = bead else {
-        status.bead = None;
-        return Ok(idle(polecat, facts, plan));
+        let doing = idle(polecat, facts, view, plan);
+        if doing.state == PolecatState::Idle {
+            status.bead = None;
+        }
+        return Ok(doing);
     };
     status.bead = Some(bead.name_any());
-    let requests = view.objects.requests_of(&bead.name_any());
-    if requests.last().is_some_and(|r| state(r) != gastown_crds::merge_request::MergeState::Rejected) {
+    let requests = requests(bead, view);
+    if requests.last().is_some_and(|r| !state(r).is_final() || state(r) == MergeState::Merged) {
         // Handed in: the bead's controller clears the hook.
-        return Ok(idle(polecat, facts, plan));
+        return Ok(idle(polecat, facts, view, plan));
     }
     Hook { polecat, bead, requests, view, facts }.work(plan, status)
 }
@@ -112,13 +119,28 @@ fn leave(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
     doing(PolecatState::Starting, reasons::SWITCHING, "is being deleted: its work is rescued first")
 }
 
+/// How long an agent gets to end by itself after `gt done`.
+const LEAVE_DELAY: Duration = Duration::from_secs(3);
+
 /// Nothing on the hook: no session runs, the worktree is kept warm.
-fn idle(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
+fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Plan) -> Doing {
     if facts.session == Session::None {
         return doing(PolecatState::Idle, reasons::IDLE, "");
     }
+    if let Some(due) = handed_in(polecat, view).map(|at| at + LEAVE_DELAY).filter(|due| *due > view.now) {
+        plan.again_at(due);
+        return doing(PolecatState::Zombie, reasons::SWITCHING, "its work is handed in; its session may end by itself");
+    }
     plan.act(Act::EndSession { sandbox: sandbox_id(polecat) });
     doing(PolecatState::Zombie, reasons::SWITCHING, "its work is handed in; its session is being ended")
+}
+
+/// When the polecat's last branch was handed in, if that is what cleared its hook.
+fn handed_in(polecat: &Polecat, view: &View<'_>) -> Option<Timestamp> {
+    let bead = view.objects.bead(polecat.status.as_ref()?.bead.as_ref()?)?;
+    let newest = requests(bead, view).last().copied().filter(|r| r.spec.polecat == polecat.name_any())?;
+    // A clock that went backwards since gives nobody more time than the delay.
+    Some(created(newest.as_ref()).min(view.now))
 }
 
 /// A polecat and the bead on its hook.
@@ -175,6 +197,7 @@ impl Hook<'_> {
         }
         let program = &runtime.spec.command[0];
         if !self.view.program(program)? {
+            plan.again_at(self.view.now + settings::INSTALL_DELAY);
             let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
             return waits(reasons::COMMAND_NOT_FOUND, message);
         }
@@ -236,9 +259,7 @@ impl Hook<'_> {
                 Some(doing(PolecatState::Starting, reasons::SETTING_UP, ""))
             }
             Tried::Waiting { last, failures, due } => {
-                if let Some(due) = due {
-                    plan.again_at(due);
-                }
+                plan.again_at(due);
                 let tail = last.map(|l| l.tail).unwrap_or_default();
                 let message = format!(
                     "`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}",
@@ -271,10 +292,10 @@ impl Hook<'_> {
             Some((RunState::Intended, n)) => n,
             // The lock is free and no exit is recorded yet: it is ending just now, and its exit wakes us.
             Some((RunState::Running, _)) => return Ok(doing(PolecatState::Starting, reasons::SWITCHING, "")),
-            Some((RunState::Ended(_) | RunState::Lost, n)) => n + 1,
+            Some((RunState::Ended(_) | RunState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
-        if let Some(due) = self.due(runs, &settings) {
+        if let Some(due) = self.due(runs, failed, &settings) {
             plan.again_at(due);
             let message = format!("attempt {} ended without `gt done`; restarts at {due}", attempt - 1);
             return Ok(doing(PolecatState::Stalled, reasons::BACK_OFF, message));
@@ -313,13 +334,19 @@ impl Hook<'_> {
         sandbox.map(|s| s.base.clone()).or_else(|| repo.target.clone()).unwrap_or_else(|| Oid(String::new()))
     }
 
-    /// When the next session may start, if not now: the first restart is at once, the later ones back off.
-    fn due(&self, runs: &[Run], settings: &Settings) -> Option<jiff::Timestamp> {
+    /// When the next session may start, if not now: the first restart and the first rework are at once, the later ones
+    /// back off, whether they are charged or not.
+    fn due(&self, runs: &[Run], failed: u32, settings: &Settings) -> Option<Timestamp> {
         let handed_in = |run: &Run| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
         let ended = runs.iter().rev().take_while(|r| !handed_in(r) && r.state != RunState::Intended).count();
-        let restarts = u32::try_from(ended).unwrap_or(u32::MAX).saturating_sub(1);
-        let RunState::Ended(end) = &runs.last()?.state else { return None };
-        let due = end.at + settings.delay(restarts, &self.bead.uid().unwrap_or_default());
-        (restarts > 0 && due > self.view.now).then_some(due)
+        let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
+        let at = match &runs.last()?.state {
+            RunState::Ended(end) => end.at,
+            RunState::Lost { at } => *at,
+            RunState::Intended | RunState::Running => return None,
+        };
+        let due = at + settings.delay(restarts, &self.bead.uid().unwrap_or_default());
+        // An end that lies in the future was written by another clock: nobody waits for it.
+        (restarts > 0 && at <= self.view.now && due > self.view.now).then_some(due)
     }
 }

@@ -71,7 +71,10 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
         return clone(rig, view, plan);
     }
     if facts.target.is_none() {
-        let fetched = fetch(rig, view, plan, "no-target")?;
+        // Once an interval, for as long as it takes: the branch may be pushed later.
+        let (window, next) = window(rig, view);
+        plan.again_at(next);
+        let fetched = fetch(rig, view, plan, &format!("no-target-{window}"))?;
         if let Some(because) = fetched {
             return Ok(because);
         }
@@ -79,10 +82,9 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
         let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", rig.spec.repo.url);
         return Ok((reasons::BRANCH_NOT_FOUND, message));
     }
-    if let Some(because) = refused(rig, facts, view)? {
-        return Ok(because);
-    }
-    Ok(poll(rig, view, plan)?.unwrap_or((reasons::OK, String::new())))
+    let polled = poll(rig, view, plan)?;
+    let refused = refused(rig, facts, view)?;
+    Ok(refused.or(polled).unwrap_or((reasons::OK, String::new())))
 }
 
 fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
@@ -99,9 +101,7 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
             (reasons::CLONE_FAILED, "the town's clone has vanished: change spec.repo.url or make the rig anew".into())
         }
         Tried::Waiting { last, failures, due } => {
-            if let Some(due) = due {
-                plan.again_at(due);
-            }
+            plan.again_at(due);
             said(last, reasons::CLONE_FAILED, &format!("cloning `{url}` failed {failures} times"))
         }
     })
@@ -119,9 +119,7 @@ fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Opt
             Some((reasons::OK, String::new()))
         }
         Tried::Waiting { last, failures, due } => {
-            if let Some(due) = due {
-                plan.again_at(due);
-            }
+            plan.again_at(due);
             Some(said(last, reasons::FETCH_FAILED, &format!("fetching from `{url}` failed {failures} times")))
         }
     })
@@ -156,14 +154,18 @@ fn poll(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, 
     if view.objects.open_in_rig(&rig.name_any()).next().is_none() {
         return Ok(None);
     }
-    let interval = i64::try_from(interval(&rig.spec).as_secs()).unwrap_or(i64::MAX).max(1);
-    let since = created(rig);
-    // A clock that went backwards gives window 0, which needs nothing.
-    let window = (view.now.as_second() - since.as_second()).max(0) / interval;
-    if let Ok(next) = jiff::Timestamp::from_second(since.as_second() + (window + 1) * interval) {
-        plan.again_at(next);
-    }
+    let (window, next) = window(rig, view);
+    plan.again_at(next);
     if window == 0 { Ok(None) } else { fetch(rig, view, plan, &format!("interval-{window}")) }
+}
+
+/// Which interval of the rig's life this is, and when the next begins. A clock that went backwards gives 0.
+fn window(rig: &Rig, view: &View<'_>) -> (i64, jiff::Timestamp) {
+    let interval = i64::try_from(interval(&rig.spec).as_secs()).unwrap_or(i64::MAX).max(1);
+    let since = created(rig).as_second();
+    let window = (view.now.as_second() - since).max(0) / interval;
+    let next = since.saturating_add((window + 1).saturating_mul(interval));
+    (window, jiff::Timestamp::from_second(next).unwrap_or(jiff::Timestamp::MAX))
 }
 
 /// The log's tail if the target itself is red. Looked at only while something waits to land.

@@ -5,6 +5,7 @@ use gastown_crds::common::{reasons, types};
 
 use crate::conditions::Conditions;
 use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::settings::INSTALL_DELAY;
 use crate::view::View;
 
 /// Decides about one runtime.
@@ -17,6 +18,7 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     match view.program(program) {
         Ok(true) => conditions.set_bool(types::READY, true, reasons::OK, ""),
         Ok(false) => {
+            plan.again_at(view.now + INSTALL_DELAY);
             let message = format!("`{program}` is not on PATH here: install it");
             conditions.set_bool(types::READY, false, reasons::COMMAND_NOT_FOUND, message);
         }

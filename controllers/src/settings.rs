@@ -25,6 +25,8 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_mins(10);
 const INTERVAL_DEFAULT: Duration = Duration::from_mins(5);
 /// Asking more often is rude to a remote.
 const INTERVAL_MIN: Duration = Duration::from_mins(1);
+/// How long until a program that is not on PATH is looked for again: nothing tells of an installation.
+pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
 /// Merge requests verified together.
 const BATCH_DEFAULT: u32 = 16;
 
@@ -46,6 +48,11 @@ impl Settings {
             initial_delay: spec.retry.initial_delay.map_or(INITIAL_DELAY_DEFAULT, Duration::from),
             max_delay: spec.retry.max_delay.map_or(MAX_DELAY_DEFAULT, Duration::from),
         }
+    }
+
+    /// The longest wait.
+    pub fn max_delay(&self) -> Duration {
+        self.max_delay
     }
 
     /// How long to wait after so many failures in a row; the seed keeps many from trying at once.

@@ -8,8 +8,8 @@ use crate::settings::Settings;
 use crate::view::{NotSeen, View};
 use crate::world::{Exited, Job, JobState, exit};
 
-/// Rounds after which nothing is tried any more until the job's inputs change. At the default of five minutes between
-/// the last ones, this is some fifteen hours of trying.
+/// Rounds that back off one after another; then one is tried in each longest delay, for as long as it takes. At the
+/// default of five minutes, the first ones last some fifteen hours.
 pub const ROUNDS_MAX: u32 = 200;
 
 /// Where a job stands.
@@ -17,8 +17,8 @@ pub const ROUNDS_MAX: u32 = 200;
 pub enum Tried {
     /// It runs.
     Running,
-    /// It worked.
-    Done(Exited),
+    /// It worked, in this round.
+    Done(Job),
     /// This round is to be started.
     Due(Job),
     /// The last round failed; the next is due then.
@@ -27,31 +27,56 @@ pub enum Tried {
         last: Option<Exited>,
         /// How many have failed.
         failures: u32,
-        /// When the next is due; none: no more.
-        due: Option<Timestamp>,
+        /// When the next is due.
+        due: Timestamp,
     },
 }
 
 /// Finds where a job stands; `job` makes it for a round, counted from 1.
 pub fn tried(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
-    let mut last = None;
-    for round in 1..=ROUNDS_MAX {
+    let mut last: Option<Exited> = None;
+    let mut round = 1;
+    loop {
         let this = job(round);
         let key = this.key();
         match view.job(key.clone())? {
             JobState::Running => return Ok(Tried::Running),
-            JobState::Exited(exited) if exited.code == exit::OK => return Ok(Tried::Done(exited.clone())),
+            JobState::Exited(exited) if exited.code == exit::OK => return Ok(Tried::Done(this)),
             JobState::Exited(exited) => last = Some(exited.clone()),
             JobState::Lost => {}
             JobState::Absent => {
                 let failures = round - 1;
-                let due = last.as_ref().map(|l: &Exited| l.at + settings.delay(failures, &key.0));
-                return Ok(match due {
-                    Some(due) if due > view.now => Tried::Waiting { last, failures, due: Some(due) },
-                    _ => Tried::Due(this),
-                });
+                let Some(ended) = last.as_ref().map(|l| l.at) else { return Ok(Tried::Due(this)) };
+                let due = ended + settings.delay(failures, &key.0);
+                // An end that lies in the future was written by another clock: nobody waits for it.
+                let waits = ended <= view.now && due > view.now;
+                return Ok(if waits { Tried::Waiting { last, failures, due } } else { Tried::Due(this) });
             }
         }
+        if round >= ROUNDS_MAX {
+            break;
+        }
+        round += 1;
     }
-    Ok(Tried::Waiting { last, failures: ROUNDS_MAX, due: None })
+    late(view, settings, &job, last)
+}
+
+/// Past the bound: the round is the number of the longest delay that the present falls into, so none is tried twice.
+fn late(
+    view: &View<'_>,
+    settings: &Settings,
+    job: &impl Fn(u32) -> Job,
+    last: Option<Exited>,
+) -> Result<Tried, NotSeen> {
+    let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
+    let window = view.now.as_second().max(0) / delay;
+    let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
+    let this = job(ROUNDS_MAX.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)));
+    Ok(match view.job(this.key())? {
+        JobState::Running => Tried::Running,
+        JobState::Exited(exited) if exited.code == exit::OK => Tried::Done(this),
+        JobState::Exited(exited) => Tried::Waiting { last: Some(exited.clone()), failures: ROUNDS_MAX, due: next },
+        JobState::Lost => Tried::Waiting { last, failures: ROUNDS_MAX, due: next },
+        JobState::Absent => Tried::Due(this),
+    })
 }

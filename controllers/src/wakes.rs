@@ -58,6 +58,9 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
                 keys.extend([Key::Town, Key::Dispatch]);
                 // Back-off, limits and the default runtime are the town's.
                 keys.extend(objects.names(Kind::Polecat).into_iter().map(Key::Polecat));
+                if specs_differ(old, new) {
+                    keys.extend(open_beads(objects).map(key_of));
+                }
             }
             Object::Runtime(_) => {
                 keys.insert(Key::Runtime(name));
@@ -77,13 +80,23 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
                 keys.extend(objects.beads_of_convoy(&name).filter(|b| b.spec.closed.is_none()).map(key_of));
                 keys.insert(Key::Dispatch);
             }
-            Object::Bead(bead) => wake_bead(bead, objects, &mut keys),
+            Object::Bead(bead) => wake_bead(bead, new.is_none(), objects, &mut keys),
             Object::Polecat(polecat) => wake_polecat(polecat, objects, &mut keys),
             Object::MergeRequest(request) => wake_merge_request(request, objects, &mut keys),
         }
     }
     debug_assert!(old.is_some() || new.is_some(), "a change of {kind:?} has a before or an after");
     keys
+}
+
+/// Whether more than status or metadata has changed. What the other kinds need of this they ask themselves.
+fn specs_differ(old: Option<&Object>, new: Option<&Object>) -> bool {
+    match (old, new) {
+        (Some(Object::Town(old)), Some(Object::Town(new))) => old.spec != new.spec,
+        (Some(Object::Formula(old)), Some(Object::Formula(new))) => old.spec != new.spec,
+        (Some(Object::Rig(old)), Some(Object::Rig(new))) => old.spec != new.spec,
+        _ => true,
+    }
 }
 
 fn key_of(bead: &std::sync::Arc<Bead>) -> Key {
@@ -98,11 +111,7 @@ fn wake_rig(rig: &Rig, old: Option<&Object>, new: Option<&Object>, objects: &Obj
     let name = rig.name_any();
     keys.extend([Key::Rig(name.clone()), Key::Merge(name.clone()), Key::Dispatch]);
     keys.extend(objects.polecats_in(&name).map(|p| Key::Polecat(p.name_any())));
-    let spec = |object: Option<&Object>| match object {
-        Some(Object::Rig(rig)) => Some(rig.spec.clone()),
-        _ => None,
-    };
-    if spec(old) != spec(new) {
+    if specs_differ(old, new) {
         keys.extend(objects.convoys().map(|c| Key::Convoy(c.name_any())));
         keys.extend(objects.open_in_rig(&name).map(key_of));
         // Two rigs on one target: the other one may be free now.
@@ -110,7 +119,7 @@ fn wake_rig(rig: &Rig, old: Option<&Object>, new: Option<&Object>, objects: &Obj
     }
 }
 
-fn wake_bead(bead: &Bead, objects: &Objects, keys: &mut BTreeSet<Key>) {
+fn wake_bead(bead: &Bead, gone: bool, objects: &Objects, keys: &mut BTreeSet<Key>) {
     let name = bead.name_any();
     keys.insert(Key::Bead(name.clone()));
     keys.extend(objects.needed_by(&name).map(key_of));
@@ -129,7 +138,7 @@ fn wake_bead(bead: &Bead, objects: &Objects, keys: &mut BTreeSet<Key>) {
     if let Some(assignee) = &bead.spec.assignee {
         keys.insert(Key::Polecat(assignee.polecat.clone()));
     }
-    if bead.spec.closed.is_some() {
+    if bead.spec.closed.is_some() || gone {
         // Its merge request, if any, is withdrawn.
         keys.insert(Key::Merge(bead.spec.rig.clone()));
     }

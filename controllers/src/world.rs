@@ -307,7 +307,10 @@ pub enum RunState {
     /// It ended, and left its exit.
     Ended(RunEnd),
     /// It had started, holds no lock, and left no exit: machine, tmux or supervisor died. Not charged.
-    Lost,
+    Lost {
+        /// When it had started.
+        at: Timestamp,
+    },
 }
 
 /// How an attempt ended.

@@ -22,6 +22,11 @@ pub struct DownArgs {}
 pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
     let path = town.layout.store_lock();
+    // Only a controller serves the socket. A command that has the store for a moment is not to be told to stop.
+    if std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_err() {
+        context.out.talk(&format!("town `{}` is down already", town.name));
+        return Ok(ExitCode::SUCCESS);
+    }
     let lock = StoreLock::try_take(&path)
         .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
     if lock.is_some() {

@@ -105,7 +105,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
     // Lock, open, bind; stop in reverse.
     let lock_path = town.layout.store_lock();
     let failed = |what: &str, error: &dyn std::error::Error| CliError::new(Exit::Failed, what).because(error);
-    let lock = StoreLock::try_take(&lock_path).map_err(|e| failed("could not take the store's lock", &e))?;
+    let lock = StoreLock::take(&lock_path).map_err(|e| failed("could not take the store's lock", &e))?;
     let Some(lock) = lock else {
         let holder = StoreLock::holder(&lock_path);
         return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}"))

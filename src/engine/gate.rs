@@ -74,6 +74,10 @@ fn same(a: &[Effect], b: &[Effect]) -> bool {
             {
                 bead.resource_version.clear();
             }
+            // When it was tried is no part of what is wanted.
+            if let Effect::Write(Write::Close { closed, .. }) = effect {
+                closed.at = Timestamp::UNIX_EPOCH;
+            }
         }
         effects
     };

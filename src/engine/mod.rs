@@ -387,7 +387,7 @@ impl Engine {
             self.look(key, facts, looks, missing);
             return;
         }
-        self.note_interest(&key, &facts);
+        self.note_jobs(&key, &facts);
         self.counters.reconciles += 1;
         let Plan { effects, status, requeue } = plan;
         let held = self.gate.holds(&key, &effects, now);
@@ -438,6 +438,7 @@ impl Engine {
 
     fn look(&mut self, key: Key, mut facts: Facts, looks: u32, missing: BTreeSet<Ask>) {
         debug!(%key, ?missing, "looks");
+        self.note_interest(&key, &missing);
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
         if !self.hands.blocking {
@@ -568,24 +569,36 @@ impl Engine {
         self.patrols.insert(key.clone(), (now + interval, interval));
     }
 
-    /// Remembers who asked about what runs, so that its end wakes them.
-    fn note_interest(&mut self, key: &Key, facts: &Facts) {
+    /// Remembers who asks about what may run, before it is looked at: an end that comes meanwhile finds them.
+    fn note_interest(&mut self, key: &Key, asks: &BTreeSet<Ask>) {
+        for ask in asks {
+            let woke = match ask {
+                Ask::Sandbox(sandbox) => Woke::Sandbox(sandbox.uid.clone()),
+                Ask::Job(job) => Woke::Job(job.clone()),
+                _ => continue,
+            };
+            self.interest.entry(woke).or_default().insert(key.clone());
+        }
+    }
+
+    /// Brings the slots in line with what was seen of jobs. Who is interested in one that is over has just seen so, or is
+    /// told by its end; one that is absent may be started yet.
+    fn note_jobs(&mut self, key: &Key, facts: &Facts) {
         for (ask, fact) in facts {
-            match ask {
-                Ask::Sandbox(sandbox) => {
-                    self.interest.entry(Woke::Sandbox(sandbox.uid.clone())).or_default().insert(key.clone());
-                }
-                Ask::Job(job) => {
+            let (Ask::Job(job), Seen::Known(Fact::Job(state))) = (ask, fact) else { continue };
+            match state {
+                JobState::Running => self.hold(job.clone()),
+                JobState::Absent => self.free(job),
+                JobState::Exited(_) | JobState::Lost => {
+                    self.free(job);
                     let woke = Woke::Job(job.clone());
-                    if matches!(fact, Seen::Known(Fact::Job(JobState::Running))) {
-                        self.interest.entry(woke).or_default().insert(key.clone());
-                        self.hold(job.clone());
-                    } else if fact.known().is_some() {
-                        self.interest.remove(&woke);
-                        self.free(job);
+                    if let Some(keys) = self.interest.get_mut(&woke) {
+                        keys.remove(key);
+                        if keys.is_empty() {
+                            self.interest.remove(&woke);
+                        }
                     }
                 }
-                _ => {}
             }
         }
     }

@@ -72,7 +72,7 @@ pub fn bead(name: &str, rig: &str) -> Bead {
 }
 
 pub fn in_state(mut bead: Bead, state: BeadState) -> Bead {
-    bead.status = Some(BeadStatus { state, ..BeadStatus::default() });
+    bead.status = Some(BeadStatus { state, observed_generation: Some(1), ..BeadStatus::default() });
     bead
 }
 

@@ -94,7 +94,7 @@ fn attempts(town: &Town, uid: &str) -> String {
             RunState::Running => "running".to_owned(),
             RunState::Ended(end) if end.own => format!("ended with {}", end.code),
             RunState::Ended(_) => "ended by the town".to_owned(),
-            RunState::Lost => "lost with its machine or tmux".to_owned(),
+            RunState::Lost { .. } => "lost with its machine or tmux".to_owned(),
         };
         let log = town.layout.run(uid, run.attempt).join(records::OUTPUT);
         table.row([run.attempt.to_string(), state, log.display().to_string()]);

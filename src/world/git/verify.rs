@@ -31,12 +31,11 @@ impl Git {
         checks: &[Check],
         log: &mut dyn Write,
     ) -> Result<(), Failure> {
-        self.is_tree_of(rig, commit, tree)?;
-        guard::install(&self.layout)?;
         let worktree = self.layout.verify_worktree(&rig.uid);
         let lock = worktree.with_extension("lock");
         let _mine = Lane::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
-        self.check_out(rig, commit, &worktree)?;
+        // A full disk is nobody's red: only a check itself may fail.
+        self.get_ready(rig, commit, tree, &worktree).map_err(|failure| Failure { code: exit::ERROR, ..failure })?;
         // On no branch: a check may move no ref of the clone.
         let env = guard::env(&self.layout, None);
         for check in checks {
@@ -58,6 +57,12 @@ impl Git {
             }
         }
         Ok(())
+    }
+
+    fn get_ready(&self, rig: &RigId, commit: &Oid, tree: &Oid, worktree: &Path) -> Result<(), Failure> {
+        self.is_tree_of(rig, commit, tree)?;
+        guard::install(&self.layout)?;
+        self.check_out(rig, commit, worktree)
     }
 
     /// The verdict will be filed under the tree, so it had better be the commit's.

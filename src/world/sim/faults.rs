@@ -30,7 +30,7 @@ impl SimWorld {
             self.state().sessions.iter().map(|(uid, l)| (uid.clone(), (l.bead_uid.clone(), l.attempt))).collect();
         for (sandbox, attempt) in &all {
             if without_a_trace {
-                self.free(sandbox, attempt, RunState::Lost);
+                self.free(sandbox, attempt, RunState::Lost { at: self.now() });
             } else {
                 self.over(sandbox, attempt, KILLED, false);
             }
