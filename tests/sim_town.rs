@@ -71,7 +71,6 @@ fn a_bead_costs_so_many_effects_and_no_more() {
     let run = undisturbed(&smooth());
     let kinds: Vec<_> = kinds(&run.effects).into_iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
     let world = [
-        "1 × end",
         "1 × job Clone",
         "1 × job Fetch",
         "1 × job Push",
