@@ -22,9 +22,16 @@ mod queue;
 use std::path::PathBuf;
 use table::Table;
 
+/// Measures something, and adds it to the table.
+type Measure = fn(&mut Table);
+
 /// What is measured, by the word that asks for it alone: `cargo bench --bench town -- objects`.
-const PARTS: [(&str, fn(&mut Table)); 4] =
-    [("objects", objects::measure), ("restart", restart::measure), ("commands", commands::measure), ("queue", queue::measure)];
+const PARTS: [(&str, Measure); 4] = [
+    ("objects", objects::measure),
+    ("restart", restart::measure),
+    ("commands", commands::measure),
+    ("queue", queue::measure),
+];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

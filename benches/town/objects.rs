@@ -83,18 +83,20 @@ pub fn measure(table: &mut Table) {
         met: big.wall <= Duration::from_millis(1500) && big.wall <= floor * 3,
     });
     let judged = judging(OBJECTS);
+    let share = |part: Duration| format!("{} ({:.0} % of the wall)", ms(part), part.div_duration_f64(big.wall) * 100.0);
     table.note(format!(
-        "10,000 objects: all were created after {}; of the CPU, {} went to the one thread that serves and reconciles (of \
-         it {} to schema and CEL, measured alone), {} to the store's writer; {} commits cost the floor {}; {} statements, \
-         {} reconciles, {} statuses.",
+        "10,000 objects, created within {}: the thread that serves, reconciles and is the client computed {}, of it schema \
+         and CEL {}, measured alone; the store's writer computed {}; {} commits cost the floor {}. {} statements, {} \
+         reconciles, {} looks, {} statuses.",
         ms(big.created),
-        ms(big.cpu.of("town-bench")),
+        share(big.cpu.of("town-bench")),
         ms(judged),
-        ms(big.cpu.of("store-writer")),
+        share(big.cpu.of("store-writer")),
         big.commits,
-        ms(commits_took),
+        share(commits_took),
         big.statements,
         big.engine.reconciles,
+        big.engine.looks,
         big.engine.statuses,
     ));
     let texts: Vec<_> = each.iter().map(|(_, cpu)| format!("{:.0}", cpu.as_secs_f64() * 1e6)).collect();
