@@ -450,7 +450,9 @@ impl Engine {
         debug!(%key, ?missing, "looks");
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
-        if !self.hands.blocking {
+        // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
+        let known = missing.iter().all(|ask| *ask == Ask::Machine);
+        if known || !self.hands.blocking {
             for ask in missing {
                 let seen = self.hands.adapter.look(&ask);
                 facts.insert(ask, seen);
