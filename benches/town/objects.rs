@@ -25,8 +25,8 @@ use crate::table::{Row, Table, ms, times};
 const OBJECTS: usize = 10_000;
 /// Sizes for the cost of one, and how often each is run; the median counts.
 const SIZES: [(usize, usize); 2] = [(100, 9), (1_000, 5)];
-/// Requests under way at once, as from a client that applies a large town.
-const IN_FLIGHT: usize = 128;
+/// Requests under way at once, as from a client that applies a large town: what the store commits together at most.
+const IN_FLIGHT: usize = 256;
 /// The most that the cost of one may grow from the smallest size to the largest and be called flat.
 const FLAT_MAX: f64 = 1.25;
 const NS: &str = "bench";

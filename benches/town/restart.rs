@@ -39,9 +39,6 @@ const WAIT_MAX: Duration = Duration::from_mins(2);
 /// How long between two looks at the records: a twentieth of a percent of the goal's 50 ms.
 const LOOK_EVERY: Duration = Duration::from_micros(25);
 
-/// The floor's session that nobody kills.
-const KEEPER: &str = "keeper";
-
 /// When, since the kill, each thing was seen.
 struct Stages {
     ended: Duration,
@@ -197,24 +194,19 @@ impl Floor {
     fn new(layout: &Layout) -> Self {
         let sessions = Arc::new(sessions(layout, &Arc::default()));
         program::install_bin(layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
-        let floor = Self { layout: layout.clone(), sessions };
-        // A tmux server ends with its last session, and a town that works has others.
-        floor.start(KEEPER);
-        floor
-    }
-
-    fn start(&self, uid: &str) -> SandboxId {
-        fs_err::create_dir_all(self.layout.worktree(uid)).unwrap();
-        let sandbox = SandboxId { name: format!("shop-{uid}"), uid: uid.to_owned() };
-        self.sessions.ensure(&sandbox, &spec(uid, 1), &[]).unwrap();
-        seen(&self.layout.run(uid, 1).join(records::AGENT), Instant::now());
-        sandbox
+        // All of them first, as in the town: none is killed while its start still keeps the machine busy.
+        for uid in (0..AGENTS).map(|n| n.to_string()) {
+            fs_err::create_dir_all(layout.worktree(&uid)).unwrap();
+            sessions.ensure(&sandbox(&uid), &spec(&uid, 1), &[]).unwrap();
+            seen(&layout.run(&uid, 1).join(records::AGENT), Instant::now());
+        }
+        Self { layout: layout.clone(), sessions }
     }
 
     fn killed(&self, uid: &str) -> Duration {
-        let sandbox = self.start(uid);
+        let sandbox = sandbox(uid);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let time = runtime.block_on(async {
+        runtime.block_on(async {
             let (exits, mut ended) = Exits::new(Arc::clone(&self.sessions), tokio::runtime::Handle::current());
             exits.watch_run(uid, 1, uid);
             // The wait is under way once its task has run.
@@ -225,17 +217,22 @@ impl Floor {
             }
             self.sessions.ensure(&sandbox, &spec(uid, 2), &[]).unwrap();
             seen(&self.layout.run(uid, 2).join(records::AGENT), since)
-        });
-        self.sessions.end(&sandbox).unwrap();
-        time
+        })
     }
 }
 
 impl Drop for Floor {
     fn drop(&mut self) {
-        drop(self.sessions.end(&SandboxId { name: KEEPER.to_owned(), uid: KEEPER.to_owned() }));
+        for uid in (0..AGENTS).map(|n| n.to_string()) {
+            // Whatever went wrong before, nothing of it is to outlive the run.
+            drop(self.sessions.end(&sandbox(&uid)));
+        }
         end_tmux(&self.layout);
     }
+}
+
+fn sandbox(uid: &str) -> SandboxId {
+    SandboxId { name: format!("shop-{uid}"), uid: uid.to_owned() }
 }
 
 fn spec(uid: &str, attempt: u32) -> SessionSpec {
