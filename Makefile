@@ -1,7 +1,7 @@
 # `make` lists what there is. All of it needs a Rust toolchain; `make tools` looks for the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt tools
+.PHONY: help demo test bench check fmt tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -12,6 +12,9 @@ demo: tools ## build gt, then see a small town work until its convoy has landed
 
 test: ## every test, real tmux and real git included
 	cargo test --workspace --locked
+
+bench: tools ## the figures, each beside its floor, as a Markdown table
+	@cargo bench --locked --bench town
 
 check: ## what CI runs: format, lints, licences, then every test
 	cargo fmt --all --check

@@ -24,7 +24,8 @@ fn below(dirs: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-const OURS: [&str; 7] = ["src", "crds/src", "crds/tests", "controllers/src", "controllers/tests", "tests", "manifests"];
+const OURS: [&str; 8] =
+    ["benches", "src", "crds/src", "crds/tests", "controllers/src", "controllers/tests", "tests", "manifests"];
 
 #[test]
 fn every_source_file_says_what_it_is_in_its_first_line() {

@@ -36,6 +36,9 @@ use watch::Change;
 
 /// Keys that look or act at once. Each may hold one thread for two seconds; tokio has 512.
 const RUNNING_MAX: usize = 32;
+/// Statuses that are being written at once. They hold no thread, and wait for one sync of the disk together: as many as
+/// the store puts into one commit.
+const TELLING_MAX: usize = 256;
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
 /// A key that finds nothing is looked at again after this, doubling to the maximum: what no event told is found anyway.
@@ -105,6 +108,8 @@ pub struct Engine {
     queue: Queue,
     gate: Gate,
     tasks: FuturesUnordered<BoxFuture<'static, Back>>,
+    /// How many of the tasks only write a status.
+    telling: usize,
     /// Facts of keys that are being observed.
     facts: BTreeMap<Key, (Facts, u32)>,
     /// Who wants to know of what in the world.
@@ -136,6 +141,7 @@ impl Engine {
             queue: Queue::default(),
             gate: Gate::default(),
             tasks: FuturesUnordered::new(),
+            telling: 0,
             facts: BTreeMap::new(),
             interest: BTreeMap::new(),
             jobs: BTreeSet::new(),
@@ -239,7 +245,7 @@ impl Engine {
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let patrol = self.patrols.values().map(|(at, _)| *at).min();
         let lag = self.lags(now).then(|| now + LAG_MAX);
-        let queue = if lag.is_some() || self.tasks.len() >= RUNNING_MAX { None } else { self.queue.next_due() };
+        let queue = if lag.is_some() || self.is_full() { None } else { self.queue.next_due() };
         let jobs = (!self.jobs.is_empty()).then_some(self.jobs_due);
         [patrol, lag, queue, jobs].into_iter().flatten().min()
     }
@@ -370,10 +376,14 @@ impl Engine {
         if self.synced.len() < watch::KINDS || self.lags(now) {
             return;
         }
-        while self.tasks.len() < RUNNING_MAX {
+        while !self.is_full() {
             let Some(key) = self.queue.take(now) else { return };
             self.reconcile(key, Facts::new(), 0);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.telling >= TELLING_MAX || self.tasks.len() - self.telling >= RUNNING_MAX
     }
 
     /// Runs a controller on what is known; looks at what it misses, else applies what it wants.
@@ -441,7 +451,9 @@ impl Engine {
         self.note_interest(&key, &missing);
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
-        if !self.hands.blocking {
+        // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
+        let known = missing.iter().all(|ask| *ask == Ask::Machine);
+        if known || !self.hands.blocking {
             for ask in missing {
                 let seen = self.hands.adapter.look(&ask);
                 facts.insert(ask, seen);
@@ -498,6 +510,7 @@ impl Engine {
                 }
             }
             Back::Told(key, applied, wrote) => {
+                self.telling -= 1;
                 self.wrote(wrote, now);
                 match applied {
                     Applied::All(n) => self.counters.statuses += n as u64,
@@ -529,6 +542,7 @@ impl Engine {
 
     fn tell(&mut self, key: Key, status: Vec<gastown_controllers::plan::StatusWrite>) {
         let hands = self.hands.clone();
+        self.telling += 1;
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
             let applied = hands.statuses(&status, &mut wrote).await;

@@ -1,0 +1,53 @@
+//! The figures of the README: each beside its floor, measured in the same run. `make bench` prints them as Markdown.
+//!
+//! The table goes to standard output, talk to standard error. A figure that misses its goal says by how much, and the
+//! notes below the table say what was measured of the cause. Nothing here is a test: a slow machine fails nothing.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say but where")]
+
+mod cpu;
+mod table;
+
+mod town;
+
+mod objects;
+
+mod restart;
+
+mod commands;
+
+mod queue;
+
+use std::path::PathBuf;
+use table::Table;
+
+/// Measures something, and adds it to the table.
+type Measure = fn(&mut Table);
+
+/// What is measured, by the word that asks for it alone: `cargo bench --bench town -- objects`.
+const PARTS: [(&str, Measure); 4] = [
+    ("objects", objects::measure),
+    ("restart", restart::measure),
+    ("commands", commands::measure),
+    ("queue", queue::measure),
+];
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut table = Table::default();
+    for (name, measure) in PARTS {
+        if words.is_empty() || words.iter().any(|word| word == name) {
+            eprintln!("{name} …");
+            measure(&mut table);
+        }
+    }
+    print!("{table}");
+}
+
+/// A folder on the disk that the build is on, gone with the run.
+fn folder() -> tempfile::TempDir {
+    let below = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    fs_err::create_dir_all(&below).unwrap();
+    tempfile::Builder::new().prefix("bench-").tempdir_in(below).unwrap()
+}
