@@ -39,6 +39,10 @@ const WAIT_MAX: Duration = Duration::from_mins(2);
 /// How long between two looks at the records: a twentieth of a percent of the goal's 50 ms.
 const LOOK_EVERY: Duration = Duration::from_micros(25);
 
+/// Before each kill: the statuses that follow a restart are written within some ten milliseconds, and are not what is
+/// measured next.
+const SETTLES: Duration = Duration::from_millis(150);
+
 /// When, since the kill, each thing was seen.
 struct Stages {
     ended: Duration,
@@ -104,7 +108,12 @@ async fn measured() -> (Vec<Stages>, Vec<Duration>) {
     let sampling = tokio::task::spawn_blocking(move || {
         let floor = Floor::new(&floor_layout);
         // In turns, so that both meet the same machine.
-        let each = uids.iter().enumerate().map(|(n, uid)| (killed(&layout, uid), floor.killed(&n.to_string())));
+        let each = uids.iter().enumerate().map(|(n, uid)| {
+            std::thread::sleep(SETTLES);
+            let ours = killed(&layout, uid);
+            std::thread::sleep(SETTLES);
+            (ours, floor.killed(&n.to_string()))
+        });
         each.unzip()
     });
     let samples = sampling.await.unwrap();
