@@ -26,6 +26,7 @@ mod kinds;
 mod shell;
 mod suggest;
 mod table;
+mod trouble;
 mod watching;
 
 mod apply;

@@ -1,10 +1,11 @@
 //! `gt status`: the town at a glance. The first line says what needs you.
 
+mod needs;
+
 use clap::Args as ClapArgs;
 use gastown_crds::bead::{BeadState, BeadType, CloseReason};
-use gastown_crds::common::{ConditionStatus, condition, reasons, types};
-use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
+use gastown_crds::common::{ConditionStatus, condition, types};
+use gastown_crds::{Bead, Convoy, Polecat, Rig};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
@@ -14,6 +15,8 @@ use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::table::{Table, plain};
 use super::terminal::Color;
+use super::trouble;
+use needs::{Need, World};
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.
 const ROWS_MAX: usize = 10;
@@ -39,14 +42,6 @@ struct Status {
     landed: Vec<Landed>,
     convoys: Vec<ConvoyLine>,
     rigs: Vec<RigLine>,
-}
-
-/// Something that a person has to do.
-#[derive(Debug, Serialize)]
-struct Need {
-    object: String,
-    what: String,
-    next: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +82,7 @@ struct RigLine {
     name: String,
     ready: bool,
     reason: String,
+    base_red: bool,
     branch: Option<String>,
     queued: u32,
 }
@@ -107,58 +103,28 @@ async fn look(link: &Link, town: &str) -> Result<Status, CliError> {
     let mut beads = link.all::<Bead>().await?;
     beads.retain(|bead| bead.spec.type_ != BeadType::Step);
     let (polecats, rigs) = (link.all::<Polecat>().await?, link.all::<Rig>().await?);
-    let (requests, convoys) = (link.all::<MergeRequest>().await?, link.all::<Convoy>().await?);
+    let (requests, convoys) = (link.all().await?, link.all::<Convoy>().await?);
+    let (runtimes, towns) = (link.all().await?, link.all().await?);
+    let world = World {
+        beads: &beads,
+        rigs: &rigs,
+        requests: &requests,
+        convoys: &convoys,
+        polecats: &polecats,
+        runtimes: &runtimes,
+        town: towns.first(),
+    };
     Ok(Status {
         town: town.to_owned(),
         up: link.controller,
-        needs_you: needs(&beads, &rigs, &requests, &convoys),
+        needs_you: needs::of(&world),
         working: working(&polecats, &beads),
-        landing: lines(&beads, &[BeadState::Landing]),
-        waiting: lines(&beads, &[BeadState::Ready, BeadState::Waiting]),
+        landing: lines(&beads, &rigs, &[BeadState::Landing]),
+        waiting: lines(&beads, &rigs, &[BeadState::Ready, BeadState::Waiting]),
         landed: landed(&beads),
         convoys: convoys.iter().map(convoy_line).collect(),
         rigs: rigs.iter().map(rig_line).collect(),
     })
-}
-
-fn needs(beads: &[Bead], rigs: &[Rig], requests: &[MergeRequest], convoys: &[Convoy]) -> Vec<Need> {
-    let mut needs = Vec::new();
-    for bead in beads.iter().filter(|bead| state(bead) == BeadState::SetAside) {
-        let object = format!("bead/{}", bead.name_any());
-        let failures = bead.status.as_ref().map_or(0, |status| status.failures);
-        let what = format!("set aside after {failures} failures: {}", plain(&bead.spec.title));
-        needs.push(Need { next: format!("gt describe {object}"), object, what });
-    }
-    for rig in rigs {
-        let status = rig.status.clone().unwrap_or_default();
-        let bad = [(types::READY, ConditionStatus::False), (types::BASE_RED, ConditionStatus::True)];
-        let found =
-            bad.iter().filter_map(|(type_, is)| condition(&status.conditions, type_).filter(|c| c.status == *is));
-        // What a person asked for, and what is under way, needs nobody.
-        let mut found = found.filter(|c| c.reason != reasons::SUSPENDED && c.reason != reasons::CLONING);
-        if let Some(bad) = found.next() {
-            let object = format!("rig/{}", rig.name_any());
-            let what = format!("{}: {}", bad.reason, plain(&bad.message));
-            needs.push(Need { next: format!("gt describe {object}"), object, what });
-        }
-    }
-    for request in requests {
-        let status = request.status.clone().unwrap_or_default();
-        if status.state == MergeState::BranchReady {
-            let object = format!("mergerequest/{}", request.name_any());
-            let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);
-            needs.push(Need { next: format!("gt describe {object}"), object, what });
-        }
-    }
-    for convoy in convoys {
-        let conditions = convoy.status.clone().unwrap_or_default().conditions;
-        let lost = condition(&conditions, types::LANDED).filter(|landed| landed.reason == reasons::REF_NOT_FOUND);
-        if let Some(lost) = lost {
-            let object = format!("convoy/{}", convoy.name_any());
-            needs.push(Need { next: format!("gt describe {object}"), object, what: plain(&lost.message) });
-        }
-    }
-    needs
 }
 
 fn state(bead: &Bead) -> BeadState {
@@ -185,14 +151,14 @@ fn working(polecats: &[Polecat], beads: &[Bead]) -> Vec<Working> {
     at_work.collect()
 }
 
-fn lines(beads: &[Bead], states: &[BeadState]) -> Vec<Line> {
+fn lines(beads: &[Bead], rigs: &[Rig], states: &[BeadState]) -> Vec<Line> {
     let mut found: Vec<&Bead> = beads.iter().filter(|bead| states.contains(&state(bead))).collect();
     found.sort_by_key(|bead| (states.iter().position(|it| *it == state(bead)), bead.spec.priority, bead.name_any()));
     let line = |bead: &&Bead| {
         let status = bead.status.clone().unwrap_or_default();
         let ready = condition(&status.conditions, types::READY);
         let why = match ready {
-            Some(ready) if ready.status == ConditionStatus::True => "ready: waits for a free polecat".to_owned(),
+            Some(ready) if ready.status == ConditionStatus::True => waits_for(bead, rigs),
             Some(ready) if !ready.message.is_empty() => plain(&ready.message),
             Some(ready) => ready.reason.clone(),
             None => "not looked at yet".to_owned(),
@@ -202,11 +168,20 @@ fn lines(beads: &[Bead], states: &[BeadState]) -> Vec<Line> {
     found.iter().map(line).collect()
 }
 
+/// What a ready bead waits for: its rig, else somebody who takes it.
+fn waits_for(bead: &Bead, rigs: &[Rig]) -> String {
+    let name = &bead.spec.rig;
+    let rig = rigs.iter().find(|rig| rig.name_any() == *name);
+    let why = rig.map_or_else(|| Some("there is none".to_owned()), trouble::not_ready);
+    why.map_or_else(|| "ready: waits for a free polecat".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
+}
+
+/// What was closed, the latest first. What was withdrawn has not landed.
 fn landed(beads: &[Bead]) -> Vec<Landed> {
     let mut found: Vec<Landed> = beads
         .iter()
         .filter_map(|bead| {
-            let closed = bead.spec.closed.as_ref()?;
+            let closed = bead.spec.closed.as_ref().filter(|closed| closed.reason != CloseReason::Withdrawn)?;
             let (bead, title) = (bead.name_any(), plain(&bead.spec.title));
             Some(Landed { bead, how: closed.reason, at: closed.at, title })
         })
@@ -233,6 +208,7 @@ fn rig_line(rig: &Rig) -> RigLine {
         name: rig.name_any(),
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True),
         reason: ready.map_or_else(|| "not looked at yet".into(), |ready| ready.reason.clone()),
+        base_red: trouble::base_red(rig).is_some(),
         branch: status.branch,
         queued: status.queued,
     }
@@ -283,7 +259,11 @@ fn text(status: &Status, gt: &Context) -> String {
     part("convoys", status.convoys.len(), status.convoys.len(), table);
     let mut table = Table::new(["RIG", "READY", "BRANCH", "QUEUE"]);
     for it in &status.rigs {
-        let ready = if it.ready { "yes" } else { &it.reason };
+        let ready = match (it.ready, it.base_red) {
+            (false, _) => &it.reason,
+            (true, true) => "no: base red",
+            (true, false) => "yes",
+        };
         table.row([&it.name, ready, it.branch.as_deref().unwrap_or("-"), &it.queued.to_string()]);
     }
     part("rigs", status.rigs.len(), status.rigs.len(), table);

@@ -97,9 +97,11 @@ fn shrink(widths: &mut [u16], limit: u16) {
     }
 }
 
-/// The first line of a text, without characters that a terminal would obey.
+/// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
 pub fn plain(text: &str) -> String {
-    let first = text.lines().next().unwrap_or_default();
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
     first.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

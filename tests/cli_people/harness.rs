@@ -1,9 +1,18 @@
 //! A town in a folder of its own, and `gt` run in it.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use gastown::connect::Connection;
+use gastown::town::{Places, Town};
 use gastown::world::exec::Exec;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource};
 use regex::Regex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder with a town, or to become one.
@@ -93,6 +102,30 @@ impl Folder {
         self.run(exec.env("GT_RIG", "shop").env("GT_POLECAT", "nux"))
     }
 
+    /// Makes an object, and says of it what its controller would.
+    pub fn seed<K>(&self, object: &Value)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
+    {
+        let user = rustix::process::getuid().as_raw();
+        let places = Places { data_home: self.path("data"), state_home: self.path("state"), temp: self.path(""), user };
+        let town = Town::open(&self.path("home"), &places).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let connection = Connection::open(&town, None).unwrap();
+            let api: Api<K> = Api::default_namespaced(connection.client.clone());
+            let name = object["metadata"]["name"].as_str().unwrap();
+            if api.get_opt(name).await.unwrap().is_none() {
+                let object: K = serde_json::from_value(object.clone()).unwrap();
+                api.create(&PostParams::default(), &object).await.unwrap();
+            }
+            let status = Patch::Merge(json!({ "status": object["status"] }));
+            api.patch_status(name, &PatchParams::default(), &status).await.unwrap();
+            drop(api);
+            connection.close();
+        });
+    }
+
     fn run(&self, exec: Exec) -> Done {
         let mut exec = exec.limit(std::time::Duration::from_mins(1));
         for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
@@ -165,3 +198,30 @@ spec:
     - { name: tokens, title: Rotate session tokens, command: 'true' }
     - { name: logout, title: Log out everywhere, needs: [tokens], command: 'true' }
 ";
+
+/// A condition.
+pub fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({
+        "type": type_, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    })
+}
+
+/// An object; a status of nothing is none.
+pub fn object(kind: &str, name: &str, spec: &Value, status: &Value) -> Value {
+    json!({
+        "apiVersion": "gastown.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status,
+    })
+}
+
+/// What a rig's controller says of it.
+pub fn rig_status(conditions: &[Value]) -> Value {
+    object("Rig", "shop", &json!({}), &json!({"conditions": conditions, "queued": 0}))
+}
+
+/// A bead of the rig `shop`; `spec` adds to it.
+pub fn bead(name: &str, spec: &Value, status: &Value) -> Value {
+    let mut bead = object("Bead", name, &json!({"title": format!("Title of {name}"), "rig": "shop"}), status);
+    bead["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    bead
+}

@@ -7,4 +7,5 @@ mod harness;
 mod mistakes;
 mod rigs;
 mod show;
+mod stuck;
 mod towns;

@@ -1,0 +1,107 @@
+//! What a person has to do: whatever stands still until somebody sees to it.
+
+use std::collections::BTreeSet;
+
+use gastown_crds::bead::BeadState;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
+use kube::ResourceExt;
+use serde::Serialize;
+
+use super::state;
+use crate::cli::table::plain;
+use crate::cli::trouble;
+use gastown_controllers::settings::RUNTIME_DEFAULT;
+
+/// Something that a person has to do.
+#[derive(Debug, Serialize)]
+pub struct Need {
+    /// KIND/NAME.
+    pub object: String,
+    /// What about it.
+    pub what: String,
+    /// What to type.
+    pub next: String,
+}
+
+impl Need {
+    fn new(object: String, what: String) -> Self {
+        Self { next: format!("gt describe {object}"), object, what }
+    }
+}
+
+/// What it is found in.
+pub struct World<'a> {
+    /// Beads, without steps.
+    pub beads: &'a [Bead],
+    /// Rigs.
+    pub rigs: &'a [Rig],
+    /// Merge requests.
+    pub requests: &'a [MergeRequest],
+    /// Convoys.
+    pub convoys: &'a [Convoy],
+    /// Polecats.
+    pub polecats: &'a [Polecat],
+    /// Runtimes.
+    pub runtimes: &'a [Runtime],
+    /// The town's own object, if it was applied.
+    pub town: Option<&'a Town>,
+}
+
+/// All of it.
+pub fn of(world: &World<'_>) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for bead in world.beads.iter().filter(|bead| state(bead) == BeadState::SetAside) {
+        let failures = bead.status.as_ref().map_or(0, |status| status.failures);
+        let what = format!("set aside after {failures} failures: {}", plain(&bead.spec.title));
+        needs.push(Need::new(format!("bead/{}", bead.name_any()), what));
+    }
+    for rig in world.rigs {
+        let found = trouble::for_a_person(rig);
+        needs.extend(found.map(|bad| Need::new(format!("rig/{}", rig.name_any()), trouble::words(bad))));
+    }
+    needs.extend(of_runtimes(world));
+    needs.extend(of_polecats(world.polecats));
+    for request in world.requests {
+        if request.status.as_ref().is_some_and(|status| status.state == MergeState::BranchReady) {
+            let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);
+            needs.push(Need::new(format!("mergerequest/{}", request.name_any()), what));
+        }
+    }
+    for convoy in world.convoys {
+        let conditions = convoy.status.clone().unwrap_or_default().conditions;
+        let lost = condition(&conditions, types::LANDED).filter(|landed| landed.reason == reasons::REF_NOT_FOUND);
+        needs.extend(lost.map(|lost| Need::new(format!("convoy/{}", convoy.name_any()), plain(&lost.message))));
+    }
+    needs
+}
+
+/// Runtimes that are used and whose program is not here. One that nobody names needs nobody.
+fn of_runtimes(world: &World<'_>) -> Vec<Need> {
+    let default = world.town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
+    let of_rigs = world.rigs.iter().map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
+    let of_polecats = world.polecats.iter().filter_map(|polecat| polecat.spec.runtime.as_deref());
+    let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
+    let bad = world.runtimes.iter().filter(|runtime| used.contains(&*runtime.name_any())).filter_map(|runtime| {
+        let ready = refused(&runtime.status.as_ref()?.conditions, &[reasons::COMMAND_NOT_FOUND])?;
+        Some(Need::new(format!("runtime/{}", runtime.name_any()), trouble::words(ready)))
+    });
+    bad.collect()
+}
+
+/// Polecats that cannot start.
+fn of_polecats(polecats: &[Polecat]) -> Vec<Need> {
+    let stuck = [reasons::COMMAND_NOT_FOUND, reasons::SETUP_FAILED, reasons::REF_NOT_FOUND];
+    let bad = polecats.iter().filter_map(|polecat| {
+        let ready = refused(&polecat.status.as_ref()?.conditions, &stuck)?;
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready)))
+    });
+    bad.collect()
+}
+
+/// The condition that says that it is not Ready, for one of these reasons.
+fn refused<'a>(conditions: &'a [Condition], among: &[&str]) -> Option<&'a Condition> {
+    let ready = condition(conditions, types::READY).filter(|ready| ready.status == ConditionStatus::False);
+    ready.filter(|ready| among.contains(&ready.reason.as_str()))
+}

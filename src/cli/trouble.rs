@@ -1,0 +1,42 @@
+//! What is wrong with a rig, in the words that `gt status`, `gt describe` and `gt wait` share.
+
+use gastown_crds::Rig;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+
+use super::table::plain;
+
+/// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
+pub fn of(rig: &Rig) -> Option<&Condition> {
+    let conditions = &rig.status.as_ref()?.conditions;
+    let not_ready = condition(conditions, types::READY).filter(|ready| ready.status != ConditionStatus::True);
+    not_ready.or_else(|| base_red(rig))
+}
+
+/// Its branch fails its own checks.
+pub fn base_red(rig: &Rig) -> Option<&Condition> {
+    condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
+}
+
+/// What a person has to see to: not what a person asked for, nor what is under way.
+pub fn for_a_person(rig: &Rig) -> Option<&Condition> {
+    let passes = |found: &Condition| {
+        found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
+    };
+    of(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
+}
+
+/// Whether it is Ready; else why not, in a word or two.
+pub fn not_ready(rig: &Rig) -> Option<String> {
+    let conditions = rig.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    match condition(conditions, types::READY) {
+        Some(ready) if ready.status == ConditionStatus::True => None,
+        Some(ready) => Some(ready.reason.clone()),
+        None => Some("not looked at yet".to_owned()),
+    }
+}
+
+/// `BaseRed: the target itself fails verification`.
+pub fn words(found: &Condition) -> String {
+    let message = plain(&found.message);
+    if message.is_empty() { found.reason.clone() } else { format!("{}: {message}", found.reason) }
+}
