@@ -93,6 +93,13 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     for note in &repository.notes {
         gt.out.talk(&format!("note: {note}"));
     }
+    let checked_out = repository.branch.as_ref().filter(|_| repository.is_checked_out);
+    if let Some(branch) = checked_out.filter(|_| strategy(args, &repository) == Strategy::Push) {
+        gt.out.talk(&format!(
+            "note: `{branch}` is checked out in {}: with Push its files are updated as work lands, while it has no uncommitted changes",
+            repository.url
+        ));
+    }
     gt.out.talk(&words);
     gt.out.talk(&format!("next: gt apply -f {}", super::shell::quoted(&from_here(&file))));
     Ok(())
@@ -140,9 +147,14 @@ fn checks(args: &Args, repository: &Repository) -> Result<Vec<Check>, CliError> 
     Ok(repository.checks.clone())
 }
 
+/// What happens with verified work: what was said, else what cannot reach anybody else's machine.
+fn strategy(args: &Args, repository: &Repository) -> Strategy {
+    args.strategy.unwrap_or(if repository.is_local_url { Strategy::Push } else { Strategy::Branch })
+}
+
 /// The manifest, for people: in the order of the questions, with a word where a choice was made.
 fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> String {
-    let strategy = args.strategy.unwrap_or(if repository.is_local_url { Strategy::Push } else { Strategy::Branch });
+    let strategy = strategy(args, repository);
     let mut text = format!(
         "apiVersion: {API_VERSION}\nkind: Rig\nmetadata:\n  name: {name}\nspec:\n  repo:\n    url: {}\n",
         scalar(&repository.url)

@@ -66,6 +66,15 @@ fn a_working_copy_is_declared_as_it_is() {
 }
 
 #[test]
+fn with_branch_nothing_is_said_of_push() {
+    let folder = Folder::town();
+    repository(&folder, "shop", &[("Cargo.toml", "[package]\n")]);
+    let done = folder.gt(&["rig", "add", "../shop", "--strategy", "Branch"]);
+    assert_eq!(done.code, 0, "{}", done.all());
+    assert!(done.out.contains("strategy: Branch") && !done.err.contains("Push"), "{}", done.all());
+}
+
+#[test]
 fn a_bare_repository_is_looked_into() {
     let folder = Folder::town();
     let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);

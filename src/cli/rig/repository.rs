@@ -112,12 +112,6 @@ impl Repository {
             })?,
         };
         self.is_checked_out = head == Some(target.as_str());
-        if self.is_checked_out {
-            self.notes.push(format!(
-                "`{target}` is checked out in {}: with Push its files are updated as work lands, while it has no uncommitted changes",
-                self.url
-            ));
-        }
         self.branch = Some(target);
         Ok(())
     }
