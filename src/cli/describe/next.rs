@@ -62,7 +62,16 @@ fn is_over(conditions: &[Condition]) -> bool {
 fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
     let Facts { kind, name, object, .. } = facts;
     let spec = |path: &str| object.data.pointer(path).and_then(serde_json::Value::as_str).unwrap_or("…").to_owned();
+    let rework = |field: &str| object.data.pointer(&format!("/status/rework/{field}")).and_then(|it| it.as_str());
     Some(match main.reason.as_str() {
+        reasons::TOO_MANY_ATTEMPTS if *kind == "Bead" && rework("mergeRequest").is_some() => {
+            let request = rework("mergeRequest").unwrap_or("…");
+            let see = if rework("kind") == Some("Conflict") { "gt describe" } else { "gt logs" };
+            format!(
+                "read why it came back, `{see} mr/{request}`; then change the bead's text in its convoy and `gt apply` \
+                 it: that tries again"
+            )
+        }
         reasons::TOO_MANY_ATTEMPTS => format!(
             "read the last output, `gt logs bead/{name}`; mend it, then change the bead's text in its convoy and \
              `gt apply` it: that tries again"
@@ -172,6 +181,23 @@ mod tests {
         assert!(next("Rig", "Ready", "False", reasons::TARGET_CHECKED_OUT, true).contains("whenCheckedOut: Update"));
         assert!(next("Rig", "Ready", "False", reasons::AUTH_REQUIRED, true).contains("git ls-remote /src/shop"));
         assert!(next("Convoy", "Landed", "False", reasons::REF_NOT_FOUND, true).contains("gt apply"));
+    }
+
+    #[test]
+    fn a_bead_that_came_back_names_what_says_why() {
+        let next = |why: &str| {
+            let rework = json!({"kind": why, "mergeRequest": "shop-a-1"});
+            let object = json!({"metadata": {"name": "shop-a"}, "spec": {}, "status": {"rework": rework}});
+            let conditions: Vec<Condition> = serde_json::from_value(json!([{
+                "type": "SetAside", "status": "True", "reason": reasons::TOO_MANY_ATTEMPTS, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"
+            }]))
+            .unwrap();
+            let object: DynamicObject = serde_json::from_value(object).unwrap();
+            step(&Facts { kind: "Bead", name: "shop-a", conditions: &conditions, object: &object, up: true })
+        };
+        assert!(next("Red").contains("`gt logs mr/shop-a-1`"), "{}", next("Red"));
+        assert!(next("Conflict").contains("`gt describe mr/shop-a-1`"), "{}", next("Conflict"));
     }
 
     #[test]
