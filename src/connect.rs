@@ -3,6 +3,7 @@
 //! Whoever opens the store holds its lock. A command holds it for its own requests only, never across git; one that
 //! waits names the holder.
 
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,20 @@ impl StoreLock {
     pub fn holder(path: &Path) -> String {
         fs_err::read_to_string(path).ok().filter(|pid| !pid.is_empty()).unwrap_or_else(|| "unknown".into())
     }
+}
+
+/// Whether a controller answers there. That one can connect is not enough: the kernel accepts for a process that has just
+/// been killed until it is gone.
+pub fn answers(socket: &Path) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = std::os::unix::net::UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(LOCK_WAIT_MAX))?;
+        stream.write_all(b"GET /version HTTP/1.1\r\nHost: gt\r\nConnection: close\r\n\r\n")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer)?;
+        Ok(answer == *b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
 }
 
 /// What an API of this town is made with.

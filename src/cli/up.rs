@@ -17,7 +17,7 @@ use crate::api::{self, Server};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
 use crate::clock::SystemClock;
-use crate::connect::{StoreLock, options};
+use crate::connect::{StoreLock, answers, options};
 use crate::engine::{Engine, Parts};
 use crate::manifests;
 use crate::town::{TOWN_FILE, Town};
@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
 
 /// Starts the controller in the background and waits until it serves or has failed.
 fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
-    if std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_ok() {
+    if answers(&town.layout.api_socket()) {
         let holder = StoreLock::holder(&town.layout.store_lock());
         context.out.talk(&format!("town `{}` is up already (process {holder})", town.name));
         return Ok(ExitCode::SUCCESS);
