@@ -4,7 +4,7 @@
 //! log attached; too many failures set it aside for a person.
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind};
-use gastown_crds::common::{condition, reasons, types};
+use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
@@ -19,9 +19,6 @@ use crate::world::{Run, RunState};
 
 /// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
 const ENDING_DELAY: Duration = Duration::from_secs(2);
-/// Longest log kept on a bead, in bytes.
-const LOG_BYTES_MAX: usize = 4096;
-
 /// A digest of what people wrote: attempts at an older text do not count against a newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
     let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
@@ -233,7 +230,7 @@ fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
         (None, Some((attempt, end))) => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
         (None, None) => String::new(),
     };
-    let output = tail(&output, LOG_BYTES_MAX - 512).to_owned();
+    let output = tail(&output, STATUS_TEXT_BYTES_MAX - 512).to_owned();
     format!("failed {} times; mend it, then change its text to try again. Last, {output}", status.failures)
 }
 

@@ -1,12 +1,9 @@
 //! Conditions as a controller sets them: the instant of a transition is kept while the status stays the same.
 
-use gastown_crds::common::{Condition, ConditionStatus};
+use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX};
 use jiff::Timestamp;
 
 use crate::view::{Failure, NotSeen};
-
-/// Longest message, in bytes; what is longer is cut, and the schema would refuse it.
-const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// The conditions of one object while they are computed.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ impl<'a> Conditions<'a> {
             type_: type_.to_owned(),
             status,
             reason: reason.to_owned(),
-            message: tail(&message.into(), MESSAGE_BYTES_MAX).to_owned(),
+            message: tail(&message.into(), STATUS_TEXT_BYTES_MAX).to_owned(),
             last_transition_time: before.map_or(self.now, |c| c.last_transition_time),
             observed_generation: self.generation,
         });

@@ -4,7 +4,7 @@
 //! that comes back is archived before it is told so.
 
 use gastown_crds::bead::CloseReason;
-use gastown_crds::common::{ConditionStatus, reasons, types};
+use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, reasons, types};
 use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
 use gastown_crds::rig::{Strategy, WhenCheckedOut};
 use gastown_crds::{MergeRequest, Rig};
@@ -21,8 +21,6 @@ use crate::tries::{Tried, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
 
-/// Longest log kept on a merge request, in bytes.
-const LOG_BYTES_MAX: usize = 4096;
 /// Tries of one verification that are looked at: two decide, the others could not run.
 const TRIES_MAX: u32 = 200;
 
@@ -365,7 +363,7 @@ impl Landing<'_> {
         };
         self.set(name, MergeState::Rejected, reason, &message, None);
         if let Some(outcome) = self.outcomes.iter_mut().find(|o| o.name == name) {
-            outcome.log = Some(tail(&log, LOG_BYTES_MAX).to_owned());
+            outcome.log = Some(tail(&log, STATUS_TEXT_BYTES_MAX).to_owned());
             outcome.job = job;
         }
     }

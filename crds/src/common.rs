@@ -164,8 +164,6 @@ pub mod reasons {
     pub const TARGET_CHECKED_OUT: &str = "TargetCheckedOut";
     /// Rig: the remote refuses a push to the target.
     pub const TARGET_PROTECTED: &str = "TargetProtected";
-    /// Rig: others moved the target again and again while we pushed.
-    pub const TARGET_CONTENDED: &str = "TargetContended";
     /// Rig: the target's own tree fails verification.
     pub const BASE_RED: &str = "BaseRed";
     /// Rig, merge request: a verification could not run.

@@ -93,7 +93,6 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
             "the remote takes no push to this branch: `merge.strategy: Branch`, then merge the branches there"
                 .to_owned()
         }
-        reasons::TARGET_CONTENDED => "others push to this branch all the time; it is tried again by itself".to_owned(),
         reasons::TARGET_SHARED => "two rigs land on one branch: `gt delete` one of them".to_owned(),
         reasons::AUTH_REQUIRED => format!(
             "git needs a key or password, and never asks here: try `git ls-remote {}` until it works without asking",
