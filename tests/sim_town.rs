@@ -118,6 +118,25 @@ fn a_town_at_rest_does_nothing_however_often_it_is_woken() {
 }
 
 #[test]
+fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_again() {
+    in_virtual_time(async {
+        let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(sim.handed_in()).await;
+        sim.world.lose_clone(&sim.rig_uid("reflow").await);
+        drop(engine);
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert!(run.outcome.landed, "{:#?}", run.outcome);
+        assert_eq!(run.wrong, Vec::<String>::new());
+        assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Clone")).count(), 2);
+        let bead = names::bead("reflow", CONVOY, 1, "must-use");
+        assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 2));
+        assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
+    });
+}
+
+#[test]
 fn a_new_engine_on_a_landed_town_does_nothing() {
     in_virtual_time(async {
         let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;

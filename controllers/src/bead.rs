@@ -30,7 +30,7 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
     let work = work_digest(spec);
     let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
-        Some(request) => state(request) == MergeState::Rejected,
+        Some(request) => came_back(request),
         None => matches!(&run.state, RunState::Ended(end) if end.own),
     };
     let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
@@ -53,7 +53,13 @@ pub fn state(request: &MergeRequest) -> MergeState {
     request.status.as_ref().map(|s| s.state).unwrap_or_default()
 }
 
-/// How often a bead's branch has come back.
+/// Whether it was sent back with a reason to work on: it is charged. That its commits were lost here is nobody's fault.
+fn came_back(request: &MergeRequest) -> bool {
+    let reason = request.status.as_ref().and_then(|s| condition(&s.conditions, types::MERGED)).map(|c| &c.reason);
+    state(request) == MergeState::Rejected && reason.is_none_or(|reason| reason != reasons::HEAD_MISSING)
+}
+
+/// How often a bead's work was begun again after a hand-in.
 pub fn round(requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
     let n = requests.iter().filter(|r| state(r) == MergeState::Rejected).count();
     u32::try_from(n).unwrap_or(u32::MAX)
@@ -61,7 +67,7 @@ pub fn round(requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
 
 /// Why the newest branch came back, if it did.
 pub fn rework(requests: &[&std::sync::Arc<MergeRequest>]) -> Option<Rework> {
-    let newest = requests.last().filter(|r| state(r) == MergeState::Rejected)?;
+    let newest = requests.last().filter(|r| came_back(r))?;
     let status = newest.status.as_ref()?;
     let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
     Some(Rework {

@@ -6,13 +6,14 @@
 //!
 //! # Rules, first match wins
 //!
-//! 1. The first candidates, up to `batch_max`, are replayed in order. If the very first conflicts or changes nothing,
-//!    that is final. One that conflicts or is empty behind a survivor is left out and judged in a later batch,
-//!    on a target that may hold by then what stood behind it.
+//! 1. The first candidates, up to `batch_max`, are replayed in order. If the very first conflicts, changes nothing or is
+//!    lost, that is final. One of which that is so behind a survivor is left out and judged in a later batch, on a target
+//!    that may hold by then what stood before it.
 //! 2. The target must be green before anybody is blamed. If its red is confirmed, nobody is charged, and a repair may
 //!    pass: each queued candidate is replayed alone onto the target and tried, one at a time in order; the first whose
 //!    own tree is green lands. At most two tries each (second tries only once everybody had a first), so a red target
-//!    costs at most 2·n verifications of n candidates.
+//!    costs at most 2·n verifications of n candidates. Then the target itself may be tried again, at the caller's pace: a
+//!    red that came from elsewhere, such as a network that was down, ends with the first green.
 //! 3. The longest green prefix of the batch lands at once, whatever is undecided, running or red.
 //! 4. A first candidate whose red is confirmed, on a target that is green, is sent back.
 //! 5. One verification at a time: while one of the batch runs, the queue waits for it.
@@ -26,13 +27,15 @@
 //! already paid as the tip or a halving, since the prefix it ends has the same tree after the prefix before has landed.
 //!
 //! Invariant: no answer depends on anything but the [`Queue`]. Every step, once done, adds a fact, so a caller that does
-//! what it is told comes to [`Step::Idle`] or [`Step::BaseRed`]. Trees that could not be verified are tried for ever:
-//! the caller's delay bounds how often.
+//! what it is told comes to [`Step::Idle`] or [`Step::BaseRed`]. A red target, and trees that could not be verified, are
+//! tried for ever: the caller's delay bounds how often.
 
 use std::slice;
 
 use crate::seen::Oid;
-use crate::world::{Candidate, Exited, JobState, Replayed};
+use jiff::Timestamp;
+
+use crate::world::{Candidate, JobState, Replayed};
 
 mod verdict;
 
@@ -43,8 +46,8 @@ mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub use verdict::Red;
-use verdict::{Tried, Upcoming};
+use verdict::{Again, Target, Tried, Upcoming};
+pub use verdict::{Failed, Red};
 
 /// Everything the decision rests on.
 pub struct Queue<'a> {
@@ -111,8 +114,8 @@ pub enum Step {
         round: u32,
         /// How many tries in a row could not run, at least 1.
         errors: u32,
-        /// How the last one ended; none if it was lost, and with it the hour of its end.
-        last: Option<Exited>,
+        /// How the last one ended.
+        last: Failed,
     },
     /// Push this green commit to the target.
     Land {
@@ -133,8 +136,14 @@ pub enum Step {
         /// The merge request's name.
         merge_request: String,
     },
-    /// The target is red and nothing queued repairs it: wait until it moves, or a candidate arrives.
-    BaseRed,
+    /// The target is red and nothing queued repairs it: wait until it moves, or a candidate arrives. After a delay that
+    /// grows with `round`, verify it again.
+    BaseRed {
+        /// Which try at its tree would be next.
+        round: u32,
+        /// When the one before was over.
+        over: Timestamp,
+    },
 }
 
 /// Why a merge request comes back.
@@ -147,6 +156,8 @@ pub enum Rejection {
         /// The files.
         files: Vec<String>,
     },
+    /// Its commits are not there any more.
+    Missing,
 }
 
 /// A red verdict that did not hold: the second try was green. It counts as green.
@@ -168,11 +179,11 @@ struct Prefix {
     tried: Tried,
 }
 
-/// The confirmed red among the tries at a tree, if they add up to one.
-pub fn confirmed_red(tree: &Oid, tries: Vec<JobState>) -> Option<Red> {
-    match verdict::of(tree, tries) {
-        verdict::Tried::Red(red) => Some(red),
-        verdict::Tried::Green { .. } | verdict::Tried::Open { .. } => None,
+/// The newest red of the target's own tree, if its tries add up to red.
+pub fn red_target(tree: &Oid, tries: &[JobState]) -> Option<Red> {
+    match verdict::of_target(tree, tries) {
+        Target::Red(red, _) => Some(red),
+        Target::Green { .. } | Target::Open(_) => None,
     }
 }
 
@@ -189,19 +200,23 @@ pub fn next(queue: &Queue) -> Decision {
         decision.step = step;
         return decision;
     }
-    let base = queue.tried(queue.target_tree);
-    decision.flaky.extend(flaky(queue.target_tree, &base, None));
-    decision.step = match base {
-        Tried::Green { .. } => {
-            let prefixes = queue.prefixes(batch, replayed);
+    decision.step = match queue.tried_target() {
+        Target::Green { refuted, since } => {
+            decision.flaky.extend(flaky(queue.target_tree, refuted, None));
+            let prefixes = queue.prefixes(batch, replayed, since);
             decision.flaky.extend(prefixes.iter().filter_map(Prefix::flaky));
             land_or_narrow(&prefixes)
         }
-        Tried::Red(red) => {
+        Target::Red(red, again) => {
             decision.base_red = Some(red);
-            repair(queue, &mut decision.flaky)
+            match again {
+                Again::Wait { round } => Step::Running { tree: queue.target_tree.clone(), round },
+                Again::After { round, over } => {
+                    repair(queue, &mut decision.flaky).unwrap_or(Step::BaseRed { round, over })
+                }
+            }
         }
-        Tried::Open { upcoming, .. } => attempt(queue.target, queue.target_tree, upcoming),
+        Target::Open(upcoming) => attempt(queue.target, queue.target_tree, upcoming),
     };
     decision
 }
@@ -212,31 +227,38 @@ impl Queue<'_> {
         (self.replays)(candidates).filter(|results| results.len() == candidates.len())
     }
 
-    fn tried(&self, tree: &Oid) -> Tried {
-        if self.verified { verdict::of(tree, (self.tries)(tree)) } else { Tried::Green { refuted: None } }
+    fn tried_target(&self) -> Target {
+        if !self.verified {
+            return Target::Green { refuted: None, since: None };
+        }
+        verdict::of_target(self.target_tree, &(self.tries)(self.target_tree))
     }
 
-    fn prefixes(&self, batch: &[Candidate], replayed: Vec<Replayed>) -> Vec<Prefix> {
+    /// What replayed cleanly; reds until `since` are not counted.
+    fn prefixes(&self, batch: &[Candidate], replayed: Vec<Replayed>, since: Option<Timestamp>) -> Vec<Prefix> {
         let each = batch.iter().zip(replayed);
-        each.filter_map(|(candidate, result)| self.prefix(candidate, result)).collect()
-    }
-
-    fn prefix(&self, candidate: &Candidate, replayed: Replayed) -> Option<Prefix> {
-        let Replayed::Clean { commit, tree } = replayed else { return None };
-        let tried = self.tried(&tree);
-        Some(Prefix { merge_request: candidate.merge_request.clone(), commit, tree, tried })
+        each.filter_map(|(candidate, result)| {
+            let Replayed::Clean { commit, tree } = result else { return None };
+            let tried = if self.verified {
+                verdict::of(&tree, &(self.tries)(&tree), since)
+            } else {
+                Tried::Green { refuted: None }
+            };
+            Some(Prefix { merge_request: candidate.merge_request.clone(), commit, tree, tried })
+        })
+        .collect()
     }
 }
 
 impl Prefix {
     fn flaky(&self) -> Option<Flaky> {
-        flaky(&self.tree, &self.tried, Some(&self.merge_request))
+        let Tried::Green { refuted } = self.tried else { return None };
+        flaky(&self.tree, refuted, Some(&self.merge_request))
     }
 }
 
-fn flaky(tree: &Oid, tried: &Tried, merge_request: Option<&str>) -> Option<Flaky> {
-    let Tried::Green { refuted: Some(round) } = tried else { return None };
-    Some(Flaky { tree: tree.clone(), round: *round, merge_request: merge_request.map(str::to_owned) })
+fn flaky(tree: &Oid, refuted: Option<u32>, merge_request: Option<&str>) -> Option<Flaky> {
+    Some(Flaky { tree: tree.clone(), round: refuted?, merge_request: merge_request.map(str::to_owned) })
 }
 
 /// What is final about the first candidate, since nothing stands before it but the target.
@@ -248,6 +270,7 @@ fn judge_alone(first: &Candidate, replayed: Option<&Replayed>) -> Option<Step> {
             Some(Step::Reject { merge_request, why: Rejection::Conflict { files: files.clone() } })
         }
         Replayed::Empty => Some(Step::AlreadyApplied { merge_request }),
+        Replayed::Missing => Some(Step::Reject { merge_request, why: Rejection::Missing }),
     }
 }
 
@@ -276,20 +299,20 @@ fn land_or_narrow(prefixes: &[Prefix]) -> Step {
     }
 }
 
-/// The target is red: let one candidate pass that makes it green by itself.
-fn repair(queue: &Queue, refuted: &mut Vec<Flaky>) -> Step {
+/// The target is red: let one candidate pass that makes it green by itself. None: none does.
+fn repair(queue: &Queue, refuted: &mut Vec<Flaky>) -> Option<Step> {
     let mut alone = Vec::new();
     for candidate in queue.candidates {
         let only = slice::from_ref(candidate);
-        let Some(replayed) = queue.replayed(only) else { return Step::Replay { candidates: only.to_vec() } };
-        alone.extend(queue.prefixes(only, replayed));
+        let Some(replayed) = queue.replayed(only) else { return Some(Step::Replay { candidates: only.to_vec() }) };
+        alone.extend(queue.prefixes(only, replayed, None));
     }
     if let Some(green) = alone.iter().find(|prefix| prefix.tried.is_green()) {
         refuted.extend(green.flaky());
-        return land(slice::from_ref(green));
+        return Some(land(slice::from_ref(green)));
     }
     if let Some(running) = alone.iter().find_map(running) {
-        return running;
+        return Some(running);
     }
     // First tries, then second ones, then those that could not run: they may have to wait.
     let rank = |tried: &Tried| match tried {
@@ -300,9 +323,9 @@ fn repair(queue: &Queue, refuted: &mut Vec<Flaky>) -> Step {
     let ranked = alone.iter().filter_map(|prefix| Some((rank(&prefix.tried)?, prefix)));
     match ranked.min_by_key(|(rank, _)| *rank) {
         Some((_, Prefix { commit, tree, tried: Tried::Open { upcoming, .. }, .. })) => {
-            attempt(commit, tree, upcoming.clone())
+            Some(attempt(commit, tree, upcoming.clone()))
         }
-        Some(_) | None => Step::BaseRed,
+        Some(_) | None => None,
     }
 }
 

@@ -10,13 +10,16 @@ use gastown_crds::rig::{Strategy, WhenCheckedOut};
 use gastown_crds::{MergeRequest, Rig};
 use kube::ResourceExt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::conditions::{Conditions, tail};
 use crate::landing::{self, Queue, Rejection, Step};
 use crate::objects::created;
 use crate::plan::{Plan, Status, StatusWrite, Version};
 use crate::seen::Oid;
-use crate::settings::{Settings, batch, checks, committer, rig_id};
+use crate::settings::{Settings, batch, checks, committer, red_target_delay, rig_id};
 use crate::tries::{Tried, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
@@ -246,16 +249,9 @@ impl Landing<'_> {
                 self.all_wait(candidates, reasons::VERIFYING, "");
             }
             Step::RetryVerify { commit, tree, round, errors, last } => {
-                let due = last.as_ref().map(|l| l.at + self.settings.delay(errors, &tree.0));
-                match due {
-                    Some(due) if due > view.now && last.as_ref().is_some_and(|l| l.at <= view.now) => {
-                        plan.again_at(due);
-                    }
-                    // What is past the bound would not be looked at: the checks have to be mended first.
-                    _ if round > TRIES_MAX => {}
-                    _ => plan.act(Act::EnsureJob(verify(rig, &commit, &tree, round))),
-                }
-                let tail = last.map(|l| l.tail).unwrap_or_default();
+                let job = verify(rig, &commit, &tree, round);
+                self.try_again(job, last.at, self.settings.delay(errors, &tree.0), plan);
+                let tail = last.tail;
                 let message = format!("a verification could not run {errors} times; see the rig's checks:\n{tail}");
                 self.all_wait(candidates, reasons::VERIFY_ERROR, &message);
             }
@@ -269,12 +265,27 @@ impl Landing<'_> {
                 let message = "the target already holds its changes";
                 self.set(&merge_request, MergeState::Merged, reasons::ALREADY_APPLIED, message, None);
             }
-            Step::BaseRed => {
+            Step::BaseRed { round, over } => {
+                self.try_again(verify(rig, target, tree, round), over, red_target_delay(round), plan);
                 let message = "the target itself fails verification: see the rig";
                 self.all_wait(candidates, reasons::BASE_RED, message);
             }
         }
         Ok(busy)
+    }
+
+    /// Verifies again, a while after the try before was over.
+    fn try_again(&self, job: Job, over: Timestamp, delay: Duration, plan: &mut Plan) {
+        let due = over + delay;
+        // An end that lies in the future was written by another clock: nobody waits for it.
+        if over <= self.view.now && due > self.view.now {
+            plan.again_at(due);
+            return;
+        }
+        // What is past the bound would not be looked at: somebody has to mend it first.
+        if !matches!(job, Job::Verify { round, .. } if round > TRIES_MAX) {
+            plan.act(Act::EnsureJob(job));
+        }
     }
 
     fn land(
@@ -310,7 +321,14 @@ impl Landing<'_> {
                 }
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
-            Tried::Done(push) => self.look_again(&push, plan)?,
+            Tried::Done(push) => {
+                if self.look_again(&push, plan)? {
+                    let message = format!("was pushed, and `{branch}` does not hold it: was the branch moved back?");
+                    for (name, oid) in landing {
+                        self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
+                    }
+                }
+            }
             Tried::Waiting { last, due, failures } => {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
@@ -319,15 +337,15 @@ impl Landing<'_> {
                     self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
                 }
                 if last.code == exit::CONTENDED {
-                    self.look_again(&job(failures), plan)?;
+                    let _ = self.look_again(&job(failures), plan)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Fetches because of a push; named by it, so it is done once for it.
-    fn look_again(&self, push: &Job, plan: &mut Plan) -> Result<(), NotSeen> {
+    /// Fetches because of a push; named by it, so it is done once for it. Answers whether it is done.
+    fn look_again(&self, push: &Job, plan: &mut Plan) -> Result<bool, NotSeen> {
         let fetch = |round| Job::Fetch {
             rig: rig_id(self.rig),
             url: self.rig.spec.repo.url.clone(),
@@ -337,20 +355,21 @@ impl Landing<'_> {
         match tried(self.view, &self.settings, fetch)? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Waiting { due, .. } => plan.again_at(due),
-            Tried::Running | Tried::Done(_) => {}
+            Tried::Running => {}
+            Tried::Done(_) => return Ok(true),
         }
-        Ok(())
+        Ok(false)
     }
 
     fn reject(&mut self, candidates: &[Candidate], name: &str, why: Rejection, plan: &mut Plan) {
         self.all_wait(candidates, reasons::QUEUED, "");
         let Some(candidate) = candidates.iter().find(|c| c.merge_request == name) else { return };
-        plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
-        // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
-        if self.view.failed.is_some() {
-            return;
-        }
         let (reason, message, log, job) = match why {
+            Rejection::Missing => {
+                let message = "the clone does not hold its commits (was the rig made anew?): its bead is worked again";
+                self.set(name, MergeState::Rejected, reasons::HEAD_MISSING, message, None);
+                return;
+            }
             Rejection::Conflict { files } => {
                 let message = format!("conflicts with the target in {}", files.join(", "));
                 (reasons::CONFLICT, message, files.join("\n"), None)
@@ -361,6 +380,11 @@ impl Landing<'_> {
                 (reasons::RED, "makes a green target red".to_owned(), red.tail, Some(key))
             }
         };
+        plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
+        // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
+        if self.view.failed.is_some() {
+            return;
+        }
         self.set(name, MergeState::Rejected, reason, &message, None);
         if let Some(outcome) = self.outcomes.iter_mut().find(|o| o.name == name) {
             outcome.log = Some(tail(&log, STATUS_TEXT_BYTES_MAX).to_owned());

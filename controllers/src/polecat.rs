@@ -221,8 +221,8 @@ impl Hook<'_> {
     }
 
     fn sandbox(&self, rig: &Rig, runtime: &Runtime, target: &Oid) -> SandboxSpec {
-        let handed_in = self.requests.last().filter(|_| runtime.spec.on_rework == OnRework::Continue);
-        let (base, start) = match handed_in {
+        let comes_back = rework(&self.requests).is_some() && runtime.spec.on_rework == OnRework::Continue;
+        let (base, start) = match self.requests.last().filter(|_| comes_back) {
             Some(request) => (Oid(request.spec.base.clone()), Oid(request.spec.head.clone())),
             None => (target.clone(), target.clone()),
         };

@@ -13,7 +13,7 @@ use crate::merge::{self, Pushed};
 use crate::objects::created;
 use crate::plan::{Plan, Status, StatusWrite, Version};
 use crate::settings::{Settings, interval, rig_id};
-use crate::tries::{Tried, tried};
+use crate::tries::{Tried, tried, tried_in_vain};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Exited, Job, RepoFacts, exit};
 
@@ -40,7 +40,9 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     }
     match base(rig, view) {
         Ok(Some(tail)) => {
-            let message = format!("the target itself fails verification; mend it there, nobody is charged:\n{tail}");
+            let message = format!(
+                "the target itself fails verification; mend it there, nobody is charged; it is verified again now and then:\n{tail}"
+            );
             conditions.set_bool(types::BASE_RED, true, reasons::BASE_RED, message);
         }
         Ok(None) => conditions.set_bool(types::BASE_RED, false, reasons::OK, ""),
@@ -90,15 +92,16 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
 fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
     let url = &rig.spec.repo.url;
     let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
-    Ok(match tried(view, &Settings::of(view), job)? {
-        Tried::Running => (reasons::CLONING, format!("cloning `{url}`")),
+    Ok(match tried_in_vain(view, &Settings::of(view), job)? {
+        Tried::Running | Tried::Done(_) => (reasons::CLONING, format!("cloning `{url}`")),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
             (reasons::CLONING, format!("cloning `{url}`"))
         }
-        Tried::Done(_) => {
-            // It was cloned and is gone: somebody removed it. The next round makes it again.
-            (reasons::CLONE_FAILED, "the town's clone has vanished: change spec.repo.url or make the rig anew".into())
+        // It was cloned, and is gone.
+        Tried::Waiting { last: Some(Exited { code: exit::OK, .. }), due, .. } => {
+            plan.again_at(due);
+            (reasons::CLONING, format!("the town's clone has vanished: it is made anew at {due}"))
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
@@ -176,7 +179,7 @@ fn base(rig: &Rig, view: &View<'_>) -> Result<Option<String>, NotSeen> {
     let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
     let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
     let tries = merge::tries(rig, target, tree, view)?;
-    Ok(landing::confirmed_red(tree, tries).map(|red| red.tail))
+    Ok(landing::red_target(tree, &tries).map(|red| red.tail))
 }
 
 /// One queue per remote and branch: two would race for ever. The older rig has it.

@@ -27,6 +27,8 @@ const INTERVAL_DEFAULT: Duration = Duration::from_mins(5);
 const INTERVAL_MIN: Duration = Duration::from_mins(1);
 /// How long until a program that is not on PATH is looked for again: nothing tells of an installation.
 pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
+/// A red target is verified again after this, doubling to the maximum: its checks may be red for a reason elsewhere.
+const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(6));
 /// Merge requests verified together.
 const BATCH_DEFAULT: u32 = 16;
 
@@ -59,6 +61,13 @@ impl Settings {
     pub fn delay(&self, failures: u32, seed: &str) -> Duration {
         backoff::delay(failures, self.initial_delay, self.max_delay, seed)
     }
+}
+
+/// How long until a red target's tree is verified for the given round; the first two found it red.
+pub fn red_target_delay(round: u32) -> Duration {
+    let (first, longest) = RED_TARGET_DELAY;
+    let doubled = 2_u32.checked_pow(round.saturating_sub(3)).and_then(|factor| first.checked_mul(factor));
+    doubled.unwrap_or(longest).min(longest)
 }
 
 /// How many polecats may work at once: the town's wish, else `max(1, min(3, cores/2))`; never over the machine's limit.

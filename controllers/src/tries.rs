@@ -34,22 +34,38 @@ pub enum Tried {
 
 /// Finds where a job stands; `job` makes it for a round, counted from 1.
 pub fn tried(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
+    rounds(view, settings, &job, |exited| exited.code == exit::OK)
+}
+
+/// The same for a job whose result has been seen not to be there: that a round worked says nothing.
+pub fn tried_in_vain(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
+    rounds(view, settings, &job, |_| false)
+}
+
+fn rounds(
+    view: &View<'_>,
+    settings: &Settings,
+    job: &impl Fn(u32) -> Job,
+    worked: fn(&Exited) -> bool,
+) -> Result<Tried, NotSeen> {
     let mut last: Option<Exited> = None;
+    let mut over = None;
     let mut round = 1;
     loop {
         let this = job(round);
         let key = this.key();
         match view.job(key.clone())? {
             JobState::Running => return Ok(Tried::Running),
-            JobState::Exited(exited) if exited.code == exit::OK => return Ok(Tried::Done(this)),
-            JobState::Exited(exited) => last = Some(exited.clone()),
-            JobState::Lost => {}
+            JobState::Exited(exited) if worked(exited) => return Ok(Tried::Done(this)),
+            JobState::Exited(exited) => (over, last) = (Some(exited.at), Some(exited.clone())),
+            // One that kills its machine must not do so without a pause.
+            JobState::Lost { at } => (over, last) = (Some(*at), None),
             JobState::Absent => {
                 let failures = round - 1;
-                let Some(ended) = last.as_ref().map(|l| l.at) else { return Ok(Tried::Due(this)) };
-                let due = ended + settings.delay(failures, &key.0);
+                let Some(over) = over else { return Ok(Tried::Due(this)) };
+                let due = over + settings.delay(failures, &key.0);
                 // An end that lies in the future was written by another clock: nobody waits for it.
-                let waits = ended <= view.now && due > view.now;
+                let waits = over <= view.now && due > view.now;
                 return Ok(if waits { Tried::Waiting { last, failures, due } } else { Tried::Due(this) });
             }
         }
@@ -58,7 +74,7 @@ pub fn tried(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> 
         }
         round += 1;
     }
-    late(view, settings, &job, last)
+    late(view, settings, job, last, worked)
 }
 
 /// Past the bound: the round is the number of the longest delay that the present falls into, so none is tried twice.
@@ -67,6 +83,7 @@ fn late(
     settings: &Settings,
     job: &impl Fn(u32) -> Job,
     last: Option<Exited>,
+    worked: fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
     let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
     let window = view.now.as_second().max(0) / delay;
@@ -74,9 +91,9 @@ fn late(
     let this = job(ROUNDS_MAX.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)));
     Ok(match view.job(this.key())? {
         JobState::Running => Tried::Running,
-        JobState::Exited(exited) if exited.code == exit::OK => Tried::Done(this),
+        JobState::Exited(exited) if worked(exited) => Tried::Done(this),
         JobState::Exited(exited) => Tried::Waiting { last: Some(exited.clone()), failures: ROUNDS_MAX, due: next },
-        JobState::Lost => Tried::Waiting { last, failures: ROUNDS_MAX, due: next },
+        JobState::Lost { .. } => Tried::Waiting { last, failures: ROUNDS_MAX, due: next },
         JobState::Absent => Tried::Due(this),
     })
 }

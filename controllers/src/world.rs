@@ -179,7 +179,10 @@ pub enum JobState {
     /// It ended.
     Exited(Exited),
     /// It began, holds no lock, and left no result: its machine or supervisor died. It may run again under the next round.
-    Lost,
+    Lost {
+        /// When it had begun.
+        at: Timestamp,
+    },
 }
 
 /// How a job ended.
@@ -244,6 +247,8 @@ pub enum Replayed {
     },
     /// It changes nothing there: already applied.
     Empty,
+    /// The clone does not hold its commits: the rig was deleted and made anew, or its folder was.
+    Missing,
 }
 
 /// What is seen of a sandbox.

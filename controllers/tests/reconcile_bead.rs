@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use gastown_controllers::bead::work_digest;
+use gastown_controllers::plan::{Status, StatusWrite};
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::{Run, RunEnd, RunState};
 use gastown_crds::Bead;
@@ -90,6 +91,19 @@ fn a_merged_branch_closes_it() {
     close shop-a Merged
     shop-a: Landing Closed=False Open; Ready=False Landing (merged; being closed)
     ");
+}
+
+#[test]
+fn a_branch_whose_commits_were_lost_is_begun_again_and_not_charged() {
+    let mut scene = scene();
+    let bead = bead("shop-a", "shop");
+    scene.bead(bead.clone()).runs("shop-a", vec![ended(&bead, 1, true)]);
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "HeadMissing"));
+    let plan = scene.plan(&key("shop-a"));
+    let [StatusWrite { status: Status::Bead(status), .. }] = &plan.status[..] else { panic!("{plan:?}") };
+    assert_eq!((status.failures, &status.rework, status.state), (0, &None, BeadState::Ready));
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "Red"));
+    assert!(matches!(&scene.plan(&key("shop-a")).status[0].status, Status::Bead(status) if status.failures == 1));
 }
 
 #[test]

@@ -138,6 +138,15 @@ fn an_agent_that_goes_on_gets_the_head_it_handed_in() {
 }
 
 #[test]
+fn an_agent_whose_head_was_lost_starts_at_the_target_again() {
+    let mut scene = scene();
+    scene.add(Object::Runtime(Arc::new(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})))));
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "HeadMissing"));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));
+}
+
+#[test]
 fn a_handed_in_bead_ends_the_session_and_keeps_the_sandbox() {
     let mut scene = scene();
     scene.request(request("shop-a", "shop", 1, MergeState::Queued));

@@ -341,7 +341,7 @@ impl Engine {
     fn look_at_jobs(&mut self) {
         let (adapter, jobs) = (Arc::clone(&self.hands.adapter), self.jobs.clone());
         // One that is absent is being started just now.
-        let is_over = |seen| matches!(seen, Seen::Known(Fact::Job(JobState::Exited(_) | JobState::Lost)));
+        let is_over = |seen| matches!(seen, Seen::Known(Fact::Job(JobState::Exited(_) | JobState::Lost { .. })));
         let look =
             move || jobs.into_iter().filter(|job| is_over(adapter.look(&Ask::Job(job.clone())))).collect::<Vec<_>>();
         let blocking = self.hands.blocking;
@@ -603,7 +603,7 @@ impl Engine {
             match state {
                 JobState::Running => self.hold(job.clone()),
                 JobState::Absent => self.free(job),
-                JobState::Exited(_) | JobState::Lost => {
+                JobState::Exited(_) | JobState::Lost { .. } => {
                     self.free(job);
                     let woke = Woke::Job(job.clone());
                     if let Some(keys) = self.interest.get_mut(&woke) {

@@ -59,6 +59,20 @@ fn candidates_land_in_order_and_a_conflict_is_left_out() {
 }
 
 #[test]
+fn one_that_the_clone_does_not_hold_is_missing_and_the_others_go_on() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work("nux", "sed -i s/1/one/ lines && git commit -qam one");
+    let there = town.hand_in("nux", "a");
+    let lost = Oid("12".repeat(20));
+    let no_head = Candidate { head: lost.clone(), merge_request: "b-mr".into(), ..there.clone() };
+    let no_base = Candidate { base: lost, merge_request: "c-mr".into(), ..there.clone() };
+    let results = replay(&town, &[no_head, no_base, there]);
+    assert_eq!(results[..2], [Replayed::Missing, Replayed::Missing]);
+    commit(&results[2]);
+}
+
+#[test]
 fn a_second_commit_on_the_same_lines_does_not_conflict_falsely() {
     let town = Town::cloned();
     town.polecat("nux", "a");

@@ -21,7 +21,7 @@ use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{Adapter, Ask, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
-use gastown_crds::{Bead, Convoy, names};
+use gastown_crds::{Bead, Convoy, MergeRequest, Rig, names};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -179,6 +179,25 @@ impl Sim {
             drop(engine);
             tokio::time::sleep(self.outage).await;
         }
+    }
+
+    /// Resolves once something waits to land.
+    pub async fn handed_in(&self) {
+        let requests = Api::<MergeRequest>::default_namespaced(client(&self.server, None, None));
+        while requests.list(&ListParams::default()).await.unwrap().items.is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub async fn rig_uid(&self, name: &str) -> String {
+        let rigs = Api::<Rig>::default_namespaced(client(&self.server, None, None));
+        rigs.get(name).await.unwrap().uid().unwrap()
+    }
+
+    /// How many attempts at a bead were charged to it.
+    pub async fn failures(&self, bead: &str) -> u32 {
+        let beads = Api::<Bead>::default_namespaced(client(&self.server, None, None));
+        beads.get(bead).await.unwrap().status.map_or(0, |status| status.failures)
     }
 
     async fn has_landed(&self) -> bool {

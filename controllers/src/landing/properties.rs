@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::simulated::{Atoms, Change, Outcome, ROTTEN, World, exited};
@@ -49,7 +50,12 @@ fn roughly(outcomes: &BTreeMap<usize, Outcome>) -> Vec<Outcome> {
 
 fn any_try() -> impl Strategy<Value = JobState> {
     let code = prop::sample::select(vec![exit::OK, exit::FAILED, exit::FAILED, exit::ERROR, 127, -1]);
-    prop_oneof![Just(JobState::Absent), Just(JobState::Running), Just(JobState::Lost), code.prop_map(exited)]
+    prop_oneof![
+        Just(JobState::Absent),
+        Just(JobState::Running),
+        Just(JobState::Lost { at: Timestamp::UNIX_EPOCH }),
+        code.prop_map(exited)
+    ]
 }
 
 fn ceil_log2(n: usize) -> usize {
@@ -103,6 +109,7 @@ proptest! {
         let replayed = |kind: &u8| match kind {
             0 => Replayed::Empty,
             1 => Replayed::Conflict { files: Vec::new() },
+            2 => Replayed::Missing,
             kind => Replayed::Clean { commit: tree(*kind), tree: tree(*kind % 4) },
         };
         let tried = |tree: &Oid| tries[tree.0.parse::<usize>().expect("a number")].clone();

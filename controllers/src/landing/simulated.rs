@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::*;
-use crate::world::exit;
+use crate::world::{Exited, exit};
 
 pub(super) type Atom = u8;
 pub(super) type Atoms = BTreeSet<Atom>;
@@ -108,7 +108,11 @@ impl World {
         let code = |state: &JobState| if let JobState::Exited(exited) = state { exited.code } else { exit::ERROR };
         let nth = before.len();
         if self.errors && nth < 9 && self.one_in(3, tree, "error", nth) {
-            return if self.one_in(2, tree, "lost", nth) { JobState::Lost } else { exited(exit::ERROR) };
+            return if self.one_in(2, tree, "lost", nth) {
+                JobState::Lost { at: Timestamp::UNIX_EPOCH }
+            } else {
+                exited(exit::ERROR)
+            };
         }
         let first = before.iter().all(|state| code(state) == exit::ERROR);
         let false_red = self.flakes && first && self.one_in(3, tree, "flake", 0);
@@ -165,9 +169,9 @@ impl World {
             let decision = next(&queue);
             assert_eq!(decision, next(&queue), "the same input gives the same output");
             match decision.step {
-                Step::Idle | Step::BaseRed if queued.len() + outcomes.len() < all => patience += 1,
-                Step::Idle | Step::BaseRed => {
-                    let base_red = decision.step == Step::BaseRed;
+                Step::Idle | Step::BaseRed { .. } if queued.len() + outcomes.len() < all => patience += 1,
+                Step::Idle | Step::BaseRed { .. } => {
+                    let base_red = decision.base_red.is_some();
                     return Rest { outcomes, verifications, base_red, atoms };
                 }
                 Step::Replay { candidates } => {
@@ -202,6 +206,7 @@ impl World {
                     target = commit;
                 }
                 Step::Reject { merge_request, why } => {
+                    assert_ne!(why, Rejection::Missing, "no commit is lost here");
                     let red = matches!(why, Rejection::Red(_));
                     assert!(!(red && self.is_red(&atoms)), "nobody is blamed on a red target");
                     answer(&mut outcomes, &merge_request, if red { Outcome::Red } else { Outcome::Conflict });

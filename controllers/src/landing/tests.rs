@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::*;
-use crate::world::exit;
+use crate::world::{Exited, exit};
 
 fn oid(text: &str) -> Oid {
     Oid(text.to_owned())
@@ -34,7 +34,7 @@ fn state(letter: char) -> JobState {
         'g' => JobState::Exited(ended(exit::OK)),
         'r' => JobState::Exited(ended(exit::FAILED)),
         'e' => JobState::Exited(ended(exit::ERROR)),
-        'l' => JobState::Lost,
+        'l' => JobState::Lost { at: Timestamp::UNIX_EPOCH },
         '.' => JobState::Running,
         _ => JobState::Absent,
     }
@@ -97,8 +97,7 @@ impl Given {
             Step::Verify { commit, tree, round } => format!("verify {tree} at {commit}, round {round}"),
             Step::Running { tree, round } => format!("wait for {tree}, round {round}"),
             Step::RetryVerify { tree, round, errors, last, .. } => {
-                let last = last.map_or("lost".to_owned(), |last| last.tail);
-                format!("retry {tree}, round {round}, after {errors} in a row, {last}")
+                format!("retry {tree}, round {round}, after {errors} in a row, {}", last.tail)
             }
             Step::Land { commit, merge_requests } => {
                 let each: Vec<_> = merge_requests.iter().map(|(name, commit)| format!("{name}={commit}")).collect();
@@ -110,8 +109,9 @@ impl Given {
             Step::Reject { merge_request, why: Rejection::Conflict { files } } => {
                 format!("reject {merge_request}: conflict in {}", files.join(" "))
             }
+            Step::Reject { merge_request, why: Rejection::Missing } => format!("reject {merge_request}: missing"),
             Step::AlreadyApplied { merge_request } => format!("already applied {merge_request}"),
-            Step::BaseRed => "base red".to_owned(),
+            Step::BaseRed { round, .. } => format!("base red, round {round} later"),
         }
     }
 }
@@ -192,7 +192,10 @@ fn a_refuted_red_counts_as_green_and_is_recorded() {
 #[test]
 fn what_could_not_run_is_neither_pass_nor_red() {
     assert_eq!(queue("a").tried("T", "e").step(), "retry T, round 2, after 1 in a row, exit 75");
-    assert_eq!(queue("a").tried("T", "g").tried("A", "eel").step(), "retry A, round 4, after 3 in a row, lost");
+    assert_eq!(
+        queue("a").tried("T", "g").tried("A", "eel").step(),
+        "retry A, round 4, after 3 in a row, its process was killed"
+    );
     assert_eq!(queue("a").tried("T", "g").tried("A", "ree").step(), "retry A, round 4, after 2 in a row, exit 75");
     assert_eq!(queue("a").tried("T", "g").tried("A", "erer").step(), "reject a: A red in round 4, exit 1");
     assert_eq!(queue("a").tried("T", "g").tried("A", "ele.").step(), "wait for A, round 4");
@@ -250,7 +253,7 @@ fn red_base() -> Given {
 #[test]
 fn on_a_red_target_nobody_is_charged() {
     let decision = red_base().tried("A", "rr").tried("B2", "rr").decide();
-    assert_eq!(decision.step, Step::BaseRed);
+    assert_eq!(decision.step, Step::BaseRed { round: 3, over: Timestamp::UNIX_EPOCH });
     assert_eq!(decision.base_red, Some(Red { tree: oid("T"), round: 2, tail: "exit 1".to_owned() }));
 }
 
@@ -272,5 +275,39 @@ fn on_a_red_target_one_that_cannot_be_tried_does_not_hold_up_the_repair() {
 #[test]
 fn on_a_red_target_a_repair_lands_alone() {
     assert_eq!(red_base().tried("A", "r").tried("B2", "g").step(), "land b'': b=b''");
-    assert_eq!(red_base().tried("A", "r").replayed("b", vec![conflict()]).tried("A", "rr").step(), "base red");
+    assert_eq!(
+        red_base().tried("A", "r").replayed("b", vec![conflict()]).tried("A", "rr").step(),
+        "base red, round 3 later"
+    );
+}
+
+#[test]
+fn a_red_target_is_tried_again_and_one_green_refutes_it() {
+    let given = red_base().tried("A", "rr").tried("B2", "rr");
+    assert_eq!(given.tried("T", "rrr").step(), "base red, round 4 later");
+    assert_eq!(red_base().tried("T", "rre").step(), "verify A at a', round 1");
+    assert_eq!(red_base().tried("T", "rre.").step(), "wait for T, round 4");
+    let decision = queue("ab").tried("T", "rrerg").decide();
+    assert_eq!(decision.base_red, None);
+    assert_eq!(decision.flaky, [Flaky { tree: oid("T"), round: 4, merge_request: None }]);
+    assert_eq!(queue("ab").tried("T", "rrerg").step(), "verify B at b', round 1");
+}
+
+#[test]
+fn what_was_red_together_with_the_target_is_not_blamed_for_it() {
+    // All of these ended at the same instant; what is red from now on counts.
+    let given = queue("a").tried("T", "rrg").tried("A", "rr");
+    assert_eq!(given.step(), "verify A at a', round 3");
+    let later = |code| JobState::Exited(Exited { at: Timestamp::from_second(9).unwrap(), ..ended(code) });
+    let mut given = given;
+    given.tries.get_mut(&oid("A")).unwrap().extend([later(exit::FAILED), later(exit::FAILED)]);
+    assert_eq!(given.step(), "reject a: A red in round 4, exit 1");
+}
+
+#[test]
+fn one_whose_commits_are_lost_is_sent_back_and_holds_up_nobody() {
+    let given = queue("ab").replayed("ab", vec![Replayed::Missing, clean("b'", "B")]);
+    assert_eq!(given.step(), "reject a: missing");
+    let given = queue("ab").replayed("ab", vec![clean("a'", "A"), Replayed::Missing]).tried("T", "g").tried("A", "g");
+    assert_eq!(given.step(), "land a': a=a'");
 }

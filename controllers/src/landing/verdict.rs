@@ -1,6 +1,9 @@
 //! What the tries at verifying one tree add up to.
 //!
-//! The first that decides, decides for ever: one green, or two reds. So a verdict never changes as tries are added.
+//! The first that decides, decides for ever: one green, or two reds. So a verdict never changes as tries are added; but for
+//! the target's own, whose red may end, and what was red together with it.
+
+use jiff::Timestamp;
 
 use crate::seen::Oid;
 use crate::world::{Exited, JobState, exit};
@@ -15,6 +18,18 @@ pub struct Red {
     /// The tail of that log.
     pub tail: String,
 }
+
+/// A try that could not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// When it ended; of one that was lost, when it had begun.
+    pub at: Timestamp,
+    /// The tail of its log.
+    pub tail: String,
+}
+
+/// What is said of a try whose process was killed.
+const LOST: &str = "its process was killed";
 
 /// What is known of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +58,7 @@ pub(super) enum Upcoming {
     /// It runs.
     Wait { round: u32 },
     /// The one before could not run, for the `errors`th time in a row.
-    Retry { round: u32, errors: u32, last: Option<Exited> },
+    Retry { round: u32, errors: u32, last: Failed },
 }
 
 impl Tried {
@@ -56,8 +71,62 @@ impl Tried {
     }
 }
 
-/// Adds them up: rounds 1, 2, … in order.
-pub(super) fn of(tree: &Oid, tries: Vec<JobState>) -> Tried {
+/// What is known of the target's own tree.
+pub(super) enum Target {
+    /// It is green.
+    Green {
+        /// The red try before it, if there was one.
+        refuted: Option<u32>,
+        /// It was red before, twice or more, and until then: what else was red meanwhile says nothing.
+        since: Option<Timestamp>,
+    },
+    /// It is red, and may be tried again.
+    Red(Red, Again),
+    /// Not decided.
+    Open(Upcoming),
+}
+
+/// How a red target is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Again {
+    /// This try runs.
+    Wait { round: u32 },
+    /// This one can start, some time after the one before was over.
+    After { round: u32, over: Timestamp },
+}
+
+/// Adds up the tries at the target's own tree. Its red charges nobody and stops everybody, so it is not for ever: checks
+/// may be red for a reason outside the tree. It is tried again, and one green refutes it.
+pub(super) fn of_target(tree: &Oid, tries: &[JobState]) -> Target {
+    let first = match of(tree, tries, None) {
+        Tried::Green { refuted } => return Target::Green { refuted, since: None },
+        Tried::Open { upcoming, .. } => return Target::Open(upcoming),
+        Tried::Red(red) => red,
+    };
+    let (mut red, mut again) = (first, Again::Wait { round: 1 });
+    for (round, state) in (1..).zip(tries) {
+        let over = match state {
+            JobState::Absent => break,
+            JobState::Running => {
+                again = Again::Wait { round };
+                break;
+            }
+            JobState::Exited(Exited { code: exit::OK, at, .. }) => {
+                return Target::Green { refuted: Some(red.round), since: Some(*at) };
+            }
+            JobState::Exited(Exited { code: exit::FAILED, at, tail }) => {
+                red = Red { tree: tree.clone(), round, tail: tail.clone() };
+                *at
+            }
+            JobState::Exited(Exited { at, .. }) | JobState::Lost { at } => *at,
+        };
+        again = Again::After { round: round.saturating_add(1), over };
+    }
+    Target::Red(red, again)
+}
+
+/// Adds them up: rounds 1, 2, … in order. Reds until `since` are not counted: the target was red then, too.
+pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tried {
     let mut red = None;
     let (mut round, mut errors, mut last) = (1_u32, 0_u32, None);
     for state in tries {
@@ -65,17 +134,25 @@ pub(super) fn of(tree: &Oid, tries: Vec<JobState>) -> Tried {
             JobState::Absent => break,
             JobState::Running => return Tried::Open { was_red: red.is_some(), upcoming: Upcoming::Wait { round } },
             JobState::Exited(Exited { code: exit::OK, .. }) => return Tried::Green { refuted: red },
-            JobState::Exited(Exited { code: exit::FAILED, tail, .. }) => {
+            JobState::Exited(Exited { code: exit::FAILED, at, tail }) => {
                 if red.is_some() {
-                    return Tried::Red(Red { tree: tree.clone(), round, tail });
+                    return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
                 }
-                (red, errors, last) = (Some(round), 0, None);
+                let counts = since.is_none_or(|since| *at > since);
+                (red, errors, last) = (counts.then_some(round), 0, None);
             }
-            JobState::Exited(error) => (errors, last) = (errors.saturating_add(1), Some(error)),
-            JobState::Lost => (errors, last) = (errors.saturating_add(1), None),
+            JobState::Exited(Exited { at, tail, .. }) => {
+                (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: tail.clone() }));
+            }
+            JobState::Lost { at } => {
+                (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: LOST.to_owned() }));
+            }
         }
         round = round.saturating_add(1);
     }
-    let upcoming = if errors == 0 { Upcoming::Start { round } } else { Upcoming::Retry { round, errors, last } };
+    let upcoming = match last {
+        None => Upcoming::Start { round },
+        Some(last) => Upcoming::Retry { round, errors, last },
+    };
     Tried::Open { was_red: red.is_some(), upcoming }
 }

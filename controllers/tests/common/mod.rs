@@ -90,6 +90,16 @@ pub fn request(bead: &str, rig: &str, attempt: u32, state: MergeState) -> MergeR
     request
 }
 
+/// A merge request with this reason on its `Merged`.
+pub fn because(mut request: MergeRequest, reason: &str) -> MergeRequest {
+    let condition = json!({
+        "type": "Merged", "status": "False", "reason": reason, "message": "", "lastTransitionTime": at(0),
+    });
+    let status = request.status.get_or_insert_default();
+    status.conditions.push(serde_json::from_value(condition).unwrap());
+    request
+}
+
 /// A little town: objects, facts and the present.
 pub struct Scene {
     pub objects: Objects,

@@ -79,7 +79,13 @@ impl<'a> Replay<'a> {
     /// Replays one candidate; the tip moves only if all of it applies.
     fn land(&mut self, candidate: &Candidate) -> Result<Replayed, GitError> {
         let read = |source| reading(&format!("read what {} hands in", candidate.merge_request), source);
-        let head = find(self.repo, &candidate.head.0).map_err(read)?;
+        let is_missing = |error: &git2::Error| error.code() == git2::ErrorCode::NotFound;
+        let found = [&candidate.head, &candidate.base].map(|commit| find(self.repo, &commit.0));
+        if found.iter().any(|found| found.as_ref().is_err_and(is_missing)) {
+            return Ok(Replayed::Missing);
+        }
+        let [head, _] = found;
+        let head = head.map_err(read)?;
         let commits = self.commits(candidate, head.id()).map_err(read)?;
         let is_linear = commits.iter().all(|commit| commit.parent_count() == 1) && commits.len() <= COMMITS_MAX;
         let landed = if is_linear { self.each(candidate, &commits)? } else { self.squash(candidate, &head)? };

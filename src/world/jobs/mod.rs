@@ -75,7 +75,8 @@ impl Jobs {
         if let Some(exited) = self.exited(key)? {
             return Ok(JobState::Exited(exited));
         }
-        if records::read::<Started>(&self.layout.job(&key.0).join(records::STARTED))?.is_none() {
+        let started = self.layout.job(&key.0).join(records::STARTED);
+        if records::read::<Started>(&started)?.is_none() {
             // Nothing of it has run. A start that is under way is absent too, and ensuring it again starts it once.
             return Ok(JobState::Absent);
         }
@@ -83,7 +84,10 @@ impl Jobs {
             return Ok(JobState::Running);
         }
         // It may have ended between the two looks; the result is written before the lock is freed.
-        Ok(self.exited(key)?.map_or(JobState::Lost, JobState::Exited))
+        if let Some(exited) = self.exited(key)? {
+            return Ok(JobState::Exited(exited));
+        }
+        Ok(JobState::Lost { at: records::written(&started)? })
     }
 
     /// The job runs, or has run. A lost one stays lost.

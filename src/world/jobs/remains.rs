@@ -25,7 +25,7 @@ impl Jobs {
             // Known before its environment is read: what is signalled is what was looked at.
             let Some(process) = ProcessId::of(pid) else { continue };
             let Some(key) = works_for(pid).and_then(|dir| key_below(&jobs, &dir)) else { continue };
-            if matches!(self.look(&key), Ok(JobState::Lost)) {
+            if matches!(self.look(&key), Ok(JobState::Lost { .. })) {
                 process.signal(Signal::KILL);
                 ended += 1;
             }

@@ -38,7 +38,7 @@ impl Jobs {
             };
             let key = JobKey(name);
             // One that cannot be read is left for people to see.
-            if matches!(self.look(&key), Ok(JobState::Exited(_) | JobState::Lost)) {
+            if matches!(self.look(&key), Ok(JobState::Exited(_) | JobState::Lost { .. })) {
                 over.push((written, key));
             }
         }

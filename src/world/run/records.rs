@@ -192,6 +192,12 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> 
     serde_json::from_value(value).map(Some).map_err(damaged)
 }
 
+/// When a record was written.
+pub fn written(path: &Path) -> io::Result<Timestamp> {
+    let written = fs_err::metadata(path)?.modified()?;
+    Timestamp::try_from(written).map_err(io::Error::other)
+}
+
 /// Writes a record: whole or not at all, for the owner's eyes only. `durable`: it survives a power cut from now on.
 pub fn write<T: Serialize>(path: &Path, record: &T, durable: bool) -> Result<(), RecordError> {
     let damaged = |why: serde_json::Error| RecordError::Damaged { path: path.to_owned(), why: why.to_string() };

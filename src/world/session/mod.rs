@@ -47,8 +47,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-
 use gastown_controllers::world::{Run, RunEnd, RunState, SandboxId, Session};
 
 use crate::world::exec::ExecError;
@@ -219,19 +217,14 @@ impl Sessions {
                     // It may have ended between the two looks; what was recorded before the lock was freed counts.
                     match self.exit(&holder)? {
                         Some(end) => self.ended(&holder, end),
-                        None => RunState::Lost { at: self.began(&holder)? },
+                        // Its record is written once, under the lock.
+                        None => RunState::Lost { at: records::written(&self.run_dir(&holder).join(records::STARTED))? },
                     }
                 }
             }
             (None, _) => RunState::Intended,
         };
         Ok(Run { attempt, work, state })
-    }
-
-    /// When an attempt began: its record is written once, under the lock.
-    fn began(&self, run: &Holder) -> Result<Timestamp, SessionError> {
-        let written = fs_err::metadata(self.run_dir(run).join(records::STARTED))?.modified()?;
-        Timestamp::try_from(written).map_err(|e| io::Error::other(e).into())
     }
 
     fn ended(&self, run: &Holder, Exit { code, own, at }: Exit) -> RunState {

@@ -97,11 +97,21 @@ impl Commits {
         landed
     }
 
-    /// Replays candidates onto a commit, in order.
-    pub fn replay(&mut self, onto: &Oid, candidates: &[Candidate], committer: &Person) -> Vec<Replayed> {
+    /// Replays candidates onto a commit, in order; `there` tells of each whether the clone holds its commits.
+    pub fn replay(
+        &mut self,
+        onto: &Oid,
+        candidates: &[Candidate],
+        there: &[bool],
+        committer: &Person,
+    ) -> Vec<Replayed> {
         let mut tip = onto.clone();
         let mut results = Vec::new();
-        for candidate in candidates {
+        for (candidate, there) in candidates.iter().zip(there) {
+            if !there {
+                results.push(Replayed::Missing);
+                continue;
+            }
             let before = tip.clone();
             results.push(match self.land(onto, &before, candidate, committer) {
                 Ok(new) if new == before => Replayed::Empty,

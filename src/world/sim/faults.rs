@@ -38,12 +38,21 @@ impl SimWorld {
         all.len()
     }
 
+    /// A rig's clone is deleted, and with it the worktrees of its polecats and all that was never pushed.
+    pub fn lose_clone(&self, rig_uid: &str) {
+        let mut state = self.state();
+        state.clones.remove(rig_uid);
+        state.handed_in.retain(|(rig, _)| rig != rig_uid);
+        state.worktrees.retain(|_, worktree| worktree.rig_uid != rig_uid);
+    }
+
     /// The supervisors of all jobs die: each has begun and leaves no result. Answers how many there were.
     pub fn lose_all_jobs(&self) -> usize {
+        let at = self.now();
         let mut lost = Vec::new();
         for (key, (_, job)) in &mut self.state().jobs {
             if *job == JobState::Running {
-                *job = JobState::Lost;
+                *job = JobState::Lost { at };
                 lost.push(key.clone());
             }
         }

@@ -6,7 +6,7 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{ActError, Candidate, RepoFacts, RigId};
 use gastown_crds::common::Person;
 
-use super::commits::{Commit, Tree};
+use super::commits::{Commit, Commits, Tree};
 use super::{SimWorld, State, refused};
 
 /// Somebody else's repository.
@@ -117,12 +117,13 @@ impl State {
         if self.replays.contains_key(key) {
             return Ok(());
         }
-        let known = |commit: &Oid| self.commits.get(commit).is_some();
-        let all = candidates.iter().all(|candidate| known(&candidate.head) && known(&candidate.base));
-        if !self.clones.contains_key(&rig.uid) || !known(onto) || !all {
+        let clone = self.clones.get(&rig.uid).ok_or_else(|| refused("there is no clone"))?;
+        if self.commits.get(onto).is_none() {
             return Err(refused("there is no such commit"));
         }
-        let results = self.commits.replay(onto, candidates, committer);
+        let is_there = |commit: &Oid| clone.holds(&self.commits, commit);
+        let there: Vec<bool> = candidates.iter().map(|c| is_there(&c.head) && is_there(&c.base)).collect();
+        let results = self.commits.replay(onto, candidates, &there, committer);
         self.replays.insert(key.to_owned(), results);
         Ok(())
     }
@@ -140,16 +141,19 @@ impl State {
         let lost: Vec<Oid> = self
             .handed_in
             .iter()
-            .filter(|(rig, head)| !self.clones.get(rig).is_some_and(|clone| self.is_kept(clone, head)))
+            .filter(|(rig, head)| !self.clones.get(rig).is_some_and(|clone| clone.holds(&self.commits, head)))
             .map(|(_, head)| head.clone())
             .collect();
         for head in lost {
             self.violated(format!("{} was handed in and is reachable no more, {when}", head.short()));
         }
     }
+}
 
-    fn is_kept(&self, clone: &Clone, head: &Oid) -> bool {
-        let mut refs = clone.heads.values().chain(clone.archive.values()).chain(clone.targets.values());
-        refs.any(|tip| self.commits.is_before(head, tip))
+impl Clone {
+    /// Whether a commit is reachable from a branch, an archived head or a target.
+    fn holds(&self, commits: &Commits, commit: &Oid) -> bool {
+        let mut refs = self.heads.values().chain(self.archive.values()).chain(self.targets.values());
+        refs.any(|tip| commits.is_before(commit, tip))
     }
 }
