@@ -333,7 +333,8 @@ impl Landing<'_> {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
                 for (name, oid) in landing {
-                    let message = format!("the push was refused {failures} times; see the rig:\n{}", last.tail);
+                    let see = if own { "" } else { "; see the rig" };
+                    let message = format!("the push was refused {failures} times{see}:\n{}", last.tail);
                     self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
                 }
                 if last.code == exit::CONTENDED {

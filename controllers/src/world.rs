@@ -103,7 +103,8 @@ pub enum Job {
         from: Option<Oid>,
         /// What it shall hold.
         to: Oid,
-        /// Overwrites whatever is there: only for `gastown/<bead>` branches, which are the town's own.
+        /// Moves the branch anywhere, from what the town itself last made of it: only for `gastown/<bead>` branches, which
+        /// are the town's own.
         force: bool,
         /// Update a working copy that has the branch checked out (`updateInstead`).
         update_checked_out: bool,

@@ -1,7 +1,8 @@
 //! The push: forward only, with a lease, and every refusal told apart.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Job, exit};
+use gastown_controllers::world::{Candidate, Job, Replayed, exit, replay_key};
+use gastown_crds::common::Person;
 
 use super::town::Town;
 
@@ -92,14 +93,45 @@ fn a_protected_branch_says_so() {
     assert!(log.contains("merge.strategy: Branch"), "{log}");
 }
 
+/// A candidate as the merge queue makes it.
+fn landing(town: &Town, candidate: Candidate) -> Oid {
+    let committer = Person { name: "Gas Town".into(), email: "refinery@town.invalid".into() };
+    let onto = town.git.facts(&town.rig, Some("main")).unwrap().target.unwrap();
+    let key = replay_key(&town.rig, &onto, std::slice::from_ref(&candidate), &committer);
+    town.git.replay(&town.rig, &key, &onto, &[candidate], &committer).unwrap();
+    match town.git.replayed(&key).unwrap().unwrap().remove(0) {
+        Replayed::Clean { commit, .. } => commit,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn a_branch_of_the_towns_own_is_made_and_overwritten() {
-    let (town, from, to) = ready();
-    let own = |to, force| Try { branch: "gastown/a", from: None, to, force, update: false };
-    assert_eq!(push(&town, own(&to, false)).0, exit::OK);
-    let (code, log) = push(&town, own(&from, true));
-    assert_eq!(code, exit::OK, "{log}");
-    assert_eq!(town.up("git rev-parse gastown/a"), from.0);
+fn a_branch_of_the_towns_own_is_overwritten_until_somebody_else_commits_to_it() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work("nux", "echo a > a && git add a && git commit -qm a");
+    let own = |to| Try { branch: "gastown/a", from: None, to, force: true, update: false };
+    let there = || Oid(town.up("git rev-parse gastown/a"));
+    let first = landing(&town, town.hand_in("nux", "a"));
+    for _ in 0..2 {
+        let (code, log) = push(&town, own(&first));
+        assert_eq!((code, there()), (exit::OK, first.clone()), "{log}");
+    }
+    town.work("nux", "echo b > b && git add b && git commit -qm b");
+    let second = landing(&town, town.hand_in("nux", "a"));
+    // The town made it, but has not seen it there.
+    assert_eq!((push(&town, own(&second)).0, there()), (exit::CONTENDED, first.clone()));
+    town.fetch();
+    let (code, log) = push(&town, own(&second));
+    assert_eq!((code, there()), (exit::OK, second.clone()), "{log}");
+    town.up(
+        "git checkout -q gastown/a && echo mine > mine && git add mine && git commit -qm mine && git checkout -q main",
+    );
+    town.fetch();
+    let theirs = there();
+    let (code, log) = push(&town, own(&first));
+    assert_eq!((code, there()), (exit::PROTECTED, theirs), "{log}");
+    assert!(log.contains("--delete gastown/a"), "{log}");
 }
 
 #[test]

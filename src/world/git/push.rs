@@ -5,8 +5,10 @@ use std::path::Path;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, exit};
+use git2::Repository;
 
 use super::clone::{Failure, REMOTE_MAX, asks_for_password, auth_hint, redact, say};
+use super::message::merge_request;
 use super::{Git, GitError};
 
 /// A push, as its job has it.
@@ -44,19 +46,26 @@ const CONTENDED_SIGNS: [&str; 8] = [
 impl Git {
     /// Pushes; that the remote holds the commit already is success.
     pub(super) fn push(&self, push: &Push, log: &mut dyn Write) -> Result<(), Failure> {
-        self.check_forward(push)?;
+        let repo = self.open(push.rig)?;
+        // An empty lease: the branch must not be there.
+        let lease = if push.force {
+            own_branch(&repo, push)?
+        } else {
+            check_forward(&repo, push)?;
+            push.from.map_or(String::new(), |from| from.0.clone())
+        };
         let clone = self.layout.bare_clone(&push.rig.uid);
         // The commit may be reached by nothing yet; while it is pushed, this keeps it.
         let queued = format!("refs/gt/queue/{}", push.branch);
         self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
             .args(["update-ref", &queued, &push.to.0])
             .run()?;
-        let pushed = self.push_once(push, &clone, log);
+        let pushed = self.push_once(push, &clone, &lease, log);
         self.call_in(&clone, format!("forget {}", push.to.short())).args(["update-ref", "-d", &queued]).output()?;
         pushed
     }
 
-    fn push_once(&self, push: &Push, clone: &Path, log: &mut dyn Write) -> Result<(), Failure> {
+    fn push_once(&self, push: &Push, clone: &Path, lease: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
         let mut call = self.remote(self.call_in(clone, &doing))?.limit(REMOTE_MAX);
@@ -71,12 +80,7 @@ impl Git {
         if push.update_checked_out && is_local(push.url) {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
-        call = if push.force {
-            call.arg("--force")
-        } else {
-            // An empty value: the branch must not be there.
-            call.arg(format!("--force-with-lease={reference}:{}", push.from.map_or("", |from| from.0.as_str())))
-        };
+        call = call.arg(format!("--force-with-lease={reference}:{lease}"));
         let output = call.args(["--", push.url, &format!("{}:{reference}", push.to)]).output()?;
         if output.ok() {
             say(log, &format!("{} of {shown} is at {}", push.branch, push.to.short()));
@@ -87,23 +91,44 @@ impl Git {
         let said = said.replace(push.url, &shown);
         Err(Failure { code, message: format!("could not {doing}: {}\n{hint}", said.trim()) })
     }
+}
 
-    /// A lease alone lets a branch move anywhere: forward is checked here.
-    fn check_forward(&self, push: &Push) -> Result<(), Failure> {
-        let repo = self.open(push.rig)?;
-        let is_forward = || {
-            let to = repo.find_commit(git2::Oid::from_str(&push.to.0)?)?.id();
-            let Some(from) = push.from else { return Ok(true) };
-            let from = git2::Oid::from_str(&from.0)?;
-            Ok(from == to || repo.graph_descendant_of(to, from)?)
-        };
-        let doing = format!("see whether {} moves {} forward", push.to.short(), push.branch);
-        if is_forward().map_err(|source| GitError::Read { doing, source })? {
-            return Ok(());
-        }
-        let message = format!("{} would not move {} forward: nothing was pushed", push.to.short(), push.branch);
-        Err(Failure { code: exit::FAILED, message })
+/// A lease alone lets a branch move anywhere: forward is checked here.
+fn check_forward(repo: &Repository, push: &Push) -> Result<(), Failure> {
+    let is_forward = || {
+        let to = repo.find_commit(git2::Oid::from_str(&push.to.0)?)?.id();
+        let Some(from) = push.from else { return Ok(true) };
+        let from = git2::Oid::from_str(&from.0)?;
+        Ok(from == to || repo.graph_descendant_of(to, from)?)
+    };
+    let doing = format!("see whether {} moves {} forward", push.to.short(), push.branch);
+    if is_forward().map_err(|source| GitError::Read { doing, source })? {
+        return Ok(());
     }
+    let message = format!("{} would not move {} forward: nothing was pushed", push.to.short(), push.branch);
+    Err(Failure { code: exit::FAILED, message })
+}
+
+/// What the town's own branch must hold to be overwritten: nothing, or a commit that the town made, as last fetched. One
+/// that somebody else made on it is theirs.
+fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
+    let read = |source| GitError::Read { doing: format!("see what {} holds", push.branch), source };
+    let tip = match repo.find_reference(&format!("refs/gt/target/{}", push.branch)) {
+        Ok(reference) => reference.peel_to_commit().map_err(read)?,
+        Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(String::new()),
+        Err(error) => return Err(read(error).into()),
+    };
+    let to = git2::Oid::from_str(&push.to.0).and_then(|to| repo.find_commit(to)).map_err(read)?;
+    let by_us = tip.committer().email_bytes() == to.committer().email_bytes();
+    if tip.id() == to.id() || by_us && merge_request(tip.message_raw_bytes()).is_some() {
+        return Ok(tip.id().to_string());
+    }
+    let (branch, shown) = (push.branch, redact(push.url));
+    let message = format!(
+        "somebody else has committed to {branch} of {shown}, so it is left as it is\n\
+         merge it, or delete it there and the town pushes its own: git push {shown} --delete {branch}"
+    );
+    Err(Failure { code: exit::PROTECTED, message })
 }
 
 /// What a refusal means, and what to do about it. Anything that the remote itself refuses, and that is not a race, is a

@@ -85,8 +85,15 @@ impl State {
                 }
                 let Some(remote) = self.remotes.get(url) else { return failed(exit::FAILED, "no such repository") };
                 let is = remote.branches.get(branch);
-                let lease = |is: Option<&Oid>| is == from || is == Some(to);
-                if force || lease(is) { failed(exit::OK, "") } else { failed(exit::CONTENDED, "stale info") }
+                // The town's own branch moves from what was last seen there, if the town made that.
+                let seen = self.clones.get(&rig.uid).and_then(|clone| clone.targets.get(branch));
+                let ours = |oid: &Oid| self.commits.get(oid).is_some_and(|commit| commit.landed.is_some());
+                if force && seen.is_some_and(|seen| seen != to && !ours(seen)) {
+                    return failed(exit::PROTECTED, "somebody else has committed to it");
+                }
+                let lease = if force { seen } else { from };
+                let free = is == lease || is == Some(to);
+                if free { failed(exit::OK, "") } else { failed(exit::CONTENDED, "stale info") }
             }
             Job::Clone { .. } | Job::Fetch { .. } | Job::Verify { .. } => failed(exit::OK, ""),
         }
