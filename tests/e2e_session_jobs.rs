@@ -110,6 +110,7 @@ fn job(command: &str, round: u32) -> Job {
         rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
         sandbox: SandboxId { name: "nux".to_owned(), uid: "box".to_owned() },
         prepared: "p".to_owned(),
+        made: jiff::Timestamp::UNIX_EPOCH,
         commands: vec![command.to_owned()],
         copy: Vec::new(),
         copy_from: None,

@@ -238,13 +238,15 @@ impl Hook<'_> {
     /// What `workspace.setup` keeps it from, or none if it is done.
     fn setup(&self, rig: &Rig, plan: &mut Plan) -> Result<Option<Doing>, NotSeen> {
         let workspace = &rig.spec.workspace;
+        let Some(sandbox) = self.facts.sandbox.as_ref() else { return Ok(None) };
         if workspace.setup.is_empty() && workspace.copy.is_empty() {
             return Ok(None);
         }
         let job = |round| Job::Setup {
             rig: rig_id(rig),
             sandbox: sandbox_id(self.polecat),
-            prepared: self.prepared(),
+            prepared: sandbox.prepared.clone(),
+            made: sandbox.made,
             commands: workspace.setup.clone(),
             copy: workspace.copy.clone(),
             copy_from: workspace.copy_from.clone(),

@@ -67,6 +67,8 @@ pub enum Job {
         sandbox: SandboxId,
         /// Which preparation of the worktree (see [`Sandbox::prepared`]).
         prepared: String,
+        /// When it was made (see [`Sandbox::made`]).
+        made: Timestamp,
         /// The commands.
         commands: Vec<String>,
         /// Files to copy in, relative.
@@ -270,6 +272,8 @@ pub struct Sandbox {
     pub branch: String,
     /// Where that branch began.
     pub base: Oid,
+    /// When it was made so: one that was deleted and made again is another.
+    pub made: Timestamp,
 }
 
 /// What is seen of a session. Liveness is the lock, never the pane.

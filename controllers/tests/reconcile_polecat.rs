@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::objects::Object;
+use gastown_controllers::plan::Effect;
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::*;
 use gastown_crds::merge_request::MergeState;
@@ -42,6 +43,7 @@ fn prepared(round: u32) -> Sandbox {
         prepared: names::digest(&["prepared", "shop-a-uid", &work(), &round.to_string()]),
         branch: "polecat/nux/shop-a".into(),
         base: oid('a'),
+        made: at(500),
     }
 }
 
@@ -76,6 +78,35 @@ fn then_the_session_and_only_after_reading_the_claim_again() {
     start shop-nux on shop-a, attempt 1
     shop-nux: Starting Ready=False Switching (attempt 1 is being started)
     ");
+}
+
+#[test]
+fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
+    let mut scene = scene();
+    let mut rig = rig("shop");
+    rig.spec.workspace.setup = vec!["npm ci".into()];
+    scene.rig(rig);
+    let made = |second| Sandbox { made: at(second), ..prepared(0) };
+    let job = |second| Job::Setup {
+        rig: RigId { name: "shop".into(), uid: "shop-uid".into() },
+        sandbox: SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() },
+        prepared: prepared(0).prepared,
+        made: at(second),
+        commands: vec!["npm ci".into()],
+        copy: vec![],
+        copy_from: None,
+        timeout_s: 600,
+        round: 1,
+    };
+    let done = JobState::Exited(Exited { code: 0, at: at(510), tail: String::new() });
+    scene.known(Ask::Job(job(500).key()), Fact::Job(done)).known(Ask::Job(job(600).key()), Fact::Job(JobState::Absent));
+    scene.runs("shop-a", vec![]);
+    let mut acts = |second| {
+        scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(made(second)), session: Session::None });
+        scene.plan(&key()).effects
+    };
+    assert!(matches!(acts(500)[..], [Effect::ConfirmClaim { .. }, Effect::Act(Act::EnsureSession { .. })]));
+    assert_eq!(acts(600), [Effect::Act(Act::EnsureJob(job(600)))]);
 }
 
 #[test]

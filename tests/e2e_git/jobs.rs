@@ -3,6 +3,8 @@
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Job, exit};
 
+use jiff::Timestamp;
+
 use super::town::Town;
 
 fn setup(town: &Town, commands: &[&str], copy: &[&str], timeout_s: u64) -> Job {
@@ -10,6 +12,8 @@ fn setup(town: &Town, commands: &[&str], copy: &[&str], timeout_s: u64) -> Job {
         rig: town.rig.clone(),
         sandbox: Town::sandbox("nux"),
         prepared: "for-a".into(),
+        // The time is no matter where there is no worktree.
+        made: town.git.sandbox(&Town::sandbox("nux")).unwrap().map_or(Timestamp::UNIX_EPOCH, |sandbox| sandbox.made),
         commands: commands.iter().map(|&c| c.into()).collect(),
         copy: copy.iter().map(|&c| c.into()).collect(),
         copy_from: Some(town.path("private").display().to_string()),

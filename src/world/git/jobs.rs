@@ -13,9 +13,9 @@ impl Git {
         let done = match job {
             Job::Clone { rig, url, round: _ } => self.clone_rig(rig, url, log),
             Job::Fetch { rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
-            Job::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s, round: _ } => {
-                let setup =
-                    super::setup::Setup { rig, sandbox, prepared, commands, copy, copy_from, timeout_s: *timeout_s };
+            Job::Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s, round: _ } => {
+                let (made, timeout_s) = (*made, *timeout_s);
+                let setup = super::setup::Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s };
                 self.set_up(&setup, log)
             }
             Job::Verify { rig, commit, tree, checks, round: _ } => self.verify(rig, commit, tree, checks, log),

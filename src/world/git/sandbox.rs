@@ -15,6 +15,7 @@ use super::lane::is_held;
 use super::rescue::Held;
 use super::worktree::{self, Found, absent};
 use super::{Git, GitError, guard, read_record, write_by_rename};
+use crate::world::run::records;
 
 /// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
 const ASIDE_MAX: u32 = 100;
@@ -40,7 +41,11 @@ pub struct Record {
 impl Git {
     /// What is there of a sandbox; none if it is not there whole.
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
-        Ok(self.record(id)?.map(|Record { prepared, branch, base, .. }| Sandbox { prepared, branch, base }))
+        let Some(Record { prepared, branch, base, .. }) = self.record(id)? else { return Ok(None) };
+        // Its record is written once it is so.
+        let written = records::written(&self.layout.sandbox_record(&id.uid));
+        let made = written.map_err(|source| looking(id, source))?;
+        Ok(Some(Sandbox { prepared, branch, base, made }))
     }
 
     /// The record of a sandbox whose worktree is really there.

@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gastown_controllers::world::{RigId, SandboxId, exit};
+use gastown_controllers::world::{RigId, Sandbox, SandboxId, exit};
+use jiff::Timestamp;
 
 use super::clone::{Failure, say};
 use super::stream::Run;
@@ -17,6 +18,7 @@ pub(super) struct Setup<'a> {
     pub rig: &'a RigId,
     pub sandbox: &'a SandboxId,
     pub prepared: &'a str,
+    pub made: Timestamp,
     pub commands: &'a [String],
     pub copy: &'a [String],
     pub copy_from: &'a Option<String>,
@@ -33,7 +35,8 @@ pub(super) enum Ended {
 impl Git {
     /// Copies the declared files in and runs the commands.
     pub(super) fn set_up(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
-        let record = self.record(setup.sandbox)?.filter(|record| record.prepared == setup.prepared);
+        let same = |there: Sandbox| there.prepared == setup.prepared && there.made == setup.made;
+        let record = if self.sandbox(setup.sandbox)?.is_some_and(same) { self.record(setup.sandbox)? } else { None };
         let Some(record) = record else {
             let message = format!("the worktree of `{}` is not in this preparation any more", setup.sandbox.name);
             return Err(Failure { code: exit::ERROR, message });

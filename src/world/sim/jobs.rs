@@ -70,8 +70,8 @@ impl State {
             {
                 failed(exit::FAILED, "there is no clone")
             }
-            Job::Setup { sandbox, prepared, .. } => match self.worktrees.get(&sandbox.uid) {
-                Some(worktree) if worktree.prepared == *prepared => failed(exit::OK, ""),
+            Job::Setup { sandbox, prepared, made, .. } => match self.worktrees.get(&sandbox.uid) {
+                Some(worktree) if worktree.prepared == *prepared && worktree.made == *made => failed(exit::OK, ""),
                 _ => failed(exit::FAILED, "the worktree is not in this preparation"),
             },
             Job::Verify { tree, .. } if self.commits.tree(tree).is_none() => {

@@ -193,7 +193,10 @@ impl Adapter for SimWorld {
             Act::EnsureReplay { rig, key, onto, candidates, committer } => {
                 self.state().ensure_replay(rig, key, onto, candidates, committer)
             }
-            Act::EnsureSandbox { sandbox, spec } => self.state().ensure_sandbox(sandbox, spec),
+            Act::EnsureSandbox { sandbox, spec } => {
+                let made = self.now();
+                self.state().ensure_sandbox(sandbox, spec, made)
+            }
             Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
             Act::EndSession { sandbox } => {
                 self.end_session(sandbox);

@@ -4,6 +4,7 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
     ActError, Run, RunEnd, RunState, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
 };
+use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
 use super::commits::{Commit, Tree};
@@ -21,14 +22,15 @@ pub(super) struct Worktree {
     pub(super) prepared: String,
     pub(super) branch: String,
     pub(super) base: Oid,
+    pub(super) made: Timestamp,
     /// What its files hold, committed or not.
     pub(super) files: Tree,
 }
 
 impl Worktree {
     pub(super) fn facts(&self) -> Sandbox {
-        let Self { rig_uid: _, prepared, branch, base, files: _ } = self;
-        Sandbox { prepared: prepared.clone(), branch: branch.clone(), base: base.clone() }
+        let Self { rig_uid: _, prepared, branch, base, made, files: _ } = self;
+        Sandbox { prepared: prepared.clone(), branch: branch.clone(), base: base.clone(), made: *made }
     }
 }
 
@@ -52,7 +54,12 @@ impl State {
         }
     }
 
-    pub(super) fn ensure_sandbox(&mut self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {
+    pub(super) fn ensure_sandbox(
+        &mut self,
+        id: &SandboxId,
+        spec: &SandboxSpec,
+        made: Timestamp,
+    ) -> Result<(), ActError> {
         if self.worktrees.get(&id.uid).is_some_and(|worktree| worktree.prepared == spec.prepared) {
             return Ok(());
         }
@@ -67,7 +74,7 @@ impl State {
             clone.rescued.push(moved);
         }
         let SandboxSpec { rig, prepared, branch, base, start: _ } = spec.clone();
-        self.worktrees.insert(id.uid.clone(), Worktree { rig_uid: rig.uid, prepared, branch, base, files });
+        self.worktrees.insert(id.uid.clone(), Worktree { rig_uid: rig.uid, prepared, branch, base, made, files });
         self.check_heads(&format!("after {} was prepared", id.name));
         Ok(())
     }
