@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gastown::world::exec::Exec;
-use gastown::world::jobs::Jobs;
+use gastown::world::jobs::{Jobs, Keep};
 use gastown::world::layout::Layout;
 use gastown::world::run::process::ProcessId;
 use gastown::world::run::records::{self, Started};
@@ -21,13 +21,14 @@ use gastown_controllers::world::{Job, JobKey, JobState, RigId, SandboxId};
 
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     ("a_job_runs_once_and_leaves_its_result", a_job_runs_once_and_leaves_its_result),
     ("a_killed_job_is_lost_and_stays_lost", a_killed_job_is_lost_and_stays_lost),
     ("a_job_in_a_deleted_folder_still_excludes", a_job_in_a_deleted_folder_still_excludes),
     ("a_start_that_was_cut_short_is_made_up_for", a_start_that_was_cut_short_is_made_up_for),
     ("the_end_of_a_job_wakes", the_end_of_a_job_wakes),
     ("sweeping_keeps_the_newest_and_all_that_run", sweeping_keeps_the_newest_and_all_that_run),
+    ("sweeping_lets_go_of_old_fetches_first", sweeping_lets_go_of_old_fetches_first),
 ];
 
 fn main() {
@@ -226,11 +227,26 @@ fn sweeping_keeps_the_newest_and_all_that_run() {
         town.ended(&job.key());
         wait_until("it has let go", || !lock::held(&town.layout.job_lock(&job.key().0)).unwrap());
     }
-    assert_eq!(town.jobs.sweep(2).unwrap(), 3);
-    assert_eq!(town.jobs.sweep(2).unwrap(), 0);
+    let keep = Keep { newest: 2, fetches: 0 };
+    assert_eq!(town.jobs.sweep(keep).unwrap(), 3);
+    assert_eq!(town.jobs.sweep(keep).unwrap(), 0);
     let left: Vec<bool> = over.iter().map(|job| town.state(&job.key()) != JobState::Absent).collect();
     assert_eq!(left, [false, false, false, true, true]);
     assert_eq!(town.state(&running.key()), JobState::Running);
     let locks = fs_err::read_dir(town.layout.data().join("locks")).unwrap().count();
     assert_eq!(locks, 3, "locks go with their jobs");
+}
+
+fn sweeping_lets_go_of_old_fetches_first() {
+    let town = Town::new();
+    let rig = RigId { name: "shop".to_owned(), uid: "rig".to_owned() };
+    let fetch = |round| Job::Fetch { rig: rig.clone(), url: "/x".to_owned(), cause: "test".to_owned(), round };
+    let all = [job("exit 0", 1), fetch(1), fetch(2), fetch(3)];
+    for job in &all {
+        town.jobs.ensure(job).unwrap();
+        town.ended(&job.key());
+        wait_until("it has let go", || !lock::held(&town.layout.job_lock(&job.key().0)).unwrap());
+    }
+    assert_eq!(town.jobs.sweep(Keep { newest: 2, fetches: 1 }).unwrap(), 2);
+    assert_eq!(all.map(|job| town.state(&job.key()) != JobState::Absent), [true, false, false, true]);
 }

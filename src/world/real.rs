@@ -21,13 +21,14 @@ use crate::engine::Woke;
 use crate::manifests;
 use crate::town::Town;
 use crate::world::git::{self, Git, GitError};
-use crate::world::jobs::Jobs;
+use crate::world::jobs::{Jobs, Keep};
 use crate::world::session::children::Children;
 use crate::world::session::exits::{Ended, Exits};
 use crate::world::session::{SessionTown, Sessions, probe, program};
 
-/// Finished jobs that are kept, logs and all. Losing an older verdict costs one more verification, nothing else.
-const JOBS_KEPT: usize = 1000;
+/// Finished jobs that are kept, logs and all. Losing an older verdict costs one more verification, nothing else. Of
+/// fetches, the present interval's of each of a hundred rigs is enough.
+const JOBS_KEPT: Keep = Keep { newest: 1000, fetches: 100 };
 /// Jobs started between two sweeps.
 const SWEEP_EVERY: u32 = 100;
 

@@ -15,6 +15,7 @@
 //! Its programs see `GT_JOB`, the folder, by which they are found.
 
 mod sweep;
+pub use sweep::Keep;
 
 mod remains;
 

@@ -2,26 +2,46 @@
 
 use std::time::SystemTime;
 
-use gastown_controllers::world::{JobKey, JobState};
+use gastown_controllers::world::{Job, JobKey, JobState};
 
 use super::{JobError, Jobs};
 use crate::world::run::lock;
+use crate::world::run::records::{self, JobSpec, Spec};
 
 /// Most folders that are removed at once: a log of 4 MiB each takes about a millisecond.
 const SWEEP_MAX: usize = 200;
 
+/// What is kept of the jobs that are over.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// This many in all, the newest.
+    pub newest: usize,
+    /// All fetches but so many go first: they outnumber the rest many times over, and an old one is good for nothing.
+    pub fetches: usize,
+}
+
 impl Jobs {
-    /// Removes the oldest folders of jobs that ended or are lost, all but `keep_newest` of them. Returns how many went.
+    /// Removes the oldest folders of jobs that ended or are lost. Returns how many went.
     /// A job that runs or is about to begin is never touched.
-    pub fn sweep(&self, keep_newest: usize) -> Result<usize, JobError> {
+    pub fn sweep(&self, keep: Keep) -> Result<usize, JobError> {
         let mut over = self.over()?;
+        let too_many = over.len().saturating_sub(keep.newest).min(SWEEP_MAX);
+        if too_many == 0 {
+            return Ok(0);
+        }
         over.sort();
-        let too_many = over.len().saturating_sub(keep_newest).min(SWEEP_MAX);
+        let (mut fetches, others): (Vec<_>, Vec<_>) = over.into_iter().partition(|(_, key)| self.is_fetch(key));
+        let newest = fetches.split_off(fetches.len().saturating_sub(keep.fetches));
         let mut removed = 0;
-        for (_, key) in &over[..too_many] {
-            removed += usize::from(self.remove(key)?);
+        for (_, key) in fetches.into_iter().chain(others).chain(newest).take(too_many) {
+            removed += usize::from(self.remove(&key)?);
         }
         Ok(removed)
+    }
+
+    fn is_fetch(&self, key: &JobKey) -> bool {
+        let spec = records::read::<Spec>(&self.layout.job(&key.0).join(records::SPEC));
+        matches!(spec, Ok(Some(Spec::Job(JobSpec { job: Job::Fetch { .. }, .. }))))
     }
 
     /// The jobs that are over, by when their folder was last written to.
