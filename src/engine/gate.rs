@@ -5,6 +5,7 @@
 //! put back; a plan that wants other effects, or success, opens the gate. Only tries whose delay has elapsed count.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gastown_controllers::plan::Effect;
 use gastown_controllers::view::Failure;
@@ -42,7 +43,7 @@ impl Gate {
         effects: Vec<Effect>,
         (reason, message): (&'static str, String),
         now: Timestamp,
-        delay: impl Fn(u32) -> std::time::Duration,
+        delay: impl Fn(u32) -> Duration,
     ) -> Timestamp {
         let before =
             self.held.get(key).filter(|held| same(&held.effects, &effects)).map_or(0, |held| held.failure.count);
@@ -50,6 +51,13 @@ impl Gate {
         let until = now + delay(count);
         self.held.insert(key.clone(), Held { effects, failure: Failure { reason, message, count, until } });
         until
+    }
+
+    /// The clock went back by so much: nobody is held back longer for it.
+    pub fn clock_went_back(&mut self, by: Duration) {
+        for held in self.held.values_mut() {
+            held.failure.until = super::earlier(held.failure.until, by);
+        }
     }
 
     /// Notes a success: the gate is open. Answers whether it was closed, so that the status is told.
@@ -88,7 +96,6 @@ fn same(a: &[Effect], b: &[Effect]) -> bool {
 mod tests {
     use super::*;
     use gastown_controllers::world::{Act, SandboxId};
-    use std::time::Duration;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -111,6 +118,15 @@ mod tests {
         assert_eq!(gate.holds(&Key::Town, &end("a"), at(10)), None);
         assert_eq!(fail(&mut gate, end("a"), 10), at(30));
         assert_eq!(gate.failure(&Key::Town).unwrap().count, 2);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_holds_nobody_longer() {
+        let mut gate = Gate::default();
+        fail(&mut gate, end("a"), 1000);
+        gate.clock_went_back(Duration::from_secs(900));
+        assert_eq!(gate.holds(&Key::Town, &end("a"), at(109)), Some(at(110)));
+        assert_eq!(gate.holds(&Key::Town, &end("a"), at(110)), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Pure: no clock, no task. The engine and the simulation drive this very queue.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use gastown_controllers::wakes::Key;
 use jiff::Timestamp;
@@ -90,6 +91,15 @@ impl Queue {
         }
     }
 
+    /// The clock went back by so much: what was due a while after the old present is due as long after the new one.
+    pub fn clock_went_back(&mut self, by: Duration) {
+        for at in self.due.values_mut().chain(self.again.values_mut()) {
+            *at = super::earlier(*at, by);
+        }
+        let waits = |(_, key): (Timestamp, Key)| self.due.get(&key).map(|at| (*at, key));
+        self.later = std::mem::take(&mut self.later).into_iter().filter_map(waits).collect();
+    }
+
     /// When the next key is due; none if nothing waits.
     pub fn next_due(&self) -> Option<Timestamp> {
         if self.ready.values().any(|lane| !lane.is_empty()) {
@@ -153,6 +163,19 @@ mod tests {
         }
         let order: Vec<_> = std::iter::from_fn(|| queue.take(at(0))).map(|k| k.to_string()).collect();
         assert_eq!(order, ["bead/a", "bead/b", "polecat/p"]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_nobody_wait_longer() {
+        let mut queue = Queue::default();
+        queue.add(bead("a"), at(1010));
+        queue.add(bead("b"), at(1000));
+        assert_eq!(queue.take(at(1000)), Some(bead("b")));
+        queue.add(bead("b"), at(1005));
+        queue.clock_went_back(Duration::from_secs(900));
+        queue.done(&bead("b"));
+        assert_eq!((queue.take(at(104)), queue.next_due()), (None, Some(at(105))));
+        assert_eq!((queue.take(at(105)), queue.take(at(110))), (Some(bead("b")), Some(bead("a"))));
     }
 
     #[test]

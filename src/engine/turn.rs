@@ -1,0 +1,257 @@
+//! One turn of a key: its controller decides, what it misses is looked at, what it wants is done, what it saw is told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gastown_controllers::plan::{Effect, Plan, StatusWrite};
+use gastown_controllers::reconcile::reconcile;
+use gastown_controllers::seen::Seen;
+use gastown_controllers::settings::{Settings, jobs_max};
+use gastown_controllers::view::{Facts, View};
+use gastown_controllers::wakes::Key;
+use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine};
+use jiff::Timestamp;
+use tracing::{debug, info, warn};
+
+use super::apply::{Applied, Wrote};
+use super::{Back, Engine, PATROL_MIN, Woke, queue};
+
+/// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
+const LOOKS_MAX: u32 = 500;
+/// After a conflict the watch brings the newer object within microseconds here, milliseconds on a cluster.
+const CONFLICT_DELAY: Duration = Duration::from_millis(10);
+/// What could not be seen is looked at again after this: a tool that does not answer costs its timeout each time.
+const BLIND_DELAY: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Runs a controller on what is known; looks at what it misses, else applies what it wants.
+    pub(super) fn reconcile(&mut self, key: Key, facts: Facts, looks: u32) {
+        let now = self.clock.now();
+        debug!(%key, looks, "reconciles");
+        let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
+        let plan = reconcile(&key, &view);
+        let missing = view.missing();
+        if !missing.is_empty() && looks < LOOKS_MAX {
+            self.look(key, facts, looks, missing);
+            return;
+        }
+        self.note_jobs(&key, &facts, now);
+        self.counters.reconciles += 1;
+        let Plan { effects, status, requeue } = plan;
+        let held = self.gate.holds(&key, &effects, now);
+        // Nothing tells when a thing can be seen again.
+        let blind = facts.values().any(|fact| fact.known().is_none()).then(|| now + BLIND_DELAY);
+        if let Some(at) = held.into_iter().chain(requeue).chain(blind).min() {
+            self.queue.add(key.clone(), at);
+        }
+        if held.is_some() || effects.is_empty() {
+            // With nothing to try, there is nothing that fails.
+            let told = held.is_none() && self.gate.worked(&key);
+            if told {
+                self.queue.add(key.clone(), now);
+            }
+            if status.is_empty() {
+                self.quiet(&key, now);
+                self.queue.done(&key);
+            } else {
+                self.tell(key, status);
+            }
+            return;
+        }
+        self.patrols.forget(&key);
+        if let Some(job) = self.wants_slot(&effects, &facts) {
+            if self.slots.taken() >= self.slots_max() {
+                debug!(%key, job = job.0, "waits for a job slot");
+                self.queue.done(&key);
+                self.slots.park(key);
+                return;
+            }
+            self.slots.hold(job, now);
+        }
+        info!(%key, effects = ?names(&effects), "acts");
+        let hands = self.hands.clone();
+        let plan = Plan { effects, status, requeue };
+        self.tasks.push(Box::pin(async move {
+            let mut wrote = Wrote::new();
+            let mut applied = hands.effects(&plan.effects, &mut wrote).await;
+            if matches!(applied, Applied::All(_)) && !plan.status.is_empty() {
+                // Observations after the effects they explain; a stale one is written by the look that follows.
+                if let failed @ Applied::Failed(..) = hands.statuses(&plan.status, &mut wrote).await {
+                    applied = failed;
+                }
+            }
+            Back::Applied(key, plan, applied, wrote)
+        }));
+    }
+
+    fn look(&mut self, key: Key, mut facts: Facts, looks: u32, missing: BTreeSet<Ask>) {
+        debug!(%key, ?missing, "looks");
+        self.interest.note(&key, &missing);
+        self.counters.looks += missing.len() as u64;
+        let now = self.clock.now();
+        // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
+        let known = missing.iter().all(|ask| *ask == Ask::Machine);
+        if known || !self.hands.blocking {
+            for ask in missing {
+                let seen = self.hands.adapter.look(&ask);
+                facts.insert(ask, seen);
+            }
+            self.reconcile(key, facts, looks + 1);
+            return;
+        }
+        self.facts.insert(key.clone(), (facts, looks + 1));
+        let adapter = Arc::clone(&self.hands.adapter);
+        self.tasks.push(Box::pin(async move {
+            let asks = missing.clone();
+            let looked = tokio::task::spawn_blocking(move || {
+                asks.into_iter().map(|ask| (ask.clone(), adapter.look(&ask))).collect::<Facts>()
+            });
+            let facts = looked.await.unwrap_or_else(|panic| {
+                let unknown = |ask| (ask, Seen::Unknown { why: format!("a bug: {panic}"), since: now });
+                missing.into_iter().map(unknown).collect()
+            });
+            Back::Looked(key, facts)
+        }));
+    }
+
+    pub(super) fn back(&mut self, back: Back) {
+        let now = self.clock.now();
+        match back {
+            Back::Looked(key, new) => {
+                let (mut facts, looks) = self.facts.remove(&key).unwrap_or_default();
+                facts.extend(new);
+                self.reconcile(key, facts, looks);
+            }
+            Back::Applied(key, plan, applied, wrote) => {
+                self.wrote(wrote, now);
+                match applied {
+                    Applied::All(n) => {
+                        self.counters.effects += n as u64;
+                        self.counters.statuses += plan.status.len() as u64;
+                        self.gate.worked(&key);
+                        self.queue.add(key.clone(), now);
+                    }
+                    Applied::Conflict => {
+                        // What the plan would have started may not be wanted any more.
+                        for job in jobs_of(&plan.effects) {
+                            self.free(&job);
+                        }
+                        self.queue.add(key.clone(), now + CONFLICT_DELAY);
+                    }
+                    Applied::Failed(reason, message) => self.failed(&key, plan.effects, reason, message, now),
+                }
+                self.queue.done(&key);
+            }
+            Back::Ended(jobs) => {
+                for job in jobs {
+                    self.woke(&Woke::Job(job));
+                }
+            }
+            Back::Told(key, applied, wrote) => {
+                self.telling -= 1;
+                self.wrote(wrote, now);
+                match applied {
+                    Applied::All(n) => self.counters.statuses += n as u64,
+                    Applied::Conflict => self.queue.add(key.clone(), now + CONFLICT_DELAY),
+                    Applied::Failed(reason, message) => {
+                        warn!(%key, reason, message, "a status could not be written");
+                        self.queue.add(key.clone(), now + PATROL_MIN);
+                    }
+                }
+                self.quiet(&key, now);
+                self.queue.done(&key);
+            }
+        }
+    }
+
+    fn failed(&mut self, key: &Key, effects: Vec<Effect>, reason: &'static str, message: String, now: Timestamp) {
+        warn!(%key, reason, message, "an effect failed");
+        for job in jobs_of(&effects) {
+            self.free(&job);
+        }
+        let no_facts = Facts::new();
+        let settings = Settings::of(&View::new(now, &self.objects, &no_facts, None));
+        let seed = key.to_string();
+        let until = self.gate.failed(key, effects, (reason, message), now, |n| settings.delay(n, &seed));
+        self.queue.add(key.clone(), until);
+        // At once, to tell; the gate keeps it from trying.
+        self.queue.add(key.clone(), now);
+    }
+
+    fn tell(&mut self, key: Key, status: Vec<StatusWrite>) {
+        let hands = self.hands.clone();
+        self.telling += 1;
+        self.tasks.push(Box::pin(async move {
+            let mut wrote = Wrote::new();
+            let applied = hands.statuses(&status, &mut wrote).await;
+            Back::Told(key, applied, wrote)
+        }));
+    }
+
+    fn wrote(&mut self, wrote: Wrote, now: Timestamp) {
+        for (kind, version) in wrote {
+            self.lag.wrote(kind, version, now);
+        }
+    }
+
+    /// A key found nothing to do: its patrol gets rarer.
+    fn quiet(&mut self, key: &Key, now: Timestamp) {
+        if !self.objects.has(key) {
+            // Its object is gone: nothing is remembered of it.
+            self.gate.worked(key);
+            self.patrols.forget(key);
+            self.interest.forget(key);
+        } else if queue::lane(key) == queue::Lane::World {
+            self.patrols.quiet(key, now);
+        }
+    }
+
+    /// Brings the slots in line with what was seen of jobs. Who is interested in one that is over has just seen so, or is
+    /// told by its end; one that is absent may be started yet.
+    fn note_jobs(&mut self, key: &Key, facts: &Facts, now: Timestamp) {
+        for (ask, fact) in facts {
+            let (Ask::Job(job), Seen::Known(Fact::Job(state))) = (ask, fact) else { continue };
+            match state {
+                JobState::Running => self.slots.hold(job.clone(), now),
+                JobState::Absent => self.free(job),
+                JobState::Exited(_) | JobState::Lost { .. } => {
+                    self.free(job);
+                    self.interest.lose(key, &Woke::Job(job.clone()));
+                }
+            }
+        }
+    }
+
+    fn wants_slot(&self, effects: &[Effect], facts: &Facts) -> Option<JobKey> {
+        let running =
+            |job: &JobKey| matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
+        jobs_of(effects).into_iter().find(|job| !running(job) && !self.slots.holds(job))
+    }
+
+    fn slots_max(&self) -> usize {
+        let machine = match self.hands.adapter.look(&Ask::Machine) {
+            Seen::Known(Fact::Machine(machine)) => machine,
+            _ => Machine { cores: 1, polecats_max: None, degraded: None },
+        };
+        jobs_max(self.objects.town().map(AsRef::as_ref), &machine) as usize
+    }
+}
+
+fn jobs_of(effects: &[Effect]) -> Vec<JobKey> {
+    let job = |effect: &Effect| match effect {
+        Effect::Act(Act::EnsureJob(job)) => Some(job.key()),
+        _ => None,
+    };
+    effects.iter().filter_map(job).collect()
+}
+
+/// Short names of effects, for the log.
+fn names(effects: &[Effect]) -> Vec<String> {
+    let name = |effect: &Effect| {
+        let text = format!("{effect:?}");
+        let end = text.find(|c: char| !c.is_alphanumeric() && c != '(').unwrap_or(text.len());
+        text[..end].trim_end_matches('(').replace('(', " ")
+    };
+    effects.iter().map(name).collect()
+}
