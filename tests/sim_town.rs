@@ -137,6 +137,25 @@ fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_
 }
 
 #[test]
+fn a_clock_that_is_set_back_by_a_day_delays_nothing() {
+    let usual = undisturbed(&minimal()).took;
+    for second in 1..=12 {
+        in_virtual_time(async {
+            let sim = Sim::start(&minimal(), None, BTreeMap::new()).await;
+            let started = tokio::time::Instant::now();
+            let mut engine = sim.engine();
+            engine.run(tokio::time::sleep(Duration::from_secs(second))).await;
+            sim.clock.set_back(Duration::from_hours(24));
+            let landed = sim.landed();
+            engine.run(async { tokio::time::timeout(Duration::from_hours(48), landed).await.unwrap() }).await;
+            let took = started.elapsed();
+            assert!(took < usual * 2, "set back after {second} s, it took {took:?} instead of {usual:?}");
+            assert_eq!(sim.look_back(took).await.wrong, Vec::<String>::new());
+        });
+    }
+}
+
+#[test]
 fn a_new_engine_on_a_landed_town_does_nothing() {
     in_virtual_time(async {
         let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;

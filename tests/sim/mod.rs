@@ -22,6 +22,7 @@ use gastown_controllers::world::{Adapter, Ask, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, names};
+use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -77,9 +78,27 @@ pub struct Sim {
     pub server: Server,
     pub world: SimWorld,
     pub effects: Arc<Effects>,
-    clock: Arc<SimClock>,
+    pub clock: Arc<WallClock>,
     outage: Duration,
     rigs: Vec<&'static str>,
+}
+
+/// A clock that somebody may set back.
+pub struct WallClock {
+    virtual_time: SimClock,
+    back: Mutex<Duration>,
+}
+
+impl WallClock {
+    pub fn set_back(&self, by: Duration) {
+        *self.back.lock().unwrap() += by;
+    }
+}
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        self.virtual_time.now() - *self.back.lock().unwrap()
+    }
 }
 
 /// Runs something in virtual time.
@@ -104,7 +123,8 @@ pub fn run(town: &Town, seed: Option<u64>, faults: BTreeMap<usize, Mode>) -> Res
 impl Sim {
     /// Applies a town's objects; nothing runs yet.
     pub async fn start(town: &Town, seed: Option<u64>, faults: BTreeMap<usize, Mode>) -> Self {
-        let clock = Arc::new(SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()));
+        let virtual_time = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let clock = Arc::new(WallClock { virtual_time, back: Mutex::default() });
         let options = api::Options {
             crds: CRDS.clone(),
             clock: clock.clone(),
@@ -185,6 +205,13 @@ impl Sim {
     pub async fn handed_in(&self) {
         let requests = Api::<MergeRequest>::default_namespaced(client(&self.server, None, None));
         while requests.list(&ListParams::default()).await.unwrap().items.is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Resolves once the convoy has landed.
+    pub async fn landed(&self) {
+        while !self.has_landed().await {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
