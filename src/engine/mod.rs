@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use gastown_controllers::objects::{Kind, Objects};
 use gastown_controllers::plan::Plan;
@@ -50,6 +50,8 @@ const TELLING_MAX: usize = 256;
 const PATROL_MIN: Duration = Duration::from_mins(1);
 /// No sleep is longer, so that a laptop's sleep or a changed clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_mins(5);
+/// Changes that are taken before the keys that they wake are looked at: as many as the store commits together.
+const CHANGES_MAX: usize = 256;
 /// A clock that goes back by more than this was set, and not only slowed down.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
@@ -229,10 +231,22 @@ impl Engine {
         let due = self.next_due(now).map_or(SLEEP_MAX, |at| wait(now, at)).min(SLEEP_MAX);
         tokio::select! {
             biased;
-            Some(change) = self.changes.next() => self.change(change),
+            Some(change) = self.changes.next() => {
+                self.change(change);
+                self.changes_at_hand();
+            }
             Some(back) = self.tasks.next(), if !self.tasks.is_empty() => self.back(back),
             Some(woke) = self.wakes.next() => self.woke(&woke),
             () = tokio::time::sleep(due) => self.patrol(),
+        }
+    }
+
+    /// Takes the changes that are there already, so that a key that many of them wake looks once.
+    fn changes_at_hand(&mut self) {
+        for _ in 0..CHANGES_MAX {
+            // The next step polls again, with a waker.
+            let Some(Some(change)) = self.changes.next().now_or_never() else { return };
+            self.change(change);
         }
     }
 
