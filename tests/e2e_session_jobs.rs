@@ -122,7 +122,13 @@ fn job(command: &str, round: u32) -> Job {
 
 /// A job that runs until the town's file `go` is there, or the town is gone.
 fn waiting(town: &Town, round: u32) -> Job {
-    job(&format!("cd {}; echo $$ > pid; while [ -e pid ] && ! [ -e go ]; do sleep 0.01; done", town.dir.path().display()), round)
+    job(
+        &format!(
+            "cd {}; echo $$ > pid; while [ -e pid ] && ! [ -e go ]; do sleep 0.01; done",
+            town.dir.path().display()
+        ),
+        round,
+    )
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::conditions::{Conditions, tail};
 use crate::molecule;
-use crate::plan::{Plan, Status, StatusWrite, Version, Write};
+use crate::plan::{Plan, Status, Version, Write};
 use crate::settings::Settings;
 use crate::view::{NotSeen, View};
 use crate::world::{Run, RunState};
@@ -28,6 +28,9 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
 /// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
 pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
+    if runs.is_empty() {
+        return 0;
+    }
     let work = work_digest(spec);
     let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
         Some(request) => came_back(request),
@@ -85,9 +88,7 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
     }
     let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
     let (mut plan, status) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
-    if bead.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(bead), status: Status::Bead(status) });
-    }
+    plan.tell(bead, status, Status::Bead);
     plan
 }
 

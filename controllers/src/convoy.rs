@@ -16,7 +16,7 @@ use kube::api::ObjectMeta;
 use crate::bead::{requests, state};
 use crate::conditions::Conditions;
 use crate::objects::{Kind, convoy_of};
-use crate::plan::{Plan, Status, StatusWrite, Version, Write};
+use crate::plan::{Plan, Status, Version, Write};
 use crate::settings::prefix;
 use crate::view::View;
 
@@ -60,9 +60,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         withdraw(convoy, &names, view, &mut plan);
     }
     let status = status(convoy, &wanted, clash, view);
-    if convoy.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(convoy), status: Status::Convoy(status) });
-    }
+    plan.tell(convoy, status, Status::Convoy);
     plan
 }
 

@@ -5,7 +5,7 @@ use gastown_crds::common::{reasons, types};
 use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::plan::{Plan, Status};
 use crate::view::View;
 
 /// Decides about one formula.
@@ -22,9 +22,7 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     status.conditions = conditions.done();
     status.steps = u32::try_from(formula.spec.steps.len()).unwrap_or(u32::MAX);
     status.digest = Some(digest(&formula.spec));
-    if formula.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(formula), status: Status::Formula(status) });
-    }
+    plan.tell(formula, status, Status::Formula);
     plan
 }
 

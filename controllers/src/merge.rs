@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::conditions::{Conditions, tail};
 use crate::landing::{self, Queue, Rejection, Step};
 use crate::objects::created;
-use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::plan::{Plan, Status};
 use crate::seen::Oid;
 use crate::settings::{Settings, batch, checks, committer, red_target_delay, rig_id};
 use crate::tries::{Tried, tried};
@@ -46,10 +46,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         }
     }
     for request in &requests {
-        let new = queue.status(request);
-        if request.status.as_ref() != Some(&new) {
-            plan.status.push(StatusWrite { object: Version::of(&***request), status: Status::MergeRequest(new) });
-        }
+        plan.tell(request.as_ref(), queue.status(request), Status::MergeRequest);
     }
     plan
 }
@@ -298,14 +295,7 @@ impl Landing<'_> {
     ) -> Result<(), NotSeen> {
         let rig = self.rig;
         let own = rig.spec.merge.strategy == Strategy::Branch;
-        let Some(first) = landing.first() else { return Ok(()) };
-        let bead =
-            self.view.objects.queue(&rig.name_any()).find(|r| r.name_any() == first.0).map(|r| r.spec.bead.clone());
-        let branch = match (own, bead, &facts.branch) {
-            (true, Some(bead), _) => format!("gastown/{bead}"),
-            (false, _, Some(branch)) => branch.clone(),
-            _ => return Ok(()),
-        };
+        let Some(branch) = self.branch(landing, facts) else { return Ok(()) };
         let from = (!own).then_some(target);
         let job = |round| push(rig, &branch, from, commit, own, round);
         for (name, oid) in landing {
@@ -343,6 +333,16 @@ impl Landing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The branch that these are pushed to: the target, or one of the town's own for the bead.
+    fn branch(&self, landing: &[(String, Oid)], facts: &RepoFacts) -> Option<String> {
+        if self.rig.spec.merge.strategy == Strategy::Push {
+            return facts.branch.clone();
+        }
+        let (first, _) = landing.first()?;
+        let request = self.view.objects.queue(&self.rig.name_any()).find(|request| request.name_any() == *first)?;
+        Some(format!("gastown/{}", request.spec.bead))
     }
 
     /// Fetches because of a push; named by it, so it is done once for it. Answers whether it is done.

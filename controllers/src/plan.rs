@@ -6,6 +6,8 @@ use gastown_crds::{
     RuntimeStatus, TownStatus,
 };
 use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::core::object::HasStatus;
 
 use crate::objects::Kind;
 use crate::world::Act;
@@ -35,6 +37,17 @@ impl Plan {
     /// Adds a write.
     pub fn write(&mut self, write: Write) {
         self.effects.push(Effect::Write(write));
+    }
+
+    /// Tells what was observed of an object, if that is news.
+    pub fn tell<K>(&mut self, object: &K, status: K::Status, kind: fn(K::Status) -> Status)
+    where
+        K: ResourceExt + HasStatus,
+        K::Status: PartialEq,
+    {
+        if object.status() != Some(&status) {
+            self.status.push(StatusWrite { object: Version::of(object), status: kind(status) });
+        }
     }
 
     /// Looks again at that instant, or earlier if something else asks for it.
@@ -126,7 +139,7 @@ pub struct Version {
 
 impl Version {
     /// The version of an object that came from the API.
-    pub fn of(object: &impl kube::ResourceExt) -> Self {
+    pub fn of(object: &impl ResourceExt) -> Self {
         Self {
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),

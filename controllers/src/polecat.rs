@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::bead::{failures, requests, rework, round, state, work_digest};
 use crate::conditions::Conditions;
 use crate::objects::{Kind, created};
-use crate::plan::{Effect, Plan, Status, StatusWrite, Version, Write};
+use crate::plan::{Effect, Plan, Status, Version, Write};
 use crate::seen::Oid;
 use crate::settings::{self, RUNTIME_DEFAULT, Settings, rig_id, sandbox_id};
 use crate::tries::{Tried, tried};
@@ -62,9 +62,7 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
         None => conditions.set(types::READY, doing.ready, doing.reason, doing.message),
     }
     status.conditions = conditions.done();
-    if polecat.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(polecat), status: Status::Polecat(status) });
-    }
+    plan.tell(polecat, status, Status::Polecat);
     plan
 }
 

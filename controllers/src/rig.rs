@@ -11,7 +11,7 @@ use crate::conditions::Conditions;
 use crate::landing;
 use crate::merge::{self, Pushed};
 use crate::objects::created;
-use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::plan::{Plan, Status};
 use crate::settings::{Settings, interval, rig_id};
 use crate::tries::{Tried, tried, tried_in_vain};
 use crate::view::{NotSeen, View};
@@ -52,9 +52,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         conditions.failed(types::READY, failure);
     }
     status.conditions = conditions.done();
-    if rig.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(rig), status: Status::Rig(status) });
-    }
+    plan.tell(rig, status, Status::Rig);
     plan
 }
 

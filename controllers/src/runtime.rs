@@ -4,7 +4,7 @@ use gastown_crds::Runtime;
 use gastown_crds::common::{reasons, types};
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::plan::{Plan, Status};
 use crate::settings::INSTALL_DELAY;
 use crate::view::View;
 
@@ -26,8 +26,6 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     }
     status.observed_generation = runtime.metadata.generation;
     status.conditions = conditions.done();
-    if runtime.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(runtime), status: Status::Runtime(status) });
-    }
+    plan.tell(runtime, status, Status::Runtime);
     plan
 }

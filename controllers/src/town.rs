@@ -4,7 +4,7 @@ use gastown_crds::Town;
 use gastown_crds::common::{reasons, types};
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status, StatusWrite, Version};
+use crate::plan::{Plan, Status};
 use crate::settings::polecats_max;
 use crate::view::View;
 
@@ -30,8 +30,6 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     status.observed_generation = town.metadata.generation;
     status.polecats_working = view.objects.assigned();
     status.conditions = conditions.done();
-    if town.status.as_ref() != Some(&status) {
-        plan.status.push(StatusWrite { object: Version::of(town), status: Status::Town(status) });
-    }
+    plan.tell(town, status, Status::Town);
     plan
 }
