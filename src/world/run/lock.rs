@@ -76,6 +76,10 @@ pub fn holders(path: &Path) -> io::Result<Vec<i32>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e),
     };
+    // The usual answer, a thousand times cheaper than looking into every process.
+    if !held(&path)? {
+        return Ok(Vec::new());
+    }
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut pids = Vec::new();
     for entry in fs_err::read_dir("/proc")?.flatten() {
