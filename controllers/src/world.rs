@@ -166,7 +166,9 @@ pub mod exit {
     pub const CONTENDED: i32 = 12;
     /// A clone or fetch: the remote has no such branch, or is empty.
     pub const NO_BRANCH: i32 = 13;
-    /// It could not run: command not found (126, 127), out of time, no space. Neither pass nor red.
+    /// A verification: a check could not run, or did not end in time. Neither pass nor red, unless it stays so.
+    pub const UNABLE: i32 = 14;
+    /// It could not run, for a reason of this machine's, such as no space. Neither pass nor red.
     pub const ERROR: i32 = 75;
     /// The remote asks for a password or key.
     pub const AUTH: i32 = 77;

@@ -163,7 +163,7 @@ pub struct Check {
     /// Shell text, run in a clean worktree of the merged tree.
     #[schemars(length(min = 1, max = 8192))]
     pub run: String,
-    /// How long it may take. Default: `10m`. Over it, the verification could not run: neither pass nor red.
+    /// How long it may take. Default: `10m`. Over it, the check could not run: tried again, and red if it stays so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::common::duration")]
     pub timeout: Option<Duration>,

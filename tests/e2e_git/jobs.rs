@@ -197,8 +197,8 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
         verify(&town, &commit, &[("true", 60), ("echo broken; exit 3", 60), ("echo never", 60)]).0,
         exit::FAILED
     );
-    assert_eq!(verify(&town, &commit, &[("no-such-program-here", 60)]).0, exit::ERROR);
-    assert_eq!(verify(&town, &commit, &[("sleep 600", 1)]).0, exit::ERROR);
+    assert_eq!(verify(&town, &commit, &[("no-such-program-here", 60)]).0, exit::UNABLE);
+    assert_eq!(verify(&town, &commit, &[("sleep 600", 1)]).0, exit::UNABLE);
     let (code, log) = verify(&town, &commit, &[("git branch -f main HEAD", 60)]);
     assert_eq!(code, exit::FAILED, "a check moves no ref: {log}");
     let (rig, tree) = (town.rig.clone(), town.main());

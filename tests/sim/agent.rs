@@ -63,7 +63,7 @@ impl Nature for Script {
             Job::Verify { tree: name, round, .. } => {
                 let odd = self.seed.filter(|_| *round == 1).map(|_| self.draw(&name.0, 8));
                 match (odd, (self.finds)(tree.unwrap())) {
-                    (Some(0), _) => (exit::ERROR, "out of time".to_owned()),
+                    (Some(0), _) => (exit::UNABLE, "out of time".to_owned()),
                     (Some(1), None) => (exit::FAILED, "a flaky test".to_owned()),
                     (_, Some(log)) => (exit::FAILED, log),
                     _ => (exit::OK, String::new()),

@@ -49,7 +49,7 @@ fn roughly(outcomes: &BTreeMap<usize, Outcome>) -> Vec<Outcome> {
 }
 
 fn any_try() -> impl Strategy<Value = JobState> {
-    let code = prop::sample::select(vec![exit::OK, exit::FAILED, exit::FAILED, exit::ERROR, 127, -1]);
+    let code = prop::sample::select(vec![exit::OK, exit::FAILED, exit::FAILED, exit::ERROR, exit::UNABLE, -1]);
     prop_oneof![
         Just(JobState::Absent),
         Just(JobState::Running),

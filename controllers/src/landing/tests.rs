@@ -1,7 +1,7 @@
 //! Each rule of the queue as one claim about one decision.
 //!
 //! Notation: candidates `a b c` are replayed onto `t`, and become the commits `a' b' c'` with the trees `A B C`. Tries at
-//! a tree are spelt one character each: `g`reen, `r`ed, `e`rror, `l`ost, `.` running.
+//! a tree are spelt one character each: `g`reen, `r`ed, `u`nable, `e`rror, `l`ost, `.` running.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,7 @@ fn state(letter: char) -> JobState {
         'g' => JobState::Exited(ended(exit::OK)),
         'r' => JobState::Exited(ended(exit::FAILED)),
         'e' => JobState::Exited(ended(exit::ERROR)),
+        'u' => JobState::Exited(ended(exit::UNABLE)),
         'l' => JobState::Lost { at: Timestamp::UNIX_EPOCH },
         '.' => JobState::Running,
         _ => JobState::Absent,
@@ -199,6 +200,19 @@ fn what_could_not_run_is_neither_pass_nor_red() {
     assert_eq!(queue("a").tried("T", "g").tried("A", "ree").step(), "retry A, round 4, after 2 in a row, exit 75");
     assert_eq!(queue("a").tried("T", "g").tried("A", "erer").step(), "reject a: A red in round 4, exit 1");
     assert_eq!(queue("a").tried("T", "g").tried("A", "ele.").step(), "wait for A, round 4");
+}
+
+#[test]
+fn a_tree_that_keeps_the_checks_from_running_is_red_where_they_run_on_the_target() {
+    let given = queue("ab").tried("T", "g");
+    assert_eq!(given.tried("B", "uu").step(), "retry B, round 3, after 2 in a row, exit 14");
+    let given = queue("ab").tried("T", "g").tried("B", "ueeuu");
+    assert_eq!(given.step(), "verify A at a', round 1");
+    assert_eq!(given.tried("A", "uuu").step(), "reject a: A red in round 3, exit 14");
+    assert_eq!(queue("a").tried("T", "g").tried("A", "eeee").step(), "retry A, round 5, after 4 in a row, exit 75");
+    assert_eq!(queue("a").replayed("a", vec![conflict()]).tried("T", "uuu").step(), "reject a: conflict in x.rs");
+    let stuck = queue("a").tried("T", "uuu").tried("A", "rr");
+    assert_eq!(stuck.step(), "base red, round 4 later");
 }
 
 #[test]

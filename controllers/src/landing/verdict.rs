@@ -1,6 +1,6 @@
 //! What the tries at verifying one tree add up to.
 //!
-//! The first that decides, decides for ever: one green, or two reds. So a verdict never changes as tries are added; but for
+//! The first that decides, decides for ever: one green, two reds, or three times checks that could not run. So a verdict never changes as tries are added; but for
 //! the target's own, whose red may end, and what was red together with it.
 
 use jiff::Timestamp;
@@ -27,6 +27,9 @@ pub struct Failed {
     /// The tail of its log.
     pub tail: String,
 }
+
+/// A tree at which the checks so often could not run, or did not end, is red: they can on the target.
+const UNABLE_MAX: u32 = 3;
 
 /// What is said of a try whose process was killed.
 const LOST: &str = "its process was killed";
@@ -114,7 +117,7 @@ pub(super) fn of_target(tree: &Oid, tries: &[JobState]) -> Target {
             JobState::Exited(Exited { code: exit::OK, at, .. }) => {
                 return Target::Green { refuted: Some(red.round), since: Some(*at) };
             }
-            JobState::Exited(Exited { code: exit::FAILED, at, tail }) => {
+            JobState::Exited(Exited { code: exit::FAILED | exit::UNABLE, at, tail }) => {
                 red = Red { tree: tree.clone(), round, tail: tail.clone() };
                 *at
             }
@@ -127,7 +130,7 @@ pub(super) fn of_target(tree: &Oid, tries: &[JobState]) -> Target {
 
 /// Adds them up: rounds 1, 2, … in order. Reds until `since` are not counted: the target was red then, too.
 pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tried {
-    let mut red = None;
+    let (mut red, mut unable) = (None, 0_u32);
     let (mut round, mut errors, mut last) = (1_u32, 0_u32, None);
     for state in tries {
         match state {
@@ -141,7 +144,11 @@ pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tr
                 let counts = since.is_none_or(|since| *at > since);
                 (red, errors, last) = (counts.then_some(round), 0, None);
             }
-            JobState::Exited(Exited { at, tail, .. }) => {
+            JobState::Exited(Exited { code, at, tail }) => {
+                unable += u32::from(*code == exit::UNABLE && since.is_none_or(|since| *at > since));
+                if unable >= UNABLE_MAX {
+                    return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
+                }
                 (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: tail.clone() }));
             }
             JobState::Lost { at } => {

@@ -41,8 +41,8 @@ impl Git {
         for check in checks {
             say(log, &format!("check {}: $ {}", check.name, check.run));
             let could_not_run = |why: &str| {
-                let message = format!("check {} could not run: {why}; this is neither pass nor red", check.name);
-                Err(Failure { code: exit::ERROR, message })
+                let message = format!("check {} could not run: {why}", check.name);
+                Err(Failure { code: exit::UNABLE, message })
             };
             match self.run_shell(&check.run, &worktree, &env, Duration::from_secs(check.timeout_s), log) {
                 Ended::Code(0) => say(log, &format!("check {}: passed", check.name)),
