@@ -137,6 +137,18 @@ fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_
 }
 
 #[test]
+fn checks_that_an_outage_made_red_blame_nobody_and_are_tried_again() {
+    let run = undisturbed(&Town { verify_fails: 2, ..smooth() });
+    assert!(run.outcome.landed, "{:#?}", run.outcome);
+    assert_eq!(run.wrong, Vec::<String>::new());
+    let bead = names::bead("reflow", CONVOY, 1, "must-use");
+    assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 1));
+    // Twice red and once green, of the target and of what is to land.
+    assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Verify")).count(), 6);
+    assert!(run.took < Duration::from_mins(10), "{:?}", run.took);
+}
+
+#[test]
 fn a_clock_that_is_set_back_by_a_day_delays_nothing() {
     let usual = undisturbed(&minimal()).took;
     for second in 1..=12 {

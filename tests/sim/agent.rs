@@ -40,6 +40,8 @@ pub struct Script {
     pub finds: fn(&Tree) -> Option<String>,
     /// How many rounds of each setup fail.
     pub setup_fails: u32,
+    /// How many rounds of each verification are red.
+    pub verify_fails: u32,
 }
 
 impl Script {
@@ -60,6 +62,7 @@ impl Nature for Script {
 
     fn ends(&self, job: &Job, tree: Option<&Tree>) -> (i32, String) {
         match job {
+            Job::Verify { round, .. } if *round <= self.verify_fails => (exit::FAILED, "no network".to_owned()),
             Job::Verify { tree: name, round, .. } => {
                 let odd = self.seed.filter(|_| *round == 1).map(|_| self.draw(&name.0, 8));
                 match (odd, (self.finds)(tree.unwrap())) {

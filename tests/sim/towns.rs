@@ -19,6 +19,8 @@ pub struct Town {
     pub works: Vec<(&'static str, &'static str, Work)>,
     pub finds: fn(&Tree) -> Option<String>,
     pub setup_fails: u32,
+    /// How many rounds of each verification are red, whatever the tree.
+    pub verify_fails: u32,
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -99,6 +101,7 @@ pub fn minimal() -> Town {
         ],
         finds: unknown_function,
         setup_fails: 1,
+        verify_fails: 0,
     }
 }
 
@@ -172,6 +175,7 @@ pub fn quickstart() -> Town {
         ],
         finds: unknown_function,
         setup_fails: 0,
+        verify_fails: 0,
     }
 }
 
