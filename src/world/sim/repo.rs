@@ -100,7 +100,9 @@ impl State {
         let before = std::mem::replace(&mut clone.targets, branches.clone());
         clone.head = Some(head);
         for (branch, was) in before {
-            if !branches.get(&branch).is_some_and(|is| self.commits.is_before(&was, is)) {
+            // The town's own branches are rebuilt on a new target, and deleted by whoever merges them.
+            let own = branch.starts_with("gastown/");
+            if !own && !branches.get(&branch).is_some_and(|is| self.commits.is_before(&was, is)) {
                 self.violated(format!("`{branch}` of {} did not move forward", rig.name));
             }
         }
