@@ -3,17 +3,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use gastown::api::{Place, Server, Writer};
 use gastown::clock::SystemClock;
 use gastown::connect::options;
 use gastown::engine::{Engine, Parts};
 use gastown::manifests;
 use gastown::town::{Places, Town};
-use gastown::world::exec::Exec;
+use gastown::world::exec::{self, Exec};
 use gastown::world::git;
 use gastown::world::real::Real;
+use gastown_controllers::world::Adapter;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, names};
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
@@ -22,7 +25,16 @@ use serde_json::{Value, json};
 
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
+/// Programs that the test itself has started.
+static OWN: AtomicU64 = AtomicU64::new(0);
+
+/// Programs that the town has started so far; what its jobs and agents start themselves is theirs.
+fn subprocesses() -> u64 {
+    exec::prepared() - OWN.load(Ordering::Relaxed)
+}
+
 fn git(dir: &Path, args: &[&str]) -> String {
+    OWN.fetch_add(1, Ordering::Relaxed);
     let out = Exec::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@town.invalid", "-c", "init.defaultBranch=main"])
         .args(args)
@@ -61,7 +73,6 @@ where
         + Send
         + 'static,
 {
-    use futures::StreamExt;
     use kube::runtime::{WatchStreamExt, watcher};
     let api: Api<K> = Api::default_namespaced(client.clone());
     let mut seen = Box::pin(watcher(api, watcher::Config::default()).applied_objects());
@@ -105,7 +116,8 @@ async fn one_bead_goes_from_declared_to_merged() {
     let gt = Path::new(env!("CARGO_BIN_EXE_gt"));
     let clock = Arc::new(SystemClock);
     let (real, wakes) = Real::open(&town, gt, None, clock.clone()).unwrap();
-    let parts = Parts { client: client.clone(), adapter: Arc::new(real), clock, wakes, blocking: true };
+    let adapter: Arc<dyn Adapter> = Arc::new(real);
+    let parts = Parts { client: client.clone(), adapter: adapter.clone(), clock: clock.clone(), wakes, blocking: true };
     let mut engine = Engine::new(parts);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let engine = tokio::spawn(async move {
@@ -168,7 +180,20 @@ async fn one_bead_goes_from_declared_to_merged() {
     })
     .await;
     drop(stop);
-    let counters = engine.await.unwrap();
-    println!("{counters:?}");
+    engine.await.unwrap();
+    // What a bead costs in programs that the controller starts itself, exactly. Its jobs: the clone, the target verified
+    // twice (it is red), the bead's commit once, the push, the fetch after it. git: three to make a worktree on a branch,
+    // one to write the commit that lands. tmux: one session. And once for a controller: what git and tmux are there.
+    let (jobs, git, tmux, once) = (6, 3 + 1, 1, 3);
+    assert_eq!(subprocesses(), jobs + git + tmux + once);
+
+    // Another controller looks at everything, finds nothing to do, and starts nothing for it.
+    let before = subprocesses();
+    let parts = Parts { client, adapter, clock, wakes: futures::stream::pending().boxed(), blocking: true };
+    let mut second = Engine::new(parts);
+    second.run_to_rest(10_000).await.unwrap();
+    let counters = second.counters();
+    assert!(counters.reconciles > 8 && counters.looks > 3, "it looked: {counters:?}");
+    assert_eq!((counters.effects, subprocesses() - before), (0, 0));
     server.close();
 }

@@ -94,6 +94,8 @@ fn a_bead_costs_so_many_effects_and_no_more() {
     let mut all: Vec<_> = [&world[..], &writes, &statuses].concat();
     all.sort_by_key(|kind| kind.split_once(" × ").map(|(_, kind)| kind));
     assert_eq!(kinds, all, "{:#?}", run.effects);
+    // In the store, the agent's own requests included.
+    assert_eq!((run.statements, run.commits), (218, 40));
 }
 
 #[test]
@@ -133,6 +135,18 @@ fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_
         let bead = names::bead("reflow", CONVOY, 1, "must-use");
         assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 2));
         assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
+    });
+}
+
+#[test]
+fn a_patrol_asks_the_store_nothing() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        let mut engine = sim.rest().await.unwrap();
+        let (reconciles, before) = (engine.counters().reconciles, sim.server.counters());
+        engine.run(tokio::time::sleep(Duration::from_hours(24))).await;
+        assert!(engine.counters().reconciles > reconciles + 24, "patrols looked");
+        assert_eq!(sim.server.counters(), before);
     });
 }
 

@@ -39,7 +39,8 @@ use guard::Guard;
 use kind::Served;
 use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};
-use store::{Counters, Handle, Key};
+pub use store::Counters;
+use store::{Handle, Key};
 
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
 pub use store::{OpenError, Place, Writer};

@@ -172,7 +172,7 @@ mod tests {
         queue.add(bead("b"), at(1000));
         assert_eq!(queue.take(at(1000)), Some(bead("b")));
         queue.add(bead("b"), at(1005));
-        queue.clock_went_back(Duration::from_secs(900));
+        queue.clock_went_back(Duration::from_mins(15));
         queue.done(&bead("b"));
         assert_eq!((queue.take(at(104)), queue.next_due()), (None, Some(at(105))));
         assert_eq!((queue.take(at(105)), queue.take(at(110))), (Some(bead("b")), Some(bead("a"))));

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,6 +16,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 /// What is kept of a child's standard output and of its standard error, in bytes each; the rest is read and dropped.
 const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// See [`prepared`].
+static PREPARED: AtomicU64 = AtomicU64::new(0);
+
+/// How many programs this process has made ready to start, ever: what a budget of subprocesses counts.
+pub fn prepared() -> u64 {
+    PREPARED.load(Ordering::Relaxed)
+}
 
 /// A program to be started.
 #[derive(Debug, Clone)]
@@ -189,6 +198,7 @@ impl Exec {
     /// The command as the standard library has it, for those who replace their own process or wire their own pipes.
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub fn command(&self) -> Command {
+        PREPARED.fetch_add(1, Ordering::Relaxed);
         let mut command = Command::new(&self.program);
         command.args(&self.args);
         for name in &self.env_remove {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use gastown::api::{self, Place, Server, Writer};
+use gastown::api::{self, Counters, Place, Server, Writer};
 use gastown::clock::{Clock, CountingIds};
 use gastown::engine::{Engine, Parts};
 use gastown::world::sim::SimWorld;
@@ -71,6 +71,9 @@ pub struct Run {
     pub attempts: BTreeMap<String, usize>,
     /// How long it took, in virtual time.
     pub took: Duration,
+    /// What the store did for it.
+    pub statements: u64,
+    pub commits: u64,
 }
 
 /// A simulated town.
@@ -80,6 +83,8 @@ pub struct Sim {
     pub effects: Arc<Effects>,
     pub clock: Arc<WallClock>,
     outage: Duration,
+    /// What the store had done when all was applied.
+    before: Counters,
     rigs: Vec<&'static str>,
 }
 
@@ -146,17 +151,19 @@ impl Sim {
         for (rig, tree) in &town.rigs {
             world.add_remote(rig, tree.clone());
         }
-        let sim = Self {
+        let mut sim = Self {
             server,
             world,
             effects: Effects::new(faults),
             clock,
             outage,
+            before: Counters::default(),
             rigs: town.rigs.keys().copied().collect(),
         };
         for object in &town.objects {
             sim.apply(object).await;
         }
+        sim.before = sim.server.counters();
         sim
     }
 
@@ -277,6 +284,7 @@ impl Sim {
     }
 
     pub async fn look_back(&self, took: Duration) -> Run {
+        let work = self.server.counters();
         let client = client(&self.server, None, None);
         let beads = Api::<Bead>::default_namespaced(client).list(&ListParams::default()).await.unwrap().items;
         let beads: Vec<_> = beads.into_iter().filter(|bead| bead.spec.type_ != BeadType::Step).collect();
@@ -307,6 +315,8 @@ impl Sim {
             wrong,
             attempts: beads.iter().map(attempts).collect(),
             took,
+            statements: work.statements - self.before.statements,
+            commits: work.commits - self.before.commits,
         }
     }
 }
