@@ -3,6 +3,7 @@
 mod next;
 mod related;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::CliError;
+use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::table::{Table, plain};
 use super::terminal::{Color, Terminal};
@@ -61,7 +63,18 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     for (title, body) in related::sections(kind, &object, town, link, now).await? {
         section(&mut text, gt.out, &title, &body);
     }
-    let facts = next::Facts { kind: &kind.name, name, conditions: &conditions, object: &object, up: link.controller };
+    let keepers = match kind.name.as_str() {
+        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(&kind.name, name),
+        _ => BTreeSet::new(),
+    };
+    let facts = next::Facts {
+        kind: &kind.name,
+        name,
+        conditions: &conditions,
+        object: &object,
+        up: link.controller,
+        keepers: &keepers,
+    };
     let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), next::step(&facts));
     Ok(text)
 }

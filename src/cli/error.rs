@@ -21,6 +21,8 @@ pub enum Exit {
     TimedOut = 5,
     /// There is no town here, or no way to it.
     NoTown = 6,
+    /// What is waited for does not come true until a person does something.
+    NeedsYou = 7,
 }
 
 /// A failed command.
@@ -59,6 +61,13 @@ impl CliError {
             }
             next = cause.source();
         }
+        self
+    }
+
+    /// Why, in words.
+    #[must_use]
+    pub fn because_of(mut self, why: impl Into<String>) -> Self {
+        self.causes.push(why.into());
         self
     }
 

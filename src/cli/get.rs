@@ -249,7 +249,7 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
     let mut config = watcher::Config::default();
     config.label_selector.clone_from(&asked.params.label_selector);
     config.field_selector.clone_from(&asked.params.field_selector);
-    let mut changes = watching::changes(link.api(asked.kind), config, gt.out);
+    let mut changes = watching::Watches::new(gt.out).changes(link.api(asked.kind), config);
     while let Some(event) = changes.next().await {
         let (watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) =
             event

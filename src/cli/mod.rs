@@ -11,6 +11,7 @@
 //! | 4 | the input was refused; nothing was changed |
 //! | 5 | what was waited for did not come true in time |
 //! | 6 | there is no town here, or no way to its API |
+//! | 7 | what was waited for cannot come true before a person does something |
 
 pub mod agent;
 
@@ -22,6 +23,7 @@ mod context;
 mod files;
 mod inotify;
 mod jsonpath;
+mod keeps;
 mod kinds;
 mod shell;
 mod suggest;
@@ -68,7 +70,8 @@ Exit codes:
   3  the object does not exist
   4  the input was refused; nothing was changed
   5  what was waited for did not come true in time
-  6  there is no town here, or no way to its API";
+  6  there is no town here, or no way to its API
+  7  what was waited for cannot come true before you do something";
 
 /// A control plane for coding agents: declare the work in YAML, and a town of agents lands it.
 #[derive(Debug, Parser)]

@@ -10,7 +10,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::cli::age;
+use crate::cli::keeps::Loaded;
 use crate::cli::table::plain;
+use crate::town::Town;
+use gastown_controllers::world::RunState;
+
+/// What is told of a session that ended without `gt done`.
+const ENDED: &str = "its agent ended without handing in";
+/// Longest line of an agent's output that is told, in characters; `gt logs` has all of it.
+const LINE_CHARS_MAX: usize = 120;
 
 /// What has been told so far.
 #[derive(Debug)]
@@ -48,8 +56,13 @@ impl Progress {
         Self { since, beads: BTreeMap::new() }
     }
 
-    /// What is new about a bead, as lines.
-    pub fn tell(&mut self, bead: &Bead, now: Timestamp) -> Vec<String> {
+    /// What is new about a bead, as lines; `last_words` says how its agent ended.
+    pub fn tell(
+        &mut self,
+        bead: &Bead,
+        now: Timestamp,
+        last_words: impl FnOnce(&Bead) -> Option<LastWords>,
+    ) -> Vec<String> {
         let new = Told::of(bead);
         let old = self.beads.insert(bead.name_any(), new.clone());
         let mut said = Vec::new();
@@ -60,7 +73,7 @@ impl Progress {
         if came_back {
             said.push(came_back_words(&status));
         } else if new.failures > was.failures {
-            said.push("its agent ended without handing in".to_owned());
+            said.push(last_words(bead).map_or_else(|| ENDED.to_owned(), |words| words.text()));
         }
         match new.state {
             BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
@@ -77,11 +90,16 @@ impl Progress {
             BeadState::Closed if was.state != BeadState::Closed => said.push(closed_words(bead)),
             _ => {}
         }
+        if said.is_empty() {
+            return Vec::new();
+        }
+        vec![self.line(&bead.name_any(), &format!("{}  ({})", said.join("; "), plain(&bead.spec.title)), now)]
+    }
+
+    /// What there is to say of an object, as a line.
+    pub fn line(&self, object: &str, what: &str, now: Timestamp) -> String {
         let seconds = now.as_second().saturating_sub(self.since.as_second()).max(0);
-        let line = |what: String| {
-            format!("{:>5}  {:<17}  {what}  ({})", age::short(seconds), bead.name_any(), plain(&bead.spec.title))
-        };
-        if said.is_empty() { Vec::new() } else { vec![line(said.join("; "))] }
+        format!("{:>5}  {object:<17}  {what}", age::short(seconds))
     }
 
     /// All of it in a line.
@@ -103,10 +121,38 @@ impl Progress {
     }
 }
 
+/// How an agent ended, and what it said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastWords {
+    code: i32,
+    line: String,
+}
+
+impl LastWords {
+    fn text(&self) -> String {
+        let Self { code, line } = self;
+        let said = if line.is_empty() { String::new() } else { format!(": {line}") };
+        format!("{ENDED} (exit {code}){said}")
+    }
+}
+
+/// How the last agent of a bead ended by itself, as far as this machine has its record.
+pub fn last_words(town: &Town, bead: &Bead) -> Option<LastWords> {
+    let runs = crate::cli::sessions_of(town).runs(&bead.uid()?).ok()?;
+    runs.iter().rev().find_map(|run| match &run.state {
+        RunState::Ended(end) if end.own => {
+            let last = end.tail.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            let line: String = plain(last.trim()).chars().take(LINE_CHARS_MAX).collect();
+            Some(LastWords { code: end.code, line })
+        }
+        _ => None,
+    })
+}
+
 fn came_back_words(status: &BeadStatus) -> String {
     match status.rework.as_ref().map(|rework| (rework.kind, rework.log.as_str())) {
         Some((ReworkKind::Conflict, files)) => {
-            let files: Vec<&str> = files.lines().take(3).collect();
+            let files: Vec<String> = files.lines().take(3).map(plain).collect();
             format!("came back: conflicts in {}", files.join(", "))
         }
         _ => "came back red".to_owned(),
@@ -126,16 +172,17 @@ fn closed_words(bead: &Bead) -> String {
     }
 }
 
-/// The beads of a convoy that are not closed, one a line.
-pub fn open(beads: &[Bead], convoy: &str) -> String {
-    let mut text = String::new();
-    for bead in beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
+/// The beads of a convoy that are not closed, one a line, and what keeps each.
+pub fn open(all: &Loaded, convoy: &str) -> String {
+    let (mut text, world) = (String::new(), all.world());
+    for bead in all.beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
         let told = Told::of(bead);
         if told.state == BeadState::Closed {
             continue;
         }
         let status = bead.status.clone().unwrap_or_default();
         let why = condition(&status.conditions, types::READY).map(|ready| plain(&ready.message)).unwrap_or_default();
+        let why = [why, world.in_a_word(bead)].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
         let line = format!("  {:<17}  {:<9}  {why}", bead.name_any(), format!("{:?}", told.state));
         let _infallible = write!(text, "\n{}", line.trim_end());
     }
@@ -184,12 +231,13 @@ mod tests {
         let mut lines = Vec::new();
         for (nth, bead) in states.iter().enumerate() {
             let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
-            lines.extend(progress.tell(bead, now));
+            let words = |_: &Bead| Some(LastWords { code: 3, line: "cannot find npm".to_owned() });
+            lines.extend(progress.tell(bead, now, words));
         }
         lines.push(progress.summary());
         insta::assert_snapshot!(lines.join("\n"), @"
            2s  shop-abcdefgh      taken by shop-nux  (Say width)
-           6s  shop-abcdefgh      its agent ended without handing in  (Say width)
+           6s  shop-abcdefgh      its agent ended without handing in (exit 3): cannot find npm  (Say width)
            8s  shop-abcdefgh      attempt 2 started  (Say width)
           10s  shop-abcdefgh      handed in  (Say width)
           12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs; taken by shop-nux  (Say width)
