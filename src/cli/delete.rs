@@ -1,5 +1,7 @@
 //! `gt delete`: removes objects. What they stand for in the world is rescued and removed by their controllers first.
 
+mod open_work;
+
 use clap::Args as ClapArgs;
 use futures::StreamExt;
 use kube::ResourceExt;
@@ -77,6 +79,9 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
 
 /// Deletes one; whether it is gone already.
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
+    if let Some(warning) = open_work::warning(link, kind, name).await? {
+        gt.out.talk(&format!("warning: {warning}"));
+    }
     match link.api(kind).delete(name, &DeleteParams::default()).await {
         Ok(answer) => {
             // An object comes back as long as somebody has something to clean up first.

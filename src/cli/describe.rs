@@ -19,7 +19,7 @@ use super::context::{Context, Link};
 use super::error::CliError;
 use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
-use super::table::{Table, plain};
+use super::table::{Table, plain, visible};
 use super::terminal::{Color, Terminal};
 use crate::town::Town;
 
@@ -75,7 +75,7 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
         up: link.controller,
         keepers: &keepers,
     };
-    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), next::step(&facts));
+    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next::step(&facts)));
     Ok(text)
 }
 
@@ -102,7 +102,7 @@ fn section(text: &mut String, out: Terminal, title: &str, body: &str) {
         return;
     }
     let _infallible = writeln!(text, "\n{}", out.paint(Color::Bold, &format!("{title}:")));
-    for line in body.trim_end().lines() {
+    for line in visible(body.trim_end()).lines() {
         let line = format!("  {line}");
         let _infallible = writeln!(text, "{}", line.trim_end());
     }

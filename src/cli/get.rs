@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::kinds::{KINDS, Kind};
+use super::table::escaped;
 use super::watching;
 
 pub use rows::{cells, headings};
@@ -187,6 +188,7 @@ fn show(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]
 fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
     if output == Some(Output::Json) {
         return serde_json::to_string_pretty(value)
+            .map(escaped)
             .map_err(|error| CliError::new(Exit::Failed, "could not write an object").because(&error));
     }
     Ok(to_yaml(value))

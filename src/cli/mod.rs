@@ -16,6 +16,7 @@
 pub mod agent;
 
 pub mod error;
+pub mod table;
 pub mod terminal;
 
 mod age;
@@ -27,7 +28,6 @@ mod keeps;
 mod kinds;
 mod shell;
 mod suggest;
-mod table;
 mod trouble;
 mod watching;
 
@@ -121,7 +121,7 @@ pub fn main() -> ExitCode {
     match run(&cli.command, &gt) {
         Ok(code) => code,
         Err(error) => {
-            out.talk(&error.render(out.talk_color));
+            out.talk_painted(&error.render(out.talk_color));
             ExitCode::from(error.exit() as u8)
         }
     }

@@ -14,7 +14,7 @@ use super::age::age;
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::keeps;
-use super::table::{Table, plain};
+use super::table::{Table, escaped, plain};
 use super::terminal::Color;
 use super::trouble;
 use needs::{Need, World};
@@ -98,7 +98,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     if args.json {
         let text = serde_json::to_string_pretty(&status)
             .map_err(|error| CliError::new(Exit::Failed, "could not write the status").because(&error))?;
-        return gt.out.data(&text);
+        return gt.out.data(&escaped(text));
     }
     gt.out.data(&text(&status, gt))
 }

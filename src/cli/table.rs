@@ -3,6 +3,8 @@
 //! What a person copies is never cut: in a narrow terminal one column of words is cut with `…`, and where that is not
 //! enough, the columns that are missed least are left out.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table as Comfy, Width};
 
 /// Blanks between two columns.
@@ -158,6 +160,26 @@ pub fn plain(text: &str) -> String {
     let first = lines.next().unwrap_or_default();
     let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
     first.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines, without characters that a terminal would obey.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// JSON in which what a terminal would obey is escaped: writers of JSON leave out U+007F to U+009F, which stand in texts only.
+pub fn escaped(json: String) -> String {
+    if !json.chars().any(|c| matches!(c, '\u{7f}'..='\u{9f}')) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        if matches!(c, '\u{7f}'..='\u{9f}') {
+            let _infallible = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+        text
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::error::{CliError, Exit};
+use super::table::visible;
 
 /// The two streams of a command.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +51,13 @@ impl Terminal {
         }
     }
 
-    /// Says something to the person. Nobody listening is no reason to fail.
+    /// Says something to the person; what a terminal would obey is shown as such.
     pub fn talk(&self, text: &str) {
+        self.talk_painted(&visible(text));
+    }
+
+    /// Says something that is painted already. Nobody listening is no reason to fail.
+    pub fn talk_painted(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         drop(err.write_all(text.as_bytes()));
         if !text.ends_with('\n') {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gastown::api;
 use gastown::connect::{Connection, StoreLock, options};
 use gastown::town::{Places, Town};
-use gastown::world::exec::Exec;
+use gastown::world::exec::{Exec, Output};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
@@ -102,6 +102,12 @@ impl Folder {
         self.gt_at(&self.path("home"), args, "")
     }
 
+    /// What `gt` prints, with what differs from run to run.
+    pub fn raw(&self, args: &[&str]) -> String {
+        let exec = Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"));
+        String::from_utf8(self.output(exec).stdout).unwrap()
+    }
+
     /// Runs `gt` in the town, with something on its standard input.
     pub fn gt_with(&self, args: &[&str], stdin: &str) -> Done {
         self.gt_at(&self.path("home"), args, stdin)
@@ -172,6 +178,12 @@ impl Folder {
     }
 
     fn run(&self, exec: Exec) -> Done {
+        let output = self.output(exec);
+        let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
+        Done { code: output.code, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    fn output(&self, exec: Exec) -> Output {
         let mut exec = exec.limit(std::time::Duration::from_mins(1));
         for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             exec = exec.env_remove(name);
@@ -182,9 +194,7 @@ impl Folder {
             .env("TMPDIR", self.path(""))
             .env("GIT_CEILING_DIRECTORIES", self.path(""))
             .env("USER", "kim");
-        let output = exec.run().unwrap();
-        let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
-        Done { code: output.code, out: text(&output.stdout), err: text(&output.stderr) }
+        exec.run().unwrap()
     }
 
     /// What differs from run to run, replaced by what it is.
@@ -198,6 +208,8 @@ impl Folder {
         let text = age.replace_all(&text, "${1}[age]");
         let since = Regex::new(r"(?m)^ +\d+s  ").unwrap();
         let text = since.replace_all(&text, "[age]  ");
+        let git_says = Regex::new(r"(could not reach `[^`]*`): .*?; the rig waits").unwrap();
+        let text = git_says.replace_all(&text, "$1: [git says]; the rig waits");
         let version = Regex::new(r#"resourceVersion: "\d+""#).unwrap();
         let text = version.replace_all(&text, "resourceVersion: [version]");
         let time = Regex::new(r#""20\d\d-[^"]+Z""#).unwrap();

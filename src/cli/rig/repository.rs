@@ -6,6 +6,7 @@ use super::detect::{Check, Files, checks};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::files;
+use crate::world::git;
 
 /// A repository as `gt rig add` sees it.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Repository {
     pub copy: Vec<String>,
     /// Where they are.
     pub copy_from: Option<String>,
+    /// Whether the address is another place than the one that was looked at.
+    pub is_elsewhere: bool,
     /// What people should know.
     pub notes: Vec<String>,
 }
@@ -41,7 +44,8 @@ impl Repository {
         }
         if is_address(place) {
             let is_local_url = place.starts_with("file://");
-            return Ok(Self { url: place.to_owned(), called: called(place), is_local_url, ..Self::default() });
+            let (url, called) = (place.to_owned(), called(place));
+            return Ok(Self { url, called, is_local_url, is_elsewhere: true, ..Self::default() });
         }
         Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", place.escape_debug()))
             .hint("give a path to a repository, or an address such as git@host:team/shop.git"))
@@ -84,9 +88,19 @@ impl Repository {
         }
         let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
         match origin {
-            Some(origin) => seen.follow(path, &origin),
+            Some(origin) => {
+                seen.follow(path, &origin);
+                seen.notes.extend(other_branch(&shown, &repository, head.as_deref()));
+            }
             None if repository.is_bare() => {}
-            None => seen.working_copy(branch, head.as_deref())?,
+            None => {
+                seen.working_copy(branch, head.as_deref())?;
+                seen.notes.extend(own_branch(&repository, branch, head.as_deref()));
+            }
+        }
+        if !repository.is_bare() && git::dirty(path).unwrap_or(false) {
+            let what = if seen.is_elsewhere { "pushed to its origin" } else { "committed" };
+            seen.notes.push(format!("{shown} has uncommitted changes: polecats see only what is {what}"));
         }
         Ok(seen)
     }
@@ -99,6 +113,7 @@ impl Repository {
             _ => origin.to_owned(),
         };
         self.called = called(&self.url);
+        self.is_elsewhere = true;
         self.notes.push(format!("{} has an origin, so work lands there: {}", path.display(), self.url));
     }
 
@@ -115,6 +130,27 @@ impl Repository {
         self.branch = Some(target);
         Ok(())
     }
+}
+
+/// What is checked out is not what work begins from: that is the default branch of the origin, as last seen.
+fn other_branch(shown: &str, repository: &git2::Repository, head: Option<&str>) -> Option<String> {
+    let origin = repository.find_reference("refs/remotes/origin/HEAD").ok()?;
+    let default = origin.symbolic_target().ok()??.strip_prefix("refs/remotes/origin/")?.to_owned();
+    let head = head.filter(|head| *head != default)?;
+    let out = if head == "HEAD" { "no branch".to_owned() } else { format!("`{head}`") };
+    Some(format!(
+        "{out} is checked out in {shown}; work begins from and lands on the origin's own branch, `{default}`: say --branch NAME for another"
+    ))
+}
+
+/// A branch that happens to be checked out, beside one that looks like the main one.
+fn own_branch(repository: &git2::Repository, branch: Option<&str>, head: Option<&str>) -> Option<String> {
+    let head = head.filter(|_| branch.is_none())?;
+    let configured = repository.config().ok().and_then(|config| config.get_string("init.defaultBranch").ok());
+    let usual = configured.iter().map(String::as_str).chain(["main", "master"]);
+    let main = usual.into_iter().find(|it| repository.find_branch(it, git2::BranchType::Local).is_ok())?;
+    let says = || format!("`{head}` is checked out, so work lands there: say --branch {main} if you mean `{main}`");
+    (main != head).then(says)
 }
 
 /// The root of a commit: what is not committed is not in a clone.

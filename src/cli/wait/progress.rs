@@ -99,7 +99,7 @@ impl Progress {
     /// What there is to say of an object, as a line.
     pub fn line(&self, object: &str, what: &str, now: Timestamp) -> String {
         let seconds = now.as_second().saturating_sub(self.since.as_second()).max(0);
-        format!("{:>5}  {object:<17}  {what}", age::short(seconds))
+        plain(&format!("{:>5}  {object:<17}  {what}", age::short(seconds)))
     }
 
     /// All of it in a line.
