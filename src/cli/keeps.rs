@@ -15,6 +15,7 @@ use kube::{Resource, ResourceExt};
 
 use super::context::Link;
 use super::error::CliError;
+use super::table::plain;
 use super::trouble;
 
 /// Everything that keepers are found in, as it is now.
@@ -144,12 +145,20 @@ impl<'a> World<'a> {
         found
     }
 
-    /// What keeps a bead, behind what it waits for: `bead/shop-a: set aside`.
-    pub fn in_a_word(&self, bead: &Bead) -> String {
+    /// Why a bead stands where it does, as its controller says it, and what keeps it: `waits for shop-a (set aside)`.
+    pub fn in_words(&self, bead: &Bead, message: &str) -> String {
         let own = format!("bead/{}", bead.name_any());
-        let by = self.of_bead(bead);
-        let words = by.iter().filter(|keeper| keeper.object != own);
-        words.map(|keeper| format!("{}: {}", keeper.object, keeper.what)).collect::<Vec<_>>().join(", ")
+        let mut words = plain(message);
+        for keeper in self.of_bead(bead).iter().filter(|keeper| keeper.object != own) {
+            let name =
+                keeper.object.strip_prefix("bead/").filter(|name| bead.spec.needs.iter().any(|need| need == name));
+            words = match name {
+                Some(name) => words.replace(name, &format!("{name} ({})", keeper.what)),
+                None if words.is_empty() => format!("{}: {}", keeper.object, keeper.what),
+                None => format!("{words}; {}: {}", keeper.object, keeper.what),
+            };
+        }
+        words
     }
 
     /// What keeps a convoy.
@@ -188,7 +197,7 @@ impl<'a> World<'a> {
         let ready = condition(&status.conditions, types::READY);
         match status.state {
             BeadState::SetAside => {
-                let why = format!("set aside after {} failures", status.failures);
+                let why = format!("set aside after {} failures: {}", status.failures, plain(&bead.spec.title));
                 let object = format!("bead/{name}");
                 found.insert(Keeper { object, what: SET_ASIDE.to_owned(), why, stands: true });
             }

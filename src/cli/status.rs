@@ -164,10 +164,7 @@ fn lines(beads: &[Bead], rigs: &[Rig], keeps: &keeps::World<'_>, states: &[BeadS
         let ready = condition(&status.conditions, types::READY);
         let why = match ready {
             Some(ready) if ready.status == ConditionStatus::True => waits_for(bead, rigs),
-            Some(ready) if !ready.message.is_empty() => match keeps.in_a_word(bead) {
-                keepers if keepers.is_empty() => plain(&ready.message),
-                keepers => format!("{}; {keepers}", plain(&ready.message)),
-            },
+            Some(ready) if !ready.message.is_empty() => keeps.in_words(bead, &ready.message),
             Some(ready) => ready.reason.clone(),
             None => "not looked at yet".to_owned(),
         };

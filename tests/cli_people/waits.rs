@@ -50,7 +50,7 @@ fn it_ends_once_all_that_is_left_hangs_on_a_bead_that_was_set_aside() {
     insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
     ! [age]  shop-a             SET ASIDE for you: gt describe bead/shop-a  (Title of shop-a)
     ! error: convoy/auth is not Landed, and nothing moves without you
-    !   caused by: bead/shop-a: set aside after 6 failures
+    !   caused by: bead/shop-a: set aside after 6 failures: Title of shop-a
     ! hint: `gt describe bead/shop-a`
     exit 7
     ");

@@ -65,7 +65,7 @@ impl<'a> Around<'a> {
             gt,
             town,
             convoy,
-            progress: Progress::new(gt.now()),
+            progress: Progress::new(gt.now(), gt.out.talk_width),
             seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys].into_iter().collect(),
             complete: 0,
             beads,

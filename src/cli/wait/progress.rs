@@ -17,13 +17,17 @@ use gastown_controllers::world::RunState;
 
 /// What is told of a session that ended without `gt done`.
 const ENDED: &str = "its agent ended without handing in";
+/// Fewest characters of a title that remind of anything.
+const TITLE_CHARS_LEAST: usize = 8;
 /// Longest line of an agent's output that is told, in characters; `gt logs` has all of it.
-const LINE_CHARS_MAX: usize = 120;
+const LINE_CHARS_MAX: usize = 60;
 
 /// What has been told so far.
 #[derive(Debug)]
 pub struct Progress {
     since: Timestamp,
+    /// Columns of the terminal that it is told in, if it is one.
+    width: Option<u16>,
     beads: BTreeMap<String, Told>,
 }
 
@@ -52,8 +56,8 @@ impl Told {
 
 impl Progress {
     /// Nothing told yet.
-    pub fn new(since: Timestamp) -> Self {
-        Self { since, beads: BTreeMap::new() }
+    pub fn new(since: Timestamp, width: Option<u16>) -> Self {
+        Self { since, width, beads: BTreeMap::new() }
     }
 
     /// What is new about a bead, as lines; `last_words` says how its agent ended.
@@ -90,10 +94,20 @@ impl Progress {
             BeadState::Closed if was.state != BeadState::Closed => said.push(closed_words(bead)),
             _ => {}
         }
-        if said.is_empty() {
-            return Vec::new();
+        let lines = said.into_iter().map(|what| self.line(&bead.name_any(), &what, now));
+        let titled = |line: String| format!("{line}{}", self.title(&bead.spec.title, line.chars().count()));
+        lines.map(titled).collect()
+    }
+
+    /// The title, as far as there is room for it in its line: it only reminds of what the bead is.
+    fn title(&self, title: &str, taken: usize) -> String {
+        let (title, around) = (plain(title), "  ()".len());
+        let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(taken + around));
+        match title.chars().count() {
+            length if length <= room => format!("  ({title})"),
+            _ if room < TITLE_CHARS_LEAST => String::new(),
+            _ => format!("  ({}…)", title.chars().take(room - 1).collect::<String>().trim_end()),
         }
-        vec![self.line(&bead.name_any(), &format!("{}  ({})", said.join("; "), plain(&bead.spec.title)), now)]
     }
 
     /// What there is to say of an object, as a line.
@@ -131,8 +145,7 @@ pub struct LastWords {
 impl LastWords {
     fn text(&self) -> String {
         let Self { code, line } = self;
-        let said = if line.is_empty() { String::new() } else { format!(": {line}") };
-        format!("{ENDED} (exit {code}){said}")
+        if line.is_empty() { format!("{ENDED} (exit {code})") } else { format!("agent ended (exit {code}): {line}") }
     }
 }
 
@@ -141,7 +154,10 @@ pub fn last_words(town: &Town, bead: &Bead) -> Option<LastWords> {
     let runs = crate::cli::sessions_of(town).runs(&bead.uid()?).ok()?;
     runs.iter().rev().find_map(|run| match &run.state {
         RunState::Ended(end) if end.own => {
-            let last = end.tail.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own words.
+            let mut said = end.tail.lines().rev().filter(|line| !line.trim().is_empty() && !line.starts_with("gt: "));
+            let own = said.clone().find(|line| !line.starts_with("script: "));
+            let last = own.or_else(|| said.next()).unwrap_or_default();
             let line: String = plain(last.trim()).chars().take(LINE_CHARS_MAX).collect();
             Some(LastWords { code: end.code, line })
         }
@@ -181,8 +197,8 @@ pub fn open(all: &Loaded, convoy: &str) -> String {
             continue;
         }
         let status = bead.status.clone().unwrap_or_default();
-        let why = condition(&status.conditions, types::READY).map(|ready| plain(&ready.message)).unwrap_or_default();
-        let why = [why, world.in_a_word(bead)].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
+        let why = condition(&status.conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
+        let why = world.in_words(bead, why);
         let line = format!("  {:<17}  {:<9}  {why}", bead.name_any(), format!("{:?}", told.state));
         let _infallible = write!(text, "\n{}", line.trim_end());
     }
@@ -209,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn a_title_is_cut_to_the_terminal_and_nothing_else() {
+        let told = |width: u16| {
+            let mut progress = Progress::new(Timestamp::UNIX_EPOCH, Some(width));
+            let bead = bead(&json!({"state": "Working"}), &serde_json::Value::Null);
+            progress.tell(&bead, Timestamp::UNIX_EPOCH, |_| None).concat()
+        };
+        assert_eq!(told(60), "   0s  shop-abcdefgh      taken by shop-nux  (Say width)");
+        assert_eq!(told(55), "   0s  shop-abcdefgh      taken by shop-nux  (Say wid…)");
+        assert_eq!(told(30), "   0s  shop-abcdefgh      taken by shop-nux");
+    }
+
+    #[test]
     fn a_beads_life_is_told_line_by_line() {
         let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
         let none = serde_json::Value::Null;
@@ -227,7 +255,7 @@ mod tests {
             ),
         ];
         let start = Timestamp::UNIX_EPOCH;
-        let mut progress = Progress::new(start);
+        let mut progress = Progress::new(start, None);
         let mut lines = Vec::new();
         for (nth, bead) in states.iter().enumerate() {
             let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
@@ -237,10 +265,11 @@ mod tests {
         lines.push(progress.summary());
         insta::assert_snapshot!(lines.join("\n"), @"
            2s  shop-abcdefgh      taken by shop-nux  (Say width)
-           6s  shop-abcdefgh      its agent ended without handing in (exit 3): cannot find npm  (Say width)
+           6s  shop-abcdefgh      agent ended (exit 3): cannot find npm  (Say width)
            8s  shop-abcdefgh      attempt 2 started  (Say width)
           10s  shop-abcdefgh      handed in  (Say width)
-          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs; taken by shop-nux  (Say width)
+          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
+          12s  shop-abcdefgh      taken by shop-nux  (Say width)
           14s  shop-abcdefgh      handed in  (Say width)
           16s  shop-abcdefgh      landed as 012345678  (Say width)
         1 of 1 closed
