@@ -105,7 +105,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
             repository.url
         ));
     }
-    if repository.is_elsewhere
+    if repository.is_elsewhere()
         && let Err(error) = git::reach(&repository.url, REACH_MAX)
     {
         gt.out.talk(&format!(
@@ -150,7 +150,7 @@ fn checks(args: &Args, repository: &Repository) -> Result<Vec<Check>, CliError> 
         return Ok(named.collect());
     }
     if repository.checks.is_empty() {
-        let why = if repository.is_local {
+        let why = if repository.seen_at.is_some() {
             "nothing here says how it is tested"
         } else {
             "it is not on this machine, so how it is tested cannot be seen"

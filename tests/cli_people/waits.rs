@@ -47,6 +47,11 @@ fn it_ends_once_all_that_is_left_hangs_on_a_bead_that_was_set_aside() {
         ("shop-b", bead("shop-b", &json!({"needs": ["shop-a"]}), &waits_for("shop-a"))),
     ]);
     let _serving = folder.serve();
+    let next = |object: &str| folder.gt(&["describe", object]).out.lines().last().unwrap().to_owned();
+    assert_eq!(
+        next("bead/shop-b"),
+        "Next: it needs you first: `gt describe bead/shop-a` (set aside after 6 failures: Title of shop-a)"
+    );
     insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
     ! [age]  shop-a             SET ASIDE for you: gt describe bead/shop-a  (Title of shop-a)
     ! error: convoy/auth is not Landed, and nothing moves without you

@@ -19,7 +19,7 @@ pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
         let spec = &manifest.value["spec"];
         match manifest.kind.as_str() {
             "Bead" if known.lacks_command(spec, None) => {
-                found.push(told(manifest, vec!["spec".into()], &manifest.name, 0))
+                found.push(told(manifest, vec!["spec".into()], &manifest.name, 0));
             }
             "Convoy" => {
                 let items = spec["beads"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -28,9 +28,8 @@ pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<Stri
     }
     let mut beads = link.all::<Bead>().await?;
     let is_rig = kind.name == "Rig";
-    let here = |bead: &Bead| match is_rig {
-        true => bead.spec.rig == name,
-        false => bead.labels().get(LABEL_CONVOY).is_some_and(|convoy| convoy == name),
+    let here = |bead: &Bead| {
+        if is_rig { bead.spec.rig == name } else { bead.labels().get(LABEL_CONVOY).is_some_and(|it| it == name) }
     };
     beads.retain(|bead| bead.spec.closed.is_none() && bead.spec.type_ != BeadType::Step && here(bead));
     if beads.is_empty() {

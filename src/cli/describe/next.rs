@@ -8,7 +8,7 @@ use kube::api::DynamicObject;
 use crate::cli::keeps::Keeper;
 
 /// Reasons of waiting for something else: what that is, is the next step.
-const HANGS_ON_OTHERS: [&str; 9] = [
+const HANGS_ON_OTHERS: [&str; 10] = [
     reasons::NEEDS_OPEN,
     reasons::READY,
     reasons::CLAIMED,
@@ -18,6 +18,7 @@ const HANGS_ON_OTHERS: [&str; 9] = [
     reasons::VERIFYING,
     reasons::PUSHING,
     reasons::IN_PROGRESS,
+    reasons::NEEDS_YOU,
 ];
 
 /// Most keepers that are named; `gt status` lists what needs somebody.
@@ -75,7 +76,7 @@ fn kept(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         others.iter().take(KEEPERS_MAX).map(|keeper| format!("`{}` ({})", keeper.next(), keeper.why)).collect();
     let look = look.join("; ");
     Some(if first.stands {
-        format!("it moves once you have seen to {look}")
+        format!("it needs you first: {look}")
     } else {
         format!("see {look}; it is tried again by itself")
     })

@@ -15,8 +15,8 @@ pub struct Repository {
     pub url: String,
     /// What it is called.
     pub called: String,
-    /// Whether the place given is on this machine.
-    pub is_local: bool,
+    /// The folder that was looked into, if the place given is on this machine.
+    pub seen_at: Option<String>,
     /// Whether the address is on this machine.
     pub is_local_url: bool,
     /// The branch to name, where "the remote's own" would mean whatever is checked out.
@@ -29,8 +29,6 @@ pub struct Repository {
     pub copy: Vec<String>,
     /// Where they are.
     pub copy_from: Option<String>,
-    /// Whether the address is another place than the one that was looked at.
-    pub is_elsewhere: bool,
     /// What people should know.
     pub notes: Vec<String>,
 }
@@ -45,10 +43,15 @@ impl Repository {
         if is_address(place) {
             let is_local_url = place.starts_with("file://");
             let (url, called) = (place.to_owned(), called(place));
-            return Ok(Self { url, called, is_local_url, is_elsewhere: true, ..Self::default() });
+            return Ok(Self { url, called, is_local_url, ..Self::default() });
         }
         Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", place.escape_debug()))
             .hint("give a path to a repository, or an address such as git@host:team/shop.git"))
+    }
+
+    /// Whether work lands in another place than the one that was looked into.
+    pub fn is_elsewhere(&self) -> bool {
+        self.seen_at.as_ref() != Some(&self.url)
     }
 
     fn here(path: &Path, branch: Option<&str>) -> Result<Self, CliError> {
@@ -77,7 +80,7 @@ impl Repository {
         let mut seen = Self {
             url: shown.clone(),
             called: called(&shown),
-            is_local: true,
+            seen_at: Some(shown.clone()),
             is_local_url: true,
             checks: checks(&Root { repository: &repository, tree: &tree }),
             ..Self::default()
@@ -99,7 +102,7 @@ impl Repository {
             }
         }
         if !repository.is_bare() && git::dirty(path).unwrap_or(false) {
-            let what = if seen.is_elsewhere { "pushed to its origin" } else { "committed" };
+            let what = if seen.is_elsewhere() { "pushed to its origin" } else { "committed" };
             seen.notes.push(format!("{shown} has uncommitted changes: polecats see only what is {what}"));
         }
         Ok(seen)
@@ -113,7 +116,6 @@ impl Repository {
             _ => origin.to_owned(),
         };
         self.called = called(&self.url);
-        self.is_elsewhere = true;
         self.notes.push(format!("{} has an origin, so work lands there: {}", path.display(), self.url));
     }
 

@@ -124,7 +124,9 @@ impl<'a> Around<'a> {
     /// Lines, above the one that stays at the bottom.
     fn say(&self, lines: &[String]) {
         self.gt.out.line("");
-        lines.iter().for_each(|line| self.gt.out.talk(line));
+        for line in lines {
+            self.gt.out.talk(line);
+        }
         self.gt.out.line(&self.progress.summary());
     }
 }
