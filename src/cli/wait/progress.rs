@@ -17,8 +17,10 @@ use gastown_controllers::world::RunState;
 
 /// What is told of a session that ended without `gt done`.
 const ENDED: &str = "its agent ended without handing in";
-/// Fewest characters of a title that remind of anything.
-const TITLE_CHARS_LEAST: usize = 8;
+/// What stands before what is told of a bead, in characters: when, and its name.
+const PLACE_CHARS: usize = 5 + 2 + 17 + 2;
+/// Fewest characters of a title or of an agent's words that say anything.
+const WORDS_CHARS_LEAST: usize = 8;
 /// Longest line of an agent's output that is told, in characters; `gt logs` has all of it.
 const LINE_CHARS_MAX: usize = 60;
 
@@ -77,7 +79,8 @@ impl Progress {
         if came_back {
             said.push(came_back_words(&status));
         } else if new.failures > was.failures {
-            said.push(last_words(bead).map_or_else(|| ENDED.to_owned(), |words| words.text()));
+            let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(PLACE_CHARS));
+            said.push(last_words(bead).map_or_else(|| ENDED.to_owned(), |words| words.text(room)));
         }
         match new.state {
             BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
@@ -105,7 +108,7 @@ impl Progress {
         let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(taken + around));
         match title.chars().count() {
             length if length <= room => format!("  ({title})"),
-            _ if room < TITLE_CHARS_LEAST => String::new(),
+            _ if room < WORDS_CHARS_LEAST => String::new(),
             _ => format!("  ({}…)", title.chars().take(room - 1).collect::<String>().trim_end()),
         }
     }
@@ -143,9 +146,16 @@ pub struct LastWords {
 }
 
 impl LastWords {
-    fn text(&self) -> String {
+    /// As a line tells it, within so many characters.
+    fn text(&self, room: usize) -> String {
         let Self { code, line } = self;
-        if line.is_empty() { format!("{ENDED} (exit {code})") } else { format!("agent ended (exit {code}): {line}") }
+        let head = format!("agent ended (exit {code})");
+        let room = room.saturating_sub(head.len() + ": ".len());
+        match line.chars().count() {
+            length if length == 0 || room < WORDS_CHARS_LEAST => format!("{ENDED} (exit {code})"),
+            length if length <= room => format!("{head}: {line}"),
+            _ => format!("{head}: {}…", line.chars().take(room - 1).collect::<String>().trim_end()),
+        }
     }
 }
 
@@ -155,7 +165,9 @@ pub fn last_words(town: &Town, bead: &Bead) -> Option<LastWords> {
     runs.iter().rev().find_map(|run| match &run.state {
         RunState::Ended(end) if end.own => {
             // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own words.
-            let mut said = end.tail.lines().rev().filter(|line| !line.trim().is_empty() && !line.starts_with("gt: "));
+            let announced = format!("script: {}", bead.spec.title);
+            let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("gt: ") && **line != announced;
+            let mut said = end.tail.lines().rev().filter(says);
             let own = said.clone().find(|line| !line.starts_with("script: "));
             let last = own.or_else(|| said.next()).unwrap_or_default();
             let line: String = plain(last.trim()).chars().take(LINE_CHARS_MAX).collect();
@@ -225,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_cut_to_the_terminal_and_nothing_else() {
+    fn a_title_and_last_words_are_cut_to_the_terminal_and_nothing_else() {
         let told = |width: u16| {
             let mut progress = Progress::new(Timestamp::UNIX_EPOCH, Some(width));
             let bead = bead(&json!({"state": "Working"}), &serde_json::Value::Null);
@@ -234,6 +246,10 @@ mod tests {
         assert_eq!(told(60), "   0s  shop-abcdefgh      taken by shop-nux  (Say width)");
         assert_eq!(told(55), "   0s  shop-abcdefgh      taken by shop-nux  (Say wid…)");
         assert_eq!(told(30), "   0s  shop-abcdefgh      taken by shop-nux");
+        let words = LastWords { code: 3, line: "cannot find npm".to_owned() };
+        assert_eq!(words.text(80), "agent ended (exit 3): cannot find npm");
+        assert_eq!(words.text(32), "agent ended (exit 3): cannot fi…");
+        assert_eq!(words.text(24), "its agent ended without handing in (exit 3)");
     }
 
     #[test]
