@@ -78,6 +78,11 @@ fn a_rig_that_cannot_be_reached_is_told_once_and_waited_for() {
         town(&[("shop-a", bead("shop-a", &json!({}), &ready())), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
     folder.seed::<Rig>(&rig("FetchFailed", "fetching from `x` failed 2 times:\nno route to host"));
     let _serving = folder.serve();
+    let described = folder.gt(&["describe", "bead/shop-a"]).out;
+    assert_eq!(
+        described.lines().last().unwrap(),
+        "Next: see `gt describe rig/shop` (FetchFailed: fetching from `x` failed 2 times); it is tried again by itself"
+    );
     insta::assert_snapshot!(folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]).all(), @"
     ! [age]  rig/shop           keeps it: FetchFailed: fetching from `x` failed 2 times; see `gt describe rig/shop`
     ! still waiting: Landed=False InProgress 0 of 2 beads are closed
@@ -139,6 +144,34 @@ fn a_suspended_rig_keeps_all_for_good() {
     ");
     let out = folder.gt(&["describe", "bead/shop-a"]).out;
     assert!(out.lines().last().unwrap().contains("`gt describe rig/shop`"), "{out}");
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_keeps_a_convoy_for_good() {
+    let folder = town(&[]);
+    let landed = condition("Landed", "False", "RefNotFound", "there is no Rig named `far`: apply it");
+    let status = json!({"observedGeneration": 1, "conditions": [landed]});
+    folder.seed::<Convoy>(&object("Convoy", "auth", &json!({}), &status));
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  convoy/auth        keeps it: RefNotFound: there is no Rig named `far`: apply it; see `gt describe convoy/auth`
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: convoy/auth: RefNotFound: there is no Rig named `far`: apply it
+    ! hint: `gt describe convoy/auth`
+    exit 7
+    ");
+}
+
+#[test]
+fn what_was_found_of_an_older_text_keeps_nothing() {
+    let set_aside = json!({"state": "SetAside", "failures": 6, "attempts": 6});
+    let folder = town(&[("shop-a", bead("shop-a", &json!({}), &set_aside))]);
+    // Its convoy has a new text, which no controller has looked at yet: that may try again.
+    let changed = CONVOY.replace("Rotate session tokens", "Rotate them all");
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &changed).code, 0);
+    let _serving = folder.serve();
+    let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
+    assert_eq!(done.code, 5, "{}", done.all());
 }
 
 #[test]

@@ -80,3 +80,28 @@ fn message(object: &Value) -> Option<String> {
     let mut said = conditions.iter().filter_map(|condition| condition["message"].as_str());
     said.find(|message| !message.is_empty()).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn eighty_columns_are_enough_for_every_name() {
+        let bead = json!({
+            "metadata": {"name": "reflow-qw4nrkcb", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "spec": {"title": "Say width, not cols, wherever it is about columns", "priority": 2,
+                "assignee": {"polecat": "reflow-slit"}},
+            "status": {"state": "SetAside", "attempts": 3,
+                "conditions": [{"type": "Ready", "reason": "TooManyAttempts"}]},
+        });
+        let bead: DynamicObject = serde_json::from_value(bead).unwrap();
+        let kind = Kind::find("bead").unwrap();
+        let mut table = headings(kind, false);
+        table.row(cells(kind, &bead, false, true, Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(table.render(Some(80)), @"
+        NAME                   STATE      REASON            TITLE
+        bead/reflow-qw4nrkcb   SetAside   TooManyAttempts   Say width, not cols,…
+        ");
+    }
+}
