@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod bd;
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod connect;

@@ -35,6 +35,9 @@ pub enum TownError {
         /// Where the search began.
         from: PathBuf,
     },
+    /// The working directory is gone.
+    #[error("could not find the current directory")]
+    Gone(#[source] std::io::Error),
     /// The file cannot be read.
     #[error("could not read the town's file")]
     Read(#[source] std::io::Error),
@@ -99,6 +102,14 @@ struct Metadata {
 }
 
 impl Town {
+    /// The town in the folder named, else the nearest one from the working directory upwards.
+    pub fn named(dir: Option<&Path>, places: &Places) -> Result<Self, TownError> {
+        match dir.filter(|dir| !dir.as_os_str().is_empty()) {
+            Some(dir) => Self::open(dir, places),
+            None => Self::find(&std::env::current_dir().map_err(TownError::Gone)?, places),
+        }
+    }
+
     /// The town of `start`, or of the nearest folder above it that holds one.
     pub fn find(start: &Path, places: &Places) -> Result<Self, TownError> {
         let found = start.ancestors().find(|dir| dir.join(TOWN_FILE).is_file());

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::agent::context::{self, Answer, connected, finish};
+use crate::cli::table::visible;
 
 /// What `bd` and `gt bd` take.
 #[derive(Debug, Clone, Args)]
@@ -75,6 +76,9 @@ pub fn run(args: &BdArgs, town: Option<&Path>) -> ExitCode {
         Verb::Ready(args) => connected(town, &actor, async |cx| ready::ready(args, json, cx).await),
         Verb::Close(args) => close::close(args, json, town, &actor),
     };
+    // JSON escapes what a terminal would obey; text for people shows it as such.
+    let answer =
+        answer.map(|it| if json { it } else { Answer { out: visible(&it.out), note: visible(&it.note), ..it } });
     finish(answer.or_else(|error| {
         if !json {
             return Err(error);

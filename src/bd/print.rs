@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::issue::Issue;
 use crate::cli::agent::error::Error;
+use crate::cli::table::escaped;
 
 /// The version of the shapes that `bd --json` prints.
 const SCHEMA_VERSION: u32 = 1;
 
 /// A value as `bd --json` prints it.
 pub fn json(value: &impl Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("beads are made of texts and numbers") + "\n"
+    escaped(serde_json::to_string_pretty(value).expect("beads are made of texts and numbers")) + "\n"
 }
 
 /// A failure as `bd --json` prints it: keys sorted.

@@ -4,6 +4,7 @@
 //! controllers and agents own (a bead's assignee, how it was closed) are left alone; labels and annotations are merged.
 
 mod change;
+mod commands;
 mod read;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ async fn apply(
     let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
     let between = between.into_iter().filter(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
     found.extend(between.collect::<Vec<_>>());
+    found.extend(commands::missing(&manifests, &stored));
     refuse(&found, gt)?;
 
     manifests.sort_by_key(|manifest| rank(&manifest.kind));
@@ -109,7 +111,7 @@ fn refuse(found: &[Diagnostic], gt: &Context) -> Result<(), CliError> {
     if found.is_empty() {
         return Ok(());
     }
-    gt.out.talk(&manifest::render_all(found, gt.out.talk_color));
+    gt.out.talk_painted(&manifest::render_all(found, gt.out.talk_color));
     gt.out.talk("");
     let errors = found.iter().filter(|mistake| mistake.severity == Severity::Error).count();
     match errors {
@@ -202,8 +204,8 @@ impl Stored {
         let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
         for kind in KINDS.iter() {
             let here = manifests.iter().any(|manifest| manifest.kind == kind.name);
-            // Only these are referred to by name.
-            if !here && !["Rig", "Runtime", "Formula"].contains(&kind.name.as_str()) {
+            // Only these are referred to by name; a town's is the runtime of rigs that name none.
+            if !here && !["Town", "Rig", "Runtime", "Formula"].contains(&kind.name.as_str()) {
                 continue;
             }
             let names = stored.names.entry(kind.name.clone()).or_default();

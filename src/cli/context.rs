@@ -53,8 +53,8 @@ impl Context {
                 )
                 .hint(format!("`gt init {}` makes one", dir.display())));
             }
-            Some(dir) => Town::open(dir, &self.places)?,
-            None => Town::find(&Self::cwd()?, &self.places)?,
+            Some(dir) => Town::named(Some(dir), &self.places)?,
+            None => Town::named(None, &self.places)?,
         })
     }
 
@@ -74,14 +74,18 @@ impl Context {
     }
 }
 
-/// Who asks: an agent, by its session's environment, else the user.
+/// A variable of the environment; an empty one counts as absent.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Who asks, as the environment says: the session's actor, else the user. It is told in a header, which carries printable
+/// ASCII only; a name that does not fit is left out.
 pub fn actor() -> Option<String> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    match (set("GT_RIG"), set("GT_POLECAT")) {
-        (Some(rig), Some(polecat)) => Some(format!("{rig}/polecats/{polecat}")),
-        // A header carries printable ASCII only; a name that does not fit is left out.
-        _ => set("USER").or_else(|| set("LOGNAME")).filter(|name| name.bytes().all(|b| b.is_ascii_graphic())),
-    }
+    let session = || Some(format!("{}/polecats/{}", variable("GT_RIG")?, variable("GT_POLECAT")?));
+    let named = || ["BD_ACTOR", "USER", "LOGNAME"].into_iter().find_map(variable);
+    let fits = |name: &String| name.bytes().all(|b| b.is_ascii_graphic());
+    variable("GT_ACTOR").or_else(session).or_else(named).filter(fits)
 }
 
 /// A town's API.

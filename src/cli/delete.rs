@@ -1,7 +1,10 @@
 //! `gt delete`: removes objects. What they stand for in the world is rescued and removed by their controllers first.
 
+mod open_work;
+
 use clap::Args as ClapArgs;
 use futures::StreamExt;
+use kube::ResourceExt;
 use kube::api::DeleteParams;
 use kube::runtime::watcher;
 use tokio::time::Instant;
@@ -11,6 +14,7 @@ use super::error::{CliError, Exit};
 use super::kinds::{KINDS, Kind, targets};
 use super::{apply, watching};
 use crate::cli::wait::Timeout;
+use crate::town::Town;
 
 /// Remove objects.
 #[derive(Debug, ClapArgs)]
@@ -52,7 +56,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     }
     let until = Instant::now() + args.timeout.0;
     while let Some((kind, name)) = waits.pop() {
-        gone(gt, &town, kind, &name, until).await?;
+        gone(gt, &town, kind, &name, until, args.timeout).await?;
     }
     Ok(())
 }
@@ -75,6 +79,9 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
 
 /// Deletes one; whether it is gone already.
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
+    if let Some(warning) = open_work::warning(link, kind, name).await? {
+        gt.out.talk(&format!("warning: {warning}"));
+    }
     match link.api(kind).delete(name, &DeleteParams::default()).await {
         Ok(answer) => {
             // An object comes back as long as somebody has something to clean up first.
@@ -101,35 +108,64 @@ async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str)
 /// Waits until an object is gone.
 pub async fn gone(
     gt: &Context,
-    town: &crate::town::Town,
+    town: &Town,
+    kind: &'static Kind,
+    name: &str,
+    until: Instant,
+    timeout: Timeout,
+) -> Result<(), CliError> {
+    let object = kind.named_object(name);
+    match watch_it_go(gt, town, kind, name, until).await {
+        Ok(()) => return gt.out.data(&format!("{object} is gone")),
+        Err(error) if error.exit() != Exit::TimedOut => return Err(error),
+        Err(_) => {}
+    }
+    let (there, up) =
+        gt.with_api(town, async |link| Ok((link.api(kind).get_opt(name).await?, link.controller))).await?;
+    let Some(there) = there else { return gt.out.data(&format!("{object} is gone")) };
+    let is_asked = there.metadata.deletion_timestamp.is_some();
+    let waits = there.finalizers().join(", ");
+    let (message, hint) = match (is_asked, up) {
+        (false, _) => (format!("{object} is still there"), format!("nobody has deleted it: `gt delete {object}`")),
+        (true, false) => (
+            format!("{object} is still being deleted"),
+            "the town is down: it goes once `gt up` has cleaned up after it".to_owned(),
+        ),
+        (true, true) => (
+            format!("{object} is still being deleted"),
+            format!("it waits for {waits}: `gt describe {object}` says more; it goes on without `gt wait`"),
+        ),
+    };
+    Err(CliError::new(Exit::TimedOut, format!("{message} after {:?}", timeout.0)).hint(hint))
+}
+
+/// Returns when it is gone, or with [`Exit::TimedOut`].
+async fn watch_it_go(
+    gt: &Context,
+    town: &Town,
     kind: &'static Kind,
     name: &str,
     until: Instant,
 ) -> Result<(), CliError> {
     // Looked at through the store, it may be gone without any controller.
-    let is_there = gt.with_api(town, async |link| Ok(link.api(kind).get_opt(name).await?.is_some())).await?;
-    if is_there {
-        let (link, is_there) =
-            watching::link(gt, town, Some(until), async |link: &Link| Ok(Some(link.api(kind).get_opt(name).await?)))
-                .await?;
-        let uid = is_there.and_then(|object| object.metadata.uid);
-        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let mut changes = watching::changes(link.api(kind), config, gt.out);
-        let mut there = false;
-        loop {
-            let event = tokio::time::timeout_at(until, changes.next()).await.map_err(|_| {
-                CliError::new(Exit::TimedOut, format!("{} is still being deleted", kind.named_object(name)))
-                    .hint(format!("`gt describe {}` says what it waits for", kind.named_object(name)))
-            })?;
-            match event {
-                Some(watcher::Event::Init) => there = false,
-                Some(watcher::Event::InitApply(object)) => there |= object.metadata.uid == uid,
-                Some(watcher::Event::InitDone) if !there => break,
-                Some(watcher::Event::Delete(object)) if object.metadata.uid == uid => break,
-                Some(_) => {}
-                None => return Err(CliError::new(Exit::Failed, "the watch ended")),
-            }
+    if gt.with_api(town, async |link| Ok(link.api(kind).get_opt(name).await?.is_none())).await? {
+        return Ok(());
+    }
+    let look = async |link: &Link| Ok(Some(link.api(kind).get_opt(name).await?));
+    let (link, there) = watching::link(gt, town, Some(until), look).await?;
+    let uid = there.and_then(|object| object.metadata.uid);
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut changes = watching::Watches::new(gt.out).changes(link.api(kind), config);
+    let mut is_there = false;
+    loop {
+        let late = |_| CliError::new(Exit::TimedOut, "it took too long");
+        match tokio::time::timeout_at(until, changes.next()).await.map_err(late)? {
+            Some(watcher::Event::Init) => is_there = false,
+            Some(watcher::Event::InitApply(object)) => is_there |= object.metadata.uid == uid,
+            Some(watcher::Event::InitDone) if !is_there => return Ok(()),
+            Some(watcher::Event::Delete(object)) if object.metadata.uid == uid => return Ok(()),
+            Some(_) => {}
+            None => return Err(CliError::new(Exit::Failed, "the watch ended")),
         }
     }
-    gt.out.data(&format!("{} is gone", kind.named_object(name)))
 }

@@ -3,6 +3,7 @@
 mod next;
 mod related;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
@@ -16,8 +17,9 @@ use serde_json::Value;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::CliError;
+use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
-use super::table::{Table, plain};
+use super::table::{Table, plain, visible};
 use super::terminal::{Color, Terminal};
 use crate::town::Town;
 
@@ -57,12 +59,27 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     let conditions: Vec<Condition> =
         serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
     section(&mut text, gt.out, "Status", &yaml(&without_conditions(&object.data["status"])));
-    section(&mut text, gt.out, "Conditions", &table_of(&conditions, now));
-    for (title, body) in related::sections(kind, &object, town, link, now).await? {
-        section(&mut text, gt.out, &title, &body);
+    // Sections are indented by two.
+    let within = gt.out.width.map(|width| width.saturating_sub(2));
+    section(&mut text, gt.out, "Conditions", &table_of(&conditions, now, within));
+    for (title, mut table) in related::sections(kind, &object, town, link, now).await? {
+        if !table.is_empty() {
+            section(&mut text, gt.out, &title, &table.render(within));
+        }
     }
-    let facts = next::Facts { kind: &kind.name, name, conditions: &conditions, object: &object, up: link.controller };
-    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), next::step(&facts));
+    let keepers = match kind.name.as_str() {
+        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(&kind.name, name),
+        _ => BTreeSet::new(),
+    };
+    let facts = next::Facts {
+        kind: &kind.name,
+        name,
+        conditions: &conditions,
+        object: &object,
+        up: link.controller,
+        keepers: &keepers,
+    };
+    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next::step(&facts)));
     Ok(text)
 }
 
@@ -89,7 +106,7 @@ fn section(text: &mut String, out: Terminal, title: &str, body: &str) {
         return;
     }
     let _infallible = writeln!(text, "\n{}", out.paint(Color::Bold, &format!("{title}:")));
-    for line in body.trim_end().lines() {
+    for line in visible(body.trim_end()).lines() {
         let line = format!("  {line}");
         let _infallible = writeln!(text, "{}", line.trim_end());
     }
@@ -130,11 +147,11 @@ fn without_conditions(status: &Value) -> Value {
 }
 
 /// The conditions, and below them what does not fit a line.
-fn table_of(conditions: &[Condition], now: Timestamp) -> String {
+fn table_of(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> String {
     if conditions.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"]);
+    let mut table = Table::new(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"]).fitting(&["MESSAGE"], &[]);
     for condition in conditions {
         let message = if condition.message.is_empty() { "-" } else { &condition.message };
         table.row([
@@ -145,8 +162,13 @@ fn table_of(conditions: &[Condition], now: Timestamp) -> String {
             message,
         ]);
     }
-    let mut text = table.render(None);
-    for condition in conditions.iter().filter(|condition| condition.message.trim_end().lines().count() > 1) {
+    let uncut = table.clone().render(None);
+    let mut text = table.render(width);
+    let is_cut = |nth: usize| uncut.lines().nth(nth + 1) != text.lines().nth(nth + 1);
+    let long =
+        |(nth, condition): &(usize, &Condition)| condition.message.trim_end().lines().count() > 1 || is_cut(*nth);
+    let long: Vec<&Condition> = conditions.iter().enumerate().filter(long).map(|(_, condition)| condition).collect();
+    for condition in long {
         let _infallible = write!(text, "\n\n{} says:", condition.type_);
         let lines: Vec<&str> = condition.message.trim_end().lines().collect();
         if lines.len() > LINES_MAX {

@@ -149,7 +149,7 @@ fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
             .map_err(|error| CliError::new(Exit::Failed, "could not write the report").because(&error))?;
         gt.out.data(&text)?;
     } else {
-        let mut table = Table::new(["WHAT", "VERDICT", "FOUND"]);
+        let mut table = Table::new(["WHAT", "VERDICT", "FOUND"]).fitting(&["FOUND"], &[]);
         for check in checks {
             let verdict = match check.verdict {
                 Verdict::Ok => "ok",

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use super::table::visible;
+use crate::causes;
 use crate::connect::ConnectError;
 use crate::town::TownError;
 
@@ -21,6 +23,8 @@ pub enum Exit {
     TimedOut = 5,
     /// There is no town here, or no way to it.
     NoTown = 6,
+    /// What is waited for does not come true until a person does something.
+    NeedsYou = 7,
 }
 
 /// A failed command.
@@ -40,25 +44,26 @@ impl CliError {
 
     /// What went wrong, as an error says it, with its causes.
     pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
-        let made = Self::new(exit, error.to_string());
-        match error.source() {
-            Some(source) => made.because(source),
-            None => made,
-        }
+        let message = error.to_string();
+        let causes = causes::below(&message, error);
+        Self { causes, ..Self::new(exit, message) }
     }
 
     /// Why: an error and its causes, each once.
     #[must_use]
     pub fn because(mut self, error: &dyn Error) -> Self {
-        let mut next = Some(error);
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            // Some errors repeat what they wrap: nobody wants to read it twice.
-            if self.causes.last().unwrap_or(&self.message) != &text {
-                self.causes.push(text);
-            }
-            next = cause.source();
-        }
+        let text = error.to_string();
+        let told = self.causes.last().unwrap_or(&self.message);
+        let repeats = told.ends_with(&text);
+        let below = causes::below(if repeats { told } else { &text }, error);
+        self.causes.extend((!repeats).then_some(text).into_iter().chain(below));
+        self
+    }
+
+    /// Why, in words.
+    #[must_use]
+    pub fn because_of(mut self, why: impl Into<String>) -> Self {
+        self.causes.push(why.into());
         self
     }
 
@@ -100,12 +105,13 @@ impl CliError {
     /// What people read; `color` paints the first words.
     pub fn render(&self, color: bool) -> String {
         let (red, cyan, off) = if color { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{off} {}", self.message);
+        // Other people's words may be among them: names of files, what programs said.
+        let mut text = format!("{red}error:{off} {}", visible(&self.message));
         for cause in &self.causes {
-            let _infallible = write!(text, "\n  caused by: {cause}");
+            let _infallible = write!(text, "\n  caused by: {}", visible(cause));
         }
         if let Some(hint) = &self.hint {
-            let _infallible = write!(text, "\n{cyan}hint:{off} {hint}");
+            let _infallible = write!(text, "\n{cyan}hint:{off} {}", visible(hint));
         }
         text
     }

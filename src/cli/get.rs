@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::kinds::{KINDS, Kind};
+use super::table::escaped;
 use super::watching;
 
 pub use rows::{cells, headings};
@@ -187,6 +188,7 @@ fn show(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]
 fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
     if output == Some(Output::Json) {
         return serde_json::to_string_pretty(value)
+            .map(escaped)
             .map_err(|error| CliError::new(Exit::Failed, "could not write an object").because(&error));
     }
     Ok(to_yaml(value))
@@ -249,7 +251,7 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
     let mut config = watcher::Config::default();
     config.label_selector.clone_from(&asked.params.label_selector);
     config.field_selector.clone_from(&asked.params.field_selector);
-    let mut changes = watching::changes(link.api(asked.kind), config, gt.out);
+    let mut changes = watching::Watches::new(gt.out).changes(link.api(asked.kind), config);
     while let Some(event) = changes.next().await {
         let (watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object)) =
             event

@@ -1,16 +1,21 @@
 //! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
 
+mod jobs;
+
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use gastown_crds::{Bead, MergeRequest, Polecat};
+use gastown_crds::common::{condition, types};
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig};
 use kube::ResourceExt;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::inotify::Inotify;
 use super::kinds::{Kind, Target, targets};
+use super::table::visible;
+use super::trouble;
 use crate::town::Town;
 use crate::world::run::records;
 
@@ -20,12 +25,15 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// polecat/NAME, bead/NAME, mr/NAME or `job KEY`; without, the controller's.
+    /// polecat/NAME, bead/NAME, mr/NAME or job/KEY; `controller`, or nothing, for the controller's.
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
     /// Which attempt at the bead. Default: the last.
     #[arg(long)]
     attempt: Option<u32>,
+    /// Only the last so many lines of what is there.
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
     /// Go on showing what is added, until it has ended.
     #[arg(short, long)]
     follow: bool,
@@ -38,13 +46,16 @@ struct Log {
     end: Option<&'static str>,
     /// What is told before.
     title: String,
+    /// Where to look too.
+    note: Option<String>,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
     let log = match &args.what[..] {
-        [] => Log { file: town.layout.log(), end: None, title: "the controller".to_owned() },
+        [] => controller(&town),
+        [word] if word == "controller" => controller(&town),
         [word, key] if word == "job" => job(&town, key)?,
         [word] if word.starts_with("job/") => job(&town, &word["job/".len()..])?,
         words => {
@@ -55,17 +66,30 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             let found = gt.with_api(&town, async |link| of_object(args, &town, link, target).await).await?;
             match found {
                 Found::Log(log) => log,
-                Found::Text(text) => return gt.out.data(&text),
+                Found::Text { title, text } => {
+                    gt.out.talk(&title);
+                    let text = visible(&text);
+                    let lines: Vec<&str> = text.lines().collect();
+                    let from = lines.len() - args.tail.unwrap_or(lines.len()).min(lines.len());
+                    return gt.out.data(&lines[from..].join("\n"));
+                }
             }
         }
     };
     gt.out.talk(&format!("{}: {}", log.title, log.file.display()));
-    show(args.follow, gt, &log).await
+    if let Some(note) = &log.note {
+        gt.out.talk(note);
+    }
+    show(args, gt, &log).await
+}
+
+fn controller(town: &Town) -> Log {
+    Log { file: town.layout.log(), end: None, title: "the controller".to_owned(), note: None }
 }
 
 enum Found {
     Log(Log),
-    Text(String),
+    Text { title: String, text: String },
 }
 
 fn job(town: &Town, key: &str) -> Result<Log, CliError> {
@@ -75,10 +99,9 @@ fn job(town: &Town, key: &str) -> Result<Log, CliError> {
     }
     let dir = town.layout.job(key);
     if !dir.is_dir() {
-        return Err(CliError::new(Exit::NotFound, format!("there is no job `{key}` here"))
-            .hint("the records of old jobs are removed"));
+        return Err(CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(town)));
     }
-    Ok(Log { file: dir.join(records::LOG), end: Some(records::RESULT), title: format!("job {key}") })
+    Ok(Log { file: dir.join(records::LOG), end: Some(records::RESULT), title: format!("job {key}"), note: None })
 }
 
 async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
@@ -101,17 +124,39 @@ async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) ->
         }
         "MergeRequest" => {
             let request: MergeRequest = typed(link, kind, name).await?;
-            let status = request.status.unwrap_or_default();
-            match (status.job, status.log) {
-                (Some(key), _) if town.layout.job(&key).is_dir() => job(town, &key).map(Found::Log),
-                (_, Some(text)) => Ok(Found::Text(text)),
-                _ => Err(CliError::new(Exit::NotFound, format!("mr/{name} has no log"))
-                    .hint(format!("only what came back has one; `gt describe mr/{name}`"))),
-            }
+            of_request(town, link, &request).await
         }
         _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
             .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
     }
+}
+
+/// What sent it back, else what verifies it now. A branch that conflicts has only the files that do.
+async fn of_request(town: &Town, link: &Link, request: &MergeRequest) -> Result<Found, CliError> {
+    let name = request.name_any();
+    let status = request.status.clone().unwrap_or_default();
+    match (status.job, status.log) {
+        (Some(key), _) if town.layout.job(&key).is_dir() => return job(town, &key).map(Found::Log),
+        (_, Some(text)) => {
+            let merged = condition(&status.conditions, types::MERGED);
+            let why = merged.map_or_else(|| "came back".to_owned(), trouble::words);
+            return Ok(Found::Text { title: format!("mr/{name}: {why}"), text });
+        }
+        _ => {}
+    }
+    let none = CliError::new(Exit::NotFound, format!("mr/{name} has no log"));
+    if status.state.is_final() {
+        return Err(none.hint(format!("only what came back has one; `gt describe mr/{name}`")));
+    }
+    let rig: Option<Rig> = link.typed().get_opt(&request.spec.rig).await?;
+    let found = rig.and_then(|rig| jobs::verifying(town, &rig.uid().unwrap_or_default()));
+    let Some(found) = found else {
+        return Err(none.hint(format!("nothing has been verified for it yet; `gt describe mr/{name}`")));
+    };
+    let when = if found.is_running { "is being verified by" } else { "waits; last verified in its rig was" };
+    let mut log = job(town, &found.key)?;
+    log.title = format!("mr/{name} {when} job {}", found.key);
+    Ok(Found::Log(log))
 }
 
 async fn typed<K>(link: &Link, kind: &Kind, name: &str) -> Result<K, CliError>
@@ -150,6 +195,11 @@ fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliErro
         file: town.layout.run(&uid, which).join(records::OUTPUT),
         end: Some(records::EXIT),
         title: format!("bead {name}, attempt {which} of {}", attempts.len()),
+        note: bead
+            .status
+            .as_ref()
+            .and_then(|status| status.rework.as_ref())
+            .map(|rework| format!("its branch came back: `gt logs mr/{}` says why", rework.merge_request)),
     })
 }
 
@@ -164,11 +214,11 @@ pub fn attempts(runs: &Path) -> Vec<u32> {
     found
 }
 
-async fn show(follow: bool, gt: &Context, log: &Log) -> Result<(), CliError> {
+async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
     let folder = log.file.parent().unwrap_or(Path::new("/"));
-    if !follow {
-        return match fs_err::File::open(&log.file) {
+    if !args.follow {
+        return match open_at(&log.file, args.tail) {
             Ok(mut file) => copy(&mut file, gt),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 gt.out.talk("nothing was printed yet");
@@ -187,7 +237,7 @@ async fn show(follow: bool, gt: &Context, log: &Log) -> Result<(), CliError> {
         if let Some(file) = &mut open {
             rewind_if_cut(file, &log.file).map_err(failed)?;
         } else if log.file.exists() {
-            open = Some(fs_err::File::open(&log.file).map_err(failed)?);
+            open = Some(open_at(&log.file, args.tail).map_err(failed)?);
         }
         if let Some(file) = &mut open {
             copy(file, gt)?;
@@ -197,6 +247,34 @@ async fn show(follow: bool, gt: &Context, log: &Log) -> Result<(), CliError> {
         }
         inotify.changed().await.map_err(failed)?;
     }
+}
+
+/// Opens a log where its last lines begin; without a number, where it begins.
+fn open_at(path: &Path, tail: Option<usize>) -> std::io::Result<fs_err::File> {
+    let mut file = fs_err::File::open(path)?;
+    let Some(tail) = tail else { return Ok(file) };
+    let (mut at, mut newlines) = (file.metadata()?.len(), 0);
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut is_last_byte = true;
+    // Backwards, until one newline more than there are lines: the one that ends the line before.
+    while at > 0 {
+        let length = usize::try_from(at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+        at -= length as u64;
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut chunk[..length])?;
+        for nth in (0..length).rev() {
+            // A newline at the very end ends the last line.
+            newlines += usize::from(chunk[nth] == b'\n' && !is_last_byte);
+            is_last_byte = false;
+            if newlines >= tail {
+                let from = if tail == 0 { file.metadata()?.len() } else { at + nth as u64 + 1 };
+                file.seek(SeekFrom::Start(from))?;
+                return Ok(file);
+            }
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
 }
 
 /// A log that grew too large is moved away and begun anew.

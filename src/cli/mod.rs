@@ -11,10 +11,12 @@
 //! | 4 | the input was refused; nothing was changed |
 //! | 5 | what was waited for did not come true in time |
 //! | 6 | there is no town here, or no way to its API |
+//! | 7 | what was waited for cannot come true before a person does something |
 
 pub mod agent;
 
 pub mod error;
+pub mod table;
 pub mod terminal;
 
 mod age;
@@ -22,10 +24,10 @@ mod context;
 mod files;
 mod inotify;
 mod jsonpath;
+mod keeps;
 mod kinds;
 mod shell;
 mod suggest;
-mod table;
 mod trouble;
 mod watching;
 
@@ -68,7 +70,8 @@ Exit codes:
   3  the object does not exist
   4  the input was refused; nothing was changed
   5  what was waited for did not come true in time
-  6  there is no town here, or no way to its API";
+  6  there is no town here, or no way to its API
+  7  what was waited for cannot come true before you do something";
 
 /// A control plane for coding agents: declare the work in YAML, and a town of agents lands it.
 #[derive(Debug, Parser)]
@@ -118,7 +121,7 @@ pub fn main() -> ExitCode {
     match run(&cli.command, &gt) {
         Ok(code) => code,
         Err(error) => {
-            out.talk(&error.render(out.talk_color));
+            out.talk_painted(&error.render(out.talk_color));
             ExitCode::from(error.exit() as u8)
         }
     }

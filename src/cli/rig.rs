@@ -7,6 +7,7 @@ mod repository;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use gastown_crds::common::API_VERSION;
@@ -17,11 +18,15 @@ use serde_json::Value;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::files;
+use crate::world::git;
 use detect::Check;
 use repository::Repository;
 
 /// Longest name of a rig, as its kind says.
 const NAME_BYTES_MAX: usize = 40;
+
+/// How long a remote may take to answer: a slow link needs a few seconds, a person does not wait for more.
+const REACH_MAX: Duration = Duration::from_secs(10);
 
 /// Declare repositories.
 #[derive(Debug, Subcommand)]
@@ -100,6 +105,15 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
             repository.url
         ));
     }
+    if repository.is_elsewhere()
+        && let Err(error) = git::reach(&repository.url, REACH_MAX)
+    {
+        gt.out.talk(&format!(
+            "note: {}; the rig waits until this works without a question: git ls-remote {}",
+            error.message(),
+            super::shell::quoted(&repository.url)
+        ));
+    }
     gt.out.talk(&words);
     gt.out.talk(&format!("next: gt apply -f {}", super::shell::quoted(&from_here(&file))));
     Ok(())
@@ -136,7 +150,7 @@ fn checks(args: &Args, repository: &Repository) -> Result<Vec<Check>, CliError> 
         return Ok(named.collect());
     }
     if repository.checks.is_empty() {
-        let why = if repository.is_local {
+        let why = if repository.seen_at.is_some() {
             "nothing here says how it is tested"
         } else {
             "it is not on this machine, so how it is tested cannot be seen"
@@ -214,6 +228,6 @@ fn check(text: &str, gt: &Context) -> Result<(), CliError> {
     if found.is_empty() {
         return Ok(());
     }
-    gt.out.talk(&manifest::render_all(&found, gt.out.talk_color));
+    gt.out.talk_painted(&manifest::render_all(&found, gt.out.talk_color));
     Err(CliError::new(Exit::Refused, "no rig can be made of this; nothing was written"))
 }

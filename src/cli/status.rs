@@ -13,13 +13,17 @@ use serde::Serialize;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::table::{Table, plain};
+use super::keeps;
+use super::table::{Table, escaped, plain};
 use super::terminal::Color;
 use super::trouble;
 use needs::{Need, World};
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.
 const ROWS_MAX: usize = 10;
+
+/// What is said of what is on its way out.
+const DELETING: &str = "being deleted";
 
 /// Show what needs you, what is worked on, what waits, and what has landed.
 #[derive(Debug, ClapArgs)]
@@ -94,7 +98,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     if args.json {
         let text = serde_json::to_string_pretty(&status)
             .map_err(|error| CliError::new(Exit::Failed, "could not write the status").because(&error))?;
-        return gt.out.data(&text);
+        return gt.out.data(&escaped(text));
     }
     gt.out.data(&text(&status, gt))
 }
@@ -114,13 +118,14 @@ async fn look(link: &Link, town: &str) -> Result<Status, CliError> {
         runtimes: &runtimes,
         town: towns.first(),
     };
+    let keeps = keeps::World::new(&beads, &rigs, &polecats, &convoys, &requests);
     Ok(Status {
         town: town.to_owned(),
         up: link.controller,
         needs_you: needs::of(&world),
         working: working(&polecats, &beads),
-        landing: lines(&beads, &rigs, &[BeadState::Landing]),
-        waiting: lines(&beads, &rigs, &[BeadState::Ready, BeadState::Waiting]),
+        landing: lines(&beads, &rigs, &keeps, &[BeadState::Landing]),
+        waiting: lines(&beads, &rigs, &keeps, &[BeadState::Ready, BeadState::Waiting]),
         landed: landed(&beads),
         convoys: convoys.iter().map(convoy_line).collect(),
         rigs: rigs.iter().map(rig_line).collect(),
@@ -151,7 +156,7 @@ fn working(polecats: &[Polecat], beads: &[Bead]) -> Vec<Working> {
     at_work.collect()
 }
 
-fn lines(beads: &[Bead], rigs: &[Rig], states: &[BeadState]) -> Vec<Line> {
+fn lines(beads: &[Bead], rigs: &[Rig], keeps: &keeps::World<'_>, states: &[BeadState]) -> Vec<Line> {
     let mut found: Vec<&Bead> = beads.iter().filter(|bead| states.contains(&state(bead))).collect();
     found.sort_by_key(|bead| (states.iter().position(|it| *it == state(bead)), bead.spec.priority, bead.name_any()));
     let line = |bead: &&Bead| {
@@ -159,7 +164,7 @@ fn lines(beads: &[Bead], rigs: &[Rig], states: &[BeadState]) -> Vec<Line> {
         let ready = condition(&status.conditions, types::READY);
         let why = match ready {
             Some(ready) if ready.status == ConditionStatus::True => waits_for(bead, rigs),
-            Some(ready) if !ready.message.is_empty() => plain(&ready.message),
+            Some(ready) if !ready.message.is_empty() => keeps.in_words(bead, &ready.message),
             Some(ready) => ready.reason.clone(),
             None => "not looked at yet".to_owned(),
         };
@@ -197,17 +202,26 @@ fn convoy_line(convoy: &Convoy) -> ConvoyLine {
         name: convoy.name_any(),
         landed: landed.is_some_and(|landed| landed.status == ConditionStatus::True),
         beads: status.progress.unwrap_or_else(|| format!("0/{}", convoy.spec.beads.len())),
-        reason: landed.map_or_else(|| "not looked at yet".into(), |landed| landed.reason.clone()),
+        reason: match landed {
+            _ if convoy.metadata.deletion_timestamp.is_some() => DELETING.to_owned(),
+            Some(landed) => landed.reason.clone(),
+            None => "not looked at yet".to_owned(),
+        },
     }
 }
 
 fn rig_line(rig: &Rig) -> RigLine {
     let status = rig.status.clone().unwrap_or_default();
     let ready = condition(&status.conditions, types::READY);
+    let is_going = rig.metadata.deletion_timestamp.is_some();
     RigLine {
         name: rig.name_any(),
-        ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True),
-        reason: ready.map_or_else(|| "not looked at yet".into(), |ready| ready.reason.clone()),
+        ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True) && !is_going,
+        reason: match ready {
+            _ if is_going => DELETING.to_owned(),
+            Some(ready) => ready.reason.clone(),
+            None => "not looked at yet".to_owned(),
+        },
         base_red: trouble::base_red(rig).is_some(),
         branch: status.branch,
         queued: status.queued,
@@ -215,7 +229,9 @@ fn rig_line(rig: &Rig) -> RigLine {
 }
 
 fn text(status: &Status, gt: &Context) -> String {
-    let (out, width, now) = (gt.out, gt.out.width, gt.now());
+    let (out, now) = (gt.out, gt.now());
+    // Each table is indented by two.
+    let within = gt.out.width.map(|width| width.saturating_sub(2));
     let mut parts = Vec::new();
     let first = match status.needs_you.len() {
         0 => out.paint(Color::Green, "nothing needs you"),
@@ -225,9 +241,10 @@ fn text(status: &Status, gt: &Context) -> String {
     let down = if status.up { "" } else { "   (the town is down: gt up)" };
     let mut head = format!("{first}{down}");
     if !status.needs_you.is_empty() {
-        let mut table = Table::new(["OBJECT", "WHAT", "NEXT"]);
-        status.needs_you.iter().for_each(|need| table.row([&need.object, &need.what, &need.next]));
-        head = format!("{head}\n{}", indented(&table.render(width)));
+        // What is to be typed names the object.
+        let mut table = Table::new(["OBJECT", "NEXT", "WHAT"]).fitting(&["WHAT"], &["OBJECT"]);
+        status.needs_you.iter().for_each(|need| table.row([&need.object, &need.next, &need.what]));
+        head = format!("{head}\n{}", indented(&table.render(within)));
     }
     parts.push(head);
     let mut part = |title: &str, all: usize, shown: usize, mut table: Table| {
@@ -236,20 +253,21 @@ fn text(status: &Status, gt: &Context) -> String {
         }
         let more = if all > shown { format!("\n  … and {} more: gt get beads", all - shown) } else { String::new() };
         let title = out.paint(Color::Bold, &format!("{title} ({all})"));
-        parts.push(format!("{title}\n{}{more}", indented(&table.render(width.map(|width| width.saturating_sub(2))))));
+        parts.push(format!("{title}\n{}{more}", indented(&table.render(within))));
     };
-    let mut table = Table::new(["POLECAT", "BEAD", "STATE", "ATTEMPT", "SINCE", "TITLE"]);
+    let mut table = Table::new(["POLECAT", "BEAD", "STATE", "ATTEMPT", "SINCE", "TITLE"])
+        .fitting(&["TITLE"], &["ATTEMPT", "SINCE", "STATE"]);
     for it in &status.working {
         let since = it.since.map_or_else(|| "-".into(), |since| age(now, since));
         table.row([&it.polecat, &it.bead, &it.state, &it.attempt.to_string(), &since, &it.title]);
     }
     part("working", status.working.len(), status.working.len(), table);
     for (title, lines) in [("landing", &status.landing), ("waiting", &status.waiting)] {
-        let mut table = Table::new(["BEAD", "WHY", "TITLE"]);
+        let mut table = Table::new(["BEAD", "WHY", "TITLE"]).fitting(&["TITLE", "WHY"], &[]);
         lines.iter().take(ROWS_MAX).for_each(|line| table.row([&line.bead, &line.why, &line.title]));
         part(title, lines.len(), ROWS_MAX, table);
     }
-    let mut table = Table::new(["BEAD", "HOW", "AGO", "TITLE"]);
+    let mut table = Table::new(["BEAD", "HOW", "AGO", "TITLE"]).fitting(&["TITLE"], &["AGO"]);
     for it in status.landed.iter().take(ROWS_MAX) {
         table.row([it.bead.clone(), format!("{:?}", it.how), age(now, it.at), it.title.clone()]);
     }
@@ -257,7 +275,7 @@ fn text(status: &Status, gt: &Context) -> String {
     let mut table = Table::new(["CONVOY", "BEADS", "STATE"]);
     status.convoys.iter().for_each(|it| table.row([&it.name, &it.beads, &it.reason]));
     part("convoys", status.convoys.len(), status.convoys.len(), table);
-    let mut table = Table::new(["RIG", "READY", "BRANCH", "QUEUE"]);
+    let mut table = Table::new(["RIG", "READY", "BRANCH", "QUEUE"]).fitting(&["BRANCH"], &["QUEUE"]);
     for it in &status.rigs {
         let ready = match (it.ready, it.base_red) {
             (false, _) => &it.reason,

@@ -1,15 +1,31 @@
-//! Tables without borders: columns three blanks apart, as kubectl prints them, cut to the terminal where there is one.
+//! Tables without borders: columns three blanks apart, as kubectl prints them, made to fit the terminal where there is one.
+//!
+//! What a person copies is never cut: in a narrow terminal one column of words is cut with `…`, and where that is not
+//! enough, the columns that are missed least are left out.
+
+use std::fmt::Write as _;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table as Comfy, Width};
 
 /// Blanks between two columns.
 const GAP: u16 = 3;
 
+/// Columns of a terminal that the words keep before another column is left out for them: four or five words.
+const WORDS_ENOUGH: u16 = 24;
+/// Columns that the words keep in any case.
+const WORDS_LEAST: u16 = 8;
+
 /// A table.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     headings: Vec<String>,
     rows: Vec<Vec<String>>,
+    /// Columns that are cut to fit, the first of them first.
+    words: Vec<usize>,
+    /// Columns that are left out where there is no room for them, the first of them first.
+    spare: Vec<usize>,
+    /// Those that were left out: later rows leave them out too.
+    left_out: Vec<usize>,
     /// Least widths, so that rows printed later line up with those printed before.
     least: Vec<u16>,
 }
@@ -18,6 +34,15 @@ impl Table {
     /// A table with these headings.
     pub fn new<S: Into<String>>(headings: impl IntoIterator<Item = S>) -> Self {
         Self { headings: headings.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Names the columns of words, which are cut to fit, and those that are left out before a name is cut: of both, the
+    /// first is the first to go.
+    #[must_use]
+    pub fn fitting(self, words: &[&str], spare: &[&str]) -> Self {
+        let place = |heading: &&str| self.headings.iter().position(|it| it == heading);
+        let (words, spare) = (words.iter().filter_map(place).collect(), spare.iter().filter_map(place).collect());
+        Self { words, spare, ..self }
     }
 
     /// Adds a row. Control characters are shown as such: a title must not move the cursor.
@@ -30,7 +55,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The text, with its headings; `width` is the terminal's, if it is one: the widest column is cut to fit.
+    /// The text, with its headings; `width` is the terminal's, if it is one.
     pub fn render(&mut self, width: Option<u16>) -> String {
         self.draw(true, width)
     }
@@ -46,55 +71,87 @@ impl Table {
     }
 
     fn draw(&mut self, with_headings: bool, width: Option<u16>) -> String {
-        let mut table = Comfy::new();
-        table.load_style(comfy_table::presets::NOTHING).set_truncation_indicator("…");
-        if with_headings {
-            table.set_header(one_line(&self.headings));
-        }
-        for row in &self.rows {
-            table.add_row(one_line(row));
-        }
-        let mut widths = table.column_max_content_widths();
+        let mut widths = self.natural_widths();
         self.least.resize(widths.len(), 0);
         for (width, least) in widths.iter_mut().zip(&mut self.least) {
             *width = (*width).max(*least);
             *least = *width;
         }
         if let Some(limit) = width {
-            shrink(&mut widths, limit);
+            self.fit(&mut widths, limit);
         }
-        let last = widths.len().saturating_sub(1);
+        let kept: Vec<usize> = (0..widths.len()).filter(|nth| !self.left_out.contains(nth)).collect();
+        let mut table = Comfy::new();
+        table.load_style(comfy_table::presets::NOTHING).set_truncation_indicator("…");
+        if with_headings {
+            table.set_header(one_line(&self.headings, &kept));
+        }
+        for row in &self.rows {
+            table.add_row(one_line(row, &kept));
+        }
         table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(widths.iter().sum::<u16>() + GAP * u16::try_from(last).unwrap_or(0));
-        for (nth, width) in widths.into_iter().enumerate() {
-            let gap = if nth == last { 0 } else { GAP };
-            if let Some(column) = table.column_mut(nth) {
+        table.set_width(taken(&widths, &self.left_out));
+        for (place, nth) in kept.iter().enumerate() {
+            let gap = if place + 1 == kept.len() { 0 } else { GAP };
+            if let Some(column) = table.column_mut(place) {
                 column.set_padding((0, gap));
-                column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width + gap)));
+                column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(widths[*nth] + gap)));
             }
         }
         table.trim_fmt()
     }
+
+    /// What each column would take, headings included.
+    fn natural_widths(&self) -> Vec<u16> {
+        let all: Vec<usize> = (0..self.headings.len()).collect();
+        let mut table = Comfy::new();
+        table.set_header(one_line(&self.headings, &all));
+        for row in &self.rows {
+            table.add_row(one_line(row, &all));
+        }
+        table.column_max_content_widths()
+    }
+
+    /// Cuts the words, then leaves columns out, then cuts the words as far as they go. The rest stands, and the terminal
+    /// wraps it: a name that is cut is no name.
+    fn fit(&mut self, widths: &mut [u16], limit: u16) {
+        let cut = |widths: &mut [u16], left_out: &[usize], words: &[usize], least: u16| {
+            for nth in words {
+                let over = taken(widths, left_out).saturating_sub(limit);
+                widths[*nth] = widths[*nth].saturating_sub(over).max(least.min(widths[*nth]));
+            }
+            taken(widths, left_out) <= limit
+        };
+        let natural = widths.to_vec();
+        let mut left_out = self.left_out.clone();
+        let first = self.words.get(..1).unwrap_or_default();
+        let mut fits = cut(widths, &left_out, first, WORDS_ENOUGH);
+        for spare in self.spare.iter().filter(|spare| !self.left_out.contains(spare)) {
+            if fits {
+                break;
+            }
+            left_out.push(*spare);
+            widths.copy_from_slice(&natural);
+            fits = cut(widths, &left_out, first, WORDS_ENOUGH);
+        }
+        if !fits {
+            cut(widths, &left_out, &self.words, WORDS_LEAST);
+        }
+        self.left_out = left_out;
+    }
 }
 
-fn one_line(cells: &[String]) -> Row {
-    let mut row = Row::from(cells.iter().map(Cell::new).collect::<Vec<_>>());
+/// Columns of the terminal that the columns of the table take.
+fn taken(widths: &[u16], left_out: &[usize]) -> u16 {
+    let kept = widths.iter().enumerate().filter(|(nth, _)| !left_out.contains(nth)).map(|(_, width)| width + GAP);
+    kept.sum::<u16>().saturating_sub(GAP)
+}
+
+fn one_line(cells: &[String], kept: &[usize]) -> Row {
+    let kept = kept.iter().filter_map(|nth| cells.get(*nth));
+    let mut row = Row::from(kept.map(Cell::new).collect::<Vec<_>>());
     row.max_height(1);
     row
-}
-
-/// Narrows the widest column, and the next, until the table fits; none below a few letters.
-fn shrink(widths: &mut [u16], limit: u16) {
-    const NARROW: u16 = 8;
-    let gaps = GAP * u16::try_from(widths.len().saturating_sub(1)).unwrap_or(0);
-    loop {
-        let over = (widths.iter().sum::<u16>() + gaps).saturating_sub(limit);
-        let Some(widest) = widths.iter_mut().max_by_key(|width| **width).filter(|width| over > 0 && **width > NARROW)
-        else {
-            return;
-        };
-        *widest = widest.saturating_sub(over).max(NARROW);
-    }
 }
 
 /// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
@@ -103,6 +160,26 @@ pub fn plain(text: &str) -> String {
     let first = lines.next().unwrap_or_default();
     let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
     first.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines, without characters that a terminal would obey.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// JSON in which what a terminal would obey is escaped: writers of JSON leave out U+007F to U+009F, which stand in texts only.
+pub fn escaped(json: String) -> String {
+    if !json.chars().any(|c| matches!(c, '\u{7f}'..='\u{9f}')) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        if matches!(c, '\u{7f}'..='\u{9f}') {
+            let _infallible = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+        text
+    })
 }
 
 #[cfg(test)]
@@ -126,12 +203,33 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_column_is_cut_to_the_terminal() {
-        insta::assert_snapshot!(table().render(Some(44)), @"
+    fn the_words_are_cut_to_the_terminal_and_never_a_name() {
+        let mut table = table().fitting(&["TITLE"], &["STATE"]);
+        insta::assert_snapshot!(table.render(Some(52)), @"
         NAME              STATE     TITLE
-        a                 Working   Mark results…
+        a                 Working   Mark results that must…
         reflow-abcdefgh   -         Übung�[31m
         ");
+        insta::assert_snapshot!(table.render(Some(44)), @"
+        NAME              TITLE
+        a                 Mark results that must be…
+        reflow-abcdefgh   Übung�[31m
+        ");
+        // However narrow: the name is whole.
+        insta::assert_snapshot!(table.render(Some(12)), @"
+        NAME              TITLE
+        a                 Mark…
+        reflow-abcdefgh   Übung�[…
+        ");
+    }
+
+    #[test]
+    fn what_was_left_out_stays_out_of_later_rows() {
+        let mut table = table().fitting(&["TITLE"], &["STATE"]);
+        table.render(Some(44));
+        table.clear();
+        table.row(["b", "x", "y"]);
+        insta::assert_snapshot!(table.render_rows(Some(44)), @"b                 y");
     }
 
     #[test]

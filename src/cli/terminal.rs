@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::error::{CliError, Exit};
+use super::table::visible;
 
 /// The two streams of a command.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub struct Terminal {
     pub talk_live: bool,
     /// How wide standard output is, in columns; none where it is no terminal.
     pub width: Option<u16>,
+    /// How wide standard error is; none where it is no terminal.
+    pub talk_width: Option<u16>,
 }
 
 impl Terminal {
@@ -23,13 +26,16 @@ impl Terminal {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
+        let columns = |size: rustix::io::Result<rustix::termios::Winsize>| size.ok().map(|size| size.ws_col);
+        let (of_out, of_err) =
+            (rustix::termios::tcgetwinsize(std::io::stdout()), rustix::termios::tcgetwinsize(std::io::stderr()));
         Self {
             color: wanted && out,
             talk_color: wanted && err,
             talk_live: err && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
             // A width of 0 is a terminal that does not know.
-            width: if out { size().filter(|&columns| columns > 0) } else { None },
+            width: columns(of_out).filter(|&columns| out && columns > 0),
+            talk_width: columns(of_err).filter(|&columns| err && columns > 0),
         }
     }
 
@@ -50,8 +56,13 @@ impl Terminal {
         }
     }
 
-    /// Says something to the person. Nobody listening is no reason to fail.
+    /// Says something to the person; what a terminal would obey is shown as such.
     pub fn talk(&self, text: &str) {
+        self.talk_painted(&visible(text));
+    }
+
+    /// Says something that is painted already. Nobody listening is no reason to fail.
+    pub fn talk_painted(&self, text: &str) {
         let mut err = std::io::stderr().lock();
         drop(err.write_all(text.as_bytes()));
         if !text.ends_with('\n') {

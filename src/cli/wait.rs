@@ -1,5 +1,6 @@
 //! `gt wait`: returns when a condition has come true, by watching; for a convoy it tells what happens meanwhile.
 
+mod around;
 mod progress;
 
 use std::str::FromStr;
@@ -7,8 +8,6 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use futures::{FutureExt, StreamExt};
-use gastown_crds::Bead;
-use gastown_crds::common::LABEL_CONVOY;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use serde_json::Value;
@@ -16,16 +15,28 @@ use tokio::time::Instant;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
+use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::{delete, suggest, table, watching};
 use crate::town::Town;
-use progress::Progress;
+use around::Around;
 
 /// Longest wait, as a bound on the arithmetic: a month.
 const WAIT_MAX: Duration = Duration::from_hours(31 * 24);
 
+/// How long nothing may move before it is said that nothing can. A controller looks at what was applied within
+/// milliseconds; after three seconds it has.
+const STILL: Duration = Duration::from_secs(3);
+
+/// Most things that somebody has to see to which are named at once; `gt status` has them all.
+const KEEPERS_MAX: usize = 5;
+
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+For a convoy's landing it tells what happens and what keeps it. It ends with 7 once nothing of the convoy can move before
+you do something (beads set aside, a suspended rig, a reference that leads nowhere); what the town tries again by itself,
+such as an address that cannot be reached, is told and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required = true)]
@@ -83,7 +94,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let until = Instant::now() + args.timeout.0;
     for target in targets {
         match &args.what {
-            For::Delete => delete::gone(gt, &town, target.kind, target.name, until).await?,
+            For::Delete => delete::gone(gt, &town, target.kind, target.name, until, args.timeout).await?,
             For::Condition { type_, status } => {
                 let type_ = known(target.kind, type_)?;
                 let wish = Wish { target, type_, status };
@@ -142,7 +153,7 @@ impl Wish<'_> {
         let waits = async {
             let look = async |link: &Link| Ok(Some(link.get(kind, name).await?));
             let (link, _) = watching::link(gt, town, Some(until), look).await?;
-            self.watch(gt, &link, until).await
+            self.watch(gt, town, &link, until).await
         };
         let ended = match waits.await {
             Err(error) if error.exit() == Exit::TimedOut => Err(error),
@@ -161,61 +172,68 @@ impl Wish<'_> {
         })
     }
 
-    async fn watch(&self, gt: &Context, link: &Link, until: Instant) -> Result<(), CliError> {
+    async fn watch(&self, gt: &Context, town: &Town, link: &Link, until: Instant) -> Result<(), CliError> {
         let Target { kind, name } = self.target;
+        let watches = watching::Watches::new(gt.out);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let mut changes = watching::changes(link.api(kind), config, gt.out);
-        let mut beads = if kind.name == "Convoy" {
-            let config = watcher::Config::default().labels(&format!("{LABEL_CONVOY}={name}"));
-            watching::changes(link.typed::<Bead>(), config, gt.out)
-        } else {
-            Box::pin(futures::stream::pending())
-        };
-        let mut progress = Progress::new(gt.now());
-        let late = || CliError::new(Exit::TimedOut, "it took too long");
-        let sleep = tokio::time::sleep_until(until);
-        tokio::pin!(sleep);
+        let mut changes = watches.changes(link.api(kind), config);
+        let lands = kind.name == "Convoy" && self.status == "True";
+        let mut around = lands.then(|| Around::new(gt, town, link, &watches, name));
+        let ended = || CliError::new(Exit::Failed, "the watch ended");
+        let mut still: Option<Instant> = None;
         let mut seen_there = false;
         loop {
             tokio::select! {
                 biased;
-                event = beads.next() => match event {
-                    Some(watcher::Event::Apply(bead) | watcher::Event::InitApply(bead)) => {
-                        gt.out.line("");
-                        progress.tell(&bead, gt.now()).into_iter().for_each(|line| gt.out.talk(&line));
-                        gt.out.line(&progress.summary());
-                    }
-                    Some(_) => {}
-                    None => return Err(CliError::new(Exit::Failed, "the watch ended")),
-                },
+                seen = next(around.as_mut()) => seen.ok_or_else(ended)?,
                 event = changes.next() => {
-                    let object = match event {
-                        Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => object,
-                        Some(watcher::Event::Init) => { seen_there = false; continue }
-                        Some(watcher::Event::InitDone) if seen_there => continue,
-                        Some(watcher::Event::InitDone | watcher::Event::Delete(_)) => {
+                    let object = match event.ok_or_else(ended)? {
+                        watcher::Event::Apply(object) | watcher::Event::InitApply(object) => object,
+                        watcher::Event::Init => { seen_there = false; continue }
+                        watcher::Event::InitDone if seen_there => continue,
+                        watcher::Event::InitDone | watcher::Event::Delete(_) => {
                             gt.out.line("");
                             let message = format!("{} was deleted", kind.named_object(name));
                             return Err(CliError::new(Exit::NotFound, message));
                         }
-                        None => return Err(CliError::new(Exit::Failed, "the watch ended")),
                     };
                     seen_there = true;
                     if self.judged(&object)? {
                         // What happened to the beads last belongs to the story: it has arrived with this.
-                        while let Some(Some(event)) = beads.next().now_or_never() {
-                            if let watcher::Event::Apply(bead) | watcher::Event::InitApply(bead) = event {
-                                gt.out.line("");
-                                progress.tell(&bead, gt.now()).into_iter().for_each(|line| gt.out.talk(&line));
-                            }
+                        if let Some(around) = &mut around {
+                            while let Some(Some(())) = around.next().now_or_never() {}
                         }
                         gt.out.line("");
                         return self.met(gt);
                     }
                 }
-                () = &mut sleep => return Err(late()),
+                () = tokio::time::sleep_until(still.unwrap_or(until)), if still.is_some_and(|still| still < until) => {
+                    gt.out.line("");
+                    return Err(self.needs_you(around.as_ref()));
+                }
+                () = tokio::time::sleep_until(until) => return Err(CliError::new(Exit::TimedOut, "it took too long")),
             }
+            let for_good = around.as_mut().is_some_and(Around::tell_keepers);
+            still = for_good.then(|| Instant::now() + STILL);
         }
+    }
+
+    /// Nothing moves any more: what somebody has to see to.
+    fn needs_you(&self, around: Option<&Around<'_>>) -> CliError {
+        let Target { kind, name } = self.target;
+        let object = kind.named_object(name);
+        let standing = around.map(Around::standing).unwrap_or_default();
+        let hint = match &standing[..] {
+            [only] => format!("`{}`", only.next()),
+            _ => "`gt status` says first what needs you".to_owned(),
+        };
+        let error =
+            CliError::new(Exit::NeedsYou, format!("{object} is not {}, and nothing moves without you", self.type_));
+        let error = standing
+            .iter()
+            .take(KEEPERS_MAX)
+            .fold(error, |error, keeper| error.because_of(format!("{}: {}", keeper.object, keeper.why)));
+        error.hint(hint)
     }
 
     fn met(&self, gt: &Context) -> Result<(), CliError> {
@@ -267,14 +285,21 @@ impl Wish<'_> {
             }
         };
         if kind.name == "Convoy" {
-            let beads = link.all::<Bead>().await?;
-            text.push_str(&progress::open(&beads, name));
+            text.push_str(&progress::open(&Loaded::from(link).await?, name));
         }
         Ok(format!("still waiting: {text}"))
     }
 
     fn words(&self) -> String {
         if self.status == "True" { self.type_.to_owned() } else { format!("{}={}", self.type_, self.status) }
+    }
+}
+
+/// The next change around a convoy; for anything else there is none to wait for.
+async fn next(around: Option<&mut Around<'_>>) -> Option<()> {
+    match around {
+        Some(around) => around.next().await,
+        None => std::future::pending().await,
     }
 }
 

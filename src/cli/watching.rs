@@ -3,7 +3,9 @@
 //!
 //! Invariant: a command that waits never holds the store, or `gt up` could not take it.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -85,18 +87,34 @@ fn private(town: &Town) -> std::io::Result<()> {
     fs_err::set_permissions(town.layout.runtime(), std::fs::Permissions::from_mode(0o700))
 }
 
-/// The changes of a kind's objects, from now on, beginning with all there are. What ends a watch begins it again.
-pub fn changes<K>(api: Api<K>, config: watcher::Config, out: Terminal) -> Pin<Box<dyn Stream<Item = watcher::Event<K>>>>
-where
-    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
-{
-    let mut lost = false;
-    let events = watcher(api, config).default_backoff().filter_map(move |event| {
-        if event.is_err() && !lost {
-            out.talk("lost the town's controller; waiting until it is back");
-        }
-        lost = event.is_err();
-        std::future::ready(event.ok())
-    });
-    Box::pin(events)
+/// The watches of one command: that they have lost the town is told once.
+#[derive(Debug, Clone)]
+pub struct Watches {
+    out: Terminal,
+    lost: Rc<Cell<bool>>,
+}
+
+/// The changes of a kind's objects.
+pub type Changes<K> = Pin<Box<dyn Stream<Item = watcher::Event<K>>>>;
+
+impl Watches {
+    /// None yet.
+    pub fn new(out: Terminal) -> Self {
+        Self { out, lost: Rc::default() }
+    }
+
+    /// What changes from now on, beginning with all there are. What ends a watch begins it again.
+    pub fn changes<K>(&self, api: Api<K>, config: watcher::Config) -> Changes<K>
+    where
+        K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    {
+        let Self { out, lost } = self.clone();
+        let events = watcher(api, config).default_backoff().filter_map(move |event| {
+            if lost.replace(event.is_err()) != event.is_err() && event.is_err() {
+                out.talk("lost the town's controller; waiting until it is back");
+            }
+            std::future::ready(event.ok())
+        });
+        Box::pin(events)
+    }
 }

@@ -16,6 +16,7 @@ use gastown_crds::common::reasons;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
+use crate::causes::in_a_line;
 use crate::clock::Clock;
 use crate::engine::Woke;
 use crate::manifests;
@@ -96,9 +97,9 @@ impl Real {
         Ok(match ask {
             Ask::Repo { rig, branch } => Fact::Repo(self.git.facts(rig, branch.as_deref()).map_err(|e| e.message())?),
             Ask::Sandbox(id) => Fact::Sandbox(self.sandbox(id)?),
-            Ask::Runs(bead_uid) => Fact::Runs(self.sessions.runs(bead_uid).map_err(|e| chain(&e))?),
+            Ask::Runs(bead_uid) => Fact::Runs(self.sessions.runs(bead_uid).map_err(|e| in_a_line(&e))?),
             Ask::Job(key) => {
-                let state = self.jobs.look(key).map_err(|e| chain(&e))?;
+                let state = self.jobs.look(key).map_err(|e| in_a_line(&e))?;
                 if state == JobState::Running {
                     self.exits.watch_job(key);
                 }
@@ -111,7 +112,7 @@ impl Real {
     }
 
     fn sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
-        let session = self.sessions.look(id).map_err(|e| chain(&e))?;
+        let session = self.sessions.look(id).map_err(|e| in_a_line(&e))?;
         if let Session::Running { bead_uid, attempt } = &session {
             self.exits.watch_run(bead_uid, *attempt, &id.uid);
         }
@@ -124,7 +125,7 @@ impl Real {
         match act {
             Act::EnsureJob(job) => {
                 self.sweep();
-                self.jobs.ensure(job).map_err(|e| back_off(chain(&e)))?;
+                self.jobs.ensure(job).map_err(|e| back_off(in_a_line(&e)))?;
                 self.exits.watch_job(&job.key());
                 Ok(())
             }
@@ -135,11 +136,11 @@ impl Real {
             Act::EnsureSession { sandbox, spec } => {
                 let mut extra = self.git.session_env(sandbox).map_err(|e| git_failed(&e))?.unwrap_or_default();
                 extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
-                self.sessions.ensure(sandbox, spec, &extra).map_err(|e| back_off(chain(&e)))?;
+                self.sessions.ensure(sandbox, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
                 self.exits.watch_run(&spec.bead_uid, spec.attempt, &sandbox.uid);
                 Ok(())
             }
-            Act::EndSession { sandbox } => self.sessions.end(sandbox).map_err(|e| back_off(chain(&e))),
+            Act::EndSession { sandbox } => self.sessions.end(sandbox).map_err(|e| back_off(in_a_line(&e))),
             Act::Archive { rig, name, head } => self.git.archive(rig, name, head).map_err(|e| git_failed(&e)),
             Act::RemoveSandbox { sandbox } => self.git.remove_sandbox(sandbox).map_err(|e| git_failed(&e)),
         }
@@ -151,7 +152,7 @@ impl Real {
         if (*started).is_multiple_of(SWEEP_EVERY)
             && let Err(error) = self.jobs.sweep(JOBS_KEPT)
         {
-            tracing::warn!(error = chain(&error), "old jobs could not be swept");
+            tracing::warn!(error = in_a_line(&error), "old jobs could not be swept");
         }
         *started = started.wrapping_add(1);
     }
@@ -180,16 +181,4 @@ impl Adapter for Real {
 
 fn git_failed(error: &GitError) -> ActError {
     ActError { message: error.message(), reason: error.reason() }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -130,6 +130,9 @@ fn without_a_controller_ready_follows_from_the_specs() {
     exit 0
     shop-1.change  P2  step     open         Do change
     ");
+    // In a session it is the same: what could be claimed, and not the steps of what the session has already.
+    assert_eq!(town.agent("bd ready"), town.person("bd ready"));
+    assert_eq!(town.agent("bd ready --json"), town.person("bd ready --json"));
     assert_snapshot!(town.person("bd ready --type bug --json"), @"
     exit 0
     []

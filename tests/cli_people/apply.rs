@@ -194,3 +194,37 @@ fn an_agent_may_not_declare() {
     exit 4
     "#);
 }
+
+#[test]
+fn work_that_the_script_runtime_cannot_do_is_told_and_applied() {
+    let folder = Folder::with_rig();
+    let convoy = CONVOY.replace("title: Rotate session tokens, command: 'true'", "title: Rotate session tokens");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &convoy).all(), @"
+    convoy/auth created
+    ! warning[no-command]: `tokens` has no `command`, and the `script` runtime runs nothing else
+    !  --> -:8:15
+    !   |
+    ! 8 |     - { name: tokens, title: Rotate session tokens }
+    !   |               ^^^^^^
+    !   |
+    !   = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    // A bead of its own, in a rig whose runtime is not the built-in one: its agent reads the text.
+    folder.write(
+        "robot.yaml",
+        "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {name: robot}\nspec: {command: [robot]}\n",
+    );
+    folder.write("rig.yaml", &RIG.replace("spec:\n", "spec:\n  runtime: robot\n"));
+    assert_eq!(folder.gt(&["apply", "-f", "robot.yaml", "-f", "rig.yaml"]).code, 0);
+    assert!(!folder.gt_with(&["apply", "-f", "-"], &convoy).err.contains("no-command"));
+    // A formula that says itself what to run needs no command.
+    let formula = "apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: {name: lint}\nspec: {steps: [{name: a, run: make lint}]}\n";
+    folder.write("lint.yaml", formula);
+    folder.write("rig.yaml", RIG);
+    assert_eq!(folder.gt(&["apply", "-f", "lint.yaml", "-f", "rig.yaml"]).code, 0);
+    let linted = convoy.replace("  rig: shop\n", "  rig: shop\n  formula: lint\n");
+    assert!(!folder.gt_with(&["apply", "-f", "-"], &linted).err.contains("no-command"));
+}

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-use gastown::connect::Connection;
+use gastown::api;
+use gastown::connect::{Connection, StoreLock, options};
 use gastown::town::{Places, Town};
-use gastown::world::exec::Exec;
+use gastown::world::exec::{Exec, Output};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
@@ -38,6 +39,21 @@ impl Done {
             }
         }
         text + &format!("exit {}", self.code)
+    }
+}
+
+/// A town's API that is served.
+pub struct Serving {
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
@@ -86,6 +102,12 @@ impl Folder {
         self.gt_at(&self.path("home"), args, "")
     }
 
+    /// What `gt` prints, with what differs from run to run.
+    pub fn raw(&self, args: &[&str]) -> String {
+        let exec = Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"));
+        String::from_utf8(self.output(exec).stdout).unwrap()
+    }
+
     /// Runs `gt` in the town, with something on its standard input.
     pub fn gt_with(&self, args: &[&str], stdin: &str) -> Done {
         self.gt_at(&self.path("home"), args, stdin)
@@ -107,9 +129,7 @@ impl Folder {
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
     {
-        let user = rustix::process::getuid().as_raw();
-        let places = Places { data_home: self.path("data"), state_home: self.path("state"), temp: self.path(""), user };
-        let town = Town::open(&self.path("home"), &places).unwrap();
+        let town = self.opened();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let connection = Connection::open(&town, None).unwrap();
@@ -126,7 +146,44 @@ impl Folder {
         });
     }
 
+    /// The town, as this process sees it.
+    pub fn opened(&self) -> Town {
+        let user = rustix::process::getuid().as_raw();
+        let places = Places { data_home: self.path("data"), state_home: self.path("state"), temp: self.path(""), user };
+        Town::open(&self.path("home"), &places).unwrap()
+    }
+
+    /// Serves the town's API without any controller: what was seeded stays as it is. Ends when it is dropped.
+    pub fn serve(&self) -> Serving {
+        let town = self.opened();
+        let lock = StoreLock::take(&town.layout.store_lock()).unwrap().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let place = api::Place::File(town.layout.store());
+            let server = api::Server::open(&place, api::Writer::Threaded, options()).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let socket = town.layout.api_socket();
+                let listener = api::bind_unix(&socket).unwrap();
+                ready.send(()).unwrap();
+                let stopped = async move { drop(stopped.await) };
+                api::serve_unix(server.clone(), listener, &socket, stopped).await.unwrap();
+            });
+            server.close();
+            drop(lock);
+        });
+        is_ready.recv().unwrap();
+        Serving { stop: Some(stop), thread: Some(thread) }
+    }
+
     fn run(&self, exec: Exec) -> Done {
+        let output = self.output(exec);
+        let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
+        Done { code: output.code, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    fn output(&self, exec: Exec) -> Output {
         let mut exec = exec.limit(std::time::Duration::from_mins(1));
         for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             exec = exec.env_remove(name);
@@ -137,9 +194,7 @@ impl Folder {
             .env("TMPDIR", self.path(""))
             .env("GIT_CEILING_DIRECTORIES", self.path(""))
             .env("USER", "kim");
-        let output = exec.run().unwrap();
-        let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
-        Done { code: output.code, out: text(&output.stdout), err: text(&output.stderr) }
+        exec.run().unwrap()
     }
 
     /// What differs from run to run, replaced by what it is.
@@ -151,6 +206,10 @@ impl Folder {
         let text = text.replace("uid: \"[uid]\"", "uid: [uid]");
         let age = Regex::new(r"(?m)(   |^Age: +)\d+s$").unwrap();
         let text = age.replace_all(&text, "${1}[age]");
+        let since = Regex::new(r"(?m)^ +\d+s  ").unwrap();
+        let text = since.replace_all(&text, "[age]  ");
+        let git_says = Regex::new(r"(could not reach `[^`]*`): .*?; the rig waits").unwrap();
+        let text = git_says.replace_all(&text, "$1: [git says]; the rig waits");
         let version = Regex::new(r#"resourceVersion: "\d+""#).unwrap();
         let text = version.replace_all(&text, "resourceVersion: [version]");
         let time = Regex::new(r#""20\d\d-[^"]+Z""#).unwrap();

@@ -9,3 +9,4 @@ mod rigs;
 mod show;
 mod stuck;
 mod towns;
+mod waits;

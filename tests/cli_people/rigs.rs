@@ -119,6 +119,7 @@ fn a_working_copy_with_an_origin_stands_for_its_origin() {
         - name: test
           run: go test ./...
     ! note: [dir]/shop has an origin, so work lands there: git@example.invalid:acme/shop.git
+    ! note: could not reach `git@example.invalid:acme/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote git@example.invalid:acme/shop.git
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: gt apply -f rigs/shop.yaml
     exit 0
@@ -152,6 +153,7 @@ fn nothing_is_guessed() {
         verify: # what must pass before anything lands
         - name: verify
           run: make check
+    ! note: could not reach `https://example.invalid/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote https://example.invalid/shop.git
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: gt apply -f rigs/shop.yaml
     exit 0
@@ -196,5 +198,32 @@ fn what_is_no_repository_is_said() {
     ! error: [dir]/empty has no commit yet
     ! hint: make a first commit
     exit 4
+    ");
+}
+
+#[test]
+fn what_polecats_will_not_see_is_told() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "shop", &[("Cargo.toml", "[package]\n")]);
+    git(&dir, &["checkout", "--quiet", "-b", "idea"]);
+    fs_err::write(dir.join("new.rs"), "\n").unwrap();
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop"]).err, @"
+    note: `idea` is checked out, so work lands there: say --branch main if you mean `main`
+    note: [dir]/shop has uncommitted changes: polecats see only what is committed
+    note: `idea` is checked out in [dir]/shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    wrote [dir]/home/rigs/shop.yaml
+    next: gt apply -f rigs/shop.yaml
+    ");
+    // With an origin, that is where work begins; a local one is reached without a word.
+    git(&folder.path(""), &["clone", "--quiet", dir.to_str().unwrap(), "copy"]);
+    let copy = folder.path("copy");
+    git(&copy, &["checkout", "--quiet", "-b", "other"]);
+    fs_err::write(copy.join("new.rs"), "\n").unwrap();
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../copy", "--name", "copy"]).err, @"
+    note: [dir]/copy has an origin, so work lands there: [dir]/shop
+    note: `other` is checked out in [dir]/copy; work begins from and lands on the origin's own branch, `idea`: say --branch NAME for another
+    note: [dir]/copy has uncommitted changes: polecats see only what is pushed to its origin
+    wrote [dir]/home/rigs/copy.yaml
+    next: gt apply -f rigs/copy.yaml
     ");
 }

@@ -1,6 +1,13 @@
 //! `gt get`, `describe`, `status`, `wait`, `logs`, `doctor` and `version` of a town that is down.
 
-use crate::harness::{CONVOY, Folder};
+use gastown::world::run::process::ProcessId;
+use gastown::world::run::records::{self, JobResult, JobSpec, Spec, Started};
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{Job, RigId};
+use gastown_crds::MergeRequest;
+use serde_json::json;
+
+use crate::harness::{CONVOY, Folder, condition, object};
 
 fn town() -> Folder {
     let folder = Folder::with_rig();
@@ -173,6 +180,93 @@ fn logs_that_are_not_there_yet() {
     ! hint: there are no polecats yet
     exit 3
     ");
+}
+
+#[test]
+fn the_log_of_a_verification_that_runs_is_found() {
+    let folder = town();
+    let oid = "0123456789012345678901234567890123456789";
+    let spec = json!({"bead": "shop-a", "rig": "shop", "polecat": "shop-nux", "head": oid, "base": oid, "attempt": 1});
+    let merged = condition("Merged", "False", "Verifying", "");
+    let status = json!({"state": "Queued", "conditions": [merged]});
+    folder.seed::<MergeRequest>(&object("MergeRequest", "shop-a-1", &spec, &status));
+    insta::assert_snapshot!(folder.gt(&["logs", "mr/shop-a-1"]).all(), @"
+    ! error: mr/shop-a-1 has no log
+    ! hint: nothing has been verified for it yet; `gt describe mr/shop-a-1`
+    exit 3
+    ");
+    insta::assert_snapshot!(folder.gt(&["logs", "job/nope"]).all(), @"
+    ! error: there is no job `nope` here
+    ! hint: there is no record of any job yet
+    exit 3
+    ");
+
+    let rig: serde_json::Value = serde_json::from_str(&folder.raw(&["get", "rig/shop", "-o", "json"])).unwrap();
+    let rig = RigId { name: "shop".into(), uid: rig["metadata"]["uid"].as_str().unwrap().into() };
+    let layout = folder.opened().layout;
+    let job = |key: &str, job: Job, log: &str, ended: bool| {
+        let dir = layout.job(key);
+        fs_err::create_dir_all(&dir).unwrap();
+        let lock = layout.job_lock(key);
+        fs_err::create_dir_all(lock.parent().unwrap()).unwrap();
+        let spec = JobSpec { dir: dir.clone(), lock: lock.clone(), layout: ["/d", "/s", "/r"].map(Into::into), job };
+        records::write(&dir.join(records::SPEC), &Spec::Job(spec), false).unwrap();
+        let process = ProcessId::own().unwrap();
+        records::write(&dir.join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+        fs_err::write(dir.join(records::LOG), log).unwrap();
+        if ended {
+            let result = JobResult { code: 1, at: jiff::Timestamp::UNIX_EPOCH };
+            records::write(&dir.join(records::RESULT), &result, false).unwrap();
+        }
+        let lock = fs_err::File::create(lock).unwrap();
+        if !ended {
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        }
+        lock
+    };
+    let verify = |round| Job::Verify {
+        rig: rig.clone(),
+        commit: Oid(oid.into()),
+        tree: Oid(oid.into()),
+        checks: Vec::new(),
+        round,
+    };
+    let fetch = Job::Fetch { rig: rig.clone(), url: "/x".into(), cause: "c".into(), round: 1 };
+    let _running = job("running", verify(2), "checking\nstill checking\n", false);
+    let _fetch = job("fetched", fetch, "fetched\n", true);
+    let _over = job("over", verify(1), "it failed\n", true);
+    insta::assert_snapshot!(folder.gt(&["logs", "mr/shop-a-1"]).all(), @"
+    checking
+    still checking
+    ! mr/shop-a-1 is being verified by job running: [dir]/state/gt/[uid]/jobs/running/log
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["logs", "job", "over"]).all(), @"
+    it failed
+    ! job over: [dir]/state/gt/[uid]/jobs/over/log
+    exit 0
+    ");
+    let unknown = folder.gt(&["logs", "job/nope"]);
+    for line in ["running  verify shop       running", "over  verify shop       ended with 1", "fetched  fetch shop"] {
+        assert!(unknown.code == 3 && unknown.err.contains(line), "{}", unknown.all());
+    }
+    // -f goes on until it has ended.
+    fs_err::write(layout.job("running").join(records::RESULT), "{}").unwrap();
+    insta::assert_snapshot!(folder.gt(&["logs", "-f", "--tail", "1", "job/running"]).out, @"still checking");
+}
+
+#[test]
+fn the_controllers_log_is_a_log_like_others() {
+    let folder = town();
+    let log = folder.opened().layout.log();
+    fs_err::write(&log, "one\ntwo\nthree\n").unwrap();
+    assert_eq!(folder.gt(&["logs", "controller"]).out, "one\ntwo\nthree\n");
+    assert_eq!(folder.gt(&["logs"]).out, "one\ntwo\nthree\n");
+    for (tail, shown) in [("0", ""), ("1", "three\n"), ("2", "two\nthree\n"), ("9", "one\ntwo\nthree\n")] {
+        assert_eq!(folder.gt(&["logs", "controller", "--tail", tail]).out, shown, "{tail}");
+    }
+    fs_err::write(&log, "one\ntwo").unwrap();
+    assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "two");
 }
 
 #[test]

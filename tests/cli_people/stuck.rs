@@ -28,11 +28,11 @@ fn status_lists_whatever_cannot_start() {
     let needs = out.split("\n\n").next().unwrap();
     insta::assert_snapshot!(needs, @"
     4 things need you   (the town is down: gt up)
-      OBJECT             WHAT                                      NEXT
-      runtime/script     CommandNotFound: `robot` is not on PATH   gt describe runtime/script
-      polecat/shop-ack   RefNotFound: it says                      gt describe polecat/shop-ack
-      polecat/shop-nux   CommandNotFound: it says                  gt describe polecat/shop-nux
-      polecat/shop-toe   SetupFailed: it says                      gt describe polecat/shop-toe
+      OBJECT             NEXT                           WHAT
+      runtime/script     gt describe runtime/script     CommandNotFound: `robot` is not on PATH
+      polecat/shop-ack   gt describe polecat/shop-ack   RefNotFound: it says
+      polecat/shop-nux   gt describe polecat/shop-nux   CommandNotFound: it says
+      polecat/shop-toe   gt describe polecat/shop-toe   SetupFailed: it says
     ");
 }
 
@@ -55,4 +55,69 @@ fn a_ready_bead_says_which_rig_it_waits_for_and_why() {
     assert!(out.contains("landed (1)"), "{out}");
     assert!(out.contains("shop   no: base red"), "{out}");
     assert!(out.contains("BaseRed: the target itself fails verification"), "{out}");
+}
+
+#[test]
+fn what_is_open_is_told_before_it_is_deleted() {
+    let folder = Folder::with_rig();
+    let labelled = |mut bead: serde_json::Value| {
+        bead["metadata"]["labels"] = json!({"gastown.io/convoy": "auth"});
+        bead
+    };
+    let assignee = json!({"assignee": {"polecat": "shop-nux", "uid": "1"}});
+    folder.seed::<Bead>(&labelled(bead("shop-a", &assignee, &json!({"state": "Working"}))));
+    folder.seed::<Bead>(&labelled(bead("shop-b", &json!({}), &json!({"state": "Ready", "conditions": [ready()]}))));
+    folder.seed::<Polecat>(&object(
+        "Polecat",
+        "shop-nux",
+        &json!({"rig": "shop", "name": "nux"}),
+        &json!({"bead": "shop-a"}),
+    ));
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], crate::harness::CONVOY).code, 0);
+    insta::assert_snapshot!(folder.gt(&["delete", "convoy/auth", "polecat/shop-nux", "rig/shop"]).all(), @"
+    convoy/auth deleted
+    polecat/shop-nux deleted
+    rig/shop deleted
+    ! warning: convoy/auth has open work: 2 beads (shop-a, shop-b); 1 being worked on
+    !   1 is withdrawn; it goes once what is under way has landed
+    ! warning: polecat/shop-nux works on bead/shop-a: sessions are ended, and what was not handed in is kept in the town's clone (refs/gt/rescue/…); the bead is given to another polecat
+    ! warning: rig/shop has open work: 2 beads (shop-a, shop-b); 1 being worked on
+    !   its polecats go with it: sessions are ended, and what was not handed in is kept in the town's clone (refs/gt/rescue/…); its beads stay open and wait until a rig `shop` is applied again
+    exit 0
+    ");
+    // With nothing open, nothing is said.
+    insta::assert_snapshot!(folder.gt(&["delete", "runtime/script"]).all(), @"
+    runtime/script deleted
+    exit 0
+    ");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_shown_as_such() {
+    let folder = Folder::with_rig();
+    let title = "Clear\u{1b}[2J the \u{9b}31mscreen\u{7}";
+    let says = condition("Ready", "False", "NeedsOpen", "waits\u{1b}]0;x\u{7} for\nsomething\u{1b}[1m else");
+    let mut spec = json!({"title": title, "description": "one\u{1b}[2J\ntwo", "command": "printf '\u{1b}[2J'"});
+    spec["rig"] = "shop".into();
+    let status = json!({"state": "SetAside", "failures": 6, "conditions": [says]});
+    folder.seed::<Bead>(&bead("shop-a", &spec, &status));
+    for args in [
+        &["get", "beads"][..],
+        &["get", "beads", "-o", "wide"],
+        &["get", "beads", "-o", "yaml"],
+        &["get", "beads", "-o", "json"],
+        &["describe", "bead/shop-a"],
+        &["status"],
+        &["status", "--json"],
+        &["bd", "list"],
+        &["bd", "list", "--json"],
+        &["bd", "show", "shop-a"],
+        &["get", "bead/\u{1b}[2J"],
+        &["apply", "-f", "\u{1b}[2J"],
+        &["\u{1b}[2J"],
+    ] {
+        let done = folder.gt(args);
+        let raw = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
+        assert!(!raw(&done.out) && !raw(&done.err), "{args:?}: {:?}", done.all());
+    }
 }

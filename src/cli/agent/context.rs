@@ -48,24 +48,15 @@ impl Context {
     }
 }
 
-/// A variable of the environment; an empty one counts as absent.
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Who asks, as the environment says: the session's actor, else the user.
+/// Who asks, as the environment says; somebody, where it says nothing that can be told.
 pub fn actor() -> String {
-    let names = ["GT_ACTOR", "BD_ACTOR", "USER", "LOGNAME"];
-    names.into_iter().find_map(variable).unwrap_or_else(|| "somebody".into())
+    crate::cli::context::actor().unwrap_or_else(|| "somebody".into())
 }
 
 /// The town: as named, else by `GT_TOWN`, else the nearest one from here upwards.
 pub fn find_town(named: Option<&Path>) -> Result<Town, Error> {
-    let places = Places::from_env();
-    match named.map(Path::to_owned).or_else(|| std::env::var_os("GT_TOWN").map(PathBuf::from)) {
-        Some(dir) if !dir.as_os_str().is_empty() => Ok(Town::open(&dir, &places)?),
-        _ => Ok(Town::find(&current_dir()?, &places)?),
-    }
+    let named = named.map(Path::to_owned).or_else(|| std::env::var_os("GT_TOWN").map(PathBuf::from));
+    Ok(Town::named(named.as_deref(), &Places::from_env())?)
 }
 
 /// The current directory.

@@ -1,7 +1,6 @@
 //! Why a verb of an agent did not do what it was asked: what, where, why, and what to do next.
 
-use std::fmt::Write as _;
-
+use crate::causes::in_a_line;
 use crate::connect::ConnectError;
 use crate::town::TownError;
 use crate::world::exec::ExecError;
@@ -102,17 +101,7 @@ impl Error {
 
     /// The message and each of its causes once, on one line.
     pub fn line(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            // Some libraries repeat their cause in their own text.
-            let cause_text = cause.to_string();
-            if !text.ends_with(&cause_text) {
-                let _never_fails = write!(text, ": {cause_text}");
-            }
-            source = cause.source();
-        }
-        text
+        in_a_line(self)
     }
 
     /// As people read it: `error: …`, then `hint: …`.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use gastown_crds::names;
 
-use super::context::variable;
 use super::error::Error;
+use crate::cli::context::variable;
 
 /// Who works on what, as `GT_*` say.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,28 @@
 //! The next step for an object, chosen from its conditions: what a person would want to type.
 
+use std::collections::BTreeSet;
+
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use kube::api::DynamicObject;
+
+use crate::cli::keeps::Keeper;
+
+/// Reasons of waiting for something else: what that is, is the next step.
+const HANGS_ON_OTHERS: [&str; 10] = [
+    reasons::NEEDS_OPEN,
+    reasons::READY,
+    reasons::CLAIMED,
+    reasons::LANDING,
+    reasons::SUSPENDED,
+    reasons::QUEUED,
+    reasons::VERIFYING,
+    reasons::PUSHING,
+    reasons::IN_PROGRESS,
+    reasons::NEEDS_YOU,
+];
+
+/// Most keepers that are named; `gt status` lists what needs somebody.
+const KEEPERS_MAX: usize = 3;
 
 /// What the next step depends on.
 pub struct Facts<'a> {
@@ -15,17 +36,22 @@ pub struct Facts<'a> {
     pub object: &'a DynamicObject,
     /// Whether a controller runs.
     pub up: bool,
+    /// What keeps it.
+    pub keepers: &'a BTreeSet<Keeper>,
 }
 
 /// The next step.
 pub fn step(facts: &Facts<'_>) -> String {
-    let Facts { kind, name, conditions, object, up } = facts;
+    let Facts { kind, name, conditions, object, up, keepers: _ } = facts;
     if object.metadata.deletion_timestamp.is_some() {
-        let what = "it goes once its work is rescued and cleaned up";
+        let what = match *kind {
+            "Convoy" => "it goes once nobody works on its beads any more, and none of its branches is landing",
+            _ => "it goes once its work is rescued and cleaned up",
+        };
         return if *up { format!("nothing: {what}") } else { format!("`gt up`: {what}") };
     }
     let waits = match main_condition(kind, conditions) {
-        Some(main) => by_reason(facts, main),
+        Some(main) => kept(facts, main).or_else(|| by_reason(facts, main)),
         None if *up => Some("nothing yet: its controller is about to look at it".to_owned()),
         None => None,
     };
@@ -34,6 +60,26 @@ pub fn step(facts: &Facts<'_>) -> String {
         None if !up && !is_over(conditions) => "`gt up`: the town is down, so nothing moves".to_owned(),
         None => by_kind(kind, name, conditions),
     }
+}
+
+/// What it hangs on, where that does not go on by itself or is in trouble.
+fn kept(facts: &Facts<'_>, main: &Condition) -> Option<String> {
+    if !HANGS_ON_OTHERS.contains(&main.reason.as_str()) {
+        return None;
+    }
+    let word = if facts.kind == "MergeRequest" { "mr".to_owned() } else { facts.kind.to_lowercase() };
+    let own = format!("{word}/{}", facts.name);
+    let mut others: Vec<&Keeper> = facts.keepers.iter().filter(|keeper| keeper.object != own).collect();
+    others.sort_by_key(|keeper| !keeper.stands);
+    let first = others.first().filter(|first| first.stands || facts.up)?;
+    let look: Vec<String> =
+        others.iter().take(KEEPERS_MAX).map(|keeper| format!("`{}` ({})", keeper.next(), keeper.why)).collect();
+    let look = look.join("; ");
+    Some(if first.stands {
+        format!("it needs you first: {look}")
+    } else {
+        format!("see {look}; it is tried again by itself")
+    })
 }
 
 /// The condition that says whether all is well.
@@ -66,9 +112,8 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
     Some(match main.reason.as_str() {
         reasons::TOO_MANY_ATTEMPTS if *kind == "Bead" && rework("mergeRequest").is_some() => {
             let request = rework("mergeRequest").unwrap_or("…");
-            let see = if rework("kind") == Some("Conflict") { "gt describe" } else { "gt logs" };
             format!(
-                "read why it came back, `{see} mr/{request}`; then change the bead's text in its convoy and `gt apply` \
+                "read why it came back, `gt logs mr/{request}`; then change the bead's text in its convoy and `gt apply` \
                  it: that tries again"
             )
         }
@@ -171,7 +216,7 @@ mod tests {
             json!({"metadata": {"name": "x"}, "spec": {"repo": {"url": "/src/shop"}, "bead": "shop-a"}}),
         )
         .unwrap();
-        step(&Facts { kind, name: "x", conditions: &conditions, object: &object, up })
+        step(&Facts { kind, name: "x", conditions: &conditions, object: &object, up, keepers: &BTreeSet::new() })
     }
 
     #[test]
@@ -193,10 +238,11 @@ mod tests {
             }]))
             .unwrap();
             let object: DynamicObject = serde_json::from_value(object).unwrap();
-            step(&Facts { kind: "Bead", name: "shop-a", conditions: &conditions, object: &object, up: true })
+            let (name, keepers) = ("shop-a", &BTreeSet::new());
+            step(&Facts { kind: "Bead", name, conditions: &conditions, object: &object, up: true, keepers })
         };
         assert!(next("Red").contains("`gt logs mr/shop-a-1`"), "{}", next("Red"));
-        assert!(next("Conflict").contains("`gt describe mr/shop-a-1`"), "{}", next("Conflict"));
+        assert!(next("Conflict").contains("`gt logs mr/shop-a-1`"), "{}", next("Conflict"));
     }
 
     #[test]

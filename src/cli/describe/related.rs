@@ -13,7 +13,6 @@ use crate::cli::error::CliError;
 use crate::cli::kinds::Kind;
 use crate::cli::table::{Table, plain};
 use crate::town::Town;
-use crate::world::run::records;
 use gastown_controllers::world::{Run, RunState};
 
 /// The sections of a kind: a title and a body.
@@ -23,7 +22,7 @@ pub async fn sections(
     town: &Town,
     link: &Link,
     now: Timestamp,
-) -> Result<Vec<(String, String)>, CliError> {
+) -> Result<Vec<(String, Table)>, CliError> {
     let name = object.name_any();
     Ok(match kind.name.as_str() {
         "Convoy" => {
@@ -65,13 +64,13 @@ async fn of_bead(
     town: &Town,
     link: &Link,
     now: Timestamp,
-) -> Result<Vec<(String, String)>, CliError> {
+) -> Result<Vec<(String, Table)>, CliError> {
     let name = object.name_any();
     let all = link.all::<Bead>().await?;
     let requests = link.all::<MergeRequest>().await?;
     let this = all.iter().find(|bead| bead.name_any() == name);
     let needs = this.map(|bead| bead.spec.needs.clone()).unwrap_or_default();
-    let runs = attempts(town, &object.uid().unwrap_or_default());
+    let runs = attempts(town, &name, &object.uid().unwrap_or_default());
     Ok(vec![
         ("Needs".into(), beads(all.iter().filter(|bead| needs.contains(&bead.name_any())))),
         ("Needed by".into(), beads(all.iter().filter(|bead| bead.spec.needs.contains(&name)))),
@@ -82,10 +81,10 @@ async fn of_bead(
 }
 
 /// The attempts at a bead, as far as this machine has their record.
-fn attempts(town: &Town, uid: &str) -> String {
+fn attempts(town: &Town, bead: &str, uid: &str) -> Table {
     let runs: Vec<Run> = crate::cli::sessions_of(town).runs(uid).unwrap_or_default();
     if runs.is_empty() {
-        return String::new();
+        return Table::default();
     }
     let mut table = Table::new(["ATTEMPT", "STATE", "OUTPUT"]);
     for run in runs {
@@ -96,14 +95,15 @@ fn attempts(town: &Town, uid: &str) -> String {
             RunState::Ended(_) => "ended by the town".to_owned(),
             RunState::Lost { .. } => "lost with its machine or tmux".to_owned(),
         };
-        let log = town.layout.run(uid, run.attempt).join(records::OUTPUT);
-        table.row([run.attempt.to_string(), state, log.display().to_string()]);
+        let log = format!("gt logs bead/{bead} --attempt {}", run.attempt);
+        table.row([run.attempt.to_string(), state, log]);
     }
-    table.render(None)
+    table
 }
 
-fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> String {
-    let mut table = Table::new(["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"]);
+fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> Table {
+    let mut table = Table::new(["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"])
+        .fitting(&["TITLE"], &["ATTEMPTS", "POLECAT"]);
     for bead in beads {
         let status = bead.status.clone().unwrap_or_default();
         let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
@@ -116,25 +116,26 @@ fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> String {
             bead.spec.title.clone(),
         ]);
     }
-    if table.is_empty() { String::new() } else { table.render(None) }
+    table
 }
 
 /// The beads of a convoy that nobody has looked at yet.
-fn declared_beads(convoy: &DynamicObject) -> String {
+fn declared_beads(convoy: &DynamicObject) -> Table {
     let Ok(spec) = serde_json::from_value::<gastown_crds::ConvoySpec>(convoy.data["spec"].clone()) else {
-        return String::new();
+        return Table::default();
     };
-    let mut table = Table::new(["BEAD", "RIG", "NEEDS", "TITLE"]);
+    let mut table = Table::new(["BEAD", "RIG", "NEEDS", "TITLE"]).fitting(&["TITLE", "NEEDS"], &[]);
     for bead in &spec.beads {
         let rig = bead.rig.as_ref().or(spec.rig.as_ref()).map_or("-", String::as_str);
         let needs = if bead.needs.is_empty() { "-".to_owned() } else { bead.needs.join(",") };
         table.row([&bead.name, rig, &needs, &bead.title]);
     }
-    table.render(None)
+    table
 }
 
-fn merge_requests<'a>(requests: impl Iterator<Item = &'a MergeRequest>, now: Timestamp) -> String {
-    let mut table = Table::new(["NAME", "STATE", "REASON", "ATTEMPT", "HEAD", "AGE", "MESSAGE"]);
+fn merge_requests<'a>(requests: impl Iterator<Item = &'a MergeRequest>, now: Timestamp) -> Table {
+    let mut table = Table::new(["NAME", "STATE", "REASON", "ATTEMPT", "HEAD", "AGE", "MESSAGE"])
+        .fitting(&["MESSAGE"], &["HEAD", "AGE", "ATTEMPT"]);
     for request in requests {
         let status = request.status.clone().unwrap_or_default();
         let merged = condition(&status.conditions, types::MERGED);
@@ -149,10 +150,10 @@ fn merge_requests<'a>(requests: impl Iterator<Item = &'a MergeRequest>, now: Tim
             merged.map(|merged| plain(&merged.message)).filter(|text| !text.is_empty()).unwrap_or_else(|| "-".into()),
         ]);
     }
-    if table.is_empty() { String::new() } else { table.render(None) }
+    table
 }
 
-fn polecats_table<'a>(polecats: impl Iterator<Item = &'a Polecat>) -> String {
+fn polecats_table<'a>(polecats: impl Iterator<Item = &'a Polecat>) -> Table {
     let mut table = Table::new(["NAME", "STATE", "BEAD", "ATTEMPT"]);
     for polecat in polecats {
         let status = polecat.status.clone().unwrap_or_default();
@@ -163,10 +164,10 @@ fn polecats_table<'a>(polecats: impl Iterator<Item = &'a Polecat>) -> String {
             status.attempt.map_or_else(|| "-".into(), |attempt| attempt.to_string()),
         ]);
     }
-    if table.is_empty() { String::new() } else { table.render(None) }
+    table
 }
 
-fn rigs_table(rigs: &[Rig]) -> String {
+fn rigs_table(rigs: &[Rig]) -> Table {
     let mut table = Table::new(["NAME", "READY", "BRANCH", "QUEUE"]);
     for rig in rigs {
         let status = rig.status.clone().unwrap_or_default();
@@ -178,5 +179,5 @@ fn rigs_table(rigs: &[Rig]) -> String {
             status.queued.to_string(),
         ]);
     }
-    if table.is_empty() { String::new() } else { table.render(None) }
+    table
 }

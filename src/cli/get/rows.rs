@@ -14,10 +14,25 @@ const NOTHING: &str = "-";
 /// How much of a commit's id is shown; the wide form has all of it.
 const COMMIT_CHARS: usize = 9;
 
+/// Columns that a narrow terminal leaves out, the first of them first; `-o wide` has all. A name of a bead is the beginning
+/// of its merge requests' names, and a polecat's begins with its rig's.
+const SPARE: [&str; 10] =
+    ["PRI", "ATTEMPTS", "STRATEGY", "AGE", "RIG", "ATTEMPT", "BEAD", "LANDED", "POLECAT", "REASON"];
+
 /// An empty table of a kind.
 pub fn headings(kind: &Kind, wide: bool) -> Table {
     let declared = kind.columns.iter().map(|column| column.heading.as_str());
-    Table::new(std::iter::once("NAME").chain(declared).chain(wide.then_some("MESSAGE")))
+    let words = if wide { "MESSAGE" } else { "TITLE" };
+    Table::new(std::iter::once("NAME").chain(declared).chain(wide.then_some("MESSAGE"))).fitting(&[words], spare(kind))
+}
+
+/// What can be spared of a kind: a polecat's bead and a convoy's landing are what its table is for.
+fn spare(kind: &Kind) -> &'static [&'static str] {
+    match kind.name.as_str() {
+        "Polecat" => &["AGE", "RIG", "ATTEMPT", "REASON"],
+        "Convoy" => &["AGE"],
+        _ => &SPARE,
+    }
 }
 
 /// One object's row; `with_kind` names it KIND/NAME.
@@ -29,6 +44,12 @@ pub fn cells(kind: &Kind, object: &DynamicObject, wide: bool, with_kind: bool, n
     cells.extend(kind.columns.iter().map(|column| cell(column, &value, now)));
     if !wide {
         cells.iter_mut().skip(1).filter(|cell| is_commit(cell)).for_each(|cell| cell.truncate(COMMIT_CHARS));
+    }
+    if object.metadata.deletion_timestamp.is_some() {
+        let says = ["REASON", "READY"].iter().find_map(|it| kind.columns.iter().position(|c| c.heading == *it));
+        if let Some(cell) = says.and_then(|nth| cells.get_mut(nth + 1)) {
+            "Deleting".clone_into(cell);
+        }
     }
     if wide {
         cells.push(message(&value).unwrap_or_else(|| NOTHING.to_owned()));
@@ -58,4 +79,29 @@ fn message(object: &Value) -> Option<String> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     let mut said = conditions.iter().filter_map(|condition| condition["message"].as_str());
     said.find(|message| !message.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn eighty_columns_are_enough_for_every_name() {
+        let bead = json!({
+            "metadata": {"name": "reflow-qw4nrkcb", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "spec": {"title": "Say width, not cols, wherever it is about columns", "priority": 2,
+                "assignee": {"polecat": "reflow-slit"}},
+            "status": {"state": "SetAside", "attempts": 3,
+                "conditions": [{"type": "Ready", "reason": "TooManyAttempts"}]},
+        });
+        let bead: DynamicObject = serde_json::from_value(bead).unwrap();
+        let kind = Kind::find("bead").unwrap();
+        let mut table = headings(kind, false);
+        table.row(cells(kind, &bead, false, true, Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(table.render(Some(80)), @"
+        NAME                   STATE      REASON            TITLE
+        bead/reflow-qw4nrkcb   SetAside   TooManyAttempts   Say width, not cols,…
+        ");
+    }
 }

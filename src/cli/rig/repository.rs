@@ -6,6 +6,7 @@ use super::detect::{Check, Files, checks};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::files;
+use crate::world::git;
 
 /// A repository as `gt rig add` sees it.
 #[derive(Debug, Default)]
@@ -14,8 +15,8 @@ pub struct Repository {
     pub url: String,
     /// What it is called.
     pub called: String,
-    /// Whether the place given is on this machine.
-    pub is_local: bool,
+    /// The folder that was looked into, if the place given is on this machine.
+    pub seen_at: Option<String>,
     /// Whether the address is on this machine.
     pub is_local_url: bool,
     /// The branch to name, where "the remote's own" would mean whatever is checked out.
@@ -41,10 +42,16 @@ impl Repository {
         }
         if is_address(place) {
             let is_local_url = place.starts_with("file://");
-            return Ok(Self { url: place.to_owned(), called: called(place), is_local_url, ..Self::default() });
+            let (url, called) = (place.to_owned(), called(place));
+            return Ok(Self { url, called, is_local_url, ..Self::default() });
         }
         Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", place.escape_debug()))
             .hint("give a path to a repository, or an address such as git@host:team/shop.git"))
+    }
+
+    /// Whether work lands in another place than the one that was looked into.
+    pub fn is_elsewhere(&self) -> bool {
+        self.seen_at.as_ref() != Some(&self.url)
     }
 
     fn here(path: &Path, branch: Option<&str>) -> Result<Self, CliError> {
@@ -73,7 +80,7 @@ impl Repository {
         let mut seen = Self {
             url: shown.clone(),
             called: called(&shown),
-            is_local: true,
+            seen_at: Some(shown.clone()),
             is_local_url: true,
             checks: checks(&Root { repository: &repository, tree: &tree }),
             ..Self::default()
@@ -84,9 +91,19 @@ impl Repository {
         }
         let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
         match origin {
-            Some(origin) => seen.follow(path, &origin),
+            Some(origin) => {
+                seen.follow(path, &origin);
+                seen.notes.extend(other_branch(&shown, &repository, head.as_deref()));
+            }
             None if repository.is_bare() => {}
-            None => seen.working_copy(branch, head.as_deref())?,
+            None => {
+                seen.working_copy(branch, head.as_deref())?;
+                seen.notes.extend(own_branch(&repository, branch, head.as_deref()));
+            }
+        }
+        if !repository.is_bare() && git::dirty(path).unwrap_or(false) {
+            let what = if seen.is_elsewhere() { "pushed to its origin" } else { "committed" };
+            seen.notes.push(format!("{shown} has uncommitted changes: polecats see only what is {what}"));
         }
         Ok(seen)
     }
@@ -115,6 +132,27 @@ impl Repository {
         self.branch = Some(target);
         Ok(())
     }
+}
+
+/// What is checked out is not what work begins from: that is the default branch of the origin, as last seen.
+fn other_branch(shown: &str, repository: &git2::Repository, head: Option<&str>) -> Option<String> {
+    let origin = repository.find_reference("refs/remotes/origin/HEAD").ok()?;
+    let default = origin.symbolic_target().ok()??.strip_prefix("refs/remotes/origin/")?.to_owned();
+    let head = head.filter(|head| *head != default)?;
+    let out = if head == "HEAD" { "no branch".to_owned() } else { format!("`{head}`") };
+    Some(format!(
+        "{out} is checked out in {shown}; work begins from and lands on the origin's own branch, `{default}`: say --branch NAME for another"
+    ))
+}
+
+/// A branch that happens to be checked out, beside one that looks like the main one.
+fn own_branch(repository: &git2::Repository, branch: Option<&str>, head: Option<&str>) -> Option<String> {
+    let head = head.filter(|_| branch.is_none())?;
+    let configured = repository.config().ok().and_then(|config| config.get_string("init.defaultBranch").ok());
+    let usual = configured.iter().map(String::as_str).chain(["main", "master"]);
+    let main = usual.into_iter().find(|it| repository.find_branch(it, git2::BranchType::Local).is_ok())?;
+    let says = || format!("`{head}` is checked out, so work lands there: say --branch {main} if you mean `{main}`");
+    (main != head).then(says)
 }
 
 /// The root of a commit: what is not committed is not in a clone.

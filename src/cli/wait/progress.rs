@@ -10,12 +10,26 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::cli::age;
+use crate::cli::keeps::Loaded;
 use crate::cli::table::plain;
+use crate::town::Town;
+use gastown_controllers::world::RunState;
+
+/// What is told of a session that ended without `gt done`.
+const ENDED: &str = "its agent ended without handing in";
+/// What stands before what is told of a bead, in characters: when, and its name.
+const PLACE_CHARS: usize = 5 + 2 + 17 + 2;
+/// Fewest characters of a title or of an agent's words that say anything.
+const WORDS_CHARS_LEAST: usize = 8;
+/// Longest line of an agent's output that is told, in characters; `gt logs` has all of it.
+const LINE_CHARS_MAX: usize = 60;
 
 /// What has been told so far.
 #[derive(Debug)]
 pub struct Progress {
     since: Timestamp,
+    /// Columns of the terminal that it is told in, if it is one.
+    width: Option<u16>,
     beads: BTreeMap<String, Told>,
 }
 
@@ -44,12 +58,17 @@ impl Told {
 
 impl Progress {
     /// Nothing told yet.
-    pub fn new(since: Timestamp) -> Self {
-        Self { since, beads: BTreeMap::new() }
+    pub fn new(since: Timestamp, width: Option<u16>) -> Self {
+        Self { since, width, beads: BTreeMap::new() }
     }
 
-    /// What is new about a bead, as lines.
-    pub fn tell(&mut self, bead: &Bead, now: Timestamp) -> Vec<String> {
+    /// What is new about a bead, as lines; `last_words` says how its agent ended.
+    pub fn tell(
+        &mut self,
+        bead: &Bead,
+        now: Timestamp,
+        last_words: impl FnOnce(&Bead) -> Option<LastWords>,
+    ) -> Vec<String> {
         let new = Told::of(bead);
         let old = self.beads.insert(bead.name_any(), new.clone());
         let mut said = Vec::new();
@@ -60,7 +79,8 @@ impl Progress {
         if came_back {
             said.push(came_back_words(&status));
         } else if new.failures > was.failures {
-            said.push("its agent ended without handing in".to_owned());
+            let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(PLACE_CHARS));
+            said.push(last_words(bead).map_or_else(|| ENDED.to_owned(), |words| words.text(room)));
         }
         match new.state {
             BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
@@ -77,11 +97,26 @@ impl Progress {
             BeadState::Closed if was.state != BeadState::Closed => said.push(closed_words(bead)),
             _ => {}
         }
+        let lines = said.into_iter().map(|what| self.line(&bead.name_any(), &what, now));
+        let titled = |line: String| format!("{line}{}", self.title(&bead.spec.title, line.chars().count()));
+        lines.map(titled).collect()
+    }
+
+    /// The title, as far as there is room for it in its line: it only reminds of what the bead is.
+    fn title(&self, title: &str, taken: usize) -> String {
+        let (title, around) = (plain(title), "  ()".len());
+        let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(taken + around));
+        match title.chars().count() {
+            length if length <= room => format!("  ({title})"),
+            _ if room < WORDS_CHARS_LEAST => String::new(),
+            _ => format!("  ({}…)", title.chars().take(room - 1).collect::<String>().trim_end()),
+        }
+    }
+
+    /// What there is to say of an object, as a line.
+    pub fn line(&self, object: &str, what: &str, now: Timestamp) -> String {
         let seconds = now.as_second().saturating_sub(self.since.as_second()).max(0);
-        let line = |what: String| {
-            format!("{:>5}  {:<17}  {what}  ({})", age::short(seconds), bead.name_any(), plain(&bead.spec.title))
-        };
-        if said.is_empty() { Vec::new() } else { vec![line(said.join("; "))] }
+        plain(&format!("{:>5}  {object:<17}  {what}", age::short(seconds)))
     }
 
     /// All of it in a line.
@@ -103,10 +138,49 @@ impl Progress {
     }
 }
 
+/// How an agent ended, and what it said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastWords {
+    code: i32,
+    line: String,
+}
+
+impl LastWords {
+    /// As a line tells it, within so many characters.
+    fn text(&self, room: usize) -> String {
+        let Self { code, line } = self;
+        let head = format!("agent ended (exit {code})");
+        let room = room.saturating_sub(head.len() + ": ".len());
+        match line.chars().count() {
+            length if length == 0 || room < WORDS_CHARS_LEAST => format!("{ENDED} (exit {code})"),
+            length if length <= room => format!("{head}: {line}"),
+            _ => format!("{head}: {}…", line.chars().take(room - 1).collect::<String>().trim_end()),
+        }
+    }
+}
+
+/// How the last agent of a bead ended by itself, as far as this machine has its record.
+pub fn last_words(town: &Town, bead: &Bead) -> Option<LastWords> {
+    let runs = crate::cli::sessions_of(town).runs(&bead.uid()?).ok()?;
+    runs.iter().rev().find_map(|run| match &run.state {
+        RunState::Ended(end) if end.own => {
+            // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own words.
+            let announced = format!("script: {}", bead.spec.title);
+            let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("gt: ") && **line != announced;
+            let mut said = end.tail.lines().rev().filter(says);
+            let own = said.clone().find(|line| !line.starts_with("script: "));
+            let last = own.or_else(|| said.next()).unwrap_or_default();
+            let line: String = plain(last.trim()).chars().take(LINE_CHARS_MAX).collect();
+            Some(LastWords { code: end.code, line })
+        }
+        _ => None,
+    })
+}
+
 fn came_back_words(status: &BeadStatus) -> String {
     match status.rework.as_ref().map(|rework| (rework.kind, rework.log.as_str())) {
         Some((ReworkKind::Conflict, files)) => {
-            let files: Vec<&str> = files.lines().take(3).collect();
+            let files: Vec<String> = files.lines().take(3).map(plain).collect();
             format!("came back: conflicts in {}", files.join(", "))
         }
         _ => "came back red".to_owned(),
@@ -126,16 +200,17 @@ fn closed_words(bead: &Bead) -> String {
     }
 }
 
-/// The beads of a convoy that are not closed, one a line.
-pub fn open(beads: &[Bead], convoy: &str) -> String {
-    let mut text = String::new();
-    for bead in beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
+/// The beads of a convoy that are not closed, one a line, and what keeps each.
+pub fn open(all: &Loaded, convoy: &str) -> String {
+    let (mut text, world) = (String::new(), all.world());
+    for bead in all.beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
         let told = Told::of(bead);
         if told.state == BeadState::Closed {
             continue;
         }
         let status = bead.status.clone().unwrap_or_default();
-        let why = condition(&status.conditions, types::READY).map(|ready| plain(&ready.message)).unwrap_or_default();
+        let why = condition(&status.conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
+        let why = world.in_words(bead, why);
         let line = format!("  {:<17}  {:<9}  {why}", bead.name_any(), format!("{:?}", told.state));
         let _infallible = write!(text, "\n{}", line.trim_end());
     }
@@ -162,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn a_title_and_last_words_are_cut_to_the_terminal_and_nothing_else() {
+        let told = |width: u16| {
+            let mut progress = Progress::new(Timestamp::UNIX_EPOCH, Some(width));
+            let bead = bead(&json!({"state": "Working"}), &serde_json::Value::Null);
+            progress.tell(&bead, Timestamp::UNIX_EPOCH, |_| None).concat()
+        };
+        assert_eq!(told(60), "   0s  shop-abcdefgh      taken by shop-nux  (Say width)");
+        assert_eq!(told(55), "   0s  shop-abcdefgh      taken by shop-nux  (Say wid…)");
+        assert_eq!(told(30), "   0s  shop-abcdefgh      taken by shop-nux");
+        let words = LastWords { code: 3, line: "cannot find npm".to_owned() };
+        assert_eq!(words.text(80), "agent ended (exit 3): cannot find npm");
+        assert_eq!(words.text(32), "agent ended (exit 3): cannot fi…");
+        assert_eq!(words.text(24), "its agent ended without handing in (exit 3)");
+    }
+
+    #[test]
     fn a_beads_life_is_told_line_by_line() {
         let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
         let none = serde_json::Value::Null;
@@ -180,19 +271,21 @@ mod tests {
             ),
         ];
         let start = Timestamp::UNIX_EPOCH;
-        let mut progress = Progress::new(start);
+        let mut progress = Progress::new(start, None);
         let mut lines = Vec::new();
         for (nth, bead) in states.iter().enumerate() {
             let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
-            lines.extend(progress.tell(bead, now));
+            let words = |_: &Bead| Some(LastWords { code: 3, line: "cannot find npm".to_owned() });
+            lines.extend(progress.tell(bead, now, words));
         }
         lines.push(progress.summary());
         insta::assert_snapshot!(lines.join("\n"), @"
            2s  shop-abcdefgh      taken by shop-nux  (Say width)
-           6s  shop-abcdefgh      its agent ended without handing in  (Say width)
+           6s  shop-abcdefgh      agent ended (exit 3): cannot find npm  (Say width)
            8s  shop-abcdefgh      attempt 2 started  (Say width)
           10s  shop-abcdefgh      handed in  (Say width)
-          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs; taken by shop-nux  (Say width)
+          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
+          12s  shop-abcdefgh      taken by shop-nux  (Say width)
           14s  shop-abcdefgh      handed in  (Say width)
           16s  shop-abcdefgh      landed as 012345678  (Say width)
         1 of 1 closed

@@ -1,11 +1,11 @@
 //! `GitError`: what was tried, on what, and why it did not work.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use gastown_controllers::world::ActError;
 
+use crate::causes::in_a_line;
 use crate::world::exec::ExecError;
 
 /// Why something with git did not work.
@@ -97,14 +97,7 @@ impl GitError {
 
     /// The error and its causes in one line.
     pub fn message(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(inner) = cause {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            cause = inner.source();
-        }
-        text
+        in_a_line(self)
     }
 }
 

@@ -46,7 +46,7 @@ use crate::world::layout::Layout;
 
 pub use error::GitError;
 pub use sandbox::Record;
-pub use status::{commits_ahead, dirty, head};
+pub use status::{commits_ahead, dirty, head, reach};
 
 /// Git for one town: where its repositories lie, and what its git program is told beside its own settings.
 #[derive(Debug, Clone)]

@@ -1,10 +1,13 @@
-//! Questions about one worktree, for the verbs that agents run in it: is it dirty, where is its tip, how far ahead?
+//! Questions about one worktree, for the verbs that agents run in it: is it dirty, where is its tip, how far ahead? And one
+//! about a remote, for whoever declares it: does it answer?
 
 use std::path::Path;
+use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use git2::Repository;
 
+use super::clone::redact;
 use super::{Git, GitError};
 use crate::world::layout::Layout;
 
@@ -13,6 +16,13 @@ use crate::world::layout::Layout;
 pub fn dirty(worktree: &Path) -> Result<bool, GitError> {
     // No path of the layout is used; a call needs only the environment.
     Git::new(Layout::below(worktree)).is_dirty(worktree)
+}
+
+/// Whether a remote answers, asked as the town will ask it: without a prompt, within the limit.
+pub fn reach(url: &str, limit: Duration) -> Result<(), GitError> {
+    let git = Git::new(Layout::below(Path::new("/")));
+    let call = git.call(format!("reach `{}`", redact(url)));
+    git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run().map(drop)
 }
 
 /// The commit that is checked out.

@@ -1,0 +1,155 @@
+//! What the landing of a convoy hangs on, watched: its beads, and the rigs, polecats and merge requests they hang on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{LocalBoxStream, SelectAll};
+use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
+use kube::ResourceExt;
+use kube::runtime::reflector::{Store, store};
+use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
+
+use super::progress::{self, Progress};
+use crate::cli::context::{Context, Link};
+use crate::cli::keeps::{Keeper, Kept, World};
+use crate::cli::watching::{Changes, Watches};
+use crate::town::Town;
+
+/// Kinds that are watched; nothing is said of what keeps a convoy before all of them have been seen.
+const KINDS: usize = 5;
+
+/// What was seen in a watch.
+enum Seen {
+    /// All there is.
+    All,
+    /// A bead, as it is now.
+    Bead(Box<Bead>),
+    /// Anything else.
+    Other,
+}
+
+/// A convoy's surroundings.
+pub struct Around<'a> {
+    gt: &'a Context,
+    town: &'a Town,
+    convoy: &'a str,
+    progress: Progress,
+    seen: SelectAll<LocalBoxStream<'static, Seen>>,
+    /// How many watches have seen all there is.
+    complete: usize,
+    beads: Store<Bead>,
+    rigs: Store<Rig>,
+    polecats: Store<Polecat>,
+    requests: Store<MergeRequest>,
+    convoys: Store<Convoy>,
+    kept: Kept,
+    told: BTreeSet<(String, String)>,
+}
+
+impl<'a> Around<'a> {
+    /// Begins to watch.
+    pub fn new(gt: &'a Context, town: &'a Town, link: &Link, watches: &Watches, convoy: &'a str) -> Self {
+        let all = watcher::Config::default;
+        let of_convoy = all().labels(&format!("{LABEL_CONVOY}={convoy}"));
+        let this = all().fields(&format!("metadata.name={convoy}"));
+        let (beads, seen_beads) =
+            kept(watches.changes(link.typed(), of_convoy), |bead: Bead| Seen::Bead(Box::new(bead)));
+        let (rigs, seen_rigs) = kept(watches.changes(link.typed(), all()), |_: Rig| Seen::Other);
+        let (polecats, seen_polecats) = kept(watches.changes(link.typed(), all()), |_: Polecat| Seen::Other);
+        let (requests, seen_requests) = kept(watches.changes(link.typed(), all()), |_: MergeRequest| Seen::Other);
+        let (convoys, seen_convoys) = kept(watches.changes(link.typed(), this), |_: Convoy| Seen::Other);
+        Self {
+            gt,
+            town,
+            convoy,
+            progress: Progress::new(gt.now(), gt.out.talk_width),
+            seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys].into_iter().collect(),
+            complete: 0,
+            beads,
+            rigs,
+            polecats,
+            requests,
+            convoys,
+            kept: Kept::default(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Waits for the next change, and tells what happened to a bead. None: the watches have ended.
+    pub async fn next(&mut self) -> Option<()> {
+        match self.seen.next().await? {
+            Seen::All => self.complete += 1,
+            Seen::Other => {}
+            Seen::Bead(bead) => {
+                let town = self.town;
+                let lines = self.progress.tell(&bead, self.gt.now(), |bead| progress::last_words(town, bead));
+                self.say(&lines);
+            }
+        }
+        Some(())
+    }
+
+    /// Tells what is new among that which keeps the convoy, once; whether nothing can move without a person.
+    pub fn tell_keepers(&mut self) -> bool {
+        if self.complete < KINDS {
+            return false;
+        }
+        let (beads, rigs, polecats) = (self.beads.state(), self.rigs.state(), self.polecats.state());
+        let (requests, convoys) = (self.requests.state(), self.convoys.state());
+        let world = World::new(each(&beads), each(&rigs), each(&polecats), each(&convoys), each(&requests));
+        let this = convoys.iter().find(|it| it.name_any() == self.convoy);
+        self.kept = this.map(|convoy| world.of_convoy(convoy)).unwrap_or_default();
+        let now = self.gt.now();
+        let mut lines = Vec::new();
+        for keeper in &self.kept.by {
+            let is_new = self.told.insert((keeper.object.clone(), keeper.what.clone()));
+            // That a bead was set aside is a part of its story, and told there.
+            if is_new && !keeper.is_set_aside() {
+                let what = format!("keeps it: {}; see `{}`", keeper.why, keeper.next());
+                lines.push(self.progress.line(&keeper.object, &what, now));
+            }
+        }
+        self.say(&lines);
+        self.kept.for_good
+    }
+
+    /// What a person has to see to before anything moves.
+    pub fn standing(&self) -> Vec<&Keeper> {
+        self.kept.by.iter().filter(|keeper| keeper.stands).collect()
+    }
+
+    /// Lines, above the one that stays at the bottom.
+    fn say(&self, lines: &[String]) {
+        self.gt.out.line("");
+        for line in lines {
+            self.gt.out.talk(line);
+        }
+        self.gt.out.line(&self.progress.summary());
+    }
+}
+
+fn each<K>(objects: &[Arc<K>]) -> impl Iterator<Item = &K> {
+    objects.iter().map(AsRef::as_ref)
+}
+
+/// Keeps what a watch shows, and says what was seen.
+fn kept<K>(changes: Changes<K>, seen: fn(K) -> Seen) -> (Store<K>, LocalBoxStream<'static, Seen>)
+where
+    K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+{
+    let (reader, mut writer) = store::<K>();
+    let mut is_complete = false;
+    let events = changes.map(move |event| {
+        writer.apply_watcher_event(&event);
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => seen(object),
+            // A watch that begins anew is complete already.
+            watcher::Event::InitDone if !std::mem::replace(&mut is_complete, true) => Seen::All,
+            watcher::Event::InitDone | watcher::Event::Init | watcher::Event::Delete(_) => Seen::Other,
+        }
+    });
+    (reader, events.boxed_local())
+}

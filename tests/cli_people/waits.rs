@@ -1,0 +1,216 @@
+//! `gt wait` in a town whose API answers and whose controllers stand still: what it tells, and when it gives up.
+
+use gastown_crds::{Bead, Convoy, MergeRequest, Rig};
+use serde_json::{Value, json};
+
+use crate::harness::{CONVOY, Folder, bead, condition, object, rig_status};
+
+const WAIT: [&str; 5] = ["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "20s"];
+
+/// A town with a convoy of two beads, as its controllers would have left it.
+fn town(beads: &[(&str, Value)]) -> Folder {
+    let folder = Folder::with_rig();
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], CONVOY).code, 0);
+    let landed = condition("Landed", "False", "InProgress", "0 of 2 beads are closed");
+    let status = json!({"observedGeneration": 1, "conditions": [landed], "progress": "0/2"});
+    folder.seed::<Convoy>(&object("Convoy", "auth", &json!({}), &status));
+    for (name, bead) in beads {
+        let mut bead = bead.clone();
+        bead["metadata"]["labels"] = json!({"gastown.io/convoy": "auth"});
+        bead["status"]["observedGeneration"] = 1.into();
+        assert_eq!(bead["metadata"]["name"], *name);
+        folder.seed::<Bead>(&bead);
+    }
+    folder
+}
+
+fn waits_for(need: &str) -> Value {
+    let waits = condition("Ready", "False", "NeedsOpen", &format!("waits for {need}"));
+    json!({"state": "Waiting", "conditions": [waits]})
+}
+
+fn ready() -> Value {
+    json!({"state": "Ready", "conditions": [condition("Ready", "True", "Ready", "")]})
+}
+
+fn rig(reason: &str, message: &str) -> Value {
+    let mut rig = rig_status(&[condition("Ready", "False", reason, message)]);
+    rig["status"]["observedGeneration"] = 1.into();
+    rig
+}
+
+#[test]
+fn it_ends_once_all_that_is_left_hangs_on_a_bead_that_was_set_aside() {
+    let set_aside = json!({"state": "SetAside", "failures": 6, "attempts": 6});
+    let folder = town(&[
+        ("shop-a", bead("shop-a", &json!({}), &set_aside)),
+        ("shop-b", bead("shop-b", &json!({"needs": ["shop-a"]}), &waits_for("shop-a"))),
+    ]);
+    let _serving = folder.serve();
+    let next = |object: &str| folder.gt(&["describe", object]).out.lines().last().unwrap().to_owned();
+    assert_eq!(
+        next("bead/shop-b"),
+        "Next: it needs you first: `gt describe bead/shop-a` (set aside after 6 failures: Title of shop-a)"
+    );
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  shop-a             SET ASIDE for you: gt describe bead/shop-a  (Title of shop-a)
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: bead/shop-a: set aside after 6 failures: Title of shop-a
+    ! hint: `gt describe bead/shop-a`
+    exit 7
+    ");
+}
+
+#[test]
+fn it_goes_on_as_long_as_something_can_move() {
+    let set_aside = json!({"state": "SetAside", "failures": 6, "attempts": 6});
+    let folder =
+        town(&[("shop-a", bead("shop-a", &json!({}), &set_aside)), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
+    let _serving = folder.serve();
+    // Longer than it takes to see that nothing moves.
+    let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
+    assert_eq!(done.code, 5, "{}", done.all());
+}
+
+#[test]
+fn a_rig_that_cannot_be_reached_is_told_once_and_waited_for() {
+    let folder =
+        town(&[("shop-a", bead("shop-a", &json!({}), &ready())), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
+    folder.seed::<Rig>(&rig("FetchFailed", "fetching from `x` failed 2 times:\nno route to host"));
+    let _serving = folder.serve();
+    let described = folder.gt(&["describe", "bead/shop-a"]).out;
+    assert_eq!(
+        described.lines().last().unwrap(),
+        "Next: see `gt describe rig/shop` (FetchFailed: fetching from `x` failed 2 times); it is tried again by itself"
+    );
+    insta::assert_snapshot!(folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]).all(), @"
+    ! [age]  rig/shop           keeps it: FetchFailed: fetching from `x` failed 2 times; see `gt describe rig/shop`
+    ! still waiting: Landed=False InProgress 0 of 2 beads are closed
+    !   shop-a             Ready      rig/shop: FetchFailed
+    !   shop-b             Ready      rig/shop: FetchFailed
+    ! error: convoy/auth is not Landed after 4s
+    ! hint: `gt describe convoy/auth` says more; it goes on without `gt wait`
+    exit 5
+    ");
+}
+
+#[test]
+fn a_branch_behind_a_red_base_names_its_rig() {
+    let landing =
+        json!({"state": "Landing", "conditions": [condition("Ready", "False", "Landing", "handed in as shop-a-1")]});
+    let folder = town(&[
+        ("shop-a", bead("shop-a", &json!({}), &landing)),
+        ("shop-b", bead("shop-b", &json!({"needs": ["shop-a"]}), &waits_for("shop-a"))),
+    ]);
+    let red = condition("BaseRed", "True", "BaseRed", "the target itself fails verification:\n1 failed");
+    let mut status = rig_status(&[condition("Ready", "True", "Ok", ""), red]);
+    status["status"]["observedGeneration"] = 1.into();
+    folder.seed::<Rig>(&status);
+    let oid = "0123456789012345678901234567890123456789";
+    let spec = json!({"bead": "shop-a", "rig": "shop", "polecat": "shop-nux", "head": oid, "base": oid, "attempt": 1});
+    let merged = condition("Merged", "False", "BaseRed", "the target itself fails verification: see the rig");
+    folder.seed::<MergeRequest>(&object(
+        "MergeRequest",
+        "shop-a-1",
+        &spec,
+        &json!({"state": "Queued", "conditions": [merged]}),
+    ));
+    for object in ["bead/shop-a", "bead/shop-b", "mr/shop-a-1"] {
+        let _serving = folder.serve();
+        let out = folder.gt(&["describe", object]).out;
+        let next = out.lines().last().unwrap();
+        assert!(next.contains("`gt describe rig/shop`") && !next.contains("goes on"), "{object}: {next}");
+    }
+    let _serving = folder.serve();
+    let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
+    assert!(done.code == 5 && done.err.matches("keeps it: BaseRed").count() == 1, "{}", done.all());
+}
+
+#[test]
+fn a_suspended_rig_keeps_all_for_good() {
+    let suspended = condition("Ready", "False", "Suspended", "its rig `shop` is suspended");
+    let waits = json!({"state": "Waiting", "conditions": [suspended]});
+    let folder =
+        town(&[("shop-a", bead("shop-a", &json!({}), &waits)), ("shop-b", bead("shop-b", &json!({}), &waits))]);
+    let rig = crate::harness::RIG.replace("spec:\n", "spec:\n  suspend: true\n");
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig).code, 0);
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  rig/shop           keeps it: suspended: nothing is dispatched, fetched or landed there; see `gt describe rig/shop`
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: rig/shop: suspended: nothing is dispatched, fetched or landed there
+    ! hint: `gt describe rig/shop`
+    exit 7
+    ");
+    let out = folder.gt(&["describe", "bead/shop-a"]).out;
+    assert!(out.lines().last().unwrap().contains("`gt describe rig/shop`"), "{out}");
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_keeps_a_convoy_for_good() {
+    let folder = town(&[]);
+    let landed = condition("Landed", "False", "RefNotFound", "there is no Rig named `far`: apply it");
+    let status = json!({"observedGeneration": 1, "conditions": [landed]});
+    folder.seed::<Convoy>(&object("Convoy", "auth", &json!({}), &status));
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  convoy/auth        keeps it: RefNotFound: there is no Rig named `far`: apply it; see `gt describe convoy/auth`
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: convoy/auth: RefNotFound: there is no Rig named `far`: apply it
+    ! hint: `gt describe convoy/auth`
+    exit 7
+    ");
+}
+
+#[test]
+fn what_was_found_of_an_older_text_keeps_nothing() {
+    let set_aside = json!({"state": "SetAside", "failures": 6, "attempts": 6});
+    let folder = town(&[("shop-a", bead("shop-a", &json!({}), &set_aside))]);
+    // Its convoy has a new text, which no controller has looked at yet: that may try again.
+    let changed = CONVOY.replace("Rotate session tokens", "Rotate them all");
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &changed).code, 0);
+    let _serving = folder.serve();
+    let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
+    assert_eq!(done.code, 5, "{}", done.all());
+}
+
+#[test]
+fn waiting_for_the_end_of_something_says_what_it_waits_for() {
+    let folder = Folder::with_rig();
+    let wait = |name: &str| folder.gt(&["wait", name, "--for=delete", "--timeout", "200ms"]).all();
+    insta::assert_snapshot!(wait("rig/shop"), @"
+    ! the town is down: waiting for `gt up`
+    ! error: rig/shop is still there after 200ms
+    ! hint: nobody has deleted it: `gt delete rig/shop`
+    exit 5
+    ");
+    let mut going = object("Convoy", "going", &json!({"beads": [{"name": "a", "title": "A"}]}), &json!({}));
+    going["metadata"]["finalizers"] = json!(["gastown.io/beads"]);
+    folder.seed::<Convoy>(&going);
+    assert_eq!(folder.gt(&["delete", "convoy/going"]).code, 0);
+    insta::assert_snapshot!(wait("convoy/going"), @"
+    ! the town is down: waiting for `gt up`
+    ! error: convoy/going is still being deleted after 200ms
+    ! hint: the town is down: it goes once `gt up` has cleaned up after it
+    exit 5
+    ");
+    insta::assert_snapshot!(folder.gt(&["get", "convoys"]).out, @"
+    NAME    LANDED   BEADS   REASON     AGE
+    going   -        -       Deleting   [age]
+    ");
+    let status = folder.gt(&["status"]).out;
+    assert!(status.contains("going    0/1     being deleted"), "{status}");
+    let described = folder.gt(&["describe", "convoy/going"]).out;
+    assert!(described.contains("Deleted: ") && described.contains("once nobody works on its beads"), "{described}");
+    let _serving = folder.serve();
+    insta::assert_snapshot!(wait("convoy/going"), @"
+    ! error: convoy/going is still being deleted after 200ms
+    ! hint: it waits for gastown.io/beads: `gt describe convoy/going` says more; it goes on without `gt wait`
+    exit 5
+    ");
+    insta::assert_snapshot!(wait("rig/shop"), @"
+    ! error: rig/shop is still there after 200ms
+    ! hint: nobody has deleted it: `gt delete rig/shop`
+    exit 5
+    ");
+}
