@@ -54,20 +54,20 @@ struct Stages {
 pub fn measure(table: &mut Table) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (all, floor) = runtime.block_on(measured());
-    let of = |stage: fn(&Stages) -> Duration| Sample::new(all.iter().map(stage).collect());
-    let (ours, floor) = (of(|s| s.running), Sample::new(floor));
+    let of = |all: &[Stages], stage: fn(&Stages) -> Duration| Sample::new(all.iter().map(stage).collect());
+    let (ours, bare) = (of(&all, |s| s.running), of(&floor, |s| s.running));
     let (p50, p99) = (ours.percentile(50), ours.percentile(99));
     table.row(Row {
         figure: format!("agent killed → its replacement running (p50, p99 of {})", ours.len()),
         measured: format!("{}, {}", ms(p50), ms(p99)),
-        floor: format!("{}, {}", ms(floor.percentile(50)), ms(floor.percentile(99))),
-        ratio: times(p99, floor.percentile(99)),
+        floor: format!("{}, {}", ms(bare.percentile(50)), ms(bare.percentile(99))),
+        ratio: times(p99, bare.percentile(99)),
         goal: "p99 ≤ 50 ms, ≤ 5 ×".into(),
-        met: p99 <= Duration::from_millis(50) && p99 <= floor.percentile(99) * 5,
+        met: p99 <= Duration::from_millis(50) && p99 <= bare.percentile(99) * 5,
     });
     let stage = |name: &str, lasted: fn(&Stages) -> Duration| {
-        let sample = of(lasted);
-        format!("{name} {} ({})", ms(sample.percentile(50)), ms(sample.percentile(99)))
+        let [ours, bare] = [of(&all, lasted), of(&floor, lasted)].map(|sample| ms(sample.percentile(50)));
+        format!("{name} {ours} ({bare})")
     };
     let stages = [
         stage("end on disk", |s| s.ended),
@@ -75,10 +75,10 @@ pub fn measure(table: &mut Table) {
         stage("supervisor begun by tmux", |s| s.begun.saturating_sub(s.intended)),
         stage("agent running", |s| s.running.saturating_sub(s.begun)),
     ];
-    table.note(format!("Agent killed, stage by stage at the median (p99): {}.", stages.join(", ")));
+    table.note(format!("Agent killed, stage by stage at the median (of the floor): {}.", stages.join(", ")));
 }
 
-async fn measured() -> (Vec<Stages>, Vec<Duration>) {
+async fn measured() -> (Vec<Stages>, Vec<Stages>) {
     let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
     let repo = town::repository(dir.path());
     let town = town::open(dir.path(), short.path(), "");
@@ -212,7 +212,7 @@ impl Floor {
         Self { layout: layout.clone(), sessions }
     }
 
-    fn killed(&self, uid: &str) -> Duration {
+    fn killed(&self, uid: &str) -> Stages {
         let sandbox = sandbox(uid);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -220,12 +220,13 @@ impl Floor {
             exits.watch_run(uid, 1, uid);
             // The wait is under way once its task has run.
             tokio::task::yield_now().await;
-            let since = kill_agent(&self.layout, uid);
+            let (layout, killed_uid) = (self.layout.clone(), uid.to_owned());
+            let running = std::thread::spawn(move || killed(&layout, &killed_uid));
             while self.sessions.look(&sandbox).unwrap() != Session::None {
                 ended.recv().await.unwrap();
             }
             self.sessions.ensure(&sandbox, &spec(uid, 2), &[]).unwrap();
-            seen(&self.layout.run(uid, 2).join(records::AGENT), since)
+            running.join().unwrap()
         })
     }
 }
