@@ -185,7 +185,9 @@ async fn one_bead_goes_from_declared_to_merged() {
     // twice (it is red), the bead's commit once, the push, the fetch after it. git: three to make a worktree on a branch,
     // one to write the commit that lands. tmux: one session. And once for a controller: what git and tmux are there.
     let (jobs, git, tmux, once) = (6, 3 + 1, 1, 3);
-    assert_eq!(subprocesses(), jobs + git + tmux + once);
+    let (cost, started) = (jobs + git + tmux + once, subprocesses());
+    // The session was ended: its pane closes by itself, or has to be told, whichever is seen first.
+    assert!((cost..=cost + 1).contains(&started), "{started} instead of {cost}");
 
     // Another controller looks at everything, finds nothing to do, and starts nothing for it.
     let before = subprocesses();
