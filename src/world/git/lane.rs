@@ -70,9 +70,3 @@ impl Git {
         clone.with_file_name(format!("{rig_uid}.{extension}"))
     }
 }
-
-/// Whether somebody holds the lock at `path`. It is shared for an instant to find out; no lock file: nobody does.
-pub(super) fn is_held(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
-}

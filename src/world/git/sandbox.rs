@@ -11,11 +11,11 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, Sandbox, SandboxId, SandboxSpec};
 use serde::{Deserialize, Serialize};
 
-use super::lane::is_held;
 use super::rescue::Held;
 use super::worktree::{self, Found, absent};
 use super::{Git, GitError, guard, read_record, write_by_rename};
 use crate::world::run::records;
+use crate::world::session;
 
 /// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
 const ASIDE_MAX: u32 = 100;
@@ -76,7 +76,7 @@ impl Git {
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
-        self.refuse_if_in_use(&id.uid, &id.name)?;
+        self.refuse_if_in_use(id)?;
         let clone = self.layout.bare_clone(&spec.rig.uid);
         let held = Held { clone: &clone, lane: &lane };
         let path = self.layout.worktree(&id.uid);
@@ -107,7 +107,7 @@ impl Git {
     pub fn remove_sandbox(&self, id: &SandboxId) -> Result<(), GitError> {
         let path = self.layout.worktree(&id.uid);
         let record = self.layout.sandbox_record(&id.uid);
-        self.refuse_if_in_use(&id.uid, &id.name)?;
+        self.refuse_if_in_use(id)?;
         match self.rig_of(id, &path)? {
             Some(rig_uid) => {
                 let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
@@ -152,11 +152,12 @@ impl Git {
         }
     }
 
-    fn refuse_if_in_use(&self, uid: &str, name: &str) -> Result<(), GitError> {
-        if is_held(&self.layout.sandbox_lock(uid)) {
-            return Err(GitError::InUse { sandbox: name.to_owned() });
-        }
-        Ok(())
+    fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
+        let in_use = session::in_use(&self.layout, id).map_err(|e| GitError::Io {
+            doing: format!("see who works in the worktree of `{}`", id.name),
+            source: std::io::Error::other(e),
+        })?;
+        if in_use { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
     }
 
     /// Rescues what is at `path`, and takes the record away. Gives the entry of a worktree that can be switched; else
@@ -264,7 +265,7 @@ impl Git {
             }
             // An older sandbox, of a namesake: it keeps its commit and its files, and leaves us the branch.
             let uid = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.refuse_if_in_use(&uid, &uid)?;
+            self.refuse_if_in_use(&SandboxId { name: uid.clone(), uid })?;
             let git_dir = format!("--git-dir={}", other.display());
             let commit = self.call(format!("read {branch}")).args([&git_dir, "rev-parse", "HEAD^{commit}"]).run()?;
             self.call(format!("free {branch}"))

@@ -31,6 +31,8 @@ pub mod program;
 
 pub mod probe;
 
+mod occupants;
+
 mod start;
 
 mod end;
@@ -55,6 +57,7 @@ use crate::world::run::process::ProcessId;
 use crate::world::run::records::{self, AgentSpec, Exit, Holder, RecordError, Spec, Started};
 use crate::world::run::{lock, log};
 use children::Children;
+pub use occupants::in_use;
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
 const RUNS_MAX: usize = 1000;
@@ -232,31 +235,20 @@ impl Sessions {
         RunState::Ended(RunEnd { code, own, at, tail })
     }
 
-    /// Whether this attempt, or what is left of it, has the sandbox: the lock is held, or the agent, which may have closed
-    /// the descriptor that it inherited, lives.
     fn occupied(&self, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
-        Ok(lock::held(&self.layout.sandbox_lock(sandbox_uid))? || self.agent(run)?.is_some())
+        occupants::occupied(&self.layout, sandbox_uid, run)
     }
 
-    /// The agent and the holders of the sandbox's lock, without the supervisor of this attempt.
     fn strays(&self, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
-        let supervisor = self.started(run)?.map(|started| started.process).filter(ProcessId::lives);
-        let mut pids = lock::holders(&self.layout.sandbox_lock(sandbox_uid))?;
-        pids.retain(|pid| supervisor.as_ref().is_none_or(|supervisor| supervisor.pid != *pid));
-        pids.extend(self.agent(run)?.map(|agent| agent.pid));
-        pids.sort_unstable();
-        pids.dedup();
-        Ok(pids)
+        occupants::strays(&self.layout, sandbox_uid, run)
     }
 
-    /// The agent of this attempt, if it lives.
     fn agent(&self, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
-        let agent = records::read::<ProcessId>(&self.run_dir(run).join(records::AGENT))?;
-        Ok(agent.filter(ProcessId::lives))
+        occupants::agent(&self.layout, run)
     }
 
     fn holder(&self, sandbox_uid: &str) -> Result<Option<Holder>, RecordError> {
-        records::read(&self.layout.sandbox_holder(sandbox_uid))
+        occupants::holder(&self.layout, sandbox_uid)
     }
 
     fn run_dir(&self, run: &Holder) -> PathBuf {
@@ -264,11 +256,11 @@ impl Sessions {
     }
 
     fn started(&self, run: &Holder) -> Result<Option<Started>, RecordError> {
-        records::read(&self.run_dir(run).join(records::STARTED))
+        occupants::started(&self.layout, run)
     }
 
     fn exit(&self, run: &Holder) -> Result<Option<Exit>, RecordError> {
-        records::read(&self.run_dir(run).join(records::EXIT))
+        occupants::exit(&self.layout, run)
     }
 
     fn spec(&self, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gastown_controllers::world::{SandboxId, SessionSpec};
 
 use super::tmux::{Tmux, shell_command};
-use super::{SessionError, Sessions, probe, program};
+use super::{SessionError, Sessions, occupants, probe, program};
 use crate::world::exec::Exec;
 use crate::world::run::records::{self, AgentSpec, Holder, Pane, Spec};
 use crate::world::run::{self, lock, log, watch};
@@ -43,7 +43,11 @@ impl Sessions {
             Some(before) => self.occupied(&sandbox.uid, before)?,
             None => lock::held(&lock)?,
         };
-        if occupied && !before.as_ref().is_some_and(|before| self.leaving(&sandbox.uid, before)) {
+        let leaving = match &before {
+            Some(before) if occupied => occupants::leaving(&self.layout, &sandbox.uid, before)?,
+            _ => false,
+        };
+        if occupied && !leaving {
             // Somebody may be starting this very attempt. Everybody else is in the way.
             let same = before.as_ref() == Some(&run) && self.exit(&run)?.is_none();
             return if same { Ok(()) } else { Err(SessionError::Busy { name: sandbox.name.clone() }) };
@@ -76,11 +80,6 @@ impl Sessions {
             return Ok(());
         }
         Err(SessionError::NotBegun { name: sandbox.name.clone(), limit: BEGIN_MAX })
-    }
-
-    /// Whether only the supervisor of a recorded end is left: the lock is as good as free.
-    fn leaving(&self, sandbox_uid: &str, run: &Holder) -> bool {
-        matches!(self.exit(run), Ok(Some(_))) && self.strays(sandbox_uid, run).is_ok_and(|strays| strays.is_empty())
     }
 
     /// The folder of an attempt. Made exclusively; one that is there and was never started is used again.

@@ -1,0 +1,62 @@
+//! Who is in a sandbox: its agent, whoever holds its lock, and the supervisor that may be just leaving.
+//!
+//! Functions of the records alone, so that whoever works on a worktree asks the same as whoever looks at its session.
+
+use gastown_controllers::world::SandboxId;
+
+use super::SessionError;
+use crate::world::layout::Layout;
+use crate::world::run::lock;
+use crate::world::run::process::ProcessId;
+use crate::world::run::records::{self, Exit, Holder, RecordError, Started};
+
+/// Whether somebody works in a sandbox, or what is left of it; a look says so, too.
+pub fn in_use(layout: &Layout, sandbox: &SandboxId) -> Result<bool, SessionError> {
+    let Some(run) = holder(layout, &sandbox.uid)? else {
+        return Ok(lock::held(&layout.sandbox_lock(&sandbox.uid))?);
+    };
+    Ok(occupied(layout, &sandbox.uid, &run)? && !leaving(layout, &sandbox.uid, &run)?)
+}
+
+/// Which attempt a sandbox's lock is meant for.
+pub(super) fn holder(layout: &Layout, sandbox_uid: &str) -> Result<Option<Holder>, RecordError> {
+    records::read(&layout.sandbox_holder(sandbox_uid))
+}
+
+/// Whether this attempt, or what is left of it, has the sandbox: the lock is held, or the agent, which may have closed
+/// the descriptor that it inherited, lives.
+pub(super) fn occupied(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
+    Ok(lock::held(&layout.sandbox_lock(sandbox_uid))? || agent(layout, run)?.is_some())
+}
+
+/// Whether only the supervisor of a recorded end is left: the lock is as good as free.
+pub(super) fn leaving(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
+    Ok(exit(layout, run)?.is_some() && strays(layout, sandbox_uid, run)?.is_empty())
+}
+
+/// The agent and the holders of the sandbox's lock, without the supervisor of this attempt.
+pub(super) fn strays(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
+    let supervisor = started(layout, run)?.map(|started| started.process).filter(ProcessId::lives);
+    let mut pids = lock::holders(&layout.sandbox_lock(sandbox_uid))?;
+    pids.retain(|pid| supervisor.as_ref().is_none_or(|supervisor| supervisor.pid != *pid));
+    pids.extend(agent(layout, run)?.map(|agent| agent.pid));
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(pids)
+}
+
+/// The agent of this attempt, if it lives.
+pub(super) fn agent(layout: &Layout, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
+    let agent = records::read::<ProcessId>(&layout.run(&run.bead_uid, run.attempt).join(records::AGENT))?;
+    Ok(agent.filter(ProcessId::lives))
+}
+
+/// That this attempt began, and as which process.
+pub(super) fn started(layout: &Layout, run: &Holder) -> Result<Option<Started>, RecordError> {
+    records::read(&layout.run(&run.bead_uid, run.attempt).join(records::STARTED))
+}
+
+/// How this attempt ended.
+pub(super) fn exit(layout: &Layout, run: &Holder) -> Result<Option<Exit>, RecordError> {
+    records::read(&layout.run(&run.bead_uid, run.attempt).join(records::EXIT))
+}
