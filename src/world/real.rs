@@ -134,7 +134,10 @@ impl Real {
             }
             Act::EnsureSandbox { sandbox, spec } => self.git.ensure_sandbox(sandbox, spec).map_err(|e| git_failed(&e)),
             Act::EnsureSession { sandbox, spec } => {
-                let mut extra = self.git.session_env(sandbox).map_err(|e| git_failed(&e))?.unwrap_or_default();
+                let Some(mut extra) = self.git.session_env(sandbox).map_err(|e| git_failed(&e))? else {
+                    // An agent without its folder would fail at once, be charged for it, and have no guard.
+                    return Err(back_off(format!("{} has no worktree to start in; it is made first", sandbox.name)));
+                };
                 extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
                 self.sessions.ensure(sandbox, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
                 self.exits.watch_run(&spec.bead_uid, spec.attempt, &sandbox.uid);
