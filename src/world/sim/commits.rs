@@ -9,6 +9,8 @@ use gastown_controllers::world::{Candidate, Replayed};
 use gastown_crds::common::Person;
 use sha2::{Digest, Sha256};
 
+use super::merge::merge;
+
 /// Commits that the search for landed merge requests goes back, as in the real clone.
 const LANDED_COMMITS_MAX: usize = 1000;
 
@@ -155,106 +157,5 @@ impl Commits {
             });
         }
         Ok(tip)
-    }
-}
-
-/// Merges two trees that come from one, or names the files where both changed the same.
-pub fn merge(base: &Tree, ours: &Tree, theirs: &Tree) -> Result<Tree, Vec<String>> {
-    let paths: BTreeSet<&String> = base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
-    let (mut merged, mut conflicts) = (Tree::new(), Vec::new());
-    for path in paths {
-        match merge_file(base.get(path), ours.get(path), theirs.get(path)) {
-            Ok(Some(text)) => {
-                merged.insert(path.clone(), text);
-            }
-            Ok(None) => {}
-            Err(()) => conflicts.push(path.clone()),
-        }
-    }
-    if conflicts.is_empty() { Ok(merged) } else { Err(conflicts) }
-}
-
-fn merge_file(base: Option<&String>, ours: Option<&String>, theirs: Option<&String>) -> Result<Option<String>, ()> {
-    if ours == theirs || theirs == base {
-        return Ok(ours.cloned());
-    }
-    if ours == base {
-        return Ok(theirs.cloned());
-    }
-    let (Some(base), Some(ours), Some(theirs)) = (base, ours, theirs) else { return Err(()) };
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    let merged = merge_lines(&lines(base), &lines(ours), &lines(theirs)).ok_or(())?;
-    Ok(Some(merged.iter().flat_map(|line| [line.as_str(), "\n"]).collect()))
-}
-
-/// Where the lines were only changed in place, each line is merged by itself; else the two changed stretches must be apart.
-fn merge_lines(base: &[String], ours: &[String], theirs: &[String]) -> Option<Vec<String>> {
-    if base.len() == ours.len() && base.len() == theirs.len() {
-        let each = base.iter().zip(ours).zip(theirs);
-        return each
-            .map(|((base, ours), theirs)| match (ours == base, theirs == base) {
-                (true, _) => Some(theirs.clone()),
-                (_, true) => Some(ours.clone()),
-                _ => (ours == theirs).then(|| ours.clone()),
-            })
-            .collect();
-    }
-    let (mine, other) = (stretch(base, ours), stretch(base, theirs));
-    let (first, second) =
-        if mine.start <= other.start { ((mine, ours), (other, theirs)) } else { ((other, theirs), (mine, ours)) };
-    if first.0.end >= second.0.start {
-        return None;
-    }
-    let new = |(stretch, text): &(std::ops::Range<usize>, &[String])| {
-        text[stretch.start..text.len() - (base.len() - stretch.end)].to_vec()
-    };
-    let parts = [
-        base[..first.0.start].to_vec(),
-        new(&first),
-        base[first.0.end..second.0.start].to_vec(),
-        new(&second),
-        base[second.0.end..].to_vec(),
-    ];
-    Some(parts.concat())
-}
-
-/// The lines of `base` that `new` replaces: what is left between the longest equal beginning and end.
-fn stretch(base: &[String], new: &[String]) -> std::ops::Range<usize> {
-    let start = base.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let rest = base.len().min(new.len()) - start;
-    let end = base.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    start..base.len() - end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(text: &str) -> Tree {
-        Tree::from([("a".to_owned(), text.to_owned())])
-    }
-
-    fn merged(base: &str, ours: &str, theirs: &str) -> Result<String, Vec<String>> {
-        merge(&tree(base), &tree(ours), &tree(theirs)).map(|mut t| t.remove("a").unwrap_or_default())
-    }
-
-    #[test]
-    fn changes_of_different_lines_merge_and_of_the_same_line_conflict() {
-        assert_eq!(merged("1\n2\n3\n", "one\n2\n3\n", "1\n2\nthree\n").unwrap(), "one\n2\nthree\n");
-        assert_eq!(merged("1\n2\n3\n", "one\n2\n3\n", "uno\n2\n3\n").unwrap_err(), ["a"]);
-        assert_eq!(merged("1\n", "one\n", "one\n").unwrap(), "one\n");
-    }
-
-    #[test]
-    fn lines_put_in_at_the_top_and_at_the_end_merge_and_at_one_place_conflict() {
-        assert_eq!(merged("1\n2\n3\n", "0\n1\n2\n3\n", "1\n2\n3\n4\n").unwrap(), "0\n1\n2\n3\n4\n");
-        assert_eq!(merged("1\n2\n", "1\n2\n3\n", "1\n2\n4\n5\n").unwrap_err(), ["a"]);
-        assert_eq!(merged("1\n2\n3\n", "3\n", "1\n2\n3\n4\n").unwrap(), "3\n4\n");
-    }
-
-    #[test]
-    fn a_file_taken_away_here_and_changed_there_conflicts() {
-        assert_eq!(merge(&tree("1\n"), &Tree::new(), &tree("2\n")).unwrap_err(), ["a"]);
-        assert_eq!(merge(&tree("1\n"), &Tree::new(), &tree("1\n")).unwrap(), Tree::new());
     }
 }

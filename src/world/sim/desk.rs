@@ -44,9 +44,8 @@ impl Desk {
         let author = self.spec.author.name.clone();
         let commit = Commit { parent: Some(tip), tree, message: message.to_owned(), author, landed: None, date };
         let commit = state.commits.put(commit);
-        if let Some(clone) = state.clones.get_mut(&worktree.rig_uid) {
-            clone.heads.insert(worktree.branch, commit);
-        }
+        state.take_in(&worktree.rig_uid, &commit);
+        state.move_tip(&self.sandbox.uid, commit);
     }
 
     /// The commit that the branch is at.

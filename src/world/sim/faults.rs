@@ -8,6 +8,8 @@ use crate::engine::Woke;
 
 /// As a shell tells of SIGKILL.
 const KILLED: i32 = 128 + 9;
+/// As a shell tells of SIGHUP: what a terminal that goes away sends.
+const HUNG_UP: i32 = 128 + 1;
 
 impl SimWorld {
     /// Kills the agent of a bead (by uid), as `kill -9` would. Answers whether it had one.
@@ -26,13 +28,17 @@ impl SimWorld {
     /// The terminal dies, and every session with it: without a trace, or with an end that was not the agent's own.
     /// Answers how many there were.
     pub fn kill_all_sessions(&self, without_a_trace: bool) -> usize {
-        let all: Vec<_> =
-            self.state().sessions.iter().map(|(uid, l)| (uid.clone(), (l.bead_uid.clone(), l.attempt))).collect();
-        for (sandbox, attempt) in &all {
+        let all: Vec<_> = self
+            .state()
+            .sessions
+            .iter()
+            .map(|(uid, live)| (uid.clone(), (live.bead_uid.clone(), live.attempt), live.since))
+            .collect();
+        for (sandbox, attempt, since) in &all {
             if without_a_trace {
-                self.free(sandbox, attempt, RunState::Lost { at: self.now() });
+                self.free(sandbox, attempt, RunState::Lost { at: *since });
             } else {
-                self.over(sandbox, attempt, KILLED, false);
+                self.over(sandbox, attempt, HUNG_UP, false);
             }
         }
         all.len()
@@ -48,11 +54,10 @@ impl SimWorld {
 
     /// The supervisors of all jobs die: each has begun and leaves no result. Answers how many there were.
     pub fn lose_all_jobs(&self) -> usize {
-        let at = self.now();
         let mut lost = Vec::new();
-        for (key, (_, job)) in &mut self.state().jobs {
-            if *job == JobState::Running {
-                *job = JobState::Lost { at };
+        for (key, begun) in &mut self.state().jobs {
+            if begun.state == JobState::Running {
+                begun.state = JobState::Lost { at: begun.at };
                 lost.push(key.clone());
             }
         }
@@ -62,9 +67,10 @@ impl SimWorld {
         lost.len()
     }
 
-    /// Nothing can be seen for a while.
+    /// Nothing can be seen for a while from now on.
     pub fn blind_for(&self, duration: Duration) {
-        self.state().blind_until = Some(self.now() + duration);
+        let now = self.now();
+        self.state().blind = Some((now, now + duration));
     }
 
     /// The next acts fail.

@@ -2,19 +2,28 @@
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Exited, Job, JobKey, JobState, exit};
+use jiff::Timestamp;
 
 use super::{SimWorld, State};
 use crate::engine::Woke;
 
+/// A job that has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    job: Job,
+    pub(super) at: Timestamp,
+    pub(super) state: JobState,
+}
+
 impl SimWorld {
     pub(super) fn ensure_job(&self, job: &Job) {
-        let key = job.key();
+        let (key, at) = (job.key(), self.now());
         {
             let mut state = self.state();
             if state.jobs.contains_key(&key) {
                 return;
             }
-            state.jobs.insert(key.clone(), (job.clone(), JobState::Running));
+            state.jobs.insert(key.clone(), Begun { job: job.clone(), at, state: JobState::Running });
         }
         let takes = self.inner.nature.takes(&format!("{}/{}", kind(job), key.0));
         let world = self.clone();
@@ -28,7 +37,8 @@ impl SimWorld {
         let at = self.now();
         {
             let mut state = self.state();
-            let Some((job, JobState::Running)) = state.jobs.get(key).cloned() else { return };
+            let running = state.jobs.get(key).filter(|begun| begun.state == JobState::Running);
+            let Some(job) = running.map(|begun| begun.job.clone()) else { return };
             let (mut code, mut tail) = state.judge(&job);
             if code == exit::OK {
                 let tree = match &job {
@@ -41,7 +51,9 @@ impl SimWorld {
             if code == exit::OK {
                 state.carry_out(&job);
             }
-            state.jobs.insert(key.clone(), (job, JobState::Exited(Exited { code, at, tail })));
+            if let Some(begun) = state.jobs.get_mut(key) {
+                begun.state = JobState::Exited(Exited { code, at, tail });
+            }
         }
         self.tell(Woke::Job(key.clone()));
     }
@@ -61,46 +73,68 @@ impl State {
     /// How a job ends by the state of the world.
     fn judge(&mut self, job: &Job) -> (i32, String) {
         let failed = |code, text: &str| (code, text.to_owned());
+        let cloned = self.clones.contains_key(&job.rig().uid);
         match job {
-            Job::Clone { url, .. } | Job::Fetch { url, .. } if !self.remotes.contains_key(url) => {
-                failed(exit::FAILED, "there is no such repository")
-            }
-            Job::Fetch { rig, .. } | Job::Setup { rig, .. } | Job::Verify { rig, .. } | Job::Push { rig, .. }
-                if !self.clones.contains_key(&rig.uid) =>
-            {
-                failed(exit::FAILED, "there is no clone")
-            }
+            Job::Clone { .. } if cloned => failed(exit::OK, "it is there already"),
+            Job::Clone { url, .. } => self.reach(url),
+            // Whatever needs the clone could not run: that says nothing about the work.
+            _ if !cloned => failed(exit::ERROR, "there is no clone"),
+            Job::Fetch { url, .. } => self.reach(url),
             Job::Setup { sandbox, prepared, made, .. } => match self.worktrees.get(&sandbox.uid) {
                 Some(worktree) if worktree.prepared == *prepared && worktree.made == *made => failed(exit::OK, ""),
-                _ => failed(exit::FAILED, "the worktree is not in this preparation"),
+                _ => failed(exit::ERROR, "the worktree is not in this preparation"),
             },
-            Job::Verify { tree, .. } if self.commits.tree(tree).is_none() => {
-                failed(exit::ERROR, "there is no such tree")
+            Job::Verify { rig, commit, tree, .. } => {
+                let is_its_tree = self.commits.get(commit).is_some_and(|commit| commit.tree == *tree);
+                let can_run = self.holds(rig, commit) && is_its_tree;
+                if can_run { failed(exit::OK, "") } else { failed(exit::ERROR, "there is no such commit and tree") }
             }
-            Job::Push { rig, url, branch, from, to, force, .. } => {
-                let (from, force) = (from.as_ref(), *force);
+            Job::Push { rig, url, branch, from, to, force, update_checked_out, round: _ } => {
+                let from = from.as_ref().filter(|_| !force);
+                if !from.into_iter().chain([to]).all(|commit| self.holds(rig, commit)) {
+                    return failed(exit::ERROR, "there is no such commit");
+                }
                 if !from.is_none_or(|from| self.commits.is_before(from, to)) {
                     self.violated(format!("a push would not move `{branch}` of {} forward", rig.name));
                     return failed(exit::FAILED, "not a fast-forward: nothing was pushed");
                 }
-                let Some(remote) = self.remotes.get(url) else { return failed(exit::FAILED, "no such repository") };
-                let is = remote.branches.get(branch);
                 // The town's own branch moves from what was last seen there, if the town made that.
                 let seen = self.clones.get(&rig.uid).and_then(|clone| clone.targets.get(branch));
                 let ours = |oid: &Oid| self.commits.get(oid).is_some_and(|commit| commit.landed.is_some());
-                if force && seen.is_some_and(|seen| seen != to && !ours(seen)) {
+                if *force && seen.is_some_and(|seen| seen != to && !ours(seen)) {
                     return failed(exit::PROTECTED, "somebody else has committed to it");
                 }
-                let lease = if force { seen } else { from };
-                let free = is == lease || is == Some(to);
-                if free { failed(exit::OK, "") } else { failed(exit::CONTENDED, "stale info") }
+                let Some(remote) = self.remotes.get(url) else { return failed(exit::FAILED, "no such repository") };
+                let is = remote.branches.get(branch);
+                if is == Some(to) {
+                    return failed(exit::OK, "it is there already");
+                }
+                if is != if *force { seen } else { from } {
+                    return failed(exit::CONTENDED, "stale info");
+                }
+                match &remote.checked_out {
+                    Some((name, dirty)) if name == branch && (*dirty || !update_checked_out) => {
+                        failed(exit::CHECKED_OUT, "somebody works there")
+                    }
+                    _ => failed(exit::OK, ""),
+                }
             }
-            Job::Clone { .. } | Job::Fetch { .. } | Job::Verify { .. } => failed(exit::OK, ""),
+        }
+    }
+
+    /// Whether a remote has anything to fetch.
+    fn reach(&self, url: &str) -> (i32, String) {
+        match self.remotes.get(url) {
+            None => (exit::FAILED, "there is no such repository".to_owned()),
+            Some(remote) if remote.branches.is_empty() => (exit::NO_BRANCH, "it has no branch yet".to_owned()),
+            Some(_) => (exit::OK, String::new()),
         }
     }
 
     fn carry_out(&mut self, job: &Job) {
         match job {
+            // What is there already is left as it was fetched.
+            Job::Clone { rig, .. } if self.clones.contains_key(&rig.uid) => {}
             Job::Clone { rig, url, .. } | Job::Fetch { rig, url, .. } => self.fetch(rig, url),
             Job::Push { url, branch, to, .. } => {
                 if let Some(remote) = self.remotes.get_mut(url) {

@@ -1,8 +1,9 @@
 //! `SimWorld`: repositories, worktrees, sessions, attempts and jobs in memory, in virtual time.
 //!
-//! It keeps the contract of the real adapter: what an act promises, what a look may say. `gt diff` runs the engine on it
-//! to see what would be done, and the tests crash the engine at every effect and compare how it ends. What no rule
-//! decides (durations, verdicts, agents, lost news) comes from a [`Nature`].
+//! It keeps the contract of the real adapter: what an act promises, what a look may say. `tests/conform` holds the two
+//! together, and lists what is left out here. No verb of `gt` uses it: the tests run the real engine on it, crash that at
+//! every effect, and compare how it ends. What no rule decides (durations, verdicts, agents, lost news) comes from a
+//! [`Nature`].
 //!
 //! It watches the invariants that bind controllers, and notes each breach (see [`SimWorld::violations`]):
 //! - a bead has at most one session, and so has a sandbox; no attempt is skipped;
@@ -20,6 +21,8 @@ pub mod nature;
 
 pub mod commits;
 
+mod merge;
+
 mod repo;
 
 mod jobs;
@@ -27,6 +30,8 @@ mod jobs;
 mod sandbox;
 
 mod desk;
+
+mod outside;
 
 mod faults;
 
@@ -37,7 +42,7 @@ use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, Job, JobKey, JobState, Machine, Replayed, Run, SandboxFacts,
+    Act, ActError, Adapter, Ask, Fact, JobKey, JobState, Machine, Replayed, Run, SandboxFacts,
 };
 use gastown_crds::common::reasons;
 use jiff::Timestamp;
@@ -46,6 +51,7 @@ use crate::clock::Clock;
 use crate::engine::Woke;
 use commits::Commits;
 pub use desk::Desk;
+use jobs::Begun;
 use nature::Nature;
 use repo::{Clone, Remote};
 use sandbox::{Live, Worktree};
@@ -74,17 +80,19 @@ struct State {
     /// By the rig's uid.
     clones: BTreeMap<String, Clone>,
     replays: BTreeMap<String, Vec<Replayed>>,
-    jobs: BTreeMap<JobKey, (Job, JobState)>,
+    jobs: BTreeMap<JobKey, Begun>,
     /// By the polecat's uid, as the next one.
     worktrees: BTreeMap<String, Worktree>,
+    /// When a worktree was made last: no two are made at once.
+    made: Option<Timestamp>,
     sessions: BTreeMap<String, Live>,
     /// By the bead's uid and the attempt.
     runs: BTreeMap<String, BTreeMap<u32, Run>>,
     /// Heads that agents have handed in, by the rig's uid.
     handed_in: BTreeSet<(String, Oid)>,
     listeners: Vec<mpsc::UnboundedSender<Woke>>,
-    /// Until when nothing can be seen.
-    blind_until: Option<Timestamp>,
+    /// Since when and until when nothing can be seen.
+    blind: Option<(Timestamp, Timestamp)>,
     /// How many acts from now on fail.
     refusals: u32,
     violations: BTreeSet<String>,
@@ -158,8 +166,8 @@ impl Adapter for SimWorld {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         let now = self.now();
         let state = self.state();
-        if let Some(until) = state.blind_until.filter(|until| now < *until) {
-            return Seen::Unknown { why: format!("nothing is seen before {until}"), since: now };
+        if let Some((since, until)) = state.blind.filter(|(_, until)| now < *until) {
+            return Seen::Unknown { why: format!("nothing is seen before {until}"), since };
         }
         Seen::Known(match ask {
             Ask::Repo { rig, branch } => Fact::Repo(state.repo(rig, branch.as_deref())),
@@ -170,7 +178,7 @@ impl Adapter for SimWorld {
             Ask::Runs(bead) => {
                 Fact::Runs(state.runs.get(bead).into_iter().flat_map(BTreeMap::values).cloned().collect())
             }
-            Ask::Job(key) => Fact::Job(state.jobs.get(key).map_or(JobState::Absent, |(_, job)| job.clone())),
+            Ask::Job(key) => Fact::Job(state.jobs.get(key).map_or(JobState::Absent, |begun| begun.state.clone())),
             Ask::Replay(key) => Fact::Replay(state.replays.get(key).cloned()),
             Ask::Program(name) => Fact::Program(self.inner.nature.has_program(name)),
             Ask::Machine => Fact::Machine(Machine { cores: CORES, polecats_max: None, degraded: None }),
@@ -194,8 +202,8 @@ impl Adapter for SimWorld {
                 self.state().ensure_replay(rig, key, onto, candidates, committer)
             }
             Act::EnsureSandbox { sandbox, spec } => {
-                let made = self.now();
-                self.state().ensure_sandbox(sandbox, spec, made)
+                let now = self.now();
+                self.state().ensure_sandbox(sandbox, spec, now)
             }
             Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
             Act::EndSession { sandbox } => {

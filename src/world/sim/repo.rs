@@ -1,13 +1,13 @@
 //! Repositories: remotes, the town's clones with what was last fetched, and the refs that keep work reachable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Candidate, RepoFacts, RigId};
+use gastown_controllers::world::{ActError, Candidate, Replayed, RepoFacts, RigId};
 use gastown_crds::common::Person;
 
-use super::commits::{Commit, Commits, Tree};
-use super::{SimWorld, State, refused};
+use super::State;
+use crate::world::git::GitError;
 
 /// Somebody else's repository.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(super) struct Remote {
     /// The branch its HEAD names.
     pub(super) head: String,
     pub(super) branches: BTreeMap<String, Oid>,
+    /// The branch that somebody works on in this very repository, and whether anything of it is uncommitted.
+    pub(super) checked_out: Option<(String, bool)>,
 }
 
 /// The town's clone of it.
@@ -27,55 +29,10 @@ pub(super) struct Clone {
     pub(super) heads: BTreeMap<String, Oid>,
     /// `refs/gt/archive/*`.
     pub(super) archive: BTreeMap<String, Oid>,
-    /// What was rescued, oldest first.
+    /// `refs/gt/rescue/*`, oldest first.
     pub(super) rescued: Vec<Oid>,
-}
-
-impl SimWorld {
-    /// A remote with one commit on its `main` branch.
-    pub fn add_remote(&self, url: &str, tree: Tree) -> Oid {
-        let mut state = self.state();
-        let tree = state.commits.put_tree(tree);
-        let message = "first".to_owned();
-        let first = Commit { parent: None, tree, message, author: "somebody".to_owned(), landed: None, date: 0 };
-        let first = state.commits.put(first);
-        let branches = BTreeMap::from([("main".to_owned(), first.clone())]);
-        state.remotes.insert(url.to_owned(), Remote { head: "main".to_owned(), branches });
-        first
-    }
-
-    /// Somebody else pushes to a remote's branch.
-    pub fn push_from_outside(&self, url: &str, branch: &str, edit: impl FnOnce(&mut Tree)) {
-        let date = self.now().as_second();
-        let mut state = self.state();
-        let parent = state.remotes.get(url).and_then(|remote| remote.branches.get(branch)).cloned();
-        let mut tree = parent.as_ref().map(|parent| state.commits.tree_of(parent)).unwrap_or_default();
-        edit(&mut tree);
-        let tree = state.commits.put_tree(tree);
-        let message = "from outside".to_owned();
-        let commit = Commit { parent, tree, message, author: "somebody".to_owned(), landed: None, date };
-        let commit = state.commits.put(commit);
-        if let Some(remote) = state.remotes.get_mut(url) {
-            remote.branches.insert(branch.to_owned(), commit);
-        }
-    }
-
-    /// What a remote's branch holds.
-    pub fn remote_tree(&self, url: &str, branch: &str) -> Option<Tree> {
-        let state = self.state();
-        let tip = state.remotes.get(url)?.branches.get(branch)?;
-        Some(state.commits.tree_of(tip))
-    }
-
-    /// The bead and the merge request of each commit that landed on a remote's branch, oldest first.
-    pub fn landed(&self, url: &str, branch: &str) -> Vec<(String, String)> {
-        let state = self.state();
-        let tip = state.remotes.get(url).and_then(|remote| remote.branches.get(branch));
-        let mut landed: Vec<_> =
-            tip.into_iter().flat_map(|tip| state.commits.history(tip)).filter_map(|(_, c)| c.landed.clone()).collect();
-        landed.reverse();
-        landed
-    }
+    /// Every commit that it ever got. Nothing is collected.
+    holds: BTreeSet<Oid>,
 }
 
 impl State {
@@ -98,14 +55,42 @@ impl State {
         let (head, branches) = (remote.head.clone(), remote.branches.clone());
         let clone = self.clones.entry(rig.uid.clone()).or_default();
         let before = std::mem::replace(&mut clone.targets, branches.clone());
-        clone.head = Some(head);
-        for (branch, was) in before {
-            // The town's own branches are rebuilt on a new target, and deleted by whoever merges them.
+        clone.head = Some(head).filter(|head| branches.contains_key(head));
+        for (branch, is) in branches {
+            // The town's own branches are rebuilt on a new target; and one that is gone was deleted by people.
             let own = branch.starts_with("gastown/");
-            if !own && !branches.get(&branch).is_some_and(|is| self.commits.is_before(&was, is)) {
+            if !own && before.get(&branch).is_some_and(|was| !self.commits.is_before(was, &is)) {
                 self.violated(format!("`{branch}` of {} did not move forward", rig.name));
             }
+            self.take_in(&rig.uid, &is);
         }
+    }
+
+    /// From now on a rig's clone holds a commit and all before it.
+    pub(super) fn take_in(&mut self, rig_uid: &str, tip: &Oid) {
+        let Some(clone) = self.clones.get_mut(rig_uid) else { return };
+        for (name, _) in self.commits.history(tip) {
+            if !clone.holds.insert(name.clone()) {
+                break;
+            }
+        }
+    }
+
+    /// Whether a rig's clone holds a commit.
+    pub(super) fn holds(&self, rig: &RigId, commit: &Oid) -> bool {
+        self.clones.get(&rig.uid).is_some_and(|clone| clone.holds.contains(commit))
+    }
+
+    /// Refuses, as git does, what is to be read from a clone that is not there or does not hold it.
+    pub(super) fn find(&self, rig: &RigId, commit: &Oid) -> Result<(), GitError> {
+        if !self.clones.contains_key(&rig.uid) {
+            return Err(GitError::NotCloned { rig: rig.name.clone() });
+        }
+        if self.holds(rig, commit) {
+            return Ok(());
+        }
+        let source = git2::Error::from_str("there is no such commit");
+        Err(GitError::Read { doing: format!("find commit {}", commit.short()), source })
     }
 
     pub(super) fn ensure_replay(
@@ -119,23 +104,54 @@ impl State {
         if self.replays.contains_key(key) {
             return Ok(());
         }
-        let clone = self.clones.get(&rig.uid).ok_or_else(|| refused("there is no clone"))?;
-        if self.commits.get(onto).is_none() {
-            return Err(refused("there is no such commit"));
-        }
-        let is_there = |commit: &Oid| clone.holds(&self.commits, commit);
-        let there: Vec<bool> = candidates.iter().map(|c| is_there(&c.head) && is_there(&c.base)).collect();
+        self.find(rig, onto)?;
+        let there = |candidate: &Candidate| self.holds(rig, &candidate.head) && self.holds(rig, &candidate.base);
+        let there: Vec<bool> = candidates.iter().map(there).collect();
         let results = self.commits.replay(onto, candidates, &there, committer);
+        for result in &results {
+            if let Replayed::Clean { commit, tree: _ } = result {
+                self.take_in(&rig.uid, commit);
+            }
+        }
         self.replays.insert(key.to_owned(), results);
         Ok(())
     }
 
     pub(super) fn archive(&mut self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
-        let Some(clone) = self.clones.get_mut(&rig.uid) else { return Err(refused("there is no clone")) };
+        match self.find(rig, head) {
+            // Here it is a ref that is to be set, which git itself refuses.
+            Err(GitError::Read { doing, source }) => {
+                return Err(GitError::Refused { doing, code: 128, complaint: source.to_string() }.into());
+            }
+            other => other?,
+        }
+        let Some(clone) = self.clones.get_mut(&rig.uid) else { return Ok(()) };
         if let Some(other) = clone.archive.insert(name.to_owned(), head.clone()).filter(|before| before != head) {
             self.violated(format!("archive {name} was moved from {}", other.short()));
         }
         Ok(())
+    }
+
+    /// Rescues a tip that nothing would reach any more once a branch has moved to `start`.
+    pub(super) fn keep(&mut self, rig_uid: &str, tip: &Oid, moving: Option<(&str, &Oid)>) {
+        let Some(clone) = self.clones.get(rig_uid) else { return };
+        let stays = clone.heads.iter().filter(|(branch, _)| moving.is_none_or(|(moves, _)| moves != *branch));
+        let mut refs = stays.map(|(_, oid)| oid).chain(moving.map(|(_, start)| start));
+        let mut more = clone.targets.values().chain(clone.archive.values()).chain(&clone.rescued);
+        let reaches = |from: &Oid| self.commits.is_before(tip, from);
+        if !refs.any(reaches) && !more.any(reaches) {
+            self.rescued(rig_uid, tip.clone());
+        }
+    }
+
+    /// A commit has a rescue ref from now on.
+    pub(super) fn rescued(&mut self, rig_uid: &str, commit: Oid) {
+        self.take_in(rig_uid, &commit);
+        if let Some(clone) = self.clones.get_mut(rig_uid)
+            && !clone.rescued.contains(&commit)
+        {
+            clone.rescued.push(commit);
+        }
     }
 
     /// Notes what was handed in and is no longer kept by any ref. A rescue does not count: it is for what was not handed in.
@@ -143,19 +159,16 @@ impl State {
         let lost: Vec<Oid> = self
             .handed_in
             .iter()
-            .filter(|(rig, head)| !self.clones.get(rig).is_some_and(|clone| clone.holds(&self.commits, head)))
+            .filter(|(rig, head)| !self.clones.get(rig).is_some_and(|clone| self.is_kept(clone, head)))
             .map(|(_, head)| head.clone())
             .collect();
         for head in lost {
             self.violated(format!("{} was handed in and is reachable no more, {when}", head.short()));
         }
     }
-}
 
-impl Clone {
-    /// Whether a commit is reachable from a branch, an archived head or a target.
-    fn holds(&self, commits: &Commits, commit: &Oid) -> bool {
-        let mut refs = self.heads.values().chain(self.archive.values()).chain(self.targets.values());
-        refs.any(|tip| commits.is_before(commit, tip))
+    fn is_kept(&self, clone: &Clone, head: &Oid) -> bool {
+        let mut refs = clone.heads.values().chain(clone.archive.values()).chain(clone.targets.values());
+        refs.any(|tip| self.commits.is_before(head, tip))
     }
 }

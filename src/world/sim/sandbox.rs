@@ -1,5 +1,7 @@
 //! Sandboxes: worktrees, the sessions in them, and the attempts at beads.
 
+use std::time::Duration;
+
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
     ActError, Run, RunEnd, RunState, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
@@ -10,6 +12,8 @@ use tokio::task::AbortHandle;
 use super::commits::{Commit, Tree};
 use super::{Desk, SimWorld, State, refused};
 use crate::engine::Woke;
+use crate::world::git::GitError;
+use crate::world::session::SessionError;
 
 /// What a signal's exit codes start from.
 const SIGNALLED: i32 = 128;
@@ -25,11 +29,13 @@ pub(super) struct Worktree {
     pub(super) made: Timestamp,
     /// What its files hold, committed or not.
     pub(super) files: Tree,
+    /// Where it is, if a younger namesake has taken its branch.
+    pub(super) detached: Option<Oid>,
 }
 
 impl Worktree {
     pub(super) fn facts(&self) -> Sandbox {
-        let Self { rig_uid: _, prepared, branch, base, made, files: _ } = self;
+        let Self { rig_uid: _, prepared, branch, base, made, files: _, detached: _ } = self;
         Sandbox { prepared: prepared.clone(), branch: branch.clone(), base: base.clone(), made: *made }
     }
 }
@@ -41,6 +47,8 @@ pub(super) struct Live {
     pub(super) bead: String,
     pub(super) bead_uid: String,
     pub(super) attempt: u32,
+    /// When it started.
+    pub(super) since: Timestamp,
     /// Its agent has begun to hand in, or to close its bead: from here on it may be ended.
     pub(super) may_end: bool,
     pub(super) agent: Option<AbortHandle>,
@@ -58,41 +66,74 @@ impl State {
         &mut self,
         id: &SandboxId,
         spec: &SandboxSpec,
-        made: Timestamp,
+        now: Timestamp,
     ) -> Result<(), ActError> {
-        if self.worktrees.get(&id.uid).is_some_and(|worktree| worktree.prepared == spec.prepared) {
-            return Ok(());
+        if let Some(worktree) = self.worktrees.get(&id.uid) {
+            if worktree.rig_uid != spec.rig.uid {
+                let what = format!("the worktree of `{}`", id.name);
+                let (owner, asked) = (worktree.rig_uid.clone(), spec.rig.uid.clone());
+                return Err(GitError::Foreign { what, owner, asked }.into());
+            }
+            if worktree.prepared == spec.prepared {
+                return Ok(());
+            }
         }
-        self.refuse_if_in_use(id)?;
-        if self.commits.get(&spec.start).is_none() || !self.clones.contains_key(&spec.rig.uid) {
-            return Err(refused("there is no such commit"));
+        self.find(&spec.rig, &spec.start)?;
+        self.refuse_if_in_use(&id.uid, &id.name)?;
+        let SandboxSpec { rig, prepared, branch, base, start } = spec.clone();
+        let on_branch = |(uid, worktree): &(&String, &Worktree)| {
+            **uid != id.uid && worktree.rig_uid == rig.uid && worktree.branch == branch && worktree.detached.is_none()
+        };
+        let namesakes: Vec<String> = self.worktrees.iter().filter(on_branch).map(|(uid, _)| uid.clone()).collect();
+        for uid in &namesakes {
+            self.refuse_if_in_use(uid, uid)?;
         }
+        self.keep_tip(id, Some((&branch, &start)));
         self.rescue(id);
-        let files = self.commits.tree_of(&spec.start);
-        let clone = self.clones.entry(spec.rig.uid.clone()).or_default();
-        if let Some(moved) = clone.heads.insert(spec.branch.clone(), spec.start.clone()) {
-            clone.rescued.push(moved);
+        let moved = self.clones.get_mut(&rig.uid).and_then(|clone| clone.heads.insert(branch.clone(), start.clone()));
+        if let Some(moved) = moved {
+            // An older sandbox, of a namesake, keeps its commit and its files.
+            for uid in &namesakes {
+                if let Some(older) = self.worktrees.get_mut(uid) {
+                    older.detached = Some(moved.clone());
+                }
+            }
+            self.keep(&rig.uid, &moved, None);
         }
-        let SandboxSpec { rig, prepared, branch, base, start: _ } = spec.clone();
-        self.worktrees.insert(id.uid.clone(), Worktree { rig_uid: rig.uid, prepared, branch, base, made, files });
+        let files = self.commits.tree_of(&start);
+        // Here no time need pass between two; where it does, their records tell them apart.
+        let made = self.made.map_or(now, |last| now.max(last + Duration::from_nanos(1)));
+        self.made = Some(made);
+        let worktree = Worktree { rig_uid: rig.uid, prepared, branch, base, made, files, detached: None };
+        self.worktrees.insert(id.uid.clone(), worktree);
         self.check_heads(&format!("after {} was prepared", id.name));
         Ok(())
     }
 
     pub(super) fn remove_sandbox(&mut self, id: &SandboxId) -> Result<(), ActError> {
-        self.refuse_if_in_use(id)?;
+        self.refuse_if_in_use(&id.uid, &id.name)?;
+        self.keep_tip(id, None);
         self.rescue(id);
         self.worktrees.remove(&id.uid);
         self.check_heads(&format!("after {} was removed", id.name));
         Ok(())
     }
 
-    fn refuse_if_in_use(&mut self, id: &SandboxId) -> Result<(), ActError> {
-        if !self.sessions.contains_key(&id.uid) {
+    fn refuse_if_in_use(&mut self, uid: &str, name: &str) -> Result<(), ActError> {
+        if !self.sessions.contains_key(uid) {
             return Ok(());
         }
-        self.violated(format!("{} was to be prepared or removed while its session runs", id.name));
-        Err(refused("a session runs in it"))
+        self.violated(format!("{name} was to be prepared or removed while its session runs"));
+        Err(GitError::InUse { sandbox: name.to_owned() }.into())
+    }
+
+    /// Keeps the commit that a worktree is at.
+    fn keep_tip(&mut self, id: &SandboxId, moving: Option<(&str, &Oid)>) {
+        let Some(worktree) = self.worktrees.get(&id.uid) else { return };
+        if let Some(tip) = self.tip(worktree) {
+            let rig_uid = worktree.rig_uid.clone();
+            self.keep(&rig_uid, &tip, moving);
+        }
     }
 
     /// Commits what is uncommitted, and keeps it.
@@ -103,31 +144,45 @@ impl State {
             return;
         }
         let tree = self.commits.put_tree(worktree.files);
-        let message = "rescued".to_owned();
+        let message = format!("rescue: what was uncommitted in the worktree of {}", id.name);
         let commit = Commit { parent: Some(tip), tree, message, author: id.name.clone(), landed: None, date: 0 };
         let commit = self.commits.put(commit);
-        if let Some(clone) = self.clones.get_mut(&worktree.rig_uid) {
-            clone.rescued.push(commit);
+        self.rescued(&worktree.rig_uid, commit);
+    }
+
+    /// The commit that a worktree is at: its branch's, unless a namesake has taken that.
+    pub(super) fn tip(&self, worktree: &Worktree) -> Option<Oid> {
+        let branch = || self.clones.get(&worktree.rig_uid)?.heads.get(&worktree.branch).cloned();
+        worktree.detached.clone().or_else(branch)
+    }
+
+    /// A worktree is at another commit, and with it the branch that it is on.
+    pub(super) fn move_tip(&mut self, sandbox_uid: &str, to: Oid) {
+        let Some(worktree) = self.worktrees.get_mut(sandbox_uid) else { return };
+        if let Some(detached) = &mut worktree.detached {
+            *detached = to;
+        } else if let Some(clone) = self.clones.get_mut(&worktree.rig_uid) {
+            clone.heads.insert(worktree.branch.clone(), to);
         }
     }
 
-    /// The commit that a worktree's branch is at.
-    pub(super) fn tip(&self, worktree: &Worktree) -> Option<Oid> {
-        self.clones.get(&worktree.rig_uid)?.heads.get(&worktree.branch).cloned()
+    /// Whether anything of an attempt was ever started.
+    fn has_run(&self, spec: &SessionSpec) -> bool {
+        let run = self.runs.get(&spec.bead_uid).and_then(|runs| runs.get(&spec.attempt));
+        run.is_some_and(|run| run.state != RunState::Intended)
     }
 
-    /// The attempt's folder; whether anything was started in it already.
-    fn intend(&mut self, spec: &SessionSpec) -> bool {
+    /// The attempt's folder is there.
+    fn intend(&mut self, spec: &SessionSpec) {
         let runs = self.runs.entry(spec.bead_uid.clone()).or_default();
-        if let Some(run) = runs.get(&spec.attempt) {
-            return run.state != RunState::Intended;
+        if runs.contains_key(&spec.attempt) {
+            return;
         }
         let last = runs.keys().next_back().copied().unwrap_or(0);
         runs.insert(spec.attempt, Run { attempt: spec.attempt, work: spec.work.clone(), state: RunState::Intended });
         if spec.attempt != last + 1 {
             self.violated(format!("attempt {} at {} follows {last}", spec.attempt, spec.bead));
         }
-        false
     }
 }
 
@@ -141,25 +196,23 @@ impl SimWorld {
         {
             let mut state = self.state();
             if !state.worktrees.contains_key(&id.uid) {
-                return Err(refused("there is no worktree"));
+                return Err(refused(format!("{} has no worktree", id.name)));
             }
-            if let Some(live) = state.sessions.get(&id.uid) {
-                if live.bead_uid == spec.bead_uid && live.attempt == spec.attempt {
-                    return Ok(());
-                }
-                let message = format!("{} was to get a second session", id.name);
-                state.violated(message);
-                return Err(refused("another session runs in it"));
-            }
-            if state.intend(spec) {
+            if state.has_run(spec) {
                 return Ok(());
             }
+            if state.sessions.contains_key(&id.uid) {
+                state.violated(format!("{} was to get a second session", id.name));
+                return Err(refused(SessionError::Busy { name: id.name.clone() }.to_string()));
+            }
+            state.intend(spec);
             if let Some(other) = state.sessions.values().find(|live| live.bead_uid == spec.bead_uid) {
                 let message = format!("{} has two workers: {} and {}", spec.bead, other.name, id.name);
                 state.violated(message);
             }
             let SessionSpec { bead, bead_uid, attempt, .. } = spec.clone();
-            let live = Live { name: id.name.clone(), bead, bead_uid, attempt, may_end: false, agent: None };
+            let since = self.now();
+            let live = Live { name: id.name.clone(), bead, bead_uid, attempt, since, may_end: false, agent: None };
             state.sessions.insert(id.uid.clone(), live);
             state.set_run(spec, RunState::Running);
         }

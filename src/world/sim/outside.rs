@@ -1,0 +1,111 @@
+//! What people do with a simulated world's remotes, and what may be read of it beside what the adapter tells.
+
+use std::collections::BTreeMap;
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::RigId;
+
+use super::SimWorld;
+use super::commits::{Commit, Tree};
+use super::repo::Remote;
+
+impl SimWorld {
+    /// A remote with one commit on its `main` branch.
+    pub fn add_remote(&self, url: &str, tree: Tree) -> Oid {
+        self.add_empty_remote(url);
+        let mut state = self.state();
+        let tree = state.commits.put_tree(tree);
+        let message = "first".to_owned();
+        let first = Commit { parent: None, tree, message, author: "somebody".to_owned(), landed: None, date: 0 };
+        let first = state.commits.put(first);
+        if let Some(remote) = state.remotes.get_mut(url) {
+            remote.branches.insert("main".to_owned(), first.clone());
+        }
+        first
+    }
+
+    /// A remote without a branch; its HEAD names `main`.
+    pub fn add_empty_remote(&self, url: &str) {
+        let remote = Remote { head: "main".to_owned(), branches: BTreeMap::new(), checked_out: None };
+        self.state().remotes.insert(url.to_owned(), remote);
+    }
+
+    /// Somebody else pushes to a remote's branch; one that is not there begins where HEAD is.
+    pub fn push_from_outside(&self, url: &str, branch: &str, edit: impl FnOnce(&mut Tree)) {
+        let date = self.now().as_second();
+        let mut state = self.state();
+        let at = |branch: &str| state.remotes.get(url)?.branches.get(branch).cloned();
+        let head = state.remotes.get(url).map(|remote| remote.head.clone()).unwrap_or_default();
+        let parent = at(branch).or_else(|| at(&head));
+        let mut tree = parent.as_ref().map(|parent| state.commits.tree_of(parent)).unwrap_or_default();
+        edit(&mut tree);
+        let tree = state.commits.put_tree(tree);
+        let message = "from outside".to_owned();
+        let commit = Commit { parent, tree, message, author: "somebody".to_owned(), landed: None, date };
+        let commit = state.commits.put(commit);
+        if let Some(remote) = state.remotes.get_mut(url) {
+            remote.branches.insert(branch.to_owned(), commit);
+        }
+    }
+
+    /// Somebody else deletes a remote's branch.
+    pub fn delete_from_outside(&self, url: &str, branch: &str) {
+        if let Some(remote) = self.state().remotes.get_mut(url) {
+            remote.branches.remove(branch);
+        }
+    }
+
+    /// Somebody has a remote's branch checked out in that very repository; `dirty`: with changes to it.
+    pub fn check_out_outside(&self, url: &str, branch: &str, dirty: bool) {
+        if let Some(remote) = self.state().remotes.get_mut(url) {
+            remote.checked_out = Some((branch.to_owned(), dirty));
+        }
+    }
+
+    /// Where a remote's branch is.
+    pub fn remote_tip(&self, url: &str, branch: &str) -> Option<Oid> {
+        self.state().remotes.get(url)?.branches.get(branch).cloned()
+    }
+
+    /// What a remote's branch holds.
+    pub fn remote_tree(&self, url: &str, branch: &str) -> Option<Tree> {
+        let state = self.state();
+        let tip = state.remotes.get(url)?.branches.get(branch)?;
+        Some(state.commits.tree_of(tip))
+    }
+
+    /// The bead and the merge request of each commit that landed on a remote's branch, oldest first.
+    pub fn landed(&self, url: &str, branch: &str) -> Vec<(String, String)> {
+        let state = self.state();
+        let tip = state.remotes.get(url).and_then(|remote| remote.branches.get(branch));
+        let mut landed: Vec<_> =
+            tip.into_iter().flat_map(|tip| state.commits.history(tip)).filter_map(|(_, c)| c.landed.clone()).collect();
+        landed.reverse();
+        landed
+    }
+
+    /// What keeps commits reachable in a rig's clone, beside what was fetched: `heads/…`, `archive/…`, `rescue/…`.
+    pub fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid> {
+        let state = self.state();
+        let Some(clone) = state.clones.get(&rig.uid) else { return BTreeMap::new() };
+        let named = |kind: &'static str| move |(name, oid): (&String, &Oid)| (format!("{kind}/{name}"), oid.clone());
+        let rescued = clone.rescued.iter().map(|oid| (format!("rescue/{oid}"), oid.clone()));
+        clone
+            .heads
+            .iter()
+            .map(named("heads"))
+            .chain(clone.archive.iter().map(named("archive")))
+            .chain(rescued)
+            .collect()
+    }
+
+    /// A commit, wherever it is.
+    pub fn commit(&self, commit: &Oid) -> Option<Commit> {
+        self.state().commits.get(commit).cloned()
+    }
+
+    /// A tree, wherever it is.
+    pub fn tree(&self, tree: &Oid) -> Option<Tree> {
+        self.state().commits.tree(tree).cloned()
+    }
+}

@@ -1,0 +1,248 @@
+//! The simulated world as a script sees it: virtual time, and a nature that reads the words that the real shell reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use gastown::engine::Woke;
+use gastown::world::sim::clock::SimClock;
+use gastown::world::sim::commits::Tree;
+use gastown::world::sim::nature::Nature;
+use gastown::world::sim::{Desk, SimWorld};
+use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::world::{
+    Act, ActError, Adapter, Ask, Fact, Job, JobKey, RigId, Run, RunState, SessionSpec, exit,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use super::worlds::{Change, Files, World, apply, lines};
+
+/// How long a script waits, in virtual time.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub struct Simulated {
+    world: SimWorld,
+    gates: Gates,
+    woken: Arc<Mutex<Vec<Woke>>>,
+    runtime: Runtime,
+}
+
+type Gates = Arc<Mutex<BTreeSet<String>>>;
+
+struct Words {
+    gates: Gates,
+}
+
+impl Nature for Words {
+    fn ends(&self, job: &Job, tree: Option<&Tree>) -> (i32, String) {
+        let said = |code| (code, format!("ended with {code}"));
+        let commands: Vec<&str> = match job {
+            Job::Setup { commands, .. } => commands.iter().map(String::as_str).collect(),
+            Job::Verify { checks, .. } => checks.iter().map(|check| check.run.as_str()).collect(),
+            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } => Vec::new(),
+        };
+        let verifies = matches!(job, Job::Verify { .. });
+        for command in commands {
+            let words: Vec<&str> = command.split(' ').collect();
+            let code = match words[..] {
+                ["true"] | ["while", ..] => 0,
+                ["test", "-e", path] => i32::from(!tree.is_some_and(|tree| tree.contains_key(path))),
+                ["exit", code] => code.parse().unwrap(),
+                _ => 127,
+            };
+            match code {
+                0 => {}
+                126 | 127 if verifies => return said(exit::UNABLE),
+                _ => return said(exit::FAILED),
+            }
+        }
+        said(exit::OK)
+    }
+
+    fn has_program(&self, name: &str) -> bool {
+        name == "sh"
+    }
+
+    fn agent(&self, desk: Desk) -> BoxFuture<'static, i32> {
+        let gates = Arc::clone(&self.gates);
+        Box::pin(async move {
+            let command = desk.spec.command.clone();
+            let mut words = command.iter().map(String::as_str);
+            if words.next() != Some("agent") {
+                return 127;
+            }
+            while let Some(word) = words.next() {
+                let what = words.next().unwrap();
+                match word {
+                    "write" => desk.edit(|tree| drop(tree.insert(what.to_owned(), lines(words.next().unwrap())))),
+                    "remove" => desk.edit(|tree| drop(tree.remove(what))),
+                    "commit" => desk.commit(what),
+                    "wait" => {
+                        while !gates.lock().unwrap().contains(what) {
+                            tokio::time::sleep(LOOK_EVERY).await;
+                        }
+                    }
+                    _ => return what.parse().unwrap(),
+                }
+            }
+            0
+        })
+    }
+}
+
+impl Simulated {
+    pub fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (gates, woken) = (Gates::default(), Arc::default());
+        let world = {
+            let _time = runtime.enter();
+            let clock = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+            SimWorld::new(Arc::new(clock), Arc::new(Words { gates: Arc::clone(&gates) }))
+        };
+        let mut wakes = world.wakes();
+        let list: Arc<Mutex<Vec<Woke>>> = Arc::clone(&woken);
+        runtime.spawn(async move {
+            while let Some(woke) = wakes.next().await {
+                list.lock().unwrap().push(woke);
+            }
+        });
+        Self { world, gates, woken, runtime }
+    }
+}
+
+impl Adapter for Simulated {
+    fn look(&self, ask: &Ask) -> Seen<Fact> {
+        let _time = self.runtime.enter();
+        self.world.look(ask)
+    }
+
+    fn act(&self, act: &Act) -> Result<(), ActError> {
+        let _time = self.runtime.enter();
+        self.world.act(act)
+    }
+}
+
+impl World for Simulated {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn until(&self, is_so: &mut dyn FnMut() -> bool) -> bool {
+        self.runtime.block_on(async {
+            let started = tokio::time::Instant::now();
+            while !is_so() {
+                if started.elapsed() > WAIT_MAX {
+                    return false;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            true
+        })
+    }
+
+    fn woken(&self) -> Vec<Woke> {
+        self.woken.lock().unwrap().clone()
+    }
+
+    fn url(&self, remote: &str) -> String {
+        remote.to_owned()
+    }
+
+    fn add_remote(&self, remote: &str, files: Option<Change>) {
+        let Some(files) = files else { return self.world.add_empty_remote(remote) };
+        let mut tree = Tree::new();
+        apply(&mut tree, files);
+        self.world.add_remote(remote, tree);
+    }
+
+    fn outside(&self, remote: &str, branch: &str, change: Change) {
+        let _time = self.runtime.enter();
+        self.world.push_from_outside(remote, branch, |tree| apply(tree, change));
+    }
+
+    fn delete(&self, remote: &str, branch: &str) {
+        self.world.delete_from_outside(remote, branch);
+    }
+
+    fn check_out(&self, remote: &str, dirty: bool) {
+        self.world.check_out_outside(remote, "main", dirty);
+    }
+
+    fn tip(&self, remote: &str, branch: &str) -> Option<Oid> {
+        self.world.remote_tip(remote, branch)
+    }
+
+    fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid> {
+        self.world.refs(rig)
+    }
+
+    fn commit(&self, commit: &Oid) -> Option<(String, Oid)> {
+        let commit = self.world.commit(commit)?;
+        Some((commit.message.lines().next().unwrap_or_default().to_owned(), commit.tree))
+    }
+
+    fn tree(&self, tree: &Oid) -> Files {
+        self.world.tree(tree).unwrap()
+    }
+
+    fn agent(&self, words: &[&str]) -> Vec<String> {
+        ["agent"].iter().chain(words).map(|word| (*word).to_owned()).collect()
+    }
+
+    fn waits(&self, gate: &str) -> String {
+        // A job of this nature takes a second; no script lets time pass before it opens the gate.
+        format!("while {gate}")
+    }
+
+    fn open(&self, gate: &str) {
+        self.gates.lock().unwrap().insert(gate.to_owned());
+    }
+
+    fn intend(&self, spec: &SessionSpec) {
+        self.world.intend_session(spec);
+    }
+
+    fn end_slowly(&self, spec: &SessionSpec, gate: &str) {
+        // Nobody takes their time here.
+        self.open(gate);
+        let runs = Ask::Runs(spec.bead_uid.clone());
+        let is_over = |run: &Run| run.attempt == spec.attempt && matches!(run.state, RunState::Ended(_));
+        let mut over = || matches!(self.look(&runs), Seen::Known(Fact::Runs(runs)) if runs.iter().any(is_over));
+        assert!(self.until(&mut over));
+    }
+
+    fn go(&self, _: &SessionSpec) {}
+
+    fn kill_agent(&self, spec: &SessionSpec) {
+        let _time = self.runtime.enter();
+        assert!(self.world.kill_agent_of(&spec.bead_uid));
+    }
+
+    fn lose_session(&self, _: &SessionSpec) {
+        let _time = self.runtime.enter();
+        assert_eq!(self.world.kill_all_sessions(true), 1);
+    }
+
+    fn lose_clone(&self, rig: &RigId) {
+        self.world.lose_clone(&rig.uid);
+    }
+
+    fn hang_up(&self) {
+        let _time = self.runtime.enter();
+        assert_ne!(self.world.kill_all_sessions(false), 0);
+    }
+
+    fn lose_job(&self, _: &JobKey) {
+        let _time = self.runtime.enter();
+        assert_eq!(self.world.lose_all_jobs(), 1);
+    }
+
+    fn blind(&self, _: &JobKey, blind: bool) {
+        let _time = self.runtime.enter();
+        self.world.blind_for(if blind { WAIT_MAX } else { Duration::ZERO });
+    }
+}

@@ -1,0 +1,134 @@
+//! Facts in words: what a controller reads in them, and nothing of what may differ from world to world.
+//!
+//! A commit is called by the first line of its message; further ones of that message get a number, in order of
+//! appearance, so equal words mean equal ids. A tree is called by what it holds: `{path: its lines}`. Times, log tails
+//! and pids are left out.
+
+use std::collections::BTreeMap;
+
+use gastown_controllers::seen::Oid;
+use gastown_controllers::world::{Fact, JobState, Replayed, RepoFacts, Run, RunState, SandboxFacts, Session, exit};
+
+use super::worlds::World;
+
+/// Facts in words.
+pub struct Words<'a> {
+    pub world: &'a dyn World,
+    /// What each commit is called.
+    pub names: &'a mut BTreeMap<Oid, String>,
+}
+
+impl Words<'_> {
+    pub fn fact(&mut self, fact: &Fact) -> String {
+        match fact {
+            Fact::Repo(facts) => self.repo(facts),
+            Fact::Sandbox(facts) => self.sandbox(facts),
+            Fact::Runs(runs) => runs.iter().map(run).collect::<Vec<_>>().join("; "),
+            Fact::Job(state) => match state {
+                JobState::Absent => "absent".to_owned(),
+                JobState::Running => "running".to_owned(),
+                JobState::Exited(exited) => format!("exited {}", code(exited.code)),
+                JobState::Lost { .. } => "lost".to_owned(),
+            },
+            Fact::Replay(None) => "no replay".to_owned(),
+            Fact::Replay(Some(results)) => {
+                let results: Vec<_> = results.iter().map(|result| self.replayed(result)).collect();
+                results.join("; ")
+            }
+            Fact::Program(there) => there.to_string(),
+            Fact::Machine(machine) => format!("{} cores", if machine.cores > 0 { "some" } else { "no" }),
+        }
+    }
+
+    fn repo(&mut self, facts: &RepoFacts) -> String {
+        let RepoFacts { cloned, branch, target, target_tree, landed } = facts;
+        if !cloned {
+            assert_eq!(*facts, RepoFacts::default());
+            return "not cloned".to_owned();
+        }
+        let (Some(branch), Some(target)) = (branch, target) else {
+            assert_eq!((target, target_tree, landed.len()), (&None, &None, 0));
+            return branch.as_ref().map_or("no branch".to_owned(), |branch| format!("{branch} is not there"));
+        };
+        assert_eq!(target_tree.as_ref(), self.world.commit(target).map(|(_, tree)| tree).as_ref());
+        let mut parts = vec![format!("{branch} at {}", self.commit(target))];
+        parts.extend(landed.iter().map(|(request, commit)| format!("{request} landed as {}", self.name(commit))));
+        parts.join("; ")
+    }
+
+    fn sandbox(&mut self, facts: &SandboxFacts) -> String {
+        let SandboxFacts { sandbox, session } = facts;
+        let worktree = match sandbox {
+            None => "no worktree".to_owned(),
+            Some(s) => format!("{} on {} from {}", s.prepared, s.branch, self.name(&s.base)),
+        };
+        match session {
+            Session::None => worktree,
+            Session::Running { bead_uid, attempt } => format!("{worktree}; attempt {attempt} at {bead_uid} runs"),
+            Session::Strays { .. } => format!("{worktree}; strays"),
+        }
+    }
+
+    fn replayed(&mut self, result: &Replayed) -> String {
+        match result {
+            Replayed::Clean { commit, tree } => {
+                assert_eq!(self.world.commit(commit).map(|(_, tree)| tree).as_ref(), Some(tree));
+                self.commit(commit)
+            }
+            Replayed::Conflict { files } => format!("conflict in {}", files.join(", ")),
+            Replayed::Empty => "empty".to_owned(),
+            Replayed::Missing => "missing".to_owned(),
+        }
+    }
+
+    /// What a commit is called, and what it holds.
+    pub fn commit(&mut self, commit: &Oid) -> String {
+        let name = self.name(commit);
+        let tree = self.world.commit(commit).map(|(_, tree)| self.world.tree(&tree)).unwrap_or_default();
+        let files = tree.iter().map(|(path, text)| format!("{path}: {}", text.trim_end().replace('\n', " ")));
+        format!("{name} {{{}}}", files.collect::<Vec<_>>().join("; "))
+    }
+
+    fn name(&mut self, commit: &Oid) -> String {
+        if let Some(name) = self.names.get(commit) {
+            return name.clone();
+        }
+        let subject = self.world.commit(commit).map_or_else(|| commit.to_string(), |(subject, _)| subject);
+        // A name for each commit so far would do.
+        let name = (1..=self.names.len() + 1)
+            .map(|n| if n == 1 { subject.clone() } else { format!("{subject} #{n}") })
+            .find(|name| !self.names.values().any(|taken| taken == name))
+            .unwrap();
+        self.names.insert(commit.clone(), name.clone());
+        name
+    }
+}
+
+fn run(run: &Run) -> String {
+    let Run { attempt, work, state } = run;
+    // A start that was cut short may or may not have said what it is for.
+    assert!(work == "text" || *state == RunState::Intended, "{run:?}");
+    match state {
+        RunState::Intended => format!("{attempt}: intended"),
+        RunState::Running => format!("{attempt}: running"),
+        RunState::Ended(end) if end.own => format!("{attempt}: ended with {} by itself", end.code),
+        RunState::Ended(end) => format!("{attempt}: was ended with {}", end.code),
+        RunState::Lost { .. } => format!("{attempt}: lost"),
+    }
+}
+
+fn code(code: i32) -> String {
+    let name = match code {
+        exit::OK => "OK",
+        exit::FAILED => "FAILED",
+        exit::CHECKED_OUT => "CHECKED_OUT",
+        exit::PROTECTED => "PROTECTED",
+        exit::CONTENDED => "CONTENDED",
+        exit::NO_BRANCH => "NO_BRANCH",
+        exit::UNABLE => "UNABLE",
+        exit::ERROR => "ERROR",
+        exit::AUTH => "AUTH",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}
