@@ -11,6 +11,10 @@ use gastown::world::layout::Layout;
 use gastown::world::run;
 use gastown_controllers::world::Job;
 
+/// A large town is a large heap of small texts: the system's allocator is slower the larger it is.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let name = args.next().unwrap_or_default();

@@ -22,6 +22,10 @@ mod queue;
 use std::path::PathBuf;
 use table::Table;
 
+/// As in `gt` itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures something, and adds it to the table.
 type Measure = fn(&mut Table);
 

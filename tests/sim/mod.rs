@@ -32,6 +32,10 @@ use agent::Script;
 use effects::{Effects, Hooked, Mode, NAMESPACE, client};
 use towns::{CONVOY, Town};
 
+/// As in `gt` itself: there are thousands of runs, and all of them allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Things that happen until a town is at rest: the quickstart needs some 2000; a town that never rests is a bug.
 const STEPS_MAX: u64 = 20_000;
 
