@@ -58,7 +58,7 @@ fn check_merge_request(actor: &str, request: &GuardRequest<'_>) -> Result<(), St
     if request.verb == Verb::Create && own.and_then(Value::as_str) == Some(&polecat(actor)) {
         return Ok(());
     }
-    Err(format!("{actor} may only hand in its own work: run `gt done` in its session"))
+    Err(format!("{actor} may hand in as itself only: run `gt done` in its session"))
 }
 
 #[cfg(test)]

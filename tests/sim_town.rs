@@ -119,23 +119,28 @@ fn a_town_at_rest_does_nothing_however_often_it_is_woken() {
     });
 }
 
+/// While it is handed in, replayed, verified and pushed.
 #[test]
 fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_again() {
-    in_virtual_time(async {
-        let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
-        let mut engine = sim.engine();
-        engine.run(sim.handed_in()).await;
-        sim.world.lose_clone(&sim.rig_uid("reflow").await);
-        drop(engine);
-        drop(sim.rest().await.unwrap());
-        let run = sim.look_back(Duration::ZERO).await;
-        assert!(run.outcome.landed, "{:#?}", run.outcome);
-        assert_eq!(run.wrong, Vec::<String>::new());
-        assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Clone")).count(), 2);
-        let bead = names::bead("reflow", CONVOY, 1, "must-use");
-        assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 2));
-        assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
-    });
+    for later in [0, 1, 1_500, 2_500, 3_500] {
+        in_virtual_time(async {
+            let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+            let mut engine = sim.engine();
+            engine.run(sim.handed_in()).await;
+            engine.run(tokio::time::sleep(Duration::from_millis(later))).await;
+            sim.world.lose_clone(&sim.rig_uid("reflow").await);
+            drop(engine);
+            drop(sim.rest().await.unwrap());
+            let run = sim.look_back(Duration::ZERO).await;
+            assert!(run.outcome.landed, "after {later} ms: {:#?}", run.outcome);
+            assert_eq!(run.wrong, Vec::<String>::new());
+            assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Clone")).count(), 2);
+            let bead = names::bead("reflow", CONVOY, 1, "must-use");
+            assert_eq!(run.outcome.closed[&bead], Some(CloseReason::Merged));
+            assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
+            println!("lost {later} ms after it was handed in: {} attempts", run.attempts[&bead]);
+        });
+    }
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn a_patrol_asks_the_store_nothing() {
 }
 
 #[test]
-fn checks_that_an_outage_made_red_blame_nobody_and_are_tried_again() {
+fn an_outage_that_makes_the_target_red_too_blames_nobody_and_is_waited_out() {
     let run = undisturbed(&Town { verify_fails: 2, ..smooth() });
     assert!(run.outcome.landed, "{:#?}", run.outcome);
     assert_eq!(run.wrong, Vec::<String>::new());

@@ -7,8 +7,8 @@
 //! # Rules, first match wins
 //!
 //! 1. The first candidates, up to `batch_max`, are replayed in order. If the very first conflicts, changes nothing or is
-//!    lost, that is final. One of which that is so behind a survivor is left out and judged in a later batch, on a target
-//!    that may hold by then what stood before it.
+//!    lost, that is final. One that is so behind a survivor is left out and judged in a later batch, on a target that may hold
+//!    by then what stood before it.
 //! 2. The target must be green before anybody is blamed. If its red is confirmed, nobody is charged, and a repair may
 //!    pass: each queued candidate is replayed alone onto the target and tried, one at a time in order; the first whose
 //!    own tree is green lands. At most two tries each (second tries only once everybody had a first), so a red target

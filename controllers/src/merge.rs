@@ -24,7 +24,8 @@ use crate::tries::{Tried, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
 
-/// Tries of one verification that are looked at: two decide, the others could not run.
+/// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
+/// past them, one is made in each longest delay, for as long as it takes.
 const TRIES_MAX: u32 = 200;
 
 /// Decides about one rig's queue.
@@ -60,7 +61,21 @@ pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec
             state => tries.push(state.clone()),
         }
     }
+    if tries.len() >= TRIES_MAX as usize {
+        let (late, _) = late(view);
+        tries.extend(
+            Some(view.job(verify(rig, commit, tree, late).key())?.clone()).filter(|it| *it != JobState::Absent),
+        );
+    }
     Ok(tries)
+}
+
+/// The round past the bound that the present falls into, and when the next begins.
+fn late(view: &View<'_>) -> (u32, Timestamp) {
+    let delay = i64::try_from(Settings::of(view).max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
+    let window = view.now.as_second().max(0) / delay;
+    let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
+    (TRIES_MAX.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)), next)
 }
 
 fn verify(rig: &Rig, commit: &Oid, tree: &Oid, round: u32) -> Job {
@@ -238,7 +253,7 @@ impl Landing<'_> {
             }
             Step::Verify { commit, tree, round } => {
                 busy = true;
-                plan.act(Act::EnsureJob(verify(rig, &commit, &tree, round)));
+                self.start(&commit, &tree, round, plan)?;
                 self.all_wait(candidates, reasons::VERIFYING, "");
             }
             Step::Running { .. } => {
@@ -246,8 +261,10 @@ impl Landing<'_> {
                 self.all_wait(candidates, reasons::VERIFYING, "");
             }
             Step::RetryVerify { commit, tree, round, errors, last } => {
-                let job = verify(rig, &commit, &tree, round);
-                self.try_again(job, last.at, self.settings.delay(errors, &tree.0), plan);
+                busy = self.start_after(last.at, self.settings.delay(errors, &tree.0), plan);
+                if busy {
+                    self.start(&commit, &tree, round, plan)?;
+                }
                 let tail = last.tail;
                 let message = format!("a verification could not run {errors} times; see the rig's checks:\n{tail}");
                 self.all_wait(candidates, reasons::VERIFY_ERROR, &message);
@@ -263,7 +280,10 @@ impl Landing<'_> {
                 self.set(&merge_request, MergeState::Merged, reasons::ALREADY_APPLIED, message, None);
             }
             Step::BaseRed { round, over } => {
-                self.try_again(verify(rig, target, tree, round), over, red_target_delay(round), plan);
+                busy = self.start_after(over, red_target_delay(round), plan);
+                if busy {
+                    self.start(target, tree, round, plan)?;
+                }
                 let message = "the target itself fails verification: see the rig";
                 self.all_wait(candidates, reasons::BASE_RED, message);
             }
@@ -271,18 +291,30 @@ impl Landing<'_> {
         Ok(busy)
     }
 
-    /// Verifies again, a while after the try before was over.
-    fn try_again(&self, job: Job, over: Timestamp, delay: Duration, plan: &mut Plan) {
+    /// Whether a delay since the try before is over; else the queue is looked at again then.
+    fn start_after(&self, over: Timestamp, delay: Duration, plan: &mut Plan) -> bool {
         let due = over + delay;
         // An end that lies in the future was written by another clock: nobody waits for it.
-        if over <= self.view.now && due > self.view.now {
+        let waits = over <= self.view.now && due > self.view.now;
+        if waits {
             plan.again_at(due);
-            return;
         }
-        // What is past the bound would not be looked at: somebody has to mend it first.
-        if !matches!(job, Job::Verify { round, .. } if round > TRIES_MAX) {
-            plan.act(Act::EnsureJob(job));
+        !waits
+    }
+
+    /// Starts a verification.
+    fn start(&self, commit: &Oid, tree: &Oid, round: u32, plan: &mut Plan) -> Result<(), NotSeen> {
+        if round <= TRIES_MAX {
+            plan.act(Act::EnsureJob(verify(self.rig, commit, tree, round)));
+            return Ok(());
         }
+        let (late, next) = late(self.view);
+        let job = verify(self.rig, commit, tree, late);
+        match self.view.job(job.key())? {
+            JobState::Absent => plan.act(Act::EnsureJob(job)),
+            _ => plan.again_at(next),
+        }
+        Ok(())
     }
 
     fn land(
@@ -322,10 +354,11 @@ impl Landing<'_> {
             Tried::Waiting { last, due, failures } => {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
+                // A refused push to the target is the rig's trouble, and told there.
+                let (reason, see) = if own { (reasons::PUSH_REFUSED, "") } else { (reasons::PUSHING, "; see the rig") };
                 for (name, oid) in landing {
-                    let see = if own { "" } else { "; see the rig" };
                     let message = format!("the push was refused {failures} times{see}:\n{}", last.tail);
-                    self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
+                    self.set(name, MergeState::Queued, reason, &message, Some(oid.clone()));
                 }
                 if last.code == exit::CONTENDED {
                     let _ = self.look_again(&job(failures), plan)?;

@@ -230,6 +230,7 @@ impl Hook<'_> {
             branch: names::branch(&self.polecat.spec.name, &self.bead.name_any()),
             base,
             start,
+            target: target.clone(),
         }
     }
 

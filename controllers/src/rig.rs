@@ -13,7 +13,7 @@ use crate::merge::{self, Pushed};
 use crate::objects::created;
 use crate::plan::{Plan, Status};
 use crate::settings::{Settings, interval, rig_id};
-use crate::tries::{Tried, tried, tried_in_vain};
+use crate::tries::{Tried, tried_until};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Exited, Job, RepoFacts, exit};
 
@@ -90,7 +90,8 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
 fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
     let url = &rig.spec.repo.url;
     let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
-    Ok(match tried_in_vain(view, &Settings::of(view), job)? {
+    // It has been seen not to be there: that a round worked says nothing.
+    Ok(match tried_until(view, &Settings::of(view), job, |_| false)? {
         Tried::Running | Tried::Done(_) => (reasons::CLONING, format!("cloning `{url}`")),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
@@ -112,7 +113,9 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
 fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
     let url = &rig.spec.repo.url;
     let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.to_owned(), round };
-    Ok(match tried(view, &Settings::of(view), job)? {
+    // What another clock dates into the future says nothing of the present.
+    let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
+    Ok(match tried_until(view, &Settings::of(view), job, worked)? {
         Tried::Done(_) => None,
         Tried::Running => Some((reasons::OK, String::new())),
         Tried::Due(job) => {
@@ -160,11 +163,11 @@ fn poll(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, 
     if window == 0 { Ok(None) } else { fetch(rig, view, plan, &format!("interval-{window}")) }
 }
 
-/// Which interval of the rig's life this is, and when the next begins. A clock that went backwards gives 0.
+/// Which interval of the rig's life this is, and when the next begins.
 fn window(rig: &Rig, view: &View<'_>) -> (i64, jiff::Timestamp) {
     let interval = i64::try_from(interval(&rig.spec).as_secs()).unwrap_or(i64::MAX).max(1);
     let since = created(rig).as_second();
-    let window = (view.now.as_second() - since).max(0) / interval;
+    let window = (view.now.as_second() - since).div_euclid(interval);
     let next = since.saturating_add((window + 1).saturating_mul(interval));
     (window, jiff::Timestamp::from_second(next).unwrap_or(jiff::Timestamp::MAX))
 }

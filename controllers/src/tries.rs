@@ -34,19 +34,15 @@ pub enum Tried {
 
 /// Finds where a job stands; `job` makes it for a round, counted from 1.
 pub fn tried(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
-    rounds(view, settings, &job, |exited| exited.code == exit::OK)
+    tried_until(view, settings, job, |exited| exited.code == exit::OK)
 }
 
-/// The same for a job whose result has been seen not to be there: that a round worked says nothing.
-pub fn tried_in_vain(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
-    rounds(view, settings, &job, |_| false)
-}
-
-fn rounds(
+/// The same for a job whose success is told by more than its exit code.
+pub fn tried_until(
     view: &View<'_>,
     settings: &Settings,
-    job: &impl Fn(u32) -> Job,
-    worked: fn(&Exited) -> bool,
+    job: impl Fn(u32) -> Job,
+    worked: impl Fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
     let mut last: Option<Exited> = None;
     let mut over = None;
@@ -74,7 +70,7 @@ fn rounds(
         }
         round += 1;
     }
-    late(view, settings, job, last, worked)
+    late(view, settings, &job, last, &worked)
 }
 
 /// Past the bound: the round is the number of the longest delay that the present falls into, so none is tried twice.
@@ -83,7 +79,7 @@ fn late(
     settings: &Settings,
     job: &impl Fn(u32) -> Job,
     last: Option<Exited>,
-    worked: fn(&Exited) -> bool,
+    worked: &impl Fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
     let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
     let window = view.now.as_second().max(0) / delay;

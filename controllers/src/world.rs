@@ -380,6 +380,15 @@ pub struct SandboxSpec {
     pub base: Oid,
     /// Where its tip is to be: the base, or a head handed in before.
     pub start: Oid,
+    /// The target: base and start of one whose clone does not hold `start` or `base` any more.
+    pub target: Oid,
+}
+
+impl SandboxSpec {
+    /// Where it begins and where its tip is, in a clone that holds these commits.
+    pub fn points(&self, holds: impl Fn(&Oid) -> bool) -> (&Oid, &Oid) {
+        if holds(&self.base) && holds(&self.start) { (&self.base, &self.start) } else { (&self.target, &self.target) }
+    }
 }
 
 /// A question to the world.

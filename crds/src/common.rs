@@ -227,6 +227,8 @@ pub mod reasons {
     pub const RED: &str = "Red";
     /// Merge request: it conflicts with the target.
     pub const CONFLICT: &str = "Conflict";
+    /// Merge request: its own branch cannot be pushed. The message says why, and what to do.
+    pub const PUSH_REFUSED: &str = "PushRefused";
     /// Merge request: the clone does not hold its commits any more. Its bead is worked again, and not charged.
     pub const HEAD_MISSING: &str = "HeadMissing";
     /// Merge request: its bead was closed or withdrawn.

@@ -256,7 +256,7 @@ impl<'a> World<'a> {
         }
         let conditions = request.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
         let merged = condition(conditions, types::MERGED);
-        let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY];
+        let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY, reasons::PUSH_REFUSED];
         let told = |it: &&Condition| own.contains(&&*it.reason) || it.status == ConditionStatus::Unknown;
         found.extend(merged.filter(told).map(|it| Keeper::of(format!("mr/{}", request.name_any()), it, false)));
         // What is left as a branch for people waits for them, whatever its rig is like.

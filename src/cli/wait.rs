@@ -214,7 +214,7 @@ impl Wish<'_> {
                 () = tokio::time::sleep_until(until) => return Err(CliError::new(Exit::TimedOut, "it took too long")),
             }
             let for_good = around.as_mut().is_some_and(Around::tell_keepers);
-            still = for_good.then(|| Instant::now() + STILL);
+            still = for_good.then(|| still.unwrap_or_else(|| Instant::now() + STILL));
         }
     }
 

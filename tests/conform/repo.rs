@@ -32,8 +32,8 @@ fn what_was_never_there_is_seen_as_such(t: &mut Story) {
 fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) {
     t.world.add_remote("shop", Some(&[("lines", "1")]));
     let (commit, sandbox) = (Oid("1".repeat(40)), polecat("nux"));
-    let (base, start) = (commit.clone(), commit.clone());
-    let spec = SandboxSpec { rig: rig(), prepared: "p".into(), branch: "polecat/nux/a".into(), base, start };
+    let (base, start, target) = (commit.clone(), commit.clone(), commit.clone());
+    let spec = SandboxSpec { rig: rig(), prepared: "p".into(), branch: "polecat/nux/a".into(), base, start, target };
     t.does(&Act::EnsureSandbox { sandbox: sandbox.clone(), spec }, "refused: NotCloned");
     let replay = Act::EnsureReplay {
         rig: rig(),

@@ -172,7 +172,7 @@ impl Story {
     pub fn spec(&self, name: &str, bead: &str) -> SandboxSpec {
         let base = self.target();
         let (prepared, branch) = (format!("for-{bead}"), format!("polecat/{name}/{bead}"));
-        SandboxSpec { rig: rig(), prepared, branch, base: base.clone(), start: base }
+        SandboxSpec { rig: rig(), prepared, branch, base: base.clone(), start: base.clone(), target: base }
     }
 
     #[track_caller]

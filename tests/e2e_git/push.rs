@@ -124,6 +124,12 @@ fn a_branch_of_the_towns_own_is_overwritten_until_somebody_else_commits_to_it() 
     town.fetch();
     let (code, log) = push(&town, own(&second));
     assert_eq!((code, there()), (exit::OK, second.clone()), "{log}");
+    // Whoever commits for the town from now on: what it made before stays its own.
+    let again = format!("commit-tree {second}^{{tree}} -p {second}~1 -m again");
+    let renamed = Oid(town.inside(&format!("git -c user.name=Gas -c user.email=other@town.invalid {again}")));
+    town.fetch();
+    let (code, log) = push(&town, own(&renamed));
+    assert_eq!((code, there()), (exit::OK, renamed.clone()), "{log}");
     town.up(
         "git checkout -q gastown/a && echo mine > mine && git add mine && git commit -qm mine && git checkout -q main",
     );

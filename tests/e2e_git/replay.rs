@@ -73,6 +73,21 @@ fn one_that_the_clone_does_not_hold_is_missing_and_the_others_go_on() {
 }
 
 #[test]
+fn what_was_replayed_is_forgotten_with_the_clone_that_holds_its_commits() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work("nux", "sed -i s/1/one/ lines && git commit -qam one");
+    let candidate = town.hand_in("nux", "a");
+    replay(&town, std::slice::from_ref(&candidate));
+    let onto = town.git.facts(&town.rig, None).unwrap().target.unwrap();
+    let key = replay_key(&town.rig, &onto, &[candidate], &committer());
+    fs_err::remove_dir_all(town.clone()).unwrap();
+    assert_eq!(town.git.replayed(&key).unwrap(), None);
+    assert_eq!(town.run(&town.clone_job()).0, 0);
+    assert_eq!(town.git.replayed(&key).unwrap(), None, "the new clone does not hold them");
+}
+
+#[test]
 fn a_second_commit_on_the_same_lines_does_not_conflict_falsely() {
     let town = Town::cloned();
     town.polecat("nux", "a");

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use gastown::world::git::{GitError, commits_ahead, dirty, head};
+use gastown_controllers::seen::Oid;
 use gastown_controllers::world::SandboxId;
 use rustix::fs::{FlockOperation, flock};
 
@@ -89,6 +90,16 @@ fn a_restart_on_the_same_branch_keeps_the_old_tip() {
     spec.prepared = "third".into();
     town.git.ensure_sandbox(&Town::sandbox("nux"), &spec).unwrap();
     assert_eq!(rescued(&town, "nux").len(), 1);
+}
+
+#[test]
+fn work_whose_commits_the_clone_lost_begins_at_the_target() {
+    let town = Town::cloned();
+    let mut spec = town.spec("nux", "a");
+    (spec.base, spec.start) = (Oid("12".repeat(20)), Oid("34".repeat(20)));
+    town.git.ensure_sandbox(&Town::sandbox("nux"), &spec).unwrap();
+    let sandbox = town.git.sandbox(&Town::sandbox("nux")).unwrap().unwrap();
+    assert_eq!((&sandbox.base, head(&town.worktree("nux")).unwrap()), (&spec.target, spec.target.clone()));
 }
 
 #[test]

@@ -114,7 +114,8 @@ impl Town {
             prepared: format!("for-{bead}"),
             branch: format!("polecat/{name}/{bead}"),
             base: base.clone(),
-            start: base,
+            start: base.clone(),
+            target: base,
         }
     }
 

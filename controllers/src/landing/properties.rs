@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::simulated::{Atoms, Change, Outcome, ROTTEN, World, exited};
+use super::simulated::{Atoms, Change, Outcome, ROTTEN, World};
 use super::*;
-use crate::world::exit;
+use crate::world::{Exited, exit};
 
 /// Changes that only add: each has its own atom, or now and then the atom of another.
 fn additions(arrivals: usize) -> impl Strategy<Value = Vec<Change>> {
@@ -50,12 +50,9 @@ fn roughly(outcomes: &BTreeMap<usize, Outcome>) -> Vec<Outcome> {
 
 fn any_try() -> impl Strategy<Value = JobState> {
     let code = prop::sample::select(vec![exit::OK, exit::FAILED, exit::FAILED, exit::ERROR, exit::UNABLE, -1]);
-    prop_oneof![
-        Just(JobState::Absent),
-        Just(JobState::Running),
-        Just(JobState::Lost { at: Timestamp::UNIX_EPOCH }),
-        code.prop_map(exited)
-    ]
+    let at = (0..9_i64).prop_map(|second| Timestamp::from_second(second).unwrap());
+    let ended = (code, at.clone()).prop_map(|(code, at)| JobState::Exited(Exited { code, at, tail: String::new() }));
+    prop_oneof![Just(JobState::Absent), Just(JobState::Running), at.prop_map(|at| JobState::Lost { at }), ended]
 }
 
 fn ceil_log2(n: usize) -> usize {

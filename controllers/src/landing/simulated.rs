@@ -108,7 +108,8 @@ impl World {
         let code = |state: &JobState| if let JobState::Exited(exited) = state { exited.code } else { exit::ERROR };
         let nth = before.len();
         if self.errors && nth < 9 && self.one_in(3, tree, "error", nth) {
-            return if self.one_in(2, tree, "lost", nth) {
+            let lost = before.iter().filter(|state| matches!(state, JobState::Lost { .. })).count();
+            return if lost < 4 && self.one_in(2, tree, "lost", nth) {
                 JobState::Lost { at: Timestamp::UNIX_EPOCH }
             } else {
                 exited(exit::ERROR)

@@ -1,6 +1,6 @@
 //! What the tries at verifying one tree add up to.
 //!
-//! The first that decides, decides for ever: one green, two reds, or three times checks that could not run. So a verdict never changes as tries are added; but for
+//! The first that decides, decides for ever: one green, two reds, or checks that could not run or killed what ran them, time and again. So a verdict never changes as tries are added; but for
 //! the target's own, whose red may end, and what was red together with it.
 
 use jiff::Timestamp;
@@ -28,8 +28,14 @@ pub struct Failed {
     pub tail: String,
 }
 
+/// So many reds confirm one another.
+const REDS_MAX: u32 = 2;
+
 /// A tree at which the checks so often could not run, or did not end, is red: they can on the target.
 const UNABLE_MAX: u32 = 3;
+
+/// A tree at which the verification's own process was killed so often is red: machines are not restarted that often.
+const LOST_MAX: u32 = 5;
 
 /// What is said of a try whose process was killed.
 const LOST: &str = "its process was killed";
@@ -128,9 +134,11 @@ pub(super) fn of_target(tree: &Oid, tries: &[JobState]) -> Target {
     Target::Red(red, again)
 }
 
-/// Adds them up: rounds 1, 2, … in order. Reds until `since` are not counted: the target was red then, too.
+/// Adds them up: rounds 1, 2, … in order. What decided it until `since` is not counted: the target was red then, too.
+/// There was no more of that than decides, so a later one counts even if a clock that was set back dates it earlier.
 pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tried {
-    let (mut red, mut unable) = (None, 0_u32);
+    let (mut red, mut unable, mut lost) = (None, 0_u32, 0_u32);
+    let (mut reds, mut unables) = (0_u32, 0_u32);
     let (mut round, mut errors, mut last) = (1_u32, 0_u32, None);
     for state in tries {
         match state {
@@ -141,17 +149,25 @@ pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tr
                 if red.is_some() {
                     return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
                 }
-                let counts = since.is_none_or(|since| *at > since);
+                reds = reds.saturating_add(1);
+                let counts = reds > REDS_MAX || since.is_none_or(|since| *at > since);
                 (red, errors, last) = (counts.then_some(round), 0, None);
             }
             JobState::Exited(Exited { code, at, tail }) => {
-                unable += u32::from(*code == exit::UNABLE && since.is_none_or(|since| *at > since));
+                if *code == exit::UNABLE {
+                    unables = unables.saturating_add(1);
+                    unable += u32::from(unables > UNABLE_MAX || since.is_none_or(|since| *at > since));
+                }
                 if unable >= UNABLE_MAX {
                     return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
                 }
                 (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: tail.clone() }));
             }
             JobState::Lost { at } => {
+                lost = lost.saturating_add(1);
+                if lost >= LOST_MAX {
+                    return Tried::Red(Red { tree: tree.clone(), round, tail: LOST.to_owned() });
+                }
                 (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: LOST.to_owned() }));
             }
         }

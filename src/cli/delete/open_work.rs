@@ -50,8 +50,10 @@ pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<Stri
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!("; {}", parts.join(", ")) };
     let becomes = if is_rig {
+        let landing = if landing > 0 { ", and what was handed in is worked again there" } else { "" };
         format!(
-            "its polecats go with it: {SESSIONS}; its beads stay open and wait until a rig `{name}` is applied again"
+            "its polecats go with it: {SESSIONS}; its beads stay open and wait until a rig `{name}` is applied \
+             again{landing}"
         )
     } else {
         becomes_of_convoy(beads.len() - working - landing, working + landing)

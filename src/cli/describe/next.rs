@@ -152,6 +152,9 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
             "mend the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
         }
         reasons::BASE_RED => "the target's own tests fail: `gt describe rig/".to_owned() + &spec("/spec/rig") + "`",
+        reasons::PUSH_REFUSED => {
+            "do what its message says about the branch; the push is tried again by itself".to_owned()
+        }
         reasons::VERIFY_ERROR => {
             "the check could not run at all: see its log above; is everything it uses installed?".to_owned()
         }

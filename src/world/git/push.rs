@@ -61,6 +61,11 @@ impl Git {
             .args(["update-ref", &queued, &push.to.0])
             .run()?;
         let pushed = self.push_once(push, &clone, &lease, log);
+        if pushed.is_ok() && push.force {
+            self.call_in(&clone, format!("note what {} holds", push.branch))
+                .args(["update-ref", &own_ref(push.branch), &push.to.0])
+                .run()?;
+        }
         self.call_in(&clone, format!("forget {}", push.to.short())).args(["update-ref", "-d", &queued]).output()?;
         pushed
     }
@@ -109,6 +114,11 @@ fn check_forward(repo: &Repository, push: &Push) -> Result<(), Failure> {
     Err(Failure { code: exit::FAILED, message })
 }
 
+/// Where it is noted what the town last made of a branch of its own.
+fn own_ref(branch: &str) -> String {
+    format!("refs/gt/own/{branch}")
+}
+
 /// What the town's own branch must hold to be overwritten: nothing, or a commit that the town made, as last fetched. One
 /// that somebody else made on it is theirs.
 fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
@@ -119,8 +129,10 @@ fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
         Err(error) => return Err(read(error).into()),
     };
     let to = git2::Oid::from_str(&push.to.0).and_then(|to| repo.find_commit(to)).map_err(read)?;
+    let noted = repo.refname_to_id(&own_ref(push.branch)).is_ok_and(|noted| noted == tip.id());
+    // A crash may come between the push and the note, and a new clone has none.
     let by_us = tip.committer().email_bytes() == to.committer().email_bytes();
-    if tip.id() == to.id() || by_us && merge_request(tip.message_raw_bytes()).is_some() {
+    if noted || tip.id() == to.id() || by_us && merge_request(tip.message_raw_bytes()).is_some() {
         return Ok(tip.id().to_string());
     }
     let (branch, shown) = (push.branch, redact(push.url));

@@ -13,9 +13,11 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Candidate, Replayed, RigId};
 use gastown_crds::common::Person;
 use git2::{Commit, Repository, Signature, Sort, TreeWalkMode, TreeWalkResult};
+use serde::{Deserialize, Serialize};
 
 use super::message::with_trailers;
 use super::program::Call;
+use super::sandbox::holds;
 use super::status::oid;
 use super::{Git, GitError, read_record, write_by_rename};
 
@@ -49,13 +51,29 @@ impl Git {
             committer,
         };
         let results = candidates.iter().map(|candidate| replay.land(candidate)).collect::<Result<Vec<_>, _>>()?;
-        write_by_rename(&self.layout.replay(key), &results)
+        write_by_rename(&self.layout.replay(key), &Record { rig: rig.clone(), results })
     }
 
-    /// What a replay's result was; none if it was not made yet.
+    /// What a replay's result was; none if it was not made yet, or if its commits went with the clone they were made in.
     pub fn replayed(&self, key: &str) -> Result<Option<Vec<Replayed>>, GitError> {
-        read_record(&self.layout.replay(key))
+        let Some(Record { rig, results }) = read_record(&self.layout.replay(key))? else { return Ok(None) };
+        if !self.layout.bare_clone(&rig.uid).exists() {
+            return Ok(None);
+        }
+        let repo = self.open(&rig)?;
+        let is_there = |result: &Replayed| match result {
+            Replayed::Clean { commit, .. } => holds(&repo, commit),
+            _ => true,
+        };
+        Ok(results.iter().all(is_there).then_some(results))
     }
+}
+
+/// What is kept of a replay.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    rig: RigId,
+    results: Vec<Replayed>,
 }
 
 /// A replay under way.

@@ -2,7 +2,7 @@
 //!
 //! A record beside the worktree tells which preparation it is in. It is written after the worktree is so, and taken away
 //! before the worktree is changed: a crash in between leaves a worktree that says nothing, which is rescued and prepared
-//! again. Invariant: nothing is switched or removed while a session's lock is held, or when its owner is another.
+//! again. Invariant: nothing is switched or removed while a session is in it, or when its owner is another.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,9 @@ impl Git {
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
-        let start = self.commit_of(&spec.rig, &spec.start)?;
+        let repo = self.open(&spec.rig)?;
+        let (base, start_at) = spec.points(|oid| holds(&repo, oid));
+        let start = self.commit_of(&spec.rig, start_at)?;
         guard::install(&self.layout)?;
         let lane = self.lane(&spec.rig.uid)?;
         // Another process may have been at it while this one waited.
@@ -84,21 +86,21 @@ impl Git {
 
         let kept = self.clear_the_way(&held, id, &path, moving)?;
         let entry = match kept {
-            Some(entry) if self.switch(&held, id, &path, &entry, &spec.start)? => entry,
+            Some(entry) if self.switch(&held, id, &path, &entry, start_at)? => entry,
             Some(entry) => {
                 set_aside(&path, Some(&entry), id)?;
-                self.add(&held, id, &path, &spec.start)?
+                self.add(&held, id, &path, start_at)?
             }
-            None => self.add(&held, id, &path, &spec.start)?,
+            None => self.add(&held, id, &path, start_at)?,
         };
-        self.attach(&held, &path, &entry, &spec.branch, &spec.start)?;
+        self.attach(&held, &path, &entry, &spec.branch, start_at)?;
         let record = Record {
             polecat: id.name.clone(),
             uid: id.uid.clone(),
             rig_uid: spec.rig.uid.clone(),
             prepared: spec.prepared.clone(),
             branch: spec.branch.clone(),
-            base: spec.base.clone(),
+            base: base.clone(),
         };
         write_by_rename(&self.layout.sandbox_record(&id.uid), &record)
     }
@@ -289,6 +291,12 @@ impl Git {
         let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
         found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
     }
+}
+
+/// Whether a clone holds a commit. One that cannot be read is not taken for lost.
+pub(super) fn holds(repo: &git2::Repository, commit: &Oid) -> bool {
+    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(drop));
+    found.is_ok() || found.is_err_and(|error| error.code() != git2::ErrorCode::NotFound)
 }
 
 /// Moves what git could not rescue out of the way, whole.

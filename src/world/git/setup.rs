@@ -28,7 +28,9 @@ pub(super) struct Setup<'a> {
 /// How a shell command ended.
 pub(super) enum Ended {
     Code(i32),
-    /// It did not start, or not end in time.
+    /// It did not end in time.
+    Late(String),
+    /// It did not start.
     Not(String),
 }
 
@@ -55,7 +57,7 @@ impl Git {
                         format!("setup failed: `{command}` ended with {code}; try it in {}", worktree.display());
                     return Err(Failure { code: exit::FAILED, message });
                 }
-                Ended::Not(why) => {
+                Ended::Late(why) | Ended::Not(why) => {
                     let message =
                         format!("{why}; all of setup may take {} s (workspace.setupTimeout)", setup.timeout_s);
                     return Err(Failure { code: exit::ERROR, message });
@@ -78,7 +80,7 @@ impl Git {
         let run = Run { exec: &exec, name: command, stdin: Stdio::null(), limit, end_strays: true };
         match run.run(&mut |_, piece| drop(log.write_all(piece))) {
             Ok(code) => Ended::Code(code),
-            Err(ExecError::TimedOut { .. }) => Ended::Not(format!("`{command}` did not end in time")),
+            Err(ExecError::TimedOut { .. }) => Ended::Late(format!("`{command}` did not end in time")),
             Err(e) => Ended::Not(GitError::Exec { doing: format!("run `{command}`"), source: e }.message()),
         }
     }

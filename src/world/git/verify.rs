@@ -53,7 +53,9 @@ impl Git {
                     let message = format!("check {} failed with {code}", check.name);
                     return Err(Failure { code: exit::FAILED, message });
                 }
-                Ended::Not(why) => return could_not_run(&format!("{why} ({} s)", check.timeout_s)),
+                Ended::Late(why) => return could_not_run(&format!("{why} ({} s)", check.timeout_s)),
+                // Not the branch's doing, such as too many processes.
+                Ended::Not(message) => return Err(Failure { code: exit::ERROR, message }),
             }
         }
         Ok(())

@@ -29,9 +29,14 @@ pub(super) fn occupied(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Resu
     Ok(lock::held(&layout.sandbox_lock(sandbox_uid))? || agent(layout, run)?.is_some())
 }
 
-/// Whether only the supervisor of a recorded end is left: the lock is as good as free.
+/// Whether only the supervisor of a recorded end is left: the lock is as good as free. One that is held though nobody is
+/// seen to hold it is not: not every process may be looked into.
 pub(super) fn leaving(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
-    Ok(exit(layout, run)?.is_some() && strays(layout, sandbox_uid, run)?.is_empty())
+    if exit(layout, run)?.is_none() || !strays(layout, sandbox_uid, run)?.is_empty() {
+        return Ok(false);
+    }
+    let supervisor = started(layout, run)?.is_some_and(|started| started.process.lives());
+    Ok(supervisor || !lock::held(&layout.sandbox_lock(sandbox_uid))?)
 }
 
 /// The agent and the holders of the sandbox's lock, without the supervisor of this attempt.

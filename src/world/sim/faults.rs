@@ -48,6 +48,7 @@ impl SimWorld {
     pub fn lose_clone(&self, rig_uid: &str) {
         let mut state = self.state();
         state.clones.remove(rig_uid);
+        state.replays.retain(|_, (rig, _)| rig != rig_uid);
         state.handed_in.retain(|(rig, _)| rig != rig_uid);
         state.worktrees.retain(|_, worktree| worktree.rig_uid != rig_uid);
     }

@@ -79,7 +79,8 @@ struct State {
     remotes: BTreeMap<String, Remote>,
     /// By the rig's uid.
     clones: BTreeMap<String, Clone>,
-    replays: BTreeMap<String, Vec<Replayed>>,
+    /// With the uid of the rig whose clone holds their commits.
+    replays: BTreeMap<String, (String, Vec<Replayed>)>,
     jobs: BTreeMap<JobKey, Begun>,
     /// By the polecat's uid, as the next one.
     worktrees: BTreeMap<String, Worktree>,
@@ -179,7 +180,7 @@ impl Adapter for SimWorld {
                 Fact::Runs(state.runs.get(bead).into_iter().flat_map(BTreeMap::values).cloned().collect())
             }
             Ask::Job(key) => Fact::Job(state.jobs.get(key).map_or(JobState::Absent, |begun| begun.state.clone())),
-            Ask::Replay(key) => Fact::Replay(state.replays.get(key).cloned()),
+            Ask::Replay(key) => Fact::Replay(state.replays.get(key).map(|(_, results)| results.clone())),
             Ask::Program(name) => Fact::Program(self.inner.nature.has_program(name)),
             Ask::Machine => Fact::Machine(Machine { cores: CORES, polecats_max: None, degraded: None }),
         })

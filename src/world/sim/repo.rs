@@ -113,7 +113,7 @@ impl State {
                 self.take_in(&rig.uid, commit);
             }
         }
-        self.replays.insert(key.to_owned(), results);
+        self.replays.insert(key.to_owned(), (rig.uid.clone(), results));
         Ok(())
     }
 

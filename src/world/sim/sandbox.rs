@@ -78,9 +78,11 @@ impl State {
                 return Ok(());
             }
         }
-        self.find(&spec.rig, &spec.start)?;
+        let (base, start) = spec.points(|oid| self.holds(&spec.rig, oid));
+        self.find(&spec.rig, start)?;
+        let (base, start) = (base.clone(), start.clone());
         self.refuse_if_in_use(&id.uid, &id.name)?;
-        let SandboxSpec { rig, prepared, branch, base, start } = spec.clone();
+        let SandboxSpec { rig, prepared, branch, .. } = spec.clone();
         let on_branch = |(uid, worktree): &(&String, &Worktree)| {
             **uid != id.uid && worktree.rig_uid == rig.uid && worktree.branch == branch && worktree.detached.is_none()
         };
