@@ -214,7 +214,7 @@ impl Engine {
             let (Ask::Job(job), Seen::Known(Fact::Job(state))) = (ask, fact) else { continue };
             match state {
                 JobState::Running => self.slots.hold(job.clone(), now),
-                JobState::Absent => self.free(job),
+                JobState::Absent => {}
                 JobState::Exited(_) | JobState::Lost { .. } => {
                     self.free(job);
                     self.interest.lose(key, &Woke::Job(job.clone()));
