@@ -20,7 +20,7 @@ use crate::objects::created;
 use crate::plan::{Plan, Status};
 use crate::seen::Oid;
 use crate::settings::{Settings, batch, checks, committer, red_target_delay, rig_id};
-use crate::tries::{Tried, tried};
+use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
 
@@ -62,20 +62,12 @@ pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec
         }
     }
     if tries.len() >= TRIES_MAX as usize {
-        let (late, _) = late(view);
+        let (round, _) = round_past(TRIES_MAX, view, &Settings::of(view));
         tries.extend(
-            Some(view.job(verify(rig, commit, tree, late).key())?.clone()).filter(|it| *it != JobState::Absent),
+            Some(view.job(verify(rig, commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
         );
     }
     Ok(tries)
-}
-
-/// The round past the bound that the present falls into, and when the next begins.
-fn late(view: &View<'_>) -> (u32, Timestamp) {
-    let delay = i64::try_from(Settings::of(view).max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
-    let window = view.now.as_second().max(0) / delay;
-    let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
-    (TRIES_MAX.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)), next)
 }
 
 fn verify(rig: &Rig, commit: &Oid, tree: &Oid, round: u32) -> Job {
@@ -308,8 +300,8 @@ impl Landing<'_> {
             plan.act(Act::EnsureJob(verify(self.rig, commit, tree, round)));
             return Ok(());
         }
-        let (late, next) = late(self.view);
-        let job = verify(self.rig, commit, tree, late);
+        let (round, next) = round_past(TRIES_MAX, self.view, &self.settings);
+        let job = verify(self.rig, commit, tree, round);
         match self.view.job(job.key())? {
             JobState::Absent => plan.act(Act::EnsureJob(job)),
             _ => plan.again_at(next),

@@ -73,7 +73,15 @@ pub fn tried_until(
     late(view, settings, &job, last, &worked)
 }
 
-/// Past the bound: the round is the number of the longest delay that the present falls into, so none is tried twice.
+/// The round past a bound, and when the next begins: it is the number of the longest delay that the present falls into,
+/// so none is tried twice.
+pub fn round_past(bound: u32, view: &View<'_>, settings: &Settings) -> (u32, Timestamp) {
+    let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
+    let window = view.now.as_second().max(0) / delay;
+    let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
+    (bound.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)), next)
+}
+
 fn late(
     view: &View<'_>,
     settings: &Settings,
@@ -81,10 +89,8 @@ fn late(
     last: Option<Exited>,
     worked: &impl Fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
-    let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
-    let window = view.now.as_second().max(0) / delay;
-    let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
-    let this = job(ROUNDS_MAX.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)));
+    let (round, next) = round_past(ROUNDS_MAX, view, settings);
+    let this = job(round);
     Ok(match view.job(this.key())? {
         JobState::Running => Tried::Running,
         JobState::Exited(exited) if worked(exited) => Tried::Done(this),
