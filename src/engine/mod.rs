@@ -44,7 +44,8 @@ use watch::Change;
 /// Keys that look or act at once. Each may hold one thread for two seconds; tokio has 512.
 const RUNNING_MAX: usize = 32;
 /// Statuses that are being written at once. They hold no thread, and wait for one sync of the disk together: as many as
-/// the store puts into one commit.
+/// the store puts into one commit. (`make bench`, 10,000 objects: 740–780 ms in some 580 commits; with 32 of them,
+/// 810–1030 ms in some 920.)
 const TELLING_MAX: usize = 256;
 /// A key that finds nothing is looked at again after this at first: what no event told is found anyway.
 const PATROL_MIN: Duration = Duration::from_mins(1);
