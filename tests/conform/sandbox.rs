@@ -1,7 +1,7 @@
 //! Sandboxes: prepared once, switched and removed with everything rescued, and left alone while a session runs.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Act, RigId, SandboxId};
+use gastown_controllers::world::{Act, RigId, SandboxId, SandboxSpec};
 
 use super::both_worlds;
 use super::story::{LINES, Story, end, runs, sandbox, session};
@@ -15,6 +15,7 @@ both_worlds! {
     nothing_is_switched_or_removed_under_a_session
     a_look_that_sees_nobody_lets_the_next_act_through
     what_cannot_be_prepared_is_refused_and_changes_nothing
+    work_whose_commits_are_lost_begins_at_the_target
     a_namesake_takes_the_branch_and_loses_nothing
 }
 
@@ -158,10 +159,10 @@ fn what_cannot_be_prepared_is_refused_and_changes_nothing(t: &mut Story) {
     t.works("nux", "a", &["write", "loose", "x"]);
     t.world.outside("shop", "main", &[("new", "x")]);
     for unknown in [Oid("1".repeat(40)), t.world.tip("shop", "main").unwrap()] {
-        let act = ensure(t, "nux", "b", "for-b", Some(&unknown));
-        t.does(&act, "refused: GitUnreadable");
-        let act = ensure(t, "toast", "b", "for-b", Some(&unknown));
-        t.does(&act, "refused: GitUnreadable");
+        for name in ["nux", "toast"] {
+            let spec = SandboxSpec { start: unknown.clone(), target: unknown.clone(), ..t.spec(name, "b") };
+            t.does(&Act::EnsureSandbox { sandbox: polecat(name), spec }, "refused: GitUnreadable");
+        }
     }
     // A sandbox belongs to one rig.
     for prepared in ["for-a", "for-b"] {
@@ -172,6 +173,16 @@ fn what_cannot_be_prepared_is_refused_and_changes_nothing(t: &mut Story) {
     t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");
     t.sees(&sandbox("toast"), "no worktree");
     assert_eq!(t.kept(), ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"]);
+}
+
+fn work_whose_commits_are_lost_begins_at_the_target(t: &mut Story) {
+    t.cloned();
+    let act = ensure(t, "nux", "b", "for-b", Some(&Oid("1".repeat(40))));
+    t.does(&act, "ok");
+    t.sees(&sandbox("nux"), "for-b on polecat/nux/b from first");
+    let spec = SandboxSpec { base: Oid("1".repeat(40)), ..t.spec("toast", "c") };
+    t.does(&Act::EnsureSandbox { sandbox: polecat("toast"), spec }, "ok");
+    t.sees(&sandbox("toast"), "for-c on polecat/toast/c from first");
 }
 
 fn a_namesake_takes_the_branch_and_loses_nothing(t: &mut Story) {
