@@ -3,12 +3,12 @@
 //! Dispatch is another key and never waits for a fetch; the merge queue is another key too.
 
 use gastown_crds::common::{reasons, types};
-use gastown_crds::rig::{RigStatus, Strategy};
+use gastown_crds::rig::{RigStatus, Strategy, WhenCheckedOut};
 use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
 use crate::conditions::Conditions;
-use crate::landing;
+use crate::landing::{self, Red};
 use crate::merge::{self, Pushed};
 use crate::objects::created;
 use crate::plan::{Plan, Status};
@@ -39,11 +39,17 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         }
     }
     match base(rig, view) {
-        Ok(Some(tail)) => {
-            let message = format!(
-                "the target itself fails verification; mend it there, nobody is charged; it is verified again now and then:\n{tail}"
-            );
-            conditions.set_bool(types::BASE_RED, true, reasons::BASE_RED, message);
+        Ok(Some(red)) => {
+            let (reason, what) = if red.failed {
+                (reasons::BASE_RED, "the target itself fails verification; mend it there, nobody is charged")
+            } else {
+                (
+                    reasons::VERIFY_ERROR,
+                    "the checks do not run on the target itself; correct merge.verify, or mend it there",
+                )
+            };
+            let message = format!("{what}; it is verified again now and then:\n{}", red.tail);
+            conditions.set_bool(types::BASE_RED, true, reason, message);
         }
         Ok(None) => conditions.set_bool(types::BASE_RED, false, reasons::OK, ""),
         Err(not_seen) => conditions.unknown(types::BASE_RED, &not_seen),
@@ -104,7 +110,7 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            said(last, reasons::CLONE_FAILED, &format!("cloning `{url}` failed {failures} times"))
+            said(rig, last, reasons::CLONE_FAILED, &format!("cloning `{url}` failed {failures} times"))
         }
     })
 }
@@ -124,21 +130,23 @@ fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Opt
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            Some(said(last, reasons::FETCH_FAILED, &format!("fetching from `{url}` failed {failures} times")))
+            Some(said(rig, last, reasons::FETCH_FAILED, &format!("fetching from `{url}` failed {failures} times")))
         }
     })
 }
 
 /// How a git job's end reads on a rig.
-fn said(last: Option<Exited>, otherwise: &'static str, what: &str) -> Because {
+fn said(rig: &Rig, last: Option<Exited>, otherwise: &'static str, what: &str) -> Because {
     let Some(last) = last else { return (otherwise, format!("{what}: its process was killed")) };
     let (reason, hint) = match last.code {
         exit::AUTH => (reasons::AUTH_REQUIRED, "; try the same git command by hand, git never prompts here"),
         exit::NO_BRANCH => (reasons::BRANCH_NOT_FOUND, "; push a first commit, or name a branch in spec.repo.branch"),
-        exit::CHECKED_OUT => (
-            reasons::TARGET_CHECKED_OUT,
-            "; commit or stash what is there and set merge.whenCheckedOut to Update, or choose strategy Branch",
-        ),
+        exit::CHECKED_OUT if rig.spec.merge.when_checked_out == WhenCheckedOut::Update => {
+            (reasons::TARGET_CHECKED_OUT, "; commit or stash the changes there")
+        }
+        exit::CHECKED_OUT => {
+            (reasons::TARGET_CHECKED_OUT, "; set merge.whenCheckedOut to Update, or choose strategy Branch")
+        }
         exit::PROTECTED => (reasons::TARGET_PROTECTED, "; choose strategy Branch"),
         _ => (otherwise, ""),
     };
@@ -148,7 +156,7 @@ fn said(last: Option<Exited>, otherwise: &'static str, what: &str) -> Because {
 /// A push that the remote refused for good reasons is the rig's trouble, not a bead's.
 fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
     match merge::pushed(rig, facts, view)? {
-        Some(Pushed::Refused(exited)) => Ok(Some(said(Some(exited), reasons::BACK_OFF, "the push was refused"))),
+        Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), reasons::BACK_OFF, "the push was refused"))),
         _ => Ok(None),
     }
 }
@@ -172,15 +180,15 @@ fn window(rig: &Rig, view: &View<'_>) -> (i64, jiff::Timestamp) {
     (window, jiff::Timestamp::from_second(next).unwrap_or(jiff::Timestamp::MAX))
 }
 
-/// The log's tail if the target itself is red. Looked at only while something waits to land.
-fn base(rig: &Rig, view: &View<'_>) -> Result<Option<String>, NotSeen> {
+/// The red of the target itself, if it is red. Looked at only while something waits to land.
+fn base(rig: &Rig, view: &View<'_>) -> Result<Option<Red>, NotSeen> {
     if rig.spec.merge.verify.is_empty() || view.objects.queue(&rig.name_any()).next().is_none() {
         return Ok(None);
     }
     let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
     let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
     let tries = merge::tries(rig, target, tree, view)?;
-    Ok(landing::red_target(tree, &tries).map(|red| red.tail))
+    Ok(landing::red_target(tree, &tries))
 }
 
 /// One queue per remote and branch: two would race for ever. The older rig has it.

@@ -159,7 +159,12 @@ pub fn plain(text: &str) -> String {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
     let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
-    first.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    first.chars().map(shown).collect()
 }
 
 /// A text of several lines, without characters that a terminal would obey.

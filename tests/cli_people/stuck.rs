@@ -1,6 +1,6 @@
 //! What stands still, and what people are told of it: `gt status`, `gt describe` and `gt wait` of seeded objects.
 
-use gastown_crds::{Bead, Polecat, Rig, Runtime};
+use gastown_crds::{Bead, Polecat, Rig, Runtime, Town};
 use serde_json::json;
 
 use crate::harness::{Folder, bead, condition, object, rig_status};
@@ -83,6 +83,15 @@ fn what_is_open_is_told_before_it_is_deleted() {
     ! warning: polecat/shop-nux works on bead/shop-a: sessions are ended, and what was not handed in is kept in the town's clone (refs/gt/rescue/…); the bead is given to another polecat
     ! warning: rig/shop has open work: 2 beads (shop-a, shop-b); 1 being worked on
     !   its polecats go with it: sessions are ended, and what was not handed in is kept in the town's clone (refs/gt/rescue/…); its beads stay open and wait until a rig `shop` is applied again
+    exit 0
+    ");
+    folder.seed::<Town>(&object("Town", "town", &json!({}), &json!({})));
+    insta::assert_snapshot!(folder.gt(&["delete", "bead/shop-b", "town/town"]).all(), @"
+    bead/shop-b deleted
+    town/town deleted
+    ! warning: bead/shop-b is of convoy/auth, which makes it anew: its work is done again, even if it has landed
+    !   to be rid of it, take it out of the convoy and `gt apply` that
+    ! warning: town/town holds the town's settings: without it the defaults are in force
     exit 0
     ");
     // With nothing open, nothing is said.

@@ -104,7 +104,7 @@ impl Given {
                 let each: Vec<_> = merge_requests.iter().map(|(name, commit)| format!("{name}={commit}")).collect();
                 format!("land {commit}: {}", each.join(" "))
             }
-            Step::Reject { merge_request, why: Rejection::Red(Red { tree, round, tail }) } => {
+            Step::Reject { merge_request, why: Rejection::Red(Red { tree, round, tail, .. }) } => {
                 format!("reject {merge_request}: {tree} red in round {round}, {tail}")
             }
             Step::Reject { merge_request, why: Rejection::Conflict { files } } => {
@@ -273,7 +273,7 @@ fn red_base() -> Given {
 fn on_a_red_target_nobody_is_charged() {
     let decision = red_base().tried("A", "rr").tried("B2", "rr").decide();
     assert_eq!(decision.step, Step::BaseRed { round: 3, over: Timestamp::UNIX_EPOCH });
-    assert_eq!(decision.base_red, Some(Red { tree: oid("T"), round: 2, tail: "exit 1".to_owned() }));
+    assert_eq!(decision.base_red, Some(Red { tree: oid("T"), round: 2, failed: true, tail: "exit 1".to_owned() }));
 }
 
 #[test]

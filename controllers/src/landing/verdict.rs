@@ -15,6 +15,8 @@ pub struct Red {
     pub tree: Oid,
     /// Which try it was: its job's log holds the rest.
     pub round: u32,
+    /// Whether a check failed; else it could not run, did not end, or killed what ran it.
+    pub failed: bool,
     /// The tail of that log.
     pub tail: String,
 }
@@ -123,8 +125,8 @@ pub(super) fn of_target(tree: &Oid, tries: &[JobState]) -> Target {
             JobState::Exited(Exited { code: exit::OK, at, .. }) => {
                 return Target::Green { refuted: Some(red.round), since: Some(*at) };
             }
-            JobState::Exited(Exited { code: exit::FAILED | exit::UNABLE, at, tail }) => {
-                red = Red { tree: tree.clone(), round, tail: tail.clone() };
+            JobState::Exited(Exited { code: code @ (exit::FAILED | exit::UNABLE), at, tail }) => {
+                red = Red { tree: tree.clone(), round, failed: *code == exit::FAILED, tail: tail.clone() };
                 *at
             }
             JobState::Exited(Exited { at, .. }) | JobState::Lost { at } => *at,
@@ -147,7 +149,7 @@ pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tr
             JobState::Exited(Exited { code: exit::OK, .. }) => return Tried::Green { refuted: red },
             JobState::Exited(Exited { code: exit::FAILED, at, tail }) => {
                 if red.is_some() {
-                    return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
+                    return Tried::Red(Red { tree: tree.clone(), round, failed: true, tail: tail.clone() });
                 }
                 reds = reds.saturating_add(1);
                 let counts = reds > REDS_MAX || since.is_none_or(|since| *at > since);
@@ -159,14 +161,14 @@ pub(super) fn of(tree: &Oid, tries: &[JobState], since: Option<Timestamp>) -> Tr
                     unable += u32::from(unables > UNABLE_MAX || since.is_none_or(|since| *at > since));
                 }
                 if unable >= UNABLE_MAX {
-                    return Tried::Red(Red { tree: tree.clone(), round, tail: tail.clone() });
+                    return Tried::Red(Red { tree: tree.clone(), round, failed: false, tail: tail.clone() });
                 }
                 (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: tail.clone() }));
             }
             JobState::Lost { at } => {
                 lost = lost.saturating_add(1);
                 if lost >= LOST_MAX {
-                    return Tried::Red(Red { tree: tree.clone(), round, tail: LOST.to_owned() });
+                    return Tried::Red(Red { tree: tree.clone(), round, failed: false, tail: LOST.to_owned() });
                 }
                 (errors, last) = (errors.saturating_add(1), Some(Failed { at: *at, tail: LOST.to_owned() }));
             }

@@ -15,10 +15,25 @@ const NAMES_MAX: usize = 5;
 
 /// A warning; none where nothing is open.
 pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<String>, CliError> {
-    if !["Rig", "Convoy", "Polecat"].contains(&kind.name.as_str()) || link.api(kind).get_opt(name).await?.is_none() {
+    if !["Town", "Rig", "Convoy", "Polecat", "Bead"].contains(&kind.name.as_str())
+        || link.api(kind).get_opt(name).await?.is_none()
+    {
         return Ok(None);
     }
     let object = kind.named_object(name);
+    if kind.name == "Town" {
+        return Ok(Some(format!("{object} holds the town's settings: without it the defaults are in force")));
+    }
+    if kind.name == "Bead" {
+        let bead: Option<Bead> = link.typed().get_opt(name).await?;
+        let convoy = bead.and_then(|bead| bead.labels().get(LABEL_CONVOY).cloned());
+        return Ok(convoy.map(|convoy| {
+            format!(
+                "{object} is of convoy/{convoy}, which makes it anew: its work is done again, even if it has landed\n  \
+                 to be rid of it, take it out of the convoy and `gt apply` that"
+            )
+        }));
+    }
     if kind.name == "Polecat" {
         let polecat: Option<Polecat> = link.typed().get_opt(name).await?;
         let bead = polecat.and_then(|polecat| polecat.status?.bead);

@@ -129,6 +129,9 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         reasons::REF_NOT_FOUND => {
             "declare what is missing, and `gt apply -f` it; this goes on by itself then".to_owned()
         }
+        reasons::TARGET_CHECKED_OUT if spec("/spec/merge/whenCheckedOut") == "Update" => {
+            format!("commit or stash the changes in {}; it goes on by itself then", spec("/spec/repo/url"))
+        }
         reasons::TARGET_CHECKED_OUT => format!(
             "the branch is checked out in {}. Choose: `merge.whenCheckedOut: Update` lets its files follow, or check \
              out another branch there",
@@ -154,6 +157,10 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         reasons::BASE_RED => "the target's own tests fail: `gt describe rig/".to_owned() + &spec("/spec/rig") + "`",
         reasons::PUSH_REFUSED => {
             "do what its message says about the branch; the push is tried again by itself".to_owned()
+        }
+        reasons::VERIFY_ERROR if *kind == "Rig" => {
+            "correct `merge.verify` of the rig and `gt apply -f` it, or mend the branch; nobody's work is blamed"
+                .to_owned()
         }
         reasons::VERIFY_ERROR => {
             "the check could not run at all: see its log above; is everything it uses installed?".to_owned()
