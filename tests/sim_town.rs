@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
+use serde_json::json;
 
 use sim::towns::{CONVOY, Town, minimal, quickstart, smooth};
 use sim::{Sim, in_virtual_time, run};
@@ -184,6 +185,20 @@ fn a_clock_that_is_set_back_by_a_day_delays_nothing() {
             assert_eq!(sim.look_back(took).await.wrong, Vec::<String>::new());
         });
     }
+}
+
+#[test]
+fn a_url_that_is_changed_and_leads_nowhere_is_told_before_work_is_begun() {
+    in_virtual_time(async {
+        let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let mut engine = sim.engine();
+        for (url, reason) in [("nowhere", "FetchFailed"), ("reflow", "Ok")] {
+            sim.patch("rigs/reflow", &json!({ "spec": { "repo": { "url": url } } })).await;
+            engine.run(tokio::time::sleep(Duration::from_mins(10))).await;
+            assert_eq!(sim.ready_reason("rigs/reflow").await, reason, "{url}");
+        }
+    });
 }
 
 #[test]

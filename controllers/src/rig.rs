@@ -13,7 +13,7 @@ use crate::merge::{self, Pushed};
 use crate::objects::created;
 use crate::plan::{Plan, Status};
 use crate::settings::{Settings, interval, rig_id};
-use crate::tries::{Tried, tried_until};
+use crate::tries::{Tried, tried, tried_until};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Exited, Job, RepoFacts, exit};
 
@@ -88,7 +88,8 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
         let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", rig.spec.repo.url);
         return Ok((reasons::BRANCH_NOT_FOUND, message));
     }
-    let polled = poll(rig, view, plan)?;
+    let reached = reach(rig, view, plan)?;
+    let polled = if reached.is_some() { reached } else { poll(rig, view, plan)? };
     let refused = refused(rig, facts, view)?;
     Ok(refused.or(polled).unwrap_or((reasons::OK, String::new())))
 }
@@ -158,6 +159,15 @@ fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Becau
     match merge::pushed(rig, facts, view)? {
         Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), reasons::BACK_OFF, "the push was refused"))),
         _ => Ok(None),
+    }
+}
+
+/// What was cloned from elsewhere is fetched once: a url that was changed, and leads nowhere, is told before work is begun.
+fn reach(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+    let job = |round| Job::Clone { rig: rig_id(rig), url: rig.spec.repo.url.clone(), round };
+    match tried(view, &Settings::of(view), job)? {
+        Tried::Done(_) => Ok(None),
+        _ => fetch(rig, view, plan, "url"),
     }
 }
 

@@ -227,6 +227,24 @@ impl Sim {
         }
     }
 
+    /// Somebody changes an object.
+    pub async fn patch(&self, object: &str, patch: &Value) {
+        let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{object}");
+        let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
+        let request = request.body(serde_json::to_vec(patch).unwrap()).unwrap();
+        client(&self.server, None, None).request::<Value>(request).await.unwrap();
+    }
+
+    /// The reason of an object's `Ready`.
+    pub async fn ready_reason(&self, object: &str) -> String {
+        let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{object}");
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let object = client(&self.server, None, None).request::<Value>(request).await.unwrap();
+        let conditions = object["status"]["conditions"].as_array().unwrap();
+        let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
+        ready["reason"].as_str().unwrap().to_owned()
+    }
+
     /// Resolves once the convoy has landed.
     pub async fn landed(&self) {
         while !self.has_landed().await {
