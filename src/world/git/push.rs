@@ -8,6 +8,7 @@ use gastown_controllers::world::{RigId, exit};
 use git2::Repository;
 
 use super::clone::{Failure, REMOTE_MAX, asks_for_password, auth_hint, redact, say};
+use super::facts::TARGETS;
 use super::message::merge_request;
 use super::{Git, GitError};
 
@@ -123,7 +124,7 @@ fn own_ref(branch: &str) -> String {
 /// that somebody else made on it is theirs.
 fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
     let read = |source| GitError::Read { doing: format!("see what {} holds", push.branch), source };
-    let tip = match repo.find_reference(&format!("refs/gt/target/{}", push.branch)) {
+    let tip = match repo.find_reference(&format!("{TARGETS}{}", push.branch)) {
         Ok(reference) => reference.peel_to_commit().map_err(read)?,
         Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(String::new()),
         Err(error) => return Err(read(error).into()),

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::message::with_trailers;
 use super::program::Call;
-use super::sandbox::holds;
-use super::status::oid;
+use super::status::{holds, oid};
 use super::{Git, GitError, read_record, write_by_rename};
 
 /// Commits that one candidate may bring; a branch with more lands as one squashed commit, within the time of an act.
@@ -57,10 +56,10 @@ impl Git {
     /// What a replay's result was; none if it was not made yet, or if its commits went with the clone they were made in.
     pub fn replayed(&self, key: &str) -> Result<Option<Vec<Replayed>>, GitError> {
         let Some(Record { rig, results }) = read_record(&self.layout.replay(key))? else { return Ok(None) };
-        if !self.layout.bare_clone(&rig.uid).exists() {
-            return Ok(None);
-        }
-        let repo = self.open(&rig)?;
+        let repo = match self.open(&rig) {
+            Err(GitError::NotCloned { .. }) => return Ok(None),
+            other => other?,
+        };
         let is_there = |result: &Replayed| match result {
             Replayed::Clean { commit, .. } => holds(&repo, commit),
             _ => true,
@@ -97,13 +96,10 @@ impl<'a> Replay<'a> {
     /// Replays one candidate; the tip moves only if all of it applies.
     fn land(&mut self, candidate: &Candidate) -> Result<Replayed, GitError> {
         let read = |source| reading(&format!("read what {} hands in", candidate.merge_request), source);
-        let is_missing = |error: &git2::Error| error.code() == git2::ErrorCode::NotFound;
-        let found = [&candidate.head, &candidate.base].map(|commit| find(self.repo, &commit.0));
-        if found.iter().any(|found| found.as_ref().is_err_and(is_missing)) {
+        if !holds(self.repo, &candidate.head) || !holds(self.repo, &candidate.base) {
             return Ok(Replayed::Missing);
         }
-        let [head, _] = found;
-        let head = head.map_err(read)?;
+        let head = find(self.repo, &candidate.head.0).map_err(read)?;
         let commits = self.commits(candidate, head.id()).map_err(read)?;
         let is_linear = commits.iter().all(|commit| commit.parent_count() == 1) && commits.len() <= COMMITS_MAX;
         let landed = if is_linear { self.each(candidate, &commits)? } else { self.squash(candidate, &head)? };

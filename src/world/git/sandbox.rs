@@ -12,6 +12,7 @@ use gastown_controllers::world::{RigId, Sandbox, SandboxId, SandboxSpec};
 use serde::{Deserialize, Serialize};
 
 use super::rescue::Held;
+use super::status::holds;
 use super::worktree::{self, Found, absent};
 use super::{Git, GitError, guard, read_record, write_by_rename};
 use crate::world::run::records;
@@ -71,7 +72,7 @@ impl Git {
         }
         let repo = self.open(&spec.rig)?;
         let (base, start_at) = spec.points(|oid| holds(&repo, oid));
-        let start = self.commit_of(&spec.rig, start_at)?;
+        let start = commit_of(&repo, start_at)?;
         guard::install(&self.layout)?;
         let lane = self.lane(&spec.rig.uid)?;
         // Another process may have been at it while this one waited.
@@ -284,19 +285,12 @@ impl Git {
             .run()?;
         Ok(())
     }
-
-    /// A commit that the clone must hold.
-    fn commit_of(&self, rig: &RigId, commit: &Oid) -> Result<git2::Oid, GitError> {
-        let repo = self.open(rig)?;
-        let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
-        found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
-    }
 }
 
-/// Whether a clone holds a commit. One that cannot be read is not taken for lost.
-pub(super) fn holds(repo: &git2::Repository, commit: &Oid) -> bool {
-    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(drop));
-    found.is_ok() || found.is_err_and(|error| error.code() != git2::ErrorCode::NotFound)
+/// A commit that the clone must hold.
+fn commit_of(repo: &git2::Repository, commit: &Oid) -> Result<git2::Oid, GitError> {
+    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
+    found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
 }
 
 /// Moves what git could not rescue out of the way, whole.

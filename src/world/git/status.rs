@@ -55,6 +55,12 @@ impl Git {
     }
 }
 
+/// Whether a clone holds a commit. One that cannot be read is not taken for lost.
+pub(super) fn holds(repo: &Repository, commit: &Oid) -> bool {
+    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(drop));
+    found.is_ok() || found.is_err_and(|error| error.code() != git2::ErrorCode::NotFound)
+}
+
 fn reading(worktree: &Path, source: git2::Error) -> GitError {
     GitError::Read { doing: format!("read the worktree `{}`", worktree.display()), source }
 }
