@@ -140,7 +140,8 @@ fn bead(convoy: &Convoy, name: &str, spec: BeadSpec) -> Bead {
     }
 }
 
-fn is_withdrawn(bead: &Bead) -> bool {
+/// Whether a bead was taken out of its convoy: closed for ever, and not counted.
+pub fn is_withdrawn(bead: &Bead) -> bool {
     bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
 }
 

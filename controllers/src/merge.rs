@@ -140,10 +140,11 @@ impl Landing<'_> {
         };
         let mut candidates = Vec::new();
         for request in requests {
-            if let Some(landed) = facts.landed.get(&request.name_any()) {
-                self.over(request, MergeState::Merged, reasons::MERGED, "found on the target", Some(landed.clone()));
+            let name = request.name_any();
+            if let Some(landed) = facts.landed.get(&name) {
+                self.set(&name, MergeState::Merged, reasons::MERGED, "found on the target", Some(landed.clone()));
             } else if !self.is_wanted(request) {
-                self.over(request, MergeState::Withdrawn, reasons::WITHDRAWN, "its bead was closed otherwise", None);
+                self.set(&name, MergeState::Withdrawn, reasons::WITHDRAWN, "its bead was closed otherwise", None);
             } else {
                 candidates.push(self.candidate(request));
             }
@@ -322,25 +323,19 @@ impl Landing<'_> {
         let Some(branch) = self.branch(landing, facts) else { return Ok(()) };
         let from = (!own).then_some(target);
         let job = |round| push(rig, &branch, from, commit, own, round);
-        for (name, oid) in landing {
-            self.set(name, MergeState::Queued, reasons::PUSHING, "verified", Some(oid.clone()));
-        }
+        self.set_all(landing, MergeState::Queued, reasons::PUSHING, "verified");
         match tried(self.view, &self.settings, job)? {
             Tried::Running => {}
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Done(_) if own => {
-                for (name, oid) in landing {
-                    let message = format!("merge `{branch}`: it is verified on the present target");
-                    self.set(name, MergeState::BranchReady, reasons::BRANCH_READY, &message, Some(oid.clone()));
-                }
+                let message = format!("merge `{branch}`: it is verified on the present target");
+                self.set_all(landing, MergeState::BranchReady, reasons::BRANCH_READY, &message);
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
             Tried::Done(push) => {
                 if self.look_again(&push, plan)? {
                     let message = format!("was pushed, and `{branch}` does not hold it: was the branch moved back?");
-                    for (name, oid) in landing {
-                        self.set(name, MergeState::Queued, reasons::PUSHING, &message, Some(oid.clone()));
-                    }
+                    self.set_all(landing, MergeState::Queued, reasons::PUSHING, &message);
                 }
             }
             Tried::Waiting { last, due, failures } => {
@@ -348,12 +343,10 @@ impl Landing<'_> {
                 let Some(last) = last else { return Ok(()) };
                 // A refused push to the target is the rig's trouble, and told there.
                 let (reason, see) = if own { (reasons::PUSH_REFUSED, "") } else { (reasons::PUSHING, "; see the rig") };
-                for (name, oid) in landing {
-                    let message = format!("the push was refused {failures} times{see}:\n{}", last.tail);
-                    self.set(name, MergeState::Queued, reason, &message, Some(oid.clone()));
-                }
+                let message = format!("the push was refused {failures} times{see}:\n{}", last.tail);
+                self.set_all(landing, MergeState::Queued, reason, &message);
                 if last.code == exit::CONTENDED {
-                    let _ = self.look_again(&job(failures), plan)?;
+                    self.look_again(&job(failures), plan)?;
                 }
             }
         }
@@ -430,15 +423,11 @@ impl Landing<'_> {
         self.set(&request.name_any(), state, reason, message, landed);
     }
 
-    fn over(
-        &mut self,
-        request: &MergeRequest,
-        state: MergeState,
-        reason: &'static str,
-        message: &str,
-        landed: Option<Oid>,
-    ) {
-        self.set(&request.name_any(), state, reason, message, landed);
+    /// What becomes of all that land together, each as a commit of its own.
+    fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: &'static str, message: &str) {
+        for (name, oid) in landing {
+            self.set(name, state, reason, message, Some(oid.clone()));
+        }
     }
 
     fn set(&mut self, name: &str, state: MergeState, reason: &'static str, message: &str, landed: Option<Oid>) {

@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown_crds::bead::{BeadState, BeadType, CloseReason};
+use gastown_controllers::bead::state;
+use gastown_controllers::convoy::is_withdrawn;
+use gastown_crds::bead::{BeadState, BeadType};
 use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, reasons, types};
-use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
 use kube::{Resource, ResourceExt};
 
@@ -285,12 +286,4 @@ impl<'a> World<'a> {
 
 fn named<'a, K: Resource>(objects: impl IntoIterator<Item = &'a K>) -> BTreeMap<String, &'a K> {
     objects.into_iter().map(|object| (object.name_any(), object)).collect()
-}
-
-fn state(request: &MergeRequest) -> MergeState {
-    request.status.as_ref().map(|status| status.state).unwrap_or_default()
-}
-
-fn is_withdrawn(bead: &Bead) -> bool {
-    bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
 }

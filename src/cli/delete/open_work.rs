@@ -1,6 +1,7 @@
 //! What is still being done where something is deleted, and what becomes of it: told before it is done.
 //! Nothing is asked: `gt delete` does what it is told, as kubectl does.
 
+use gastown_controllers::bead::state;
 use gastown_crds::bead::BeadType;
 use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::{Bead, MergeRequest, Polecat};
@@ -51,10 +52,8 @@ pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<Stri
         return Ok(None);
     }
     let requests = link.all::<MergeRequest>().await?;
-    let lands = |bead: &Bead| {
-        let is_open = |it: &MergeRequest| !it.status.as_ref().is_some_and(|status| status.state.is_final());
-        requests.iter().any(|request| request.spec.bead == bead.name_any() && is_open(request))
-    };
+    let lands =
+        |bead: &Bead| requests.iter().any(|request| request.spec.bead == bead.name_any() && !state(request).is_final());
     let landing = beads.iter().filter(|bead| lands(bead)).count();
     let working = beads.iter().filter(|bead| bead.spec.assignee.is_some() && !lands(bead)).count();
     let head = format!("{object} has open work: {}{}", counted(beads.len(), "bead"), names(&beads));
