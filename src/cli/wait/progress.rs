@@ -109,7 +109,7 @@ impl Progress {
         match title.chars().count() {
             length if length <= room => format!("  ({title})"),
             _ if room < WORDS_CHARS_LEAST => String::new(),
-            _ => format!("  ({}…)", title.chars().take(room - 1).collect::<String>().trim_end()),
+            _ => format!("  ({})", cut(&title, room)),
         }
     }
 
@@ -138,6 +138,12 @@ impl Progress {
     }
 }
 
+/// The beginning of a text that is longer than `room` characters, with a sign that it goes on.
+fn cut(text: &str, room: usize) -> String {
+    let begins: String = text.chars().take(room.saturating_sub(1)).collect();
+    format!("{}…", begins.trim_end())
+}
+
 /// How an agent ended, and what it said last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastWords {
@@ -154,7 +160,7 @@ impl LastWords {
         match line.chars().count() {
             length if length == 0 || room < WORDS_CHARS_LEAST => format!("{ENDED} (exit {code})"),
             length if length <= room => format!("{head}: {line}"),
-            _ => format!("{head}: {}…", line.chars().take(room - 1).collect::<String>().trim_end()),
+            _ => format!("{head}: {}", cut(line, room)),
         }
     }
 }
