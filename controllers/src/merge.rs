@@ -286,13 +286,9 @@ impl Landing<'_> {
 
     /// Whether a delay since the try before is over; else the queue is looked at again then.
     fn start_after(&self, over: Timestamp, delay: Duration, plan: &mut Plan) -> bool {
-        let due = over + delay;
-        // An end that lies in the future was written by another clock: nobody waits for it.
-        let waits = over <= self.view.now && due > self.view.now;
-        if waits {
-            plan.again_at(due);
-        }
-        !waits
+        let Some(due) = self.view.wait_after(over, delay) else { return true };
+        plan.again_at(due);
+        false
     }
 
     /// Starts a verification.

@@ -346,8 +346,7 @@ impl Hook<'_> {
             RunState::Lost { at } => *at,
             RunState::Intended | RunState::Running => return None,
         };
-        let due = at + settings.delay(restarts, &self.bead.uid().unwrap_or_default());
-        // An end that lies in the future was written by another clock: nobody waits for it.
-        (restarts > 0 && at <= self.view.now && due > self.view.now).then_some(due)
+        let delay = settings.delay(restarts, &self.bead.uid().unwrap_or_default());
+        self.view.wait_after(at, delay).filter(|_| restarts > 0)
     }
 }

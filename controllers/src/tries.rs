@@ -59,10 +59,10 @@ pub fn tried_until(
             JobState::Absent => {
                 let failures = round - 1;
                 let Some(over) = over else { return Ok(Tried::Due(this)) };
-                let due = over + settings.delay(failures, &key.0);
-                // An end that lies in the future was written by another clock: nobody waits for it.
-                let waits = over <= view.now && due > view.now;
-                return Ok(if waits { Tried::Waiting { last, failures, due } } else { Tried::Due(this) });
+                return Ok(match view.wait_after(over, settings.delay(failures, &key.0)) {
+                    Some(due) => Tried::Waiting { last, failures, due },
+                    None => Tried::Due(this),
+                });
             }
         }
         if round >= ROUNDS_MAX {

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -55,6 +56,13 @@ impl<'a> View<'a> {
     /// A view of these.
     pub fn new(now: Timestamp, objects: &'a Objects, facts: &'a Facts, failed: Option<&'a Failure>) -> Self {
         Self { now, objects, failed, facts, missing: RefCell::default() }
+    }
+
+    /// Until when to wait if a delay begins with an end; none: the wait is over. An end that lies in the future was written
+    /// by another clock: nobody waits for it.
+    pub fn wait_after(&self, over: Timestamp, delay: Duration) -> Option<Timestamp> {
+        let due = over + delay;
+        (over <= self.now && due > self.now).then_some(due)
     }
 
     /// What was asked for and not looked at yet. While this is not empty, the plan means nothing.

@@ -1,7 +1,8 @@
 //! What the tries at verifying one tree add up to.
 //!
-//! The first that decides, decides for ever: one green, two reds, or checks that could not run or killed what ran them, time and again. So a verdict never changes as tries are added; but for
-//! the target's own, whose red may end, and what was red together with it.
+//! The first that decides, decides for ever: one green, two reds, or checks that could not run or killed what ran them, time
+//! and again. So a verdict never changes as tries are added; but for the target's own, whose red may end, and what was red
+//! together with it.
 
 use jiff::Timestamp;
 
