@@ -64,10 +64,10 @@ pub fn close(args: &CloseArgs, json: bool, town: Option<&Path>, actor: &str) -> 
         _ => None,
     };
     let closing = Closing { args, agent, worktree };
-    connected(town, actor, async |context| Ok(close_all(&closing, json, context).await))
+    connected(town, actor, async |context| close_all(&closing, json, context).await)
 }
 
-async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Answer {
+async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Result<Answer, Error> {
     let (mut out, mut note, mut closed) = (String::new(), String::new(), Vec::new());
     for id in &closing.args.ids {
         match closing.close(id, context).await {
@@ -75,6 +75,8 @@ async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Answ
                 let _never_fails = writeln!(out, "{word} {id}: {}", bead.spec.title);
                 closed.push(Issue::of(&bead));
             }
+            // Asked again over another connection, for all of them: what is closed by then is said to be.
+            Err(error) if error.is_lost() => return Err(error),
             Err(error) if json => note.push_str(&print::error(&error)),
             Err(error) => note.push_str(&error.text()),
         }
@@ -83,7 +85,7 @@ async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Answ
         // As in Beads: nothing closed, nothing printed.
         out = if closed.is_empty() { String::new() } else { print::json(&closed) };
     }
-    Answer { out, code: u8::from(!note.is_empty()), note }
+    Ok(Answer { out, code: u8::from(!note.is_empty()), note })
 }
 
 impl Closing<'_> {

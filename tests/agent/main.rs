@@ -4,4 +4,5 @@
 mod town;
 
 mod bd;
+mod lost;
 mod verbs;

@@ -164,6 +164,18 @@ impl Town {
         serde_json::from_str(&fs_err::read_to_string(path).ok()?).ok()
     }
 
+    /// What an attempt at a bead left: how it ended, and the last that it said.
+    pub fn told(&self, bead: &Value, attempt: u32) -> String {
+        let uid = bead["metadata"]["uid"].as_str().unwrap_or_default();
+        let run = self.state(&format!("runs/{uid}/{attempt}"));
+        let mut told = String::new();
+        for file in walk(&run) {
+            let text = String::from_utf8_lossy(&fs_err::read(&file).unwrap_or_default()).into_owned();
+            told.push_str(&format!("\n--- {}\n{text}", file.display()));
+        }
+        told
+    }
+
     pub fn log_of(&self, repo: &str) -> Vec<String> {
         let bare = self.path(&format!("repos/{repo}.git"));
         git(&bare, &["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()

@@ -49,8 +49,28 @@ fn the_controller() {
     town.up();
     town.lands("c");
     assert_eq!(agent(&town, "one", 1), before);
-    assert!(town.record(&town.bead("one"), 2, "started.json").is_none(), "a healthy agent was restarted");
+    let second = town.record(&town.bead("one"), 2, "started.json");
+    assert!(second.is_none(), "a healthy agent was restarted: {}", town.told(&town.bead("one"), 1));
     all_is_well(&town, &["one", "two"]);
+}
+
+#[test]
+fn the_controller_while_an_agent_asks() {
+    let town = Town::new();
+    // Whichever verb is under way when the controller dies: none fails, whether it had asked, was asking or was yet to.
+    let asking = format!("until [ -e '{}' ]; do gt hook --json > hook.txt; done", town.path("go").display());
+    town.convoy("c", &[("one", &[], &asking)]);
+    town.up();
+    started(&town, "one", 1);
+    for _ in 0..5 {
+        kill(town.controller());
+        town.up();
+    }
+    town.file("go", "");
+    town.lands("c");
+    let second = town.record(&town.bead("one"), 2, "started.json");
+    assert!(second.is_none(), "the agent was failed by its verbs: {}", town.told(&town.bead("one"), 1));
+    all_is_well(&town, &["one"]);
 }
 
 #[test]

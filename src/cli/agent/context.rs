@@ -1,17 +1,29 @@
 //! What every verb of an agent needs: the town, a way to its API, and who asks; and the one way out of the process.
 //!
-//! Verbs answer with text and leave writing it to [`run`], so that they can be called in tests.
+//! Verbs answer with text and leave writing it to [`finish`], so that they can be called in tests.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use gastown_crds::Bead;
 use kube::{Api, Client};
 
 use super::error::Error;
 use crate::connect::Connection;
 use crate::town::{Places, Town};
+
+/// How long a verb goes on when the controller goes down under it, or is coming up and holds the store: a session that
+/// ends for it costs an attempt, and a controller is back within seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first wait before it asks again; each is twice the one before, up to [`AGAIN_MAX`].
+const AGAIN_FIRST: Duration = Duration::from_millis(5);
+/// The longest wait before it asks again.
+const AGAIN_MAX: Duration = Duration::from_millis(250);
+/// How long one try may take; a controller answers within milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// What a verb says: data on standard output, talk on standard error.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -65,22 +77,41 @@ pub fn current_dir() -> Result<PathBuf, Error> {
 }
 
 /// Connects, does the verb, and lets go of the store before anything is printed.
+///
+/// A verb whose connection breaks is done again from its start, over whatever way there is then. So a verb has to find
+/// out what it has done already: each write is named by its content or bound to what was read.
 pub fn connected(
     town: Option<&Path>,
     actor: &str,
-    verb: impl AsyncFnOnce(&Context) -> Result<Answer, Error>,
+    verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     let town = find_town(town)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Io { what: "start the runtime", source })?;
     runtime.block_on(async {
-        let connection = Connection::open(&town, Some(actor))?;
-        let client = connection.client.clone();
-        let context = Context { client, controller: connection.controller, actor: actor.to_owned() };
-        let answer = verb(&context).await;
-        connection.close();
-        answer
+        let started = Instant::now();
+        let delays = ExponentialBuilder::new().with_min_delay(AGAIN_FIRST).with_max_delay(AGAIN_MAX);
+        for delay in delays.without_max_times().build() {
+            match once(&town, actor, &verb).await {
+                Err(error) if error.is_lost() && started.elapsed() < PATIENCE => tokio::time::sleep(delay).await,
+                answer => return answer,
+            }
+        }
+        once(&town, actor, &verb).await
     })
+}
+
+async fn once(
+    town: &Town,
+    actor: &str,
+    verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    let connection = Connection::open(town, Some(actor))?;
+    let client = connection.client.clone();
+    let context = Context { client, controller: connection.controller, actor: actor.to_owned() };
+    let answer = tokio::time::timeout(ANSWER_MAX, verb(&context)).await;
+    connection.close();
+    answer.unwrap_or(Err(Error::Silent(ANSWER_MAX)))
 }
 
 /// Prints an answer or a failure, and gives the exit code.

@@ -32,16 +32,16 @@ fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     let session = Session::required("gt done", "people land work through a polecat: `gt status` shows who has what")?;
     // Looked at before connecting: the store is never held across git.
     let worktree = Worktree::look(&current_dir()?, &session.base);
-    connected(town, &actor(), async |context| hand_in(&session, worktree, context).await)
+    connected(town, &actor(), async |context| hand_in(&session, &worktree, context).await)
 }
 
-async fn hand_in(session: &Session, worktree: Result<Worktree, Error>, context: &Context) -> Result<Answer, Error> {
+async fn hand_in(session: &Session, worktree: &Result<Worktree, Error>, context: &Context) -> Result<Answer, Error> {
     let what = format!("read bead `{}`", session.bead);
     let Some(work) = load(context, &session.bead, &session.polecat_object()).await? else {
         let bead = context.beads().get_opt(&session.bead).await.map_err(Error::api(what))?;
         return off_hook(session, bead.as_ref(), worktree, context).await;
     };
-    let worktree = worktree?;
+    let worktree = worktree.as_ref().map_err(Error::again)?;
     worktree.check_committed(&session.branch())?;
     if worktree.ahead == 0 {
         let message = format!("`{}` holds no commit: there is nothing to hand in", session.branch());
@@ -85,7 +85,7 @@ fn check_steps(work: &Work) -> Result<(), Error> {
 async fn off_hook(
     session: &Session,
     bead: Option<&Bead>,
-    worktree: Result<Worktree, Error>,
+    worktree: &Result<Worktree, Error>,
     context: &Context,
 ) -> Result<Answer, Error> {
     let id = &session.bead;
@@ -99,7 +99,7 @@ async fn off_hook(
         Some(CloseReason::Withdrawn) => return Ok(Answer::out(format!("nothing to merge: {id} was withdrawn\n"))),
         None => {}
     }
-    let name = request(session, bead, &worktree?.head).name_any();
+    let name = request(session, bead, &worktree.as_ref().map_err(Error::again)?.head).name_any();
     let requests: Api<MergeRequest> = Api::default_namespaced(context.client.clone());
     let found = requests.get_opt(&name).await.map_err(Error::api(format!("read merge request `{name}`")))?;
     if found.is_some() {

@@ -1,5 +1,7 @@
 //! Why a verb of an agent did not do what it was asked: what, where, why, and what to do next.
 
+use std::time::Duration;
+
 use crate::causes::in_a_line;
 use crate::connect::ConnectError;
 use crate::town::TownError;
@@ -22,6 +24,9 @@ pub enum Error {
     /// There is no way to its API.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The API took the request and said nothing.
+    #[error("the town's controller did not answer within {} s", .0.as_secs())]
+    Silent(Duration),
     /// The API did not do it.
     #[error("could not {what}")]
     Api {
@@ -86,6 +91,21 @@ impl Error {
         }
     }
 
+    /// Whether the way to the API was lost, or is not there yet: the same may succeed once a controller is back.
+    pub fn is_lost(&self) -> bool {
+        let source = match self {
+            Self::Connect(error) => return matches!(error, ConnectError::Held { .. }),
+            Self::Api { source: ApiFailure::Client(source), .. } => source,
+            _ => return false,
+        };
+        matches!(source, kube::Error::Service(_) | kube::Error::HyperError(_))
+    }
+
+    /// The same said again: its message and causes, and its hint.
+    pub fn again(&self) -> Self {
+        Self::Refused { message: self.line(), hint: self.hint() }
+    }
+
     /// What to do next, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -94,6 +114,7 @@ impl Error {
                 Some("go to a town's folder, or name it: set GT_TOWN, or use `gt --town DIR`".into())
             }
             Self::Api { source: ApiFailure::Contended(_), .. } => Some("try again".into()),
+            Self::Silent(_) => Some("`gt logs` shows what it is at; `gt down` and `gt up` start it anew".into()),
             Self::Git { .. } => Some("run it in the worktree that the session started in".into()),
             _ => None,
         }
