@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use sim::effects::{MODES, Mode};
-use sim::towns::{Town, minimal, quickstart};
+use sim::towns::{Town, minimal, one_place, quickstart};
 use sim::{Run, all_hold, compare, run};
 
 /// Sessions that a fault may cost a bead more: a crash changes when, and so who conflicts with whom.
@@ -51,6 +51,12 @@ fn the_quickstart_survives_a_fault_at_every_effect() {
 #[test]
 fn the_minimal_town_survives_a_fault_at_every_effect() {
     every_effect(minimal);
+}
+
+/// The capacity holds at every fault, as in all the others; here there is most to hold.
+#[test]
+fn one_place_that_two_beads_share_survives_a_fault_at_every_effect() {
+    every_effect(one_place);
 }
 
 /// Recovery is crashed too. All pairs would be some ten thousand runs; this many are drawn.

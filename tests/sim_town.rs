@@ -11,7 +11,7 @@ use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
 use serde_json::json;
 
-use sim::towns::{CONVOY, Town, minimal, quickstart, smooth};
+use sim::towns::{CONVOY, Town, minimal, one_place, one_place_for_two_rigs, quickstart, smooth};
 use sim::{Sim, in_virtual_time, run};
 
 fn undisturbed(town: &Town) -> sim::Run {
@@ -166,6 +166,40 @@ fn an_outage_that_makes_the_target_red_too_blames_nobody_and_is_waited_out() {
     // Twice red and once green, of the target and of what is to land.
     assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Verify")).count(), 6);
     assert!(run.took < Duration::from_mins(10), "{:?}", run.took);
+}
+
+#[test]
+fn a_bead_in_back_off_leaves_its_place_to_others_and_comes_back() {
+    in_virtual_time(async {
+        let sim = Sim::start(&one_place(), None, BTreeMap::new()).await;
+        let dying = names::bead("reflow", CONVOY, 1, "width");
+        let mut engine = sim.engine();
+        engine.run(sim.closed(&names::bead("reflow", CONVOY, 1, "must-use"))).await;
+        assert!((2..4).contains(&sim.failures(&dying).await), "the other was worked meanwhile");
+        drop(engine);
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert_eq!((run.outcome.landed, run.wrong), (true, vec![]));
+        assert_eq!(run.attempts[&dying], 5);
+    });
+}
+
+#[test]
+fn a_rig_whose_setup_fails_leaves_its_place_to_others_and_begins_no_more() {
+    in_virtual_time(async {
+        let sim = Sim::start(&one_place_for_two_rigs(), None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(sim.closed(&names::bead("humane", CONVOY, 1, "licence"))).await;
+        let done = |kind: &str| kinds(&sim.effects.log()).get(kind).copied().unwrap_or(0);
+        assert!((1..6).contains(&done("job Setup")), "the other rig's was worked meanwhile");
+        assert_eq!(done("POST polecats"), 2, "one for each rig");
+        drop(engine);
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert_eq!((run.outcome.landed, run.wrong), (true, vec![]));
+        // Six that fail and one that does not: for each bead, and for the one that conflicts once more.
+        assert_eq!(kinds(&sim.effects.log())["job Setup"], 3 * 7);
+    });
 }
 
 #[test]

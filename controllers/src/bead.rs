@@ -1,12 +1,13 @@
 //! The Bead controller: where a piece of work stands, its steps poured, its claim released, its end written.
 //!
 //! A bead's life: Waiting → Ready → Working → Landing → Closed; a branch that comes back makes it Ready again, with the
-//! log attached; too many failures set it aside for a person.
+//! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
+//! aside for a person.
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind};
 use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, MergeRequest, names};
+use gastown_crds::{Bead, MergeRequest, Polecat, names};
 use kube::ResourceExt;
 use std::time::Duration;
 
@@ -161,13 +162,17 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         conditions.set_bool(types::SET_ASIDE, true, reasons::TOO_MANY_ATTEMPTS, message);
         conditions.set_bool(types::READY, false, reasons::TOO_MANY_ATTEMPTS, "set aside for a person");
     } else if let Some(assignee) = &bead.spec.assignee {
-        status.state = BeadState::Working;
-        if view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid).is_none() {
+        let polecat = view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid);
+        if polecat.is_none() {
             // Its polecat is gone for good: a polecat goes only when its sandbox has been rescued and removed.
             plan.write(Write::Release { bead: Version::of(bead) });
         }
-        let message = format!("{} works on it", assignee.polecat);
-        conditions.set_bool(types::READY, false, reasons::CLAIMED, message);
+        let (state, reason, message) = match polecat.filter(|_| assignee.waiting.is_some()) {
+            Some(polecat) => waits(bead, polecat, view),
+            None => (BeadState::Working, reasons::CLAIMED.to_owned(), format!("{} works on it", assignee.polecat)),
+        };
+        status.state = state;
+        conditions.set_bool(types::READY, state == BeadState::Ready, &reason, message);
         // Steps are not pulled from under an agent that is at work on them.
         if runs.last().is_none_or(|r| r.state != RunState::Running) {
             molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
@@ -186,6 +191,21 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     }
     status.conditions = conditions.done();
     Ok((plan, status))
+}
+
+/// What a bead waits for whose polecat has left its place, as that says it; or that it may have one again.
+fn waits(bead: &Bead, polecat: &Polecat, view: &View<'_>) -> (BeadState, String, String) {
+    let told = condition(polecat.status.as_ref().map_or(&[], |s| &s.conditions), types::READY);
+    let own = polecat.status.as_ref().is_some_and(|s| s.bead.as_deref() == Some(&*bead.name_any()));
+    let Some(told) = told.filter(|_| own) else {
+        return (BeadState::Waiting, reasons::BACK_OFF.to_owned(), format!("{} waits with it", polecat.name_any()));
+    };
+    if told.reason != reasons::WAITS_FOR_PLACE {
+        return (BeadState::Waiting, told.reason.clone(), told.message.clone());
+    }
+    let (reason, message) = readiness(bead, view);
+    let state = if reason == reasons::READY { BeadState::Ready } else { BeadState::Waiting };
+    (state, reason.to_owned(), message)
 }
 
 /// Why a bead may be dispatched, or what it waits for.

@@ -1,11 +1,11 @@
 //! Dispatch: ready beads meet workers. One key for the whole town, so capacity is decided in one place.
 //!
-//! Invariants: a claim is one conditional write on the bead; capacity counts claims, not sessions; nothing is dispatched
-//! while the machine's limits are unknown.
+//! Invariants: a claim is one conditional write on the bead; capacity counts claims that do not wait, not sessions; who
+//! waits begins again by a claim; nothing is dispatched while the machine's limits are unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown_crds::bead::Assignee;
+use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, condition, is_true, types};
 use gastown_crds::polecat::{PolecatSpec, PolecatState};
 use gastown_crds::{Bead, Polecat, Rig, names};
@@ -53,6 +53,10 @@ const NAMES: &[&str] = &[
     "pigkiller",
 ];
 
+/// How many beads of a rig may wait with their polecats, for something of their own, for each place of the rig. Each keeps
+/// a worktree; where so many fail, it is hardly the beads.
+const WAITING_PER_PLACE: u32 = 4;
+
 /// Decides who gets what.
 pub fn reconcile(view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
@@ -83,7 +87,7 @@ impl<'a> Round<'a> {
         Self {
             view,
             max,
-            working: view.objects.assigned(),
+            working: view.objects.at_work(),
             in_rig: BTreeMap::new(),
             in_convoy: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -99,13 +103,21 @@ impl<'a> Round<'a> {
         let rig_name = bead.spec.rig.as_str();
         let Some(rig) = objects.rig(rig_name).filter(|r| may_work(r)) else { return };
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
-        let in_rig = objects.assigned_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
-        if in_rig >= pool {
+        let waiting = bead.spec.assignee.as_ref().and_then(|a| a.waiting);
+        let given = self.in_rig.get(rig_name).copied().unwrap_or(0);
+        // What waits for its rig holds a place there, which it may use itself.
+        let held =
+            objects.waiting_in_rig(rig_name, Waiting::Rig).saturating_sub(u32::from(waiting == Some(Waiting::Rig)));
+        if objects.at_work_in_rig(rig_name) + held + given >= pool {
+            return;
+        }
+        let waiting_max = pool.saturating_mul(WAITING_PER_PLACE);
+        if waiting.is_none() && objects.waiting_in_rig(rig_name, Waiting::Bead) >= waiting_max {
             return;
         }
         if let Some(convoy) = convoy_of(bead) {
             let limit = objects.convoy(convoy).and_then(|c| c.spec.parallelism).unwrap_or(u32::MAX);
-            let busy = objects.assigned_in_convoy(convoy) + self.in_convoy.get(convoy).copied().unwrap_or(0);
+            let busy = objects.at_work_in_convoy(convoy) + self.in_convoy.get(convoy).copied().unwrap_or(0);
             if busy >= limit {
                 return;
             }
@@ -113,10 +125,15 @@ impl<'a> Round<'a> {
         }
         *self.in_rig.entry(rig_name).or_default() += 1;
         self.working += 1;
+        if let Some(assignee) = &bead.spec.assignee {
+            let assignee = Assignee { waiting: None, ..assignee.clone() };
+            plan.write(Write::Claim { bead: Version::of(bead), assignee });
+            return;
+        }
         match self.worker(bead) {
             Some(polecat) => {
                 self.taken.insert(polecat.name_any());
-                let assignee = Assignee { polecat: polecat.name_any(), uid: polecat.uid().unwrap_or_default() };
+                let assignee = Assignee::new(polecat.name_any(), polecat.uid().unwrap_or_default());
                 plan.write(Write::Claim { bead: Version::of(bead), assignee });
             }
             // Its arrival wakes this key again; until then it counts against the capacity.
@@ -157,7 +174,8 @@ impl<'a> Round<'a> {
         let rig_name = rig.name_any();
         let own = rig.spec.polecats.names.iter().map(String::as_str);
         let built_in = NAMES.iter().copied().filter(|_| rig.spec.polecats.names.is_empty());
-        let numbered = (1..=self.max + 1).map(|n| format!("p{n}"));
+        let known = self.view.objects.polecats_in(&rig_name).count() + self.taken.len();
+        let numbered = (1..=known + 1).map(|n| format!("p{n}"));
         let name = own.chain(built_in).map(str::to_owned).chain(numbered).find(|name| {
             let full = names::polecat(&rig_name, name);
             self.view.objects.polecat(&full).is_none() && !self.taken.contains(&full)

@@ -61,6 +61,12 @@ pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
     all == Some(steps.len()) && steps.iter().all(|s| s.labels().get(LABEL_WORK_DIGEST) == Some(&work))
 }
 
+/// Whether a bead's formula is there, and can be poured for it.
+pub fn is_pourable(bead: &Bead, view: &View<'_>) -> bool {
+    let formula = view.objects.formula(formula_of(&bead.spec));
+    formula.is_some_and(|formula| cook(&formula.spec, &vars(bead)).is_ok())
+}
+
 /// Pours what is missing of a round.
 pub fn pour(
     bead: &Bead,

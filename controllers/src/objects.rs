@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::bead::{BeadState, BeadType};
+use gastown_crds::bead::{BeadState, BeadType, Waiting};
 use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
 use jiff::Timestamp;
@@ -82,10 +82,12 @@ struct Index {
     ready: BTreeSet<ReadyKey>,
     /// Polecat uid to the beads that name it (one, unless somebody wrote by hand).
     assigned: BTreeMap<String, BTreeSet<String>>,
-    /// Rig to how many of its beads are assigned.
-    assigned_in_rig: BTreeMap<String, u32>,
-    /// Convoy to how many of its beads are assigned.
-    assigned_in_convoy: BTreeMap<String, u32>,
+    /// Rig to how many of its beads are at work.
+    at_work_in_rig: BTreeMap<String, u32>,
+    /// Convoy to how many of its beads are at work.
+    at_work_in_convoy: BTreeMap<String, u32>,
+    /// Rig to how many of its beads wait with their polecat, and for what.
+    waiting_in_rig: BTreeMap<(String, Waiting), u32>,
     /// Convoy to its beads.
     by_convoy: BTreeMap<String, BTreeSet<String>>,
     /// Bead to its steps.
@@ -125,13 +127,13 @@ fn change<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V, 
     }
 }
 
-fn count(map: &mut BTreeMap<String, u32>, key: &str, add: bool) {
-    let n = map.get(key).copied().unwrap_or(0);
+fn count<K: Ord>(map: &mut BTreeMap<K, u32>, key: K, add: bool) {
+    let n = map.get(&key).copied().unwrap_or(0);
     let n = if add { n + 1 } else { n.saturating_sub(1) };
     if n == 0 {
-        map.remove(key);
+        map.remove(&key);
     } else {
-        map.insert(key.to_owned(), n);
+        map.insert(key, n);
     }
 }
 
@@ -156,11 +158,18 @@ impl Index {
         change(&mut self.open_in_rig, bead.spec.rig.clone(), name.clone(), add);
         if let Some(assignee) = &bead.spec.assignee {
             change(&mut self.assigned, assignee.uid.clone(), name.clone(), add);
-            count(&mut self.assigned_in_rig, &bead.spec.rig, add);
-            if let Some(convoy) = convoy_of(bead) {
-                count(&mut self.assigned_in_convoy, convoy, add);
+            match assignee.waiting {
+                Some(waiting) => count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add),
+                None => {
+                    count(&mut self.at_work_in_rig, bead.spec.rig.clone(), add);
+                    if let Some(convoy) = convoy_of(bead) {
+                        count(&mut self.at_work_in_convoy, convoy.to_owned(), add);
+                    }
+                    return;
+                }
             }
-        } else if bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready) {
+        }
+        if bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready) {
             let key = (bead.spec.priority, created(bead), name);
             if add {
                 self.ready.insert(key);
@@ -335,7 +344,7 @@ impl Objects {
         index.get(key).into_iter().flatten().filter_map(|name| self.beads.get(name))
     }
 
-    /// Beads that may be dispatched: by priority, then age, then name.
+    /// Beads that may be dispatched, those among them whose polecat waits for a place: by priority, then age, then name.
     pub fn ready(&self) -> impl Iterator<Item = &Arc<Bead>> {
         self.index.ready.iter().filter_map(|(_, _, name)| self.beads.get(name))
     }
@@ -345,19 +354,24 @@ impl Objects {
         self.beads_of(&self.index.assigned, polecat_uid)
     }
 
-    /// How many beads are assigned: in the whole town.
-    pub fn assigned(&self) -> u32 {
-        self.index.assigned_in_rig.values().sum()
+    /// How many beads are assigned and not waiting: in the whole town.
+    pub fn at_work(&self) -> u32 {
+        self.index.at_work_in_rig.values().sum()
     }
 
-    /// How many beads are assigned: in one rig.
-    pub fn assigned_in_rig(&self, rig: &str) -> u32 {
-        self.index.assigned_in_rig.get(rig).copied().unwrap_or(0)
+    /// How many beads are assigned and not waiting: in one rig.
+    pub fn at_work_in_rig(&self, rig: &str) -> u32 {
+        self.index.at_work_in_rig.get(rig).copied().unwrap_or(0)
     }
 
-    /// How many beads are assigned: of one convoy.
-    pub fn assigned_in_convoy(&self, convoy: &str) -> u32 {
-        self.index.assigned_in_convoy.get(convoy).copied().unwrap_or(0)
+    /// How many beads are assigned and not waiting: of one convoy.
+    pub fn at_work_in_convoy(&self, convoy: &str) -> u32 {
+        self.index.at_work_in_convoy.get(convoy).copied().unwrap_or(0)
+    }
+
+    /// How many beads of a rig wait with their polecat, for this.
+    pub fn waiting_in_rig(&self, rig: &str, waiting: Waiting) -> u32 {
+        self.index.waiting_in_rig.get(&(rig.to_owned(), waiting)).copied().unwrap_or(0)
     }
 
     /// The beads of a convoy, by name.
@@ -425,7 +439,11 @@ mod tests {
         match shape % 6 {
             0 => {}
             1 => bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() }),
-            2 => bead.spec.assignee = Some(Assignee { polecat: "p".into(), uid: format!("u{}", shape % 2) }),
+            2 => {
+                let waiting = [None, Some(Waiting::Bead), Some(Waiting::Rig)][usize::from(shape / 6 % 3)];
+                bead.spec.assignee = Some(Assignee { waiting, ..Assignee::new("p", format!("u{}", shape % 2)) });
+                bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() });
+            }
             3 => {
                 let at = Timestamp::UNIX_EPOCH;
                 bead.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at, by: "gt".into() });
@@ -454,7 +472,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_index_is_what_a_fold_from_scratch_gives(
-            changes in prop::collection::vec((0_u8..3, 0_u8..5, 0_u8..2, 0_u8..12, any::<bool>()), 0..60)
+            changes in prop::collection::vec((0_u8..3, 0_u8..5, 0_u8..2, 0_u8..18, any::<bool>()), 0..60)
         ) {
             let mut folded = Objects::default();
             for (what, name, rig, shape, gone) in changes {

@@ -64,7 +64,7 @@ pub enum Effect {
     Act(Act),
     /// Through the API.
     Write(Write),
-    /// Goes on only if the bead, read again from the API, still names this polecat. Before anything that starts an agent.
+    /// Goes on only if the bead, read again from the API, still names this polecat, and as being at work. Before anything that starts an agent.
     ConfirmClaim {
         /// The bead's name.
         bead: String,
@@ -82,7 +82,7 @@ pub enum Write {
     CreateBead(Box<Bead>),
     /// The polecat exists; that it does already is success.
     CreatePolecat(Box<Polecat>),
-    /// The claim: the bead names its worker. Conditional, so that a bead has at most one.
+    /// The claim: the bead names its worker, and what that waits for. Conditional, so that a bead has at most one.
     Claim {
         /// The bead, as it was seen.
         bead: Version,

@@ -1,8 +1,9 @@
 //! The Polecat controller: worktree, setup and session of one worker, for the bead on its hook.
 //!
-//! Invariants: a session starts only if the bead, read again, names this polecat by uid; what was not seen stops
-//! everything; a worktree never changes its preparation while a session runs in it.
+//! Invariants: a session starts only if the bead, read again, names this polecat by uid, at work and not waiting; what was
+//! not seen stops everything; a worktree never changes its preparation while a session runs in it.
 
+use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
@@ -153,13 +154,15 @@ struct Hook<'a> {
 impl Hook<'_> {
     fn work(&self, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
         let spec = &self.polecat.spec;
-        let waits = |reason, message: String| Ok(doing(PolecatState::Starting, reason, message));
+        let starting = |reason, message: String| doing(PolecatState::Starting, reason, message);
         let Some(rig) = self.view.objects.rig(&spec.rig) else {
-            return waits(reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig));
+            let message = format!("there is no Rig named `{}`: apply it", spec.rig);
+            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
         };
         let runtime_name = self.runtime_name(rig);
         let Some(runtime) = self.view.objects.runtime(&runtime_name) else {
-            return waits(reasons::REF_NOT_FOUND, format!("there is no Runtime named `{runtime_name}`: apply it"));
+            let message = format!("there is no Runtime named `{runtime_name}`: apply it");
+            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
         };
         let bead_uid = self.bead.uid().unwrap_or_default();
         // What runs already needs none of what follows.
@@ -168,38 +171,71 @@ impl Hook<'_> {
             && self.is_prepared()
         {
             status.attempt = Some(*attempt);
+            // Somebody else wrote that it waits.
+            self.notes(None, plan);
             return Ok(doing(PolecatState::Working, reasons::WORKING, ""));
         }
         if self.facts.session != Session::None {
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
             let reason =
                 if matches!(self.facts.session, Session::Strays { .. }) { reasons::STRAYS } else { reasons::SWITCHING };
-            return waits(reason, "an earlier session is being ended".into());
+            return Ok(starting(reason, "an earlier session is being ended".into()));
         }
         let repo = self.view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
         let Some(target) = &repo.target else {
-            return waits(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
+            let cloning = starting(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
+            return Ok(self.waits(Waiting::Rig, cloning, plan));
         };
         if !self.is_prepared() {
+            if let Some(doing) = self.needs_place() {
+                return Ok(doing);
+            }
             plan.act(Act::EnsureSandbox {
                 sandbox: sandbox_id(self.polecat),
                 spec: self.sandbox(rig, runtime, target),
             });
-            return waits(reasons::PREPARING, "its worktree is being made".into());
+            return Ok(starting(reasons::PREPARING, "its worktree is being made".into()));
         }
         if let Some(doing) = self.setup(rig, plan)? {
             return Ok(doing);
         }
         if !molecule::is_poured(self.bead, round(&self.requests), self.view) {
-            return waits(reasons::PREPARING, "waits for its steps".into());
+            let doing = starting(reasons::PREPARING, "waits for its steps".into());
+            // They are there at once, or not until somebody mends the formula.
+            let soon = molecule::is_pourable(self.bead, self.view);
+            return Ok(if soon { doing } else { self.waits(Waiting::Bead, doing, plan) });
         }
         let program = &runtime.spec.command[0];
         if !self.view.program(program)? {
             plan.again_at(self.view.now + settings::INSTALL_DELAY);
             let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
-            return waits(reasons::COMMAND_NOT_FOUND, message);
+            return Ok(self.waits(Waiting::Rig, starting(reasons::COMMAND_NOT_FOUND, message), plan));
         }
         self.session(rig, runtime, repo, plan, status)
+    }
+
+    /// It waits, and leaves its place to others meanwhile.
+    fn waits(&self, what: Waiting, doing: Doing, plan: &mut Plan) -> Doing {
+        self.notes(Some(what), plan);
+        doing
+    }
+
+    /// Writes on its bead what it waits for, if that is news.
+    fn notes(&self, waiting: Option<Waiting>, plan: &mut Plan) {
+        let assignee = self.assignee(waiting);
+        if self.bead.spec.assignee.as_ref() != Some(&assignee) {
+            plan.write(Write::Claim { bead: Version::of(self.bead), assignee });
+        }
+    }
+
+    fn assignee(&self, waiting: Option<Waiting>) -> Assignee {
+        Assignee { waiting, ..Assignee::new(self.polecat.name_any(), sandbox_id(self.polecat).uid) }
+    }
+
+    /// It could go on, but left its place: dispatch gives it the next that is free.
+    fn needs_place(&self) -> Option<Doing> {
+        self.bead.spec.assignee.as_ref()?.waiting?;
+        Some(doing(PolecatState::Starting, reasons::WAITS_FOR_PLACE, "may go on as soon as a place is free"))
     }
 
     fn runtime_name(&self, rig: &Rig) -> String {
@@ -255,10 +291,10 @@ impl Hook<'_> {
         Ok(match tried(self.view, &Settings::of(self.view), job)? {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
-            Tried::Due(job) => {
+            Tried::Due(job) => Some(self.needs_place().unwrap_or_else(|| {
                 plan.act(Act::EnsureJob(job));
-                Some(doing(PolecatState::Starting, reasons::SETTING_UP, ""))
-            }
+                doing(PolecatState::Starting, reasons::SETTING_UP, "")
+            })),
             Tried::Waiting { last, failures, due } => {
                 plan.again_at(due);
                 let tail = last.map(|l| l.tail).unwrap_or_default();
@@ -266,7 +302,9 @@ impl Hook<'_> {
                     "`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}",
                     rig.name_any()
                 );
-                Some(doing(PolecatState::Stalled, reasons::SETUP_FAILED, message))
+                // On a branch that came back, it may be the branch.
+                let whose = if round(&self.requests) == 0 { Waiting::Rig } else { Waiting::Bead };
+                Some(self.waits(whose, doing(PolecatState::Stalled, reasons::SETUP_FAILED, message), plan))
             }
         })
     }
@@ -299,16 +337,16 @@ impl Hook<'_> {
         if let Some(due) = self.due(runs, failed, &settings) {
             plan.again_at(due);
             let message = format!("attempt {} ended without `gt done`; restarts at {due}", attempt - 1);
-            return Ok(doing(PolecatState::Stalled, reasons::BACK_OFF, message));
+            return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reasons::BACK_OFF, message), plan));
+        }
+        if let Some(doing) = self.needs_place() {
+            return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
         plan.effects.push(Effect::ConfirmClaim {
             bead: self.bead.name_any(),
             bead_uid: bead_uid.clone(),
-            assignee: gastown_crds::bead::Assignee {
-                polecat: self.polecat.name_any(),
-                uid: sandbox_id(self.polecat).uid,
-            },
+            assignee: self.assignee(None),
         });
         plan.act(Act::EnsureSession {
             sandbox: sandbox_id(self.polecat),

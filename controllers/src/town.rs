@@ -28,7 +28,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     status.observed_generation = town.metadata.generation;
-    status.polecats_working = view.objects.assigned();
+    status.polecats_working = view.objects.at_work();
     status.conditions = conditions.done();
     plan.tell(town, status, Status::Town);
     plan

@@ -8,9 +8,10 @@ use gastown_controllers::bead::work_digest;
 use gastown_controllers::plan::{Status, StatusWrite};
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::{Run, RunEnd, RunState};
-use gastown_crds::Bead;
-use gastown_crds::bead::{BeadState, CloseReason, Closed};
+use gastown_crds::bead::{BeadState, CloseReason, Closed, Waiting};
+use gastown_crds::common::ConditionStatus;
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, PolecatStatus};
 
 fn key(name: &str) -> Key {
     Key::Bead(name.into())
@@ -54,6 +55,26 @@ fn pours_its_steps_once_it_is_claimed() {
     create bead shop-a.work
     shop-a: Working Closed=False Open; Ready=False Claimed (shop-nux works on it)
     ");
+}
+
+#[test]
+fn one_whose_polecat_waits_says_for_what_and_may_then_be_dispatched_again() {
+    let mut scene = scene();
+    scene.rig(rig("shop")).bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Rig)).runs("shop-a", vec![]);
+    let mut tells = |reason: &str, message: &str| {
+        let mut nux = polecat("shop", "nux");
+        let mut conditions = ready();
+        conditions[0].status = ConditionStatus::False;
+        (conditions[0].reason, conditions[0].message) = (reason.into(), message.into());
+        nux.status = Some(PolecatStatus { bead: Some("shop-a".into()), conditions, ..PolecatStatus::default() });
+        let plan = scene.polecat(nux).plan(&key("shop-a"));
+        said(&plan).lines().last().unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!(tells("CommandNotFound", "install it"), @"shop-a: Waiting Closed=False Open; Ready=False CommandNotFound (install it)");
+    insta::assert_snapshot!(tells("WaitsForPlace", ""), @"shop-a: Ready Closed=False Open; Ready=True Ready");
+    // What its polecat said last was of another bead.
+    scene.polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False BackOff (shop-nux waits with it)");
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod common;
 use common::*;
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::Ask;
-use gastown_crds::bead::BeadState;
+use gastown_crds::Bead;
+use gastown_crds::bead::{BeadState, Waiting};
 use serde_json::json;
 
 fn scene(beads: usize) -> Scene {
@@ -49,6 +50,58 @@ fn counts_claims_not_sessions() {
     scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast")).polecat(polecat("shop", "slit"));
     scene.bead(claimed(bead("shop-x", "shop"), "shop-nux"));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-0 for shop-slit");
+}
+
+#[test]
+fn who_waits_takes_no_place_and_gets_the_next_that_is_free() {
+    let mut scene = scene(1);
+    let ready = |bead: Bead| in_state(bead, BeadState::Ready);
+    let mut one = ready(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Bead));
+    one.spec.priority = 0;
+    // The town has two places.
+    scene.bead(claimed(bead("shop-y", "shop"), "shop-toast"));
+    scene.bead(waiting(bead("shop-z", "shop"), "shop-slit", Waiting::Bead)).polecat(polecat("shop", "slit"));
+    scene.bead(one).polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-x for shop-nux");
+    // Without it, the place is another's, and that gets a polecat of its own.
+    scene.bead(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Bead));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat shop-toast");
+}
+
+#[test]
+fn a_rig_that_keeps_its_beads_waiting_holds_its_own_places_and_no_others() {
+    let mut scene = scene(1);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small).rig(rig("site"));
+    let stuck = waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Rig);
+    scene.bead(stuck.clone()).bead(in_state(bead("site-1", "site"), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat site-nux");
+    // It may use that place itself.
+    let mut may_go_on = in_state(stuck, BeadState::Ready);
+    may_go_on.spec.priority = 0;
+    scene.bead(may_go_on);
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"
+    claim shop-x for shop-nux
+    create polecat site-nux
+    ");
+}
+
+#[test]
+fn where_many_beads_wait_no_more_are_begun() {
+    let mut scene = scene(1);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small);
+    let wait = |n: u32| waiting(bead(&format!("shop-x{n}"), "shop"), &format!("shop-p{n}"), Waiting::Bead);
+    (1..4).for_each(|n| {
+        scene.bead(wait(n));
+    });
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat shop-nux");
+    scene.bead(wait(4));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"");
+    scene.bead(in_state(wait(4), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-x4 for shop-p4");
 }
 
 #[test]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use common::*;
 use gastown_controllers::bead::work_digest;
-use gastown_controllers::objects::Object;
+use gastown_controllers::objects::{Kind, Object};
 use gastown_controllers::plan::Effect;
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::*;
+use gastown_crds::bead::Waiting;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::names;
 use serde_json::json;
@@ -123,10 +124,60 @@ fn the_first_restart_is_at_once_and_the_second_backs_off() {
     assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 2"));
     scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
     let plan = scene.plan(&key());
-    assert!(plan.effects.is_empty(), "{plan:?}");
+    assert!(said(&plan).starts_with("shop-nux waits with shop-a for its Bead\nshop-nux: Stalled Ready=False BackOff"));
     assert!(plan.requeue.unwrap() > at(1000));
     scene.now = at(1010);
     assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 3"));
+}
+
+#[test]
+fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
+    let mut scene = scene();
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Bead));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
+    assert!(scene.plan(&key()).effects.is_empty(), "it has said so");
+    scene.now = at(1010);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
+    // A text that changed meanwhile wants another worktree: that too is begun with a place.
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
+    // What runs, runs: who wrote that it waits did not know.
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 3 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    claim shop-a for shop-nux
+    shop-nux: Working Ready=True Working
+    ");
+}
+
+#[test]
+fn what_every_bead_of_its_rig_needs_holds_a_place_of_the_rig() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.known(Ask::Program("gt:script".into()), Fact::Program(false));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Starting Ready=False CommandNotFound (`gt:script` of Runtime `script` is not on PATH here: install it)
+    again at 1060
+    ");
+    scene.objects.fold(Kind::Runtime, "script", None);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Starting Ready=False RefNotFound (there is no Runtime named `script`: apply it)
+    ");
+}
+
+#[test]
+fn a_formula_that_is_gone_keeps_its_bead_and_nothing_else() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.objects.fold(Kind::Bead, "shop-a.work", None);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False Preparing (waits for its steps)");
+    scene.objects.fold(Kind::Formula, "work", None);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Starting Ready=False Preparing (waits for its steps)
+    ");
 }
 
 #[test]

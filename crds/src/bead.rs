@@ -78,7 +78,8 @@ pub struct BeadSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub parent: Option<String>,
-    /// Who works on it. Written once per claim, by dispatch; cleared when its branch is handed in.
+    /// Who works on it. Written by dispatch; its polecat notes here when it has to wait; cleared when the branch is handed
+    /// in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<Assignee>,
     /// How it was closed. For ever.
@@ -116,6 +117,27 @@ pub struct Assignee {
     /// The Polecat's uid: a namesake does not inherit the work.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
+    /// It keeps its worktree for the bead and takes no place while it waits for this. Cleared by dispatch, once it may go
+    /// on and a place is free. Default: it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+impl Assignee {
+    /// A worker that is at work.
+    pub fn new(polecat: impl Into<String>, uid: impl Into<String>) -> Self {
+        Self { polecat: polecat.into(), uid: uid.into(), waiting: None }
+    }
+}
+
+/// What a worker waits for.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub enum Waiting {
+    /// Something of this bead, such as the end of its back-off. Others of its rig go on, up to a bound.
+    Bead,
+    /// Something that every bead of its rig needs, such as a setup that works: it holds a place of its rig, so that not all
+    /// of them are begun.
+    Rig,
 }
 
 /// How a bead was closed.

@@ -206,6 +206,8 @@ pub mod reasons {
     pub const SETTING_UP: &str = "SettingUp";
     /// Polecat: a setup command failed.
     pub const SETUP_FAILED: &str = "SetupFailed";
+    /// Polecat: what it waited for is over, and all places are taken.
+    pub const WAITS_FOR_PLACE: &str = "WaitsForPlace";
     /// Polecat: its session is being started or ended.
     pub const SWITCHING: &str = "Switching";
     /// Polecat: processes of an ended session still hold its lock.

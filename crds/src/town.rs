@@ -80,7 +80,7 @@ pub struct TownStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-    /// Polecats with a bead on their hook.
+    /// Polecats with a bead on their hook, without those that wait with it.
     #[serde(default)]
     pub polecats_working: u32,
     /// The capacity in effect: the smallest of the town's and the machine's.

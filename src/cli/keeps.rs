@@ -218,6 +218,7 @@ impl<'a> World<'a> {
                 Some(ready) if ready.reason == reasons::REF_NOT_FOUND || ready.status == ConditionStatus::Unknown => {
                     found.insert(Keeper::of(format!("bead/{name}"), ready, ready.reason == reasons::REF_NOT_FOUND));
                 }
+                _ if bead.spec.assignee.is_some() => self.worked_on(bead, found),
                 _ => {}
             },
             BeadState::Closed => {}

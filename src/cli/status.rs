@@ -143,7 +143,13 @@ fn working(polecats: &[Polecat], beads: &[Bead]) -> Vec<Working> {
     let at_work = polecats.iter().filter_map(|polecat| {
         let status = polecat.status.clone()?;
         let bead = status.bead?;
-        let title = beads.iter().find(|it| it.name_any() == bead).map(|it| plain(&it.spec.title));
+        let found = beads.iter().find(|it| it.name_any() == bead);
+        // One that waits with its bead is told of there.
+        let waits = found.and_then(|it| it.spec.assignee.as_ref()).is_some_and(|it| it.waiting.is_some());
+        if waits {
+            return None;
+        }
+        let title = found.map(|it| plain(&it.spec.title));
         Some(Working {
             polecat: polecat.name_any(),
             state: format!("{:?}", status.state),

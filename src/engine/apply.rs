@@ -5,7 +5,7 @@
 use gastown_controllers::objects::Kind;
 use gastown_controllers::plan::{Effect, Status, StatusWrite, Version, Write};
 use gastown_controllers::world::{Act, ActError, Adapter};
-use gastown_crds::bead::BeadSpec;
+use gastown_crds::bead::{Assignee, BeadSpec};
 use gastown_crds::common::reasons;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -103,6 +103,9 @@ impl Hands {
                 return Ok(());
             }
             Write::Claim { bead, assignee } => {
+                // What is absent clears nothing in a merge patch.
+                let Assignee { polecat, uid, waiting } = assignee;
+                let assignee = json!({ "polecat": polecat, "uid": uid, "waiting": waiting });
                 Some(self.patch(Kind::Bead, bead, json!({ "spec": { "assignee": assignee } })).await?)
             }
             Write::Release { bead } => {

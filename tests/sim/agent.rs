@@ -26,8 +26,10 @@ use super::effects::client;
 pub struct Work {
     /// The change, given why the work came back. It may run twice.
     pub change: fn(&mut Tree, Option<ReworkKind>),
-    /// The first agent commits this much, and is killed.
+    /// The first agents commit this much, and are killed.
     pub dies_after: Option<fn(&mut Tree)>,
+    /// How many of them.
+    pub deaths: u32,
 }
 
 /// The nature of a town.
@@ -108,7 +110,7 @@ async fn session(desk: &Desk, client: &Client, work: Work, takes: Duration, acto
             tokio::time::sleep(takes).await;
             // The step that needs no other is the one that changes something.
             if step.spec.needs.is_empty() {
-                if let Some(half) = work.dies_after.filter(|_| desk.spec.attempt == 1) {
+                if let Some(half) = work.dies_after.filter(|_| desk.spec.attempt <= work.deaths) {
                     desk.edit(half);
                     desk.commit("half of it");
                     return Ok(137);

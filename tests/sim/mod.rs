@@ -89,6 +89,8 @@ pub struct Sim {
     outage: Duration,
     /// What the store had done when all was applied.
     before: Counters,
+    /// How many polecats may work at once.
+    places: u64,
     rigs: Vec<&'static str>,
 }
 
@@ -162,6 +164,7 @@ impl Sim {
             clock,
             outage,
             before: Counters::default(),
+            places: town.objects[0]["spec"]["capacity"]["polecats"].as_u64().unwrap(),
             rigs: town.rigs.keys().copied().collect(),
         };
         for object in &town.objects {
@@ -263,6 +266,14 @@ impl Sim {
         beads.get(bead).await.unwrap().status.map_or(0, |status| status.failures)
     }
 
+    /// Resolves once a bead is closed.
+    pub async fn closed(&self, bead: &str) {
+        let beads = Api::<Bead>::default_namespaced(client(&self.server, None, None));
+        while beads.get_opt(bead).await.unwrap().is_none_or(|bead| bead.spec.closed.is_none()) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn has_landed(&self) -> bool {
         let convoy = Api::<Convoy>::default_namespaced(client(&self.server, None, None)).get(CONVOY).await.unwrap();
         convoy.status.is_some_and(|status| is_true(&status.conditions, types::LANDED))
@@ -311,6 +322,10 @@ impl Sim {
         let beads = Api::<Bead>::default_namespaced(client).list(&ListParams::default()).await.unwrap().items;
         let beads: Vec<_> = beads.into_iter().filter(|bead| bead.spec.type_ != BeadType::Step).collect();
         let mut wrong = self.world.violations();
+        let busiest = self.world.busiest() as u64;
+        if busiest > self.places {
+            wrong.push(format!("{busiest} sessions were at work at once, where {} may be", self.places));
+        }
         let mut merged: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for rig in &self.rigs {
             let requests: BTreeSet<_> = self.world.landed(rig, "main").into_iter().collect();

@@ -52,7 +52,7 @@ fn replace(tree: &mut Tree, folder: &str, from: &str, to: &str) {
 }
 
 fn work(change: fn(&mut Tree, Option<ReworkKind>)) -> Work {
-    Work { change, dies_after: None }
+    Work { change, dies_after: None, deaths: 0 }
 }
 
 /// Whatever a test uses has to be there.
@@ -97,7 +97,7 @@ pub fn minimal() -> Town {
         rigs: BTreeMap::from([("reflow", tree(&[("src/wrap.rs", "pub fn wrap(cols)\n")]))]),
         works: vec![
             ("reflow", "must-use", work(must_use)),
-            ("reflow", "width", Work { change: width_and_notes, dies_after: Some(notes) }),
+            ("reflow", "width", Work { change: width_and_notes, dies_after: Some(notes), deaths: 1 }),
         ],
         finds: unknown_function,
         setup_fails: 1,
@@ -113,6 +113,35 @@ pub fn smooth() -> Town {
     town.objects.push(object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads })));
     town.objects[3] = rig("reflow", &[]);
     town.works.truncate(1);
+    town
+}
+
+/// One place for two beads; the agent of the first, which is the more urgent, dies again and again.
+pub fn one_place() -> Town {
+    let mut town = minimal();
+    town.objects[0] = object("Town", "town", &json!({ "capacity": { "polecats": 1 } }));
+    town.objects[3] = rig("reflow", &[]);
+    let beads = json!([
+        { "name": "width", "title": "Say width", "priority": 0, "command": "a" },
+        { "name": "must-use", "title": "Mark it", "command": "b" },
+    ]);
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads }));
+    town.works[1].2.deaths = 4;
+    town.works[0].2.change = |tree, _| drop(tree.insert("docs".into(), "wrap\n".into()));
+    town
+}
+
+/// One place for two rigs; the setup of the first fails for long.
+pub fn one_place_for_two_rigs() -> Town {
+    let mut town = minimal();
+    town.objects[0] = object("Town", "town", &json!({ "capacity": { "polecats": 1 } }));
+    town.objects.push(rig("humane", &[]));
+    town.rigs.insert("humane", tree(&[("src/size.rs", "pub fn size(n)\n")]));
+    let bead = |rig: &str, name: &str, priority: u32| json!({ "name": name, "title": name, "rig": rig, "priority": priority, "command": name });
+    let beads = [bead("reflow", "must-use", 0), bead("reflow", "width", 0), bead("humane", "licence", 1)];
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads }));
+    town.works.push(("humane", "licence", work(|tree, _| licence(tree, "src/"))));
+    town.setup_fails = 6;
     town
 }
 
@@ -159,6 +188,7 @@ pub fn quickstart() -> Town {
             licence(tree, "tests/");
         },
         dies_after: Some(|tree| licence(tree, "src/")),
+        deaths: 1,
     };
     Town {
         objects,

@@ -10,7 +10,7 @@ use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::view::{Facts, View};
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::*;
-use gastown_crds::bead::{Assignee, BeadState, BeadStatus};
+use gastown_crds::bead::{Assignee, BeadState, BeadStatus, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, types};
 use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
 use gastown_crds::*;
@@ -77,7 +77,14 @@ pub fn in_state(mut bead: Bead, state: BeadState) -> Bead {
 }
 
 pub fn claimed(mut bead: Bead, polecat: &str) -> Bead {
-    bead.spec.assignee = Some(Assignee { polecat: polecat.into(), uid: format!("{polecat}-uid") });
+    bead.spec.assignee = Some(Assignee::new(polecat, format!("{polecat}-uid")));
+    bead
+}
+
+/// Claimed, and waiting with its polecat.
+pub fn waiting(bead: Bead, polecat: &str, what: Waiting) -> Bead {
+    let mut bead = claimed(bead, polecat);
+    bead.spec.assignee.as_mut().unwrap().waiting = Some(what);
     bead
 }
 
@@ -235,7 +242,10 @@ fn effect(effect: &Effect) -> String {
         Effect::Write(write) => match write {
             Write::CreateBead(bead) => format!("create bead {}", bead.name_any()),
             Write::CreatePolecat(polecat) => format!("create polecat {}", polecat.name_any()),
-            Write::Claim { bead, assignee } => format!("claim {} for {}", bead.name, assignee.polecat),
+            Write::Claim { bead, assignee } => match assignee.waiting {
+                Some(waiting) => format!("{} waits with {} for its {waiting:?}", assignee.polecat, bead.name),
+                None => format!("claim {} for {}", bead.name, assignee.polecat),
+            },
             Write::Release { bead } => format!("release {}", bead.name),
             Write::Close { bead, closed } => format!("close {} {:?}", bead.name, closed.reason),
             Write::UpdateBead { bead, spec } => format!("update {} to {:?}", bead.name, spec.title),

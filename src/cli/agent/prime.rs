@@ -182,7 +182,7 @@ mod tests {
         }))
         .unwrap();
         let mut bead = Bead::new("shop-1", spec);
-        bead.spec.assignee = Some(Assignee { polecat: "shop-nux".into(), uid: "1".into() });
+        bead.spec.assignee = Some(Assignee::new("shop-nux", "1"));
         let step = |name: &str, order: u32, extra: serde_json::Value| {
             let mut spec = json!({"title": format!("Do {name}"), "rig": "shop", "type": "Step", "parent": "shop-1"});
             spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());

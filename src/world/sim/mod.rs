@@ -96,6 +96,8 @@ struct State {
     blind: Option<(Timestamp, Timestamp)>,
     /// How many acts from now on fail.
     refusals: u32,
+    /// The most sessions that were at work at once.
+    busiest: usize,
     violations: BTreeSet<String>,
 }
 
@@ -118,6 +120,11 @@ impl SimWorld {
         let mut state = self.state();
         state.check_heads("at the end");
         state.violations.iter().cloned().collect()
+    }
+
+    /// The most sessions that were at work at once; those that have handed in and are leaving are not.
+    pub fn busiest(&self) -> usize {
+        self.state().busiest
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -216,6 +216,8 @@ impl SimWorld {
             let since = self.now();
             let live = Live { name: id.name.clone(), bead, bead_uid, attempt, since, may_end: false, agent: None };
             state.sessions.insert(id.uid.clone(), live);
+            let at_work = state.sessions.values().filter(|live| !live.may_end).count();
+            state.busiest = state.busiest.max(at_work);
             state.set_run(spec, RunState::Running);
         }
         let desk = Desk::new(self.clone(), id.clone(), spec.clone());
