@@ -158,16 +158,14 @@ impl Index {
         change(&mut self.open_in_rig, bead.spec.rig.clone(), name.clone(), add);
         if let Some(assignee) = &bead.spec.assignee {
             change(&mut self.assigned, assignee.uid.clone(), name.clone(), add);
-            match assignee.waiting {
-                Some(waiting) => count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add),
-                None => {
-                    count(&mut self.at_work_in_rig, bead.spec.rig.clone(), add);
-                    if let Some(convoy) = convoy_of(bead) {
-                        count(&mut self.at_work_in_convoy, convoy.to_owned(), add);
-                    }
-                    return;
+            let Some(waiting) = assignee.waiting else {
+                count(&mut self.at_work_in_rig, bead.spec.rig.clone(), add);
+                if let Some(convoy) = convoy_of(bead) {
+                    count(&mut self.at_work_in_convoy, convoy.to_owned(), add);
                 }
-            }
+                return;
+            };
+            count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add);
         }
         if bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready) {
             let key = (bead.spec.priority, created(bead), name);

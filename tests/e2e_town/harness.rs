@@ -1,5 +1,6 @@
 //! A whole town in a temporary folder, driven through the `gt` program as people drive it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -171,7 +172,7 @@ impl Town {
         let mut told = String::new();
         for file in walk(&run) {
             let text = String::from_utf8_lossy(&fs_err::read(&file).unwrap_or_default()).into_owned();
-            told.push_str(&format!("\n--- {}\n{text}", file.display()));
+            write!(told, "\n--- {}\n{text}", file.display()).unwrap();
         }
         told
     }

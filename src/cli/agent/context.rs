@@ -104,7 +104,7 @@ pub fn connected(
 async fn once(
     town: &Town,
     actor: &str,
-    verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
+    verb: &impl AsyncFn(&Context) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     let connection = Connection::open(town, Some(actor))?;
     let client = connection.client.clone();

@@ -102,6 +102,7 @@ impl Error {
     }
 
     /// The same said again: its message and causes, and its hint.
+    #[must_use]
     pub fn again(&self) -> Self {
         Self::Refused { message: self.line(), hint: self.hint() }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use gastown_crds::bead::{BeadState, CloseReason, ReworkKind};
+use gastown_crds::bead::{Assignee, BeadState, CloseReason, ReworkKind};
 use gastown_crds::common::{LABEL_CONVOY, condition, types};
 use gastown_crds::{Bead, BeadStatus};
 use jiff::Timestamp;
@@ -45,13 +45,16 @@ struct Told {
 impl Told {
     fn of(bead: &Bead) -> Self {
         let status = bead.status.clone().unwrap_or_default();
+        // One that waits is still its polecat's; one whose claim its controller has not seen is not told yet.
+        let state = status.state;
+        let told = |it: &&Assignee| state == BeadState::Working || it.waiting.is_some();
         Self {
             // It is closed as soon as it says so; its controller's word for it comes a moment later.
-            state: if bead.spec.closed.is_some() { BeadState::Closed } else { status.state },
+            state: if bead.spec.closed.is_some() { BeadState::Closed } else { state },
             failures: status.failures,
             attempts: status.attempts,
             rework: status.rework.map(|rework| rework.merge_request),
-            polecat: bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()),
+            polecat: bead.spec.assignee.as_ref().filter(told).map(|assignee| assignee.polecat.clone()),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Progress {
         let mut said = Vec::new();
         let status = bead.status.clone().unwrap_or_default();
         // What stands so at the beginning is only worth telling where something happens.
-        let was = old.clone().unwrap_or(Told { state: BeadState::Waiting, ..new.clone() });
+        let was = old.clone().unwrap_or(Told { state: BeadState::Waiting, polecat: None, ..new.clone() });
         let came_back = new.rework.is_some() && new.rework != was.rework;
         if came_back {
             said.push(came_back_words(&status));
@@ -83,7 +86,7 @@ impl Progress {
             said.push(last_words(bead).map_or_else(|| ENDED.to_owned(), |words| words.text(room)));
         }
         match new.state {
-            BeadState::Working if was.state != BeadState::Working || new.polecat != was.polecat => {
+            BeadState::Working if new.polecat != was.polecat => {
                 // Without one it is between two: its polecat was let go, and what becomes of it is about to be told.
                 said.extend(new.polecat.as_ref().map(|polecat| format!("taken by {polecat}")));
             }
@@ -226,6 +229,7 @@ pub fn open(all: &Loaded, convoy: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gastown_crds::bead::Waiting;
     use serde_json::json;
 
     fn bead(status: &serde_json::Value, closed: &serde_json::Value) -> Bead {
@@ -262,11 +266,14 @@ mod tests {
     fn a_beads_life_is_told_line_by_line() {
         let rework = json!({"kind": "Conflict", "mergeRequest": "m", "head": "h", "log": "src/a.rs\nsrc/b.rs"});
         let none = serde_json::Value::Null;
+        let mut waits = bead(&json!({"state": "Waiting", "attempts": 1, "failures": 1}), &none);
+        waits.spec.assignee.as_mut().unwrap().waiting = Some(Waiting::Bead);
         let states = [
             bead(&json!({"state": "Waiting"}), &none),
             bead(&json!({"state": "Working"}), &none),
             bead(&json!({"state": "Working", "attempts": 1}), &none),
             bead(&json!({"state": "Working", "attempts": 1, "failures": 1}), &none),
+            waits,
             bead(&json!({"state": "Working", "attempts": 2, "failures": 1}), &none),
             bead(&json!({"state": "Landing", "attempts": 2, "failures": 1}), &none),
             bead(&json!({"state": "Working", "attempts": 2, "failures": 2, "rework": rework}), &none),
@@ -288,12 +295,12 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @"
            2s  shop-abcdefgh      taken by shop-nux  (Say width)
            6s  shop-abcdefgh      agent ended (exit 3): cannot find npm  (Say width)
-           8s  shop-abcdefgh      attempt 2 started  (Say width)
-          10s  shop-abcdefgh      handed in  (Say width)
-          12s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
-          12s  shop-abcdefgh      taken by shop-nux  (Say width)
-          14s  shop-abcdefgh      handed in  (Say width)
-          16s  shop-abcdefgh      landed as 012345678  (Say width)
+          10s  shop-abcdefgh      attempt 2 started  (Say width)
+          12s  shop-abcdefgh      handed in  (Say width)
+          14s  shop-abcdefgh      came back: conflicts in src/a.rs, src/b.rs  (Say width)
+          14s  shop-abcdefgh      taken by shop-nux  (Say width)
+          16s  shop-abcdefgh      handed in  (Say width)
+          18s  shop-abcdefgh      landed as 012345678  (Say width)
         1 of 1 closed
         ");
     }
