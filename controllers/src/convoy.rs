@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_CONVOY, is_true, reasons, types};
-use gastown_crds::convoy::{ConvoyBead, ConvoyStatus};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, reasons, types};
+use gastown_crds::convoy::{ConvoyBead, ConvoySpec, ConvoyStatus};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, Convoy, names};
 use kube::ResourceExt;
@@ -43,9 +43,9 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     }
     let wanted = wanted(convoy, view);
     let mut clash = None;
-    for (name, spec) in &wanted.beads {
+    for WantedBead { called, name, spec } in &wanted.beads {
         match view.objects.bead(name) {
-            None => plan.write(Write::CreateBead(Box::new(bead(convoy, name, spec.clone())))),
+            None => plan.write(Write::CreateBead(Box::new(bead(convoy, called, name, spec.clone())))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
             // Wanted again: closed is for ever, so it is made anew. Nobody ever worked on what was withdrawn.
             Some(bead) if is_withdrawn(bead) => {
@@ -56,7 +56,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     }
     // While a rig is missing, what its beads are called is not known: nothing is withdrawn on a guess.
     if wanted.missing.is_none() {
-        let names = wanted.beads.iter().map(|(name, _)| name.clone()).collect();
+        let names = wanted.beads.iter().map(|bead| bead.name.clone()).collect();
         withdraw(convoy, &names, view, &mut plan);
     }
     let status = status(convoy, &wanted, clash, view);
@@ -67,9 +67,18 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
 /// What a convoy wants, as far as its rigs are known.
 struct Wanted {
     /// In the order of their needs.
-    beads: Vec<(String, BeadSpec)>,
+    beads: Vec<WantedBead>,
     /// What keeps the others from being made.
     missing: Option<String>,
+}
+
+/// A bead that a convoy wants.
+struct WantedBead {
+    /// In the convoy.
+    called: String,
+    /// The object's name.
+    name: String,
+    spec: BeadSpec,
 }
 
 fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
@@ -95,7 +104,8 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
             };
             let name = names::bead(&prefix(rig), &convoy.name_any(), run, &bead.name);
             let needs = bead.needs.iter().filter_map(|need| made.get(need.as_str()).cloned()).collect();
-            wanted.beads.push((name.clone(), bead_spec(convoy, bead, rig_name, needs)));
+            let spec = bead_spec(spec, bead, rig_name, needs);
+            wanted.beads.push(WantedBead { called: bead.name.clone(), name: name.clone(), spec });
             made.insert(bead.name.as_str(), name);
             false
         });
@@ -111,7 +121,8 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
     }
 }
 
-fn bead_spec(convoy: &Convoy, bead: &ConvoyBead, rig: &str, needs: Vec<String>) -> BeadSpec {
+/// What a convoy says of one of its beads, the convoy's own defaults included.
+pub fn bead_spec(convoy: &ConvoySpec, bead: &ConvoyBead, rig: &str, needs: Vec<String>) -> BeadSpec {
     BeadSpec {
         title: bead.title.clone(),
         description: bead.description.clone(),
@@ -119,7 +130,7 @@ fn bead_spec(convoy: &Convoy, bead: &ConvoyBead, rig: &str, needs: Vec<String>) 
         priority: bead.priority.unwrap_or(PRIORITY_DEFAULT),
         rig: rig.to_owned(),
         needs,
-        formula: bead.formula.clone().or_else(|| convoy.spec.formula.clone()),
+        formula: bead.formula.clone().or_else(|| convoy.formula.clone()),
         command: bead.command.clone(),
         vars: bead.vars.clone(),
         parent: None,
@@ -128,11 +139,12 @@ fn bead_spec(convoy: &Convoy, bead: &ConvoyBead, rig: &str, needs: Vec<String>) 
     }
 }
 
-fn bead(convoy: &Convoy, name: &str, spec: BeadSpec) -> Bead {
+fn bead(convoy: &Convoy, called: &str, name: &str, spec: BeadSpec) -> Bead {
+    let labels = [(LABEL_CONVOY, convoy.name_any()), (LABEL_BEAD, called.to_owned())];
     Bead {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
-            labels: Some(BTreeMap::from([(LABEL_CONVOY.to_owned(), convoy.name_any())])),
+            labels: Some(labels.map(|(label, value)| (label.to_owned(), value)).into()),
             ..ObjectMeta::default()
         },
         spec,
@@ -205,8 +217,8 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     let known: u32 = by_state.values().sum();
     let all = known.max(u32::try_from(convoy.spec.beads.len()).unwrap_or(u32::MAX));
     // It has landed once all it wants is there and closed, and nothing else of it is open.
-    let there = |(name, _): &(String, BeadSpec)| {
-        view.objects.bead(name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
+    let there = |wanted: &WantedBead| {
+        view.objects.bead(&wanted.name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
     };
     let done = closed == all && wanted.beads.iter().all(there);
     let set_aside = count(BeadState::SetAside);

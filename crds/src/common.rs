@@ -14,6 +14,8 @@ pub const API_VERSION: &str = "gastown.io/v1alpha1";
 
 /// Label on a Bead: the Convoy that wants it.
 pub const LABEL_CONVOY: &str = "gastown.io/convoy";
+/// Label on a Bead: what its Convoy calls it.
+pub const LABEL_BEAD: &str = "gastown.io/bead";
 /// Annotation on the Town: the random identity that everything in the world carries.
 pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
 /// Finalizer on a Polecat: its sandbox is rescued and removed before the object goes.

@@ -6,6 +6,7 @@
 mod change;
 mod commands;
 mod read;
+mod too_late;
 
 use std::collections::BTreeMap;
 
@@ -70,9 +71,11 @@ async fn apply(
     // An object that is wrong by itself is not understood: what it seems to say of others is left for the next try.
     let is_wrong = |manifest: &&Manifest| found.iter().any(|mistake| is_in(mistake, manifest));
     let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
-    let between = between.into_iter().filter(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
-    found.extend(between.collect::<Vec<_>>());
-    found.extend(commands::missing(&manifests, &stored));
+    let mut more = between;
+    more.extend(commands::missing(&manifests, &stored));
+    more.extend(too_late::told(link, &manifests, &stored).await?);
+    more.retain(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
+    found.extend(more);
     refuse(&found, gt)?;
 
     manifests.sort_by_key(|manifest| rank(&manifest.kind));

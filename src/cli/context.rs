@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use gastown_crds::common::LABEL_BEAD;
+use gastown_crds::names;
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams, ObjectList};
 use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource};
+use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::error::{CliError, Exit};
@@ -125,11 +127,30 @@ impl Link {
         pages(&self.api(kind), selector).await
     }
 
-    /// One object; without it, an error that names the nearest.
+    /// One object, a bead also by what its convoy calls it; without it, an error that names the nearest.
     pub async fn get(&self, kind: &Kind, name: &str) -> Result<DynamicObject, CliError> {
         match self.api(kind).get_opt(name).await? {
             Some(object) => Ok(object),
+            None if kind.name == "Bead" && names::is_label(name) => self.called(kind, name).await,
             None => Err(self.not_found(kind, name).await),
+        }
+    }
+
+    /// The bead that its convoy calls so; of several, the one that is open.
+    async fn called(&self, kind: &Kind, name: &str) -> Result<DynamicObject, CliError> {
+        let mut found = self.list(kind, &ListParams::default().labels(&format!("{LABEL_BEAD}={name}"))).await?;
+        let is_open = |bead: &DynamicObject| bead.data.pointer("/spec/closed").is_none();
+        if found.len() > 1 && found.iter().any(is_open) {
+            found.retain(is_open);
+        }
+        match found.pop() {
+            None => Err(self.not_found(kind, name).await),
+            Some(bead) if found.is_empty() => Ok(bead),
+            Some(bead) => {
+                let ids: Vec<String> = found.iter().chain([&bead]).map(ResourceExt::name_any).collect();
+                let what = format!("{} beads are called `{name}`", ids.len());
+                Err(CliError::new(Exit::NotFound, what).hint(format!("name one: {}", ids.join(", "))))
+            }
         }
     }
 
@@ -146,7 +167,8 @@ impl Link {
     }
 }
 
-async fn pages<K>(api: &Api<K>, selector: &ListParams) -> Result<Vec<K>, CliError>
+/// All objects that a selector picks, asked for in pages.
+pub async fn pages<K>(api: &Api<K>, selector: &ListParams) -> Result<Vec<K>, CliError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {

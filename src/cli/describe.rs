@@ -53,6 +53,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) -> Result<String, CliError> {
     let Target { kind, name } = target;
     let object = link.get(kind, name).await?;
+    let name = &*object.name_any();
     let now = gt.now();
     let mut text = head(kind, &object, now);
     section(&mut text, gt.out, "Spec", &yaml(&without_beads(kind, &object.data["spec"])));

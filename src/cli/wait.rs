@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use futures::{FutureExt, StreamExt};
+use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use serde_json::Value;
@@ -147,7 +148,22 @@ impl Wish<'_> {
     async fn come_true(&self, gt: &Context, town: &Town, until: Instant, timeout: Timeout) -> Result<(), CliError> {
         let Target { kind, name } = self.target;
         let first = gt.with_api(town, async |link| link.get(kind, name).await).await?;
-        if self.judged(&first)? {
+        // From here on by its own name: a bead has another in its convoy.
+        let name = &*first.name_any();
+        let wish = Wish { target: Target { kind, name }, ..*self };
+        wish.wait_from(&first, gt, town, until, timeout).await
+    }
+
+    async fn wait_from(
+        &self,
+        first: &DynamicObject,
+        gt: &Context,
+        town: &Town,
+        until: Instant,
+        timeout: Timeout,
+    ) -> Result<(), CliError> {
+        let Target { kind, name } = self.target;
+        if self.judged(first)? {
             return self.met(gt);
         }
         let waits = async {

@@ -1,6 +1,9 @@
 //! `gt apply` and `gt delete`: what they change, and what they leave alone.
 
-use crate::harness::{CONVOY, Folder, RIG};
+use gastown_crds::{Bead, Convoy};
+use serde_json::{Value, json};
+
+use crate::harness::{CONVOY, Folder, RIG, object};
 
 #[test]
 fn the_quickstart_is_applied_and_then_it_is_unchanged() {
@@ -227,4 +230,101 @@ fn work_that_the_script_runtime_cannot_do_is_told_and_applied() {
     assert_eq!(folder.gt(&["apply", "-f", "lint.yaml", "-f", "rig.yaml"]).code, 0);
     let linted = convoy.replace("  rig: shop\n", "  rig: shop\n  formula: lint\n");
     assert!(!folder.gt_with(&["apply", "-f", "-"], &linted).err.contains("no-command"));
+}
+
+fn closed(called: &str, reason: &str) -> Value {
+    let closed = json!({ "reason": reason, "at": "2026-01-01T00:00:00Z", "by": "gt" });
+    let labels = json!({ "gastown.io/convoy": "auth", "gastown.io/bead": called });
+    let title = if called == "tokens" { "Rotate session tokens" } else { "Log out everywhere" };
+    json!({
+        "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
+        "metadata": { "name": format!("shop-{called}"), "labels": labels },
+        "spec": { "title": title, "rig": "shop", "command": "true", "closed": closed },
+        "status": {},
+    })
+}
+
+#[test]
+fn a_text_that_comes_too_late_is_told() {
+    let folder = Folder::with_rig();
+    folder.write("convoy.yaml", CONVOY);
+    assert_eq!(folder.gt(&["apply", "-f", "convoy.yaml"]).code, 0);
+    folder.seed::<Bead>(&closed("tokens", "Merged"));
+    folder.seed::<Bead>(&closed("logout", "Withdrawn"));
+    folder.write("convoy.yaml", &CONVOY.replace("command: 'true'", "command: 'false'"));
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
+    convoy/auth configured
+    ! warning[too-late]: `tokens` has landed: its new text is not worked on
+    !  --> convoy.yaml:8:15
+    !   |
+    ! 8 |     - { name: tokens, title: Rotate session tokens, command: 'false' }
+    !   |               ^^^^^^
+    !   |
+    !   = help: what is to be done on top of it is a bead of its own: give it another name
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    // A new name is new work.
+    folder.write("convoy.yaml", &CONVOY.replace("tokens", "again"));
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
+    convoy/auth configured
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: shop-tokens }\nspec: { title: New, rig: shop }\n";
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], bead).all(), @"
+    bead/shop-tokens configured
+    ! warning[too-late]: `shop-tokens` has landed: its new text is not worked on
+    !  --> -:3:19
+    !   |
+    ! 3 | metadata: { name: shop-tokens }
+    !   |                   ^^^^^^^^^^^
+    !   |
+    !   = help: what is to be done on top of it is a bead of its own: give it another name
+    !
+    ! warning[no-command]: `shop-tokens` has no `command`, and the `script` runtime runs nothing else
+    !  --> -:4:1
+    !   |
+    ! 4 | spec: { title: New, rig: shop }
+    !   | ^^^^
+    !   |
+    !   = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+}
+
+#[test]
+fn what_is_on_its_way_out_is_told() {
+    let folder = Folder::with_rig();
+    let beads = json!([{ "name": "tokens", "title": "Rotate session tokens" }]);
+    let mut convoy = object("Convoy", "auth", &json!({ "rig": "shop", "beads": beads }), &json!({}));
+    convoy["metadata"]["finalizers"] = json!(["gastown.io/beads"]);
+    folder.seed::<Convoy>(&convoy);
+    assert_eq!(folder.gt(&["delete", "convoy/auth"]).code, 0);
+    folder.write("convoy.yaml", CONVOY);
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
+    convoy/auth configured
+    ! warning[being-deleted]: convoy `auth` is being deleted: what is said of it goes with it
+    !  --> convoy.yaml:4:9
+    !   |
+    ! 4 |   name: auth
+    !   |         ^^^^
+    !   |
+    !   = help: `gt wait convoy/auth --for=delete`, then apply this again
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+}
+
+#[test]
+fn what_is_wrong_in_itself_is_all_that_is_told_of_it() {
+    let folder = Folder::with_rig();
+    folder.write("convoy.yaml", &CONVOY.replace("command:", "comand:"));
+    let said = folder.gt(&["apply", "-f", "convoy.yaml"]).all();
+    assert!(said.contains("did you mean `command`"), "{said}");
+    assert!(!said.contains("warning"), "{said}");
 }

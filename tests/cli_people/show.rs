@@ -4,10 +4,10 @@ use gastown::world::run::process::ProcessId;
 use gastown::world::run::records::{self, JobResult, JobSpec, Spec, Started};
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Job, RigId};
-use gastown_crds::MergeRequest;
+use gastown_crds::{Bead, MergeRequest};
 use serde_json::json;
 
-use crate::harness::{CONVOY, Folder, condition, object};
+use crate::harness::{CONVOY, Folder, bead, condition, object};
 
 fn town() -> Folder {
     let folder = Folder::with_rig();
@@ -119,6 +119,41 @@ fn describe_ends_with_the_next_step() {
 
     Next: `gt up`: the town is down, so nothing moves
     exit 0
+    ");
+}
+
+#[test]
+fn a_bead_is_found_by_what_its_convoy_calls_it() {
+    let folder = town();
+    let mut tokens = bead("shop-kkrp77zh", &json!({}), &json!({ "state": "Ready" }));
+    tokens["metadata"]["labels"] = json!({ "gastown.io/convoy": "auth", "gastown.io/bead": "tokens" });
+    folder.seed::<Bead>(&tokens);
+    insta::assert_snapshot!(folder.gt(&["get", "bead/tokens", "-o", "name"]).out, @"bead/shop-kkrp77zh");
+    insta::assert_snapshot!(folder.gt(&["logs", "bead/tokens"]).all(), @"
+    ! error: nobody has worked on bead shop-kkrp77zh yet
+    ! hint: `gt describe bead/shop-kkrp77zh` says what it waits for
+    exit 3
+    ");
+    insta::assert_snapshot!(folder.gt(&["wait", "bead/tokens", "--for=condition=Closed", "--timeout=1ms"]).all(), @"
+    ! the town is down: waiting for `gt up`
+    ! still waiting: no controller has looked at it yet
+    ! error: bead/shop-kkrp77zh is not Closed after 1ms
+    ! hint: `gt up` starts it
+    exit 5
+    ");
+    let convoy = folder.gt(&["describe", "convoy/auth"]).out;
+    insta::assert_snapshot!(convoy.split("Beads:").nth(1).unwrap(), @"
+      NAME     BEAD            STATE   REASON   POLECAT   ATTEMPTS   TITLE
+      tokens   shop-kkrp77zh   Ready   -        -         0          Title of shop-kkrp77zh
+
+    Next: `gt up`: the town is down, so nothing moves
+    ");
+    tokens["metadata"]["name"] = json!("shop-other");
+    folder.seed::<Bead>(&tokens);
+    insta::assert_snapshot!(folder.gt(&["describe", "bead/tokens"]).all(), @"
+    ! error: 2 beads are called `tokens`
+    ! hint: name one: shop-kkrp77zh, shop-other
+    exit 3
     ");
 }
 

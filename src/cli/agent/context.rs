@@ -80,6 +80,7 @@ pub fn current_dir() -> Result<PathBuf, Error> {
 ///
 /// A verb whose connection breaks is done again from its start, over whatever way there is then. So a verb has to find
 /// out what it has done already: each write is named by its content or bound to what was read.
+#[expect(clippy::needless_pass_by_value, reason = "a verb is a closure, written where it is called")]
 pub fn connected(
     town: Option<&Path>,
     actor: &str,

@@ -1,7 +1,7 @@
 //! What an object has to do with: a convoy its beads, a bead its attempts and merge requests, a rig its queue.
 
 use gastown_crds::bead::BeadType;
-use gastown_crds::common::{LABEL_CONVOY, condition, types};
+use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY, condition, types};
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -28,7 +28,7 @@ pub async fn sections(
         "Convoy" => {
             let all = link.all::<Bead>().await?;
             let wanted = |bead: &&Bead| bead.labels().get(LABEL_CONVOY) == Some(&name);
-            let made = beads(all.iter().filter(wanted).filter(|bead| bead.spec.type_ != BeadType::Step));
+            let made = beads_of_convoy(all.iter().filter(wanted).filter(|bead| bead.spec.type_ != BeadType::Step));
             vec![("Beads".into(), if made.is_empty() { declared_beads(object) } else { made })]
         }
         "Bead" => of_bead(object, town, link, now).await?,
@@ -104,17 +104,30 @@ fn attempts(town: &Town, bead: &str, uid: &str) -> Table {
 fn beads<'a>(beads: impl Iterator<Item = &'a Bead>) -> Table {
     let mut table = Table::new(["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"])
         .fitting(&["TITLE"], &["ATTEMPTS", "POLECAT"]);
+    beads.for_each(|bead| table.row(row(bead)));
+    table
+}
+
+fn row(bead: &Bead) -> [String; 6] {
+    let status = bead.status.clone().unwrap_or_default();
+    let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
+    [
+        bead.name_any(),
+        format!("{:?}", status.state),
+        reason.unwrap_or_else(|| "-".into()),
+        bead.spec.assignee.as_ref().map_or_else(|| "-".into(), |assignee| assignee.polecat.clone()),
+        status.attempts.to_string(),
+        bead.spec.title.clone(),
+    ]
+}
+
+/// The same by what their convoy calls them.
+fn beads_of_convoy<'a>(beads: impl Iterator<Item = &'a Bead>) -> Table {
+    let mut table = Table::new(["NAME", "BEAD", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"])
+        .fitting(&["TITLE"], &["ATTEMPTS", "POLECAT"]);
     for bead in beads {
-        let status = bead.status.clone().unwrap_or_default();
-        let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
-        table.row([
-            bead.name_any(),
-            format!("{:?}", status.state),
-            reason.unwrap_or_else(|| "-".into()),
-            bead.spec.assignee.as_ref().map_or_else(|| "-".into(), |assignee| assignee.polecat.clone()),
-            status.attempts.to_string(),
-            bead.spec.title.clone(),
-        ]);
+        let called = bead.labels().get(LABEL_BEAD).map_or("-", String::as_str);
+        table.row([&[called.to_owned()], &row(bead)[..]].concat());
     }
     table
 }
