@@ -336,7 +336,7 @@ impl Hook<'_> {
         status.attempt = Some(attempt);
         if let Some(due) = self.due(runs, failed, &settings) {
             plan.again_at(due);
-            let message = format!("attempt {} ended without `gt done`; restarts at {due}", attempt - 1);
+            let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reasons::BACK_OFF, message), plan));
         }
         if let Some(doing) = self.needs_place() {

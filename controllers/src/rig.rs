@@ -107,7 +107,7 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
         // It was cloned, and is gone.
         Tried::Waiting { last: Some(Exited { code: exit::OK, .. }), due, .. } => {
             plan.again_at(due);
-            (reasons::CLONING, format!("the town's clone has vanished: it is made anew at {due}"))
+            (reasons::CLONING, format!("the town's clone has vanished: it is made anew at {due:.0}"))
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);

@@ -149,8 +149,12 @@ impl<'a> World<'a> {
     /// Why a bead stands where it does, as its controller says it, and what keeps it: `waits for shop-a (set aside)`.
     pub fn in_words(&self, bead: &Bead, message: &str) -> String {
         let own = format!("bead/{}", bead.name_any());
+        // One that waits says what its polecat says.
+        let waits = bead.spec.assignee.as_ref().filter(|it| it.waiting.is_some());
+        let polecat = waits.map(|it| format!("polecat/{}", it.polecat));
         let mut words = plain(message);
-        for keeper in self.of_bead(bead).iter().filter(|keeper| keeper.object != own) {
+        let others = self.of_bead(bead).into_iter();
+        for keeper in others.filter(|keeper| keeper.object != own && Some(&keeper.object) != polecat.as_ref()) {
             let name =
                 keeper.object.strip_prefix("bead/").filter(|name| bead.spec.needs.iter().any(|need| need == name));
             words = match name {

@@ -27,11 +27,10 @@ fn status_lists_whatever_cannot_start() {
     let out = folder.gt(&["status"]).out;
     let needs = out.split("\n\n").next().unwrap();
     insta::assert_snapshot!(needs, @"
-    4 things need you   (the town is down: gt up)
+    3 things need you   (the town is down: gt up)
       OBJECT             NEXT                           WHAT
       runtime/script     gt describe runtime/script     CommandNotFound: `robot` is not on PATH
       polecat/shop-ack   gt describe polecat/shop-ack   RefNotFound: it says
-      polecat/shop-nux   gt describe polecat/shop-nux   CommandNotFound: it says
       polecat/shop-toe   gt describe polecat/shop-toe   SetupFailed: it says
     ");
 }

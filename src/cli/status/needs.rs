@@ -61,8 +61,9 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
         let found = trouble::for_a_person(rig);
         needs.extend(found.map(|bad| Need::new(format!("rig/{}", rig.name_any()), trouble::words(bad))));
     }
-    needs.extend(of_runtimes(world));
-    needs.extend(of_polecats(world.polecats));
+    let runtimes = of_runtimes(world);
+    let polecats = of_polecats(world.polecats, !runtimes.is_empty());
+    needs.extend(runtimes.into_iter().chain(polecats));
     for request in world.requests {
         if request.status.as_ref().is_some_and(|status| status.state == MergeState::BranchReady) {
             let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);
@@ -90,11 +91,12 @@ fn of_runtimes(world: &World<'_>) -> Vec<Need> {
     bad.collect()
 }
 
-/// Polecats that cannot start.
-fn of_polecats(polecats: &[Polecat]) -> Vec<Need> {
-    let stuck = [reasons::COMMAND_NOT_FOUND, reasons::SETUP_FAILED, reasons::REF_NOT_FOUND];
+/// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
+fn of_polecats(polecats: &[Polecat], by_runtimes: bool) -> Vec<Need> {
+    let stuck = [reasons::SETUP_FAILED, reasons::REF_NOT_FOUND, reasons::COMMAND_NOT_FOUND];
+    let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
     let bad = polecats.iter().filter_map(|polecat| {
-        let ready = refused(&polecat.status.as_ref()?.conditions, &stuck)?;
+        let ready = refused(&polecat.status.as_ref()?.conditions, stuck)?;
         Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready)))
     });
     bad.collect()
