@@ -4,11 +4,14 @@
 //! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
 //! aside for a person.
 
-use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind};
+use gastown_crds::bead::{
+    BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind, Waiting,
+};
 use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, Polecat, names};
 use kube::ResourceExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conditions::{Conditions, tail};
@@ -28,7 +31,7 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
 /// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
-pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
+pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&Arc<MergeRequest>]) -> u32 {
     if runs.is_empty() {
         return 0;
     }
@@ -42,7 +45,7 @@ pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&std::sync::Arc<Merge
 }
 
 /// The merge requests of a bead, by attempt. One that was handed in for an older bead of the same name is not its own.
-pub fn requests<'a>(bead: &Bead, view: &View<'a>) -> Vec<&'a std::sync::Arc<MergeRequest>> {
+pub fn requests<'a>(bead: &Bead, view: &View<'a>) -> Vec<&'a Arc<MergeRequest>> {
     let mut requests = view.objects.requests_of(&bead.name_any());
     let own = |request: &MergeRequest| {
         let owners = request.owner_references();
@@ -64,13 +67,13 @@ fn came_back(request: &MergeRequest) -> bool {
 }
 
 /// How often a bead's work was begun again after a hand-in.
-pub fn round(requests: &[&std::sync::Arc<MergeRequest>]) -> u32 {
+pub fn round(requests: &[&Arc<MergeRequest>]) -> u32 {
     let n = requests.iter().filter(|r| state(r) == MergeState::Rejected).count();
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Why the newest branch came back, if it did.
-pub fn rework(requests: &[&std::sync::Arc<MergeRequest>]) -> Option<Rework> {
+pub fn rework(requests: &[&Arc<MergeRequest>]) -> Option<Rework> {
     let newest = requests.last().filter(|r| came_back(r))?;
     let status = newest.status.as_ref()?;
     let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
@@ -167,9 +170,11 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
             // Its polecat is gone for good: a polecat goes only when its sandbox has been rescued and removed.
             plan.write(Write::Release { bead: Version::of(bead) });
         }
-        let (state, reason, message) = match polecat.filter(|_| assignee.waiting.is_some()) {
-            Some(polecat) => waits(bead, polecat, view),
+        let (state, reason, message) = match assignee.waiting {
             None => (BeadState::Working, reasons::CLAIMED.to_owned(), format!("{} works on it", assignee.polecat)),
+            // It is begun already, so what keeps others from being begun does not keep it.
+            Some(Waiting::Place) => (BeadState::Ready, reasons::READY.to_owned(), String::new()),
+            Some(Waiting::Bead | Waiting::Rig) => waits(bead, polecat),
         };
         status.state = state;
         conditions.set_bool(types::READY, state == BeadState::Ready, &reason, message);
@@ -193,19 +198,12 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     Ok((plan, status))
 }
 
-/// What a bead waits for whose polecat has left its place, as that says it; or that it may have one again.
-fn waits(bead: &Bead, polecat: &Polecat, view: &View<'_>) -> (BeadState, String, String) {
-    let told = condition(polecat.status.as_ref().map_or(&[], |s| &s.conditions), types::READY);
-    let own = polecat.status.as_ref().is_some_and(|s| s.bead.as_deref() == Some(&*bead.name_any()));
-    let Some(told) = told.filter(|_| own) else {
-        return (BeadState::Waiting, reasons::BACK_OFF.to_owned(), format!("{} waits with it", polecat.name_any()));
-    };
-    if told.reason != reasons::WAITS_FOR_PLACE {
-        return (BeadState::Waiting, told.reason.clone(), told.message.clone());
-    }
-    let (reason, message) = readiness(bead, view);
-    let state = if reason == reasons::READY { BeadState::Ready } else { BeadState::Waiting };
-    (state, reason.to_owned(), message)
+/// What a bead waits for whose polecat has left its place, as that says it.
+fn waits(bead: &Bead, polecat: Option<&Arc<Polecat>>) -> (BeadState, String, String) {
+    let status = polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
+    let told = status.and_then(|s| condition(&s.conditions, types::READY));
+    let (reason, message) = told.map_or((reasons::BACK_OFF, "its polecat waits with it"), |t| (&t.reason, &t.message));
+    (BeadState::Waiting, reason.to_owned(), message.to_owned())
 }
 
 /// Why a bead may be dispatched, or what it waits for.
@@ -228,9 +226,8 @@ fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
     if let Some(convoy) = convoy.filter(|c| c.spec.suspend) {
         return (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any()));
     }
-    let formula = molecule::formula_of(spec);
-    if view.objects.formula(formula).is_none() {
-        return (reasons::REF_NOT_FOUND, format!("there is no Formula named `{formula}`: apply it"));
+    if let Err(wrong) = molecule::cooked(bead, view) {
+        return wrong;
     }
     let gone: Vec<_> = spec.needs.iter().filter(|n| view.objects.bead(n).is_none()).map(String::as_str).collect();
     let message = if gone.is_empty() {

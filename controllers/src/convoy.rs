@@ -47,7 +47,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         match view.objects.bead(name) {
             None => plan.write(Write::CreateBead(Box::new(bead(convoy, called, name, spec.clone())))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
-            // Wanted again: closed is for ever, so it is made anew. Nobody ever worked on what was withdrawn.
+            // Wanted again: closed is for ever, so it is made anew. What somebody had begun is kept on a rescue ref.
             Some(bead) if is_withdrawn(bead) => {
                 plan.write(Write::DeleteBead { name: name.clone(), uid: bead.uid().unwrap_or_default() });
             }
@@ -157,20 +157,21 @@ pub fn is_withdrawn(bead: &Bead) -> bool {
     bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
 }
 
-/// Whether somebody works on it, or its branch is landing. Read from the claim and the merge requests: the bead's own
+/// Whether somebody is at work on it, or its branch is landing; no session runs of one whose polecat waits. Read from the claim and the merge requests: the bead's own
 /// status may lag behind them.
 fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
     let landing = |state: MergeState| !state.is_final() || state == MergeState::Merged;
-    bead.spec.assignee.is_some() || requests(bead, view).last().is_some_and(|request| landing(state(request)))
+    bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none()) || requests(bead, view).last().is_some_and(|request| landing(state(request)))
 }
 
-/// An open bead that nobody works on says what its convoy says. One that is worked on is left alone until it is free.
+/// An open bead that nobody is at work on says what its convoy says. One that is worked on is left alone until it is free.
 fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     if bead.spec.closed.is_some() || is_busy(bead, view) {
         return;
     }
-    if bead.spec != *wanted {
-        plan.write(Write::UpdateBead { bead: Version::of(bead), spec: Box::new(wanted.clone()) });
+    let wanted = BeadSpec { assignee: bead.spec.assignee.clone(), ..wanted.clone() };
+    if bead.spec != wanted {
+        plan.write(Write::UpdateBead { bead: Version::of(bead), spec: Box::new(wanted) });
     }
 }
 

@@ -95,24 +95,12 @@ impl<'a> Round<'a> {
     }
 
     fn bead(&mut self, bead: &'a Bead, plan: &mut Plan) {
-        // A spec that its controller has not seen yet may need more than the status says.
-        if bead.status.as_ref().and_then(|s| s.observed_generation) != bead.metadata.generation {
-            return;
-        }
         let objects = self.view.objects;
         let rig_name = bead.spec.rig.as_str();
-        let Some(rig) = objects.rig(rig_name).filter(|r| may_work(r)) else { return };
+        let Some(rig) = objects.rig(rig_name) else { return };
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
-        let waiting = bead.spec.assignee.as_ref().and_then(|a| a.waiting);
-        let given = self.in_rig.get(rig_name).copied().unwrap_or(0);
-        // What waits for its rig holds a place there, which it may use itself.
-        let held =
-            objects.waiting_in_rig(rig_name, Waiting::Rig).saturating_sub(u32::from(waiting == Some(Waiting::Rig)));
-        if objects.at_work_in_rig(rig_name) + held + given >= pool {
-            return;
-        }
-        let waiting_max = pool.saturating_mul(WAITING_PER_PLACE);
-        if waiting.is_none() && objects.waiting_in_rig(rig_name, Waiting::Bead) >= waiting_max {
+        let at_work = objects.at_work_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
+        if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(bead, rig, pool - at_work)) {
             return;
         }
         if let Some(convoy) = convoy_of(bead) {
@@ -144,6 +132,19 @@ impl<'a> Round<'a> {
                 }
             }
         }
+    }
+
+    /// Whether work may be begun that nobody has begun yet, in a rig with so many places left.
+    fn may_begin(&self, bead: &Bead, rig: &Rig, left: u32) -> bool {
+        let objects = self.view.objects;
+        // A spec that its controller has not seen yet may need more than the status says.
+        let is_seen = bead.status.as_ref().and_then(|s| s.observed_generation) == bead.metadata.generation;
+        let waiting = |what| objects.waiting_in_rig(&bead.spec.rig, what);
+        let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
+        is_seen
+            && may_work(rig)
+            && waiting(Waiting::Rig) < left
+            && waiting(Waiting::Bead) + waiting(Waiting::Place) < pool.saturating_mul(WAITING_PER_PLACE)
     }
 
     /// An idle polecat of the bead's rig: the one that had it last, else the first by name.

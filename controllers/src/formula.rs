@@ -16,7 +16,7 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     let mut conditions = Conditions::new(old, formula.metadata.generation, view.now);
     match check(formula) {
         Ok(()) => conditions.set_bool(types::READY, true, reasons::OK, ""),
-        Err(error) => conditions.set_bool(types::READY, false, reasons::CYCLE, error.to_string()),
+        Err(error) => conditions.set_bool(types::READY, false, reasons::INVALID_FORMULA, error.to_string()),
     }
     status.observed_generation = formula.metadata.generation;
     status.conditions = conditions.done();

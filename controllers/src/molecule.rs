@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
 use gastown_crds::common::{reasons, types};
-use gastown_crds::formula_text::{CookedStep, cook, digest};
+use gastown_crds::formula_text::{CookError, CookedStep, cook, digest};
 use gastown_crds::{Bead, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
@@ -61,10 +61,15 @@ pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
     all == Some(steps.len()) && steps.iter().all(|s| s.labels().get(LABEL_WORK_DIGEST) == Some(&work))
 }
 
-/// Whether a bead's formula is there, and can be poured for it.
-pub fn is_pourable(bead: &Bead, view: &View<'_>) -> bool {
-    let formula = view.objects.formula(formula_of(&bead.spec));
-    formula.is_some_and(|formula| cook(&formula.spec, &vars(bead)).is_ok())
+/// A bead's formula, cooked for it; else the reason and the message of its condition.
+pub fn cooked(bead: &Bead, view: &View<'_>) -> Result<(String, Vec<CookedStep>), (&'static str, String)> {
+    let wanted = formula_of(&bead.spec);
+    let Some(formula) = view.objects.formula(wanted) else {
+        return Err((reasons::REF_NOT_FOUND, format!("there is no Formula named `{wanted}`: apply it")));
+    };
+    let invalid = |error: CookError| (reasons::INVALID_FORMULA, format!("formula `{wanted}`: {error}"));
+    let steps = cook(&formula.spec, &vars(bead)).map_err(invalid)?;
+    Ok((digest(&formula.spec), steps))
 }
 
 /// Pours what is missing of a round.
@@ -80,20 +85,10 @@ pub fn pour(
     if is_poured(bead, round, view) {
         return;
     }
-    let wanted = formula_of(&bead.spec);
-    let Some(formula) = view.objects.formula(wanted) else {
-        let message = format!("there is no Formula named `{wanted}`: apply it");
-        conditions.set_bool(types::READY, false, reasons::REF_NOT_FOUND, message);
-        return;
-    };
-    let cooked = match cook(&formula.spec, &vars(bead)) {
+    let (digest, cooked) = match cooked(bead, view) {
         Ok(cooked) => cooked,
-        Err(error) => {
-            conditions.set_bool(types::READY, false, reasons::CYCLE, format!("formula `{wanted}`: {error}"));
-            return;
-        }
+        Err((reason, message)) => return conditions.set_bool(types::READY, false, reason, message),
     };
-    let digest = digest(&formula.spec);
     let poured = steps(&name, round, view);
     let work = work_digest(&bead.spec);
     // The bead has a new text, or the formula changed while it was being poured: pour anew, nothing runs on them.

@@ -167,7 +167,8 @@ impl Index {
             };
             count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add);
         }
-        if bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready) {
+        let is_free = bead.spec.assignee.is_none() && bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready);
+        if is_free || bead.spec.assignee.as_ref().is_some_and(|a| a.waiting == Some(Waiting::Place)) {
             let key = (bead.spec.priority, created(bead), name);
             if add {
                 self.ready.insert(key);
@@ -438,7 +439,7 @@ mod tests {
             0 => {}
             1 => bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() }),
             2 => {
-                let waiting = [None, Some(Waiting::Bead), Some(Waiting::Rig)][usize::from(shape / 6 % 3)];
+                let waiting = [None, Some(Waiting::Place), Some(Waiting::Rig)][usize::from(shape / 6 % 3)];
                 bead.spec.assignee = Some(Assignee { waiting, ..Assignee::new("p", format!("u{}", shape % 2)) });
                 bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() });
             }

@@ -153,17 +153,7 @@ struct Hook<'a> {
 
 impl Hook<'_> {
     fn work(&self, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
-        let spec = &self.polecat.spec;
         let starting = |reason, message: String| doing(PolecatState::Starting, reason, message);
-        let Some(rig) = self.view.objects.rig(&spec.rig) else {
-            let message = format!("there is no Rig named `{}`: apply it", spec.rig);
-            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
-        };
-        let runtime_name = self.runtime_name(rig);
-        let Some(runtime) = self.view.objects.runtime(&runtime_name) else {
-            let message = format!("there is no Runtime named `{runtime_name}`: apply it");
-            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
-        };
         let bead_uid = self.bead.uid().unwrap_or_default();
         // What runs already needs none of what follows.
         if let Session::Running { bead_uid: of, attempt } = &self.facts.session
@@ -181,13 +171,23 @@ impl Hook<'_> {
                 if matches!(self.facts.session, Session::Strays { .. }) { reasons::STRAYS } else { reasons::SWITCHING };
             return Ok(starting(reason, "an earlier session is being ended".into()));
         }
+        let spec = &self.polecat.spec;
+        let Some(rig) = self.view.objects.rig(&spec.rig) else {
+            let message = format!("there is no Rig named `{}`: apply it", spec.rig);
+            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
+        };
+        let runtime_name = self.runtime_name(rig);
+        let Some(runtime) = self.view.objects.runtime(&runtime_name) else {
+            let message = format!("there is no Runtime named `{runtime_name}`: apply it");
+            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
+        };
         let repo = self.view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
         let Some(target) = &repo.target else {
             let cloning = starting(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
             return Ok(self.waits(Waiting::Rig, cloning, plan));
         };
         if !self.is_prepared() {
-            if let Some(doing) = self.needs_place() {
+            if let Some(doing) = self.needs_place(plan) {
                 return Ok(doing);
             }
             plan.act(Act::EnsureSandbox {
@@ -202,7 +202,7 @@ impl Hook<'_> {
         if !molecule::is_poured(self.bead, round(&self.requests), self.view) {
             let doing = starting(reasons::PREPARING, "waits for its steps".into());
             // They are there at once, or not until somebody mends the formula.
-            let soon = molecule::is_pourable(self.bead, self.view);
+            let soon = molecule::cooked(self.bead, self.view).is_ok();
             return Ok(if soon { doing } else { self.waits(Waiting::Bead, doing, plan) });
         }
         let program = &runtime.spec.command[0];
@@ -233,8 +233,9 @@ impl Hook<'_> {
     }
 
     /// It could go on, but left its place: dispatch gives it the next that is free.
-    fn needs_place(&self) -> Option<Doing> {
+    fn needs_place(&self, plan: &mut Plan) -> Option<Doing> {
         self.bead.spec.assignee.as_ref()?.waiting?;
+        self.notes(Some(Waiting::Place), plan);
         Some(doing(PolecatState::Starting, reasons::WAITS_FOR_PLACE, "may go on as soon as a place is free"))
     }
 
@@ -291,10 +292,13 @@ impl Hook<'_> {
         Ok(match tried(self.view, &Settings::of(self.view), job)? {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
-            Tried::Due(job) => Some(self.needs_place().unwrap_or_else(|| {
-                plan.act(Act::EnsureJob(job));
-                doing(PolecatState::Starting, reasons::SETTING_UP, "")
-            })),
+            Tried::Due(job) => Some(match self.needs_place(plan) {
+                Some(doing) => doing,
+                None => {
+                    plan.act(Act::EnsureJob(job));
+                    doing(PolecatState::Starting, reasons::SETTING_UP, "")
+                }
+            }),
             Tried::Waiting { last, failures, due } => {
                 plan.again_at(due);
                 let tail = last.map(|l| l.tail).unwrap_or_default();
@@ -339,7 +343,7 @@ impl Hook<'_> {
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reasons::BACK_OFF, message), plan));
         }
-        if let Some(doing) = self.needs_place() {
+        if let Some(doing) = self.needs_place(plan) {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));

@@ -55,10 +55,11 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
         let name = object.name();
         match object {
             Object::Town(_) => {
-                keys.extend([Key::Town, Key::Dispatch]);
-                // Back-off, limits and the default runtime are the town's.
-                keys.extend(objects.names(Kind::Polecat).into_iter().map(Key::Polecat));
+                keys.insert(Key::Town);
                 if specs_differ(old, new) {
+                    // Back-off, limits and the default runtime are the town's.
+                    keys.insert(Key::Dispatch);
+                    keys.extend(objects.names(Kind::Polecat).into_iter().map(Key::Polecat));
                     keys.extend(open_beads(objects).map(key_of));
                 }
             }
@@ -68,7 +69,7 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
             }
             Object::Formula(_) => {
                 keys.insert(Key::Formula(name.clone()));
-                if old.is_none() || new.is_none() {
+                if specs_differ(old, new) {
                     keys.extend(
                         open_beads(objects).filter(|b| crate::molecule::formula_of(&b.spec) == name).map(key_of),
                     );
@@ -77,8 +78,10 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
             Object::Rig(rig) => wake_rig(rig, old, new, objects, &mut keys),
             Object::Convoy(_) => {
                 keys.insert(Key::Convoy(name.clone()));
-                keys.extend(objects.beads_of_convoy(&name).filter(|b| b.spec.closed.is_none()).map(key_of));
-                keys.insert(Key::Dispatch);
+                if specs_differ(old, new) {
+                    keys.extend(objects.beads_of_convoy(&name).filter(|b| b.spec.closed.is_none()).map(key_of));
+                    keys.insert(Key::Dispatch);
+                }
             }
             Object::Bead(bead) => wake_bead(bead, new.is_none(), objects, &mut keys),
             Object::Polecat(polecat) => wake_polecat(polecat, objects, &mut keys),
@@ -89,12 +92,16 @@ pub fn wakes(kind: Kind, old: Option<&Object>, new: Option<&Object>, objects: &O
     keys
 }
 
-/// Whether more than status or metadata has changed. What the other kinds need of this they ask themselves.
+/// Whether more than status or metadata has changed, or it is on its way out. What the other kinds need of this they ask
+/// themselves.
 fn specs_differ(old: Option<&Object>, new: Option<&Object>) -> bool {
     match (old, new) {
         (Some(Object::Town(old)), Some(Object::Town(new))) => old.spec != new.spec,
         (Some(Object::Formula(old)), Some(Object::Formula(new))) => old.spec != new.spec,
         (Some(Object::Rig(old)), Some(Object::Rig(new))) => old.spec != new.spec,
+        (Some(Object::Convoy(old)), Some(Object::Convoy(new))) => {
+            old.spec != new.spec || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+        }
         _ => true,
     }
 }

@@ -71,10 +71,23 @@ fn one_whose_polecat_waits_says_for_what_and_may_then_be_dispatched_again() {
         said(&plan).lines().last().unwrap_or_default().to_owned()
     };
     insta::assert_snapshot!(tells("CommandNotFound", "install it"), @"shop-a: Waiting Closed=False Open; Ready=False CommandNotFound (install it)");
-    insta::assert_snapshot!(tells("WaitsForPlace", ""), @"shop-a: Ready Closed=False Open; Ready=True Ready");
     // What its polecat said last was of another bead.
     scene.polecat(polecat("shop", "nux"));
-    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False BackOff (shop-nux waits with it)");
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False BackOff (its polecat waits with it)");
+    // A suspended rig begins nothing; this is begun.
+    let mut parked = rig("shop");
+    parked.spec.suspend = true;
+    scene.rig(parked).bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Ready Closed=False Open; Ready=True Ready");
+}
+
+#[test]
+fn is_not_ready_for_a_formula_that_it_cannot_be_worked_by() {
+    let mut scene = scene();
+    let mut odd = bead("shop-a", "shop");
+    odd.spec.vars = vec![gastown_crds::common::NameValue { name: "env".into(), value: "test".into() }];
+    scene.bead(odd);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Closed=False Open; Ready=False InvalidFormula (formula `work`: the bead gives `env`, which is no var of the formula)");
 }
 
 #[test]

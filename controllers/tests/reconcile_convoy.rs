@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use common::*;
 use gastown_controllers::objects::Object;
+use gastown_controllers::plan::{Effect, Write};
 use gastown_controllers::wakes::Key;
-use gastown_crds::bead::{BeadState, CloseReason, Closed};
+use gastown_crds::bead::{BeadState, CloseReason, Closed, Waiting};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, Convoy, names};
 use serde_json::json;
@@ -85,6 +86,19 @@ fn work_that_was_just_handed_in_is_not_withdrawn() {
     assert!(scene.plan(&key()).effects.is_empty());
     scene.request(request(&name("b"), "shop", 1, MergeState::Rejected));
     assert_eq!(said(&scene.plan(&key())).lines().next().unwrap(), format!("close {} Withdrawn", name("b")));
+}
+
+#[test]
+fn a_bead_whose_polecat_waits_may_be_changed_and_withdrawn() {
+    let mut scene = scene();
+    let mut other = waiting(made("a", BeadState::Waiting), "shop-nux", Waiting::Bead);
+    other.spec.title = "Older".into();
+    scene.bead(other).bead(waiting(made("b", BeadState::Waiting), "shop-slit", Waiting::Place));
+    let plan = scene.plan(&key());
+    let Effect::Write(Write::UpdateBead { spec, .. }) = &plan.effects[0] else { panic!("{plan:?}") };
+    assert_eq!((&*spec.title, spec.assignee.as_ref().map(|a| &*a.polecat)), ("a", Some("shop-nux")));
+    convoy(&mut scene, &["a"]);
+    assert!(said(&scene.plan(&key())).contains(&format!("close {} Withdrawn", name("b"))));
 }
 
 #[test]

@@ -55,8 +55,7 @@ fn counts_claims_not_sessions() {
 #[test]
 fn who_waits_takes_no_place_and_gets_the_next_that_is_free() {
     let mut scene = scene(1);
-    let ready = |bead: Bead| in_state(bead, BeadState::Ready);
-    let mut one = ready(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Bead));
+    let mut one = waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Place);
     one.spec.priority = 0;
     // The town has two places.
     scene.bead(claimed(bead("shop-y", "shop"), "shop-toast"));
@@ -74,15 +73,17 @@ fn a_rig_that_keeps_its_beads_waiting_holds_its_own_places_and_no_others() {
     let mut small = rig("shop");
     small.spec.polecats.max = Some(1);
     scene.rig(small).rig(rig("site"));
-    let stuck = waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Rig);
-    scene.bead(stuck.clone()).bead(in_state(bead("site-1", "site"), BeadState::Ready));
+    scene.bead(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Rig));
+    scene.bead(in_state(bead("site-1", "site"), BeadState::Ready));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat site-nux");
-    // It may use that place itself.
-    let mut may_go_on = in_state(stuck, BeadState::Ready);
-    may_go_on.spec.priority = 0;
-    scene.bead(may_go_on);
+    // What is begun goes on, however many wait for the rig, and whatever it says of itself by then.
+    let mut parked = rig("shop");
+    parked.spec.polecats.max = Some(1);
+    parked.spec.suspend = true;
+    scene.rig(parked);
+    scene.bead(waiting(bead("shop-y", "shop"), "shop-slit", Waiting::Place));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"
-    claim shop-x for shop-nux
+    claim shop-y for shop-slit
     create polecat site-nux
     ");
 }
@@ -100,7 +101,7 @@ fn where_many_beads_wait_no_more_are_begun() {
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat shop-nux");
     scene.bead(wait(4));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"");
-    scene.bead(in_state(wait(4), BeadState::Ready));
+    scene.bead(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Place));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-x4 for shop-p4");
 }
 

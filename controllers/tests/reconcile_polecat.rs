@@ -138,7 +138,11 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
     scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
     assert!(scene.plan(&key()).effects.is_empty(), "it has said so");
     scene.now = at(1010);
-    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Place
+    shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)
+    ");
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place));
     // A text that changed meanwhile wants another worktree: that too is begun with a place.
     scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
@@ -148,6 +152,14 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
     claim shop-a for shop-nux
     shop-nux: Working Ready=True Working
     ");
+}
+
+#[test]
+fn what_runs_keeps_its_place_whatever_its_rig_lacks_by_then() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    scene.objects.fold(Kind::Runtime, "script", None);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
 }
 
 #[test]

@@ -117,8 +117,8 @@ pub struct Assignee {
     /// The Polecat's uid: a namesake does not inherit the work.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
-    /// It keeps its worktree for the bead and takes no place while it waits for this. Cleared by dispatch, once it may go
-    /// on and a place is free. Default: it is at work.
+    /// It keeps its worktree for the bead and takes no place while it waits for this. Cleared by dispatch. Default: it is at
+    /// work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
 }
@@ -138,6 +138,8 @@ pub enum Waiting {
     /// Something that every bead of its rig needs, such as a setup that works: it holds a place of its rig, so that not all
     /// of them are begun.
     Rig,
+    /// A free place, and nothing else any more.
+    Place,
 }
 
 /// How a bead was closed.

@@ -173,8 +173,8 @@ pub mod reasons {
 
     /// Runtime: the program is not on the session's PATH.
     pub const COMMAND_NOT_FOUND: &str = "CommandNotFound";
-    /// Formula: its steps need each other in a circle.
-    pub const CYCLE: &str = "Cycle";
+    /// Formula, bead: no steps can be made of the formula; the message says why.
+    pub const INVALID_FORMULA: &str = "InvalidFormula";
 
     /// Convoy: beads are still open.
     pub const IN_PROGRESS: &str = "InProgress";
