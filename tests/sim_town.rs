@@ -11,7 +11,9 @@ use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
 use serde_json::json;
 
-use sim::towns::{CONVOY, Town, minimal, one_place, one_place_for_two_rigs, quickstart, smooth};
+use sim::towns::{
+    BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth,
+};
 use sim::{Sim, in_virtual_time, run};
 
 fn undisturbed(town: &Town) -> sim::Run {
@@ -96,7 +98,7 @@ fn a_bead_costs_so_many_effects_and_no_more() {
     all.sort_by_key(|kind| kind.split_once(" × ").map(|(_, kind)| kind));
     assert_eq!(kinds, all, "{:#?}", run.effects);
     // In the store, the agent's own requests included.
-    assert_eq!((run.statements, run.commits), (218, 40));
+    assert_eq!((run.statements, run.commits), (219, 40));
 }
 
 #[test]
@@ -166,6 +168,35 @@ fn an_outage_that_makes_the_target_red_too_blames_nobody_and_is_waited_out() {
     // Twice red and once green, of the target and of what is to land.
     assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Verify")).count(), 6);
     assert!(run.took < Duration::from_mins(10), "{:?}", run.took);
+}
+
+#[test]
+fn a_red_that_the_next_try_refutes_is_told_of_what_landed() {
+    in_virtual_time(async {
+        let sim = Sim::start(&Town { verify_fails: 1, ..smooth() }, None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let requests = sim.list("mergerequests").await;
+        let [request] = &requests[..] else { panic!("{requests:#?}") };
+        assert_eq!(request["status"]["state"], "Merged");
+        let job = request["status"]["job"].as_str().unwrap();
+        assert!(sim.effects.log().contains(&format!("job Verify {job}")), "{job}");
+        assert!(request["status"]["conditions"][0]["message"].as_str().unwrap().contains("flaky"));
+    });
+}
+
+/// With strategy Branch each branch is pushed for itself, all at once if it were not for the slots.
+#[test]
+fn so_many_jobs_run_at_once_as_may() {
+    let mut town = many_branches();
+    for jobs in [1, 2] {
+        town.objects[0]["spec"]["capacity"]["jobs"] = json!(jobs);
+        in_virtual_time(async {
+            let sim = Sim::start(&town, None, BTreeMap::new()).await;
+            let mut engine = sim.engine();
+            engine.run(sim.branches_ready(BRANCHES)).await;
+            assert_eq!(sim.world.most_jobs(), jobs, "at most, and as many as that");
+        });
+    }
 }
 
 #[test]

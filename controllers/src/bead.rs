@@ -4,9 +4,7 @@
 //! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
 //! aside for a person.
 
-use gastown_crds::bead::{
-    BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind, Waiting,
-};
+use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind, Waiting};
 use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, Polecat, names};

@@ -161,7 +161,8 @@ pub fn is_withdrawn(bead: &Bead) -> bool {
 /// status may lag behind them.
 fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
     let landing = |state: MergeState| !state.is_final() || state == MergeState::Merged;
-    bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none()) || requests(bead, view).last().is_some_and(|request| landing(state(request)))
+    bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none())
+        || requests(bead, view).last().is_some_and(|request| landing(state(request)))
 }
 
 /// An open bead that nobody is at work on says what its convoy says. One that is worked on is left alone until it is free.

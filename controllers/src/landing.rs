@@ -301,10 +301,12 @@ fn land_or_narrow(prefixes: &[Prefix]) -> Step {
 
 /// The target is red: let one candidate pass that makes it green by itself. None: none does.
 fn repair(queue: &Queue, refuted: &mut Vec<Flaky>) -> Option<Step> {
+    // All are asked for before any is missed: a caller that has to look, looks once.
+    let each = queue.candidates.iter().map(slice::from_ref);
+    let replayed: Vec<_> = each.map(|only| (only, queue.replayed(only))).collect();
     let mut alone = Vec::new();
-    for candidate in queue.candidates {
-        let only = slice::from_ref(candidate);
-        let Some(replayed) = queue.replayed(only) else { return Some(Step::Replay { candidates: only.to_vec() }) };
+    for (only, replayed) in replayed {
+        let Some(replayed) = replayed else { return Some(Step::Replay { candidates: only.to_vec() }) };
         alone.extend(queue.prefixes(only, replayed, None));
     }
     if let Some(green) = alone.iter().find(|prefix| prefix.tried.is_green()) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::conditions::{Conditions, tail};
-use crate::landing::{self, Queue, Rejection, Step};
+use crate::landing::{self, Flaky, Queue, Rejection, Step};
 use crate::objects::created;
 use crate::plan::{Plan, Status};
 use crate::seen::Oid;
@@ -27,6 +27,8 @@ use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, repla
 /// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
 /// past them, one is made in each longest delay, for as long as it takes.
 const TRIES_MAX: u32 = 200;
+/// What is said of a branch whose checks contradicted one another.
+const FOUND_FLAKY: &str = "found on the target; a check of it was red once and then green, so it is flaky: see the job";
 
 /// Decides about one rig's queue.
 pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
@@ -142,7 +144,9 @@ impl Landing<'_> {
         for request in requests {
             let name = request.name_any();
             if let Some(landed) = facts.landed.get(&name) {
-                self.set(&name, MergeState::Merged, reasons::MERGED, "found on the target", Some(landed.clone()));
+                let flaky = request.status.as_ref().is_some_and(|s| s.job.is_some());
+                let message = if flaky { FOUND_FLAKY } else { "found on the target" };
+                self.set(&name, MergeState::Merged, reasons::MERGED, message, Some(landed.clone()));
             } else if !self.is_wanted(request) {
                 self.set(&name, MergeState::Withdrawn, reasons::WITHDRAWN, "its bead was closed otherwise", None);
             } else {
@@ -231,6 +235,7 @@ impl Landing<'_> {
             return Err(error);
         }
         let mut busy = false;
+        let flaky = decision.flaky;
         match decision.step {
             Step::Idle => {}
             Step::Replay { candidates: list } => {
@@ -279,6 +284,12 @@ impl Landing<'_> {
                 }
                 let message = "the target itself fails verification: see the rig";
                 self.all_wait(candidates, reasons::BASE_RED, message);
+            }
+        }
+        for Flaky { tree, round, merge_request } in flaky {
+            let outcome = self.outcomes.iter_mut().find(|o| Some(&o.name) == merge_request.as_ref() && o.job.is_none());
+            if let Some(outcome) = outcome {
+                outcome.job = Some(verify(rig, target, &tree, round).key().0);
             }
         }
         Ok(busy)
@@ -458,7 +469,8 @@ impl Landing<'_> {
         status.state = outcome.state;
         status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());
         status.log.clone_from(&outcome.log);
-        status.job.clone_from(&outcome.job);
+        // A red that was refuted stays on record.
+        status.job = outcome.job.clone().or(status.job);
         status
     }
 }

@@ -53,6 +53,7 @@ pub struct ConvoySpec {
 /// One bead of a convoy, as people write it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.type) || self.type != 'Step'").message("a step is poured from a formula: give the bead another type"))]
 pub struct ConvoyBead {
     /// Its name; unique in the convoy.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]

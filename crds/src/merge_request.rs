@@ -96,7 +96,8 @@ pub struct MergeRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub log: Option<String>,
-    /// Rejected or flaky: the job whose log holds the rest (`gt logs mr/<name>`).
+    /// Rejected: the job whose log holds the rest. Else a verification that was red before another of the same tree was
+    /// green: its checks are flaky (`gt logs mr/<name>`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job: Option<String>,

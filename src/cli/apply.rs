@@ -67,7 +67,7 @@ async fn apply(
         });
     }
     let options = SetOptions { allow_missing: args.allow_missing };
-    let between = admission::admit_set(&manifests, &stored.names, options);
+    let between = admission::admit_set(&manifests, &stored, options);
     // An object that is wrong by itself is not understood: what it seems to say of others is left for the next try.
     let is_wrong = |manifest: &&Manifest| found.iter().any(|mistake| is_in(mistake, manifest));
     let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
@@ -236,5 +236,21 @@ impl Stored {
 
     fn has(&self, kind: &str, name: &str) -> bool {
         self.object(kind, name).is_some()
+    }
+}
+
+impl admission::Known for Stored {
+    fn names(&self, kind: &str) -> Vec<String> {
+        self.names.get(kind).cloned().unwrap_or_default()
+    }
+
+    fn spec(&self, kind: &str, name: &str) -> Option<Value> {
+        if let Some(object) = self.object(kind, name) {
+            return Some(object["spec"].clone());
+        }
+        let built_in =
+            manifests::built_in().into_iter().flat_map(|(file, text)| manifest::parse(file, text).unwrap_or_default());
+        let mut built_in = built_in.filter(|it| it.kind == kind && it.name == name);
+        built_in.next().map(|it| it.value["spec"].clone())
     }
 }

@@ -11,19 +11,34 @@ use super::Woke;
 #[derive(Debug, Default)]
 pub struct Interest {
     keys: BTreeMap<Woke, BTreeSet<Key>>,
+    /// The same by the key.
+    wokes: BTreeMap<Key, BTreeSet<Woke>>,
+}
+
+/// What tells that the answer to a question has changed; some is not told.
+fn told_by(ask: &Ask) -> Option<Woke> {
+    match ask {
+        Ask::Sandbox(sandbox) => Some(Woke::Sandbox(sandbox.uid.clone())),
+        Ask::Job(job) => Some(Woke::Job(job.clone())),
+        _ => None,
+    }
 }
 
 impl Interest {
     /// Notes who asks, before it is looked at: an end that comes meanwhile finds them.
     pub fn note(&mut self, key: &Key, asks: &BTreeSet<Ask>) {
-        for ask in asks {
-            let woke = match ask {
-                Ask::Sandbox(sandbox) => Woke::Sandbox(sandbox.uid.clone()),
-                Ask::Job(job) => Woke::Job(job.clone()),
-                _ => continue,
-            };
+        for woke in asks.iter().filter_map(told_by) {
+            self.wokes.entry(key.clone()).or_default().insert(woke.clone());
             self.keys.entry(woke).or_default().insert(key.clone());
         }
+    }
+
+    /// A turn of a key has asked all that it needs: what an earlier one asked concerns it no more.
+    pub fn keep<'a>(&mut self, key: &Key, asked: impl Iterator<Item = &'a Ask>) {
+        let Some(before) = self.wokes.get(key) else { return };
+        let asked: BTreeSet<Woke> = asked.filter_map(told_by).collect();
+        let over: Vec<Woke> = before.difference(&asked).cloned().collect();
+        over.iter().for_each(|woke| self.lose(key, woke));
     }
 
     /// Who wants to know of this.
@@ -33,19 +48,45 @@ impl Interest {
 
     /// A key has seen the end of this, and does not ask again.
     pub fn lose(&mut self, key: &Key, woke: &Woke) {
-        if let Some(keys) = self.keys.get_mut(woke) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.keys.remove(woke);
-            }
-        }
+        remove(&mut self.keys, woke, key);
+        remove(&mut self.wokes, key, woke);
     }
 
     /// A key's object is gone.
     pub fn forget(&mut self, key: &Key) {
-        self.keys.retain(|_, keys| {
-            keys.remove(key);
-            !keys.is_empty()
-        });
+        for woke in self.wokes.remove(key).unwrap_or_default() {
+            remove(&mut self.keys, &woke, key);
+        }
+    }
+}
+
+fn remove<A: Ord, B: Ord>(map: &mut BTreeMap<A, BTreeSet<B>>, from: &A, what: &B) {
+    if let Some(set) = map.get_mut(from) {
+        set.remove(what);
+        if set.is_empty() {
+            map.remove(from);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gastown_controllers::world::JobKey;
+
+    #[test]
+    fn what_a_turn_no_longer_asks_is_forgotten() {
+        let mut interest = Interest::default();
+        let (key, other) = (Key::Merge("shop".into()), Key::Rig("shop".into()));
+        let ask = |name: &str| Ask::Job(JobKey(name.into()));
+        let woke = |name: &str| Woke::Job(JobKey(name.into()));
+        interest.note(&key, &BTreeSet::from([ask("a"), ask("b")]));
+        interest.note(&other, &BTreeSet::from([ask("a")]));
+        interest.keep(&key, [ask("b"), Ask::Machine].iter());
+        assert_eq!(interest.of(&woke("a")), BTreeSet::from([other.clone()]));
+        assert_eq!(interest.of(&woke("b")), BTreeSet::from([key.clone()]));
+        interest.forget(&key);
+        interest.lose(&other, &woke("a"));
+        assert!(interest.keys.is_empty() && interest.wokes.is_empty(), "{interest:?}");
     }
 }

@@ -36,6 +36,7 @@ impl Engine {
             self.look(key, facts, looks, missing);
             return;
         }
+        self.interest.keep(&key, facts.keys());
         self.note_jobs(&key, &facts, now);
         self.counters.reconciles += 1;
         let Plan { effects, status, requeue } = plan;
@@ -60,22 +61,21 @@ impl Engine {
             return;
         }
         self.patrols.forget(&key);
-        if let Some(job) = self.wants_slot(&effects, &facts) {
-            if self.slots.taken() >= self.slots_max() {
-                debug!(%key, job = job.0, "waits for a job slot");
-                self.queue.done(&key);
-                self.slots.park(key);
-                return;
-            }
-            self.slots.hold(job, now);
+        let now_done = self.give_slots(&effects, &facts, now);
+        if now_done == 0 {
+            debug!(%key, "waits for a job slot");
+            self.queue.done(&key);
+            self.slots.park(key);
+            return;
         }
-        info!(%key, effects = ?names(&effects), "acts");
+        info!(%key, effects = ?names(&effects[..now_done]), "acts");
         let hands = self.hands.clone();
         let plan = Plan { effects, status, requeue };
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
-            let mut applied = hands.effects(&plan.effects, &mut wrote).await;
-            if matches!(applied, Applied::All(_)) && !plan.status.is_empty() {
+            let mut applied = hands.effects(&plan.effects[..now_done], &mut wrote).await;
+            let whole = now_done == plan.effects.len();
+            if matches!(applied, Applied::All(_)) && whole && !plan.status.is_empty() {
                 // Observations after the effects they explain; a stale one is written by the look that follows.
                 if let failed @ Applied::Failed(..) = hands.statuses(&plan.status, &mut wrote).await {
                     applied = failed;
@@ -223,10 +223,23 @@ impl Engine {
         }
     }
 
-    fn wants_slot(&self, effects: &[Effect], facts: &Facts) -> Option<JobKey> {
-        let running =
-            |job: &JobKey| matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
-        jobs_of(effects).into_iter().find(|job| !running(job) && !self.slots.holds(job))
+    /// Gives slots to the jobs that effects start, in order. Answers how many effects may be applied now: those before the
+    /// first job that gets none. The others are wanted again once these are done.
+    fn give_slots(&mut self, effects: &[Effect], facts: &Facts, now: Timestamp) -> usize {
+        let max = self.slots_max();
+        for (nth, effect) in effects.iter().enumerate() {
+            let Effect::Act(Act::EnsureJob(job)) = effect else { continue };
+            let job = job.key();
+            let runs = matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
+            if runs || self.slots.holds(&job) {
+                continue;
+            }
+            if self.slots.taken() >= max {
+                return nth;
+            }
+            self.slots.hold(job, now);
+        }
+        effects.len()
     }
 
     fn slots_max(&self) -> usize {

@@ -44,6 +44,48 @@ fn a_wrong_type() {
 }
 
 #[test]
+fn a_var_that_the_built_in_formula_does_not_have() {
+    let vars = "name: tokens, vars: [{ name: env, value: test }],";
+    insta::assert_snapshot!(refused(&CONVOY.replace("name: tokens,", vars)), @"
+    ! error[unknown-var]: formula `work` has no var `env`
+    !  --> x.yaml:8:38
+    !   |
+    ! 8 |     - { name: tokens, vars: [{ name: env, value: test }], title: Rotate session tokens, command: 'true' }
+    !   |                                      ^^^
+    !   |
+    !   = help: it takes no vars
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+}
+
+#[test]
+fn a_step_that_nobody_poured() {
+    insta::assert_snapshot!(refused(&CONVOY.replace("name: tokens,", "name: tokens, type: Step,")), @"
+    ! error[rule]: a step is poured from a formula: give the bead another type
+    !  --> x.yaml:8:7
+    !   |
+    ! 8 |     - { name: tokens, type: Step, title: Rotate session tokens, command: 'true' }
+    !   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+    let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: shop-a }\nspec: { title: A, rig: shop, type: Step }\n";
+    insta::assert_snapshot!(refused(bead), @"
+    ! error[rule]: a step has a parent, and nothing else has one: steps are poured from a formula
+    !  --> x.yaml:4:1
+    !   |
+    ! 4 | spec: { title: A, rig: shop, type: Step }
+    !   | ^^^^
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+}
+
+#[test]
 fn a_cycle() {
     insta::assert_snapshot!(refused(&CONVOY.replace("name: tokens,", "name: tokens, needs: [logout],")), @"
     ! error[cycle]: beads need each other in a circle: logout → tokens → logout

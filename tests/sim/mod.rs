@@ -266,6 +266,22 @@ impl Sim {
         beads.get(bead).await.unwrap().status.map_or(0, |status| status.failures)
     }
 
+    /// All objects of a kind.
+    pub async fn list(&self, plural: &str) -> Vec<Value> {
+        let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let list = client(&self.server, None, None).request::<Value>(request).await.unwrap();
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// Resolves once so many branches are left for people.
+    pub async fn branches_ready(&self, wanted: usize) {
+        let is_ready = |request: &&Value| request["status"]["state"] == "BranchReady";
+        while self.list("mergerequests").await.iter().filter(is_ready).count() < wanted {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Resolves once a bead is closed.
     pub async fn closed(&self, bead: &str) {
         let beads = Api::<Bead>::default_namespaced(client(&self.server, None, None));

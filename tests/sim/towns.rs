@@ -145,6 +145,22 @@ pub fn one_place_for_two_rigs() -> Town {
     town
 }
 
+/// How many branches [`many_branches`] makes.
+pub const BRANCHES: usize = 6;
+
+/// One rig that leaves branches for people, without checks, and beads that have nothing to do with one another.
+pub fn many_branches() -> Town {
+    let mut town = minimal();
+    let names = ["one", "two", "three", "four", "five", "six"];
+    town.objects[0] = object("Town", "town", &json!({ "capacity": { "polecats": BRANCHES } }));
+    let merge = json!({ "strategy": "Branch", "allowUnverified": true });
+    town.objects[3] = object("Rig", "reflow", &json!({ "repo": { "url": "reflow" }, "merge": merge }));
+    let beads: Vec<_> = names.iter().map(|name| json!({ "name": name, "title": name, "command": name })).collect();
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads }));
+    town.works = names.iter().map(|name| ("reflow", *name, work(must_use))).collect();
+    town
+}
+
 /// The quickstart: two rigs, eight beads, three steps each; red at first, a conflict, a death, and nothing to change.
 pub fn quickstart() -> Town {
     let mut objects = common();

@@ -21,14 +21,21 @@ pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
     check_needs(set, manifest, &convoy);
     // Looked up once for a name, not once for a bead.
     let mut formulas: BTreeMap<&str, Option<FormulaSpec>> = BTreeMap::new();
+    let find = |set: &Set<'_>, name: &str| match set.manifest("Formula", name) {
+        Some(manifest) => spec(manifest),
+        None => set.beside("Formula", name),
+    };
     for (at, bead) in convoy.beads.iter().enumerate() {
         if bead.rig.is_none() && convoy.rig.is_none() {
             set.report(|| without_rig(manifest, at, bead));
         }
         let name = bead.formula.as_deref().or(convoy.formula.as_deref()).unwrap_or(FORMULA_DEFAULT);
-        let formula = formulas.entry(name).or_insert_with(|| set.manifest("Formula", name).and_then(spec));
-        if let Some(formula) = formula {
-            check_vars(set, manifest, at, bead, name, formula);
+        let formula = formulas.entry(name).or_insert_with(|| find(set, name));
+        let Some(formula) = formula else { continue };
+        check_vars(set, manifest, at, bead, name, formula);
+        // A formula that is not of this set may be meant for agents that read the bead's text.
+        if set.manifest("Formula", name).is_some() {
+            check_command(set, manifest, at, bead, name, formula);
         }
     }
 }
@@ -87,6 +94,16 @@ fn check_vars(set: &mut Set<'_>, manifest: &Manifest, at: usize, bead: &ConvoyBe
             });
         }
     }
+}
+
+fn check_command(
+    set: &mut Set<'_>,
+    manifest: &Manifest,
+    at: usize,
+    bead: &ConvoyBead,
+    name: &str,
+    formula: &FormulaSpec,
+) {
     if bead.command.is_none()
         && let Some(step) = formula.steps.iter().find(|step| uses_command(step.run.as_deref()))
     {

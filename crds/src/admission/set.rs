@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{MISTAKES_MAX, convoy, formula, kinds, references, rigs, suggest};
 use crate::manifest::{Diagnostic, Manifest, quote};
@@ -11,11 +12,17 @@ use crate::manifest::{Diagnostic, Manifest, quote};
 pub trait Known {
     /// The names of all objects of a kind.
     fn names(&self, kind: &str) -> Vec<String>;
+    /// The spec of one of them, where more than its name is known.
+    fn spec(&self, kind: &str, name: &str) -> Option<Value>;
 }
 
 impl Known for BTreeMap<String, Vec<String>> {
     fn names(&self, kind: &str) -> Vec<String> {
         self.get(kind).cloned().unwrap_or_default()
+    }
+
+    fn spec(&self, _: &str, _: &str) -> Option<Value> {
+        None
     }
 }
 
@@ -94,6 +101,11 @@ impl<'a> Set<'a> {
     /// The manifest of one object, if it is in the set.
     pub fn manifest(&self, kind: &str, name: &str) -> Option<&'a Manifest> {
         self.index.get(&(kind, name)).copied()
+    }
+
+    /// The spec of an object that is beside the set, as its type.
+    pub fn beside<T: DeserializeOwned>(&self, kind: &str, name: &str) -> Option<T> {
+        serde_json::from_value(self.known.spec(kind, name)?).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 //! the command may follow.
 
 use gastown_controllers::settings::RUNTIME_DEFAULT;
+use gastown_crds::admission::Known as _;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use serde_json::Value;
 
@@ -87,12 +88,6 @@ impl Known<'_> {
         if let Some(manifest) = here.next() {
             return Some(manifest.value["spec"].clone());
         }
-        if let Some(object) = self.stored.object(kind, name) {
-            return Some(object["spec"].clone());
-        }
-        let built_in =
-            manifests::built_in().into_iter().flat_map(|(file, text)| manifest::parse(file, text).unwrap_or_default());
-        let mut built_in = built_in.filter(|it| it.kind == kind && it.name == name);
-        built_in.next().map(|it| it.value["spec"].clone())
+        self.stored.spec(kind, name)
     }
 }

@@ -168,7 +168,9 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         reasons::COMMAND_NOT_FOUND => {
             "install the program that is named above; `gt doctor` lists what is missing".to_owned()
         }
-        reasons::INVALID_FORMULA => "correct the formula, or the vars that its bead gives it, and `gt apply -f` it".to_owned(),
+        reasons::INVALID_FORMULA => {
+            "correct the formula, or the vars that its bead gives it, and `gt apply -f` it".to_owned()
+        }
         reasons::SUSPENDED => "take `suspend: true` out where it stands, and `gt apply -f` it".to_owned(),
         reasons::SETUP_FAILED => "mend `workspace.setup` of its rig; it is tried again by itself".to_owned(),
         reasons::STRAYS => format!("processes of an ended session are being ended; `gt logs polecat/{name}`"),

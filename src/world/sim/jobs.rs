@@ -24,6 +24,8 @@ impl SimWorld {
                 return;
             }
             state.jobs.insert(key.clone(), Begun { job: job.clone(), at, state: JobState::Running });
+            let running = state.jobs.values().filter(|begun| begun.state == JobState::Running).count();
+            state.most_jobs = state.most_jobs.max(running);
         }
         let takes = self.inner.nature.takes(&format!("{}/{}", kind(job), key.0));
         let world = self.clone();

@@ -98,6 +98,8 @@ struct State {
     refusals: u32,
     /// The most sessions that were at work at once.
     busiest: usize,
+    /// The most jobs that ran at once.
+    most_jobs: usize,
     violations: BTreeSet<String>,
 }
 
@@ -125,6 +127,11 @@ impl SimWorld {
     /// The most sessions that were at work at once; those that have handed in and are leaving are not.
     pub fn busiest(&self) -> usize {
         self.state().busiest
+    }
+
+    /// The most jobs that ran at once.
+    pub fn most_jobs(&self) -> usize {
+        self.state().most_jobs
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
