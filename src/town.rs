@@ -3,12 +3,15 @@
 //! A town is a folder with a `town.yaml` that declares kind Town; found from `--town`, `GT_TOWN`, or upwards from the
 //! working directory.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gastown_crds::common::ANNOTATION_TOWN_UID;
 use serde::Deserialize;
 
 use crate::world::layout::Layout;
+use crate::world::run::records;
 
 /// The file whose presence marks a town.
 pub const TOWN_FILE: &str = "town.yaml";
@@ -68,6 +71,19 @@ pub struct Places {
     pub temp: PathBuf,
     /// The user's id.
     pub user: u32,
+    /// Where the things of one town lie, as its sessions are told.
+    pub told: Option<Told>,
+}
+
+/// Where the things of a town lie, whatever the homes in the environment are.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Of the town with this uid.
+    pub town_uid: String,
+    /// What must outlive the loss of the store.
+    pub data: PathBuf,
+    /// What can be made again by looking.
+    pub state: PathBuf,
 }
 
 impl Places {
@@ -78,11 +94,20 @@ impl Places {
             let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
             set.unwrap_or_else(|| home.join(default))
         };
+        let told = || {
+            let path = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
+            Some(Told {
+                town_uid: std::env::var("GT_TOWN_UID").ok()?,
+                data: path("GT_DATA")?,
+                state: path("GT_STATE")?,
+            })
+        };
         Self {
             data_home: dir("XDG_DATA_HOME", ".local/share"),
             state_home: dir("XDG_STATE_HOME", ".local/state"),
             temp: std::env::temp_dir(),
             user: rustix::process::getuid().as_raw(),
+            told: told(),
         }
     }
 }
@@ -136,8 +161,32 @@ impl Town {
         if !gastown_crds::names::is_label(&name) {
             return Err(invalid(format!("its namespace `{name}` is no name: use a-z, 0-9 and `-`")));
         }
-        let layout = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &uid);
+        let mut layout = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &uid);
+        if let Some(told) = places.told.as_ref().filter(|told| told.town_uid == uid) {
+            layout = Layout::of(told.data.clone(), told.state.clone(), layout.runtime().to_owned());
+        }
+        if let Ok(runtime) = fs_err::read_to_string(layout.runtime_record())
+            && Path::new(runtime.trim()).is_absolute()
+        {
+            layout = layout.with_runtime(runtime.trim().into());
+        }
         Ok(Self { dir, name, uid, layout })
+    }
+
+    /// Settles where the sockets are, for everybody from now on: where they were, if there can be a folder; else where
+    /// `places` says. For who holds the store's lock.
+    pub fn settle(self, places: &Places) -> std::io::Result<Self> {
+        let fresh = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &self.uid);
+        let layout = match DirBuilder::new().recursive(true).mode(0o700).create(self.layout.runtime()) {
+            Ok(()) => self.layout,
+            Err(_) => self.layout.with_runtime(fresh.runtime().to_owned()),
+        };
+        fs_err::create_dir_all(layout.state())?;
+        let runtime = layout.runtime().to_string_lossy().into_owned();
+        if fs_err::read_to_string(layout.runtime_record()).ok().as_ref() != Some(&runtime) {
+            records::write_text(&layout.runtime_record(), runtime.as_bytes(), true)?;
+        }
+        Ok(Self { layout, ..self })
     }
 }
 
@@ -146,7 +195,7 @@ mod tests {
     use super::*;
 
     fn places(dir: &Path) -> Places {
-        Places { data_home: dir.into(), state_home: dir.into(), temp: dir.into(), user: 1 }
+        Places { data_home: dir.into(), state_home: dir.into(), temp: dir.into(), user: 1, told: None }
     }
 
     fn town(text: &str) -> Result<Town, TownError> {

@@ -108,7 +108,8 @@ async fn one_bead_goes_from_declared_to_merged() {
     let town_yaml = "kind: Town\nmetadata: {name: town, namespace: home, annotations: {gastown.io/town-uid: 0000000a-0000-4000-8000-00000000000a}}\n";
     fs_err::create_dir_all(root.join("town")).unwrap();
     fs_err::write(root.join("town/town.yaml"), town_yaml).unwrap();
-    let places = Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0 };
+    let places =
+        Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, told: None };
     let town = Town::open(&root.join("town"), &places).unwrap();
 
     let server = Server::open(&Place::Memory, Writer::Threaded, options()).unwrap();

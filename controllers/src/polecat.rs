@@ -292,13 +292,13 @@ impl Hook<'_> {
         Ok(match tried(self.view, &Settings::of(self.view), job)? {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
-            Tried::Due(job) => Some(match self.needs_place(plan) {
-                Some(doing) => doing,
-                None => {
-                    plan.act(Act::EnsureJob(job));
-                    doing(PolecatState::Starting, reasons::SETTING_UP, "")
+            Tried::Due(job) => {
+                if let Some(doing) = self.needs_place(plan) {
+                    return Ok(Some(doing));
                 }
-            }),
+                plan.act(Act::EnsureJob(job));
+                Some(doing(PolecatState::Starting, reasons::SETTING_UP, ""))
+            }
             Tried::Waiting { last, failures, due } => {
                 plan.again_at(due);
                 let tail = last.map(|l| l.tail).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 use crate::connect::{StoreLock, answers, options};
 use crate::engine::{Engine, Parts};
 use crate::manifests;
-use crate::town::{TOWN_FILE, Town};
+use crate::town::{Places, TOWN_FILE, Town};
 use crate::world::exec::Exec;
 use crate::world::real::Real;
 
@@ -45,7 +45,7 @@ pub struct UpArgs {
 pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
     if args.foreground || args.background_child {
-        return serve(&town, args);
+        return serve(town, args, &context.places);
     }
     start(context, &town, args)
 }
@@ -94,7 +94,7 @@ fn this_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|e| CliError::new(Exit::Failed, "could not find this program").because(&e))
 }
 
-fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
+fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliError> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GT_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
@@ -111,7 +111,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
         return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}"))
             .hint("`gt down` stops it"));
     };
-    fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
+    let town = town.settle(places).map_err(|e| failed("could not prepare the town's folders", &e))?;
     let place = api::Place::File(town.layout.store());
     let server =
         Server::open(&place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
@@ -119,7 +119,7 @@ fn serve(town: &Town, args: &UpArgs) -> Result<ExitCode, CliError> {
         .enable_all()
         .build()
         .map_err(|e| failed("could not start", &e))?;
-    let result = runtime.block_on(control(town, args, server.clone()));
+    let result = runtime.block_on(control(&town, args, server.clone()));
     // What still blocks is bounded by two seconds of its own.
     runtime.shutdown_timeout(std::time::Duration::from_secs(3));
     server.close();

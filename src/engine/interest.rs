@@ -38,7 +38,9 @@ impl Interest {
         let Some(before) = self.wokes.get(key) else { return };
         let asked: BTreeSet<Woke> = asked.filter_map(told_by).collect();
         let over: Vec<Woke> = before.difference(&asked).cloned().collect();
-        over.iter().for_each(|woke| self.lose(key, woke));
+        for woke in &over {
+            self.lose(key, woke);
+        }
     }
 
     /// Who wants to know of this.

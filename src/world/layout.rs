@@ -25,6 +25,12 @@ impl Layout {
         }
     }
 
+    /// The same with its sockets elsewhere.
+    #[must_use]
+    pub fn with_runtime(self, runtime: PathBuf) -> Self {
+        Self { runtime, ..self }
+    }
+
     /// Everything below one folder; for tests and for trying things out.
     pub fn below(dir: &Path) -> Self {
         Self { data: dir.join("data"), state: dir.join("state"), runtime: dir.join("run") }
@@ -48,6 +54,11 @@ impl Layout {
     /// Sockets: 0700, short.
     pub fn runtime(&self) -> &Path {
         &self.runtime
+    }
+
+    /// Where the folder of the sockets is written down: temporary folders differ from shell to shell.
+    pub fn runtime_record(&self) -> PathBuf {
+        self.state.join("runtime")
     }
 
     /// The store.

@@ -149,7 +149,13 @@ impl Folder {
     /// The town, as this process sees it.
     pub fn opened(&self) -> Town {
         let user = rustix::process::getuid().as_raw();
-        let places = Places { data_home: self.path("data"), state_home: self.path("state"), temp: self.path(""), user };
+        let places = Places {
+            data_home: self.path("data"),
+            state_home: self.path("state"),
+            temp: self.path(""),
+            user,
+            told: None,
+        };
         Town::open(&self.path("home"), &places).unwrap()
     }
 

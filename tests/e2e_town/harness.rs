@@ -222,6 +222,10 @@ pub fn kill(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
+pub fn lives(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
 /// Waits for a state, within a bound.
 #[track_caller]
 pub fn wait_until<T>(town: &Town, what: &str, mut look: impl FnMut() -> Option<T>) -> T {

@@ -1,6 +1,6 @@
 //! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
 
-use crate::harness::{Town, kill, wait_until};
+use crate::harness::{Town, git, kill, lives, wait_until};
 use serde_json::Value;
 
 /// A bead's command that works only once the test says so.
@@ -71,6 +71,40 @@ fn the_controller_while_an_agent_asks() {
     let second = town.record(&town.bead("one"), 2, "started.json");
     assert!(second.is_none(), "the agent was failed by its verbs: {}", town.told(&town.bead("one"), 1));
     all_is_well(&town, &["one"]);
+}
+
+/// A shell, a service and an agent each have their own idea of where temporary files go.
+#[test]
+fn nothing_and_the_town_is_found_from_whichever_temporary_folder() {
+    let town = Town::new();
+    let elsewhere = |args: &[&str]| town.gt(args).env("TMPDIR", town.path("home")).run().unwrap();
+    // The agent loses its way to everything, but for what its session is told.
+    let lost = "env HOME=/ XDG_DATA_HOME=/d XDG_STATE_HOME=/s TMPDIR=/t gt hook --json > hook.txt";
+    town.convoy("c", &[("one", &[], lost)]);
+    town.up();
+    assert!(elsewhere(&["status"]).text().starts_with("nothing needs you\n"));
+    assert!(elsewhere(&["wait", "convoy/c", "--for=condition=Landed", "--timeout", "80s"]).ok());
+    let controller = town.controller();
+    assert!(elsewhere(&["down"]).ok());
+    wait_until(&town, "it is down", || (!lives(controller)).then_some(()));
+    assert!(elsewhere(&["up"]).ok());
+    assert!(town.run(&["status"]).text().starts_with("nothing needs you\n"));
+}
+
+/// Keys that an agent needs come by the controller's environment, which a town that is started anew may have from elsewhere.
+#[test]
+fn nobody_and_a_session_sees_what_the_controller_of_its_time_saw() {
+    let town = Town::new();
+    town.convoy("c", &[("one", &[], &gated(&town, "one"))]);
+    assert!(town.gt(&["up"]).env("TOKEN", "old").env("GONE", "yes").run().unwrap().ok());
+    started(&town, "one", 1);
+    town.ok(&["down"]);
+    assert!(town.gt(&["up"]).env("TOKEN", "new").run().unwrap().ok());
+    town.convoy("d", &[("two", &[], "echo \"$TOKEN ${GONE-not}\" > token.txt")]);
+    town.lands("d");
+    assert_eq!(git(&town.path("repos/shop.git"), &["show", "main:token.txt"]), "new not");
+    town.file("go", "");
+    town.lands("c");
 }
 
 #[test]

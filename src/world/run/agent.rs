@@ -129,11 +129,17 @@ fn program(spec: &AgentSpec) -> &OsStr {
     spec.command.first().map_or(OsStr::new(""), OsStr::new)
 }
 
-/// What we inherited without what is foreign, then the spec's variables, then PATH with the town's programs first.
+/// The beginning of the variables that tell of the terminal: those are the pane's own.
+const TERMINAL: &str = "TERM";
+
+/// What whoever started us has, without what is foreign; then the spec's variables, then PATH with the town's programs
+/// first.
 fn environment(mut exec: Exec, spec: &AgentSpec) -> Exec {
     for (name, _) in std::env::vars_os() {
-        if FOREIGN.iter().any(|begin| name.to_string_lossy().starts_with(begin)) {
-            exec = exec.env_remove(name);
+        let word = name.to_string_lossy();
+        let ours = spec.inherits.iter().any(|inherited| *inherited == word) || word.starts_with(TERMINAL);
+        if !ours || FOREIGN.iter().any(|begin| word.starts_with(begin)) {
+            exec = exec.env_remove(&name);
         }
     }
     for (name, value) in &spec.env {

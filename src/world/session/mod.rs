@@ -16,6 +16,7 @@
 //! |---|---|
 //! | the Runtime's | as declared |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
+//! | `GT_DATA`, `GT_STATE` | where the town's things lie, wherever the agent's home is |
 //! | `GT_ROLE` | `polecat` |
 //! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
 //! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |

@@ -65,16 +65,18 @@ impl Sessions {
             work: spec.work.clone(),
             command,
             env: self.environment(spec, &dir, tmux.is_none(), extra)?,
+            inherits: std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect(),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: self.town.gt.clone(),
         };
+        let inherits = agent.inherits.clone();
         records::write(&dir.join(records::SPEC), &Spec::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
             fs_err::create_dir_all(locks)?;
         }
         records::write(&self.layout.sandbox_holder(&sandbox.uid), &run, false)?;
-        self.spawn(sandbox, &dir, tmux)?;
+        self.spawn(sandbox, &dir, tmux, &inherits)?;
         let started = dir.join(records::STARTED);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
             return Ok(());
@@ -97,7 +99,13 @@ impl Sessions {
         }
     }
 
-    fn spawn(&self, sandbox: &SandboxId, dir: &Path, tmux: Option<Tmux<'_>>) -> Result<(), SessionError> {
+    fn spawn(
+        &self,
+        sandbox: &SandboxId,
+        dir: &Path,
+        tmux: Option<Tmux<'_>>,
+        inherits: &[String],
+    ) -> Result<(), SessionError> {
         let (gt, spec, output) = (&self.town.gt, dir.join(records::SPEC), dir.join(records::OUTPUT));
         let Some(tmux) = tmux else {
             let process = Exec::new(gt).arg(run::WORD).arg(spec);
@@ -107,7 +115,7 @@ impl Sessions {
         let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
         let pane = [gt.into(), run::WORD.into(), spec.into()];
         let record = shell_command([gt.as_path(), Path::new(run::WORD), Path::new(run::RECORD), &output]);
-        tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record)
+        tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record, inherits)
     }
 
     /// The command with an agent that is built in written out.
@@ -158,6 +166,8 @@ impl Sessions {
         let ours = [
             ("GT_TOWN_UID", self.town.uid.clone()),
             ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
+            ("GT_DATA", self.layout.data().to_string_lossy().into_owned()),
+            ("GT_STATE", self.layout.state().to_string_lossy().into_owned()),
             ("GT_ROLE", "polecat".to_owned()),
             ("GT_RIG", spec.rig.name.clone()),
             ("GT_POLECAT", spec.polecat.clone()),

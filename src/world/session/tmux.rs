@@ -27,7 +27,6 @@ use crate::world::run::watch;
 const CONF: &str = "\
 set -g history-limit 2000
 set -g remain-on-exit off
-set -g update-environment ''
 set -g allow-rename off
 set -g set-titles off
 set -g focus-events on
@@ -56,10 +55,21 @@ impl<'a> Tmux<'a> {
         Self { program, layout }
     }
 
-    /// Starts a detached session that runs `pane`, with its output piped into the shell command `record`.
-    pub fn start(&self, name: &str, uid: &str, pane: &[OsString], record: &str) -> Result<(), SessionError> {
+    /// Starts a detached session that runs `pane`, with its output piped into the shell command `record`. It gets our own
+    /// variables of these names, not those of whoever happened to start the server.
+    pub fn start(
+        &self,
+        name: &str,
+        uid: &str,
+        pane: &[OsString],
+        record: &str,
+        variables: &[String],
+    ) -> Result<(), SessionError> {
         self.revive()?;
-        records::write_text(&self.layout.tmux_conf(), CONF.as_bytes(), false)?;
+        let plain = |name: &&String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let names: Vec<&str> = variables.iter().filter(plain).map(String::as_str).collect();
+        let conf = format!("{CONF}set -g update-environment '{}'\n", names.join(" "));
+        records::write_text(&self.layout.tmux_conf(), conf.as_bytes(), false)?;
         let name: String = name.chars().map(|c| if matches!(c, '.' | ':') { '_' } else { c }).collect();
         // The same name can only be a leftover of this sandbox, kept open by processes that have let go of the lock.
         let target = format!("={name}:");
@@ -89,8 +99,9 @@ impl<'a> Tmux<'a> {
         record: &str,
     ) -> Result<Output, SessionError> {
         // One command line: the server reads nothing from the pane before all of it is done, so no output is missed.
+        let exec = self.command().arg("source-file").arg(self.layout.tmux_conf()).arg(";");
         let new = ["new-session", "-d", "-s", name, "-x", "200", "-y", "50", "-P", "-F", "#{pid}", "--"];
-        let exec = self.command().args(new).args(pane);
+        let exec = exec.args(new).args(pane);
         let exec = exec.args([";", "set-option", "-t", target, UID, uid, ";", "pipe-pane", "-O", "-t", target, record]);
         Ok(exec.run()?)
     }
@@ -119,7 +130,7 @@ impl<'a> Tmux<'a> {
             return Ok(None);
         }
         let mut command = vec![self.program.clone().into(), "-S".into(), self.layout.tmux_socket().into()];
-        command.extend(["attach-session", "-t"].map(OsString::from));
+        command.extend(["attach-session", "-E", "-t"].map(OsString::from));
         command.push(pane.session.clone().into());
         Ok(Some(command))
     }
