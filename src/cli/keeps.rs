@@ -212,6 +212,8 @@ impl<'a> World<'a> {
                 }
             }
             BeadState::Working => self.worked_on(bead, found),
+            // What is begun goes on, whatever its rig says by then.
+            BeadState::Ready if bead.spec.assignee.is_some() => {}
             BeadState::Ready => self.rig(&bead.spec.rig, false, found),
             BeadState::Waiting => match ready {
                 Some(ready) if ready.reason == reasons::NEEDS_OPEN => {

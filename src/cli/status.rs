@@ -179,8 +179,11 @@ fn lines(beads: &[Bead], rigs: &[Rig], keeps: &keeps::World<'_>, states: &[BeadS
     found.iter().map(line).collect()
 }
 
-/// What a ready bead waits for: its rig, else somebody who takes it.
+/// What a ready bead waits for: a place, if it is begun; else its rig, else somebody who takes it.
 fn waits_for(bead: &Bead, rigs: &[Rig]) -> String {
+    if bead.spec.assignee.is_some() {
+        return "goes on as soon as a place is free".to_owned();
+    }
     let name = &bead.spec.rig;
     let rig = rigs.iter().find(|rig| rig.name_any() == *name);
     let why = rig.map_or_else(|| Some("there is none".to_owned()), trouble::not_ready);

@@ -55,7 +55,8 @@ pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<Stri
     let lands =
         |bead: &Bead| requests.iter().any(|request| request.spec.bead == bead.name_any() && !state(request).is_final());
     let landing = beads.iter().filter(|bead| lands(bead)).count();
-    let working = beads.iter().filter(|bead| bead.spec.assignee.is_some() && !lands(bead)).count();
+    let at_work = |bead: &Bead| bead.spec.assignee.as_ref().is_some_and(|it| it.waiting.is_none());
+    let working = beads.iter().filter(|bead| at_work(bead) && !lands(bead)).count();
     let head = format!("{object} has open work: {}{}", counted(beads.len(), "bead"), names(&beads));
     let parts: Vec<String> = [(working, "being worked on"), (landing, "handed in and not landed")]
         .into_iter()
