@@ -59,7 +59,7 @@ fn steps_are_shown_when_they_are_asked_for() {
             "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: {{name: {name}}}\nspec: {{title: T, rig: shop, type: {type_}}}\n---\n"
         )
     };
-    let beads = bead("shop-aaaaaaaa", "Task") + &bead("shop-aaaaaaaa.work", "Step");
+    let beads = bead("shop-aaaaaaaa", "Task") + &bead("shop-aaaaaaaa.work", "Step, parent: shop-aaaaaaaa");
     assert_eq!(folder.gt_with(&["apply", "-f", "-"], &beads).code, 0);
     assert_eq!(folder.gt(&["get", "beads", "-o", "name"]).out, "bead/shop-aaaaaaaa\n");
     assert_eq!(folder.gt(&["get", "steps", "-o", "name"]).out, "bead/shop-aaaaaaaa.work\n");
