@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::os::unix::process::CommandExt;
 
 use clap::Args;
+use gastown_crds::{Bead, Rig};
+use kube::Client;
+use kube::api::{Api, ListParams};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::{self, Server};
 use crate::cli::context::Context;
@@ -22,6 +25,7 @@ use crate::engine::{Engine, Parts};
 use crate::manifests;
 use crate::town::{Places, TOWN_FILE, Town};
 use crate::world::exec::Exec;
+use crate::world::leftovers::{self, Living};
 use crate::world::real::Real;
 
 /// What the background process says once it serves.
@@ -127,6 +131,18 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
     result.map(|()| ExitCode::SUCCESS)
 }
 
+/// What is not over. A bead's closed state is never wrong: it is written after the close, which is for ever.
+async fn living(client: &Client) -> kube::Result<Living> {
+    let beads: Api<Bead> = Api::default_namespaced(client.clone());
+    let rigs: Api<Rig> = Api::default_namespaced(client.clone());
+    let open = beads.list_metadata(&ListParams::default().fields("status.state!=Closed")).await?;
+    let rigs = rigs.list_metadata(&ListParams::default()).await?;
+    Ok(Living {
+        beads: open.items.into_iter().filter_map(|bead| bead.metadata.uid).collect(),
+        rigs: rigs.items.into_iter().filter_map(|rig| rig.metadata.uid).collect(),
+    })
+}
+
 async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliError> {
     let failed = |what: &str, error: &dyn std::error::Error| CliError::new(Exit::Failed, what).because(error);
     let clock = Arc::new(SystemClock);
@@ -139,6 +155,12 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
     let file = town.dir.join(TOWN_FILE);
     let text = fs_err::read_to_string(&file).map_err(|e| failed("could not read the town's file", &e))?;
     manifests::ensure(&client, TOWN_FILE, &text).await.map_err(|e| failed("could not create the Town", &e))?;
+    match living(&client).await {
+        Ok(living) => {
+            drop(leftovers::sweep(&town.layout, &living).inspect_err(|error| warn!(%error, "leftovers stay")))
+        }
+        Err(error) => warn!(%error, "leftovers stay: what is over could not be asked"),
+    }
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
     let (stop, stopped) = tokio::sync::watch::channel(());

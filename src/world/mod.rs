@@ -15,3 +15,5 @@ pub mod sim;
 pub mod exec;
 
 pub mod layout;
+
+pub mod leftovers;

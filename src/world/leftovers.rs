@@ -1,0 +1,110 @@
+//! Leftovers: what is kept on disk of what is over, up to a number, the newest. Swept when a controller starts.
+//!
+//! Nothing here is work: attempts leave their output, checks their caches, replays their record. Clones stay, for the
+//! branches and rescue refs in them; jobs have a sweep of their own.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::layout::Layout;
+
+/// Beads that are over and whose attempts are kept: at most 4 MiB of output each attempt.
+const BEADS_KEPT: usize = 500;
+/// Replays that are kept; one that is gone is made again, and gives the same.
+const REPLAYS_KEPT: usize = 1000;
+
+/// What is not over, by uid.
+#[derive(Debug, Default)]
+pub struct Living {
+    /// Beads that are open: their attempts count.
+    pub beads: BTreeSet<String>,
+    /// Rigs that are declared.
+    pub rigs: BTreeSet<String>,
+}
+
+/// Removes what is over and too much. Answers how many folders and files went.
+pub fn sweep(layout: &Layout, living: &Living) -> io::Result<usize> {
+    let over = |kept: &BTreeSet<String>, path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| !kept.contains(name))
+    };
+    let runs = entries(&layout.runs(""))?.into_iter().filter(|(_, path)| over(&living.beads, path)).collect();
+    let caches =
+        entries(&layout.verify_worktree(""))?.into_iter().filter(|(_, path)| over(&living.rigs, path)).collect();
+    let replays = layout.replay("").parent().map(entries).transpose()?.unwrap_or_default();
+    let mut removed = 0;
+    for path in [oldest(runs, BEADS_KEPT), oldest(caches, 0), oldest(replays, REPLAYS_KEPT)].concat() {
+        let done = if path.is_dir() { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
+        match done {
+            Ok(()) => removed += 1,
+            // What a check or an agent made unremovable is left to people; the rest goes.
+            Err(error) => tracing::warn!(%error, "a leftover could not be removed"),
+        }
+    }
+    Ok(removed)
+}
+
+/// What lies in a folder, by when it was last written to; a folder that is not there is empty.
+fn entries(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+    let listed = match fs_err::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        let entry = entry?;
+        found.push((entry.metadata()?.modified()?, entry.path()));
+    }
+    Ok(found)
+}
+
+/// All but the newest so many.
+fn oldest(mut all: Vec<(SystemTime, PathBuf)>, kept: usize) -> Vec<PathBuf> {
+    all.sort();
+    all.truncate(all.len().saturating_sub(kept));
+    all.into_iter().map(|(_, path)| path).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second)
+    }
+
+    #[test]
+    fn the_oldest_go_and_so_many_stay() {
+        let all = |seconds: &[u64]| seconds.iter().map(|s| (at(*s), PathBuf::from(s.to_string()))).collect::<Vec<_>>();
+        assert_eq!(oldest(all(&[3, 1, 2]), 1), ["1", "2"].map(PathBuf::from));
+        assert!(oldest(all(&[3, 1]), 2).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_over_stays_whatever_its_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::below(dir.path());
+        for n in 0..BEADS_KEPT + 3 {
+            fs_err::create_dir_all(layout.run(&format!("bead-{n}"), 1)).unwrap();
+        }
+        for rig in ["gone", "here"] {
+            fs_err::create_dir_all(layout.verify_worktree(rig).join("target")).unwrap();
+        }
+        let open: Vec<String> = (0..10).map(|n| format!("bead-{n}")).collect();
+        let living = Living { beads: open.iter().cloned().collect(), rigs: BTreeSet::from(["here".to_owned()]) };
+        assert_eq!(sweep(&layout, &living).unwrap(), 1, "the caches of a rig that is gone");
+        assert!(layout.verify_worktree("here").exists() && !layout.verify_worktree("gone").exists());
+        for n in 0..10 {
+            fs_err::create_dir_all(layout.run(&format!("more-{n}"), 1)).unwrap();
+        }
+        assert_eq!(sweep(&layout, &living).unwrap(), 3, "thirteen are open or among the newest");
+        assert!(open.iter().all(|bead| layout.runs(bead).exists()));
+        assert_eq!(
+            sweep(&layout, &Living::default()).unwrap(),
+            1 + 10,
+            "what was open counts now, and goes by its age"
+        );
+    }
+}
