@@ -157,7 +157,7 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
     manifests::ensure(&client, TOWN_FILE, &text).await.map_err(|e| failed("could not create the Town", &e))?;
     match living(&client).await {
         Ok(living) => {
-            drop(leftovers::sweep(&town.layout, &living).inspect_err(|error| warn!(%error, "leftovers stay")))
+            drop(leftovers::sweep(&town.layout, &living).inspect_err(|error| warn!(%error, "leftovers stay")));
         }
         Err(error) => warn!(%error, "leftovers stay: what is over could not be asked"),
     }
