@@ -302,6 +302,27 @@ fn the_controllers_log_is_a_log_like_others() {
     }
     fs_err::write(&log, "one\ntwo").unwrap();
     assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "two");
+    // One that is full becomes the older half, in the middle of a line.
+    fs_err::write(log.with_extension("log.1"), "zero\nnu").unwrap();
+    fs_err::write(&log, "ll\none\ntwo\n").unwrap();
+    assert_eq!(folder.gt(&["logs"]).out, "zero\nnull\none\ntwo\n");
+    for (tail, shown) in [("2", "one\ntwo\n"), ("3", "null\none\ntwo\n"), ("4", "zero\nnull\none\ntwo\n")] {
+        assert_eq!(folder.gt(&["logs", "--tail", tail]).out, shown, "{tail}");
+    }
+    fs_err::write(&log, "").unwrap();
+    assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "nu");
+}
+
+#[test]
+fn what_an_agent_printed_moves_no_terminal() {
+    let folder = town();
+    let log = folder.opened().layout.log();
+    // A sequence that lies across what is read at a time, and one that never ends.
+    let before = "x".repeat(64 * 1024 - 4);
+    let raw = format!("{before}\x1b]52;c;ZXZpbA==\x07\x1b[?1000hmouse\r\nbell\x07\x1b]0;title");
+    fs_err::write(&log, raw).unwrap();
+    assert_eq!(folder.gt(&["logs"]).out, format!("{before}mouse\nbell"));
+    assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "bell");
 }
 
 #[test]
