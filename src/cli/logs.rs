@@ -2,6 +2,7 @@
 
 mod file;
 mod jobs;
+mod writers;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use super::trouble;
 use crate::town::Town;
 use crate::world::run::records;
 use file::LogFile;
+use writers::Writers;
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
 #[derive(Debug, ClapArgs)]
@@ -231,7 +233,9 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     let mut inotify = Inotify::of_folder(folder).map_err(failed)?;
     let mut open: Option<LogFile> = None;
     loop {
-        // The end is looked at before the rest is read: what was printed before it is read after it.
+        // Who writes is looked at before the end, and the end before the rest is read: a process that records its end and
+        // goes is not taken for lost, and what was printed before is read after.
+        let writers = if log.end.is_some() { Writers::of(folder) } else { Writers::Unknown };
         let ended = log.end.is_some_and(|end| folder.join(end).exists());
         if open.is_none() && log.file.exists() {
             open = Some(LogFile::open(&log.file, args.tail).map_err(failed)?);
@@ -242,6 +246,15 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
         if ended {
             return Ok(());
         }
-        inotify.changed().await.map_err(failed)?;
+        if writers.are_gone() {
+            gt.out.talk("it is lost: its processes are gone, and left no record of how they ended");
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            changed = inotify.changed() => changed,
+            ended = writers.one_ended() => ended,
+        }
+        .map_err(failed)?;
     }
 }

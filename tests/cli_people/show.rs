@@ -288,6 +288,18 @@ fn the_log_of_a_verification_that_runs_is_found() {
     // -f goes on until it has ended.
     fs_err::write(layout.job("running").join(records::RESULT), "{}").unwrap();
     insta::assert_snapshot!(folder.gt(&["logs", "-f", "--tail", "1", "job/running"]).out, @"still checking");
+    // Killed, it leaves no result: none will come.
+    let lost = job("lost", verify(3), "half\n", false);
+    let mut process = ProcessId::own().unwrap();
+    process.start += 1;
+    records::write(&layout.job("lost").join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+    drop(lost);
+    insta::assert_snapshot!(folder.gt(&["logs", "-f", "job/lost"]).all(), @"
+    half
+    ! job lost: [dir]/state/gt/[uid]/jobs/lost/log
+    ! it is lost: its processes are gone, and left no record of how they ended
+    exit 0
+    ");
 }
 
 #[test]
