@@ -58,8 +58,8 @@ pub struct RigSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Repo {
-    /// Anything `git clone` takes. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^[^-\s\x00][^\s\x00]*$"))]
+    /// Anything `git clone` takes; only a path or a `file://` address may hold blanks. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder.
+    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^(([./]|file://)([^\s\x00]| )*|[^-\s\x00][^\s\x00]*)$"))]
     pub url: String,
     /// The target branch. Default: the remote's HEAD, shown in `status.branch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use super::table::Table;
 use crate::manifests;
 use crate::town::{Town, TownError};
 use crate::world::exec::Exec;
-use crate::world::session::probe::{GIT_MIN, TMUX_MIN};
+use crate::world::session::probe::{GIT_MIN, TMUX_MIN, version};
 use crate::world::session::program::find;
 
 /// Say what is missing here, and how to get it.
@@ -97,13 +97,6 @@ fn program(name: &str, flag: &str, min: (u32, u32), path: &OsString, worst: Verd
         Ok(output) => Check { what, verdict: worst, found: format!("ended with {}", output.code), fix },
         Err(error) => Check { what, verdict: worst, found: error.to_string(), fix },
     }
-}
-
-/// The first two numbers in `tmux 3.3a` or `git version 2.39.5`.
-fn version(said: &str) -> Option<(u32, u32)> {
-    let from = said.find(|c: char| c.is_ascii_digit())?;
-    let mut numbers = said[from..].split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Whether something can be written there, found out by doing it.

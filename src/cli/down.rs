@@ -1,18 +1,19 @@
 //! `gt down`: stops the controller. Agents go on; `gt up` adopts them.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
+use crate::cli::up::STOP_MAX;
 use crate::connect::StoreLock;
+use crate::world::run::watch;
 
-/// How long the controller gets to finish what it is at: twice what one effect may take, and the store's close.
-const STOP_MAX: Duration = Duration::from_secs(10);
+/// A stop that takes longer says what it waits for: most take a few milliseconds.
+const QUIET_MAX: Duration = Duration::from_secs(2);
 
 /// Stops the controller.
 #[derive(Debug, Args)]
@@ -45,16 +46,27 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
         return Err(unclear().hint("another process has the store now: look again"));
     }
     pidfd_send_signal(&pidfd, Signal::TERM).map_err(|_| unclear())?;
-    let limit = Timespec { tv_sec: i64::try_from(STOP_MAX.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-    match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&limit)) {
-        Ok(1..) => {
-            context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
-            Ok(ExitCode::SUCCESS)
+    let began = Instant::now();
+    let has_ended_by = |limit: Duration| loop {
+        let left = limit.saturating_sub(began.elapsed());
+        match watch::readable(&[&pidfd], Some(left)) {
+            Ok(ended) if ended == [true] => return Ok(true),
+            Ok(_) if left.is_zero() => return Ok(false),
+            Ok(_) => {}
+            Err(e) => return Err(CliError::new(Exit::Failed, "could not wait for the controller").because(&e)),
         }
-        _ => Err(CliError::new(
-            Exit::Failed,
-            format!("the controller (process {holder}) did not stop within {STOP_MAX:?}"),
-        )
-        .hint(format!("see its log: {}", town.layout.log().display()))),
+    };
+    if !has_ended_by(QUIET_MAX)? {
+        context.out.talk(&format!(
+            "waiting for what the controller (process {holder}) has begun to end, such as a worktree that git makes; \
+             at most {} minutes, and it stops even if nobody waits",
+            STOP_MAX.as_secs().div_ceil(60)
+        ));
+        if !has_ended_by(STOP_MAX)? {
+            let what = format!("the controller (process {holder}) did not stop within {STOP_MAX:?}");
+            return Err(CliError::new(Exit::Failed, what).hint(format!("see its log: {}", town.layout.log().display())));
+        }
     }
+    context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
+    Ok(ExitCode::SUCCESS)
 }

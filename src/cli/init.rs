@@ -2,7 +2,9 @@
 //!
 //! A Town file that is there already stays byte for byte as it is, but for the one annotation that it lacks.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use gastown_crds::common::{ANNOTATION_TOWN_UID, API_VERSION};
@@ -14,7 +16,10 @@ use super::error::{CliError, Exit};
 use super::files;
 use crate::clock::{Ids, RandomIds};
 use crate::town::{TOWN_FILE, Town, TownError};
-use crate::world::exec::Exec;
+use crate::world::exec::{Exec, exit_code};
+
+/// How long git may take to say whether one file is staged: it reads an index, and the largest take seconds.
+const LOOK_MAX: Duration = Duration::from_mins(1);
 
 /// Make a folder a town.
 #[derive(Debug, ClapArgs)]
@@ -184,16 +189,30 @@ fn in_git(dir: &Path) -> bool {
 }
 
 fn commit(dir: &Path) -> Result<(), CliError> {
-    for args in [vec!["add", "--", TOWN_FILE], vec!["commit", "--quiet", "-m", "A town", "--", TOWN_FILE]] {
-        let output = Exec::new("git").args(&args).cwd(dir).run().map_err(|e| CliError::from_error(Exit::Failed, &e))?;
-        // Nothing to commit is what was asked for.
-        let nothing = args[0] == "commit" && output.code == 1 && output.complaint().is_empty();
-        if !output.ok() && !nothing {
-            let complaint = [output.complaint(), output.text()].join("\n");
-            return Err(CliError::new(Exit::Failed, format!("git {} failed: {}", args[0], complaint.trim())));
-        }
+    as_the_user(dir, &["add", "--", TOWN_FILE])?;
+    let staged = Exec::new("git").args(["diff", "--cached", "--quiet", "--", TOWN_FILE]).cwd(dir).limit(LOOK_MAX).run();
+    // Nothing to commit is what was asked for.
+    if staged.map_err(|e| CliError::from_error(Exit::Failed, &e))?.ok() {
+        return Ok(());
     }
-    Ok(())
+    as_the_user(dir, &["commit", "--quiet", "-m", "A town", "--", TOWN_FILE])
+}
+
+/// Runs git as if it had been typed: hooks and signatures are the user's, may ask at the terminal, and take what they
+/// take. Git that is killed leaves its lock behind, so there is no limit: Ctrl-C reaches it, in the same process group.
+fn as_the_user(dir: &Path, args: &[&str]) -> Result<(), CliError> {
+    let failed = |what: &str, e: &std::io::Error| CliError::new(Exit::Failed, what).because(e);
+    // What it says is talk: standard output carries data.
+    let talk =
+        std::io::stderr().as_fd().try_clone_to_owned().map_err(|e| failed("could not prepare git's output", &e))?;
+    let mut git = Exec::new("git").args(args).cwd(dir).command();
+    let status = git.stdout(talk).status().map_err(|e| failed("could not run git", &e))?;
+    if status.success() {
+        return Ok(());
+    }
+    let what = format!("git {} failed ({}); what it said is above", args[0], exit_code(status));
+    Err(CliError::new(Exit::Failed, what)
+        .hint("town.yaml is written: `git commit -m 'A town' -- town.yaml` tries again"))
 }
 
 #[cfg(test)]

@@ -249,7 +249,8 @@ impl<'a> World<'a> {
         let Some((polecat, status)) = polecat.and_then(|it| Some((it, it.status.as_ref()?))) else { return };
         let Some(ready) = condition(&status.conditions, types::READY) else { return };
         let stuck = [reasons::COMMAND_NOT_FOUND, reasons::SETUP_FAILED, reasons::REF_NOT_FOUND];
-        if stuck.contains(&&*ready.reason) || ready.status == ConditionStatus::Unknown {
+        let is_told = stuck.contains(&&*ready.reason) || trouble::keeps_failing(ready);
+        if is_told || ready.status == ConditionStatus::Unknown {
             let stands = ready.reason == reasons::REF_NOT_FOUND;
             found.insert(Keeper::of(format!("polecat/{}", polecat.name_any()), ready, stands));
         } else if ready.reason == reasons::CLONING {
@@ -265,7 +266,8 @@ impl<'a> World<'a> {
         let conditions = request.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
         let merged = condition(conditions, types::MERGED);
         let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY, reasons::PUSH_REFUSED];
-        let told = |it: &&Condition| own.contains(&&*it.reason) || it.status == ConditionStatus::Unknown;
+        let is_own = |it: &Condition| own.contains(&&*it.reason) || trouble::keeps_failing(it);
+        let told = |it: &&Condition| is_own(it) || it.status == ConditionStatus::Unknown;
         found.extend(merged.filter(told).map(|it| Keeper::of(format!("mr/{}", request.name_any()), it, false)));
         // What is left as a branch for people waits for them, whatever its rig is like.
         if merged.is_none_or(|it| it.reason != reasons::BRANCH_READY) {

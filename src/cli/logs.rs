@@ -1,8 +1,9 @@
 //! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
 
+mod file;
 mod jobs;
+mod writers;
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -18,9 +19,8 @@ use super::table::visible;
 use super::trouble;
 use crate::town::Town;
 use crate::world::run::records;
-
-/// Bytes copied at a time.
-const CHUNK_BYTES: usize = 64 * 1024;
+use file::LogFile;
+use writers::Writers;
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
 #[derive(Debug, ClapArgs)]
@@ -216,10 +216,11 @@ pub fn attempts(runs: &Path) -> Vec<u32> {
 
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
+    let print = |text: &str| gt.out.bytes(text.as_bytes());
     let folder = log.file.parent().unwrap_or(Path::new("/"));
     if !args.follow {
-        return match open_at(&log.file, args.tail) {
-            Ok(mut file) => copy(&mut file, gt),
+        return match LogFile::open(&log.file, args.tail) {
+            Ok(mut file) => file.rest(print),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 gt.out.talk("nothing was printed yet");
                 Ok(())
@@ -230,74 +231,30 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     fs_err::create_dir_all(folder).map_err(failed)?;
     // Watched before it is read, so that nothing falls between.
     let mut inotify = Inotify::of_folder(folder).map_err(failed)?;
-    let mut open: Option<fs_err::File> = None;
+    let mut open: Option<LogFile> = None;
     loop {
-        // The end is looked at before the rest is read: what was printed before it is read after it.
+        // Who writes is looked at before the end, and the end before the rest is read: a process that records its end and
+        // goes is not taken for lost, and what was printed before is read after.
+        let writers = if log.end.is_some() { Writers::of(folder) } else { Writers::Unknown };
         let ended = log.end.is_some_and(|end| folder.join(end).exists());
-        if let Some(file) = &mut open {
-            rewind_if_cut(file, &log.file).map_err(failed)?;
-        } else if log.file.exists() {
-            open = Some(open_at(&log.file, args.tail).map_err(failed)?);
+        if open.is_none() && log.file.exists() {
+            open = Some(LogFile::open(&log.file, args.tail).map_err(failed)?);
         }
         if let Some(file) = &mut open {
-            copy(file, gt)?;
+            file.rest(print)?;
         }
         if ended {
             return Ok(());
         }
-        inotify.changed().await.map_err(failed)?;
-    }
-}
-
-/// Opens a log where its last lines begin; without a number, where it begins.
-fn open_at(path: &Path, tail: Option<usize>) -> std::io::Result<fs_err::File> {
-    let mut file = fs_err::File::open(path)?;
-    let Some(tail) = tail else { return Ok(file) };
-    let (mut at, mut newlines) = (file.metadata()?.len(), 0);
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut is_last_byte = true;
-    // Backwards, until one newline more than there are lines: the one that ends the line before.
-    while at > 0 {
-        let length = usize::try_from(at).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
-        at -= length as u64;
-        file.seek(SeekFrom::Start(at))?;
-        file.read_exact(&mut chunk[..length])?;
-        for nth in (0..length).rev() {
-            // A newline at the very end ends the last line.
-            newlines += usize::from(chunk[nth] == b'\n' && !is_last_byte);
-            is_last_byte = false;
-            if newlines >= tail {
-                let from = if tail == 0 { file.metadata()?.len() } else { at + nth as u64 + 1 };
-                file.seek(SeekFrom::Start(from))?;
-                return Ok(file);
-            }
+        if writers.are_gone() {
+            gt.out.talk("it is lost: its processes are gone, and left no record of how they ended");
+            return Ok(());
         }
-    }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
-}
-
-/// A log that grew too large is moved away and begun anew.
-fn rewind_if_cut(file: &mut fs_err::File, path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let (here, there) = (file.metadata()?, fs_err::metadata(path));
-    let Ok(there) = there else { return Ok(()) };
-    if here.ino() != there.ino() {
-        *file = fs_err::File::open(path)?;
-    } else if file.stream_position()? > there.len() {
-        file.seek(SeekFrom::Start(0))?;
-    }
-    Ok(())
-}
-
-fn copy(file: &mut fs_err::File, gt: &Context) -> Result<(), CliError> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(n) => gt.out.bytes(&chunk[..n])?,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(CliError::from_error(Exit::Failed, &error)),
+        tokio::select! {
+            biased;
+            changed = inotify.changed() => changed,
+            ended = writers.one_ended() => ended,
         }
+        .map_err(failed)?;
     }
 }

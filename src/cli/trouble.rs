@@ -5,6 +5,9 @@ use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types
 
 use super::table::plain;
 
+/// Failures in a row that a person is not told of: what fails twice and then works was busy, locked or out of reach.
+const HICCUPS_MAX: u32 = 2;
+
 /// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
 pub fn of(rig: &Rig) -> Option<&Condition> {
     let conditions = &rig.status.as_ref()?.conditions;
@@ -23,6 +26,19 @@ pub fn for_a_person(rig: &Rig) -> Option<&Condition> {
         found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
     };
     of(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
+}
+
+/// Whether this failed so often in a row that a person has to see to it; its message says how often.
+pub fn keeps_failing(found: &Condition) -> bool {
+    let is_job = [reasons::VERIFY_ERROR, reasons::PUSH_REFUSED].contains(&&*found.reason);
+    let before = if is_job {
+        found.message.lines().next().and_then(|first| first.split_once(" times")).map(|(before, _)| before)
+    } else {
+        found.message.strip_suffix(" times, tried again later)")
+    };
+    let failures = before.and_then(|it| it.rsplit(' ').next()?.parse::<u32>().ok());
+    // A long log leaves no room for what stands before it.
+    found.status == ConditionStatus::False && failures.map_or(is_job, |failures| failures > HICCUPS_MAX)
 }
 
 /// Whether it is Ready; else why not, in a word or two.

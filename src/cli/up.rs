@@ -6,8 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
-
-use std::os::unix::process::CommandExt;
+use std::time::Duration;
 
 use clap::Args;
 use gastown_crds::{Bead, Rig};
@@ -30,6 +29,22 @@ use crate::world::real::Real;
 
 /// What the background process says once it serves.
 const READY: &str = "ready";
+
+/// How long the effects that are under way get to end once the controller is told to stop. Making a worktree is the
+/// longest of them: it waits at most 30 s for its repository, then runs six commands of git that read or write every file
+/// (rescue: `add`, `write-tree`; switch: `checkout`, `clean`, `ls-files`; anew: `worktree add`), of at most 2 min each.
+/// What is not over by then is left: it is safe to kill a controller at any instant.
+const EFFECTS_MAX: Duration = Duration::from_secs(30 + 6 * 120);
+
+/// How long the requests that were begun get, and then whatever else still blocks a thread: a look asks a program or two,
+/// and each answers within 2 s or is killed.
+const REST_MAX: Duration = Duration::from_secs(3);
+
+/// How long the store may take to close: it moves its log into its file, some MB.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long after it was told to stop a controller may still be there.
+pub const STOP_MAX: Duration = EFFECTS_MAX.saturating_add(REST_MAX).saturating_add(REST_MAX).saturating_add(CLOSE_MAX);
 
 /// Starts the controller.
 #[derive(Debug, Args)]
@@ -70,7 +85,8 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         exec = exec.arg("--machine-polecats").arg(max.to_string());
     }
     let mut command = exec.command();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.into_parts().0).process_group(0);
+    // It leads no group: who does cannot begin a session.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.into_parts().0);
     let mut child =
         command.spawn().map_err(|e| CliError::new(Exit::Failed, "could not start the controller").because(&e))?;
     let said = child.stdout.take().map(|out| {
@@ -103,8 +119,10 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
     if args.background_child {
-        // Away from the terminal: closing it must not end the town. Leading a group already is fine.
-        let _leads_already = rustix::process::setsid();
+        // Away from the terminal, before `ready` is said: neither closing it nor Ctrl-C in it may end the town.
+        rustix::process::setsid().map_err(|e| {
+            CliError::new(Exit::Failed, "could not leave the terminal").because(&std::io::Error::from(e))
+        })?;
     }
     // Lock, open, bind; stop in reverse.
     let lock_path = town.layout.store_lock();
@@ -124,8 +142,7 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
         .build()
         .map_err(|e| failed("could not start", &e))?;
     let result = runtime.block_on(control(&town, args, server.clone()));
-    // What still blocks is bounded by two seconds of its own.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+    runtime.shutdown_timeout(REST_MAX);
     server.close();
     drop(lock);
     result.map(|()| ExitCode::SUCCESS)
@@ -179,16 +196,28 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
     let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
-    engine
-        .run(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        })
-        .await;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let stop_told = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping: waits for what is under way to end");
+        let _nobody_waits = tell.send(());
+    };
+    let too_late = async move {
+        drop(told.await);
+        tokio::time::sleep(EFFECTS_MAX).await;
+    };
+    tokio::select! {
+        biased;
+        () = engine.run(stop_told) => {}
+        () = too_late => warn!(limit = ?EFFECTS_MAX, "what is under way did not end; it is left, and found again"),
+    }
     drop(stop);
-    drop(api.await);
+    if tokio::time::timeout(REST_MAX, api).await.is_err() {
+        warn!(limit = ?REST_MAX, "requests that were begun did not end; they are left");
+    }
     info!("down");
     Ok(())
 }

@@ -183,6 +183,11 @@ impl Folder {
         Serving { stop: Some(stop), thread: Some(thread) }
     }
 
+    /// `gt` in the town, to be started by the test.
+    pub fn command(&self, args: &[&str]) -> std::process::Command {
+        self.at_home(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"))).command()
+    }
+
     fn run(&self, exec: Exec) -> Done {
         let output = self.output(exec);
         let text = |bytes: &[u8]| self.without_chance(&String::from_utf8_lossy(bytes));
@@ -190,17 +195,19 @@ impl Folder {
     }
 
     fn output(&self, exec: Exec) -> Output {
-        let mut exec = exec.limit(std::time::Duration::from_mins(1));
+        self.at_home(exec).limit(std::time::Duration::from_mins(1)).run().unwrap()
+    }
+
+    /// With nothing of where these tests run.
+    fn at_home(&self, mut exec: Exec) -> Exec {
         for name in ["GT_TOWN", "GT_RIG", "GT_POLECAT", "GT_BEAD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             exec = exec.env_remove(name);
         }
-        let exec = exec
-            .env("XDG_DATA_HOME", self.path("data"))
+        exec.env("XDG_DATA_HOME", self.path("data"))
             .env("XDG_STATE_HOME", self.path("state"))
             .env("TMPDIR", self.path(""))
             .env("GIT_CEILING_DIRECTORIES", self.path(""))
-            .env("USER", "kim");
-        exec.run().unwrap()
+            .env("USER", "kim")
     }
 
     /// What differs from run to run, replaced by what it is.

@@ -9,4 +9,5 @@ mod rigs;
 mod show;
 mod stuck;
 mod towns;
+mod up;
 mod waits;

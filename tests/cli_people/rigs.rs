@@ -227,3 +227,72 @@ fn what_polecats_will_not_see_is_told() {
     next: gt apply -f rigs/copy.yaml
     ");
 }
+
+#[test]
+fn a_path_with_a_blank_is_a_path() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "My #1 Projects/shop", &[("Makefile", "test:\n\ttrue\n")]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../My #1 Projects/shop"]).all(), @r#"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+    spec:
+      repo:
+        url: "[dir]/My #1 Projects/shop"
+        branch: main
+      merge:
+        strategy: Push # what is verified goes to the branch
+        whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes
+        verify: # what must pass before anything lands
+        - name: test
+          run: make test
+    ! note: `main` is checked out in [dir]/My #1 Projects/shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    ! wrote [dir]/home/rigs/shop.yaml
+    ! next: gt apply -f rigs/shop.yaml
+    exit 0
+    "#);
+    assert_eq!(folder.gt(&["apply", "-f", "rigs/shop.yaml"]).code, 0);
+    git(&folder.path(""), &["clone", "--quiet", dir.to_str().unwrap(), "copy"]);
+    let copy = folder.gt(&["rig", "add", "../copy", "--name", "copy"]);
+    assert!(copy.out.contains("[dir]/My #1 Projects/shop"), "{}", copy.all());
+    let file = format!("file://{}", dir.display());
+    let by_address = folder.gt(&["rig", "add", &file, "--name", "file", "--verify", "make test"]);
+    assert_eq!(by_address.code, 0, "{}", by_address.all());
+    // A line break is none of it, nor is a blank in an address.
+    for url in ["host:my shop", "https://h/my shop", "/a\\nb", "-o x", "\\t/x"] {
+        let rig = crate::harness::RIG.replace("./repos/shop.git", &format!("\"{url}\""));
+        assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig).code, 4, "{url}");
+    }
+}
+
+#[test]
+fn a_branch_that_only_the_origin_has_is_found_there() {
+    let folder = Folder::town();
+    let origin = repository(&folder, "origin", &[("Makefile", "test:\n\ttrue\n")]);
+    git(&origin, &["branch", "release"]);
+    git(&folder.path(""), &["clone", "--quiet", origin.to_str().unwrap(), "shop"]);
+    let shop = folder.path("shop");
+    git(&shop, &["checkout", "--quiet", "-b", "idea"]);
+    git(&shop, &["branch", "--quiet", "-D", "main"]);
+    for branch in ["main", "release"] {
+        let done = folder.gt(&["rig", "add", "../shop", "--name", branch, "--branch", branch]);
+        assert_eq!(done.code, 0, "{}", done.all());
+        assert!(
+            done.out.contains(&format!("branch: {branch}")) && done.out.contains("run: make test"),
+            "{}",
+            done.all()
+        );
+    }
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--branch", "nope"]).all(), @"
+    ! error: [dir]/shop has no branch `nope`
+    ! hint: if its origin has it: git -C [dir]/shop fetch origin
+    exit 3
+    ");
+    // Without an origin, what was fetched from elsewhere is no branch of it.
+    git(&shop, &["remote", "rename", "origin", "upstream"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--branch", "main"]).all(), @"
+    ! error: [dir]/shop has no branch `main`
+    exit 3
+    ");
+}

@@ -288,6 +288,18 @@ fn the_log_of_a_verification_that_runs_is_found() {
     // -f goes on until it has ended.
     fs_err::write(layout.job("running").join(records::RESULT), "{}").unwrap();
     insta::assert_snapshot!(folder.gt(&["logs", "-f", "--tail", "1", "job/running"]).out, @"still checking");
+    // Killed, it leaves no result: none will come.
+    let lost = job("lost", verify(3), "half\n", false);
+    let mut process = ProcessId::own().unwrap();
+    process.start += 1;
+    records::write(&layout.job("lost").join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+    drop(lost);
+    insta::assert_snapshot!(folder.gt(&["logs", "-f", "job/lost"]).all(), @"
+    half
+    ! job lost: [dir]/state/gt/[uid]/jobs/lost/log
+    ! it is lost: its processes are gone, and left no record of how they ended
+    exit 0
+    ");
 }
 
 #[test]
@@ -302,6 +314,27 @@ fn the_controllers_log_is_a_log_like_others() {
     }
     fs_err::write(&log, "one\ntwo").unwrap();
     assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "two");
+    // One that is full becomes the older half, in the middle of a line.
+    fs_err::write(log.with_extension("log.1"), "zero\nnu").unwrap();
+    fs_err::write(&log, "ll\none\ntwo\n").unwrap();
+    assert_eq!(folder.gt(&["logs"]).out, "zero\nnull\none\ntwo\n");
+    for (tail, shown) in [("2", "one\ntwo\n"), ("3", "null\none\ntwo\n"), ("4", "zero\nnull\none\ntwo\n")] {
+        assert_eq!(folder.gt(&["logs", "--tail", tail]).out, shown, "{tail}");
+    }
+    fs_err::write(&log, "").unwrap();
+    assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "nu");
+}
+
+#[test]
+fn what_an_agent_printed_moves_no_terminal() {
+    let folder = town();
+    let log = folder.opened().layout.log();
+    // A sequence that lies across what is read at a time, and one that never ends.
+    let before = "x".repeat(64 * 1024 - 4);
+    let raw = format!("{before}\x1b]52;c;ZXZpbA==\x07\x1b[?1000hmouse\r\nbell\x07\x1b]0;title");
+    fs_err::write(&log, raw).unwrap();
+    assert_eq!(folder.gt(&["logs"]).out, format!("{before}mouse\nbell"));
+    assert_eq!(folder.gt(&["logs", "--tail", "1"]).out, "bell");
 }
 
 #[test]

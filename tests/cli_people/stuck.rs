@@ -1,6 +1,9 @@
 //! What stands still, and what people are told of it: `gt status`, `gt describe` and `gt wait` of seeded objects.
 
-use gastown_crds::{Bead, Polecat, Rig, Runtime, Town};
+use gastown_controllers::conditions::Conditions;
+use gastown_controllers::view::Failure;
+use gastown_crds::common::types;
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, Town};
 use serde_json::json;
 
 use crate::harness::{Folder, bead, condition, object, rig_status};
@@ -33,6 +36,68 @@ fn status_lists_whatever_cannot_start() {
       polecat/shop-ack   gt describe polecat/shop-ack   RefNotFound: it says
       polecat/shop-toe   gt describe polecat/shop-toe   SetupFailed: it says
     ");
+}
+
+#[test]
+fn what_fails_again_and_again_is_told_once() {
+    let folder = Folder::with_rig();
+    let refused = |condition: serde_json::Value, of: [&str; 2]| {
+        folder.seed::<Polecat>(&object(
+            "Polecat",
+            &of.join("-"),
+            &json!({"rig": of[0], "name": of[1]}),
+            &json!({"state": "Starting", "conditions": [condition], "bead": format!("{}-a", of[0])}),
+        ));
+    };
+    for (name, failures) in [("ack", 2), ("nux", 3), ("toe", 5)] {
+        refused(failed(types::READY, "GitUnreadable", &format!("no room in /{name}"), failures), ["shop", name]);
+    }
+    refused(failed(types::READY, "BackOff", "tmux did not answer", 7), ["till", "nux"]);
+    let oid = "0123456789012345678901234567890123456789";
+    let request = |rig: &str, name: &str, condition: serde_json::Value| {
+        let spec = json!({"bead": "a", "rig": rig, "polecat": "p", "head": oid, "base": oid, "attempt": 1});
+        let status = json!({"state": "Queued", "conditions": [condition]});
+        folder.seed::<MergeRequest>(&object("MergeRequest", name, &spec, &status));
+    };
+    let verify = |times: u32| {
+        let message = format!("a verification could not run {times} times; see the rig's checks:\n9 times: no make");
+        condition(types::MERGED, "False", "VerifyError", &message)
+    };
+    request("shop", "shop-a-1", verify(3));
+    request("shop", "shop-b-1", verify(3));
+    request("till", "till-a-1", verify(2));
+    request("yard", "yard-a-1", failed(types::MERGED, "BackOff", "a replay failed", 3));
+    let out = folder.gt(&["status"]).out;
+    insta::assert_snapshot!(out.split("\n\n").next().unwrap(), @"
+    4 things need you   (the town is down: gt up)
+      OBJECT                  NEXT                                WHAT
+      polecat/shop-nux        gt describe polecat/shop-nux        GitUnreadable: no room in /nux (failed 3 times, tried again later); likewise 1 more of its rig
+      polecat/till-nux        gt describe polecat/till-nux        BackOff: tmux did not answer (failed 7 times, tried again later)
+      mergerequest/shop-a-1   gt describe mergerequest/shop-a-1   VerifyError: a verification could not run 3 times; see the rig's checks
+      mergerequest/yard-a-1   gt describe mergerequest/yard-a-1   BackOff: a replay failed (failed 3 times, tried again later)
+    ");
+    // It is what its bead waits for, too.
+    let claimed = condition(types::READY, "False", "Claimed", "polecat shop-nux works on it");
+    let working = json!({"state": "Working", "observedGeneration": 1, "conditions": [claimed]});
+    let assignee = json!({"assignee": {"polecat": "shop-nux", "uid": "1"}});
+    folder.seed::<Bead>(&bead("shop-a", &assignee, &working));
+    let serving = folder.serve();
+    let out = folder.gt(&["describe", "bead/shop-a"]).out;
+    drop(serving);
+    assert!(out.lines().last().unwrap().contains("`gt describe polecat/shop-nux`"), "{out}");
+    // The rig's own trouble with its checks is told of the rig.
+    let red = condition("BaseRed", "True", "VerifyError", "the checks do not run on the target itself");
+    folder.seed::<Rig>(&rig_status(&[ready(), red]));
+    let out = folder.gt(&["status"]).out;
+    assert!(out.contains("gt describe rig/shop") && !out.contains("mergerequest/shop"), "{out}");
+}
+
+/// What a controller says of something whose effect failed.
+fn failed(type_: &str, reason: &'static str, message: &str, count: u32) -> serde_json::Value {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let mut conditions = Conditions::new(&[], Some(1), now);
+    conditions.failed(type_, &Failure { reason, message: message.to_owned(), count, until: now });
+    json!(conditions.done()[0])
 }
 
 #[test]

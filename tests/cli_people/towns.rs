@@ -105,3 +105,38 @@ fn init_commits_where_it_is_asked_to() {
     ");
     git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
 }
+
+#[test]
+fn the_users_hooks_take_their_time_and_may_ask() {
+    let folder = Folder::empty();
+    let home = folder.path("home");
+    git(&home, &["init", "--quiet"]);
+    git(&home, &["config", "user.name", "Kim"]);
+    git(&home, &["config", "user.email", "kim@example.invalid"]);
+    let hook = |text: &str| {
+        let file = home.join(".git/hooks/pre-commit");
+        fs_err::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs_err::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    hook("echo checked; echo 'too long a line' >&2; exit 1");
+    insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
+    town `home` made: [dir]/home/town.yaml
+    ! checked
+    ! too long a line
+    ! error: git commit failed (1); what it said is above
+    ! hint: town.yaml is written: `git commit -m 'A town' -- town.yaml` tries again
+    exit 1
+    ");
+    // Longer than a look of ours may take; and whoever is not in the terminal's group cannot ask at it.
+    hook(
+        "sleep 3\ngroup() { cut -d' ' -f5 /proc/$1/stat; }\n[ $(group $$) = $(group $(cut -d' ' -f4 /proc/$PPID/stat)) ]",
+    );
+    insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
+    town `home` is a town already: [dir]/home/town.yaml
+    ! committed town.yaml
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    assert!(!home.join(".git/index.lock").exists());
+    git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
+}

@@ -68,15 +68,8 @@ impl Repository {
                 .hint(format!("git -C {} init", crate::cli::shell::quoted(&shown)))
         })?;
         let head = repository.head().ok().and_then(|head| head.shorthand().ok().map(str::to_owned));
-        let target = match branch {
-            Some(branch) => format!("refs/heads/{branch}"),
-            None => "HEAD".to_owned(),
-        };
-        let tree =
-            repository.revparse_single(&target).and_then(|object| object.peel_to_tree()).map_err(|_| match branch {
-                Some(branch) => CliError::new(Exit::NotFound, format!("{shown} has no branch `{branch}`")),
-                None => CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit"),
-            })?;
+        let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
+        let tree = tree(&repository, &shown, branch, origin.is_some())?;
         let mut seen = Self {
             url: shown.clone(),
             called: called(&shown),
@@ -89,7 +82,6 @@ impl Repository {
             seen.copy = environment_files(work, &repository);
             seen.copy_from = Some(work.to_string_lossy().trim_end_matches('/').to_owned());
         }
-        let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
         match origin {
             Some(origin) => {
                 seen.follow(path, &origin);
@@ -132,6 +124,29 @@ impl Repository {
         self.branch = Some(target);
         Ok(())
     }
+}
+
+/// The files of the branch that work is to land on, or of what is checked out. Where an origin is followed, it is the
+/// origin that must have the branch: what was last fetched from it counts too.
+fn tree<'a>(
+    repository: &'a git2::Repository,
+    shown: &str,
+    branch: Option<&str>,
+    has_origin: bool,
+) -> Result<git2::Tree<'a>, CliError> {
+    let find = |name: &str| repository.revparse_single(name).and_then(|object| object.peel_to_tree()).ok();
+    let Some(branch) = branch else {
+        return find("HEAD").ok_or_else(|| {
+            CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit")
+        });
+    };
+    let of_origin = || find(&format!("refs/remotes/origin/{branch}"));
+    let found = find(&format!("refs/heads/{branch}")).or_else(|| of_origin().filter(|_| has_origin));
+    found.ok_or_else(|| {
+        let hint = format!("if its origin has it: git -C {} fetch origin", crate::cli::shell::quoted(shown));
+        let error = CliError::new(Exit::NotFound, format!("{shown} has no branch `{branch}`"));
+        error.maybe_hint(has_origin.then_some(hint))
+    })
 }
 
 /// What is checked out is not what work begins from: that is the default branch of the origin, as last seen.

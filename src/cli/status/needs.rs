@@ -1,6 +1,6 @@
 //! What a person has to do: whatever stands still until somebody sees to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::BeadState;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
@@ -64,6 +64,7 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
     let runtimes = of_runtimes(world);
     let polecats = of_polecats(world.polecats, !runtimes.is_empty());
     needs.extend(runtimes.into_iter().chain(polecats));
+    needs.extend(of_queues(world.requests, &needs));
     for request in world.requests {
         if request.status.as_ref().is_some_and(|status| status.state == MergeState::BranchReady) {
             let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);
@@ -99,7 +100,40 @@ fn of_polecats(polecats: &[Polecat], by_runtimes: bool) -> Vec<Need> {
         let ready = refused(&polecat.status.as_ref()?.conditions, stuck)?;
         Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready)))
     });
-    bad.collect()
+    bad.chain(of_failures(polecats)).collect()
+}
+
+/// Polecats for which the same thing fails again and again. What fails for all of a rig is told of one.
+fn of_failures(polecats: &[Polecat]) -> Vec<Need> {
+    let failing = polecats.iter().filter_map(|polecat| {
+        let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
+        trouble::keeps_failing(ready).then_some((polecat, ready))
+    });
+    let mut causes: BTreeMap<(&str, &str), Vec<(&Polecat, &Condition)>> = BTreeMap::new();
+    for (polecat, ready) in failing {
+        causes.entry((&polecat.spec.rig, &ready.reason)).or_default().push((polecat, ready));
+    }
+    let needs = causes.into_values().filter_map(|found| {
+        let (polecat, ready) = found.first()?;
+        let others = match found.len() - 1 {
+            0 => String::new(),
+            n => format!("; likewise {n} more of its rig"),
+        };
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready) + &others))
+    });
+    needs.collect()
+}
+
+/// Queues that stand: what keeps a rig's queue is told of its first merge request, unless it is told of the rig.
+fn of_queues(requests: &[MergeRequest], told: &[Need]) -> Vec<Need> {
+    let mut rigs: BTreeSet<&str> = told.iter().filter_map(|need| need.object.strip_prefix("rig/")).collect();
+    let standing = requests.iter().filter_map(|request| {
+        let status = request.status.as_ref().filter(|status| !status.state.is_final())?;
+        let merged = condition(&status.conditions, types::MERGED).filter(|merged| trouble::keeps_failing(merged))?;
+        let is_first = rigs.insert(&request.spec.rig);
+        is_first.then(|| Need::new(format!("mergerequest/{}", request.name_any()), trouble::words(merged)))
+    });
+    standing.collect()
 }
 
 /// The condition that says that it is not Ready, for one of these reasons.

@@ -111,34 +111,85 @@ pub fn last_bytes(path: &Path, bytes_max: u64) -> Vec<u8> {
 
 /// Terminal output without escape sequences and control characters; each carriage return is a new line.
 pub fn plain(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw).replace("\r\n", "\n").replace('\r', "\n");
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match (c, rest.peek()) {
-            ('\x1b', Some('[')) => {
-                rest.next();
-                // A control sequence ends with its first byte from @ to ~.
-                rest.by_ref().find(|c| ('@'..='~').contains(c));
-            }
-            ('\x1b', Some(']' | 'P' | '_' | '^')) => {
-                // A string ends with BEL, or with ESC and one more.
-                if rest.by_ref().find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') {
-                    rest.next();
+    let mut plain = Plain::default();
+    plain.push(raw) + plain.end()
+}
+
+/// Makes terminal output plain piece by piece: what one piece leaves unfinished goes on in the next.
+#[derive(Debug, Default)]
+pub struct Plain {
+    at: At,
+    /// A character's first bytes; at most three.
+    begun: Vec<u8>,
+}
+
+/// What the next character belongs to.
+#[derive(Debug, Clone, Copy, Default)]
+enum At {
+    #[default]
+    Text,
+    /// A carriage return: a newline now belongs to it.
+    Return,
+    Escape,
+    /// A control sequence, which ends with its first byte from @ to ~.
+    Control,
+    /// A string, which ends with BEL, or with ESC and one more.
+    String,
+    /// The last character of something.
+    Last,
+}
+
+impl Plain {
+    /// The next piece.
+    pub fn push(&mut self, raw: &[u8]) -> String {
+        let begun = std::mem::take(&mut self.begun);
+        let all = [&begun, raw].concat();
+        let (mut rest, mut plain) = (&all[..], String::with_capacity(all.len()));
+        loop {
+            let (text, wrong) = match std::str::from_utf8(rest) {
+                Ok(text) => (text, None),
+                Err(error) => {
+                    let (text, wrong) = rest.split_at(error.valid_up_to());
+                    (std::str::from_utf8(text).unwrap_or_default(), Some((wrong, error.error_len())))
+                }
+            };
+            plain.extend(text.chars().filter_map(|c| self.next(c)));
+            match wrong {
+                None => return plain,
+                Some((begun, None)) => {
+                    begun.clone_into(&mut self.begun);
+                    return plain;
+                }
+                Some((wrong, Some(length))) => {
+                    plain.extend(self.next('\u{fffd}'));
+                    rest = &wrong[length..];
                 }
             }
-            ('\x1b', Some('(' | ')' | '#' | '%' | ' ')) => {
-                rest.nth(1);
-            }
-            ('\x1b', _) => {
-                rest.next();
-            }
-            ('\n' | '\t', _) => plain.push(c),
-            (c, _) if c.is_control() => {}
-            (c, _) => plain.push(c),
         }
     }
-    plain
+
+    /// What is left once there is no next piece.
+    pub fn end(&mut self) -> &'static str {
+        let is_shown = !std::mem::take(&mut self.begun).is_empty() && matches!(self.at, At::Text | At::Return);
+        if is_shown { "\u{fffd}" } else { "" }
+    }
+
+    fn next(&mut self, c: char) -> Option<char> {
+        let (at, shown) = match (self.at, c) {
+            (At::Return, '\n') => (At::Text, None),
+            (At::Text | At::Return, '\x1b') => (At::Escape, None),
+            (At::Text | At::Return, '\r') => (At::Return, Some('\n')),
+            (At::Text | At::Return, '\n' | '\t') => (At::Text, Some(c)),
+            (At::Text | At::Return, c) => (At::Text, (!c.is_control()).then_some(c)),
+            (At::Escape, '[') => (At::Control, None),
+            (At::Escape, ']' | 'P' | '_' | '^') => (At::String, None),
+            (At::Escape, '(' | ')' | '#' | '%' | ' ') | (At::String, '\x1b') => (At::Last, None),
+            (At::Control, '@'..='~') | (At::String, '\x07') | (At::Escape | At::Last, _) => (At::Text, None),
+            (At::Control | At::String, _) => (self.at, None),
+        };
+        self.at = at;
+        shown
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +218,13 @@ mod tests {
 
     #[test]
     fn escape_sequences_are_taken_out() {
-        let raw = b"\x1b[1;31mred\x1b[0m\r\n\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1b=d\x08\xff";
-        assert_eq!(plain(raw), "red\nabcd\u{fffd}");
+        let raw = b"\x1b[1;31mred\x1b[0m\r\n\xc3\xa4\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1b=d\x08\xff";
+        assert_eq!(plain(raw), "red\näabcd\u{fffd}");
+        // Wherever it is cut, the pieces make the same.
+        for cut in 0..=raw.len() {
+            let mut pieces = Plain::default();
+            let text = pieces.push(&raw[..cut]) + &pieces.push(&raw[cut..]) + pieces.end();
+            assert_eq!(text, plain(raw), "{cut}");
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn tmux_is_new_enough(program: &OsStr) -> bool {
 }
 
 /// The first two numbers in `tmux 3.3a`, `tmux next-3.4` or `git version 2.39.5`.
-fn version(said: &str) -> Option<(u32, u32)> {
+pub fn version(said: &str) -> Option<(u32, u32)> {
     let from = said.find(|c: char| c.is_ascii_digit())?;
     let mut numbers = said[from..].split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
