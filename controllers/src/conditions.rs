@@ -28,7 +28,7 @@ impl<'a> Conditions<'a> {
             type_: type_.to_owned(),
             status,
             reason: reason.to_owned(),
-            message: tail(&message.into(), STATUS_TEXT_BYTES_MAX).to_owned(),
+            message: fitted(&message.into(), STATUS_TEXT_BYTES_MAX),
             last_transition_time: before.map_or(self.now, |c| c.last_transition_time),
             observed_generation: self.generation,
         });
@@ -59,6 +59,20 @@ impl<'a> Conditions<'a> {
     }
 }
 
+/// A text that fits: its first line says what it is about, and of what follows the end is worth most.
+fn fitted(text: &str, bytes_max: usize) -> String {
+    const CUT: &str = "\n…";
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    match text.split_once('\n') {
+        Some((first, rest)) if first.len() + CUT.len() < bytes_max => {
+            format!("{first}{CUT}{}", tail(rest, bytes_max - first.len() - CUT.len()))
+        }
+        _ => tail(text, bytes_max).to_owned(),
+    }
+}
+
 /// The last bytes of a text, at a character boundary.
 pub fn tail(text: &str, bytes_max: usize) -> &str {
     let mut from = text.len().saturating_sub(bytes_max);
@@ -84,6 +98,16 @@ mod tests {
         let mut c = Conditions::new(&old, Some(1), later);
         c.set_bool("Ready", true, "Ok", "");
         assert_eq!(c.done()[0].last_transition_time, later);
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_keeps_its_first_line_and_its_end() {
+        let log = format!("failed 3 times:\n{}the end", "noise\n".repeat(2000));
+        let fitted = fitted(&log, STATUS_TEXT_BYTES_MAX);
+        assert!(fitted.starts_with("failed 3 times:\n…") && fitted.ends_with("the end"), "{fitted}");
+        assert!((STATUS_TEXT_BYTES_MAX - 8..=STATUS_TEXT_BYTES_MAX).contains(&fitted.len()), "{}", fitted.len());
+        assert_eq!(super::fitted(&"a".repeat(9), 3), "aaa");
+        assert_eq!(super::fitted("a\nb", 3), "a\nb");
     }
 
     #[test]

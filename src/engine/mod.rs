@@ -41,7 +41,7 @@ use queue::Queue;
 use slots::Slots;
 use watch::Change;
 
-/// Keys that look or act at once. Each may hold one thread for two seconds; tokio has 512.
+/// Keys that look or act at once. Each may hold one thread, for as long as git takes; tokio has 512.
 const RUNNING_MAX: usize = 32;
 /// Statuses that are being written at once. They hold no thread, and wait for one sync of the disk together: as many as
 /// the store puts into one commit. (`make bench`, 10,000 objects: 740–780 ms in some 580 commits; with 32 of them,

@@ -137,7 +137,8 @@ const TERMINAL: &str = "TERM";
 fn environment(mut exec: Exec, spec: &AgentSpec) -> Exec {
     for (name, _) in std::env::vars_os() {
         let word = name.to_string_lossy();
-        let ours = spec.inherits.iter().any(|inherited| *inherited == word) || word.starts_with(TERMINAL);
+        let inherits = |names: &Vec<String>| names.iter().any(|name| *name == word);
+        let ours = spec.inherits.as_ref().is_none_or(inherits) || word.starts_with(TERMINAL);
         if !ours || FOREIGN.iter().any(|begin| word.starts_with(begin)) {
             exec = exec.env_remove(&name);
         }

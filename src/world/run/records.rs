@@ -70,8 +70,9 @@ pub struct AgentSpec {
     pub command: Vec<String>,
     /// Variables, the later of two with one name wins.
     pub env: Vec<(String, String)>,
-    /// The names of the variables that whoever starts it has; a tmux server may have others, from an earlier day.
-    pub inherits: Vec<String>,
+    /// The names of the variables that whoever starts it has; a tmux server may have others, from an earlier day. Unsaid: all.
+    #[serde(default)]
+    pub inherits: Option<Vec<String>>,
     /// The folder that PATH is to start with.
     pub path_first: PathBuf,
     /// The worktree.

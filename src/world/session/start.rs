@@ -55,6 +55,7 @@ impl Sessions {
         let command = self.command(&spec.command)?;
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
+        let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let agent = AgentSpec {
             run_dir: dir.clone(),
             lock,
@@ -65,12 +66,11 @@ impl Sessions {
             work: spec.work.clone(),
             command,
             env: self.environment(spec, &dir, tmux.is_none(), extra)?,
-            inherits: std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect(),
+            inherits: Some(inherits.clone()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: self.town.gt.clone(),
         };
-        let inherits = agent.inherits.clone();
         records::write(&dir.join(records::SPEC), &Spec::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
             fs_err::create_dir_all(locks)?;
