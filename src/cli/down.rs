@@ -23,18 +23,14 @@ pub struct DownArgs {}
 pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
     let path = town.layout.store_lock();
-    // Only a controller serves the socket. A command that has the store for a moment is not to be told to stop.
-    if std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_err() {
-        context.out.talk(&format!("town `{}` is down already", town.name));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let lock = StoreLock::try_take(&path)
+    // A command has the store for a moment, and is not to be told to stop. The socket may be lost; the lock is not.
+    let lock = StoreLock::take(&path)
         .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
-    if lock.is_some() {
+    let holder = StoreLock::holder(&path);
+    if lock.is_some() || !is_controller(&holder) {
         context.out.talk(&format!("town `{}` is down already", town.name));
         return Ok(ExitCode::SUCCESS);
     }
-    let holder = StoreLock::holder(&path);
     let unclear =
         || CliError::new(Exit::Failed, format!("process `{holder}` holds the store, and cannot be told to stop"));
     let pid = holder.parse().ok().and_then(Pid::from_raw).ok_or_else(unclear)?;
@@ -69,4 +65,10 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     }
     context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this process was started as `gt up`.
+fn is_controller(pid: &str) -> bool {
+    let words = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.split(|byte| *byte == 0).nth(1) == Some(b"up")
 }

@@ -2,7 +2,7 @@
 //!
 //! The controller is a convenience: agents go on without it, and what it finds when it comes back it adopts.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
@@ -27,6 +27,10 @@ use crate::world::exec::Exec;
 use crate::world::leftovers::{self, Living};
 use crate::world::real::Real;
 
+/// A log that is longer when a controller starts makes room for a new one; the one before is kept beside it.
+const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The most that is shown of what a controller said that did not start.
+const TOLD_BYTES_MAX: u64 = 8 * 1024;
 /// What the background process says once it serves.
 const READY: &str = "ready";
 
@@ -78,7 +82,11 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
     }
     let folders = |e: std::io::Error| CliError::new(Exit::Failed, "could not prepare the town's folders").because(&e);
     fs_err::create_dir_all(town.layout.state()).map_err(folders)?;
-    let log = fs_err::OpenOptions::new().create(true).append(true).open(town.layout.log()).map_err(folders)?;
+    let path = town.layout.log();
+    if fs_err::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+        fs_err::rename(&path, path.with_extension("log.1")).map_err(folders)?;
+    }
+    let log = fs_err::OpenOptions::new().create(true).append(true).open(&path).map_err(folders)?;
     let log_from = log.metadata().map_err(folders)?.len();
     let mut exec = Exec::new(this_program()?).args(["up", "--background-child", "--town"]).arg(&town.dir).cwd("/");
     if let Some(max) = args.machine_polecats {
@@ -104,8 +112,13 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let log = fs_err::read_to_string(town.layout.log()).unwrap_or_default();
-    let new = usize::try_from(log_from).ok().and_then(|from| log.get(from..)).unwrap_or_default();
+    let mut new = Vec::new();
+    let told = fs_err::File::open(&path).and_then(|mut log| {
+        log.seek(SeekFrom::Start(log_from))?;
+        log.take(TOLD_BYTES_MAX).read_to_end(&mut new)
+    });
+    drop(told);
+    let new = String::from_utf8_lossy(&new);
     Err(CliError::new(Exit::Failed, format!("the controller did not start:\n{}", new.trim_end()))
         .hint("`gt doctor` says what is missing here"))
 }

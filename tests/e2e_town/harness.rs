@@ -194,7 +194,7 @@ impl Drop for Town {
     }
 }
 
-fn walk(dir: &Path) -> Vec<PathBuf> {
+pub fn walk(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,6 +1,6 @@
 //! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
 
-use crate::harness::{Town, git, kill, lives, wait_until};
+use crate::harness::{Town, git, kill, lives, wait_until, walk};
 use serde_json::Value;
 
 /// A bead's command that works only once the test says so.
@@ -89,6 +89,11 @@ fn nothing_and_the_town_is_found_from_whichever_temporary_folder() {
     wait_until(&town, "it is down", || (!lives(controller)).then_some(()));
     assert!(elsewhere(&["up"]).ok());
     assert!(town.run(&["status"]).text().starts_with("nothing needs you\n"));
+    // And whoever empties temporary folders takes its way of being asked, not of being stopped.
+    let controller = town.controller();
+    fs_err::remove_file(walk(&town.path("tmp")).into_iter().find(|path| path.ends_with("api.sock")).unwrap()).unwrap();
+    assert!(elsewhere(&["down"]).ok());
+    wait_until(&town, "it is down", || (!lives(controller)).then_some(()));
 }
 
 /// Keys that an agent needs come by the controller's environment, which a town that is started anew may have from elsewhere.
