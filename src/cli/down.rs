@@ -24,7 +24,8 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
     let path = town.layout.store_lock();
     // A command has the store for a moment, and is not to be told to stop. The socket may be lost; the lock is not.
-    let lock = StoreLock::take(&path)
+    let serves = std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_ok();
+    let lock = if serves { StoreLock::try_take(&path) } else { StoreLock::take(&path) }
         .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
     let holder = StoreLock::holder(&path);
     if lock.is_some() || !is_controller(&holder) {
