@@ -79,3 +79,13 @@ fn other_repositories_are_none_of_its_business() {
     town.polecat("nux", "a");
     town.work("nux", "git init -q -b main target/own && cd target/own && git commit -q --allow-empty -m x && git branch b && git tag t && echo x > x && git add x && git stash -q");
 }
+
+#[test]
+fn a_submodule_is_a_repository_of_its_own() {
+    let town = Town::cloned();
+    must(sh(&town.path("."), "git init -q lib && cd lib && git commit -q --allow-empty -m lib", &[]));
+    town.polecat("nux", "a");
+    let add = format!("git -c protocol.file.allow=always submodule add -q {} lib", town.path("lib").display());
+    town.work("nux", &format!("{add} && cd lib && git checkout -q -b fix && git commit -q --allow-empty -m own"));
+    assert_ne!(town.by("nux", "git branch -f main HEAD").code, 0);
+}
