@@ -129,6 +129,54 @@ fn what_git_cannot_rescue_is_set_aside_whole() {
 }
 
 #[test]
+fn a_repository_within_a_worktree_outlives_it() {
+    let town = Town::cloned();
+    let lib = town.path("lib");
+    must(sh(&town.path("."), "git init -q lib && cd lib && git commit -q --allow-empty -m lib", &[]));
+    let add = format!("git -c protocol.file.allow=always submodule add -q {} lib && git commit -qm lib", lib.display());
+    let own = "git init -q && git add . && git commit -qm own && echo loose > loose";
+    for (n, script, inner) in [
+        (1, format!("mkdir inner && cd inner && echo file > file && {own}"), "inner"),
+        (2, format!("mkdir src && echo file > src/file && git add . && git commit -qm src && cd src && {own}"), "src"),
+        (3, format!("{add} && cd lib && git checkout -q --detach && echo file > file && {own}"), "lib"),
+    ] {
+        let worktree = town.polecat("nux", &format!("bead-{n}"));
+        town.work("nux", &script);
+        let git_dir = town.work("nux", &format!("cd {inner} && git rev-parse --absolute-git-dir"));
+        let commit = town.work("nux", &format!("cd {inner} && git rev-parse HEAD"));
+        town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+        let aside = worktree.with_file_name(format!("uid-nux.kept-{n}"));
+        assert_eq!(fs_err::read_to_string(aside.join(inner).join("loose")).unwrap(), "loose\n", "{inner}");
+        let git_dir = git_dir.replace(&worktree.display().to_string(), &aside.display().to_string());
+        must(sh(&aside, &format!("git --git-dir={git_dir} --work-tree={inner} cat-file commit {commit}"), &[]));
+        assert!(!worktree.exists() && town.git.sandbox(&Town::sandbox("nux")).unwrap().is_none());
+    }
+    // What is ignored is nobody's work, repositories or not.
+    let worktree = town.polecat("nux", "last");
+    town.work("nux", &format!("mkdir -p target/cache && cd target/cache && echo file > file && {own}"));
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    assert!(!worktree.exists() && !worktree.with_file_name("uid-nux.kept-4").exists());
+}
+
+#[test]
+fn a_submodule_that_was_emptied_keeps_its_commits() {
+    let town = Town::cloned();
+    must(sh(&town.path("."), "git init -q lib && cd lib && git commit -q --allow-empty -m lib", &[]));
+    let lib = town.path("lib");
+    town.polecat("nux", "a");
+    town.work("nux", &format!("git -c protocol.file.allow=always submodule add -q {} lib", lib.display()));
+    town.work("nux", "cd lib && git checkout -q --detach && git commit -q --allow-empty -m own");
+    let commit = town.work("nux", "git -C lib rev-parse HEAD");
+    let git_dir = town.work("nux", "git -C lib rev-parse --absolute-git-dir");
+    town.work("nux", "git submodule deinit -q -f lib");
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    must(sh(&town.path("."), &format!("git --git-dir={git_dir} --work-tree=. cat-file commit {commit}"), &[]));
+    // The entry that still holds them is in nobody's way.
+    town.polecat("nux", "a");
+    assert_eq!(town.work("nux", "git branch --show-current"), "polecat/nux/a");
+}
+
+#[test]
 fn crashes_are_repaired() {
     let town = Town::cloned();
     let (id, spec) = (Town::sandbox("nux"), town.spec("nux", "a"));

@@ -24,6 +24,7 @@ pub mod guard;
 mod jobs;
 mod lane;
 mod message;
+mod nested;
 mod program;
 mod push;
 mod replay;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::rescue::Held;
 use super::status::holds;
 use super::worktree::{self, Found, absent};
-use super::{Git, GitError, guard, read_record, write_by_rename};
+use super::{Git, GitError, guard, nested, read_record, write_by_rename};
 use crate::world::run::records;
 use crate::world::session;
 
@@ -186,7 +186,8 @@ impl Git {
         self.keep_tips(held, id, entry.as_deref(), branch.as_deref(), moving)?;
         let rescued = match (&found, &entry) {
             (Found::Whole(_), Some(entry)) => match self.rescue(held, id, path, entry) {
-                Ok(_) => true,
+                // What is switched keeps the repositories within it.
+                Ok(tree) => moving.is_some() || !nested::any(held.clone, path, entry, &tree)?,
                 // Such as a file that cannot be read: then the folder is kept as it is.
                 Err(GitError::Refused { .. }) => false,
                 Err(e) => return Err(e),
@@ -293,7 +294,7 @@ fn commit_of(repo: &git2::Repository, commit: &Oid) -> Result<git2::Oid, GitErro
     found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
 }
 
-/// Moves what git could not rescue out of the way, whole.
+/// Moves what git could not rescue out of the way, whole. Repositories of submodules are in its entry, which then stays.
 fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
     let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
     let Some(aside) = aside else {
@@ -304,8 +305,21 @@ fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), Gi
         });
     };
     let doing = format!("set the worktree aside as `{}`", aside.display());
-    let moved = fs_err::rename(path, &aside);
-    moved.and_then(|()| discard(path, entry)).map_err(|source| GitError::Io { doing, source })
+    let set_aside = || {
+        let entry = match entry {
+            Some(entry) if nested::keeps_submodules(entry)? => {
+                // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
+                fs_err::write(entry.join("gitdir"), format!("{}\n", aside.join(".git").display()))?;
+                None
+            }
+            other => other,
+        };
+        fs_err::rename(path, &aside)?;
+        discard(path, entry)
+    };
+    set_aside().map_err(|source| GitError::Io { doing, source })?;
+    tracing::warn!(sandbox = id.name, aside = %aside.display(), "a worktree holds what git cannot rescue: kept aside");
+    Ok(())
 }
 
 /// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.

@@ -116,7 +116,8 @@ pub(super) fn real(path: &Path) -> PathBuf {
     }
 }
 
-fn is_empty(path: &Path) -> io::Result<bool> {
+/// Whether nothing is there, or a folder with nothing in it.
+pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
     match fs_err::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
