@@ -197,6 +197,9 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
         verify(&town, &commit, &[("true", 60), ("echo broken; exit 3", 60), ("echo never", 60)]).0,
         exit::FAILED
     );
+    assert_eq!(verify(&town, &commit, &[("rm -rf .git && git init -q", 60)]).0, exit::OK);
+    let (code, log) = verify(&town, &commit, &[("git rev-parse HEAD", 60)]);
+    assert!(code == exit::OK && log.contains(&commit.0), "the worktree is made again: {log}");
     assert_eq!(verify(&town, &commit, &[("no-such-program-here", 60)]).0, exit::UNABLE);
     assert_eq!(verify(&town, &commit, &[("sleep 600", 1)]).0, exit::UNABLE);
     let (code, log) = verify(&town, &commit, &[("git branch -f main HEAD", 60)]);

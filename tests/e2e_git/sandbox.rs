@@ -31,7 +31,7 @@ fn a_worktree_is_made_once_and_told_of() {
     town.git.ensure_sandbox(&id, &spec).unwrap();
     assert!(worktree.join("mine").exists(), "an ensured worktree is left alone");
     fs_err::remove_dir_all(&worktree).unwrap();
-    assert_eq!(town.git.sandbox(&id).unwrap(), None, "the record alone is no worktree");
+    assert_eq!(town.git.sandbox(&id).unwrap().unwrap().prepared, "", "the record alone is no worktree");
     town.git.ensure_sandbox(&id, &spec).unwrap();
     assert!(town.git.sandbox(&id).unwrap().is_some());
 }
@@ -174,6 +174,47 @@ fn a_submodule_that_was_emptied_keeps_its_commits() {
     // The entry that still holds them is in nobody's way.
     town.polecat("nux", "a");
     assert_eq!(town.work("nux", "git branch --show-current"), "polecat/nux/a");
+}
+
+#[test]
+fn a_worktree_whose_agent_made_a_repository_of_it_is_set_aside() {
+    let town = Town::cloned();
+    let (id, worktree) = (Town::sandbox("nux"), town.polecat("nux", "a"));
+    let prepared = || town.git.sandbox(&id).unwrap().map(|sandbox| sandbox.prepared);
+    let own = "rm -rf .git && git init -q && echo own > own && git add . && git commit -qm own";
+    town.work("nux", own);
+    assert_eq!(prepared().as_deref(), Some(""), "it has to be made again");
+    let lock = town.git.layout().sandbox_lock(&id.uid);
+    fs_err::create_dir_all(lock.parent().unwrap()).unwrap();
+    let file = std::fs::File::create(&lock).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    assert_eq!(prepared().as_deref(), Some("for-a"), "a session in it is left alone");
+    drop(file);
+
+    town.polecat("nux", "a");
+    assert_eq!((prepared().as_deref(), town.work("nux", "ls").as_str()), (Some("for-a"), "lines"));
+    town.work("nux", own);
+    town.git.remove_sandbox(&id).unwrap();
+    assert_eq!((prepared(), worktree.exists()), (None, false));
+    for n in 1..=2 {
+        let aside = worktree.with_file_name(format!("uid-nux.kept-{n}"));
+        assert_eq!(must(sh(&aside, "git show HEAD:own", &[])), "own");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_sandbox_is_there_until_it_is_removed() {
+    let town = Town::cloned();
+    let id = Town::sandbox("nux");
+    let record = town.git.layout().sandbox_record(&id.uid);
+    for broken in [town.worktree("nux"), record] {
+        town.polecat("nux", "a");
+        must(sh(&town.path("."), &format!("rm -r {}", broken.display()), &[]));
+        assert_eq!(town.git.sandbox(&id).unwrap().unwrap().prepared, "");
+        town.git.remove_sandbox(&id).unwrap();
+        assert_eq!(town.git.sandbox(&id).unwrap(), None);
+        assert!(!town.worktree("nux").exists() && !town.clone().join("worktrees/uid-nux").exists());
+    }
 }
 
 #[test]

@@ -40,24 +40,40 @@ pub struct Record {
 }
 
 impl Git {
-    /// What is there of a sandbox; none if it is not there whole.
+    /// What is there of a sandbox; none if nothing is. A worktree that is not whole is in no preparation, so it is made
+    /// again, or rescued; but while a session runs in it, it is left to that.
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
-        let Some(Record { prepared, branch, base, .. }) = self.record(id)? else { return Ok(None) };
+        let looking = |source| looking(id, source);
+        let (folder, file) = (self.layout.worktree(&id.uid), self.layout.sandbox_record(&id.uid));
+        let is_there = !worktree::is_empty(&folder).map_err(looking)?;
+        let Some(Record { prepared, branch, base, .. }) = self.recorded(id)? else {
+            let made = is_there.then(|| records::written(&folder)).transpose().map_err(looking)?;
+            let nothing =
+                |made| Sandbox { prepared: String::new(), branch: String::new(), base: Oid(String::new()), made };
+            return Ok(made.map(nothing));
+        };
         // Its record is written once it is so.
-        let written = records::written(&self.layout.sandbox_record(&id.uid));
-        let made = written.map_err(|source| looking(id, source))?;
-        Ok(Some(Sandbox { prepared, branch, base, made }))
+        let made = records::written(&file).map_err(looking)?;
+        let is_so = self.is_whole(id)? || is_there && self.in_use(id)?;
+        Ok(Some(Sandbox { prepared: if is_so { prepared } else { String::new() }, branch, base, made }))
     }
 
     /// The record of a sandbox whose worktree is really there.
     pub fn record(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
-        let Some(record) = read_record::<Record>(&self.layout.sandbox_record(&id.uid))? else { return Ok(None) };
-        if record.uid != id.uid {
-            return Err(foreign(&id.name, &record.uid, &id.uid));
+        let Some(record) = self.recorded(id)? else { return Ok(None) };
+        Ok(self.is_whole(id)?.then_some(record))
+    }
+
+    fn recorded(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
+        match read_record::<Record>(&self.layout.sandbox_record(&id.uid))? {
+            Some(record) if record.uid != id.uid => Err(foreign(&id.name, &record.uid, &id.uid)),
+            record => Ok(record),
         }
-        let path = self.layout.worktree(&id.uid);
-        let entry = worktree::named_entry(&path).map_err(|source| looking(id, source))?;
-        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()).then_some(record))
+    }
+
+    fn is_whole(&self, id: &SandboxId) -> Result<bool, GitError> {
+        let entry = worktree::named_entry(&self.layout.worktree(&id.uid)).map_err(|source| looking(id, source))?;
+        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()))
     }
 
     /// What a session or a command in this sandbox runs with (see [`guard::env`]); none if it is not there.
@@ -129,9 +145,7 @@ impl Git {
 
     /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
     fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
-        let record = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?;
-        let rig_uid = match record {
-            Some(record) if record.uid != id.uid => return Err(foreign(&id.name, &record.uid, &id.uid)),
+        let rig_uid = match self.recorded(id)? {
             Some(record) => Some(record.rig_uid),
             None => {
                 let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
@@ -148,19 +162,21 @@ impl Git {
     }
 
     fn check_owner(&self, id: &SandboxId, rig: &RigId) -> Result<(), GitError> {
-        match read_record::<Record>(&self.layout.sandbox_record(&id.uid))? {
-            Some(record) if record.uid != id.uid => Err(foreign(&id.name, &record.uid, &id.uid)),
+        match self.recorded(id)? {
             Some(record) if record.rig_uid != rig.uid => Err(foreign(&id.name, &record.rig_uid, &rig.uid)),
             _ => Ok(()),
         }
     }
 
-    fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
-        let in_use = session::in_use(&self.layout, id).map_err(|e| GitError::Io {
+    fn in_use(&self, id: &SandboxId) -> Result<bool, GitError> {
+        session::in_use(&self.layout, id).map_err(|e| GitError::Io {
             doing: format!("see who works in the worktree of `{}`", id.name),
             source: std::io::Error::other(e),
-        })?;
-        if in_use { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
+        })
+    }
+
+    fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
+        if self.in_use(id)? { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
     }
 
     /// Rescues what is at `path`, and takes the record away. Gives the entry of a worktree that can be switched; else

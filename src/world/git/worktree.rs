@@ -17,7 +17,7 @@ pub(super) enum Found {
     HalfMade,
     /// A worktree of another repository; its entry.
     OfAnother(PathBuf),
-    /// Files, but no worktree: its entry in the clone was removed.
+    /// Files, but no worktree: its entry in the clone was removed, or it is a repository of its own.
     Stray,
 }
 
@@ -26,6 +26,8 @@ pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
     let entry = match named_entry(path)? {
         Some(entry) => entry,
         None if is_empty(path)? => return Ok(Found::Nothing),
+        // Someone made a repository of it, whose commits are in no clone.
+        None if fs_err::symlink_metadata(path.join(".git")).is_ok_and(|it| !it.is_file()) => return Ok(Found::Stray),
         // Someone removed the `.git` file; if git still has the entry, the file says only what is known anyway.
         None => match entry_of(clone, path)? {
             Some(entry) => {
