@@ -207,3 +207,30 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
     let (rig, tree) = (town.rig.clone(), town.main());
     assert_eq!(town.run(&Job::Verify { rig, commit, tree, checks: vec![], round: 1 }).0, exit::ERROR, "not its tree");
 }
+
+#[test]
+fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
+    if !super::town::is_bound_by_modes("jobs::what_a_check_or_an_agent_locks_stops_nobody_after_it") {
+        return;
+    }
+    let town = Town::cloned();
+    let lock = "mkdir -p ro/x && touch ro/x/f && chmod 555 ro/x ro";
+    for round in 1..=3 {
+        let (code, log) = verify(&town, &town.main(), &[(&format!("test ! -e ro && {lock}"), 60)]);
+        assert_eq!(code, exit::OK, "round {round}: {log}");
+    }
+    let worktree = town.polecat("nux", "a");
+    town.work("nux", &format!("mkdir target && cd target && {lock}"));
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    assert_eq!(fs_err::read_dir(worktree.parent().unwrap()).unwrap().count(), 0, "nothing is left of it");
+    town.polecat("nux", "b");
+    // What a crash left half removed.
+    let trash = worktree.with_extension("trash");
+    super::town::must(super::town::sh(
+        &town.path("."),
+        &format!("mkdir {0} && cd {0} && {lock}", trash.display()),
+        &[],
+    ));
+    town.polecat("nux", "c");
+    assert!(!trash.exists());
+}

@@ -33,6 +33,7 @@ mod sandbox;
 mod setup;
 mod status;
 mod stream;
+mod trash;
 mod verify;
 mod worktree;
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::rescue::Held;
 use super::status::holds;
 use super::worktree::{self, Found, absent};
-use super::{Git, GitError, guard, nested, read_record, write_by_rename};
+use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
 use crate::world::run::records;
 use crate::world::session;
 
@@ -132,14 +132,14 @@ impl Git {
                 let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
                 let held = Held { clone: &clone, lane: &lane };
                 if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
-                    discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                    trash::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
                 }
             }
             // Files, and no repository to rescue them to.
             None if path.exists() => set_aside(&path, None, id)?,
             None => {}
         }
-        discard(&path, None).map_err(|source| removing(id, source))?;
+        trash::discard(&path, None).map_err(|source| removing(id, source))?;
         absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
     }
 
@@ -189,7 +189,7 @@ impl Git {
         moving: Option<(&str, git2::Oid)>,
     ) -> Result<Option<PathBuf>, GitError> {
         let looking = |source| looking(id, source);
-        absent(fs_err::remove_dir_all(trash(path))).map_err(|source| removing(id, source))?;
+        trash::sweep(path);
         let found = worktree::find(held.clone, path).map_err(looking)?;
         let entry = match &found {
             Found::Whole(entry) => Some(entry.clone()),
@@ -218,7 +218,7 @@ impl Git {
         if matches!(found, Found::Whole(_)) {
             return Ok(entry);
         }
-        discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
+        trash::discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
         Ok(None)
     }
 
@@ -331,22 +331,11 @@ fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), Gi
             other => other,
         };
         fs_err::rename(path, &aside)?;
-        discard(path, entry)
+        trash::discard(path, entry)
     };
     set_aside().map_err(|source| GitError::Io { doing, source })?;
     tracing::warn!(sandbox = id.name, aside = %aside.display(), "a worktree holds what git cannot rescue: kept aside");
     Ok(())
-}
-
-/// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
-pub(super) fn discard(path: &Path, entry: Option<&Path>) -> std::io::Result<()> {
-    absent(fs_err::rename(path, trash(path)))?;
-    absent(fs_err::remove_dir_all(trash(path)))?;
-    entry.map_or(Ok(()), |entry| absent(fs_err::remove_dir_all(entry)))
-}
-
-fn trash(path: &Path) -> PathBuf {
-    path.with_extension("trash")
 }
 
 fn foreign(name: &str, owner: &str, asked: &str) -> GitError {

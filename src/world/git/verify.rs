@@ -13,8 +13,8 @@ use gastown_controllers::world::{Check, RigId, SandboxId, exit};
 use super::clone::{Failure, say};
 use super::lane::Lane;
 use super::rescue::Held;
-use super::sandbox::discard;
 use super::setup::Ended;
+use super::trash::discard;
 use super::worktree::{self, Found};
 use super::{Git, GitError, guard};
 
