@@ -1,5 +1,8 @@
 //! Clone, fetch, setup and verification, as their jobs run them.
 
+use std::time::Duration;
+
+use gastown::world::git::Limits;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Job, exit};
 
@@ -125,6 +128,59 @@ fn a_remote_that_wants_a_password_is_told_from_a_broken_one_without_a_prompt() {
     let log = String::from_utf8(log).unwrap();
     assert_eq!(code, exit::AUTH, "{log}");
     assert!(!log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn a_transfer_that_takes_too_long_names_its_limit_and_a_way_on() {
+    let mut town = Town::cloned();
+    fs_err::write(town.path("hang"), "#!/bin/sh\nexec sleep 600\n").unwrap();
+    super::town::must(super::town::sh(&town.path("."), "chmod +x hang", &[]));
+    let hook = format!("[uploadpack]\n packObjectsHook = {}\n", town.path("hang").display());
+    fs_err::write(town.path("gitconfig"), hook).unwrap();
+    let limits = Limits { transfer: Duration::from_secs(1), ..Limits::default() };
+    town.git = town.git.clone().with_env("GIT_CONFIG_GLOBAL", town.path("gitconfig")).with_limits(limits);
+    town.up("git commit -q --allow-empty -m next");
+    let (code, log) = town.run(&Job::Fetch { rig: town.rig.clone(), url: town.url(), cause: "test".into(), round: 1 });
+    assert!(code == exit::ERROR && log.contains("did not end within 1s"), "{log}");
+    assert!(log.contains(&format!("git -C {} fetch", town.clone().display())), "{log}");
+    fs_err::remove_dir_all(town.clone()).unwrap();
+    let (code, log) = town.run(&town.clone_job());
+    assert!(code == exit::ERROR && log.contains("did not end within 1s") && log.contains("spec.repo.url"), "{log}");
+}
+
+#[test]
+fn a_remote_that_falls_silent_is_given_up_long_before_the_limit() {
+    let town = Town::new();
+    let (ssh, said) = (town.path("ssh"), town.path("said"));
+    fs_err::write(&ssh, format!("#!/bin/sh\n(echo \"$@\"; env) > {}\nexit 255\n", said.display())).unwrap();
+    super::town::must(super::town::sh(&town.path("."), "chmod +x ssh", &[]));
+    let job = Job::Clone { rig: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 };
+    let git = town.git.clone().with_env("GIT_SSH_COMMAND", &ssh);
+    assert_eq!(git.run_job(&job, &mut Vec::new()), exit::FAILED);
+    let told = fs_err::read_to_string(&said).unwrap();
+    for what in ["ServerAliveInterval=30", "ServerAliveCountMax=4", "LOW_SPEED_LIMIT=1\n", "LOW_SPEED_TIME=120\n"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    // What the user says goes before.
+    git.with_env("GIT_HTTP_LOW_SPEED_TIME", "7").run_job(&job, &mut Vec::new());
+    assert!(fs_err::read_to_string(&said).unwrap().contains("LOW_SPEED_TIME=7\n"));
+}
+
+#[test]
+fn a_fetch_removes_what_killed_gits_left_long_ago() {
+    let town = Town::cloned();
+    let objects = town.clone().join("objects");
+    let age = |name: &str, hours: u32| {
+        let touch = format!("mkdir -p pack ab && touch -d '-{hours} hours' {name}");
+        super::town::must(super::town::sh(&objects, &touch, &[]));
+        objects.join(name)
+    };
+    let (old, young) = (["pack/tmp_pack_a", "ab/tmp_obj_b", "tmp_obj_c"], ["pack/tmp_pack_d", "ab/tmp_obj_e"]);
+    let (old, young) = (old.map(|name| age(name, 3)), young.map(|name| age(name, 0)));
+    let kept = age("pack/pack-f.keep", 3);
+    town.fetch();
+    assert!(old.iter().all(|path| !path.exists()));
+    assert!(young.iter().all(|path| path.exists()) && kept.exists());
 }
 
 #[test]

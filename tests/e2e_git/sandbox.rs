@@ -1,8 +1,9 @@
 //! Worktrees: made, switched with everything rescued, repaired after crashes, removed.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use gastown::world::git::{GitError, commits_ahead, dirty, head};
+use gastown::world::git::{GitError, Limits, commits_ahead, dirty, head};
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::SandboxId;
 use rustix::fs::{FlockOperation, flock};
@@ -126,6 +127,25 @@ fn what_git_cannot_rescue_is_set_aside_whole() {
     assert_eq!(fs_err::read_to_string(aside.join("inner/file")).unwrap(), "precious\n");
     assert!(aside.join("loose").exists());
     assert_eq!(town.work("nux", "ls && git branch --show-current"), "lines\npolecat/nux/b");
+}
+
+#[test]
+fn what_takes_too_long_to_rescue_is_set_aside_whole() {
+    let mut town = Town::new();
+    fs_err::write(town.path("gitconfig"), "[filter \"x\"]\n clean = sleep 600\n").unwrap();
+    let limits = Limits { rescue: Duration::from_secs(1), ..Limits::default() };
+    town.git = town.git.clone().with_env("GIT_CONFIG_GLOBAL", town.path("gitconfig")).with_limits(limits);
+    town.up("echo '*.bin filter=x' > .gitattributes && git add . && git commit -qm attributes");
+    assert_eq!(town.run(&town.clone_job()).0, 0);
+    let worktree = town.polecat("nux", "a");
+    town.work("nux", "echo much > much.bin");
+    town.polecat("nux", "b");
+    let aside = worktree.with_file_name("uid-nux.kept-1");
+    assert_eq!(fs_err::read_to_string(aside.join("much.bin")).unwrap(), "much\n");
+    assert_eq!(town.work("nux", "ls && git branch --show-current"), "lines\npolecat/nux/b");
+    town.work("nux", "echo more > more.bin");
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    assert!(worktree.with_file_name("uid-nux.kept-2").join("more.bin").exists());
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Git {
         copy_index(&entry.join("index"), &index)
             .map_err(|source| GitError::Io { doing: doing("copy the index of"), source })?;
         let call = |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).lane(held.lane);
-        call("rescue").args(["add", "--all"]).run()?;
+        call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
         super::worktree::absent(fs_err::remove_file(&index))
             .map_err(|source| GitError::Io { doing: doing("tidy up"), source })?;

@@ -18,9 +18,6 @@ use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
 use crate::world::run::records;
 use crate::world::session;
 
-/// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
-const ASIDE_MAX: u32 = 100;
-
 /// What a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,7 +102,7 @@ impl Git {
         let entry = match kept {
             Some(entry) if self.switch(&held, id, &path, &entry, start_at)? => entry,
             Some(entry) => {
-                set_aside(&path, Some(&entry), id)?;
+                trash::set_aside(&path, Some(&entry), id)?;
                 self.add(&held, id, &path, start_at)?
             }
             None => self.add(&held, id, &path, start_at)?,
@@ -136,7 +133,7 @@ impl Git {
                 }
             }
             // Files, and no repository to rescue them to.
-            None if path.exists() => set_aside(&path, None, id)?,
+            None if path.exists() => trash::set_aside(&path, None, id)?,
             None => {}
         }
         trash::discard(&path, None).map_err(|source| removing(id, source))?;
@@ -145,13 +142,12 @@ impl Git {
 
     /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
     fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
-        let rig_uid = match self.recorded(id)? {
-            Some(record) => Some(record.rig_uid),
-            None => {
-                let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
-                let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
-                clone.map(|stem| stem.to_string_lossy().into_owned())
-            }
+        let rig_uid = if let Some(record) = self.recorded(id)? {
+            Some(record.rig_uid)
+        } else {
+            let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
+            let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
+            clone.map(|stem| stem.to_string_lossy().into_owned())
         };
         Ok(rig_uid.filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()))
     }
@@ -204,15 +200,16 @@ impl Git {
             (Found::Whole(_), Some(entry)) => match self.rescue(held, id, path, entry) {
                 // What is switched keeps the repositories within it.
                 Ok(tree) => moving.is_some() || !nested::any(held.clone, path, entry, &tree)?,
-                // Such as a file that cannot be read: then the folder is kept as it is.
+                // Such as a file that cannot be read, or some gigabytes: then the folder is kept as it is.
                 Err(GitError::Refused { .. }) => false,
+                Err(e) if e.is_late() => false,
                 Err(e) => return Err(e),
             },
             (found, _) => *found != Found::Stray,
         };
         absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
         if !rescued {
-            set_aside(path, entry.as_deref(), id)?;
+            trash::set_aside(path, entry.as_deref(), id)?;
             return Ok(None);
         }
         if matches!(found, Found::Whole(_)) {
@@ -308,34 +305,6 @@ impl Git {
 fn commit_of(repo: &git2::Repository, commit: &Oid) -> Result<git2::Oid, GitError> {
     let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
     found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
-}
-
-/// Moves what git could not rescue out of the way, whole. Repositories of submodules are in its entry, which then stays.
-fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
-    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
-    let Some(aside) = aside else {
-        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
-        return Err(GitError::Io {
-            doing: format!("set the worktree `{}` aside", path.display()),
-            source: std::io::Error::other(message),
-        });
-    };
-    let doing = format!("set the worktree aside as `{}`", aside.display());
-    let set_aside = || {
-        let entry = match entry {
-            Some(entry) if nested::keeps_submodules(entry)? => {
-                // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
-                fs_err::write(entry.join("gitdir"), format!("{}\n", aside.join(".git").display()))?;
-                None
-            }
-            other => other,
-        };
-        fs_err::rename(path, &aside)?;
-        trash::discard(path, entry)
-    };
-    set_aside().map_err(|source| GitError::Io { doing, source })?;
-    tracing::warn!(sandbox = id.name, aside = %aside.display(), "a worktree holds what git cannot rescue: kept aside");
-    Ok(())
 }
 
 fn foreign(name: &str, owner: &str, asked: &str) -> GitError {

@@ -1,4 +1,4 @@
-//! Removing folders that others wrote in: out of the way by a rename, which is what counts, and then off the disk.
+//! Getting folders that others wrote in out of the way: kept aside whole, or renamed, which counts, and then removed.
 //!
 //! What a check or an agent leaves behind may not let itself be removed (folders without write permission, files of
 //! another user that a container made). That is no reason to stop: it is left beside, and tried again the next time.
@@ -7,8 +7,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::worktree::absent;
+use gastown_controllers::world::SandboxId;
 
+use super::worktree::absent;
+use super::{GitError, nested};
+
+/// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
+const ASIDE_MAX: u32 = 100;
 /// Folders that are left beside one place because they cannot be removed. More, and people must look.
 const TRASH_MAX: u32 = 100;
 /// What an owner needs of a folder to remove what is in it.
@@ -22,6 +27,34 @@ pub(super) fn discard(path: &Path, entry: Option<&Path>) -> io::Result<()> {
 /// Removes what was left beside a place, as far as it lets itself be removed.
 pub(super) fn sweep(path: &Path) {
     sweep_by(path, &remove);
+}
+
+/// Moves what git could not rescue out of the way, whole. Repositories of submodules are in its entry, which then stays.
+pub(super) fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
+    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
+    let Some(aside) = aside else {
+        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
+        return Err(GitError::Io {
+            doing: format!("set the worktree `{}` aside", path.display()),
+            source: std::io::Error::other(message),
+        });
+    };
+    let doing = format!("set the worktree aside as `{}`", aside.display());
+    let set_aside = || {
+        let entry = match entry {
+            Some(entry) if nested::keeps_submodules(entry)? => {
+                // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
+                fs_err::write(entry.join("gitdir"), format!("{}\n", aside.join(".git").display()))?;
+                None
+            }
+            other => other,
+        };
+        fs_err::rename(path, &aside)?;
+        discard(path, entry)
+    };
+    set_aside().map_err(|source| GitError::Io { doing, source })?;
+    tracing::warn!(sandbox = id.name, aside = %aside.display(), "a worktree holds what git cannot rescue: kept aside");
+    Ok(())
 }
 
 fn discard_by(path: &Path, entry: Option<&Path>, remove: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
@@ -40,8 +73,11 @@ fn sweep_by(path: &Path, remove: &dyn Fn(&Path) -> io::Result<()>) {
     }
 }
 
-/// Removes a folder, if need be after taking back the right to.
-fn remove(folder: &Path) -> io::Result<()> {
+/// Removes a folder, if need be after taking back the right to, or a file.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    if folder.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
+        return absent(fs_err::remove_file(folder));
+    }
     if absent(fs_err::remove_dir_all(folder)).is_ok() {
         return Ok(());
     }
