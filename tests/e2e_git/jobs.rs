@@ -265,6 +265,26 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
 }
 
 #[test]
+fn a_full_disk_is_nobodys_red() {
+    let mut town = Town::cloned();
+    let commit = town.main();
+    let no_room = "echo 'ld: final link failed: No space left on device' >&2";
+    let check = |town: &Town, run: &str| verify(town, &commit, &[(run, 60)]);
+    let (code, log) = check(&town, &format!("{no_room}; exit 1"));
+    assert!(code == exit::ERROR && log.contains("failed with 1, but it says `No space left on device`"), "{log}");
+    assert_eq!(check(&town, no_room).0, exit::OK);
+    let much = "head -c 8192 /dev/zero | tr '\\0' x";
+    assert_eq!(check(&town, &format!("{no_room}; {much}; exit 1")).0, exit::FAILED, "not its last words");
+    let limits = Limits { room_bytes: u64::MAX, ..Limits::default() };
+    town.git = town.git.clone().with_limits(limits);
+    for run in ["exit 1", "no-such-program-here"] {
+        let (code, log) = check(&town, run);
+        assert!(code == exit::ERROR && log.contains("hardly any room left"), "{log}");
+    }
+    assert_eq!(check(&town, "true").0, exit::OK);
+}
+
+#[test]
 fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
     if !super::town::is_bound_by_modes("jobs::what_a_check_or_an_agent_locks_stops_nobody_after_it") {
         return;

@@ -29,6 +29,7 @@ mod program;
 mod push;
 mod replay;
 mod rescue;
+mod room;
 mod sandbox;
 mod setup;
 mod status;
@@ -68,12 +69,15 @@ pub struct Limits {
     pub transfer: Duration,
     /// How long it may take to rescue what a worktree holds; then it is kept aside as it is.
     pub rescue: Duration,
+    /// How many free bytes a check must leave for its failure to be taken for one.
+    pub room_bytes: u64,
 }
 
 impl Default for Limits {
     /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In two minutes a disk takes more than anyone wants to keep twice.
+    /// A linker, or a database in a test, stops with more than 16 MiB free.
     fn default() -> Self {
-        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX }
+        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, room_bytes: 16 * 1024 * 1024 }
     }
 }
 
