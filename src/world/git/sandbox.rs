@@ -38,7 +38,7 @@ pub struct Record {
 
 impl Git {
     /// What is there of a sandbox; none if nothing is. A worktree that is not whole is in no preparation, so it is made
-    /// again, or rescued; but while a session runs in it, it is left to that.
+    /// again, or rescued; but one that its agent made a repository of its own is left to it while it runs.
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
         let looking = |source| looking(id, source);
         let (folder, file) = (self.layout.worktree(&id.uid), self.layout.sandbox_record(&id.uid));
@@ -51,7 +51,7 @@ impl Git {
         };
         // Its record is written once it is so.
         let made = records::written(&file).map_err(looking)?;
-        let is_so = self.is_whole(id)? || is_there && self.in_use(id)?;
+        let is_so = self.is_whole(id)? || worktree::is_repository(&folder) && self.in_use(id)?;
         Ok(Some(Sandbox { prepared: if is_so { prepared } else { String::new() }, branch, base, made }))
     }
 

@@ -27,7 +27,7 @@ pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
         Some(entry) => entry,
         None if is_empty(path)? => return Ok(Found::Nothing),
         // Someone made a repository of it, whose commits are in no clone.
-        None if fs_err::symlink_metadata(path.join(".git")).is_ok_and(|it| !it.is_file()) => return Ok(Found::Stray),
+        None if is_repository(path) => return Ok(Found::Stray),
         // Someone removed the `.git` file; if git still has the entry, the file says only what is known anyway.
         None => match entry_of(clone, path)? {
             Some(entry) => {
@@ -47,6 +47,11 @@ pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
     }
     let whole = ["HEAD", "commondir", "gitdir"].iter().all(|file| entry.join(file).is_file());
     Ok(if whole { Found::Whole(entry) } else { Found::Stray })
+}
+
+/// Whether the folder is a repository of its own: the `.git` of a worktree is a file.
+pub(super) fn is_repository(path: &Path) -> bool {
+    fs_err::symlink_metadata(path.join(".git")).is_ok_and(|it| !it.is_file())
 }
 
 /// The entry that the folder's `.git` file names.
