@@ -1,6 +1,6 @@
 //! A rig's checks, run on a commit in a clean worktree that is kept for them: its caches stay warm.
 //!
-//! The verdict is about a tree. Red is a check that ran and said no; a check that could not run (not found, out of time)
+//! The verdict is about a tree. Red is a check that ran and said no; one that could not run (not found, out of time, no room)
 //! is neither red nor green.
 
 use std::io::Write;
