@@ -75,7 +75,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In two minutes a disk takes more than anyone wants to keep twice.
-    /// A linker, or a database in a test, stops with more than 16 MiB free.
+    /// With less than 16 MiB free hardly anything links, installs or starts a database.
     fn default() -> Self {
         Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, room_bytes: 16 * 1024 * 1024 }
     }
