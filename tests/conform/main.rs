@@ -14,6 +14,7 @@
 //! - A detached HEAD of the remote: controllers meet it as no branch, as they meet a HEAD whose branch is not there.
 //! - Merge commits, and branches of more than 50 commits, which land as one: simulated agents make neither.
 //! - Renames, file modes, attributes and binary files: a tree is text by path. How its lines merge is in [`merge`].
+//! - Repositories within a worktree, and a worktree that is no longer one: what real agents do to git, simulated ones do not.
 //! - Ignored files, hooks and the guard: nothing here writes anywhere but to its own worktree and branch.
 //! - Log tails, beyond a line: they are for people, and no controller reads them.
 //! - Sweeping of old jobs, full disks, damaged records: faults are drawn as blindness and refused acts.

@@ -154,7 +154,9 @@ fn a_clone_that_vanished_is_made_again_without_what_was_only_there(t: &mut Story
     let candidate = t.hands_in("nux", "a");
     t.world.lose_clone(&rig());
     t.sees(&repo(None), "not cloned");
-    t.sees(&sandbox("nux"), "no worktree");
+    t.sees(&sandbox("nux"), "in no preparation");
+    let spec = t.attempt("nux", "a", 2, &["exit", "0"]);
+    t.does(&session("nux", &spec), "refused: BackOff");
     t.sees(&runs("a"), "1: ended with 0 by itself");
     let again = t.clone_job("shop", 2);
     t.runs(&again, "exited OK");
@@ -164,5 +166,14 @@ fn a_clone_that_vanished_is_made_again_without_what_was_only_there(t: &mut Story
     t.sees(&ask, "missing");
     t.prepares("nux", "a");
     t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");
-    assert_eq!(t.kept(), ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"]);
+    let kept = ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"];
+    assert_eq!(t.kept(), kept);
+    // What is left of one is there until it is removed.
+    t.world.lose_clone(&rig());
+    let again = t.clone_job("shop", 3);
+    t.runs(&again, "exited OK");
+    t.sees(&sandbox("nux"), "in no preparation");
+    t.does(&Act::RemoveSandbox { sandbox: polecat("nux") }, "ok");
+    t.sees(&sandbox("nux"), "no worktree");
+    assert_eq!(t.kept(), [""; 0]);
 }

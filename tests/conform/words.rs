@@ -60,6 +60,7 @@ impl Words<'_> {
         let SandboxFacts { sandbox, session } = facts;
         let worktree = match sandbox {
             None => "no worktree".to_owned(),
+            Some(s) if s.prepared.is_empty() => "in no preparation".to_owned(),
             Some(s) => format!("{} on {} from {}", s.prepared, s.branch, self.name(&s.base)),
         };
         match session {

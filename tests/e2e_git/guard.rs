@@ -15,6 +15,22 @@ fn a_polecat_commits_rebases_and_fetches_on_its_own_branch() {
 }
 
 #[test]
+fn nobody_is_asked_for_a_key_that_an_agent_does_not_have() {
+    let town = Town::cloned();
+    let config =
+        "[commit]\n gpgSign = true\n[tag]\n gpgSign = true\n forceSignAnnotated = true\n[gpg]\n program = false\n";
+    fs_err::write(town.path("gitconfig"), config).unwrap();
+    town.polecat("nux", "a");
+    let signing = format!("export GIT_CONFIG_GLOBAL={}", town.path("gitconfig").display());
+    let commit = "git commit -q --allow-empty -m x";
+    town.work("nux", &format!("{signing}; {commit} && git rebase -q --force-rebase HEAD~1 && git push -q"));
+    // No polecat tags in the town's clone; a test of its project may in a repository of its own.
+    let own = "git init -q target/own && cd target/own";
+    town.work("nux", &format!("{signing}; {own} && {commit} && git tag -m x t"));
+    assert_ne!(sh(&town.worktree("nux"), &format!("{signing}; {commit}"), &[]).code, 0, "people sign as they did");
+}
+
+#[test]
 fn refs_of_others_are_refused() {
     let town = Town::cloned();
     town.polecat("nux", "a");
@@ -78,4 +94,14 @@ fn other_repositories_are_none_of_its_business() {
     let town = Town::cloned();
     town.polecat("nux", "a");
     town.work("nux", "git init -q -b main target/own && cd target/own && git commit -q --allow-empty -m x && git branch b && git tag t && echo x > x && git add x && git stash -q");
+}
+
+#[test]
+fn a_submodule_is_a_repository_of_its_own() {
+    let town = Town::cloned();
+    must(sh(&town.path("."), "git init -q lib && cd lib && git commit -q --allow-empty -m lib", &[]));
+    town.polecat("nux", "a");
+    let add = format!("git -c protocol.file.allow=always submodule add -q {} lib", town.path("lib").display());
+    town.work("nux", &format!("{add} && cd lib && git checkout -q -b fix && git commit -q --allow-empty -m own"));
+    assert_ne!(town.by("nux", "git branch -f main HEAD").code, 0);
 }

@@ -1,5 +1,8 @@
 //! Clone, fetch, setup and verification, as their jobs run them.
 
+use std::time::Duration;
+
+use gastown::world::git::Limits;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Job, exit};
 
@@ -128,6 +131,59 @@ fn a_remote_that_wants_a_password_is_told_from_a_broken_one_without_a_prompt() {
 }
 
 #[test]
+fn a_transfer_that_takes_too_long_names_its_limit_and_a_way_on() {
+    let mut town = Town::cloned();
+    fs_err::write(town.path("hang"), "#!/bin/sh\nexec sleep 600\n").unwrap();
+    super::town::must(super::town::sh(&town.path("."), "chmod +x hang", &[]));
+    let hook = format!("[uploadpack]\n packObjectsHook = {}\n", town.path("hang").display());
+    fs_err::write(town.path("gitconfig"), hook).unwrap();
+    let limits = Limits { transfer: Duration::from_secs(1), ..Limits::default() };
+    town.git = town.git.clone().with_env("GIT_CONFIG_GLOBAL", town.path("gitconfig")).with_limits(limits);
+    town.up("git commit -q --allow-empty -m next");
+    let (code, log) = town.run(&Job::Fetch { rig: town.rig.clone(), url: town.url(), cause: "test".into(), round: 1 });
+    assert!(code == exit::ERROR && log.contains("did not end within 1s"), "{log}");
+    assert!(log.contains(&format!("git -C {} fetch", town.clone().display())), "{log}");
+    fs_err::remove_dir_all(town.clone()).unwrap();
+    let (code, log) = town.run(&town.clone_job());
+    assert!(code == exit::ERROR && log.contains("did not end within 1s") && log.contains("spec.repo.url"), "{log}");
+}
+
+#[test]
+fn a_remote_that_falls_silent_is_given_up_long_before_the_limit() {
+    let town = Town::new();
+    let (ssh, said) = (town.path("ssh"), town.path("said"));
+    fs_err::write(&ssh, format!("#!/bin/sh\n(echo \"$@\"; env) > {}\nexit 255\n", said.display())).unwrap();
+    super::town::must(super::town::sh(&town.path("."), "chmod +x ssh", &[]));
+    let job = Job::Clone { rig: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 };
+    let git = town.git.clone().with_env("GIT_SSH_COMMAND", &ssh);
+    assert_eq!(git.run_job(&job, &mut Vec::new()), exit::FAILED);
+    let told = fs_err::read_to_string(&said).unwrap();
+    for what in ["ServerAliveInterval=30", "ServerAliveCountMax=4", "LOW_SPEED_LIMIT=1\n", "LOW_SPEED_TIME=120\n"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    // What the user says goes before.
+    git.with_env("GIT_HTTP_LOW_SPEED_TIME", "7").run_job(&job, &mut Vec::new());
+    assert!(fs_err::read_to_string(&said).unwrap().contains("LOW_SPEED_TIME=7\n"));
+}
+
+#[test]
+fn a_fetch_removes_what_killed_gits_left_long_ago() {
+    let town = Town::cloned();
+    let objects = town.clone().join("objects");
+    let age = |name: &str, hours: u32| {
+        let touch = format!("mkdir -p pack ab && touch -d '-{hours} hours' {name}");
+        super::town::must(super::town::sh(&objects, &touch, &[]));
+        objects.join(name)
+    };
+    let (old, young) = (["pack/tmp_pack_a", "ab/tmp_obj_b", "tmp_obj_c"], ["pack/tmp_pack_d", "ab/tmp_obj_e"]);
+    let (old, young) = (old.map(|name| age(name, 3)), young.map(|name| age(name, 0)));
+    let kept = age("pack/pack-f.keep", 3);
+    town.fetch();
+    assert!(old.iter().all(|path| !path.exists()));
+    assert!(young.iter().all(|path| path.exists()) && kept.exists());
+}
+
+#[test]
 fn setup_copies_and_runs_under_the_guard() {
     let town = Town::cloned();
     let worktree = town.polecat("nux", "a");
@@ -197,10 +253,60 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
         verify(&town, &commit, &[("true", 60), ("echo broken; exit 3", 60), ("echo never", 60)]).0,
         exit::FAILED
     );
+    assert_eq!(verify(&town, &commit, &[("rm -rf .git && git init -q", 60)]).0, exit::OK);
+    let (code, log) = verify(&town, &commit, &[("git rev-parse HEAD", 60)]);
+    assert!(code == exit::OK && log.contains(&commit.0), "the worktree is made again: {log}");
     assert_eq!(verify(&town, &commit, &[("no-such-program-here", 60)]).0, exit::UNABLE);
     assert_eq!(verify(&town, &commit, &[("sleep 600", 1)]).0, exit::UNABLE);
     let (code, log) = verify(&town, &commit, &[("git branch -f main HEAD", 60)]);
     assert_eq!(code, exit::FAILED, "a check moves no ref: {log}");
     let (rig, tree) = (town.rig.clone(), town.main());
     assert_eq!(town.run(&Job::Verify { rig, commit, tree, checks: vec![], round: 1 }).0, exit::ERROR, "not its tree");
+}
+
+#[test]
+fn a_full_disk_is_nobodys_red() {
+    let mut town = Town::cloned();
+    let commit = town.main();
+    let no_room = "echo 'ld: final link failed: No space left on device' >&2";
+    let check = |town: &Town, run: &str| verify(town, &commit, &[(run, 60)]);
+    let (code, log) = check(&town, &format!("{no_room}; exit 1"));
+    assert!(code == exit::ERROR && log.contains("failed with 1, but it says `No space left on device`"), "{log}");
+    assert_eq!(check(&town, no_room).0, exit::OK);
+    let much = "head -c 8192 /dev/zero | tr '\\0' x";
+    assert_eq!(check(&town, &format!("{no_room}; {much}; exit 1")).0, exit::FAILED, "not its last words");
+    let limits = Limits { room_bytes: u64::MAX, ..Limits::default() };
+    town.git = town.git.clone().with_limits(limits);
+    for run in ["exit 1", "no-such-program-here"] {
+        let (code, log) = check(&town, run);
+        assert!(code == exit::ERROR && log.contains("hardly any room left"), "{log}");
+    }
+    assert_eq!(check(&town, "true").0, exit::OK);
+}
+
+#[test]
+fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
+    if !super::town::is_bound_by_modes("jobs::what_a_check_or_an_agent_locks_stops_nobody_after_it") {
+        return;
+    }
+    let town = Town::cloned();
+    let lock = "mkdir -p ro/x && touch ro/x/f && chmod 555 ro/x ro";
+    for round in 1..=3 {
+        let (code, log) = verify(&town, &town.main(), &[(&format!("test ! -e ro && {lock}"), 60)]);
+        assert_eq!(code, exit::OK, "round {round}: {log}");
+    }
+    let worktree = town.polecat("nux", "a");
+    town.work("nux", &format!("mkdir target && cd target && {lock}"));
+    town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
+    assert_eq!(fs_err::read_dir(worktree.parent().unwrap()).unwrap().count(), 0, "nothing is left of it");
+    town.polecat("nux", "b");
+    // What a crash left half removed.
+    let trash = worktree.with_extension("trash");
+    super::town::must(super::town::sh(
+        &town.path("."),
+        &format!("mkdir {0} && cd {0} && {lock}", trash.display()),
+        &[],
+    ));
+    town.polecat("nux", "c");
+    assert!(!trash.exists());
 }

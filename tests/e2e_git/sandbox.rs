@@ -31,7 +31,7 @@ fn a_worktree_is_made_once_and_told_of() {
     town.git.ensure_sandbox(&id, &spec).unwrap();
     assert!(worktree.join("mine").exists(), "an ensured worktree is left alone");
     fs_err::remove_dir_all(&worktree).unwrap();
-    assert_eq!(town.git.sandbox(&id).unwrap(), None, "the record alone is no worktree");
+    assert_eq!(town.git.sandbox(&id).unwrap().unwrap().prepared, "", "the record alone is no worktree");
     town.git.ensure_sandbox(&id, &spec).unwrap();
     assert!(town.git.sandbox(&id).unwrap().is_some());
 }
@@ -116,16 +116,18 @@ fn a_detached_commit_and_a_rebase_under_way_are_kept_and_left_behind() {
 }
 
 #[test]
-fn what_git_cannot_rescue_is_set_aside_whole() {
+fn what_is_left_of_a_sandbox_is_there_until_it_is_removed() {
     let town = Town::cloned();
-    let worktree = town.polecat("nux", "a");
-    // A repository within the worktree, without a commit: `git add` gives up on it.
-    town.work("nux", "git init -q inner && echo precious > inner/file && echo too > loose");
-    town.polecat("nux", "b");
-    let aside = worktree.with_file_name("uid-nux.kept-1");
-    assert_eq!(fs_err::read_to_string(aside.join("inner/file")).unwrap(), "precious\n");
-    assert!(aside.join("loose").exists());
-    assert_eq!(town.work("nux", "ls && git branch --show-current"), "lines\npolecat/nux/b");
+    let id = Town::sandbox("nux");
+    let record = town.git.layout().sandbox_record(&id.uid);
+    for broken in [town.worktree("nux"), record] {
+        town.polecat("nux", "a");
+        must(sh(&town.path("."), &format!("rm -r {}", broken.display()), &[]));
+        assert_eq!(town.git.sandbox(&id).unwrap().unwrap().prepared, "");
+        town.git.remove_sandbox(&id).unwrap();
+        assert_eq!(town.git.sandbox(&id).unwrap(), None);
+        assert!(!town.worktree("nux").exists() && !town.clone().join("worktrees/uid-nux").exists());
+    }
 }
 
 #[test]

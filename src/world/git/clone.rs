@@ -13,12 +13,13 @@ use gastown_controllers::world::{RigId, exit};
 use super::guard::quote;
 use super::lane::Lane;
 use super::program::Call;
-use super::{Git, GitError, facts, guard};
+use super::{Git, GitError, facts, guard, unfinished};
+use crate::clock::{Clock, SystemClock};
 
-/// How long a first clone may take.
-const CLONE_MAX: Duration = Duration::from_mins(10);
-/// How long any later talk with a remote may take.
-pub(super) const REMOTE_MAX: Duration = Duration::from_mins(2);
+/// How long a remote may take to list its branches, and how long it may be silent while it sends them.
+const SILENCE_MAX: Duration = Duration::from_mins(2);
+/// How often a silent ssh server is asked whether it is still there.
+const ALIVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What git says when a remote wants to know who we are, or we who it is.
 const AUTH_SIGNS: [&str; 10] = [
@@ -75,7 +76,8 @@ impl Git {
             .args(["init", "--quiet", "--bare", "--template=", "--initial-branch=gt-none"])
             .run()?;
         self.configure(&beside, &place)?;
-        self.bring(&beside, &lane, url, CLONE_MAX, log)?;
+        let hint = "it begins anew each time: take a faster line, or name a copy that is nearer in spec.repo.url";
+        self.bring(&beside, &lane, url, hint, log)?;
         fs_err::rename(&beside, &place).map_err(|e| io("put in place", e))?;
         drop(lane);
         say(log, &format!("cloned {}", redact(url)));
@@ -89,16 +91,19 @@ impl Git {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
         }
         let lane = self.remote_lane(&rig.uid)?;
-        self.bring(&place, &lane, url, REMOTE_MAX, log)
+        let (clone, shown) = (place.display(), redact(url));
+        let hint = format!("to bring it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
+        self.bring(&place, &lane, url, &hint, log)
     }
 
-    /// Fetches all branches, and records which of them is the remote's HEAD.
-    fn bring(&self, repo: &Path, lane: &Lane, url: &str, limit: Duration, log: &mut dyn Write) -> Result<(), Failure> {
+    /// Fetches all branches, and records which of them is the remote's HEAD. `hint` is for when that takes too long.
+    fn bring(&self, repo: &Path, lane: &Lane, url: &str, hint: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let shown = redact(url);
+        unfinished::sweep(repo, SystemClock.now());
         let listed = self
             .remote(self.call_in(repo, format!("list the branches of {shown}")))?
             .lane(lane)
-            .limit(REMOTE_MAX)
+            .limit(SILENCE_MAX)
             .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
             .output()?;
         if !listed.ok() {
@@ -114,7 +119,7 @@ impl Git {
         let fetched = self
             .remote(self.call_in(repo, format!("fetch from {shown}")))?
             .lane(lane)
-            .limit(limit)
+            .limit(self.limits.transfer)
             .args([
                 "fetch",
                 "--prune",
@@ -125,7 +130,8 @@ impl Git {
             ])
             .args(["--", url])
             .args(["+refs/heads/*:refs/gt/target/*", "+refs/heads/*:refs/remotes/origin/*"])
-            .output()?;
+            .output()
+            .map_err(|error| late(error, hint))?;
         if !fetched.ok() {
             return Err(refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
         }
@@ -185,6 +191,12 @@ impl Git {
     pub(super) fn remote<'a>(&self, call: Call<'a>) -> Result<Call<'a>, GitError> {
         // An askpass that fails makes git give up where it would otherwise open a window.
         let call = call.env("GIT_ASKPASS", "false").env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
+        // The limit is long: a remote that is gone must not hold the rig that long. A byte a second will do; git's own
+        // signs of life, while a remote makes ready what it sends, are as few.
+        let silence_s = SILENCE_MAX.as_secs().to_string();
+        let patience = [("GIT_HTTP_LOW_SPEED_LIMIT", "1"), ("GIT_HTTP_LOW_SPEED_TIME", silence_s.as_str())];
+        let unsaid = patience.into_iter().filter(|(name, _)| self.var(name).is_none());
+        let call = unsaid.fold(call, |call, (name, value)| call.env(name, value));
         if self.var("GIT_SSH").is_some() && self.var("GIT_SSH_COMMAND").is_none() {
             return Ok(call);
         }
@@ -196,8 +208,20 @@ impl Git {
         let program = ssh.split_whitespace().next().unwrap_or_default();
         // Only OpenSSH is known to take the option; whatever else people name here may not.
         let is_ssh = Path::new(program).file_name().is_some_and(|name| name == "ssh");
-        Ok(call.env("GIT_SSH_COMMAND", if is_ssh { format!("{ssh} -o BatchMode=yes") } else { ssh }))
+        if !is_ssh {
+            return Ok(call.env("GIT_SSH_COMMAND", ssh));
+        }
+        let (every, times) = (ALIVE_EVERY.as_secs(), SILENCE_MAX.as_secs() / ALIVE_EVERY.as_secs());
+        let alive = format!("-o ServerAliveInterval={every} -o ServerAliveCountMax={times}");
+        Ok(call.env("GIT_SSH_COMMAND", format!("{ssh} -o BatchMode=yes {alive}")))
     }
+}
+
+/// The failure of a call; of one that took too long, with what to do about it.
+pub(super) fn late(error: GitError, hint: &str) -> Failure {
+    let is_late = error.is_late();
+    let Failure { code, message } = error.into();
+    Failure { code, message: if is_late { format!("{message}\n{hint}") } else { message } }
 }
 
 /// What a remote's refusal means for a job.

@@ -95,6 +95,11 @@ impl GitError {
         }
     }
 
+    /// Whether it took longer than it may.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Self::Exec { source: ExecError::TimedOut { .. }, .. })
+    }
+
     /// The error and its causes in one line.
     pub fn message(&self) -> String {
         in_a_line(self)

@@ -73,16 +73,19 @@ pub(super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any.
+/// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any. Nothing is
+/// signed: there is no key for who commits there, nobody to unlock one, and a replay drops signatures anyway.
 pub fn env(layout: &Layout, branch: Option<&str>) -> Vec<(String, String)> {
     let hooks = layout.hooks().display().to_string();
-    [
-        ("GIT_CONFIG_COUNT", "1"),
-        ("GIT_CONFIG_KEY_0", "core.hooksPath"),
-        ("GIT_CONFIG_VALUE_0", hooks.as_str()),
-        ("GT_GUARD", "1"),
-        ("GT_BRANCH", branch.unwrap_or_default()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
+    let unsigned =
+        ["commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated", "push.gpgSign"].map(|name| (name, "false"));
+    let settings: Vec<_> = [("core.hooksPath", hooks.as_str())].into_iter().chain(unsigned).collect();
+    let mut env = vec![("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string())];
+    for (n, (name, value)) in settings.into_iter().enumerate() {
+        env.push((format!("GIT_CONFIG_KEY_{n}"), name.to_owned()));
+        env.push((format!("GIT_CONFIG_VALUE_{n}"), value.to_owned()));
+    }
+    env.push(("GT_GUARD".to_owned(), "1".to_owned()));
+    env.push(("GT_BRANCH".to_owned(), branch.unwrap_or_default().to_owned()));
+    env
 }

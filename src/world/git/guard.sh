@@ -11,6 +11,8 @@ ours=
 dir=$(cd "${GIT_DIR:-.}" 2>/dev/null && pwd -P)
 clones=@CLONES@
 case $dir in
+# A submodule's repository lies within its worktree's entry, and is the polecat's own.
+"$clones"/*.git/worktrees/*/modules/*) ;;
 "$clones"/*.git | "$clones"/*.git/worktrees/*) ours=1 ;;
 esac
 

@@ -24,14 +24,18 @@ pub mod guard;
 mod jobs;
 mod lane;
 mod message;
+mod nested;
 mod program;
 mod push;
 mod replay;
 mod rescue;
+mod room;
 mod sandbox;
 mod setup;
 mod status;
 mod stream;
+mod trash;
+mod unfinished;
 mod verify;
 mod worktree;
 
@@ -39,6 +43,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -54,18 +59,45 @@ pub struct Git {
     layout: Layout,
     env: Vec<(OsString, OsString)>,
     landed: Arc<Mutex<facts::Landed>>,
+    limits: Limits,
+}
+
+/// How much git is given here.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a clone, a fetch or a push may take. One whose remote falls silent is given up long before.
+    pub transfer: Duration,
+    /// How long it may take to rescue what a worktree holds; then it is kept aside as it is.
+    pub rescue: Duration,
+    /// How many free bytes a check must leave for its failure to be taken for one.
+    pub room_bytes: u64,
+}
+
+impl Default for Limits {
+    /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In two minutes a disk takes more than anyone wants to keep twice.
+    /// With less than 16 MiB free hardly anything links, installs or starts a database.
+    fn default() -> Self {
+        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, room_bytes: 16 * 1024 * 1024 }
+    }
 }
 
 impl Git {
     /// Git for the town that lies there, in this process's environment.
     pub fn new(layout: Layout) -> Self {
-        Self { layout, env: Vec::new(), landed: Arc::default() }
+        Self { layout, env: Vec::new(), landed: Arc::default(), limits: Limits::default() }
     }
 
     /// Sets a variable for every git, setup command and check that is started here.
     #[must_use]
     pub fn with_env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives it other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -7,7 +7,7 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, exit};
 use git2::Repository;
 
-use super::clone::{Failure, REMOTE_MAX, asks_for_password, auth_hint, redact, say};
+use super::clone::{Failure, asks_for_password, auth_hint, late, redact, say};
 use super::facts::TARGETS;
 use super::message::merge_request;
 use super::{Git, GitError};
@@ -74,7 +74,7 @@ impl Git {
     fn push_once(&self, push: &Push, clone: &Path, lease: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
-        let mut call = self.remote(self.call_in(clone, &doing))?.limit(REMOTE_MAX);
+        let mut call = self.remote(self.call_in(clone, &doing))?.limit(self.limits.transfer);
         call = call.args([
             "push",
             "--porcelain",
@@ -87,7 +87,9 @@ impl Git {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
         call = call.arg(format!("--force-with-lease={reference}:{lease}"));
-        let output = call.args(["--", push.url, &format!("{}:{reference}", push.to)]).output()?;
+        let output = call.args(["--", push.url, &format!("{}:{reference}", push.to)]).output();
+        let hint = || format!("to see how fast it answers, run: git ls-remote {shown}");
+        let output = output.map_err(|error| late(error, &hint()))?;
         if output.ok() {
             say(log, &format!("{} of {shown} is at {}", push.branch, push.to.short()));
             return Ok(());

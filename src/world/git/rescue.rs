@@ -40,14 +40,8 @@ impl Git {
     }
 
     /// Commits what is uncommitted in a worktree (files that are neither tracked nor ignored included) to
-    /// `refs/gt/rescue/<polecat>/<commit>`; gives the commit, if there was anything.
-    pub(super) fn rescue(
-        &self,
-        held: &Held,
-        id: &SandboxId,
-        worktree: &Path,
-        entry: &Path,
-    ) -> Result<Option<Oid>, GitError> {
+    /// `refs/gt/rescue/<polecat>/<commit>`, if there is anything; gives the tree of all that it holds.
+    pub(super) fn rescue(&self, held: &Held, id: &SandboxId, worktree: &Path, entry: &Path) -> Result<Oid, GitError> {
         let doing = |what: &str| format!("{what} the worktree of `{}`", id.name);
         let tip = self
             .call_in(worktree, doing("read the tip of"))
@@ -62,12 +56,12 @@ impl Git {
         copy_index(&entry.join("index"), &index)
             .map_err(|source| GitError::Io { doing: doing("copy the index of"), source })?;
         let call = |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).lane(held.lane);
-        call("rescue").args(["add", "--all"]).run()?;
+        call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
         super::worktree::absent(fs_err::remove_file(&index))
             .map_err(|source| GitError::Io { doing: doing("tidy up"), source })?;
         if before.map_or_else(|| is_empty_tree(&tree), |before| before == tree) {
-            return Ok(None);
+            return Ok(Oid(tree));
         }
         let mut commit = call("rescue").args(["commit-tree", &tree, "-m"]);
         commit = commit.arg(format!("rescue: what was uncommitted in the worktree of {}", id.name));
@@ -79,7 +73,7 @@ impl Git {
         let commit = IDENTITY.iter().fold(commit, |commit, (name, value)| commit.env(name, value));
         let commit = commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).run()?.text();
         self.set_ref(held, &rescue_ref(id, &commit), &commit)?;
-        Ok(Some(Oid(commit)))
+        Ok(Oid(tree))
     }
 
     /// Gives a rescue ref to each of the tips that would be reached by nothing else once `moving` is at `start`.

@@ -14,12 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::rescue::Held;
 use super::status::holds;
 use super::worktree::{self, Found, absent};
-use super::{Git, GitError, guard, read_record, write_by_rename};
+use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
 use crate::world::run::records;
 use crate::world::session;
-
-/// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
-const ASIDE_MAX: u32 = 100;
 
 /// What a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,24 +37,40 @@ pub struct Record {
 }
 
 impl Git {
-    /// What is there of a sandbox; none if it is not there whole.
+    /// What is there of a sandbox; none if nothing is. A worktree that is not whole is in no preparation, so it is made
+    /// again, or rescued; but one that its agent made a repository of its own is left to it while it runs.
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
-        let Some(Record { prepared, branch, base, .. }) = self.record(id)? else { return Ok(None) };
+        let looking = |source| looking(id, source);
+        let (folder, file) = (self.layout.worktree(&id.uid), self.layout.sandbox_record(&id.uid));
+        let is_there = !worktree::is_empty(&folder).map_err(looking)?;
+        let Some(Record { prepared, branch, base, .. }) = self.recorded(id)? else {
+            let made = is_there.then(|| records::written(&folder)).transpose().map_err(looking)?;
+            let nothing =
+                |made| Sandbox { prepared: String::new(), branch: String::new(), base: Oid(String::new()), made };
+            return Ok(made.map(nothing));
+        };
         // Its record is written once it is so.
-        let written = records::written(&self.layout.sandbox_record(&id.uid));
-        let made = written.map_err(|source| looking(id, source))?;
-        Ok(Some(Sandbox { prepared, branch, base, made }))
+        let made = records::written(&file).map_err(looking)?;
+        let is_so = self.is_whole(id)? || worktree::is_repository(&folder) && self.in_use(id)?;
+        Ok(Some(Sandbox { prepared: if is_so { prepared } else { String::new() }, branch, base, made }))
     }
 
     /// The record of a sandbox whose worktree is really there.
     pub fn record(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
-        let Some(record) = read_record::<Record>(&self.layout.sandbox_record(&id.uid))? else { return Ok(None) };
-        if record.uid != id.uid {
-            return Err(foreign(&id.name, &record.uid, &id.uid));
+        let Some(record) = self.recorded(id)? else { return Ok(None) };
+        Ok(self.is_whole(id)?.then_some(record))
+    }
+
+    fn recorded(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
+        match read_record::<Record>(&self.layout.sandbox_record(&id.uid))? {
+            Some(record) if record.uid != id.uid => Err(foreign(&id.name, &record.uid, &id.uid)),
+            record => Ok(record),
         }
-        let path = self.layout.worktree(&id.uid);
-        let entry = worktree::named_entry(&path).map_err(|source| looking(id, source))?;
-        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()).then_some(record))
+    }
+
+    fn is_whole(&self, id: &SandboxId) -> Result<bool, GitError> {
+        let entry = worktree::named_entry(&self.layout.worktree(&id.uid)).map_err(|source| looking(id, source))?;
+        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()))
     }
 
     /// What a session or a command in this sandbox runs with (see [`guard::env`]); none if it is not there.
@@ -89,7 +102,7 @@ impl Git {
         let entry = match kept {
             Some(entry) if self.switch(&held, id, &path, &entry, start_at)? => entry,
             Some(entry) => {
-                set_aside(&path, Some(&entry), id)?;
+                trash::set_aside(&path, Some(&entry), id)?;
                 self.add(&held, id, &path, start_at)?
             }
             None => self.add(&held, id, &path, start_at)?,
@@ -116,28 +129,25 @@ impl Git {
                 let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
                 let held = Held { clone: &clone, lane: &lane };
                 if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
-                    discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                    trash::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
                 }
             }
             // Files, and no repository to rescue them to.
-            None if path.exists() => set_aside(&path, None, id)?,
+            None if path.exists() => trash::set_aside(&path, None, id)?,
             None => {}
         }
-        discard(&path, None).map_err(|source| removing(id, source))?;
+        trash::discard(&path, None).map_err(|source| removing(id, source))?;
         absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
     }
 
     /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
     fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
-        let record = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?;
-        let rig_uid = match record {
-            Some(record) if record.uid != id.uid => return Err(foreign(&id.name, &record.uid, &id.uid)),
-            Some(record) => Some(record.rig_uid),
-            None => {
-                let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
-                let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
-                clone.map(|stem| stem.to_string_lossy().into_owned())
-            }
+        let rig_uid = if let Some(record) = self.recorded(id)? {
+            Some(record.rig_uid)
+        } else {
+            let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
+            let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
+            clone.map(|stem| stem.to_string_lossy().into_owned())
         };
         Ok(rig_uid.filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()))
     }
@@ -148,19 +158,21 @@ impl Git {
     }
 
     fn check_owner(&self, id: &SandboxId, rig: &RigId) -> Result<(), GitError> {
-        match read_record::<Record>(&self.layout.sandbox_record(&id.uid))? {
-            Some(record) if record.uid != id.uid => Err(foreign(&id.name, &record.uid, &id.uid)),
+        match self.recorded(id)? {
             Some(record) if record.rig_uid != rig.uid => Err(foreign(&id.name, &record.rig_uid, &rig.uid)),
             _ => Ok(()),
         }
     }
 
-    fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
-        let in_use = session::in_use(&self.layout, id).map_err(|e| GitError::Io {
+    fn in_use(&self, id: &SandboxId) -> Result<bool, GitError> {
+        session::in_use(&self.layout, id).map_err(|e| GitError::Io {
             doing: format!("see who works in the worktree of `{}`", id.name),
             source: std::io::Error::other(e),
-        })?;
-        if in_use { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
+        })
+    }
+
+    fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
+        if self.in_use(id)? { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
     }
 
     /// Rescues what is at `path`, and takes the record away. Gives the entry of a worktree that can be switched; else
@@ -173,7 +185,7 @@ impl Git {
         moving: Option<(&str, git2::Oid)>,
     ) -> Result<Option<PathBuf>, GitError> {
         let looking = |source| looking(id, source);
-        absent(fs_err::remove_dir_all(trash(path))).map_err(|source| removing(id, source))?;
+        trash::sweep(path);
         let found = worktree::find(held.clone, path).map_err(looking)?;
         let entry = match &found {
             Found::Whole(entry) => Some(entry.clone()),
@@ -186,22 +198,24 @@ impl Git {
         self.keep_tips(held, id, entry.as_deref(), branch.as_deref(), moving)?;
         let rescued = match (&found, &entry) {
             (Found::Whole(_), Some(entry)) => match self.rescue(held, id, path, entry) {
-                Ok(_) => true,
-                // Such as a file that cannot be read: then the folder is kept as it is.
+                // What is switched keeps the repositories within it.
+                Ok(tree) => moving.is_some() || !nested::any(held.clone, path, entry, &tree)?,
+                // Such as a file that cannot be read, or some gigabytes: then the folder is kept as it is.
                 Err(GitError::Refused { .. }) => false,
+                Err(e) if e.is_late() => false,
                 Err(e) => return Err(e),
             },
             (found, _) => *found != Found::Stray,
         };
         absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
         if !rescued {
-            set_aside(path, entry.as_deref(), id)?;
+            trash::set_aside(path, entry.as_deref(), id)?;
             return Ok(None);
         }
         if matches!(found, Found::Whole(_)) {
             return Ok(entry);
         }
-        discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
+        trash::discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
         Ok(None)
     }
 
@@ -291,32 +305,6 @@ impl Git {
 fn commit_of(repo: &git2::Repository, commit: &Oid) -> Result<git2::Oid, GitError> {
     let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(|c| c.id()));
     found.map_err(|source| GitError::Read { doing: format!("find commit {}", commit.short()), source })
-}
-
-/// Moves what git could not rescue out of the way, whole.
-fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
-    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
-    let Some(aside) = aside else {
-        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
-        return Err(GitError::Io {
-            doing: format!("set the worktree `{}` aside", path.display()),
-            source: std::io::Error::other(message),
-        });
-    };
-    let doing = format!("set the worktree aside as `{}`", aside.display());
-    let moved = fs_err::rename(path, &aside);
-    moved.and_then(|()| discard(path, entry)).map_err(|source| GitError::Io { doing, source })
-}
-
-/// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
-pub(super) fn discard(path: &Path, entry: Option<&Path>) -> std::io::Result<()> {
-    absent(fs_err::rename(path, trash(path)))?;
-    absent(fs_err::remove_dir_all(trash(path)))?;
-    entry.map_or(Ok(()), |entry| absent(fs_err::remove_dir_all(entry)))
-}
-
-fn trash(path: &Path) -> PathBuf {
-    path.with_extension("trash")
 }
 
 fn foreign(name: &str, owner: &str, asked: &str) -> GitError {

@@ -1,6 +1,6 @@
 //! A rig's checks, run on a commit in a clean worktree that is kept for them: its caches stay warm.
 //!
-//! The verdict is about a tree. Red is a check that ran and said no; a check that could not run (not found, out of time)
+//! The verdict is about a tree. Red is a check that ran and said no; one that could not run (not found, out of time, no room)
 //! is neither red nor green.
 
 use std::io::Write;
@@ -13,8 +13,9 @@ use gastown_controllers::world::{Check, RigId, SandboxId, exit};
 use super::clone::{Failure, say};
 use super::lane::Lane;
 use super::rescue::Held;
-use super::sandbox::discard;
+use super::room::Last;
 use super::setup::Ended;
+use super::trash::discard;
 use super::worktree::{self, Found};
 use super::{Git, GitError, guard};
 
@@ -40,23 +41,15 @@ impl Git {
         let env = guard::env(&self.layout, None);
         for check in checks {
             say(log, &format!("check {}: $ {}", check.name, check.run));
-            let could_not_run = |why: &str| {
-                let message = format!("check {} could not run: {why}", check.name);
-                Err(Failure { code: exit::UNABLE, message })
-            };
-            match self.run_shell(&check.run, &worktree, &env, Duration::from_secs(check.timeout_s), log) {
-                Ended::Code(0) => say(log, &format!("check {}: passed", check.name)),
-                Ended::Code(code @ (126 | 127)) => {
-                    return could_not_run(&format!("the shell says {code}, no such command"));
-                }
-                Ended::Code(code) => {
-                    let message = format!("check {} failed with {code}", check.name);
-                    return Err(Failure { code: exit::FAILED, message });
-                }
-                Ended::Late(why) => return could_not_run(&format!("{why} ({} s)", check.timeout_s)),
-                // Not the branch's doing, such as too many processes.
-                Ended::Not(message) => return Err(Failure { code: exit::ERROR, message }),
-            }
+            let mut last = Last::of(log);
+            let limit = Duration::from_secs(check.timeout_s);
+            let ended = self.run_shell(&check.run, &worktree, &env, limit, &mut last);
+            let said = last.said();
+            judge(check, ended).map_err(|failure| match self.want_of_room(&worktree, &said) {
+                Some(why) => Failure { code: exit::ERROR, message: format!("{}, but {why}", failure.message) },
+                None => failure,
+            })?;
+            say(log, &format!("check {}: passed", check.name));
         }
         Ok(())
     }
@@ -118,5 +111,23 @@ impl Git {
         let checked_out = call().args(["checkout", "--quiet", "--force", "--detach", &commit.0]).output()?.ok();
         // Twice forced: repositories that a check left within it go as well.
         Ok(checked_out && call().args(["clean", "--quiet", "--force", "--force", "-d"]).output()?.ok())
+    }
+}
+
+/// What it says about the branch how a check ended, if there was room for it.
+fn judge(check: &Check, ended: Ended) -> Result<(), Failure> {
+    let could_not_run = |why: &str| {
+        let message = format!("check {} could not run: {why}", check.name);
+        Err(Failure { code: exit::UNABLE, message })
+    };
+    match ended {
+        Ended::Code(0) => Ok(()),
+        Ended::Code(code @ (126 | 127)) => could_not_run(&format!("the shell says {code}, no such command")),
+        Ended::Code(code) => {
+            Err(Failure { code: exit::FAILED, message: format!("check {} failed with {code}", check.name) })
+        }
+        Ended::Late(why) => could_not_run(&format!("{why} ({} s)", check.timeout_s)),
+        // Not the branch's doing, such as too many processes.
+        Ended::Not(message) => Err(Failure { code: exit::ERROR, message }),
     }
 }

@@ -17,7 +17,7 @@ pub(super) enum Found {
     HalfMade,
     /// A worktree of another repository; its entry.
     OfAnother(PathBuf),
-    /// Files, but no worktree: its entry in the clone was removed.
+    /// Files, but no worktree: its entry in the clone was removed, or it is a repository of its own.
     Stray,
 }
 
@@ -26,6 +26,8 @@ pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
     let entry = match named_entry(path)? {
         Some(entry) => entry,
         None if is_empty(path)? => return Ok(Found::Nothing),
+        // Someone made a repository of it, whose commits are in no clone.
+        None if is_repository(path) => return Ok(Found::Stray),
         // Someone removed the `.git` file; if git still has the entry, the file says only what is known anyway.
         None => match entry_of(clone, path)? {
             Some(entry) => {
@@ -45,6 +47,11 @@ pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
     }
     let whole = ["HEAD", "commondir", "gitdir"].iter().all(|file| entry.join(file).is_file());
     Ok(if whole { Found::Whole(entry) } else { Found::Stray })
+}
+
+/// Whether the folder is a repository of its own: the `.git` of a worktree is a file.
+pub(super) fn is_repository(path: &Path) -> bool {
+    fs_err::symlink_metadata(path.join(".git")).is_ok_and(|it| !it.is_file())
 }
 
 /// The entry that the folder's `.git` file names.
@@ -116,7 +123,8 @@ pub(super) fn real(path: &Path) -> PathBuf {
     }
 }
 
-fn is_empty(path: &Path) -> io::Result<bool> {
+/// Whether nothing is there, or a folder with nothing in it.
+pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
     match fs_err::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),

@@ -31,12 +31,15 @@ pub(super) struct Worktree {
     pub(super) files: Tree,
     /// Where it is, if a younger namesake has taken its branch.
     pub(super) detached: Option<Oid>,
+    /// Its clone is gone: it is files, and in no preparation.
+    pub(super) is_broken: bool,
 }
 
 impl Worktree {
     pub(super) fn facts(&self) -> Sandbox {
-        let Self { rig_uid: _, prepared, branch, base, made, files: _, detached: _ } = self;
-        Sandbox { prepared: prepared.clone(), branch: branch.clone(), base: base.clone(), made: *made }
+        let Self { rig_uid: _, prepared, branch, base, made, files: _, detached: _, is_broken } = self;
+        let prepared = if *is_broken { String::new() } else { prepared.clone() };
+        Sandbox { prepared, branch: branch.clone(), base: base.clone(), made: *made }
     }
 }
 
@@ -74,7 +77,7 @@ impl State {
                 let (owner, asked) = (worktree.rig_uid.clone(), spec.rig.uid.clone());
                 return Err(GitError::Foreign { what, owner, asked }.into());
             }
-            if worktree.prepared == spec.prepared {
+            if worktree.prepared == spec.prepared && !worktree.is_broken {
                 return Ok(());
             }
         }
@@ -84,7 +87,8 @@ impl State {
         self.refuse_if_in_use(&id.uid, &id.name)?;
         let SandboxSpec { rig, prepared, branch, .. } = spec.clone();
         let on_branch = |(uid, worktree): &(&String, &Worktree)| {
-            **uid != id.uid && worktree.rig_uid == rig.uid && worktree.branch == branch && worktree.detached.is_none()
+            let is_on = worktree.branch == branch && worktree.detached.is_none() && !worktree.is_broken;
+            **uid != id.uid && worktree.rig_uid == rig.uid && is_on
         };
         let namesakes: Vec<String> = self.worktrees.iter().filter(on_branch).map(|(uid, _)| uid.clone()).collect();
         for uid in &namesakes {
@@ -106,7 +110,8 @@ impl State {
         // Here no time need pass between two; where it does, their records tell them apart.
         let made = self.made.map_or(now, |last| now.max(last + Duration::from_nanos(1)));
         self.made = Some(made);
-        let worktree = Worktree { rig_uid: rig.uid, prepared, branch, base, made, files, detached: None };
+        let worktree =
+            Worktree { rig_uid: rig.uid, prepared, branch, base, made, files, detached: None, is_broken: false };
         self.worktrees.insert(id.uid.clone(), worktree);
         self.check_heads(&format!("after {} was prepared", id.name));
         Ok(())
@@ -154,13 +159,16 @@ impl State {
 
     /// The commit that a worktree is at: its branch's, unless a namesake has taken that.
     pub(super) fn tip(&self, worktree: &Worktree) -> Option<Oid> {
+        if worktree.is_broken {
+            return None;
+        }
         let branch = || self.clones.get(&worktree.rig_uid)?.heads.get(&worktree.branch).cloned();
         worktree.detached.clone().or_else(branch)
     }
 
     /// A worktree is at another commit, and with it the branch that it is on.
     pub(super) fn move_tip(&mut self, sandbox_uid: &str, to: Oid) {
-        let Some(worktree) = self.worktrees.get_mut(sandbox_uid) else { return };
+        let Some(worktree) = self.worktrees.get_mut(sandbox_uid).filter(|worktree| !worktree.is_broken) else { return };
         if let Some(detached) = &mut worktree.detached {
             *detached = to;
         } else if let Some(clone) = self.clones.get_mut(&worktree.rig_uid) {
@@ -197,7 +205,7 @@ impl SimWorld {
     pub(super) fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
         {
             let mut state = self.state();
-            if !state.worktrees.contains_key(&id.uid) {
+            if state.worktrees.get(&id.uid).is_none_or(|worktree| worktree.is_broken) {
                 return Err(refused(format!("{} has no worktree", id.name)));
             }
             if state.has_run(spec) {

@@ -1,0 +1,98 @@
+//! Whether a check may have failed for want of room: a full disk is nobody's red, whatever the check makes of it.
+//!
+//! Two signs: there is hardly any room left, or the check's last words say so. The second counts too, since what took the
+//! room may be gone with the check (its temporary files, half of what it linked).
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{StatVfs, statvfs};
+
+use super::Git;
+
+/// Fewer free files than a check's own folders and logs need.
+const INODES_MIN: u64 = 100;
+/// What is looked at of a check's output, in bytes: whoever stops for want of room says so at the end.
+const LAST_BYTES: usize = 4096;
+/// How programs say that there is no room.
+const SIGNS: [&str; 3] = ["No space left on device", "ENOSPC", "Disk quota exceeded"];
+
+/// A log that is written on to, and whose last bytes are kept.
+pub(super) struct Last<'a> {
+    log: &'a mut dyn Write,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Last<'a> {
+    pub(super) fn of(log: &'a mut dyn Write) -> Self {
+        Self { log, bytes: Vec::new() }
+    }
+
+    /// The last bytes.
+    pub(super) fn said(self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+impl Write for Last<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(text);
+        self.bytes.drain(..self.bytes.len().saturating_sub(LAST_BYTES));
+        // A log on a full disk cannot be written, and that is when these bytes matter.
+        self.log.write_all(text).ok();
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.log.flush()
+    }
+}
+
+impl Git {
+    /// Why a check that failed may have done so for want of room: where it ran, for its temporary files, or by what it
+    /// `said` last.
+    pub(super) fn want_of_room(&self, worktree: &Path, said: &str) -> Option<String> {
+        let temporary = self.var("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let is_short = |place: &&Path| statvfs(*place).is_ok_and(|found| is_short(&found, self.limits.room_bytes));
+        if let Some(place) = [worktree, temporary.as_path()].iter().find(|place| is_short(place)) {
+            return Some(format!("there is hardly any room left in `{}`: free some", place.display()));
+        }
+        let sign = SIGNS.iter().find(|sign| said.contains(**sign))?;
+        Some(format!("it says `{sign}`: free some room where it writes (df -h; df -i)"))
+    }
+}
+
+fn is_short(found: &StatVfs, bytes_min: u64) -> bool {
+    // Some file systems do not count: /proc no bytes, btrfs no files.
+    let bytes = found.f_blocks > 0 && found.f_bavail.saturating_mul(found.f_frsize) < bytes_min;
+    bytes || found.f_files > 0 && found.f_favail < INODES_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_files_run_out_where_they_are_counted() {
+        let mut found = statvfs("/").unwrap();
+        (found.f_frsize, found.f_blocks, found.f_bavail) = (4096, 1000, 10);
+        (found.f_files, found.f_favail) = (0, 0);
+        assert!(is_short(&found, 40_961) && !is_short(&found, 40_960));
+        found.f_blocks = 0;
+        assert!(!is_short(&found, 40_961));
+        (found.f_files, found.f_favail) = (1000, INODES_MIN);
+        assert!(!is_short(&found, 0));
+        found.f_favail -= 1;
+        assert!(is_short(&found, 0));
+    }
+
+    #[test]
+    fn the_last_bytes_are_kept_though_the_log_takes_none() {
+        let mut full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut last = Last::of(&mut full);
+        last.write_all(&[b'a'; LAST_BYTES]).unwrap();
+        last.write_all(b"the end").unwrap();
+        let said = last.said();
+        assert_eq!((said.len(), said.ends_with("aathe end")), (LAST_BYTES, true));
+    }
+}
