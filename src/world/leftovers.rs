@@ -26,9 +26,10 @@ pub struct Living {
 
 /// Removes what is over and too much. Answers how many folders and files went.
 pub fn sweep(layout: &Layout, living: &Living) -> io::Result<usize> {
+    // Named by a uid alone; beside them lie locks and what was set aside.
     let over = |kept: &BTreeSet<String>, path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| !kept.contains(name))
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('.'));
+        name.is_some_and(|name| !kept.contains(name)) && path.is_dir()
     };
     let runs = entries(&layout.runs(""))?.into_iter().filter(|(_, path)| over(&living.beads, path)).collect();
     let caches =
@@ -91,11 +92,13 @@ mod tests {
         }
         for rig in ["gone", "here"] {
             fs_err::create_dir_all(layout.verify_worktree(rig).join("target")).unwrap();
+            fs_err::write(layout.verify_worktree(&format!("{rig}.lock")), "").unwrap();
         }
         let open: Vec<String> = (0..10).map(|n| format!("bead-{n}")).collect();
         let living = Living { beads: open.iter().cloned().collect(), rigs: BTreeSet::from(["here".to_owned()]) };
         assert_eq!(sweep(&layout, &living).unwrap(), 1, "the caches of a rig that is gone");
         assert!(layout.verify_worktree("here").exists() && !layout.verify_worktree("gone").exists());
+        assert!(layout.verify_worktree("here.lock").exists());
         for n in 0..10 {
             fs_err::create_dir_all(layout.run(&format!("more-{n}"), 1)).unwrap();
         }

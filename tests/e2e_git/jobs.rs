@@ -271,7 +271,7 @@ fn a_full_disk_is_nobodys_red() {
     let no_room = "echo 'ld: final link failed: No space left on device' >&2";
     let check = |town: &Town, run: &str| verify(town, &commit, &[(run, 60)]);
     let (code, log) = check(&town, &format!("{no_room}; exit 1"));
-    assert!(code == exit::ERROR && log.contains("failed with 1, but it says `No space left on device`"), "{log}");
+    assert!(code == exit::UNABLE && log.contains("failed with 1, but it says `No space left on device`"), "{log}");
     assert_eq!(check(&town, no_room).0, exit::OK);
     let much = "head -c 8192 /dev/zero | tr '\\0' x";
     assert_eq!(check(&town, &format!("{no_room}; {much}; exit 1")).0, exit::FAILED, "not its last words");

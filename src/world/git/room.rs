@@ -1,11 +1,13 @@
 //! Whether a check may have failed for want of room: a full disk is nobody's red, whatever the check makes of it.
 //!
 //! Two signs: there is hardly any room left, or the check's last words say so. The second counts too, since what took the
-//! room may be gone with the check (its temporary files, half of what it linked).
+//! room may be gone with the check (its temporary files, half of what it linked); but a branch may say what it likes, so if
+//! it goes on saying so it is red.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use gastown_controllers::world::exit;
 use rustix::fs::{StatVfs, statvfs};
 
 use super::Git;
@@ -50,15 +52,15 @@ impl Write for Last<'_> {
 
 impl Git {
     /// Why a check that failed may have done so for want of room: where it ran, for its temporary files, or by what it
-    /// `said` last.
-    pub(super) fn want_of_room(&self, worktree: &Path, said: &str) -> Option<String> {
+    /// `said` last; and the exit code that means that.
+    pub(super) fn want_of_room(&self, worktree: &Path, said: &str) -> Option<(i32, String)> {
         let temporary = self.var("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let is_short = |place: &&Path| statvfs(*place).is_ok_and(|found| is_short(&found, self.limits.room_bytes));
         if let Some(place) = [worktree, temporary.as_path()].iter().find(|place| is_short(place)) {
-            return Some(format!("there is hardly any room left in `{}`: free some", place.display()));
+            return Some((exit::ERROR, format!("there is hardly any room left in `{}`: free some", place.display())));
         }
         let sign = SIGNS.iter().find(|sign| said.contains(**sign))?;
-        Some(format!("it says `{sign}`: free some room where it writes (df -h; df -i)"))
+        Some((exit::UNABLE, format!("it says `{sign}`: free some room where it writes (df -h; df -i)")))
     }
 }
 

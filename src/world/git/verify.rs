@@ -46,7 +46,7 @@ impl Git {
             let ended = self.run_shell(&check.run, &worktree, &env, limit, &mut last);
             let said = last.said();
             judge(check, ended).map_err(|failure| match self.want_of_room(&worktree, &said) {
-                Some(why) => Failure { code: exit::ERROR, message: format!("{}, but {why}", failure.message) },
+                Some((code, why)) => Failure { code, message: format!("{}, but {why}", failure.message) },
                 None => failure,
             })?;
             say(log, &format!("check {}: passed", check.name));
