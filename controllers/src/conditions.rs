@@ -48,7 +48,7 @@ impl<'a> Conditions<'a> {
 
     /// Sets one to False because the last effect failed and is held back.
     pub fn failed(&mut self, type_: &str, failure: &Failure) {
-        let message = format!("{} (failed {} times, tried again later)", failure.message, failure.count);
+        let message = format!("{} (failed {}, tried again later)", failure.message, times(failure.count));
         self.set(type_, ConditionStatus::False, failure.reason, message);
     }
 
@@ -57,6 +57,20 @@ impl<'a> Conditions<'a> {
         self.new.sort_by(|a, b| a.type_.cmp(&b.type_));
         self.new
     }
+}
+
+/// How often something failed, as a condition's message says it, in its first line or its last.
+pub fn times(failures: u32) -> String {
+    format!("{failures} times")
+}
+
+/// How often a condition's message says that something failed: what [`times`] wrote.
+pub fn times_told(message: &str) -> Option<u32> {
+    let ends = [message.lines().next()?, message.lines().next_back()?];
+    ends.into_iter().find_map(|line| {
+        let (before, _) = line.rsplit_once(" times")?;
+        before.rsplit(' ').next()?.parse().ok()
+    })
 }
 
 /// A text that fits: its first line says what it is about, and of what follows the end is worth most.
@@ -98,6 +112,18 @@ mod tests {
         let mut c = Conditions::new(&old, Some(1), later);
         c.set_bool("Ready", true, "Ok", "");
         assert_eq!(c.done()[0].last_transition_time, later);
+    }
+
+    #[test]
+    fn how_often_something_failed_is_read_as_it_was_written() {
+        let mut c = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
+        let (reason, until) = ("BackOff", Timestamp::UNIX_EPOCH);
+        c.failed("Ready", &Failure { reason, message: "git: 9 times\nno".into(), count: 4, until });
+        let told = c.done().remove(0).message;
+        assert_eq!(times_told(told.lines().next_back().unwrap()), Some(4));
+        let log = format!("could not run {}; see:\n{}", times(3), "no times\n".repeat(2000));
+        assert_eq!(times_told(&fitted(&log, STATUS_TEXT_BYTES_MAX)), Some(3));
+        assert_eq!((times_told(""), times_told("at times")), (None, None));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conditions::{Conditions, tail};
+use crate::conditions::{Conditions, tail, times};
 use crate::landing::{self, Flaky, Queue, Rejection, Step};
 use crate::objects::created;
 use crate::plan::{Plan, Status};
@@ -264,7 +264,7 @@ impl Landing<'_> {
                     self.start(&commit, &tree, round, plan)?;
                 }
                 let tail = last.tail;
-                let message = format!("a verification could not run {errors} times; see the rig's checks:\n{tail}");
+                let message = format!("a verification could not run {}; see the rig's checks:\n{tail}", times(errors));
                 self.all_wait(candidates, reasons::VERIFY_ERROR, &message);
             }
             Step::Land { commit, merge_requests } => {
@@ -350,7 +350,7 @@ impl Landing<'_> {
                 let Some(last) = last else { return Ok(()) };
                 // A refused push to the target is the rig's trouble, and told there.
                 let (reason, see) = if own { (reasons::PUSH_REFUSED, "") } else { (reasons::PUSHING, "; see the rig") };
-                let message = format!("the push was refused {failures} times{see}:\n{}", last.tail);
+                let message = format!("the push was refused {}{see}:\n{}", times(failures), last.tail);
                 self.set_all(landing, MergeState::Queued, reason, &message);
                 if last.code == exit::CONTENDED {
                     self.look_again(&job(failures), plan)?;

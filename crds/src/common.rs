@@ -195,6 +195,19 @@ pub mod reasons {
     pub const TOO_MANY_ATTEMPTS: &str = "TooManyAttempts";
     /// Bead: it is closed.
     pub const CLOSED: &str = "Closed";
+    /// Anything: git ended with an error.
+    pub const GIT_FAILED: &str = "GitFailed";
+    /// Anything: a repository or worktree could not be read or written.
+    pub const GIT_UNREADABLE: &str = "GitUnreadable";
+    /// Anything: the rig's repository is in use.
+    pub const REPO_BUSY: &str = "RepoBusy";
+    /// Anything: the rig has no clone.
+    pub const NOT_CLONED: &str = "NotCloned";
+    /// Polecat: what is in its place belongs to something else.
+    pub const FOREIGN_SANDBOX: &str = "ForeignSandbox";
+    /// Polecat: a session still runs in its worktree.
+    pub const SANDBOX_IN_USE: &str = "SandboxInUse";
+
     /// Bead: it is open.
     pub const OPEN: &str = "Open";
 

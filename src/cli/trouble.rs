@@ -1,5 +1,6 @@
 //! What is wrong with a rig, in the words that `gt status`, `gt describe` and `gt wait` share.
 
+use gastown_controllers::conditions::times_told;
 use gastown_crds::Rig;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 
@@ -30,15 +31,10 @@ pub fn for_a_person(rig: &Rig) -> Option<&Condition> {
 
 /// Whether this failed so often in a row that a person has to see to it; its message says how often.
 pub fn keeps_failing(found: &Condition) -> bool {
-    let is_job = [reasons::VERIFY_ERROR, reasons::PUSH_REFUSED].contains(&&*found.reason);
-    let before = if is_job {
-        found.message.lines().next().and_then(|first| first.split_once(" times")).map(|(before, _)| before)
-    } else {
-        found.message.strip_suffix(" times, tried again later)")
-    };
-    let failures = before.and_then(|it| it.rsplit(' ').next()?.parse::<u32>().ok());
-    // A long log leaves no room for what stands before it.
-    found.status == ConditionStatus::False && failures.map_or(is_job, |failures| failures > HICCUPS_MAX)
+    // A setup is told of from the first failure on.
+    found.status == ConditionStatus::False
+        && found.reason != reasons::SETUP_FAILED
+        && times_told(&found.message).is_some_and(|failures| failures > HICCUPS_MAX)
 }
 
 /// Whether it is Ready; else why not, in a word or two.

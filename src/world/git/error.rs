@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use gastown_controllers::world::ActError;
+use gastown_crds::common::reasons;
 
 use crate::causes::in_a_line;
 use crate::world::exec::ExecError;
@@ -86,12 +87,12 @@ impl GitError {
     /// The reason for a condition.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Exec { .. } | Self::Refused { .. } => "GitFailed",
-            Self::Read { .. } | Self::Io { .. } => "GitUnreadable",
-            Self::Busy { .. } => "RepoBusy",
-            Self::NotCloned { .. } => "NotCloned",
-            Self::Foreign { .. } => "ForeignSandbox",
-            Self::InUse { .. } => "SandboxInUse",
+            Self::Exec { .. } | Self::Refused { .. } => reasons::GIT_FAILED,
+            Self::Read { .. } | Self::Io { .. } => reasons::GIT_UNREADABLE,
+            Self::Busy { .. } => reasons::REPO_BUSY,
+            Self::NotCloned { .. } => reasons::NOT_CLONED,
+            Self::Foreign { .. } => reasons::FOREIGN_SANDBOX,
+            Self::InUse { .. } => reasons::SANDBOX_IN_USE,
         }
     }
 
