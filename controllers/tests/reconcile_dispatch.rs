@@ -6,7 +6,6 @@ mod common;
 use common::*;
 use gastown_controllers::wakes::Key;
 use gastown_controllers::world::Ask;
-use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, Waiting};
 use serde_json::json;
 
