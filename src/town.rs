@@ -3,8 +3,6 @@
 //! A town is a folder with a `town.yaml` that declares kind Town; found from `--town`, `GT_TOWN`, or upwards from the
 //! working directory.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gastown_crds::common::ANNOTATION_TOWN_UID;
@@ -173,20 +171,20 @@ impl Town {
         Ok(Self { dir, name, uid, layout })
     }
 
-    /// Settles where the sockets are, for everybody from now on: where they were, if there can be a folder; else where
-    /// `places` says. For who holds the store's lock.
-    pub fn settle(self, places: &Places) -> std::io::Result<Self> {
-        let fresh = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &self.uid);
-        let layout = match DirBuilder::new().recursive(true).mode(0o700).create(self.layout.runtime()) {
-            Ok(()) => self.layout,
-            Err(_) => self.layout.with_runtime(fresh.runtime().to_owned()),
-        };
-        fs_err::create_dir_all(layout.state())?;
-        let runtime = layout.runtime().to_string_lossy().into_owned();
-        if fs_err::read_to_string(layout.runtime_record()).ok().as_ref() != Some(&runtime) {
-            records::write_text(&layout.runtime_record(), runtime.as_bytes(), true)?;
+    /// The same with its sockets where `places` says, wherever they were before.
+    #[must_use]
+    pub fn anew(&self, places: &Places) -> Self {
+        let layout = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &self.uid);
+        Self { layout: self.layout.clone().with_runtime(layout.runtime().to_owned()), ..self.clone() }
+    }
+
+    /// Writes down where the sockets are, for everybody from now on. For who has made them.
+    pub fn settle(&self) -> std::io::Result<()> {
+        let (record, runtime) = (self.layout.runtime_record(), self.layout.runtime().to_string_lossy());
+        if fs_err::read_to_string(&record).is_ok_and(|there| there == runtime) {
+            return Ok(());
         }
-        Ok(Self { layout, ..self })
+        records::write_text(&record, runtime.as_bytes(), true)
     }
 }
 

@@ -199,6 +199,25 @@ fn so_many_jobs_run_at_once_as_may() {
     }
 }
 
+/// The head that is kept of a branch that is sent back is kept once, however long the others wait for a slot.
+#[test]
+fn a_branch_that_is_sent_back_waits_for_no_slot_and_nothing_is_done_twice() {
+    let mut town = many_branches();
+    town.objects[0]["spec"]["capacity"]["jobs"] = json!(1);
+    town.objects[3]["spec"]["merge"] = json!({ "strategy": "Branch", "verify": [{ "name": "test", "run": "test" }] });
+    town.works[0].2.change = |tree, _| drop(tree.insert("tests/bad.rs".into(), "use nothing\n".into()));
+    in_virtual_time(async {
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(sim.branches_ready(BRANCHES - 1)).await;
+        let rejected = sim.list("mergerequests").await.iter().filter(|it| it["status"]["state"] == "Rejected").count();
+        let kinds = kinds(&sim.effects.log());
+        assert!(rejected > 0);
+        assert_eq!(kinds["archive"], rejected, "{kinds:#?}");
+        assert_eq!(sim.world.most_jobs(), 1);
+    });
+}
+
 #[test]
 fn a_bead_in_back_off_leaves_its_place_to_others_and_comes_back() {
     in_virtual_time(async {

@@ -170,8 +170,10 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         }
         let (state, reason, message) = match assignee.waiting {
             None => (BeadState::Working, reasons::CLAIMED.to_owned(), format!("{} works on it", assignee.polecat)),
-            // It is begun already, so what keeps others from being begun does not keep it.
-            Some(Waiting::Place) => (BeadState::Ready, reasons::READY.to_owned(), String::new()),
+            Some(Waiting::Place) => match held_back(bead, view) {
+                None => (BeadState::Ready, reasons::READY.to_owned(), String::new()),
+                Some((reason, message)) => (BeadState::Waiting, reason.to_owned(), message),
+            },
             Some(Waiting::Bead | Waiting::Rig) => waits(bead, polecat),
         };
         status.state = state;
@@ -204,29 +206,35 @@ fn waits(bead: &Bead, polecat: Option<&Arc<Polecat>>) -> (BeadState, String, Str
     (BeadState::Waiting, reason.to_owned(), message.to_owned())
 }
 
-/// Why a bead may be dispatched, or what it waits for.
-fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
+/// What keeps a bead from being dispatched, whether it was begun before or not.
+fn held_back(bead: &Bead, view: &View<'_>) -> Option<(&'static str, String)> {
     let spec = &bead.spec;
     let open = open_needs(bead, view);
     if !open.is_empty() {
-        return (reasons::NEEDS_OPEN, format!("waits for {}", open.join(", ")));
+        return Some((reasons::NEEDS_OPEN, format!("waits for {}", open.join(", "))));
     }
     let Some(rig) = view.objects.rig(&spec.rig) else {
-        return (reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig));
+        return Some((reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig)));
     };
     if rig.spec.suspend {
-        return (reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig));
+        return Some((reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig)));
     }
-    let convoy = crate::objects::convoy_of(bead).and_then(|name| view.objects.convoy(name));
-    if let Some(convoy) = convoy.filter(|c| c.metadata.deletion_timestamp.is_some()) {
-        return (reasons::SUSPENDED, format!("its convoy `{}` is being deleted", convoy.name_any()));
+    let convoy = crate::objects::convoy_of(bead).and_then(|name| view.objects.convoy(name))?;
+    if convoy.metadata.deletion_timestamp.is_some() {
+        return Some((reasons::SUSPENDED, format!("its convoy `{}` is being deleted", convoy.name_any())));
     }
-    if let Some(convoy) = convoy.filter(|c| c.spec.suspend) {
-        return (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any()));
+    convoy.spec.suspend.then(|| (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any())))
+}
+
+/// Why a bead may be dispatched, or what it waits for.
+fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
+    if let Some(why) = held_back(bead, view) {
+        return why;
     }
     if let Err(wrong) = molecule::cooked(bead, view) {
         return wrong;
     }
+    let spec = &bead.spec;
     let gone: Vec<_> = spec.needs.iter().filter(|n| view.objects.bead(n).is_none()).map(String::as_str).collect();
     let message = if gone.is_empty() {
         String::new()

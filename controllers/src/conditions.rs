@@ -48,7 +48,7 @@ impl<'a> Conditions<'a> {
 
     /// Sets one to False because the last effect failed and is held back.
     pub fn failed(&mut self, type_: &str, failure: &Failure) {
-        let message = format!("{} (failed {}, tried again later)", failure.message, times(failure.count));
+        let message = format!("{} (failed {}{FAILED_END}", failure.message, times(failure.count));
         self.set(type_, ConditionStatus::False, failure.reason, message);
     }
 
@@ -59,18 +59,21 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// How often something failed, as a condition's message says it, in its first line or its last.
+/// How the message of an effect that failed ends.
+const FAILED_END: &str = ", tried again later)";
+
+/// How often something failed, as a condition's message says it: in its first line, or of an effect at its end.
 pub fn times(failures: u32) -> String {
     format!("{failures} times")
 }
 
 /// How often a condition's message says that something failed: what [`times`] wrote.
 pub fn times_told(message: &str) -> Option<u32> {
-    let ends = [message.lines().next()?, message.lines().next_back()?];
-    ends.into_iter().find_map(|line| {
-        let (before, _) = line.rsplit_once(" times")?;
-        before.rsplit(' ').next()?.parse().ok()
-    })
+    let number = |before: &str| before.rsplit(' ').next()?.parse().ok();
+    match message.strip_suffix(FAILED_END).and_then(|it| it.strip_suffix(" times")) {
+        Some(before) => number(before),
+        None => number(message.lines().next()?.split_once(" times")?.0),
+    }
 }
 
 /// A text that fits: its first line says what it is about, and of what follows the end is worth most.
@@ -120,7 +123,7 @@ mod tests {
         let (reason, until) = ("BackOff", Timestamp::UNIX_EPOCH);
         c.failed("Ready", &Failure { reason, message: "git: 9 times\nno".into(), count: 4, until });
         let told = c.done().remove(0).message;
-        assert_eq!(times_told(told.lines().next_back().unwrap()), Some(4));
+        assert_eq!(times_told(&told), Some(4), "{told}");
         let log = format!("could not run {}; see:\n{}", times(3), "no times\n".repeat(2000));
         assert_eq!(times_told(&fitted(&log, STATUS_TEXT_BYTES_MAX)), Some(3));
         assert_eq!((times_told(""), times_told("at times")), (None, None));

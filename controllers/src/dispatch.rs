@@ -95,6 +95,10 @@ impl<'a> Round<'a> {
     }
 
     fn bead(&mut self, bead: &'a Bead, plan: &mut Plan) {
+        // A spec that its controller has not seen yet may need more than the status says.
+        if bead.status.as_ref().and_then(|s| s.observed_generation) != bead.metadata.generation {
+            return;
+        }
         let objects = self.view.objects;
         let rig_name = bead.spec.rig.as_str();
         let Some(rig) = objects.rig(rig_name) else { return };
@@ -134,16 +138,13 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether work may be begun that nobody has begun yet, in a rig with so many places left.
+    /// Whether work may be begun that nobody has begun yet, in a rig with so many places left: what is begun goes first.
     fn may_begin(&self, bead: &Bead, rig: &Rig, left: u32) -> bool {
         let objects = self.view.objects;
-        // A spec that its controller has not seen yet may need more than the status says.
-        let is_seen = bead.status.as_ref().and_then(|s| s.observed_generation) == bead.metadata.generation;
         let waiting = |what| objects.waiting_in_rig(&bead.spec.rig, what);
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
-        is_seen
-            && may_work(rig)
-            && waiting(Waiting::Rig) < left
+        may_work(rig)
+            && waiting(Waiting::Rig) + waiting(Waiting::Place) < left
             && waiting(Waiting::Bead) + waiting(Waiting::Place) < pool.saturating_mul(WAITING_PER_PLACE)
     }
 

@@ -271,7 +271,11 @@ impl Landing<'_> {
                 self.all_wait(candidates, reasons::QUEUED, "");
                 self.land(&commit, &merge_requests, target, facts, plan)?;
             }
-            Step::Reject { merge_request, why } => self.reject(candidates, &merge_request, why, plan),
+            Step::Reject { merge_request, why } => {
+                self.reject(candidates, &merge_request, why, plan);
+                // It is told once its head is kept, before anything else is begun.
+                busy = true;
+            }
             Step::AlreadyApplied { merge_request } => {
                 self.all_wait(candidates, reasons::QUEUED, "");
                 let message = "the target already holds its changes";
@@ -469,8 +473,9 @@ impl Landing<'_> {
         status.state = outcome.state;
         status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());
         status.log.clone_from(&outcome.log);
-        // A red that was refuted stays on record.
-        status.job = outcome.job.clone().or(status.job);
+        // A red that was refuted stays on record, unless it came back for something else.
+        let kept = status.job.filter(|_| outcome.state != MergeState::Rejected);
+        status.job = outcome.job.clone().or(kept);
         status
     }
 }

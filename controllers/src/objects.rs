@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gastown_crds::bead::{BeadState, BeadType, Waiting};
-use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::common::{LABEL_CONVOY, condition, reasons, types};
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -156,6 +156,7 @@ impl Index {
             return;
         }
         change(&mut self.open_in_rig, bead.spec.rig.clone(), name.clone(), add);
+        let is_ready = bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready);
         if let Some(assignee) = &bead.spec.assignee {
             change(&mut self.assigned, assignee.uid.clone(), name.clone(), add);
             let Some(waiting) = assignee.waiting else {
@@ -165,10 +166,15 @@ impl Index {
                 }
                 return;
             };
-            count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add);
+            // One that may not have the place it waits for stops nobody.
+            if waiting != Waiting::Place || !is_held_back(bead) {
+                count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), add);
+            }
+            if waiting != Waiting::Place {
+                return;
+            }
         }
-        let is_free = bead.spec.assignee.is_none() && bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready);
-        if is_free || bead.spec.assignee.as_ref().is_some_and(|a| a.waiting == Some(Waiting::Place)) {
+        if is_ready {
             let key = (bead.spec.priority, created(bead), name);
             if add {
                 self.ready.insert(key);
@@ -189,6 +195,12 @@ impl Index {
             change(&mut self.queue, request.spec.rig.clone(), (created(request), name), add);
         }
     }
+}
+
+/// Whether its controller says that it must not go on, though its polecat could.
+fn is_held_back(bead: &Bead) -> bool {
+    let ready = condition(bead.status.as_ref().map_or(&[], |s| &s.conditions), types::READY);
+    ready.is_some_and(|ready| [reasons::SUSPENDED, reasons::NEEDS_OPEN].contains(&&*ready.reason))
 }
 
 /// A closed bead is kept for its name and its end; its texts are in the store.
@@ -368,7 +380,7 @@ impl Objects {
         self.index.at_work_in_convoy.get(convoy).copied().unwrap_or(0)
     }
 
-    /// How many beads of a rig wait with their polecat, for this.
+    /// How many beads of a rig wait with their polecat, for this; for a place those that may have one.
     pub fn waiting_in_rig(&self, rig: &str, waiting: Waiting) -> u32 {
         self.index.waiting_in_rig.get(&(rig.to_owned(), waiting)).copied().unwrap_or(0)
     }

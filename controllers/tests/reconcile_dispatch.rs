@@ -18,6 +18,11 @@ fn scene(beads: usize) -> Scene {
     scene
 }
 
+/// A bead that was begun, and waits for a place and nothing else.
+fn may_go_on(name: &str, polecat: &str) -> gastown_crds::Bead {
+    in_state(waiting(bead(name, "shop"), polecat, Waiting::Place), BeadState::Ready)
+}
+
 #[test]
 fn makes_workers_first_and_no_more_than_the_town_may_have() {
     insta::assert_snapshot!(said(&scene(5).plan(&Key::Dispatch)), @"
@@ -54,7 +59,7 @@ fn counts_claims_not_sessions() {
 #[test]
 fn who_waits_takes_no_place_and_gets_the_next_that_is_free() {
     let mut scene = scene(1);
-    let mut one = waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Place);
+    let mut one = may_go_on("shop-x", "shop-nux");
     one.spec.priority = 0;
     // The town has two places.
     scene.bead(claimed(bead("shop-y", "shop"), "shop-toast"));
@@ -75,12 +80,12 @@ fn a_rig_that_keeps_its_beads_waiting_holds_its_own_places_and_no_others() {
     scene.bead(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Rig));
     scene.bead(in_state(bead("site-1", "site"), BeadState::Ready));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat site-nux");
-    // What is begun goes on, however many wait for the rig, and whatever it says of itself by then.
-    let mut parked = rig("shop");
-    parked.spec.polecats.max = Some(1);
-    parked.spec.suspend = true;
-    scene.rig(parked);
-    scene.bead(waiting(bead("shop-y", "shop"), "shop-slit", Waiting::Place));
+    // What is begun goes on, however many wait for the rig, and though it cannot be reached by then.
+    let mut far = rig("shop");
+    far.spec.polecats.max = Some(1);
+    far.status = None;
+    scene.rig(far);
+    scene.bead(may_go_on("shop-y", "shop-slit"));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"
     claim shop-y for shop-slit
     create polecat site-nux
@@ -100,7 +105,14 @@ fn where_many_beads_wait_no_more_are_begun() {
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat shop-nux");
     scene.bead(wait(4));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"");
-    scene.bead(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Place));
+    // One that may not go on, as its convoy is suspended, stops nobody.
+    let mut held_back = in_state(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Place), BeadState::Waiting);
+    let mut suspended = ready();
+    suspended[0].reason = "Suspended".into();
+    held_back.status.as_mut().unwrap().conditions = suspended;
+    scene.bead(held_back);
+    insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"create polecat shop-nux");
+    scene.bead(may_go_on("shop-x4", "shop-p4"));
     insta::assert_snapshot!(said(&scene.plan(&Key::Dispatch)), @"claim shop-x4 for shop-p4");
 }
 

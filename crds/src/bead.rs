@@ -39,7 +39,7 @@ use crate::common::{Condition, NameValue};
 #[x_kube(validation = Rule::new("self.rig == oldSelf.rig").message("a bead stays in its rig: its branches are there"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.closed) || (has(self.closed) && self.closed == oldSelf.closed)").message("a closed bead stays closed: file a new one"))]
 #[x_kube(validation = Rule::new("!(has(self.closed) && has(self.assignee))").message("a closed bead has no assignee"))]
-#[x_kube(validation = Rule::new("(self.type == 'Step') == has(self.parent)").message("a step has a parent, and nothing else has one: steps are poured from a formula"))]
+#[x_kube(validation = Rule::new("has(self.closed) || (self.type == 'Step') == has(self.parent)").message("a step has a parent, and nothing else has one: steps are poured from a formula"))]
 pub struct BeadSpec {
     /// What is to be done, in a line; the subject of its commit.
     #[schemars(length(min = 1, max = 500))]

@@ -28,7 +28,7 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let lock = if serves { StoreLock::try_take(&path) } else { StoreLock::take(&path) }
         .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
     let holder = StoreLock::holder(&path);
-    if lock.is_some() || !is_controller(&holder) {
+    if lock.is_some() || !(serves || is_controller(&holder)) {
         context.out.talk(&format!("town `{}` is down already", town.name));
         return Ok(ExitCode::SUCCESS);
     }
@@ -71,5 +71,5 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
 /// Whether this process was started as `gt up`.
 fn is_controller(pid: &str) -> bool {
     let words = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    words.split(|byte| *byte == 0).nth(1) == Some(b"up")
+    words.split(|byte| *byte == 0).any(|word| word == b"up")
 }

@@ -61,6 +61,11 @@ fn named_so<'a, K: Resource>(objects: &'a [K], name: &str) -> Option<&'a K> {
     objects.iter().find(|object| object.name_any() == name)
 }
 
+/// Whether something has to be declared, or declared otherwise.
+pub fn lacks(ready: &Condition) -> bool {
+    [reasons::REF_NOT_FOUND, reasons::INVALID_FORMULA].contains(&&*ready.reason)
+}
+
 /// What is said of a bead that failed too often.
 const SET_ASIDE: &str = "set aside";
 
@@ -221,8 +226,8 @@ impl<'a> World<'a> {
                     needs.for_each(|need| self.follow(need, found, seen));
                 }
                 Some(ready) if ready.reason == reasons::SUSPENDED => self.suspended(bead, ready, found),
-                Some(ready) if ready.reason == reasons::REF_NOT_FOUND || ready.status == ConditionStatus::Unknown => {
-                    found.insert(Keeper::of(format!("bead/{name}"), ready, ready.reason == reasons::REF_NOT_FOUND));
+                Some(ready) if lacks(ready) || ready.status == ConditionStatus::Unknown => {
+                    found.insert(Keeper::of(format!("bead/{name}"), ready, lacks(ready)));
                 }
                 _ if bead.spec.assignee.is_some() => self.worked_on(bead, found),
                 _ => {}

@@ -136,7 +136,9 @@ async fn of_request(town: &Town, link: &Link, request: &MergeRequest) -> Result<
     let name = request.name_any();
     let status = request.status.clone().unwrap_or_default();
     match (status.job, status.log) {
-        (Some(key), _) if town.layout.job(&key).is_dir() => return job(town, &key).map(Found::Log),
+        (Some(key), _) if status.state.is_final() && town.layout.job(&key).is_dir() => {
+            return job(town, &key).map(Found::Log);
+        }
         (_, Some(text)) => {
             let merged = condition(&status.conditions, types::MERGED);
             let why = merged.map_or_else(|| "came back".to_owned(), trouble::words);

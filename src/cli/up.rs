@@ -12,6 +12,7 @@ use clap::Args;
 use gastown_crds::{Bead, Rig};
 use kube::Client;
 use kube::api::{Api, ListParams};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -24,7 +25,8 @@ use crate::engine::{Engine, Parts};
 use crate::manifests;
 use crate::town::{Places, TOWN_FILE, Town};
 use crate::world::exec::Exec;
-use crate::world::leftovers::{self, Living};
+use crate::world::layout::Layout;
+use crate::world::leftovers::{Leftovers, Living};
 use crate::world::real::Real;
 
 /// A log that is longer when a controller starts makes room for a new one; the one before is kept beside it.
@@ -146,7 +148,7 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
         return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}"))
             .hint("`gt down` stops it"));
     };
-    let town = town.settle(places).map_err(|e| failed("could not prepare the town's folders", &e))?;
+    fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
     let place = api::Place::File(town.layout.store());
     let server =
         Server::open(&place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
@@ -154,7 +156,7 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
         .enable_all()
         .build()
         .map_err(|e| failed("could not start", &e))?;
-    let result = runtime.block_on(control(&town, args, server.clone()));
+    let result = runtime.block_on(control(town, places, args, server.clone()));
     runtime.shutdown_timeout(REST_MAX);
     server.close();
     drop(lock);
@@ -173,11 +175,42 @@ async fn living(client: &Client) -> kube::Result<Living> {
     })
 }
 
-async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliError> {
+/// Makes the API's socket where it was before: sessions and other shells look for it there. Where none can be, one is made
+/// where this process has its temporary files.
+fn bind(town: Town, places: &Places) -> Result<(Town, UnixListener), CliError> {
+    let failed = |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not serve the API").because(error);
+    let anew = town.anew(places);
+    let (town, listener) = match api::bind_unix(&town.layout.api_socket()) {
+        Ok(listener) => (town, listener),
+        Err(error) if anew.layout.runtime() == town.layout.runtime() => return Err(failed(&error)),
+        Err(error) => {
+            warn!(%error, folder = %town.layout.runtime().display(), "the sockets cannot be where they were");
+            let listener = api::bind_unix(&anew.layout.api_socket()).map_err(|e| failed(&e))?;
+            (anew, listener)
+        }
+    };
+    town.settle().map_err(|e| failed(&e))?;
+    Ok((town, listener))
+}
+
+/// Removes what is over and too much, beside all else. What lies there is listed before it is asked what is over: what is
+/// begun meanwhile is not in the list.
+async fn sweep(layout: Layout, client: &Client) {
+    let lying = tokio::task::spawn_blocking(move || Leftovers::of(&layout)).await;
+    match (lying, living(client).await) {
+        (Ok(Ok(lying)), Ok(living)) => drop(tokio::task::spawn_blocking(move || lying.sweep(&living))),
+        (Ok(Err(error)), _) => warn!(%error, "leftovers stay: they could not be listed"),
+        (_, Err(error)) => warn!(%error, "leftovers stay: what is over could not be asked"),
+        (Err(error), _) => warn!(%error, "leftovers stay"),
+    }
+}
+
+async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> Result<(), CliError> {
     let failed = |what: &str, error: &dyn std::error::Error| CliError::new(Exit::Failed, what).because(error);
+    let (town, listener) = bind(town, places)?;
     let clock = Arc::new(SystemClock);
     let gt = this_program()?;
-    let (real, wakes) = Real::open(town, &gt, args.machine_polecats, clock.clone())
+    let (real, wakes) = Real::open(&town, &gt, args.machine_polecats, clock.clone())
         .map_err(|e| failed("could not prepare the town's world", &e))?;
     let client = server.client(&town.name);
     manifests::ensure_built_in(&client).await.map_err(|e| failed("could not create what every town has", &e))?;
@@ -185,18 +218,11 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
     let file = town.dir.join(TOWN_FILE);
     let text = fs_err::read_to_string(&file).map_err(|e| failed("could not read the town's file", &e))?;
     manifests::ensure(&client, TOWN_FILE, &text).await.map_err(|e| failed("could not create the Town", &e))?;
-    match living(&client).await {
-        Ok(living) => {
-            drop(leftovers::sweep(&town.layout, &living).inspect_err(|error| warn!(%error, "leftovers stay")));
-        }
-        Err(error) => warn!(%error, "leftovers stay: what is over could not be asked"),
-    }
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
     let (stop, stopped) = tokio::sync::watch::channel(());
     let mut api_stopped = stopped.clone();
     let socket = town.layout.api_socket();
-    let listener = api::bind_unix(&socket).map_err(|e| failed("could not serve the API", &e))?;
     let (serves, path) = (server.clone(), socket.clone());
     let api = tokio::spawn(async move {
         let stopped = async move { drop(api_stopped.changed().await) };
@@ -208,6 +234,9 @@ async fn control(town: &Town, args: &UpArgs, server: Server) -> Result<(), CliEr
         drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
+    let swept = client.clone();
+    let layout = town.layout.clone();
+    tokio::spawn(async move { sweep(layout, &swept).await });
     let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
     let (tell, told) = tokio::sync::oneshot::channel();
     let stop_told = async move {

@@ -223,10 +223,12 @@ impl Engine {
         }
     }
 
-    /// Gives slots to the jobs that effects start, in order. Answers how many effects may be applied now: those before the
-    /// first job that gets none. The others are wanted again once these are done.
+    /// Gives slots to the jobs that effects start, in order. Answers how many effects may be applied now: if a job got a
+    /// slot, those before the first that gets none, and the others are wanted again once these are done; if none did, none:
+    /// effects that are done again with nothing to show for it would be done without end.
     fn give_slots(&mut self, effects: &[Effect], facts: &Facts, now: Timestamp) -> usize {
         let max = self.slots_max();
+        let mut given = false;
         for (nth, effect) in effects.iter().enumerate() {
             let Effect::Act(Act::EnsureJob(job)) = effect else { continue };
             let job = job.key();
@@ -235,9 +237,10 @@ impl Engine {
                 continue;
             }
             if self.slots.taken() >= max {
-                return nth;
+                return if given { nth } else { 0 };
             }
             self.slots.hold(job, now);
+            given = true;
         }
         effects.len()
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::git::trash;
 use super::layout::Layout;
 
 /// Beads that are over and whose attempts are kept: at most 4 MiB of output each attempt.
@@ -24,27 +25,45 @@ pub struct Living {
     pub rigs: BTreeSet<String>,
 }
 
-/// Removes what is over and too much. Answers how many folders and files went.
-pub fn sweep(layout: &Layout, living: &Living) -> io::Result<usize> {
-    // Named by a uid alone; beside them lie locks and what was set aside.
-    let over = |kept: &BTreeSet<String>, path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('.'));
-        name.is_some_and(|name| !kept.contains(name)) && path.is_dir()
-    };
-    let runs = entries(&layout.runs(""))?.into_iter().filter(|(_, path)| over(&living.beads, path)).collect();
-    let caches =
-        entries(&layout.verify_worktree(""))?.into_iter().filter(|(_, path)| over(&living.rigs, path)).collect();
-    let replays = layout.replay("").parent().map(entries).transpose()?.unwrap_or_default();
-    let mut removed = 0;
-    for path in [oldest(runs, BEADS_KEPT), oldest(caches, 0), oldest(replays, REPLAYS_KEPT)].concat() {
-        let done = if path.is_dir() { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
-        match done {
-            Ok(()) => removed += 1,
-            // What a check or an agent made unremovable is left to people; the rest goes.
-            Err(error) => tracing::warn!(%error, "a leftover could not be removed"),
-        }
+/// What lies there, over or not, by when it was last written to.
+#[derive(Debug)]
+pub struct Leftovers {
+    runs: Vec<(SystemTime, PathBuf)>,
+    caches: Vec<(SystemTime, PathBuf)>,
+    replays: Vec<(SystemTime, PathBuf)>,
+}
+
+impl Leftovers {
+    /// What lies there now.
+    pub fn of(layout: &Layout) -> io::Result<Self> {
+        Ok(Self {
+            runs: entries(&layout.runs(""))?,
+            caches: entries(&layout.verify_worktree(""))?,
+            replays: layout.replay("").parent().map(entries).transpose()?.unwrap_or_default(),
+        })
     }
-    Ok(removed)
+
+    /// Removes of it what is over and too much. Answers how many folders and files went.
+    pub fn sweep(self, living: &Living) -> usize {
+        // Named by a uid alone; beside them lie locks and what was set aside.
+        let is_over = |kept: &BTreeSet<String>, path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('.'));
+            name.is_some_and(|name| !kept.contains(name)) && path.is_dir()
+        };
+        let over = |all: Vec<(SystemTime, PathBuf)>, kept: &BTreeSet<String>| -> Vec<_> {
+            all.into_iter().filter(|(_, path)| is_over(kept, path)).collect()
+        };
+        let (runs, caches) = (over(self.runs, &living.beads), over(self.caches, &living.rigs));
+        let mut removed = 0;
+        for path in [oldest(runs, BEADS_KEPT), oldest(caches, 0), oldest(self.replays, REPLAYS_KEPT)].concat() {
+            match trash::remove(&path) {
+                Ok(()) => removed += 1,
+                // What a check or an agent made unremovable is left to people; the rest goes.
+                Err(error) => tracing::warn!(%error, "a leftover could not be removed"),
+            }
+        }
+        removed
+    }
 }
 
 /// What lies in a folder, by when it was last written to; a folder that is not there is empty.
@@ -96,18 +115,15 @@ mod tests {
         }
         let open: Vec<String> = (0..10).map(|n| format!("bead-{n}")).collect();
         let living = Living { beads: open.iter().cloned().collect(), rigs: BTreeSet::from(["here".to_owned()]) };
-        assert_eq!(sweep(&layout, &living).unwrap(), 1, "the caches of a rig that is gone");
+        let sweep = |living: &Living| Leftovers::of(&layout).unwrap().sweep(living);
+        assert_eq!(sweep(&living), 1, "the caches of a rig that is gone");
         assert!(layout.verify_worktree("here").exists() && !layout.verify_worktree("gone").exists());
         assert!(layout.verify_worktree("here.lock").exists());
         for n in 0..10 {
             fs_err::create_dir_all(layout.run(&format!("more-{n}"), 1)).unwrap();
         }
-        assert_eq!(sweep(&layout, &living).unwrap(), 3, "thirteen are open or among the newest");
+        assert_eq!(sweep(&living), 3, "thirteen are open or among the newest");
         assert!(open.iter().all(|bead| layout.runs(bead).exists()));
-        assert_eq!(
-            sweep(&layout, &Living::default()).unwrap(),
-            1 + 10,
-            "what was open counts now, and goes by its age"
-        );
+        assert_eq!(sweep(&Living::default()), 1 + 10, "what was open counts now, and goes by its age");
     }
 }

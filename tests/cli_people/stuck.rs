@@ -101,6 +101,21 @@ fn failed(type_: &str, reason: &'static str, message: &str, count: u32) -> serde
 }
 
 #[test]
+fn a_formula_that_does_not_fit_its_beads_needs_somebody() {
+    let folder = Folder::with_rig();
+    let invalid = condition("Ready", "False", "InvalidFormula", "formula `work`: no var `env`");
+    for name in ["shop-a", "shop-b"] {
+        folder.seed::<Bead>(&bead(name, &json!({}), &json!({"state": "Waiting", "conditions": [invalid.clone()]})));
+    }
+    let out = folder.gt(&["status"]).out;
+    insta::assert_snapshot!(out.split("\n\n").next().unwrap(), @"
+    1 thing needs you   (the town is down: gt up)
+      OBJECT        NEXT                      WHAT
+      bead/shop-a   gt describe bead/shop-a   InvalidFormula: formula `work`: no var `env`; likewise 1 more
+    ");
+}
+
+#[test]
 fn a_ready_bead_says_which_rig_it_waits_for_and_why() {
     let folder = Folder::with_rig();
     folder.seed::<Rig>(&rig_status(&[condition("Ready", "False", "AuthRequired", "no key")]));

@@ -2,6 +2,7 @@
 
 use crate::harness::{Town, git, kill, lives, wait_until, walk};
 use serde_json::Value;
+use std::process::Stdio;
 
 /// A bead's command that works only once the test says so.
 fn gated(town: &Town, name: &str) -> String {
@@ -94,6 +95,25 @@ fn nothing_and_the_town_is_found_from_whichever_temporary_folder() {
     fs_err::remove_file(walk(&town.path("tmp")).into_iter().find(|path| path.ends_with("api.sock")).unwrap()).unwrap();
     assert!(elsewhere(&["down"]).ok());
     wait_until(&town, "it is down", || (!lives(controller)).then_some(()));
+}
+
+/// As a service or a container runs it.
+#[test]
+fn nothing_and_a_controller_in_the_foreground_is_stopped_as_any_other() {
+    let town = Town::new();
+    let dir = town.path("town");
+    let mut controller = town
+        .gt(&["--town", dir.to_str().unwrap(), "up", "--foreground"])
+        .command()
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let api =
+        wait_until(&town, "it serves", || walk(&town.path("tmp")).into_iter().find(|it| it.ends_with("api.sock")));
+    wait_until(&town, "it answers", || town.run(&["status"]).ok().then_some(()));
+    fs_err::remove_file(api).unwrap();
+    assert!(town.run(&["down"]).ok());
+    assert!(controller.wait().unwrap().success());
 }
 
 /// Keys that an agent needs come by the controller's environment, which a town that is started anew may have from elsewhere.

@@ -57,7 +57,7 @@ fn of_bead(manifest: &Manifest, old: &Value) -> Option<Diagnostic> {
     if work_digest(&was) == work_digest(&is) {
         return None;
     }
-    Some(closed(manifest, vec!["metadata".into(), "name".into()], &manifest.name, &was))
+    Some(told_of(manifest, vec!["metadata".into(), "name".into()], &manifest.name, &was))
 }
 
 /// Beads of a convoy whose text differs from what it was when they were closed.
@@ -69,9 +69,12 @@ async fn of_convoy(link: &Link, manifest: &Manifest, old: &Value) -> Result<Vec<
     }
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
+    let closed = |bead: &Bead| bead.spec.closed.as_ref().map(|closed| closed.reason);
+    // Of several runs, an open one is the one that the text is for.
     let over = |name: &str| {
-        let mut called = beads.iter().filter(|bead| bead.labels().get(LABEL_BEAD).is_some_and(|it| it == name));
-        called.find(|bead| bead.spec.closed.as_ref().is_some_and(|it| it.reason != CloseReason::Withdrawn))
+        let called = beads.iter().filter(|bead| bead.labels().get(LABEL_BEAD).is_some_and(|it| it == name));
+        let called: Vec<&Bead> = called.filter(|bead| closed(bead) != Some(CloseReason::Withdrawn)).collect();
+        called.iter().all(|bead| closed(bead).is_some()).then(|| called.last().copied()).flatten()
     };
     let mut found = Vec::new();
     for (nth, bead) in is.beads.iter().enumerate() {
@@ -79,13 +82,13 @@ async fn of_convoy(link: &Link, manifest: &Manifest, old: &Value) -> Result<Vec<
         let wanted = convoy::bead_spec(&is, bead, &landed.spec.rig, Vec::new());
         if work_digest(&wanted) != work_digest(&landed.spec) {
             let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
-            found.push(closed(manifest, path, &bead.name, &landed.spec));
+            found.push(told_of(manifest, path, &bead.name, &landed.spec));
         }
     }
     Ok(found)
 }
 
-fn closed(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, bead: &BeadSpec) -> Diagnostic {
+fn told_of(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, bead: &BeadSpec) -> Diagnostic {
     let how = match bead.closed.as_ref().map(|closed| closed.reason) {
         Some(CloseReason::Merged) => "has landed",
         _ => "is closed",

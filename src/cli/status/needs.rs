@@ -61,6 +61,7 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
         let found = trouble::for_a_person(rig);
         needs.extend(found.map(|bad| Need::new(format!("rig/{}", rig.name_any()), trouble::words(bad))));
     }
+    needs.extend(of_lacking(world.beads));
     let runtimes = of_runtimes(world);
     let polecats = of_polecats(world.polecats, !runtimes.is_empty());
     needs.extend(runtimes.into_iter().chain(polecats));
@@ -77,6 +78,25 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
         needs.extend(lost.map(|lost| Need::new(format!("convoy/{}", convoy.name_any()), plain(&lost.message))));
     }
     needs
+}
+
+/// Beads that cannot be worked until somebody declares something otherwise; what lacks for many is told of one.
+fn of_lacking(beads: &[Bead]) -> Vec<Need> {
+    let lacking = beads.iter().filter(|bead| state(bead) == BeadState::Waiting).filter_map(|bead| {
+        let ready = refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
+        Some((ready, bead))
+    });
+    let mut causes: BTreeMap<&str, Vec<(&Condition, &Bead)>> = BTreeMap::new();
+    lacking.for_each(|(ready, bead)| causes.entry(&ready.message).or_default().push((ready, bead)));
+    let needs = causes.into_values().filter_map(|found| {
+        let (ready, bead) = found.first()?;
+        let others = match found.len() - 1 {
+            0 => String::new(),
+            n => format!("; likewise {n} more"),
+        };
+        Some(Need::new(format!("bead/{}", bead.name_any()), trouble::words(ready) + &others))
+    });
+    needs.collect()
 }
 
 /// Runtimes that are used and whose program is not here. One that nobody names needs nobody.

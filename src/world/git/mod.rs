@@ -34,7 +34,7 @@ mod sandbox;
 mod setup;
 mod status;
 mod stream;
-mod trash;
+pub(in crate::world) mod trash;
 mod unfinished;
 mod verify;
 mod worktree;
