@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gastown_crds::common::LABEL_BEAD;
+use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
 use gastown_crds::names;
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams, ObjectList};
@@ -147,7 +147,11 @@ impl Link {
             None => Err(self.not_found(kind, name).await),
             Some(bead) if found.is_empty() => Ok(bead),
             Some(bead) => {
-                let ids: Vec<String> = found.iter().chain([&bead]).map(ResourceExt::name_any).collect();
+                let id = |bead: &DynamicObject| {
+                    let convoy = bead.labels().get(LABEL_CONVOY).map(|convoy| format!(" (of {convoy})"));
+                    bead.name_any() + &convoy.unwrap_or_default()
+                };
+                let ids: Vec<String> = found.iter().chain([&bead]).map(id).collect();
                 let what = format!("{} beads are called `{name}`", ids.len());
                 Err(CliError::new(Exit::NotFound, what).hint(format!("name one: {}", ids.join(", "))))
             }

@@ -1,9 +1,10 @@
 //! What keeps work from being done, found by following what it hangs on: for `gt wait`, `gt describe` and `gt status`.
 //!
 //! # Design notes
-//! A keeper *stands* if nothing moves until a person declares something else: a bead that was set aside, something
-//! suspended, a reference that leads nowhere. What the town tries again by itself (an address that cannot be reached, a
-//! target that is red, a setup that fails) is told, and does not stand. A status that speaks of an older spec says nothing.
+//! A keeper *stands* if nothing moves until a person does something: a bead that was set aside, something suspended, a
+//! reference that leads nowhere, a branch that is left to be merged. What the town tries again by itself (an address that
+//! cannot be reached, a target that is red, a setup that fails) is told, and does not stand. A status that speaks of an
+//! older spec says nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -273,7 +274,8 @@ impl<'a> World<'a> {
         let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY, reasons::PUSH_REFUSED];
         let is_own = |it: &Condition| own.contains(&&*it.reason) || trouble::keeps_failing(it);
         let told = |it: &&Condition| is_own(it) || it.status == ConditionStatus::Unknown;
-        found.extend(merged.filter(told).map(|it| Keeper::of(format!("mr/{}", request.name_any()), it, false)));
+        let object = format!("mr/{}", request.name_any());
+        found.extend(merged.filter(told).map(|it| Keeper::of(object, it, it.reason == reasons::BRANCH_READY)));
         // What is left as a branch for people waits for them, whatever its rig is like.
         if merged.is_none_or(|it| it.reason != reasons::BRANCH_READY) {
             self.rig(&request.spec.rig, true, found);

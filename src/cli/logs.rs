@@ -201,6 +201,8 @@ fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliErro
             .status
             .as_ref()
             .and_then(|status| status.rework.as_ref())
+            // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
+            .filter(|_| wanted.is_none())
             .map(|rework| format!("its branch came back: `gt logs mr/{}` says why", rework.merge_request)),
     })
 }

@@ -187,7 +187,7 @@ fn waits_for(bead: &Bead, rigs: &[Rig]) -> String {
     let name = &bead.spec.rig;
     let rig = rigs.iter().find(|rig| rig.name_any() == *name);
     let why = rig.map_or_else(|| Some("there is none".to_owned()), trouble::not_ready);
-    why.map_or_else(|| "ready: waits for a free polecat".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
+    why.map_or_else(|| "ready: waits for a free place".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
 }
 
 /// What was closed, the latest first. What was withdrawn has not landed.

@@ -1,6 +1,6 @@
 //! `gt apply` and `gt delete`: what they change, and what they leave alone.
 
-use gastown_crds::{Bead, Convoy};
+use gastown_crds::{Bead, Convoy, names};
 use serde_json::{Value, json};
 
 use crate::harness::{CONVOY, Folder, RIG, object};
@@ -238,7 +238,7 @@ fn closed(called: &str, reason: &str) -> Value {
     let title = if called == "tokens" { "Rotate session tokens" } else { "Log out everywhere" };
     json!({
         "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
-        "metadata": { "name": format!("shop-{called}"), "labels": labels },
+        "metadata": { "name": names::bead("shop", "auth", 1, called), "labels": labels },
         "spec": { "title": title, "rig": "shop", "command": "true", "closed": closed },
         "status": {},
     })
@@ -247,9 +247,22 @@ fn closed(called: &str, reason: &str) -> Value {
 #[test]
 fn a_text_that_comes_too_late_is_told() {
     let folder = Folder::with_rig();
-    folder.write("convoy.yaml", CONVOY);
-    assert_eq!(folder.gt(&["apply", "-f", "convoy.yaml"]).code, 0);
     folder.seed::<Bead>(&closed("tokens", "Merged"));
+    folder.write("convoy.yaml", CONVOY);
+    // The beads of an earlier convoy of this name.
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
+    convoy/auth created
+    ! warning[done-before]: 1 of 2 beads were closed in an earlier convoy `auth`: they are not done again
+    !  --> convoy.yaml:4:9
+    !   |
+    ! 4 |   name: auth
+    !   |         ^^^^
+    !   |
+    !   = help: to have all of it done anew, say so: `spec: { run: 2 }`
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
     folder.seed::<Bead>(&closed("logout", "Withdrawn"));
     folder.write("convoy.yaml", &CONVOY.replace("command: 'true'", "command: 'false'"));
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
@@ -272,24 +285,19 @@ fn a_text_that_comes_too_late_is_told() {
     ! the town is down, so nothing moves yet: `gt up`
     exit 0
     ");
-    let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: shop-tokens }\nspec: { title: New, rig: shop }\n";
-    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], bead).all(), @"
-    bead/shop-tokens configured
-    ! warning[too-late]: `shop-tokens` has landed: its new text is not worked on
+    let name = names::bead("shop", "auth", 1, "tokens");
+    let bead = format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: {{ name: {name} }}\nspec: {{ title: New, rig: shop, command: ls }}\n"
+    );
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &bead).all(), @"
+    bead/shop-ey588guy configured
+    ! warning[too-late]: `shop-ey588guy` has landed: its new text is not worked on
     !  --> -:3:19
     !   |
-    ! 3 | metadata: { name: shop-tokens }
-    !   |                   ^^^^^^^^^^^
+    ! 3 | metadata: { name: shop-ey588guy }
+    !   |                   ^^^^^^^^^^^^^
     !   |
     !   = help: what is to be done on top of it is a bead of its own: give it another name
-    !
-    ! warning[no-command]: `shop-tokens` has no `command`, and the `script` runtime runs nothing else
-    !  --> -:4:1
-    !   |
-    ! 4 | spec: { title: New, rig: shop }
-    !   | ^^^^
-    !   |
-    !   = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
     !
     ! the town is down, so nothing moves yet: `gt up`
     exit 0
@@ -306,8 +314,7 @@ fn what_is_on_its_way_out_is_told() {
     assert_eq!(folder.gt(&["delete", "convoy/auth"]).code, 0);
     folder.write("convoy.yaml", CONVOY);
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
-    convoy/auth configured
-    ! warning[being-deleted]: convoy `auth` is being deleted: what is said of it goes with it
+    ! error[being-deleted]: convoy `auth` is being deleted: what is said of it would go with it
     !  --> convoy.yaml:4:9
     !   |
     ! 4 |   name: auth
@@ -315,8 +322,8 @@ fn what_is_on_its_way_out_is_told() {
     !   |
     !   = help: `gt wait convoy/auth --for=delete`, then apply this again
     !
-    ! the town is down, so nothing moves yet: `gt up`
-    exit 0
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
     ");
 }
 

@@ -152,7 +152,7 @@ fn a_bead_is_found_by_what_its_convoy_calls_it() {
     folder.seed::<Bead>(&tokens);
     insta::assert_snapshot!(folder.gt(&["describe", "bead/tokens"]).all(), @"
     ! error: 2 beads are called `tokens`
-    ! hint: name one: shop-kkrp77zh, shop-other
+    ! hint: name one: shop-kkrp77zh (of auth), shop-other (of auth)
     exit 3
     ");
 }

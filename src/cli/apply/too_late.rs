@@ -1,12 +1,14 @@
-//! Text that comes too late: of a bead that has landed, or in a convoy that is on its way out. Told, and applied: it does no
-//! harm, and does nothing.
+//! Text that comes too late: of beads that have landed, told and applied, as it does no harm; and of what is on its way out,
+//! which is refused, as it would be gone with it.
 
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::convoy;
+use gastown_controllers::settings::prefix;
 use gastown_crds::bead::CloseReason;
-use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
+use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::convoy::ConvoyBead;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
-use gastown_crds::{Bead, BeadSpec, ConvoySpec};
+use gastown_crds::{Bead, BeadSpec, ConvoySpec, Rig, names};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
@@ -20,14 +22,15 @@ use crate::cli::error::CliError;
 pub async fn told(link: &Link, manifests: &[Manifest], stored: &Stored) -> Result<Vec<Diagnostic>, CliError> {
     let mut found = Vec::new();
     for manifest in manifests {
-        let Some(old) = stored.object(&manifest.kind, &manifest.name) else { continue };
-        if !old["metadata"]["deletionTimestamp"].is_null() {
+        let old = stored.object(&manifest.kind, &manifest.name);
+        if old.is_some_and(|old| !old["metadata"]["deletionTimestamp"].is_null()) {
             found.push(deleted(manifest));
             continue;
         }
-        match manifest.kind.as_str() {
-            "Bead" => found.extend(of_bead(manifest, old)),
-            "Convoy" => found.extend(of_convoy(link, manifest, old).await?),
+        match (manifest.kind.as_str(), old) {
+            ("Bead", Some(old)) => found.extend(of_bead(manifest, old)),
+            // A convoy that is new may have had a namesake.
+            ("Convoy", old) => found.extend(of_convoy(link, manifest, old.is_none(), stored).await?),
             _ => {}
         }
     }
@@ -42,9 +45,10 @@ fn warning(code: &'static str, message: String, manifest: &Manifest, path: Vec<S
 
 fn deleted(manifest: &Manifest) -> Diagnostic {
     let (kind, name) = (manifest.kind.to_lowercase(), &manifest.name);
-    let message = format!("{kind} {} is being deleted: what is said of it goes with it", manifest::quote(name));
+    let message = format!("{kind} {} is being deleted: what is said of it would go with it", manifest::quote(name));
     let hint = format!("`gt wait {kind}/{name} --for=delete`, then apply this again");
-    warning("being-deleted", message, manifest, vec!["metadata".into(), "name".into()]).hint(hint)
+    let span = manifest.value_at(["metadata".into(), "name".into()]);
+    Diagnostic::error("being-deleted", message, &manifest.source, span).hint(hint)
 }
 
 fn parsed<T: DeserializeOwned>(spec: &Value) -> Option<T> {
@@ -60,32 +64,45 @@ fn of_bead(manifest: &Manifest, old: &Value) -> Option<Diagnostic> {
     Some(told_of(manifest, vec!["metadata".into(), "name".into()], &manifest.name, &was))
 }
 
-/// Beads of a convoy whose text differs from what it was when they were closed.
-async fn of_convoy(link: &Link, manifest: &Manifest, old: &Value) -> Result<Vec<Diagnostic>, CliError> {
-    let specs = parsed(&old["spec"]).zip(parsed(&manifest.value["spec"]));
-    let Some((was, is)): Option<(ConvoySpec, ConvoySpec)> = specs else { return Ok(Vec::new()) };
-    if was == is || was.run != is.run {
-        return Ok(Vec::new());
-    }
+/// Beads of a convoy that are closed already, where the convoy says otherwise of them, or is new.
+async fn of_convoy(
+    link: &Link,
+    manifest: &Manifest,
+    is_new: bool,
+    stored: &Stored,
+) -> Result<Vec<Diagnostic>, CliError> {
+    let Some(convoy) = parsed::<ConvoySpec>(&manifest.value["spec"]) else { return Ok(Vec::new()) };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
-    let closed = |bead: &Bead| bead.spec.closed.as_ref().map(|closed| closed.reason);
-    // Of several runs, an open one is the one that the text is for.
-    let over = |name: &str| {
-        let called = beads.iter().filter(|bead| bead.labels().get(LABEL_BEAD).is_some_and(|it| it == name));
-        let called: Vec<&Bead> = called.filter(|bead| closed(bead) != Some(CloseReason::Withdrawn)).collect();
-        called.iter().all(|bead| closed(bead).is_some()).then(|| called.last().copied()).flatten()
+    let over = |called: &ConvoyBead| {
+        let rig = called.rig.as_ref().or(convoy.rig.as_ref())?;
+        let rig: Rig = parsed(stored.object("Rig", rig)?)?;
+        let name = names::bead(&prefix(&rig), &manifest.name, convoy.run.unwrap_or(1), &called.name);
+        let closed = |bead: &Bead| bead.spec.closed.as_ref().is_some_and(|it| it.reason != CloseReason::Withdrawn);
+        beads.iter().find(|bead| bead.name_any() == name && closed(bead))
     };
-    let mut found = Vec::new();
-    for (nth, bead) in is.beads.iter().enumerate() {
-        let Some(landed) = over(&bead.name) else { continue };
-        let wanted = convoy::bead_spec(&is, bead, &landed.spec.rig, Vec::new());
-        if work_digest(&wanted) != work_digest(&landed.spec) {
-            let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
-            found.push(told_of(manifest, path, &bead.name, &landed.spec));
+    let (mut found, mut done) = (Vec::new(), 0);
+    for (nth, bead) in convoy.beads.iter().enumerate() {
+        let Some(landed) = over(bead) else { continue };
+        let wanted = convoy::bead_spec(&convoy, bead, &landed.spec.rig, Vec::new());
+        if work_digest(&wanted) == work_digest(&landed.spec) {
+            done += 1;
+            continue;
         }
+        let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
+        found.push(told_of(manifest, path, &bead.name, &landed.spec));
+    }
+    if is_new && done > 0 {
+        found.push(done_before(manifest, done, convoy.beads.len(), convoy.run.unwrap_or(1)));
     }
     Ok(found)
+}
+
+fn done_before(manifest: &Manifest, done: usize, all: usize, run: u32) -> Diagnostic {
+    let name = manifest::quote(&manifest.name);
+    let message = format!("{done} of {all} beads were closed in an earlier convoy {name}: they are not done again");
+    let hint = format!("to have all of it done anew, say so: `spec: {{ run: {} }}`", run.saturating_add(1));
+    warning("done-before", message, manifest, vec!["metadata".into(), "name".into()]).hint(hint)
 }
 
 fn told_of(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, bead: &BeadSpec) -> Diagnostic {
