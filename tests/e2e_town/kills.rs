@@ -59,10 +59,15 @@ fn the_controller() {
 fn the_controller_while_an_agent_asks() {
     let town = Town::new();
     // Whichever verb is under way when the controller dies: none fails, whether it had asked, was asking or was yet to.
-    let asking = format!("until [ -e '{}' ]; do gt hook --json > hook.txt; done", town.path("go").display());
+    let (asks, go) = (town.path("asks"), town.path("go"));
+    let asking = format!(
+        "until [ -e '{}' ]; do gt hook --json > hook.txt; touch '{}'; done; echo one > one.txt",
+        go.display(),
+        asks.display()
+    );
     town.convoy("c", &[("one", &[], &asking)]);
     town.up();
-    started(&town, "one", 1);
+    wait_until(&town, "the agent asks", || asks.exists().then_some(()));
     for _ in 0..5 {
         kill(town.controller());
         town.up();
