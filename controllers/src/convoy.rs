@@ -9,7 +9,7 @@ use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
 use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, reasons, types};
 use gastown_crds::convoy::{ConvoyBead, ConvoySpec, ConvoyStatus};
 use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, Convoy, names};
+use gastown_crds::{Bead, Convoy, Rig, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -22,6 +22,8 @@ use crate::view::View;
 
 /// Priority of a bead that names none.
 const PRIORITY_DEFAULT: u32 = 2;
+/// The run of a convoy that names none.
+pub const RUN_DEFAULT: u32 = 1;
 
 /// Decides about one convoy.
 pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
@@ -83,7 +85,6 @@ struct WantedBead {
 
 fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
     let spec = &convoy.spec;
-    let run = spec.run.unwrap_or(1);
     let mut wanted = Wanted { beads: Vec::new(), missing: None };
     let mut made: BTreeMap<&str, String> = BTreeMap::new();
     let mut waiting: Vec<&ConvoyBead> = spec.beads.iter().collect();
@@ -94,7 +95,7 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
             if !bead.needs.iter().all(|need| made.contains_key(need.as_str())) {
                 return true;
             }
-            let Some(rig_name) = bead.rig.as_ref().or(spec.rig.as_ref()) else {
+            let Some(rig_name) = rig_of(spec, bead) else {
                 wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.name));
                 return true;
             };
@@ -102,7 +103,7 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
                 wanted.missing = Some(format!("there is no Rig named `{rig_name}`: apply it"));
                 return true;
             };
-            let name = names::bead(&prefix(rig), &convoy.name_any(), run, &bead.name);
+            let name = bead_name(&convoy.name_any(), spec, rig, bead);
             let needs = bead.needs.iter().filter_map(|need| made.get(need.as_str()).cloned()).collect();
             let spec = bead_spec(spec, bead, rig_name, needs);
             wanted.beads.push(WantedBead { called: bead.name.clone(), name: name.clone(), spec });
@@ -119,6 +120,16 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
             return wanted;
         }
     }
+}
+
+/// The rig that one of a convoy's beads is for, if it or the convoy names one.
+pub fn rig_of<'a>(convoy: &'a ConvoySpec, bead: &'a ConvoyBead) -> Option<&'a String> {
+    bead.rig.as_ref().or(convoy.rig.as_ref())
+}
+
+/// The object's name of one of a convoy's beads.
+pub fn bead_name(convoy: &str, spec: &ConvoySpec, rig: &Rig, bead: &ConvoyBead) -> String {
+    names::bead(&prefix(rig), convoy, spec.run.unwrap_or(RUN_DEFAULT), &bead.name)
 }
 
 /// What a convoy says of one of its beads, the convoy's own defaults included.
@@ -157,8 +168,8 @@ pub fn is_withdrawn(bead: &Bead) -> bool {
     bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
 }
 
-/// Whether somebody is at work on it, or its branch is landing; no session runs of one whose polecat waits. Read from the claim and the merge requests: the bead's own
-/// status may lag behind them.
+/// Whether somebody is at work on it, or its branch is landing; no session runs of one whose polecat waits. Read from the
+/// claim and the merge requests: the bead's own status may lag behind them.
 fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
     let landing = |state: MergeState| !state.is_final() || state == MergeState::Merged;
     bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none())

@@ -104,7 +104,7 @@ impl<'a> Round<'a> {
         let Some(rig) = objects.rig(rig_name) else { return };
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
         let at_work = objects.at_work_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
-        if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(bead, rig, pool - at_work)) {
+        if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(rig, pool, pool - at_work)) {
             return;
         }
         if let Some(convoy) = convoy_of(bead) {
@@ -138,11 +138,11 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether work may be begun that nobody has begun yet, in a rig with so many places left: what is begun goes first.
-    fn may_begin(&self, bead: &Bead, rig: &Rig, left: u32) -> bool {
-        let objects = self.view.objects;
-        let waiting = |what| objects.waiting_in_rig(&bead.spec.rig, what);
-        let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
+    /// Whether work may be begun that nobody has begun yet, in a rig with so many places of which so many are left: what is
+    /// begun goes first.
+    fn may_begin(&self, rig: &Rig, pool: u32, left: u32) -> bool {
+        let name = rig.name_any();
+        let waiting = |what| self.view.objects.waiting_in_rig(&name, what);
         may_work(rig)
             && waiting(Waiting::Rig) + waiting(Waiting::Place) < left
             && waiting(Waiting::Bead) + waiting(Waiting::Place) < pool.saturating_mul(WAITING_PER_PLACE)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
 use gastown_crds::common::{reasons, types};
 use gastown_crds::formula_text::{CookError, CookedStep, cook, digest};
-use gastown_crds::{Bead, names};
+use gastown_crds::{Bead, FormulaSpec, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -62,14 +62,14 @@ pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
 }
 
 /// A bead's formula, cooked for it; else the reason and the message of its condition.
-pub fn cooked(bead: &Bead, view: &View<'_>) -> Result<(String, Vec<CookedStep>), (&'static str, String)> {
+pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<CookedStep>), (&'static str, String)> {
     let wanted = formula_of(&bead.spec);
     let Some(formula) = view.objects.formula(wanted) else {
         return Err((reasons::REF_NOT_FOUND, format!("there is no Formula named `{wanted}`: apply it")));
     };
     let invalid = |error: CookError| (reasons::INVALID_FORMULA, format!("formula `{wanted}`: {error}"));
     let steps = cook(&formula.spec, &vars(bead)).map_err(invalid)?;
-    Ok((digest(&formula.spec), steps))
+    Ok((&formula.spec, steps))
 }
 
 /// Pours what is missing of a round.
@@ -85,10 +85,11 @@ pub fn pour(
     if is_poured(bead, round, view) {
         return;
     }
-    let (digest, cooked) = match cooked(bead, view) {
+    let (formula, cooked) = match cooked(bead, view) {
         Ok(cooked) => cooked,
         Err((reason, message)) => return conditions.set_bool(types::READY, false, reason, message),
     };
+    let digest = digest(formula);
     let poured = steps(&name, round, view);
     let work = work_digest(&bead.spec);
     // The bead has a new text, or the formula changed while it was being poured: pour anew, nothing runs on them.

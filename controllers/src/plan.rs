@@ -64,7 +64,8 @@ pub enum Effect {
     Act(Act),
     /// Through the API.
     Write(Write),
-    /// Goes on only if the bead, read again from the API, still names this polecat, and as being at work. Before anything that starts an agent.
+    /// Goes on only if the bead, read again from the API, still names this polecat, and as being at work. Before anything
+    /// that starts an agent.
     ConfirmClaim {
         /// The bead's name.
         bead: String,

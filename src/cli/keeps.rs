@@ -63,7 +63,7 @@ fn named_so<'a, K: Resource>(objects: &'a [K], name: &str) -> Option<&'a K> {
 }
 
 /// Whether something has to be declared, or declared otherwise.
-pub fn lacks(ready: &Condition) -> bool {
+fn lacks(ready: &Condition) -> bool {
     [reasons::REF_NOT_FOUND, reasons::INVALID_FORMULA].contains(&&*ready.reason)
 }
 

@@ -195,9 +195,9 @@ fn bind(town: Town, places: &Places) -> Result<(Town, UnixListener), CliError> {
 
 /// Removes what is over and too much, beside all else. What lies there is listed before it is asked what is over: what is
 /// begun meanwhile is not in the list.
-async fn sweep(layout: Layout, client: &Client) {
+async fn sweep(layout: Layout, client: Client) {
     let lying = tokio::task::spawn_blocking(move || Leftovers::of(&layout)).await;
-    match (lying, living(client).await) {
+    match (lying, living(&client).await) {
         (Ok(Ok(lying)), Ok(living)) => drop(tokio::task::spawn_blocking(move || lying.sweep(&living))),
         (Ok(Err(error)), _) => warn!(%error, "leftovers stay: they could not be listed"),
         (_, Err(error)) => warn!(%error, "leftovers stay: what is over could not be asked"),
@@ -234,9 +234,7 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
         drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
-    let swept = client.clone();
-    let layout = town.layout.clone();
-    tokio::spawn(async move { sweep(layout, &swept).await });
+    tokio::spawn(sweep(town.layout.clone(), client.clone()));
     let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
     let (tell, told) = tokio::sync::oneshot::channel();
     let stop_told = async move {

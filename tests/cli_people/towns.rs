@@ -84,13 +84,19 @@ fn the_town_is_found_from_below_by_option_and_by_environment() {
     ");
 }
 
-#[test]
-fn init_commits_where_it_is_asked_to() {
+/// An empty folder that is a repository, of somebody who may commit.
+fn in_git() -> (Folder, std::path::PathBuf) {
     let folder = Folder::empty();
     let home = folder.path("home");
     git(&home, &["init", "--quiet"]);
     git(&home, &["config", "user.name", "Kim"]);
     git(&home, &["config", "user.email", "kim@example.invalid"]);
+    (folder, home)
+}
+
+#[test]
+fn init_commits_where_it_is_asked_to() {
+    let (folder, home) = in_git();
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
     town `home` made: [dir]/home/town.yaml
     ! committed town.yaml
@@ -108,11 +114,7 @@ fn init_commits_where_it_is_asked_to() {
 
 #[test]
 fn the_users_hooks_take_their_time_and_may_ask() {
-    let folder = Folder::empty();
-    let home = folder.path("home");
-    git(&home, &["init", "--quiet"]);
-    git(&home, &["config", "user.name", "Kim"]);
-    git(&home, &["config", "user.email", "kim@example.invalid"]);
+    let (folder, home) = in_git();
     let hook = |text: &str| {
         let file = home.join(".git/hooks/pre-commit");
         fs_err::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();

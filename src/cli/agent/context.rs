@@ -92,13 +92,15 @@ pub fn connected(
     runtime.block_on(async {
         let started = Instant::now();
         let delays = ExponentialBuilder::new().with_min_delay(AGAIN_FIRST).with_max_delay(AGAIN_MAX);
-        for delay in delays.without_max_times().build() {
+        let mut delays = delays.without_max_times().build();
+        loop {
             match once(&town, actor, &verb).await {
-                Err(error) if error.is_lost() && started.elapsed() < PATIENCE => tokio::time::sleep(delay).await,
+                Err(error) if error.is_lost() && started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(delays.next().unwrap_or(AGAIN_MAX)).await;
+                }
                 answer => return answer,
             }
         }
-        once(&town, actor, &verb).await
     })
 }
 

@@ -3,12 +3,11 @@
 
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::convoy;
-use gastown_controllers::settings::prefix;
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::convoy::ConvoyBead;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
-use gastown_crds::{Bead, BeadSpec, ConvoySpec, Rig, names};
+use gastown_crds::{Bead, BeadSpec, ConvoySpec, Rig};
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde::de::DeserializeOwned;
@@ -75,11 +74,10 @@ async fn of_convoy(
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
     let over = |called: &ConvoyBead| {
-        let rig = called.rig.as_ref().or(convoy.rig.as_ref())?;
-        let rig: Rig = parsed(stored.object("Rig", rig)?)?;
-        let name = names::bead(&prefix(&rig), &manifest.name, convoy.run.unwrap_or(1), &called.name);
-        let closed = |bead: &Bead| bead.spec.closed.as_ref().is_some_and(|it| it.reason != CloseReason::Withdrawn);
-        beads.iter().find(|bead| bead.name_any() == name && closed(bead))
+        let rig: Rig = parsed(stored.object("Rig", convoy::rig_of(&convoy, called)?)?)?;
+        let name = convoy::bead_name(&manifest.name, &convoy, &rig, called);
+        let found = beads.iter().find(|bead| bead.name_any() == name)?;
+        (found.spec.closed.is_some() && !convoy::is_withdrawn(found)).then_some(found)
     };
     let (mut found, mut done) = (Vec::new(), 0);
     for (nth, bead) in convoy.beads.iter().enumerate() {
@@ -93,7 +91,7 @@ async fn of_convoy(
         found.push(told_of(manifest, path, &bead.name, &landed.spec));
     }
     if is_new && done > 0 {
-        found.push(done_before(manifest, done, convoy.beads.len(), convoy.run.unwrap_or(1)));
+        found.push(done_before(manifest, done, convoy.beads.len(), convoy.run.unwrap_or(convoy::RUN_DEFAULT)));
     }
     Ok(found)
 }

@@ -84,19 +84,22 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
 fn of_lacking(beads: &[Bead]) -> Vec<Need> {
     let lacking = beads.iter().filter(|bead| state(bead) == BeadState::Waiting).filter_map(|bead| {
         let ready = refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
-        Some((ready, bead))
+        Some((ready.message.as_str(), format!("bead/{}", bead.name_any()), ready))
     });
-    let mut causes: BTreeMap<&str, Vec<(&Condition, &Bead)>> = BTreeMap::new();
-    lacking.for_each(|(ready, bead)| causes.entry(&ready.message).or_default().push((ready, bead)));
-    let needs = causes.into_values().filter_map(|found| {
-        let (ready, bead) = found.first()?;
-        let others = match found.len() - 1 {
-            0 => String::new(),
-            n => format!("; likewise {n} more"),
-        };
-        Some(Need::new(format!("bead/{}", bead.name_any()), trouble::words(ready) + &others))
+    once_each(lacking, "")
+}
+
+/// What each cause keeps, told of the first of its objects; `among` says what the others are of.
+fn once_each<'a, C: Ord>(found: impl Iterator<Item = (C, String, &'a Condition)>, among: &str) -> Vec<Need> {
+    let mut causes: BTreeMap<C, (String, &Condition, usize)> = BTreeMap::new();
+    for (cause, object, ready) in found {
+        causes.entry(cause).and_modify(|(_, _, others)| *others += 1).or_insert((object, ready, 0));
+    }
+    let told = causes.into_values().map(|(object, ready, others)| {
+        let likewise = if others == 0 { String::new() } else { format!("; likewise {others} more{among}") };
+        Need::new(object, trouble::words(ready) + &likewise)
     });
-    needs.collect()
+    told.collect()
 }
 
 /// Runtimes that are used and whose program is not here. One that nobody names needs nobody.
@@ -127,21 +130,10 @@ fn of_polecats(polecats: &[Polecat], by_runtimes: bool) -> Vec<Need> {
 fn of_failures(polecats: &[Polecat]) -> Vec<Need> {
     let failing = polecats.iter().filter_map(|polecat| {
         let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
-        trouble::keeps_failing(ready).then_some((polecat, ready))
+        let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
+        trouble::keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
     });
-    let mut causes: BTreeMap<(&str, &str), Vec<(&Polecat, &Condition)>> = BTreeMap::new();
-    for (polecat, ready) in failing {
-        causes.entry((&polecat.spec.rig, &ready.reason)).or_default().push((polecat, ready));
-    }
-    let needs = causes.into_values().filter_map(|found| {
-        let (polecat, ready) = found.first()?;
-        let others = match found.len() - 1 {
-            0 => String::new(),
-            n => format!("; likewise {n} more of its rig"),
-        };
-        Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready) + &others))
-    });
-    needs.collect()
+    once_each(failing, " of its rig")
 }
 
 /// Queues that stand: what keeps a rig's queue is told of its first merge request, unless it is told of the rig.
