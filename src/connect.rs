@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gastown_crds::KINDS;
 use http::HeaderValue;
 use kube::Client;
 use rustix::fs::{FlockOperation, flock};
@@ -120,7 +121,7 @@ pub fn answers(socket: &Path) -> bool {
 /// What an API of this town is made with.
 pub fn options() -> api::Options {
     api::Options {
-        crds: gastown_crds::crds(),
+        kinds: KINDS.into_iter().map(api::Served::registered).collect(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
         guard: guard::check,

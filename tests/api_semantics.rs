@@ -4,7 +4,8 @@
 mod api_support;
 
 use api_support::*;
-use gastown::api::{Place, Server, Writer};
+use gastown::api::{Place, Served, Server, Writer};
+use gastown_crds::KINDS;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
 use kube::{Resource, ResourceExt};
@@ -454,9 +455,9 @@ async fn discovery_names_what_is_served() {
 
 #[tokio::test]
 async fn every_kind_of_a_town_can_be_served() {
-    let options = gastown::api::Options { crds: gastown_crds::crds(), ..options() };
-    let kinds = options.crds.len();
+    let kinds = KINDS.into_iter().map(Served::registered).collect();
+    let options = gastown::api::Options { kinds, ..options() };
     let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
     let resources = server.client("town").list_api_group_resources("gastown.io/v1alpha1").await.unwrap();
-    assert_eq!(resources.resources.iter().filter(|it| !it.name.contains('/')).count(), kinds);
+    assert_eq!(resources.resources.iter().filter(|it| !it.name.contains('/')).count(), KINDS.len());
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use api_support::*;
 use gastown::api::store::{Change, Event, Expect, Key, KindIndex, Op, Refusal, Store, Verb};
-use gastown::api::{OpenError, Place, Server, Writer};
+use gastown::api::{OpenError, Options, Place, Served, Server, Writer};
 use gastown::clock::CountingIds;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -289,8 +289,10 @@ fn a_foreign_file_and_a_newer_store_are_refused() {
 #[tokio::test]
 async fn other_selectable_fields_are_indexed_when_the_store_is_opened() {
     let directory = tempfile::tempdir().unwrap();
-    let mut plain = options();
-    plain.crds[0].spec.versions[0].selectable_fields = None;
+    let mut widget_crd = <Widget as kube::CustomResourceExt>::crd();
+    widget_crd.spec.versions[0].selectable_fields = None;
+    let kinds = vec![Served::defined(&widget_crd).unwrap()];
+    let plain = Options { kinds, ..options() };
     let server = Server::open(&file(&directory), Writer::Inline, plain).unwrap();
     widgets(&server).create(&PostParams::default(), &widget("a")).await.unwrap();
     let by_rig = ListParams::default().fields("spec.rig=shop");

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use gastown_crds::KINDS;
+
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs_err::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -53,21 +55,45 @@ fn no_snapshot_waits_for_review() {
     assert!(left.is_empty(), "accept or delete these: {left:#?}");
 }
 
-#[test]
-fn every_kind_has_its_type_and_its_definition_side_by_side() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/src");
-    for crd in gastown_crds::crds() {
-        let kind = &crd.spec.names.kind;
-        let mut file = String::new();
-        for c in kind.chars() {
-            if c.is_uppercase() && !file.is_empty() {
-                file.push('_');
-            }
-            file.extend(c.to_lowercase());
+/// `MergeRequest` is in `merge_request.rs`.
+fn file_of(kind: &str) -> String {
+    let mut file = String::new();
+    for c in kind.chars() {
+        if c.is_uppercase() && !file.is_empty() {
+            file.push('_');
         }
-        for ending in ["rs", "yaml"] {
-            let path = src.join(format!("{file}.{ending}"));
-            assert!(path.is_file(), "{kind} lacks {}", path.display());
+        file.extend(c.to_lowercase());
+    }
+    file
+}
+
+/// What a kind consists of, beside its row: whoever adds one and forgets a part is told which.
+#[test]
+fn every_kind_is_whole() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs_err::read_to_string(root.join("README.md")).unwrap();
+    let mut lacking = Vec::new();
+    for kind in KINDS {
+        let file = file_of(kind.name);
+        for (part, path) in [
+            ("type", format!("crds/src/kinds/{file}.rs")),
+            ("definition", format!("crds/gastown.io_{}.yaml", kind.plural)),
+        ] {
+            if !root.join(&path).is_file() {
+                lacking.push(format!("{} has no {part}: {path}", kind.name));
+            }
+        }
+        let line = format!("| `{}` | {} |", kind.name, kind.purpose);
+        if !readme.contains(&line) {
+            lacking.push(format!("{} is not in the README's table of kinds: {line}", kind.name));
         }
     }
+    // A type that somebody wrote and did not register.
+    for path in below(&["crds/src/kinds"]) {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if !["mod", "kind"].contains(&name.as_str()) && !KINDS.iter().any(|kind| file_of(kind.name) == name) {
+            lacking.push(format!("{} is in no row of the registry", path.display()));
+        }
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const GROUP: &str = "gastown.io";
 /// The one version served.
 pub const VERSION: &str = "v1alpha1";
+/// The category of every kind: `kubectl get gastown` lists them all.
+pub const CATEGORY: &str = "gastown";
 /// `apiVersion` as it stands in a manifest.
 pub const API_VERSION: &str = "gastown.io/v1alpha1";
 

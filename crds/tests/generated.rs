@@ -1,4 +1,4 @@
-//! The CRD of each kind is kept as YAML beside its type, and is what the type says.
+//! The CRD of each kind is kept as YAML in `crds/`, and is what its type and its row of the registry say.
 //!
 //! `SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated` writes them anew.
 
@@ -6,36 +6,27 @@
 
 use std::path::PathBuf;
 
+use gastown_crds::kinds::generated;
 use gastown_crds::manifest::to_yaml;
 use gastown_crds::schema::Schema;
+use gastown_crds::{KINDS, Kind};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-fn definitions() -> Vec<CustomResourceDefinition> {
-    gastown_crds::crds()
-}
-
-fn path(kind: &str) -> PathBuf {
-    // `MergeRequest` is in `merge_request.yaml`, as its type is in `merge_request.rs`.
-    let mut file = String::new();
-    for c in kind.chars() {
-        if c.is_ascii_uppercase() && !file.is_empty() {
-            file.push('_');
-        }
-        file.push(c.to_ascii_lowercase());
-    }
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src").join(file).with_extension("yaml")
+/// The name that generators of operators give the file: `kubectl apply -f crds/` takes them all.
+fn path(plural: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("gastown.io_{plural}.yaml"))
 }
 
 #[test]
-fn the_yaml_beside_each_type_is_what_the_type_says() {
+fn the_yaml_of_each_kind_is_what_its_type_and_row_say() {
     let overwrite = std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite");
-    for crd in definitions() {
+    for crd in generated() {
         let kind = &crd.spec.names.kind;
         let text = format!(
-            "# Generated from the type beside it: SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated\n{}",
+            "# Generated from the type and its row in src/kinds: SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated\n{}",
             to_yaml(&serde_json::to_value(&crd).unwrap())
         );
-        let path = path(kind);
+        let path = path(&crd.spec.names.plural);
         if overwrite {
             std::fs::write(&path, &text).unwrap();
         }
@@ -53,7 +44,7 @@ fn the_yaml_beside_each_type_is_what_the_type_says() {
 /// What a real apiserver refuses in a definition, as far as ours could ever hold it.
 #[test]
 fn a_real_apiserver_would_accept_each_definition() {
-    for crd in definitions() {
+    for crd in generated() {
         let kind = &crd.spec.names.kind;
         for version in &crd.spec.versions {
             let props = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
@@ -120,5 +111,17 @@ fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut V
     }
     if map.contains_key("items") {
         structural(&schema["items"], &format!("{at}[]"), true, faults);
+    }
+}
+
+/// The names in a row are those that the type's derive has chosen.
+#[test]
+fn the_rows_name_each_kind_as_its_definition_does() {
+    let derived: Vec<_> = generated().map(|crd| crd.spec.names).into();
+    assert_eq!(derived.len(), KINDS.len());
+    for (kind, names) in KINDS.into_iter().zip(derived) {
+        assert_eq!((names.kind.as_str(), names.plural.as_str()), (kind.name, kind.plural));
+        assert_eq!(names.singular.as_deref(), Some(kind.singular));
+        assert_eq!(Kind::called(kind.plural), Some(kind));
     }
 }

@@ -58,8 +58,8 @@ pub(super) fn create(
     if kind.has_status {
         remove(&mut object, "status");
     }
-    let unknown = kind.schema.prune(&mut object);
-    kind.schema.default(&mut object);
+    let unknown = kind.schema().prune(&mut object);
+    kind.schema().default(&mut object);
     check(kind, &object, None)?;
     Ok(Admitted { object, unknown })
 }
@@ -78,8 +78,8 @@ pub(super) fn update(kind: &Served, key: &Key, half: Half, old: &Value, mut new:
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old_metadata["uid"]);
         return Err(ApiError::conflict(kind, &key.name, &why));
     }
-    let mut unknown = kind.schema.prune(&mut new);
-    kind.schema.default(&mut new);
+    let mut unknown = kind.schema().prune(&mut new);
+    kind.schema().default(&mut new);
     let mut object = match half {
         Half::Main => main_half(kind, key, old, new)?,
         Half::Status => {
@@ -123,9 +123,9 @@ fn main_half(kind: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Va
 
 fn check(kind: &Served, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
     let mut violations = metadata::validate(object);
-    violations.extend(kind.schema.validate(object));
+    violations.extend(kind.schema().validate(object));
     if violations.is_empty() {
-        violations = kind.schema.cel(object, old);
+        violations = kind.schema().cel(object, old);
     }
     if violations.is_empty() {
         return Ok(());

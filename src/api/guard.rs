@@ -1,24 +1,12 @@
 //! The guard: one function that may refuse a write because of who asks. It stops mistakes, not malice.
 
+pub use gastown_crds::access::Verb;
 use serde_json::Value;
 
 /// The request header that names who asks.
 pub const ACTOR_HEADER: &str = "x-gastown-actor";
 /// The longest name of an actor, in bytes.
 pub(super) const ACTOR_BYTES_MAX: usize = 256;
-
-/// What a request wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Make an object.
-    Create,
-    /// Change an object.
-    Update,
-    /// Change an object's status.
-    UpdateStatus,
-    /// Remove an object.
-    Delete,
-}
 
 /// A write about to be made.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
-//! A kind as it is served: what its CustomResourceDefinition says, compiled.
+//! A kind as it is served: one of the registry, or one that a CustomResourceDefinition declares.
 
 use std::sync::Arc;
 
+use gastown_crds::Kind;
+use gastown_crds::common::{CATEGORY, GROUP, VERSION};
 use gastown_crds::schema::Schema;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -9,7 +11,7 @@ use super::store::{KindIndex, OpenError};
 
 /// One version of one kind.
 #[derive(Debug)]
-pub(super) struct Served {
+pub struct Served {
     pub(super) group: String,
     pub(super) version: String,
     pub(super) plural: String,
@@ -24,12 +26,41 @@ pub(super) struct Served {
     pub(super) has_status: bool,
     /// Declared selectable fields as selectors write them: `spec.rig`.
     pub(super) selectable: Vec<String>,
-    pub(super) schema: Schema,
+    schema: Source,
+}
+
+/// Where its schema is.
+#[derive(Debug)]
+enum Source {
+    /// In the registry, which compiles it when it is first used.
+    Registry(&'static Kind),
+    /// Here.
+    Own(Box<Schema>),
 }
 
 impl Served {
+    /// A kind of the registry. Costs nothing: its schema is compiled by the first write.
+    pub fn registered(kind: &'static Kind) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Self {
+            group: GROUP.to_owned(),
+            version: VERSION.to_owned(),
+            plural: kind.plural.to_owned(),
+            singular: kind.singular.to_owned(),
+            kind: kind.name.to_owned(),
+            list_kind: format!("{}List", kind.name),
+            short_names: owned(kind.short_names),
+            categories: owned(&[CATEGORY]),
+            resource: format!("{}.{GROUP}", kind.plural).into(),
+            api_version: format!("{GROUP}/{VERSION}"),
+            has_status: true,
+            selectable: owned(kind.selectable),
+            schema: Source::Registry(kind),
+        }
+    }
+
     /// Compiles the version that is stored; this server converts between no versions, so only that one is served.
-    pub(super) fn new(definition: &CustomResourceDefinition) -> Result<Self, OpenError> {
+    pub fn defined(definition: &CustomResourceDefinition) -> Result<Self, OpenError> {
         let name = definition.metadata.name.clone().unwrap_or_default();
         let unservable = |why| OpenError::Unservable { name: name.clone(), why };
         let spec = &definition.spec;
@@ -56,8 +87,16 @@ impl Served {
             api_version: format!("{}/{}", spec.group, version.name),
             has_status: version.subresources.as_ref().is_some_and(|it| it.status.is_some()),
             selectable: selectable.map(|it| it.json_path.trim_start_matches('.').to_owned()).collect(),
-            schema,
+            schema: Source::Own(Box::new(schema)),
         })
+    }
+
+    /// The schema, compiled.
+    pub(super) fn schema(&self) -> &Schema {
+        match &self.schema {
+            Source::Registry(kind) => kind.schema(),
+            Source::Own(schema) => schema,
+        }
     }
 
     pub(super) fn index(&self) -> KindIndex {

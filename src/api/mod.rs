@@ -31,24 +31,23 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use crate::clock::{Clock, Ids};
 use admit::Half;
 use guard::Guard;
-use kind::Served;
 use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};
 pub use store::Counters;
 use store::{Handle, Key};
 
+pub use kind::Served;
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
 pub use store::{OpenError, Place, Writer};
 
 /// What a server is given.
 pub struct Options {
-    /// The kinds to serve: namespaced, each with a structural schema.
-    pub crds: Vec<CustomResourceDefinition>,
+    /// The kinds to serve.
+    pub kinds: Vec<Served>,
     /// Where `creationTimestamp` and `deletionTimestamp` come from.
     pub clock: Arc<dyn Clock>,
     /// Where uids come from.
@@ -71,10 +70,10 @@ struct Inner {
 }
 
 impl Server {
-    /// Opens the store and compiles the kinds.
+    /// Opens the store.
     pub fn open(place: &Place, writer: Writer, options: Options) -> Result<Self, OpenError> {
-        let Options { crds, clock, ids, guard } = options;
-        let kinds = crds.iter().map(|crd| Served::new(crd).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let Options { kinds, clock, ids, guard } = options;
+        let kinds: Vec<_> = kinds.into_iter().map(Arc::new).collect();
         let indexes = kinds.iter().map(|it| it.index()).collect();
         let store = Handle::open(place, writer, indexes, clock, ids.clone())?;
         Ok(Self { inner: Arc::new(Inner { kinds, store, ids, guard }) })

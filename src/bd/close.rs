@@ -8,6 +8,7 @@ use std::path::Path;
 
 use clap::Args;
 use gastown_crds::Bead;
+use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -23,7 +24,6 @@ use crate::cli::agent::session::Session;
 use crate::cli::agent::work::is_hooked;
 use crate::cli::agent::worktree::Worktree;
 use crate::clock::{Clock as _, SystemClock};
-use crate::guard::is_agent;
 
 /// How often a close is tried when others write the same bead. Its controller writes a status now and then; nobody
 /// writes eight times between a read and a write.
@@ -56,7 +56,8 @@ struct Closing<'a> {
 
 /// Runs `bd close`.
 pub fn close(args: &CloseArgs, json: bool, town: Option<&Path>, actor: &str) -> Result<Answer, Error> {
-    let agent = is_agent(actor).then(|| Session::required("bd close", "an agent closes beads in its session"));
+    let agent =
+        Actor::parse(actor).is_agent().then(|| Session::required("bd close", "an agent closes beads in its session"));
     let agent = agent.transpose()?;
     let worktree = match &agent {
         // Looked at before connecting: the store is never held across git.

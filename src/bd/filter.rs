@@ -1,6 +1,7 @@
 //! What people write to choose beads, checked and put into the API's words.
 
 use clap::ValueEnum;
+use gastown_crds::actor::Worker;
 use gastown_crds::bead::BeadType;
 use gastown_crds::names;
 
@@ -34,15 +35,10 @@ impl TypeName {
     }
 }
 
-/// A polecat as `bd` writes it, `<rig>/polecats/<name>`: its rig and the name of its object.
-pub fn polecat(text: &str) -> Result<(String, String), Error> {
-    let parts: Vec<&str> = text.split('/').collect();
-    match parts.as_slice() {
-        [rig, "polecats", name] if names::is_label(rig) && names::is_label(name) => {
-            Ok(((*rig).to_owned(), names::polecat(rig, name)))
-        }
-        _ => Err(Error::refused(format!("`{text}` names no polecat"), "write it as RIG/polecats/NAME")),
-    }
+/// A polecat as `bd` writes it: `<rig>/polecats/<name>`.
+pub fn polecat(text: &str) -> Result<Worker, Error> {
+    Worker::parse(text)
+        .ok_or_else(|| Error::refused(format!("`{text}` names no polecat"), "write it as RIG/polecats/NAME"))
 }
 
 /// A bead's id: labels joined by dots.
@@ -76,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_could_change_the_question_is_refused() {
-        assert_eq!(polecat("shop/polecats/nux").unwrap(), ("shop".into(), "shop-nux".into()));
+        assert_eq!(polecat("shop/polecats/nux").unwrap().object(), "shop-nux");
         assert_eq!(label("gastown.io/convoy:auth").unwrap(), "gastown.io/convoy=auth");
         assert_eq!(label("urgent").unwrap(), "urgent");
         assert_eq!((priority("P1").unwrap(), priority("4").unwrap()), (1, 4));

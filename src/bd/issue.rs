@@ -5,6 +5,7 @@
 //! bead takes a look at every bead, which only `bd show` takes.
 
 use gastown_crds::Bead;
+use gastown_crds::actor::Worker;
 use gastown_crds::bead::{Assignee, BeadState, BeadType, CloseReason};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -185,9 +186,7 @@ pub fn type_name(type_: BeadType) -> &'static str {
 
 /// `<rig>/polecats/<name>`: a polecat works in the bead's own rig.
 pub fn assignee_name(rig: &str, assignee: &Assignee) -> String {
-    let prefix = format!("{rig}-");
-    let name = assignee.polecat.strip_prefix(&prefix).unwrap_or(&assignee.polecat);
-    format!("{rig}/polecats/{name}")
+    Worker::of_object(rig, &assignee.polecat).unwrap_or_else(|| Worker::new(rig, &assignee.polecat)).to_string()
 }
 
 fn reason_name(reason: CloseReason) -> &'static str {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
 use gastown_crds::Bead;
+use gastown_crds::actor::Worker;
 
 use super::filter::{self, TypeName};
 use super::issue::{Issue, Listed, status};
@@ -79,11 +80,12 @@ pub async fn list(args: &ListArgs, json: bool, context: &Context) -> Result<Answ
     if let Some(parent) = &args.parent {
         query.fields.push(format!("spec.parent={}", filter::id(parent)?));
     }
-    if let Some((rig, _)) = &polecat {
+    if let Some(Worker { rig, .. }) = &polecat {
         query.fields.push(format!("spec.rig={rig}"));
     }
     query.labels = args.label.iter().map(|l| filter::label(l)).collect::<Result<_, _>>()?;
 
+    let object = polecat.as_ref().map(Worker::object);
     let mut found: Vec<Bead> = Vec::new();
     let mut has_more = false;
     scan(context, &query, |candidate| {
@@ -93,8 +95,7 @@ pub async fn list(args: &ListArgs, json: bool, context: &Context) -> Result<Answ
             [] => closed_too || status != "closed",
             wanted => wanted.iter().any(|w| w.admits(status)),
         };
-        let by_polecat =
-            polecat.as_ref().is_none_or(|(_, p)| slim.spec.assignee.as_ref().is_some_and(|a| a.polecat == *p));
+        let by_polecat = object.as_ref().is_none_or(|it| slim.spec.assignee.as_ref().is_some_and(|a| a.polecat == *it));
         if !by_status || !by_polecat {
             return Ok(ControlFlow::Continue(()));
         }

@@ -70,8 +70,9 @@ pub async fn ready(args: &ReadyArgs, json: bool, context: &Context) -> Result<An
 
 /// The ready steps of what a polecat has, in the formula's order.
 async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
-    let (rig, polecat) = filter::polecat(assignee)?;
-    let Some(bead) = work::find_hooked(context, &rig, &polecat).await? else { return Ok(Vec::new()) };
+    let worker = filter::polecat(assignee)?;
+    let polecat = worker.object();
+    let Some(bead) = work::find_hooked(context, &worker.rig, &polecat).await? else { return Ok(Vec::new()) };
     let Some(work) = work::load(context, &bead.name_any(), &polecat).await? else { return Ok(Vec::new()) };
     let mut steps = Vec::new();
     for step in work.ready() {

@@ -85,7 +85,7 @@ async fn apply(
         let old = stored.object(&manifest.kind, &manifest.name);
         let done = put(link, manifest, old, args.dry_run).await.map_err(|error| told(error, &todo, nth))?;
         let dry = if args.dry_run { " (dry run)" } else { "" };
-        let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| &kind.singular);
+        let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| kind.singular);
         gt.out.data(&format!("{kind}/{} {}{dry}", manifest.name, done.word()))?;
     }
     if !link.controller && !args.dry_run {
@@ -156,7 +156,12 @@ fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, Cl
 
 /// Where a kind stands in the order of dependencies.
 fn rank(kind: &str) -> usize {
-    KINDS.iter().position(|it| it.name == kind).unwrap_or(KINDS.len())
+    Kind::named(kind).map_or(KINDS.len(), Kind::rank)
+}
+
+/// Whether manifests may name objects of this kind.
+fn is_referred_to(kind: &Kind) -> bool {
+    KINDS.iter().flat_map(|from| from.references).any(|reference| reference.kind == kind.name)
 }
 
 async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: bool) -> Result<Change, CliError> {
@@ -205,18 +210,19 @@ struct Stored {
 impl Stored {
     async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
         let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
-        for kind in KINDS.iter() {
+        for kind in KINDS {
             let here = manifests.iter().any(|manifest| manifest.kind == kind.name);
-            // Only these are referred to by name; a town's is the runtime of rigs that name none.
-            if !here && !["Town", "Rig", "Runtime", "Formula"].contains(&kind.name.as_str()) {
+            // The town's is the runtime of rigs that name none.
+            let is_named = kind.name == "Town" || is_referred_to(kind);
+            if !here && !is_named {
                 continue;
             }
-            let names = stored.names.entry(kind.name.clone()).or_default();
+            let names = stored.names.entry(kind.name.to_owned()).or_default();
             for object in link.list(kind, &ListParams::default()).await? {
                 let name = object.metadata.name.clone().unwrap_or_default();
                 names.push(name.clone());
                 let value = serde_json::to_value(object).map_err(|error| unreadable(&error))?;
-                stored.objects.insert((kind.name.clone(), name), value);
+                stored.objects.insert((kind.name.to_owned(), name), value);
             }
         }
         for (file, text) in manifests::built_in() {

@@ -10,7 +10,7 @@ use gastown_crds::Polecat;
 
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::kinds::Kind;
+use super::kinds;
 use crate::world::exec::Exec;
 
 /// Be with a polecat's session.
@@ -25,7 +25,7 @@ pub struct Args {
 /// Runs it: this process becomes the session's window.
 pub fn run(args: &Args, gt: &Context) -> Result<ExitCode, CliError> {
     let town = gt.town()?;
-    let kind = Kind::find("polecat")?;
+    let kind = kinds::find("polecat")?;
     let name =
         args.polecat.strip_prefix("polecat/").or_else(|| args.polecat.strip_prefix("pc/")).unwrap_or(&args.polecat);
     let polecat: Polecat = super::block_on(gt.with_api(&town, async |link| {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gastown_crds::actor::{Actor, Worker};
 use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
 use gastown_crds::names;
 use jiff::Timestamp;
@@ -84,8 +85,11 @@ pub fn variable(name: &str) -> Option<String> {
 /// Who asks, as the environment says: the session's actor, else the user. It is told in a header, which carries printable
 /// ASCII only; a name that does not fit is left out.
 pub fn actor() -> Option<String> {
-    let session = || Some(format!("{}/polecats/{}", variable("GT_RIG")?, variable("GT_POLECAT")?));
-    let named = || ["BD_ACTOR", "USER", "LOGNAME"].into_iter().find_map(variable);
+    let session = || Some(Worker::new(variable("GT_RIG")?, variable("GT_POLECAT")?).to_string());
+    // A user whose name is that of a role is a person all the same.
+    let user = || ["USER", "LOGNAME"].into_iter().find_map(variable);
+    let person = |name: String| if Actor::parse(&name).is_agent() { format!("user:{name}") } else { name };
+    let named = || variable("BD_ACTOR").or_else(|| user().map(person));
     let fits = |name: &String| name.bytes().all(|b| b.is_ascii_graphic());
     variable("GT_ACTOR").or_else(session).or_else(named).filter(fits)
 }
@@ -103,7 +107,7 @@ pub struct Link {
 impl Link {
     /// The objects of a kind, by what it is called.
     pub fn api(&self, kind: &Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource)
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
     }
 
     /// The objects of a kind, typed.

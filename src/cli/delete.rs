@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::kinds::{KINDS, Kind, targets};
+use super::kinds::{Kind, targets};
 use super::{apply, watching};
 use crate::cli::wait::Timeout;
 use crate::town::Town;
@@ -67,7 +67,7 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
     }
     let mut manifests = apply::read_files(&args.files, gt)?;
     // What depends on others goes first.
-    manifests.sort_by_key(|manifest| std::cmp::Reverse(KINDS.iter().position(|kind| kind.name == manifest.kind)));
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(Kind::named(&manifest.kind).map(Kind::rank)));
     manifests
         .into_iter()
         .map(|manifest| match Kind::named(&manifest.kind) {

@@ -68,12 +68,12 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
             section(&mut text, gt.out, &title, &table.render(within));
         }
     }
-    let keepers = match kind.name.as_str() {
-        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(&kind.name, name),
+    let keepers = match kind.name {
+        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(kind.name, name),
         _ => BTreeSet::new(),
     };
     let facts = next::Facts {
-        kind: &kind.name,
+        kind: kind.name,
         name,
         conditions: &conditions,
         object: &object,

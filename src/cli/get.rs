@@ -4,6 +4,7 @@ mod rows;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use futures::StreamExt;
+use gastown_crds::common::API_VERSION;
 use gastown_crds::manifest::to_yaml;
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher;
@@ -11,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::kinds::{KINDS, Kind};
+use super::kinds::{self, KINDS, Kind};
 use super::table::escaped;
 use super::watching;
 
-pub use rows::{cells, headings};
+use rows::Columns;
 
 /// Show objects.
 #[derive(Debug, ClapArgs)]
@@ -94,16 +95,18 @@ fn asked(args: &Args) -> Result<Vec<Asked>, CliError> {
         let mut names = vec![name.to_owned()];
         for word in &args.names {
             match word.split_once('/') {
-                Some((kind, name)) if Kind::find(kind)?.name == find(&args.kind)?.0.name => names.push(name.to_owned()),
+                Some((kind, name)) if kinds::find(kind)?.name == find(&args.kind)?.0.name => {
+                    names.push(name.to_owned())
+                }
                 _ => return Err(CliError::new(Exit::Usage, format!("`{}` is of another kind", word.escape_debug()))),
             }
         }
-        return Ok(vec![Asked { kind: Kind::find(word)?, names, params }]);
+        return Ok(vec![Asked { kind: kinds::find(word)?, names, params }]);
     }
     if args.kind == "all" {
-        let kinds = KINDS.iter().filter(|kind| kind.name != "Bead");
+        let kinds = KINDS.into_iter().filter(|kind| kind.name != "Bead");
         let mut all: Vec<Asked> = kinds.map(|kind| Asked { kind, names: Vec::new(), params: params.clone() }).collect();
-        all.insert(all.len() - 1, beads(Kind::find("beads")?, &params, args));
+        all.insert(all.len() - 1, beads(kinds::find("beads")?, &params, args));
         return Ok(all);
     }
     let words: Vec<&str> = args.kind.split(',').collect();
@@ -140,8 +143,8 @@ fn with_field(params: &ListParams, selector: &str) -> ListParams {
 /// A kind; and whether its steps are meant.
 fn find(word: &str) -> Result<(&'static Kind, bool), CliError> {
     match word.split('/').next().unwrap_or_default().to_lowercase().as_str() {
-        "step" | "steps" => Ok((Kind::find("beads")?, true)),
-        word => Ok((Kind::find(word)?, false)),
+        "step" | "steps" => Ok((kinds::find("beads")?, true)),
+        word => Ok((kinds::find(word)?, false)),
     }
 }
 
@@ -197,8 +200,8 @@ fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
 /// An object as the API has it, with its kind, which lists leave out.
 fn value(kind: &Kind, object: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
-    value["apiVersion"] = kind.resource.api_version.clone().into();
-    value["kind"] = kind.name.clone().into();
+    value["apiVersion"] = API_VERSION.into();
+    value["kind"] = kind.name.into();
     value
 }
 
@@ -211,14 +214,15 @@ fn tables(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject
         }
         printed = true;
         let wide = args.output == Some(Output::Wide);
-        let mut table = headings(one.kind, wide);
+        let columns = Columns::of(one.kind);
+        let mut table = columns.table(wide);
         for object in objects {
-            table.row(cells(one.kind, object, wide, several, gt.now()));
+            table.row(columns.cells(object, wide, several, gt.now()));
         }
         gt.out.data(&table.render(gt.out.width.filter(|_| !wide)))?;
     }
     if !printed {
-        let what = if several { "objects" } else { asked[0].kind.plural.as_str() };
+        let what = if several { "objects" } else { asked[0].kind.plural };
         gt.out.talk(&format!("no {what} found"));
     }
     Ok(())
@@ -232,7 +236,8 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
     });
     let (link, before) = link.await?;
     let wide = args.output == Some(Output::Wide);
-    let mut table = headings(asked.kind, wide);
+    let columns = Columns::of(asked.kind);
+    let mut table = columns.table(wide);
     let as_table = matches!(args.output, None | Some(Output::Wide));
     let width = gt.out.width.filter(|_| !wide);
     // What stands in the table already is not printed again when the watch begins with it.
@@ -240,7 +245,7 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
     for object in before {
         shown.insert(object.metadata.name.clone(), object.metadata.resource_version.clone());
         if as_table {
-            table.row(cells(asked.kind, &object, wide, false, gt.now()));
+            table.row(columns.cells(&object, wide, false, gt.now()));
         } else {
             print_one(args, gt, asked.kind, &object)?;
         }
@@ -266,7 +271,7 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
         }
         if as_table {
             table.clear();
-            table.row(cells(asked.kind, &object, wide, false, gt.now()));
+            table.row(columns.cells(&object, wide, false, gt.now()));
             gt.out.data(&table.render_rows(width))?;
         } else {
             print_one(args, gt, asked.kind, &object)?;

@@ -106,7 +106,7 @@ fn job(town: &Town, key: &str) -> Result<Log, CliError> {
 
 async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
     let Target { kind, name } = target;
-    match kind.name.as_str() {
+    match kind.name {
         "Bead" => {
             let bead: Bead = typed(link, kind, name).await?;
             attempt(town, &bead, args.attempt).map(Found::Log)

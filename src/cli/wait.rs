@@ -106,20 +106,9 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The conditions of a kind: waiting for another would never end.
-fn types(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "Convoy" => &["Landed"],
-        "MergeRequest" => &["Merged"],
-        "Bead" => &["Ready", "Closed", "SetAside"],
-        "Rig" => &["Ready", "BaseRed"],
-        "Town" => &["Ready", "Degraded"],
-        _ => &["Ready"],
-    }
-}
-
+/// A condition of a kind: waiting for another would never end.
 fn known(kind: &Kind, type_: &str) -> Result<&'static str, CliError> {
-    let all = types(&kind.name);
+    let all = kind.conditions;
     all.iter().copied().find(|known| known.eq_ignore_ascii_case(type_)).ok_or_else(|| {
         let hint = match suggest::nearest(type_, all.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use gastown::api::guard::allow_all;
-use gastown::api::{Options, Place, Server, Writer};
+use gastown::api::{Options, Place, Served, Server, Writer};
 use gastown::clock::{Clock, CountingIds};
 use jiff::Timestamp;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,8 +56,8 @@ pub struct GadgetSpec {
     pub note: String,
 }
 
-pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![Widget::crd(), Gadget::crd()]
+pub fn kinds() -> Vec<Served> {
+    [Widget::crd(), Gadget::crd()].iter().map(|crd| Served::defined(crd).unwrap()).collect()
 }
 
 /// A clock that only tests move, in seconds.
@@ -75,7 +74,7 @@ pub const START: i64 = 1_767_225_600;
 
 pub fn options() -> Options {
     let clock = Arc::new(TestClock(AtomicI64::new(START)));
-    Options { crds: crds(), clock, ids: Arc::new(CountingIds::new(7)), guard: allow_all }
+    Options { kinds: kinds(), clock, ids: Arc::new(CountingIds::new(7)), guard: allow_all }
 }
 
 pub fn server() -> Server {

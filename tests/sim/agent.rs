@@ -12,6 +12,7 @@ use gastown::world::sim::Desk;
 use gastown::world::sim::commits::Tree;
 use gastown::world::sim::nature::Nature;
 use gastown_controllers::world::{Job, exit};
+use gastown_crds::actor::Worker;
 use gastown_crds::bead::{CloseReason, ReworkKind};
 use gastown_crds::merge_request::MergeRequestSpec;
 use gastown_crds::{Bead, MergeRequest, names};
@@ -89,7 +90,7 @@ impl Nature for Script {
 
     fn agent(&self, desk: Desk) -> BoxFuture<'static, i32> {
         let spec = &desk.spec;
-        let actor = format!("{}/polecats/{}", spec.rig.name, spec.polecat);
+        let actor = Worker::new(&spec.rig.name, &spec.polecat).to_string();
         let client = client(&self.server, Some(&actor), None);
         let work = self.works[&spec.bead];
         let takes = self.takes(&format!("agent/{}/{}", spec.bead, spec.attempt));

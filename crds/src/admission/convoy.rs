@@ -15,8 +15,12 @@ use crate::manifest::{Diagnostic, Manifest, Step, quote};
 /// The formula of beads that name none.
 const FORMULA_DEFAULT: &str = "work";
 
-/// Checks one convoy.
-pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
+/// Checks each convoy.
+pub(crate) fn check(set: &mut Set<'_>, convoys: &[&Manifest]) {
+    convoys.iter().for_each(|manifest| check_one(set, manifest));
+}
+
+fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
     let Some(convoy) = spec::<ConvoySpec>(manifest) else { return };
     check_needs(set, manifest, &convoy);
     // Looked up once for a name, not once for a bead.

@@ -7,8 +7,12 @@ use crate::formula_text::{BUILT_IN, is_built_in, needs, uses};
 use crate::graph;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 
-/// Checks one formula.
-pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
+/// Checks each formula.
+pub(crate) fn check(set: &mut Set<'_>, formulas: &[&Manifest]) {
+    formulas.iter().for_each(|manifest| check_one(set, manifest));
+}
+
+fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
     let Some(formula) = spec::<FormulaSpec>(manifest) else { return };
     let names: Vec<&str> = formula.steps.iter().map(|step| step.name.as_str()).collect();
     for (at, step) in formula.steps.iter().enumerate() {

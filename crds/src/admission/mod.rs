@@ -2,11 +2,11 @@
 //!
 //! `admit` looks at one object, `admit_set` at what objects say of each other.
 
-mod convoy;
-mod formula;
-mod kinds;
+pub(crate) mod convoy;
+mod fields;
+pub(crate) mod formula;
 mod references;
-mod rigs;
+pub(crate) mod rigs;
 mod secrets;
 mod set;
 mod suggest;
@@ -15,10 +15,11 @@ mod words;
 use serde_json::{Map, Value};
 
 use crate::common::API_VERSION;
+use crate::kinds::{KINDS, Kind, NamedBy};
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::names;
-use kinds::Kind;
 
+pub(crate) use set::{CheckAmong, nothing_more};
 pub use set::{Known, SetOptions, admit_set};
 
 /// Largest object, in bytes of JSON.
@@ -43,11 +44,11 @@ pub fn admit_change(manifest: &Manifest, old: &Value) -> Vec<Diagnostic> {
 
 fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let Some(kind) = kinds::kind(&manifest.kind) else {
+    let Some(kind) = Kind::named(&manifest.kind) else {
         return vec![unknown_kind(manifest)];
     };
     check_version(manifest, &mut found);
-    check_metadata(manifest, &mut found);
+    check_metadata(manifest, kind, &mut found);
     check_size(manifest, &mut found);
     secrets::check(manifest, &mut found);
     check_schema(manifest, kind, old, &mut found);
@@ -58,7 +59,7 @@ fn unknown_kind(manifest: &Manifest) -> Diagnostic {
     let span = manifest.value_at([Step::Field("kind")]);
     let message = format!("no kind is named {}", quote(&manifest.kind));
     let mistake = Diagnostic::error("unknown-kind", message, &manifest.source, span);
-    match suggest::hint(&manifest.kind, kinds::names().collect::<Vec<_>>()) {
+    match suggest::hint(&manifest.kind, KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>()) {
         Some(hint) => mistake.hint(hint),
         None => mistake,
     }
@@ -91,8 +92,8 @@ const METADATA: [&str; 14] = [
     "uid",
 ];
 
-fn check_metadata(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
-    if let Some(mistake) = check_name(manifest) {
+fn check_metadata(manifest: &Manifest, kind: &Kind, found: &mut Vec<Diagnostic>) {
+    if let Some(mistake) = check_name(manifest, kind) {
         found.push(mistake);
     }
     let metadata = manifest.value.get("metadata").and_then(Value::as_object);
@@ -134,13 +135,13 @@ fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<
 }
 
 /// Names end up in paths, branches, sessions and URLs: nothing but labels is let in.
-fn check_name(manifest: &Manifest) -> Option<Diagnostic> {
+fn check_name(manifest: &Manifest, kind: &Kind) -> Option<Diagnostic> {
     let name = &manifest.name;
-    // Beads and merge requests are named by `gt`; a step is `<bead>.<step>`.
+    // What `gt` names is `<bead>.<step>` too.
     let parts_ok = |text: &str| text.len() <= 253 && text.split('.').all(names::is_label);
-    let ok = match manifest.kind.as_str() {
-        "Bead" | "MergeRequest" => parts_ok(name),
-        _ => names::is_label(name),
+    let ok = match kind.named_by {
+        NamedBy::Gt => parts_ok(name),
+        NamedBy::People => names::is_label(name),
     };
     if ok {
         return None;
@@ -179,15 +180,15 @@ fn check_size(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
 /// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here.
 fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
     let mut object = manifest.value.clone();
-    let dropped = kind.schema.prune(&mut object);
+    let dropped = kind.schema().prune(&mut object);
     found.extend(dropped.iter().take(MISTAKES_MAX).map(|path| words::unknown_field(manifest, kind, path)));
     if let Some(old) = old {
         object = merged(old.clone(), &object);
     }
-    kind.schema.default(&mut object);
-    let violations = kind.schema.validate(&object);
+    kind.schema().default(&mut object);
+    let violations = kind.schema().validate(&object);
     if violations.is_empty() {
-        let broken = kind.schema.cel(&object, old);
+        let broken = kind.schema().cel(&object, old);
         // Rules of the object as a whole are about its name: one mistake about that is enough.
         let is_name_told = found.iter().any(|mistake| mistake.code == CODE_NAME);
         let broken = broken.iter().filter(|violation| !(is_name_told && violation.path.is_root()));

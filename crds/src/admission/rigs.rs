@@ -7,10 +7,10 @@ use crate::manifest::{Diagnostic, Manifest, quote};
 use crate::rig::RigSpec;
 
 /// Checks that no two rigs land on one branch, or name their beads alike.
-pub(super) fn check(set: &mut Set<'_>) {
+pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
     let mut targets: BTreeMap<(String, Option<String>), &Manifest> = BTreeMap::new();
     let mut prefixes: BTreeMap<String, &Manifest> = BTreeMap::new();
-    for manifest in set.manifests.iter().filter(|manifest| manifest.kind == "Rig") {
+    for &manifest in rigs {
         let Some(rig) = spec::<RigSpec>(manifest) else { continue };
         let target = (normal(&rig.repo.url), rig.repo.branch.clone());
         let first = *targets.entry(target).or_insert(manifest);

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{MISTAKES_MAX, convoy, formula, kinds, references, rigs, suggest};
+use super::{MISTAKES_MAX, references, suggest};
+use crate::kinds::{KINDS, Kind};
 use crate::manifest::{Diagnostic, Manifest, quote};
 
 /// What exists beside the set: in the store, or built in.
@@ -43,20 +44,24 @@ pub fn admit_set(manifests: &[Manifest], known: &dyn Known, options: SetOptions)
     }
     let mut set = Set { manifests, index, known, names: BTreeMap::new(), options, found: Vec::new() };
     duplicates(&mut set);
-    rigs::check(&mut set);
     for manifest in manifests {
         references::check(&mut set, manifest);
-        match manifest.kind.as_str() {
-            "Convoy" => convoy::check(&mut set, manifest),
-            "Formula" => formula::check(&mut set, manifest),
-            _ => {}
-        }
+    }
+    for kind in KINDS {
+        let of_kind: Vec<&Manifest> = manifests.iter().filter(|manifest| manifest.kind == kind.name).collect();
+        (kind.check_among)(&mut set, &of_kind);
     }
     set.found
 }
 
+/// Checks the manifests of one kind among themselves and with what they name, beyond the references of its row.
+pub(crate) type CheckAmong = fn(&mut Set<'_>, &[&Manifest]);
+
+/// For a kind whose references say it all.
+pub(crate) fn nothing_more(_: &mut Set<'_>, _: &[&Manifest]) {}
+
 /// The set that is being checked.
-pub(super) struct Set<'a> {
+pub(crate) struct Set<'a> {
     pub manifests: &'a [Manifest],
     /// The first object of each kind and name.
     index: BTreeMap<(&'a str, &'a str), &'a Manifest>,
@@ -112,7 +117,7 @@ impl<'a> Set<'a> {
 /// An object's spec as its type; none where [`super::admit`] has something to say about it.
 pub(super) fn spec<T: DeserializeOwned>(manifest: &Manifest) -> Option<T> {
     let mut value = manifest.value.clone();
-    let schema = &kinds::kind(&manifest.kind)?.schema;
+    let schema = Kind::named(&manifest.kind)?.schema();
     schema.prune(&mut value);
     schema.default(&mut value);
     serde_json::from_value(value.get_mut("spec")?.take()).ok()

@@ -3,8 +3,9 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
 
-use super::kinds::{Kind, shown};
+use super::fields::{self, shown};
 use super::suggest;
+use crate::kinds::Kind;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::schema::{FieldPath, Reason, Segment, Violation};
 
@@ -22,7 +23,7 @@ pub(super) fn unknown_field(manifest: &Manifest, kind: &Kind, path: &FieldPath) 
     let span = manifest.key_at(steps(path.segments()));
     let mistake = Diagnostic::error("unknown-field", format!("unknown field {}", quote(name)), &manifest.source, span)
         .label(format!("no field of {}", general(manifest, parent)));
-    let fields: Vec<&str> = match kind.at(parent).and_then(|props| props.properties.as_ref()) {
+    let fields: Vec<&str> = match fields::at(kind, parent).and_then(|props| props.properties.as_ref()) {
         Some(fields) if parent.is_empty() => {
             ["apiVersion", "kind", "metadata"].into_iter().chain(fields.keys().map(String::as_str)).collect()
         }
@@ -32,7 +33,7 @@ pub(super) fn unknown_field(manifest: &Manifest, kind: &Kind, path: &FieldPath) 
     if let Some(near) = suggest::nearest(name, fields.iter().copied()) {
         return mistake.hint(format!("did you mean `{near}`?"));
     }
-    if let Some(home) = kind.home_of(name) {
+    if let Some(home) = fields::home_of(kind, name) {
         return mistake.hint(format!("`{name}` goes into `{home}`: check the indentation"));
     }
     match suggest::hint(name, fields.iter().copied()) {
@@ -45,7 +46,7 @@ pub(super) fn unknown_field(manifest: &Manifest, kind: &Kind, path: &FieldPath) 
 pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -> Diagnostic {
     let Violation { path, reason, message } = violation;
     let value = value_at(&manifest.value, path.segments()).unwrap_or(&Value::Null);
-    let props = kind.at(path.segments());
+    let props = fields::at(kind, path.segments());
     let error = |code: &'static str, text: String| {
         Diagnostic::error(code, text, &manifest.source, manifest.value_at(steps(path.segments())))
     };
@@ -76,7 +77,7 @@ pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -
 /// A rule of the kind that is broken, in the rule's own words.
 pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> Diagnostic {
     let path = violation.path.segments();
-    let rules = kind.at(path).and_then(|props| props.x_kubernetes_validations.as_ref());
+    let rules = fields::at(kind, path).and_then(|props| props.x_kubernetes_validations.as_ref());
     let text = rules
         .into_iter()
         .flatten()

@@ -4,9 +4,6 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::kinds::Kind;
 
-/// Fields of a spec that people do not write: a manifest without them leaves them as they are.
-const NOT_OURS: [(&str, &str); 2] = [("Bead", "assignee"), ("Bead", "closed")];
-
 /// What is to be done with one object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -24,7 +21,7 @@ impl Change {
         let Some(old) = old else { return Self::Create(sent(manifest)) };
         let patch = patch(kind, manifest, old);
         let mut new = merged(old.clone(), &patch);
-        kind.schema.default(&mut new);
+        kind.schema().default(&mut new);
         if &new == old { Self::Unchanged } else { Self::Configure(patch) }
     }
 
@@ -47,7 +44,7 @@ pub fn patch(kind: &Kind, manifest: &Value, old: &Value) -> Value {
             *spec = json!({});
         }
         if let Value::Object(spec) = spec {
-            let ours = |name: &str| !NOT_OURS.contains(&(kind.name.as_str(), name));
+            let ours = |name: &str| !kind.not_declared.contains(&name);
             let removed: Map<String, Value> = removed
                 .iter()
                 .filter(|(name, _)| ours(name))
@@ -125,7 +122,7 @@ mod tests {
         object["metadata"]["uid"] = "u".into();
         object["metadata"]["generation"] = 3.into();
         object["status"] = json!({"conditions": []});
-        Kind::named(kind).unwrap().schema.default(&mut object);
+        Kind::named(kind).unwrap().schema().default(&mut object);
         object
     }
 

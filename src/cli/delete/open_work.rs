@@ -16,7 +16,7 @@ const NAMES_MAX: usize = 5;
 
 /// A warning; none where nothing is open.
 pub async fn warning(link: &Link, kind: &Kind, name: &str) -> Result<Option<String>, CliError> {
-    if !["Town", "Rig", "Convoy", "Polecat", "Bead"].contains(&kind.name.as_str())
+    if !["Town", "Rig", "Convoy", "Polecat", "Bead"].contains(&kind.name)
         || link.api(kind).get_opt(name).await?.is_none()
     {
         return Ok(None);

@@ -24,7 +24,7 @@ pub async fn sections(
     now: Timestamp,
 ) -> Result<Vec<(String, Table)>, CliError> {
     let name = object.name_any();
-    Ok(match kind.name.as_str() {
+    Ok(match kind.name {
         "Convoy" => {
             let all = link.all::<Bead>().await?;
             let wanted = |bead: &&Bead| bead.labels().get(LABEL_CONVOY) == Some(&name);

@@ -5,7 +5,8 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use crate::cli::age::age;
-use crate::cli::kinds::{Column, Kind};
+use crate::cli::jsonpath::Path;
+use crate::cli::kinds::Kind;
 use crate::cli::table::Table;
 
 /// What stands where there is nothing: a blank cell would shift the columns for `awk`.
@@ -19,42 +20,67 @@ const COMMIT_CHARS: usize = 9;
 const SPARE: [&str; 10] =
     ["PRI", "ATTEMPTS", "STRATEGY", "AGE", "RIG", "ATTEMPT", "BEAD", "LANDED", "POLECAT", "REASON"];
 
-/// An empty table of a kind.
-pub fn headings(kind: &Kind, wide: bool) -> Table {
-    let declared = kind.columns.iter().map(|column| column.heading.as_str());
-    let words = if wide { "MESSAGE" } else { "TITLE" };
-    Table::new(std::iter::once("NAME").chain(declared).chain(wide.then_some("MESSAGE"))).fitting(&[words], spare(kind))
+/// The columns of a kind's table.
+pub struct Columns {
+    kind: &'static Kind,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    heading: String,
+    is_date: bool,
+    path: Path,
+}
+
+impl Columns {
+    /// Those that the kind declares.
+    pub fn of(kind: &'static Kind) -> Self {
+        let columns = kind.columns.iter().map(|column| Column {
+            heading: column.name.to_uppercase(),
+            is_date: column.type_ == "date",
+            path: Path::parse(column.path).expect("the columns are constants, and a test parses each"),
+        });
+        Self { kind, columns: columns.collect() }
+    }
+
+    /// An empty table.
+    pub fn table(&self, wide: bool) -> Table {
+        let declared = self.columns.iter().map(|column| column.heading.as_str());
+        let words = if wide { "MESSAGE" } else { "TITLE" };
+        let headings = std::iter::once("NAME").chain(declared).chain(wide.then_some("MESSAGE"));
+        Table::new(headings).fitting(&[words], spare(self.kind))
+    }
+
+    /// One object's row; `with_kind` names it KIND/NAME.
+    pub fn cells(&self, object: &DynamicObject, wide: bool, with_kind: bool, now: Timestamp) -> Vec<String> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let value = serde_json::to_value(object).unwrap_or_default();
+        let first = if with_kind { self.kind.named_object(name) } else { name.to_owned() };
+        let mut cells = vec![first];
+        cells.extend(self.columns.iter().map(|column| cell(column, &value, now)));
+        if !wide {
+            cells.iter_mut().skip(1).filter(|cell| is_commit(cell)).for_each(|cell| cell.truncate(COMMIT_CHARS));
+        }
+        if object.metadata.deletion_timestamp.is_some() {
+            let says = ["REASON", "READY"].iter().find_map(|it| self.columns.iter().position(|c| c.heading == *it));
+            if let Some(cell) = says.and_then(|nth| cells.get_mut(nth + 1)) {
+                "Deleting".clone_into(cell);
+            }
+        }
+        if wide {
+            cells.push(message(&value).unwrap_or_else(|| NOTHING.to_owned()));
+        }
+        cells
+    }
 }
 
 /// What can be spared of a kind: a polecat's bead and a convoy's landing are what its table is for.
 fn spare(kind: &Kind) -> &'static [&'static str] {
-    match kind.name.as_str() {
+    match kind.name {
         "Polecat" => &["AGE", "RIG", "ATTEMPT", "REASON"],
         "Convoy" => &["AGE"],
         _ => &SPARE,
     }
-}
-
-/// One object's row; `with_kind` names it KIND/NAME.
-pub fn cells(kind: &Kind, object: &DynamicObject, wide: bool, with_kind: bool, now: Timestamp) -> Vec<String> {
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    let value = serde_json::to_value(object).unwrap_or_default();
-    let first = if with_kind { kind.named_object(name) } else { name.to_owned() };
-    let mut cells = vec![first];
-    cells.extend(kind.columns.iter().map(|column| cell(column, &value, now)));
-    if !wide {
-        cells.iter_mut().skip(1).filter(|cell| is_commit(cell)).for_each(|cell| cell.truncate(COMMIT_CHARS));
-    }
-    if object.metadata.deletion_timestamp.is_some() {
-        let says = ["REASON", "READY"].iter().find_map(|it| kind.columns.iter().position(|c| c.heading == *it));
-        if let Some(cell) = says.and_then(|nth| cells.get_mut(nth + 1)) {
-            "Deleting".clone_into(cell);
-        }
-    }
-    if wide {
-        cells.push(message(&value).unwrap_or_else(|| NOTHING.to_owned()));
-    }
-    cells
 }
 
 /// Whether it is a commit's whole id, of which people read the beginning.
@@ -96,12 +122,19 @@ mod tests {
                 "conditions": [{"type": "Ready", "reason": "TooManyAttempts"}]},
         });
         let bead: DynamicObject = serde_json::from_value(bead).unwrap();
-        let kind = Kind::find("bead").unwrap();
-        let mut table = headings(kind, false);
-        table.row(cells(kind, &bead, false, true, Timestamp::UNIX_EPOCH));
+        let columns = Columns::of(Kind::named("Bead").unwrap());
+        let mut table = columns.table(false);
+        table.row(columns.cells(&bead, false, true, Timestamp::UNIX_EPOCH));
         insta::assert_snapshot!(table.render(Some(80)), @"
         NAME                   STATE      REASON            TITLE
         bead/reflow-qw4nrkcb   SetAside   TooManyAttempts   Say width, not cols,…
         ");
+    }
+
+    #[test]
+    fn every_declared_column_can_be_read() {
+        for kind in crate::cli::kinds::KINDS {
+            assert_eq!(Columns::of(kind).columns.len(), kind.columns.len());
+        }
     }
 }

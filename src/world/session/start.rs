@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use gastown_controllers::world::{SandboxId, SessionSpec};
+use gastown_crds::actor::Worker;
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program};
@@ -152,7 +153,7 @@ impl Sessions {
         degraded: bool,
         extra: &[(String, String)],
     ) -> Result<Vec<(String, String)>, SessionError> {
-        let actor = format!("{}/polecats/{}", spec.rig.name, spec.polecat);
+        let actor = Worker::new(&spec.rig.name, &spec.polecat).to_string();
         let (rework, rework_log) = match &spec.rework {
             Some((kind, text)) => {
                 let path = dir.join(records::REWORK);

@@ -4,7 +4,39 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Condition, NameValue};
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, NameValue, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Runtime",
+    singular: "runtime",
+    plural: "runtimes",
+    short_names: &[],
+    purpose: "how an agent is run; `script` is built in",
+    columns: &[
+        Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
+        Column::text("Command", ".spec.command[0]"),
+        Column::AGE,
+    ],
+    selectable: &[],
+    conditions: &[types::READY],
+    references: &[],
+    not_declared: &[],
+    check_among: admission::nothing_more,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_runtimes.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Runtime {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// How an agent is run.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -16,10 +48,6 @@ use crate::common::{Condition, NameValue};
     namespaced,
     status = "RuntimeStatus",
     derive = "PartialEq",
-    category = "gastown",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Command", type_ = "string", json_path = ".spec.command[0]"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a runtime's name has at most 63 characters and no dot")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

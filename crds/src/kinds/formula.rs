@@ -3,7 +3,39 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::common::Condition;
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Formula",
+    singular: "formula",
+    plural: "formulas",
+    short_names: &[],
+    purpose: "a workflow: steps that need each other, with vars; `work` is built in",
+    columns: &[
+        Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
+        Column::number("Steps", ".status.steps"),
+        Column::AGE,
+    ],
+    selectable: &[],
+    conditions: &[types::READY],
+    references: &[],
+    not_declared: &[],
+    check_among: admission::formula::check,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_formulas.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Formula {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// A workflow.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -15,10 +47,6 @@ use crate::common::Condition;
     namespaced,
     status = "FormulaStatus",
     derive = "PartialEq",
-    category = "gastown",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Steps", type_ = "integer", json_path = ".status.steps"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a formula's name has at most 63 characters and no dot")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -3,8 +3,54 @@
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::common::Condition;
+use crate::access::{AgentAccess, AgentWrite, Verb};
+use crate::actor::Actor;
+use crate::admission;
+use crate::common::{Condition, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "MergeRequest",
+    singular: "mergerequest",
+    plural: "mergerequests",
+    short_names: &["mr"],
+    purpose: "a branch handed in with `gt done`",
+    columns: &[
+        Column::text("Bead", ".spec.bead"),
+        Column::text("State", ".status.state"),
+        Column::text("Reason", r#".status.conditions[?(@.type=="Merged")].reason"#),
+        Column::number("Attempt", ".spec.attempt"),
+        Column::text("Landed", ".status.landed"),
+        Column::AGE,
+    ],
+    selectable: &["spec.rig", "spec.bead", "status.state"],
+    conditions: &[types::MERGED],
+    references: &[],
+    not_declared: &[],
+    check_among: admission::nothing_more,
+    named_by: NamedBy::Gt,
+    agents: AgentAccess::Write(check_agent),
+    yaml: include_str!("../../gastown.io_mergerequests.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for MergeRequest {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
+
+/// An agent hands in its own work, and changes nothing of it afterwards.
+fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
+    let polecat = write.new.and_then(|new| new.pointer("/spec/polecat")).and_then(Value::as_str);
+    match write.agent {
+        Actor::Polecat(worker) if write.verb == Verb::Create && polecat == Some(&worker.object()) => Ok(()),
+        agent => Err(format!("{agent} may hand in as itself only: run `gt done` in its session")),
+    }
+}
 
 /// A branch handed in.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -15,18 +61,7 @@ use crate::common::Condition;
     doc = "A `MergeRequest` is a branch handed in with `gt done`: one write, named by its content, so that twice is \"already so\".",
     namespaced,
     status = "MergeRequestStatus",
-    derive = "PartialEq",
-    shortname = "mr",
-    category = "gastown",
-    selectable = ".spec.rig",
-    selectable = ".spec.bead",
-    selectable = ".status.state",
-    printcolumn(name = "Bead", type_ = "string", json_path = ".spec.bead"),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Merged\")].reason"),
-    printcolumn(name = "Attempt", type_ = "integer", json_path = ".spec.attempt"),
-    printcolumn(name = "Landed", type_ = "string", json_path = ".status.landed"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a merge request is immutable: hand in another with `gt done`"))]
@@ -101,4 +136,25 @@ pub struct MergeRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::check;
+    use serde_json::json;
+
+    #[test]
+    fn an_agent_hands_in_its_own_work_only() {
+        let agent = Actor::parse("shop/polecats/nux");
+        let hand_in = |polecat: &str, verb| {
+            let new = json!({ "spec": { "polecat": polecat } });
+            check("MergeRequest", &AgentWrite { agent: &agent, verb, old: None, new: Some(&new) })
+        };
+        assert_eq!(hand_in("shop-nux", Verb::Create), Ok(()));
+        assert!(hand_in("shop-toast", Verb::Create).is_err());
+        assert!(hand_in("shop-nux", Verb::Update).is_err());
+        let gone = AgentWrite { agent: &agent, verb: Verb::Delete, old: None, new: None };
+        assert!(check("MergeRequest", &gone).is_err());
+    }
 }

@@ -3,8 +3,46 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::bead::BeadType;
-use crate::common::{Condition, NameValue};
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, NameValue, types};
+use crate::kinds::bead::BeadType;
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Convoy",
+    singular: "convoy",
+    plural: "convoys",
+    short_names: &[],
+    purpose: "a batch of work across rigs; lands once",
+    columns: &[
+        Column::text("Landed", r#".status.conditions[?(@.type=="Landed")].status"#),
+        Column::text("Beads", ".status.progress"),
+        Column::text("Reason", r#".status.conditions[?(@.type=="Landed")].reason"#),
+        Column::AGE,
+    ],
+    selectable: &[],
+    conditions: &[types::LANDED],
+    references: &[
+        Reference { field: "rig", kind: "Rig" },
+        Reference { field: "formula", kind: "Formula" },
+        Reference { field: "beads[].rig", kind: "Rig" },
+        Reference { field: "beads[].formula", kind: "Formula" },
+    ],
+    not_declared: &[],
+    check_among: admission::convoy::check,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_convoys.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Convoy {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// A batch of work.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -16,11 +54,6 @@ use crate::common::{Condition, NameValue};
     namespaced,
     status = "ConvoyStatus",
     derive = "PartialEq",
-    category = "gastown",
-    printcolumn(name = "Landed", type_ = "string", json_path = ".status.conditions[?(@.type==\"Landed\")].status"),
-    printcolumn(name = "Beads", type_ = "string", json_path = ".status.progress"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Landed\")].reason"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a convoy's name has at most 63 characters and no dot: it is a label on its beads")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -7,8 +7,64 @@ use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::common::{Condition, NameValue};
+use crate::access::{AgentAccess, AgentWrite};
+use crate::actor::Actor;
+use crate::admission;
+use crate::common::{Condition, NameValue, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Bead",
+    singular: "bead",
+    plural: "beads",
+    short_names: &["bd"],
+    purpose: "one piece of work: made by convoys, closed when it has landed",
+    columns: &[
+        Column::text("State", ".status.state"),
+        Column::text("Reason", r#".status.conditions[?(@.type=="Ready")].reason"#),
+        Column::number("Pri", ".spec.priority"),
+        Column::text("Polecat", ".spec.assignee.polecat"),
+        Column::number("Attempts", ".status.attempts"),
+        Column::text("Title", ".spec.title"),
+        Column::AGE,
+    ],
+    selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state"],
+    conditions: &[types::READY, types::CLOSED, types::SET_ASIDE],
+    references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
+    not_declared: &["assignee", "closed"],
+    check_among: admission::nothing_more,
+    named_by: NamedBy::Gt,
+    agents: AgentAccess::Write(check_agent),
+    yaml: include_str!("../../gastown.io_beads.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Bead {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
+
+/// What an agent may not write of a bead: its command, an assignment, and what is on another's hook.
+fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
+    let agent = write.agent;
+    let Some(new) = write.new else { return Err(format!("{agent} may not delete beads: close them")) };
+    if write.changes("/spec/command") {
+        return Err(format!("{agent} may not write `spec.command`: it would run as code"));
+    }
+    if write.changes("/spec/assignee") && new.pointer("/spec/assignee").is_some() {
+        return Err(format!("{agent} may not assign beads: dispatch does"));
+    }
+    let holder = write.old.and_then(|old| old.pointer("/spec/assignee/polecat")).and_then(Value::as_str);
+    match (holder, agent) {
+        (None, _) => Ok(()),
+        (Some(holder), Actor::Polecat(worker)) if worker.object() == holder => Ok(()),
+        (Some(holder), _) => Err(format!("{agent} may not write this bead: it is on the hook of {holder}")),
+    }
+}
 
 /// One piece of work.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -19,21 +75,7 @@ use crate::common::{Condition, NameValue};
     doc = "A `Bead` is one piece of work: what is to be done, what it waits for, who has it, and how it was closed.",
     namespaced,
     status = "BeadStatus",
-    derive = "PartialEq",
-    shortname = "bd",
-    category = "gastown",
-    selectable = ".spec.rig",
-    selectable = ".spec.type",
-    selectable = ".spec.parent",
-    selectable = ".spec.priority",
-    selectable = ".status.state",
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Pri", type_ = "integer", json_path = ".spec.priority"),
-    printcolumn(name = "Polecat", type_ = "string", json_path = ".spec.assignee.polecat"),
-    printcolumn(name = "Attempts", type_ = "integer", json_path = ".status.attempts"),
-    printcolumn(name = "Title", type_ = "string", json_path = ".spec.title"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("self.rig == oldSelf.rig").message("a bead stays in its rig: its branches are there"))]
@@ -248,4 +290,39 @@ pub enum ReworkKind {
     Red,
     /// It conflicts with the target.
     Conflict,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Verb, check};
+    use serde_json::json;
+
+    fn asked(old: &Value, new: &Value) -> Result<(), String> {
+        let agent = Actor::parse("shop/polecats/nux");
+        check("Bead", &AgentWrite { agent: &agent, verb: Verb::Update, old: Some(old), new: Some(new) })
+    }
+
+    #[test]
+    fn an_agent_leaves_alone_what_is_on_the_hook_of_another() {
+        let on_hook = |polecat: &str| json!({ "spec": { "assignee": { "polecat": polecat, "uid": "1" } } });
+        let closed = json!({ "spec": { "closed": {} } });
+        assert_eq!(asked(&on_hook("shop-nux"), &closed), Ok(()));
+        assert!(asked(&on_hook("shop-toast"), &closed).unwrap_err().contains("shop-toast"));
+    }
+
+    #[test]
+    fn an_agent_may_close_a_step_and_may_not_write_a_command() {
+        let (open, closed) = (json!({"spec": {"command": "x"}}), json!({"spec": {"command": "x", "closed": {}}}));
+        assert!(asked(&open, &closed).is_ok());
+        let other = json!({"spec": {"command": "rm -rf ~"}});
+        assert!(asked(&open, &other).unwrap_err().contains("spec.command"));
+    }
+
+    #[test]
+    fn an_agent_may_give_work_back_and_may_not_assign_it() {
+        let (none, some) = (json!({"spec": {}}), json!({"spec": {"assignee": {"polecat": "shop-nux", "uid": "1"}}}));
+        assert!(asked(&none, &some).is_err());
+        assert!(asked(&some, &none).is_ok());
+    }
 }

@@ -3,7 +3,40 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Condition, Duration};
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, Duration, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Town",
+    singular: "town",
+    plural: "towns",
+    short_names: &[],
+    purpose: "how much may run at once, how failures are retried; one per namespace",
+    columns: &[
+        Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
+        Column::number("Working", ".status.polecatsWorking"),
+        Column::number("Capacity", ".status.polecatsMax"),
+        Column::AGE,
+    ],
+    selectable: &[],
+    conditions: &[types::READY, types::DEGRADED],
+    references: &[Reference { field: "runtime", kind: "Runtime" }],
+    not_declared: &[],
+    check_among: admission::nothing_more,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_towns.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Town {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// What a town asks for.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
@@ -15,11 +48,6 @@ use crate::common::{Condition, Duration};
     namespaced,
     status = "TownStatus",
     derive = "PartialEq",
-    category = "gastown",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Working", type_ = "integer", json_path = ".status.polecatsWorking"),
-    printcolumn(name = "Capacity", type_ = "integer", json_path = ".status.polecatsMax"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name == 'town'").message("a town's name must be `town`: there is one per namespace")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

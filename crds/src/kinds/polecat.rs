@@ -7,7 +7,42 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::Condition;
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Polecat",
+    singular: "polecat",
+    plural: "polecats",
+    short_names: &["pc"],
+    purpose: "a worker: a worktree and a session, made as they are needed",
+    columns: &[
+        Column::text("Rig", ".spec.rig"),
+        Column::text("State", ".status.state"),
+        Column::text("Reason", r#".status.conditions[?(@.type=="Ready")].reason"#),
+        Column::text("Bead", ".status.bead"),
+        Column::number("Attempt", ".status.attempt"),
+        Column::AGE,
+    ],
+    selectable: &["spec.rig"],
+    conditions: &[types::READY],
+    references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "runtime", kind: "Runtime" }],
+    not_declared: &[],
+    check_among: admission::nothing_more,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_polecats.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Polecat {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// A worker slot.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -19,15 +54,6 @@ use crate::common::Condition;
     namespaced,
     status = "PolecatStatus",
     derive = "PartialEq",
-    shortname = "pc",
-    category = "gastown",
-    selectable = ".spec.rig",
-    printcolumn(name = "Rig", type_ = "string", json_path = ".spec.rig"),
-    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Bead", type_ = "string", json_path = ".status.bead"),
-    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name == self.spec.rig + '-' + self.spec.name").message("a polecat is named `<rig>-<name>`"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("a polecat's name has at most 63 characters")
 )]

@@ -4,7 +4,42 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Condition, Duration, Person};
+use crate::access::AgentAccess;
+use crate::admission;
+use crate::common::{Condition, Duration, Person, types};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+
+/// Its row in the registry.
+pub static KIND: Kind = Kind {
+    name: "Rig",
+    singular: "rig",
+    plural: "rigs",
+    short_names: &[],
+    purpose: "a repository: url, workspace setup, what verifies it, `Push` to the target or leave a `Branch` for people",
+    columns: &[
+        Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
+        Column::text("Reason", r#".status.conditions[?(@.type=="Ready")].reason"#),
+        Column::text("Branch", ".status.branch"),
+        Column::number("Queue", ".status.queued"),
+        Column::text("Strategy", ".spec.merge.strategy"),
+        Column::AGE,
+    ],
+    selectable: &[],
+    conditions: &[types::READY, types::BASE_RED],
+    references: &[Reference { field: "runtime", kind: "Runtime" }],
+    not_declared: &[],
+    check_among: admission::rigs::check,
+    named_by: NamedBy::People,
+    agents: AgentAccess::Read,
+    yaml: include_str!("../../gastown.io_rigs.yaml"),
+    compiled: Compiled::new(),
+};
+
+impl Registered for Rig {
+    fn row() -> &'static Kind {
+        &KIND
+    }
+}
 
 /// What a rig asks for.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -16,13 +51,6 @@ use crate::common::{Condition, Duration, Person};
     namespaced,
     status = "RigStatus",
     derive = "PartialEq",
-    category = "gastown",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Branch", type_ = "string", json_path = ".status.branch"),
-    printcolumn(name = "Queue", type_ = "integer", json_path = ".status.queued"),
-    printcolumn(name = "Strategy", type_ = "string", json_path = ".spec.merge.strategy"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')").message("a rig's name has at most 40 characters and no dot: it starts the names of its polecats and beads")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
