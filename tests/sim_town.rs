@@ -26,7 +26,6 @@ fn kinds(effects: &[String]) -> BTreeMap<String, usize> {
     for effect in effects {
         let words: Vec<_> = effect.split(' ').collect();
         let kind = match words[..] {
-            ["job", kind, _] => format!("job {kind}"),
             [verb @ ("POST" | "PUT" | "PATCH" | "DELETE"), path] => {
                 let mut parts = path.split('/');
                 let plural = parts.next().unwrap_or_default();
@@ -73,15 +72,7 @@ fn the_same_seed_gives_the_same_effects() {
 fn a_bead_costs_so_many_effects_and_no_more() {
     let run = undisturbed(&smooth());
     let kinds: Vec<_> = kinds(&run.effects).into_iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
-    let world = [
-        "1 × job Clone",
-        "1 × job Fetch",
-        "1 × job Push",
-        "2 × job Verify",
-        "1 × replay",
-        "1 × sandbox",
-        "1 × session",
-    ];
+    let world = ["1 × clone", "1 × fetch", "1 × prepare", "1 × push", "1 × replay", "1 × start", "2 × verify"];
     // The bead and its one step, its worker, the claim, its release and its end; the convoy's finalizer.
     let writes = ["3 × PATCH beads", "1 × PATCH convoys", "2 × POST beads", "1 × POST polecats"];
     let statuses = [
@@ -137,7 +128,7 @@ fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_
             let run = sim.look_back(Duration::ZERO).await;
             assert!(run.outcome.landed, "after {later} ms: {:#?}", run.outcome);
             assert_eq!(run.wrong, Vec::<String>::new());
-            assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Clone")).count(), 2);
+            assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("clone for")).count(), 2);
             let bead = names::bead("reflow", CONVOY, 1, "must-use");
             assert_eq!(run.outcome.closed[&bead], Some(CloseReason::Merged));
             assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
@@ -166,7 +157,7 @@ fn an_outage_that_makes_the_target_red_too_blames_nobody_and_is_waited_out() {
     let bead = names::bead("reflow", CONVOY, 1, "must-use");
     assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 1));
     // Twice red and once green, of the target and of what is to land.
-    assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("job Verify")).count(), 6);
+    assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("verify for")).count(), 6);
     assert!(run.took < Duration::from_mins(10), "{:?}", run.took);
 }
 
@@ -179,7 +170,8 @@ fn a_red_that_the_next_try_refutes_is_told_of_what_landed() {
         let [request] = &requests[..] else { panic!("{requests:#?}") };
         assert_eq!(request["status"]["state"], "Merged");
         let job = request["status"]["job"].as_str().unwrap();
-        assert!(sim.effects.log().contains(&format!("job Verify {job}")), "{job}");
+        let is_it = |effect: &String| effect.starts_with("verify for") && effect.ends_with(&format!("({job})"));
+        assert!(sim.effects.log().iter().any(is_it), "{job}");
         assert!(request["status"]["conditions"][0]["message"].as_str().unwrap().contains("flaky"));
     });
 }
@@ -241,14 +233,14 @@ fn a_rig_whose_setup_fails_leaves_its_place_to_others_and_begins_no_more() {
         let mut engine = sim.engine();
         engine.run(sim.closed(&names::bead("humane", CONVOY, 1, "licence"))).await;
         let done = |kind: &str| kinds(&sim.effects.log()).get(kind).copied().unwrap_or(0);
-        assert!((1..6).contains(&done("job Setup")), "the other rig's was worked meanwhile");
+        assert!((1..6).contains(&done("setup")), "the other rig's was worked meanwhile");
         assert_eq!(done("POST polecats"), 2, "one for each rig");
         drop(engine);
         drop(sim.rest().await.unwrap());
         let run = sim.look_back(Duration::ZERO).await;
         assert_eq!((run.outcome.landed, run.wrong), (true, vec![]));
         // Six that fail and one that does not: for each bead, and for the one that conflicts once more.
-        assert_eq!(kinds(&sim.effects.log())["job Setup"], 3 * 7);
+        assert_eq!(kinds(&sim.effects.log())["setup"], 3 * 7);
     });
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use gastown_controllers::landing::{Queue, Rejection, Step, next};
+use gastown_controllers::merge_request::{Queue, Rejection, Step, next};
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Candidate, Exited, JobState, Replayed, exit};
 use jiff::Timestamp;

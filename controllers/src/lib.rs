@@ -2,46 +2,26 @@
 //!
 //! Invariant: nothing here does I/O, reads a clock or draws at random; the same View gives the same Plan.
 
-pub mod reconcile;
+pub mod kinds;
 
-pub mod town;
+pub mod key;
 
-pub mod runtime;
-
-pub mod formula;
-
-pub mod convoy;
-
-pub mod bead;
-
-pub mod molecule;
-
-pub mod dispatch;
-
-pub mod polecat;
-
-pub mod rig;
-
-pub mod merge;
-
-pub mod landing;
-
-pub mod wakes;
-
-pub mod plan;
+pub mod objects;
 
 pub mod view;
 
-pub mod objects;
+pub mod plan;
+
+pub mod conditions;
+
+pub mod settings;
+
+pub mod tries;
+
+pub mod backoff;
 
 pub mod world;
 
 pub mod seen;
 
-pub mod tries;
-
-pub mod settings;
-
-pub mod backoff;
-
-pub mod conditions;
+pub use kinds::*;

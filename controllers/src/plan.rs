@@ -1,15 +1,19 @@
 //! `Plan`: what a controller wants done, as data that can be printed, compared and refused.
+//!
+//! A write is a Kubernetes request as data (create, merge patch, delete), whatever the kind, and a status is a value; so
+//! the code that applies plans names no kind. Every effect prints itself in a line: the log and tests show the same.
 
-use gastown_crds::bead::{Assignee, BeadSpec, Closed};
-use gastown_crds::{
-    Bead, BeadStatus, ConvoyStatus, FormulaStatus, MergeRequestStatus, Polecat, PolecatStatus, RigStatus,
-    RuntimeStatus, TownStatus,
-};
+use std::fmt;
+
+use gastown_crds::kinds::{Kind, Registered};
+use gastown_crds::merge_patch;
 use jiff::Timestamp;
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::object::HasStatus;
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::objects::Kind;
 use crate::world::Act;
 
 /// What one reconcile wants.
@@ -39,14 +43,14 @@ impl Plan {
         self.effects.push(Effect::Write(write));
     }
 
-    /// Tells what was observed of an object, if that is news.
-    pub fn tell<K>(&mut self, object: &K, status: K::Status, kind: fn(K::Status) -> Status)
+    /// Writes what was observed of an object, if it differs from its present status.
+    pub fn set_status<K>(&mut self, object: &K, status: K::Status)
     where
-        K: ResourceExt + HasStatus,
-        K::Status: PartialEq,
+        K: Registered + HasStatus,
+        K::Status: PartialEq + Serialize,
     {
         if object.status() != Some(&status) {
-            self.status.push(StatusWrite { object: Version::of(object), status: kind(status) });
+            self.status.push(StatusWrite { object: Version::of(object), status: json!(status) });
         }
     }
 
@@ -64,62 +68,48 @@ pub enum Effect {
     Act(Act),
     /// Through the API.
     Write(Write),
-    /// Goes on only if the bead, read again from the API, still names this polecat, and as being at work. Before anything
-    /// that starts an agent.
-    ConfirmClaim {
-        /// The bead's name.
-        bead: String,
-        /// The bead's uid.
-        bead_uid: String,
-        /// Who must have it.
-        assignee: Assignee,
-    },
+    /// Goes on only if the object, read again from the API, is still so. Before anything that starts an agent.
+    Confirm(Confirm),
 }
 
-/// A write through the API, other than of status. Each is idempotent or conditional on a resourceVersion.
+impl Effect {
+    /// Whether two effects want the same, whenever it is tried and on whichever version of an object: an own status write
+    /// changes an object's resourceVersion and nothing else.
+    pub fn wants_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Write(a), Self::Write(b)) => a.wish() == b.wish(),
+            _ => self == other,
+        }
+    }
+}
+
+/// A write through the API, other than of status. Each is idempotent, or conditional on what was seen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// The bead exists; that it does already is success.
-    CreateBead(Box<Bead>),
-    /// The polecat exists; that it does already is success.
-    CreatePolecat(Box<Polecat>),
-    /// The claim: the bead names its worker, and what that waits for. Conditional, so that a bead has at most one.
-    Claim {
-        /// The bead, as it was seen.
-        bead: Version,
-        /// Who gets it.
-        assignee: Assignee,
+    /// The object exists; that it does already is success.
+    Create {
+        /// Its kind.
+        kind: &'static Kind,
+        /// Its name.
+        name: String,
+        /// The whole object.
+        object: Value,
     },
-    /// The bead names no worker. Conditional.
-    Release {
-        /// The bead, as it was seen.
-        bead: Version,
-    },
-    /// The bead is closed, and names no worker. Conditional.
-    Close {
-        /// The bead, as it was seen.
-        bead: Version,
-        /// How.
-        closed: Closed,
-    },
-    /// The bead says what its convoy says. Conditional.
-    UpdateBead {
-        /// The bead, as it was seen.
-        bead: Version,
-        /// All of its new spec.
-        spec: Box<BeadSpec>,
-    },
-    /// The finalizers of an object are these. Conditional.
-    Finalizers {
-        /// Of what kind.
-        kind: Kind,
+    /// The object is changed by a JSON merge patch (RFC 7396). Refused if it has changed since it was seen.
+    Patch {
         /// The object, as it was seen.
         object: Version,
-        /// All of them.
-        finalizers: Vec<String>,
+        /// The patch.
+        patch: Value,
+        /// What it does, for people.
+        what: String,
+        /// JSON pointer of an instant in the patch that says when it was made: no part of what is wanted.
+        dated: Option<&'static str>,
     },
-    /// The bead does not exist. Conditional on its uid.
-    DeleteBead {
+    /// The object does not exist. Conditional on its uid: a namesake stays.
+    Delete {
+        /// Its kind.
+        kind: &'static Kind,
         /// Its name.
         name: String,
         /// Its uid.
@@ -127,9 +117,98 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// Makes an object.
+    pub fn create<K: Registered + Serialize>(object: &K) -> Self {
+        let mut value = json!(object);
+        value["apiVersion"] = K::api_version(&()).into();
+        value["kind"] = K::kind(&()).into();
+        Self::Create { kind: K::row(), name: object.name_any(), object: value }
+    }
+
+    /// Changes an object; `what` says what that does.
+    pub fn patch<K: Registered>(object: &K, patch: Value, what: String) -> Self {
+        Self::Patch { object: Version::of(object), patch, what, dated: None }
+    }
+
+    /// Replaces a part of an object: what is not in `new` is taken away, whatever fields the part has.
+    pub fn replace<K: Registered>(object: &K, (old, new): (&Value, &Value), what: String) -> Self {
+        Self::patch(object, merge_patch::between(old, new), what)
+    }
+
+    /// Adds a finalizer to an object.
+    pub fn add_finalizer<K: Registered>(object: &K, finalizer: &str) -> Self {
+        let others = object.finalizers().iter().filter(|it| *it != finalizer).cloned();
+        Self::finalizers(object, others.chain([finalizer.to_owned()]).collect())
+    }
+
+    /// Takes a finalizer off an object. One that is being deleted goes with its last.
+    pub fn remove_finalizer<K: Registered>(object: &K, finalizer: &str) -> Self {
+        Self::finalizers(object, object.finalizers().iter().filter(|it| *it != finalizer).cloned().collect())
+    }
+
+    fn finalizers<K: Registered>(object: &K, finalizers: Vec<String>) -> Self {
+        let what = format!("finalizers of {}: {finalizers:?}", object.name_any());
+        Self::patch(object, json!({ "metadata": { "finalizers": finalizers } }), what)
+    }
+
+    /// Removes an object.
+    pub fn delete<K: Registered>(object: &K) -> Self {
+        Self::Delete { kind: K::row(), name: object.name_any(), uid: object.uid().unwrap_or_default() }
+    }
+
+    /// Says that the patch holds the present instant at this JSON pointer.
+    #[must_use]
+    pub fn dated(mut self, pointer: &'static str) -> Self {
+        if let Self::Patch { dated, .. } = &mut self {
+            *dated = Some(pointer);
+        }
+        self
+    }
+
+    /// What is wanted, without when and on which version.
+    fn wish(&self) -> Self {
+        let mut wish = self.clone();
+        if let Self::Patch { object, patch, dated, .. } = &mut wish {
+            object.resource_version.clear();
+            if let Some(instant) = dated.and_then(|pointer| patch.pointer_mut(pointer)) {
+                *instant = Value::Null;
+            }
+        }
+        wish
+    }
+}
+
+/// What must still be so of an object when it is read again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// JSON pointer of the field.
+    pub field: &'static str,
+    /// What the field must hold.
+    pub value: Value,
+    /// What that means, for people.
+    pub what: String,
+}
+
+impl Confirm {
+    /// That a field of an object holds a value.
+    pub fn field<K: Registered>(object: &K, field: &'static str, value: &impl Serialize, what: String) -> Self {
+        let (name, uid) = (object.name_any(), object.uid().unwrap_or_default());
+        Self { kind: K::row(), name, uid, field, value: json!(value), what }
+    }
+}
+
 /// An object as it was seen: a write is refused if it has changed since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
+    /// Its kind.
+    pub kind: &'static Kind,
     /// Its name.
     pub name: String,
     /// Its uid.
@@ -140,8 +219,9 @@ pub struct Version {
 
 impl Version {
     /// The version of an object that came from the API.
-    pub fn of(object: &impl ResourceExt) -> Self {
+    pub fn of<K: Registered>(object: &K) -> Self {
         Self {
+            kind: K::row(),
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
             resource_version: object.resource_version().unwrap_or_default(),
@@ -155,35 +235,101 @@ pub struct StatusWrite {
     /// The object, as it was seen.
     pub object: Version,
     /// Its new status.
-    pub status: Status,
+    pub status: Value,
 }
 
-/// A status, by kind.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is the status of the kind it is named after")]
-pub enum Status {
-    Town(TownStatus),
-    Rig(RigStatus),
-    Runtime(RuntimeStatus),
-    Formula(FormulaStatus),
-    Convoy(ConvoyStatus),
-    Bead(BeadStatus),
-    Polecat(PolecatStatus),
-    MergeRequest(MergeRequestStatus),
+/// The reference of an object to the one that owns it and is its controller: it is removed with it.
+pub fn owner<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
+    OwnerReference {
+        api_version: K::api_version(&()).into(),
+        kind: K::kind(&()).into(),
+        name: owner.name_any(),
+        uid: owner.uid().unwrap_or_default(),
+        ..OwnerReference::default()
+    }
 }
 
-impl Status {
-    /// The kind whose status it is.
-    pub fn kind(&self) -> Kind {
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effects = self.effects.iter().map(ToString::to_string);
+        let statuses = self.status.iter().map(ToString::to_string);
+        let requeue = self.requeue.map(|at| format!("look again at {at:.0}"));
+        let lines: Vec<String> = effects.chain(statuses).chain(requeue).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Town(_) => Kind::Town,
-            Self::Rig(_) => Kind::Rig,
-            Self::Runtime(_) => Kind::Runtime,
-            Self::Formula(_) => Kind::Formula,
-            Self::Convoy(_) => Kind::Convoy,
-            Self::Bead(_) => Kind::Bead,
-            Self::Polecat(_) => Kind::Polecat,
-            Self::MergeRequest(_) => Kind::MergeRequest,
+            Self::Act(act) => act.fmt(f),
+            Self::Write(write) => write.fmt(f),
+            Self::Confirm(Confirm { name, what, .. }) => write!(f, "confirm that {name} {what}"),
         }
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { kind, name, .. } => write!(f, "create {} {name}", kind.singular),
+            Self::Patch { what, .. } => f.write_str(what),
+            Self::Delete { kind, name, .. } => write!(f, "delete {} {name}", kind.singular),
+        }
+    }
+}
+
+impl fmt::Display for StatusWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let word = ["state", "progress"].into_iter().find_map(|field| self.status.get(field));
+        let conditions = self.status["conditions"].as_array().into_iter().flatten().map(|condition| {
+            let message = text(&condition["message"]);
+            let message = if message.is_empty() { message } else { format!(" ({message})") };
+            let [type_, status, reason] = ["type", "status", "reason"].map(|field| text(&condition[field]));
+            format!("{type_}={status} {reason}{message}")
+        });
+        let conditions = conditions.collect::<Vec<_>>().join("; ");
+        let word = word.map(|word| format!("{} ", text(word))).unwrap_or_default();
+        write!(f, "{}: {word}{conditions}", self.object.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gastown_crds::Bead;
+    use gastown_crds::bead::{Assignee, CloseReason, Closed};
+
+    fn bead(version: &str) -> Bead {
+        serde_json::from_value(json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
+            "metadata": {"name": "shop-a", "uid": "u", "resourceVersion": version},
+            "spec": {"title": "t", "rig": "shop", "description": "d", "formula": "f"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_same_wish_is_known_on_another_version_and_at_another_time() {
+        let close = |version: &str, second: i64, reason| {
+            let at = Timestamp::from_second(second).unwrap();
+            Effect::Write(crate::bead::close(&bead(version), &Closed { reason, message: None, at, by: "gt".into() }))
+        };
+        let first = close("1", 1, CloseReason::Merged);
+        assert!(first.wants_the_same(&close("2", 9, CloseReason::Merged)));
+        assert!(!first.wants_the_same(&close("1", 1, CloseReason::Withdrawn)));
+        let claim = Effect::Write(crate::bead::claim(&bead("1"), &Assignee::new("p", "u")));
+        assert!(!first.wants_the_same(&claim));
+    }
+
+    #[test]
+    fn a_spec_is_replaced_in_every_field_that_it_has() {
+        let old = bead("1");
+        let mut new = old.spec.clone();
+        new.description = None;
+        new.priority = 0;
+        let Write::Patch { patch, .. } = crate::bead::respec(&old, &new) else { panic!("no patch") };
+        assert_eq!(patch, json!({ "spec": { "description": null, "priority": 0 } }));
     }
 }

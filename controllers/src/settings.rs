@@ -8,7 +8,7 @@ use gastown_crds::{Polecat, Rig, Town};
 use kube::ResourceExt;
 
 use crate::backoff;
-use crate::view::View;
+use crate::objects::Objects;
 use crate::world::{self, Machine, RigId, SandboxId};
 
 /// The Runtime that a fresh town has.
@@ -33,7 +33,7 @@ const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration
 const BATCH_DEFAULT: u32 = 16;
 
 /// A town's settings in effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Failed attempts after which a bead is set aside.
     pub backoff_limit: u32,
@@ -42,9 +42,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of the town in view, or the defaults.
-    pub fn of(view: &View<'_>) -> Self {
-        let spec = view.objects.town().map(|town| town.spec.clone()).unwrap_or_default();
+    /// The settings of the town that is known, or the defaults. Made once per reconcile: see [`crate::view::View`].
+    pub fn of(objects: &Objects) -> Self {
+        let spec = objects.town().map(|town| town.spec.clone()).unwrap_or_default();
         Self {
             backoff_limit: spec.backoff_limit.unwrap_or(BACKOFF_LIMIT_DEFAULT),
             initial_delay: spec.retry.initial_delay.map_or(INITIAL_DELAY_DEFAULT, Duration::from),

@@ -4,7 +4,6 @@
 
 use jiff::Timestamp;
 
-use crate::settings::Settings;
 use crate::view::{NotSeen, View};
 use crate::world::{Exited, Job, JobState, exit};
 
@@ -33,14 +32,13 @@ pub enum Tried {
 }
 
 /// Finds where a job stands; `job` makes it for a round, counted from 1.
-pub fn tried(view: &View<'_>, settings: &Settings, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
-    tried_until(view, settings, job, |exited| exited.code == exit::OK)
+pub fn tried(view: &View<'_>, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen> {
+    tried_until(view, job, |exited| exited.code == exit::OK)
 }
 
 /// The same for a job whose success is told by more than its exit code.
 pub fn tried_until(
     view: &View<'_>,
-    settings: &Settings,
     job: impl Fn(u32) -> Job,
     worked: impl Fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
@@ -59,7 +57,7 @@ pub fn tried_until(
             JobState::Absent => {
                 let failures = round - 1;
                 let Some(over) = over else { return Ok(Tried::Due(this)) };
-                return Ok(match view.wait_after(over, settings.delay(failures, &key.0)) {
+                return Ok(match view.wait_after(over, view.settings.delay(failures, &key.0)) {
                     Some(due) => Tried::Waiting { last, failures, due },
                     None => Tried::Due(this),
                 });
@@ -70,13 +68,13 @@ pub fn tried_until(
         }
         round += 1;
     }
-    late(view, settings, &job, last, &worked)
+    late(view, &job, last, &worked)
 }
 
 /// The round past a bound, and when the next begins: it is the number of the longest delay that the present falls into,
 /// so none is tried twice.
-pub fn round_past(bound: u32, view: &View<'_>, settings: &Settings) -> (u32, Timestamp) {
-    let delay = i64::try_from(settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
+pub fn round_past(bound: u32, view: &View<'_>) -> (u32, Timestamp) {
+    let delay = i64::try_from(view.settings.max_delay().as_secs()).unwrap_or(i64::MAX).max(1);
     let window = view.now.as_second().max(0) / delay;
     let next = Timestamp::from_second((window + 1).saturating_mul(delay)).unwrap_or(Timestamp::MAX);
     (bound.saturating_add(u32::try_from(window).unwrap_or(u32::MAX)), next)
@@ -84,12 +82,11 @@ pub fn round_past(bound: u32, view: &View<'_>, settings: &Settings) -> (u32, Tim
 
 fn late(
     view: &View<'_>,
-    settings: &Settings,
     job: &impl Fn(u32) -> Job,
     last: Option<Exited>,
     worked: &impl Fn(&Exited) -> bool,
 ) -> Result<Tried, NotSeen> {
-    let (round, next) = round_past(ROUNDS_MAX, view, settings);
+    let (round, next) = round_past(ROUNDS_MAX, view);
     let this = job(round);
     Ok(match view.job(this.key())? {
         JobState::Running => Tried::Running,

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::objects::Objects;
+use crate::objects::{Objects, Watched};
+use crate::plan::Plan;
 use crate::seen::Seen;
+use crate::settings::Settings;
 use crate::world::{Ask, Fact, JobKey, JobState, Machine, Replayed, RepoFacts, RigId, Run, SandboxFacts, SandboxId};
 
 /// Facts by the question they answer.
@@ -46,6 +48,8 @@ pub struct View<'a> {
     pub now: Timestamp,
     /// Every object.
     pub objects: &'a Objects,
+    /// The town's settings, defaults filled in.
+    pub settings: Settings,
     /// What failed last, if it is still held back.
     pub failed: Option<&'a Failure>,
     facts: &'a Facts,
@@ -55,7 +59,12 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// A view of these.
     pub fn new(now: Timestamp, objects: &'a Objects, facts: &'a Facts, failed: Option<&'a Failure>) -> Self {
-        Self { now, objects, failed, facts, missing: RefCell::default() }
+        Self { now, objects, settings: Settings::of(objects), failed, facts, missing: RefCell::default() }
+    }
+
+    /// The plan for the object of this name; one that is gone wants nothing.
+    pub fn with<K: Watched>(&self, name: &str, reconcile: fn(&K, &Self) -> Plan) -> Plan {
+        self.objects.get::<K>(name).map(|object| reconcile(object, self)).unwrap_or_default()
     }
 
     /// Until when to wait if a delay begins with an end; none: the wait is over. An end that lies in the future was written

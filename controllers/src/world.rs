@@ -4,6 +4,7 @@
 //! knows where they are. One trait with two verbs is the whole border between deciding and doing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::{NameValue, Person};
@@ -496,6 +497,37 @@ pub enum Act {
         /// Whose.
         sandbox: SandboxId,
     },
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, round) = match self {
+            Self::Clone { round, .. } => ("clone", round),
+            Self::Fetch { round, .. } => ("fetch", round),
+            Self::Setup { round, .. } => ("setup", round),
+            Self::Verify { round, .. } => ("verify", round),
+            Self::Push { round, .. } => ("push", round),
+        };
+        write!(f, "{what} for {}, round {round}", self.rig().name)
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EnsureJob(job) => job.fmt(f),
+            Self::EnsureReplay { candidates, .. } => write!(f, "replay {}", candidates.len()),
+            Self::EnsureSandbox { sandbox, spec } => {
+                write!(f, "prepare {} on {} at {}", sandbox.name, spec.branch, spec.start.short())
+            }
+            Self::EnsureSession { sandbox, spec } => {
+                write!(f, "start {} on {}, attempt {}", sandbox.name, spec.bead, spec.attempt)
+            }
+            Self::EndSession { sandbox } => write!(f, "end the session of {}", sandbox.name),
+            Self::Archive { name, .. } => write!(f, "archive {name}"),
+            Self::RemoveSandbox { sandbox } => write!(f, "remove the sandbox of {}", sandbox.name),
+        }
+    }
 }
 
 /// The name of a replay's record: the same inputs give the same commits, so the record is good for ever.

@@ -3,21 +3,18 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::*;
 use gastown_controllers::bead::work_digest;
-use gastown_controllers::objects::{Kind, Object};
+use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
-use gastown_controllers::wakes::Key;
 use gastown_controllers::world::*;
 use gastown_crds::bead::Waiting;
 use gastown_crds::merge_request::MergeState;
-use gastown_crds::names;
+use gastown_crds::{Bead, Formula, Runtime, names};
 use serde_json::json;
 
 fn key() -> Key {
-    Key::Polecat("shop-nux".into())
+    gastown_controllers::polecat::CONTROLLER.key("shop-nux")
 }
 
 /// A polecat with a bead on its hook, whose steps are poured.
@@ -31,7 +28,7 @@ fn scene() -> Scene {
     step.metadata.labels =
         Some([("gastown.io/round".to_owned(), "0".to_owned()), ("gastown.io/work-digest".to_owned(), work())].into());
     step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
-    scene.add(Object::Bead(Arc::new(step)));
+    scene.add(step);
     scene
 }
 
@@ -106,7 +103,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
         scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(made(second)), session: Session::None });
         scene.plan(&key()).effects
     };
-    assert!(matches!(acts(500)[..], [Effect::ConfirmClaim { .. }, Effect::Act(Act::EnsureSession { .. })]));
+    assert!(matches!(acts(500)[..], [Effect::Confirm(_), Effect::Act(Act::EnsureSession { .. })]));
     assert_eq!(acts(600), [Effect::Act(Act::EnsureJob(job(600)))]);
 }
 
@@ -158,7 +155,7 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
 fn what_runs_keeps_its_place_whatever_its_rig_lacks_by_then() {
     let mut scene = scene();
     scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
-    scene.objects.fold(Kind::Runtime, "script", None);
+    scene.remove::<Runtime>("script");
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
 }
 
@@ -172,7 +169,7 @@ fn what_every_bead_of_its_rig_needs_holds_a_place_of_the_rig() {
     shop-nux: Starting Ready=False CommandNotFound (`gt:script` of Runtime `script` is not on PATH here: install it)
     again at 1060
     ");
-    scene.objects.fold(Kind::Runtime, "script", None);
+    scene.remove::<Runtime>("script");
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Rig
     shop-nux: Starting Ready=False RefNotFound (there is no Runtime named `script`: apply it)
@@ -183,9 +180,9 @@ fn what_every_bead_of_its_rig_needs_holds_a_place_of_the_rig() {
 fn a_formula_that_is_gone_keeps_its_bead_and_nothing_else() {
     let mut scene = scene();
     scene.sandbox("shop-nux", sandbox(Session::None));
-    scene.objects.fold(Kind::Bead, "shop-a.work", None);
+    scene.remove::<Bead>("shop-a.work");
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False Preparing (waits for its steps)");
-    scene.objects.fold(Kind::Formula, "work", None);
+    scene.remove::<Formula>("work");
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Bead
     shop-nux: Starting Ready=False Preparing (waits for its steps)
@@ -225,7 +222,7 @@ fn a_branch_that_came_back_wants_a_fresh_worktree() {
 #[test]
 fn an_agent_that_goes_on_gets_the_head_it_handed_in() {
     let mut scene = scene();
-    scene.add(Object::Runtime(Arc::new(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})))));
+    scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})));
     scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
     scene.sandbox("shop-nux", sandbox(Session::None));
     assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at bbbbbbbbbb\n"));
@@ -234,7 +231,7 @@ fn an_agent_that_goes_on_gets_the_head_it_handed_in() {
 #[test]
 fn an_agent_whose_head_was_lost_starts_at_the_target_again() {
     let mut scene = scene();
-    scene.add(Object::Runtime(Arc::new(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})))));
+    scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})));
     scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "HeadMissing"));
     scene.sandbox("shop-nux", sandbox(Session::None));
     assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));

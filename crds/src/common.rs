@@ -27,6 +27,36 @@ pub const FINALIZER_BEADS: &str = "gastown.io/beads";
 /// Longest text kept in a status, in bytes; the rest is in the log it points to.
 pub const STATUS_TEXT_BYTES_MAX: usize = 4096;
 
+/// Gives an enum the names under which people and scripts see it, as [`std::fmt::Display`] and `as_str`. A test holds that
+/// they are what the API says.
+macro_rules! shown {
+    ($Enum:ident { $($Variant:ident => $name:literal),+ $(,)? }) => {
+        impl $Enum {
+            /// Its name, as the API has it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $Enum {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        #[cfg(test)]
+        impl $Enum {
+            /// Every variant.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$Variant),+];
+        }
+    };
+}
+pub(crate) use shown;
+
+shown!(ConditionStatus { True => "True", False => "False", Unknown => "Unknown" });
+
 /// Whether a condition holds.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 pub enum ConditionStatus {
@@ -252,4 +282,30 @@ pub mod reasons {
     pub const HEAD_MISSING: &str = "HeadMissing";
     /// Merge request: its bead was closed or withdrawn.
     pub const WITHDRAWN: &str = "Withdrawn";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bead::{BeadState, BeadType, CloseReason, ReworkKind, Waiting};
+    use crate::merge_request::MergeState;
+    use crate::polecat::PolecatState;
+
+    fn assert_shown_as_written<T: Serialize + std::fmt::Display>(all: &[T]) {
+        for value in all {
+            assert_eq!(serde_json::to_value(value).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn enums_are_shown_as_the_api_writes_them() {
+        assert_shown_as_written(ConditionStatus::ALL);
+        assert_shown_as_written(Waiting::ALL);
+        assert_shown_as_written(BeadType::ALL);
+        assert_shown_as_written(CloseReason::ALL);
+        assert_shown_as_written(BeadState::ALL);
+        assert_shown_as_written(ReworkKind::ALL);
+        assert_shown_as_written(MergeState::ALL);
+        assert_shown_as_written(PolecatState::ALL);
+    }
 }

@@ -12,6 +12,8 @@ pub mod actor;
 
 pub mod names;
 
+pub mod merge_patch;
+
 pub mod schema;
 
 pub mod manifest;

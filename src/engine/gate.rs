@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
 use gastown_controllers::view::Failure;
-use gastown_controllers::wakes::Key;
 use jiff::Timestamp;
 
 /// Keys whose effects failed.
@@ -66,36 +66,19 @@ impl Gate {
     }
 }
 
-/// Whether two plans want the same. An own status write changes an object's resourceVersion and nothing else.
+/// Whether two plans want the same.
 fn same(a: &[Effect], b: &[Effect]) -> bool {
-    use gastown_controllers::plan::Write;
-    let strip = |effects: &[Effect]| -> Vec<Effect> {
-        let mut effects = effects.to_vec();
-        for effect in &mut effects {
-            if let Effect::Write(
-                Write::Claim { bead, .. }
-                | Write::Release { bead }
-                | Write::Close { bead, .. }
-                | Write::UpdateBead { bead, .. }
-                | Write::Finalizers { object: bead, .. },
-            ) = effect
-            {
-                bead.resource_version.clear();
-            }
-            // When it was tried is no part of what is wanted.
-            if let Effect::Write(Write::Close { closed, .. }) = effect {
-                closed.at = Timestamp::UNIX_EPOCH;
-            }
-        }
-        effects
-    };
-    strip(a) == strip(b)
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.wants_the_same(b))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use gastown_controllers::world::{Act, SandboxId};
+
+    fn town() -> Key {
+        gastown_controllers::town::CONTROLLER.key("town")
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -107,17 +90,17 @@ mod tests {
 
     fn fail(gate: &mut Gate, effects: Vec<Effect>, now: i64) -> Timestamp {
         let delay = |n: u32| Duration::from_secs(u64::from(n) * 10);
-        gate.failed(&Key::Town, effects, ("BackOff", "no".into()), at(now), delay)
+        gate.failed(&town(), effects, ("BackOff", "no".into()), at(now), delay)
     }
 
     #[test]
     fn a_wake_with_the_same_plan_is_put_back_and_does_not_count() {
         let mut gate = Gate::default();
         assert_eq!(fail(&mut gate, end("a"), 0), at(10));
-        assert_eq!(gate.holds(&Key::Town, &end("a"), at(9)), Some(at(10)));
-        assert_eq!(gate.holds(&Key::Town, &end("a"), at(10)), None);
+        assert_eq!(gate.holds(&town(), &end("a"), at(9)), Some(at(10)));
+        assert_eq!(gate.holds(&town(), &end("a"), at(10)), None);
         assert_eq!(fail(&mut gate, end("a"), 10), at(30));
-        assert_eq!(gate.failure(&Key::Town).unwrap().count, 2);
+        assert_eq!(gate.failure(&town()).unwrap().count, 2);
     }
 
     #[test]
@@ -125,17 +108,17 @@ mod tests {
         let mut gate = Gate::default();
         fail(&mut gate, end("a"), 1000);
         gate.clock_went_back(Duration::from_mins(15));
-        assert_eq!(gate.holds(&Key::Town, &end("a"), at(109)), Some(at(110)));
-        assert_eq!(gate.holds(&Key::Town, &end("a"), at(110)), None);
+        assert_eq!(gate.holds(&town(), &end("a"), at(109)), Some(at(110)));
+        assert_eq!(gate.holds(&town(), &end("a"), at(110)), None);
     }
 
     #[test]
     fn another_plan_or_a_success_opens_it() {
         let mut gate = Gate::default();
         fail(&mut gate, end("a"), 0);
-        assert_eq!(gate.holds(&Key::Town, &end("b"), at(1)), None);
-        assert!(gate.worked(&Key::Town));
-        assert_eq!(gate.holds(&Key::Town, &end("a"), at(1)), None);
-        assert!(!gate.worked(&Key::Town));
+        assert_eq!(gate.holds(&town(), &end("b"), at(1)), None);
+        assert!(gate.worked(&town()));
+        assert_eq!(gate.holds(&town(), &end("a"), at(1)), None);
+        assert!(!gate.worked(&town()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown_controllers::wakes::Key;
+use gastown_controllers::key::Key;
 use gastown_controllers::world::Ask;
 
 use super::Woke;
@@ -74,12 +74,13 @@ fn remove<A: Ord, B: Ord>(map: &mut BTreeMap<A, BTreeSet<B>>, from: &A, what: &B
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gastown_controllers::kinds::{merge_request, rig};
     use gastown_controllers::world::JobKey;
 
     #[test]
     fn what_a_turn_no_longer_asks_is_forgotten() {
         let mut interest = Interest::default();
-        let (key, other) = (Key::Merge("shop".into()), Key::Rig("shop".into()));
+        let (key, other) = (merge_request::QUEUE.key("shop"), rig::CONTROLLER.key("shop"));
         let ask = |name: &str| Ask::Job(JobKey(name.into()));
         let woke = |name: &str| Woke::Job(JobKey(name.into()));
         interest.note(&key, &BTreeSet::from([ask("a"), ask("b")]));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gastown_controllers::objects::Kind;
+use gastown_crds::kinds::Kind;
 use jiff::Timestamp;
 
 use super::{earlier, wait};
@@ -14,29 +14,29 @@ pub const LAG_MAX: Duration = Duration::from_secs(10);
 /// By kind, the newest resourceVersion seen, and the newest written and not seen yet.
 #[derive(Debug, Default)]
 pub struct Lag {
-    seen: BTreeMap<Kind, u64>,
-    wrote: BTreeMap<Kind, (u64, Timestamp)>,
+    seen: BTreeMap<&'static Kind, u64>,
+    wrote: BTreeMap<&'static Kind, (u64, Timestamp)>,
 }
 
 impl Lag {
     /// The watch has shown this version.
-    pub fn saw(&mut self, kind: Kind, version: u64) {
+    pub fn saw(&mut self, kind: &'static Kind, version: u64) {
         let seen = self.seen.entry(kind).or_default();
         *seen = version.max(*seen);
-        if self.wrote.get(&kind).is_some_and(|(wrote, _)| *wrote <= *seen) {
-            self.wrote.remove(&kind);
+        if self.wrote.get(kind).is_some_and(|(wrote, _)| *wrote <= *seen) {
+            self.wrote.remove(kind);
         }
     }
 
     /// A list has shown everything written before it.
-    pub fn listed(&mut self, kind: Kind) {
-        self.wrote.remove(&kind);
+    pub fn listed(&mut self, kind: &'static Kind) {
+        self.wrote.remove(kind);
     }
 
     /// This version was written.
-    pub fn wrote(&mut self, kind: Kind, version: u64, now: Timestamp) {
-        if self.seen.get(&kind).copied().unwrap_or(0) < version {
-            let newest = self.wrote.get(&kind).map_or(version, |(before, _)| version.max(*before));
+    pub fn wrote(&mut self, kind: &'static Kind, version: u64, now: Timestamp) {
+        if self.seen.get(kind).copied().unwrap_or(0) < version {
+            let newest = self.wrote.get(kind).map_or(version, |(before, _)| version.max(*before));
             self.wrote.insert(kind, (newest, now));
         }
     }
@@ -57,22 +57,23 @@ impl Lag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gastown_crds::kinds::{bead, rig};
 
     #[test]
     fn what_was_written_lags_until_it_is_seen_listed_or_given_up() {
         let now = Timestamp::UNIX_EPOCH;
         let mut lag = Lag::default();
-        lag.wrote(Kind::Bead, 7, now);
-        lag.saw(Kind::Bead, 6);
-        lag.saw(Kind::Rig, 8);
+        lag.wrote(&bead::KIND, 7, now);
+        lag.saw(&bead::KIND, 6);
+        lag.saw(&rig::KIND, 8);
         assert!(lag.lags(now));
         assert!(!lag.lags(now + LAG_MAX), "given up");
-        lag.saw(Kind::Bead, 7);
+        lag.saw(&bead::KIND, 7);
         assert!(!lag.lags(now));
-        lag.wrote(Kind::Bead, 6, now);
+        lag.wrote(&bead::KIND, 6, now);
         assert!(!lag.lags(now), "it was seen already");
-        lag.wrote(Kind::Bead, 9, now);
-        lag.listed(Kind::Bead);
+        lag.wrote(&bead::KIND, 9, now);
+        lag.listed(&bead::KIND);
         assert!(!lag.lags(now));
     }
 }

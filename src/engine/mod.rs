@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
-use gastown_controllers::objects::{Kind, Objects};
+use gastown_controllers::key::Key;
+use gastown_controllers::kinds::CONTROLLERS;
+use gastown_controllers::objects::{Object, Objects};
 use gastown_controllers::plan::Plan;
 use gastown_controllers::seen::Seen;
 use gastown_controllers::view::Facts;
-use gastown_controllers::wakes::{Key, wakes};
 use gastown_controllers::world::{Adapter, Ask, Fact, JobKey, JobState};
+use gastown_crds::kinds::Kind;
 use jiff::Timestamp;
 use kube::Client;
 use tracing::{info, warn};
@@ -119,8 +121,10 @@ pub struct Engine {
     slots: Slots,
     patrols: Patrols,
     /// Names still expected of a list that is under way.
-    lists: BTreeMap<Kind, BTreeSet<String>>,
-    synced: BTreeSet<Kind>,
+    lists: BTreeMap<&'static Kind, BTreeSet<String>>,
+    synced: BTreeSet<&'static Kind>,
+    /// How many kinds are watched.
+    kinds: usize,
     lag: Lag,
     /// The present, when it was last asked for.
     present: Timestamp,
@@ -131,8 +135,10 @@ impl Engine {
     /// An engine that has seen nothing yet.
     pub fn new(parts: Parts) -> Self {
         let Parts { client, adapter, clock, wakes, blocking } = parts;
+        let (changes, kinds) = watch::all(&client);
         Self {
-            changes: watch::all(&client),
+            changes,
+            kinds,
             hands: Hands { client, adapter, blocking },
             clock,
             wakes,
@@ -199,7 +205,7 @@ impl Engine {
 
     /// Whether nothing is due, runs, or waits to be seen.
     pub fn at_rest(&self) -> bool {
-        self.synced.len() == watch::KINDS
+        self.synced.len() == self.kinds
             && self.tasks.is_empty()
             && self.queue.waiting() == 0
             && self.queue.running() == 0
@@ -278,46 +284,39 @@ impl Engine {
             Change::Begin(kind) => {
                 self.lists.insert(kind, self.objects.names(kind).into_iter().collect());
             }
-            Change::Is(kind, object, version) => {
-                let name = object.name();
-                if let Some(names) = self.lists.get_mut(&kind) {
+            Change::Is(object, version) => {
+                let (kind, name) = (object.kind(), object.name().to_owned());
+                if let Some(names) = self.lists.get_mut(kind) {
                     names.remove(&name);
                 }
-                let old = self.objects.fold(kind, &name, Some(object.clone()));
                 self.lag.saw(kind, version);
-                self.wake(kind, old.as_ref(), Some(&object));
+                self.fold(kind, &name, Some(object));
             }
             Change::Gone(kind, name, version) => {
-                let old = self.objects.fold(kind, &name, None);
                 self.lag.saw(kind, version);
-                self.wake(kind, old.as_ref(), None);
+                self.fold(kind, &name, None);
             }
             Change::End(kind) => {
-                for name in self.lists.remove(&kind).unwrap_or_default() {
-                    let old = self.objects.fold(kind, &name, None);
-                    self.wake(kind, old.as_ref(), None);
+                for name in self.lists.remove(kind).unwrap_or_default() {
+                    self.fold(kind, &name, None);
                 }
                 self.lag.listed(kind);
-                if self.synced.insert(kind) && self.synced.len() == watch::KINDS {
+                if self.synced.insert(kind) && self.synced.len() == self.kinds {
                     info!("all kinds are known");
-                    self.queue.add(Key::Dispatch, self.clock.now());
+                    let now = self.clock.now();
+                    for key in CONTROLLERS.iter().filter_map(|controller| controller.single_key()) {
+                        self.queue.add(key, now);
+                    }
                 }
             }
-            Change::Failed(kind, error) => warn!(?kind, error, "a watch failed; it is made anew"),
+            Change::Failed(kind, error) => warn!(kind = kind.name, error, "a watch failed; it is made anew"),
         }
     }
 
-    fn wake(
-        &mut self,
-        kind: Kind,
-        old: Option<&gastown_controllers::objects::Object>,
-        new: Option<&gastown_controllers::objects::Object>,
-    ) {
-        if old.is_none() && new.is_none() {
-            return;
-        }
+    /// Takes in one change; who is concerned looks again.
+    fn fold(&mut self, kind: &'static Kind, name: &str, new: Option<Object>) {
         let now = self.clock.now();
-        for key in wakes(kind, old, new, &self.objects) {
+        for key in self.objects.change(kind, name, new) {
             self.queue.add(key, now);
         }
     }
@@ -366,7 +365,7 @@ impl Engine {
 
     fn start_due(&mut self) {
         let now = self.now();
-        if self.synced.len() < watch::KINDS || self.lag.lags(now) {
+        if self.synced.len() < self.kinds || self.lag.lags(now) {
             return;
         }
         while !self.is_full() {

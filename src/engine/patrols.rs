@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gastown_controllers::wakes::Key;
+use gastown_controllers::key::Key;
 use jiff::Timestamp;
 
 use super::PATROL_MIN;
@@ -68,16 +68,20 @@ impl Patrols {
 mod tests {
     use super::*;
 
+    fn town() -> Key {
+        gastown_controllers::town::CONTROLLER.key("town")
+    }
+
     #[test]
     fn a_key_that_finds_nothing_is_looked_at_ever_more_rarely() {
         let mut patrols = Patrols::default();
         let mut now = Timestamp::UNIX_EPOCH;
         let mut waits = Vec::new();
         for _ in 0..8 {
-            patrols.quiet(&Key::Town, now);
+            patrols.quiet(&town(), now);
             let due = patrols.next_due().unwrap();
             waits.push(due.duration_since(now).as_mins());
-            assert_eq!(patrols.take_due(due), [Key::Town]);
+            assert_eq!(patrols.take_due(due), [town()]);
             now = due;
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
@@ -87,10 +91,10 @@ mod tests {
     fn other_wakes_do_not_put_a_patrol_off() {
         let mut patrols = Patrols::default();
         let start = Timestamp::UNIX_EPOCH;
-        patrols.quiet(&Key::Town, start);
-        patrols.quiet(&Key::Town, start + PATROL_MIN / 2);
+        patrols.quiet(&town(), start);
+        patrols.quiet(&town(), start + PATROL_MIN / 2);
         assert_eq!(patrols.next_due(), Some(start + PATROL_MIN));
-        patrols.forget(&Key::Town);
+        patrols.forget(&town());
         assert_eq!(patrols.next_due(), None);
     }
 }

@@ -9,25 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gastown_controllers::wakes::Key;
+use gastown_controllers::key::{Key, Lane};
 use jiff::Timestamp;
-
-/// Which keys go first when many are due: what frees or lands work before what starts more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
-    /// Cheap, and others wait for it: beads, convoys, dispatch, definitions.
-    Objects,
-    /// Acts in the world: polecats, repositories, merge queues.
-    World,
-}
-
-/// The lane of a key.
-pub fn lane(key: &Key) -> Lane {
-    match key {
-        Key::Town | Key::Runtime(_) | Key::Formula(_) | Key::Convoy(_) | Key::Bead(_) | Key::Dispatch => Lane::Objects,
-        Key::Rig(_) | Key::Polecat(_) | Key::Merge(_) => Lane::World,
-    }
-}
 
 /// Keys that wait or run. Its size is bounded by the number of objects: a key is in it once.
 #[derive(Debug, Default)]
@@ -74,7 +57,7 @@ impl Queue {
             let position = self.next;
             self.next += 1;
             self.position.insert(key.clone(), position);
-            self.ready.entry(lane(&key)).or_default().insert((position, key));
+            self.ready.entry(key.lane()).or_default().insert((position, key));
         }
         let (_, key) = self.ready.values_mut().find_map(BTreeSet::pop_first)?;
         self.position.remove(&key);
@@ -122,13 +105,14 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gastown_controllers::kinds::{bead, polecat};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
     fn bead(name: &str) -> Key {
-        Key::Bead(name.into())
+        bead::CONTROLLER.key(name)
     }
 
     #[test]
@@ -156,7 +140,7 @@ mod tests {
     #[test]
     fn objects_go_before_the_world_and_first_come_goes_first() {
         let mut queue = Queue::default();
-        for key in [Key::Polecat("p".into()), bead("b"), bead("a")] {
+        for key in [polecat::CONTROLLER.key("p"), bead("b"), bead("a")] {
             queue.add(key, at(0));
             // Each is due at once, in the order of its arrival.
             let _ = queue.next_due();

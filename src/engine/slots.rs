@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gastown_controllers::wakes::Key;
+use gastown_controllers::key::Key;
 use gastown_controllers::world::JobKey;
 use jiff::Timestamp;
 
@@ -72,14 +72,18 @@ impl Slots {
 mod tests {
     use super::*;
 
+    fn dispatch() -> Key {
+        gastown_controllers::polecat::DISPATCH.single_key().unwrap()
+    }
+
     #[test]
     fn who_waits_is_told_when_a_slot_is_given_back_and_only_then() {
         let mut slots = Slots::default();
         let job = |name: &str| JobKey(name.into());
         slots.hold(job("a"), Timestamp::UNIX_EPOCH);
-        slots.park(Key::Dispatch);
+        slots.park(dispatch());
         assert_eq!(slots.free(&job("b")), BTreeSet::new());
-        assert_eq!(slots.free(&job("a")), BTreeSet::from([Key::Dispatch]));
+        assert_eq!(slots.free(&job("a")), BTreeSet::from([dispatch()]));
         assert_eq!((slots.taken(), slots.next_due()), (0, None));
     }
 

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gastown_controllers::key::{Key, Lane};
 use gastown_controllers::plan::{Effect, Plan, StatusWrite};
-use gastown_controllers::reconcile::reconcile;
 use gastown_controllers::seen::Seen;
 use gastown_controllers::settings::{Settings, jobs_max};
 use gastown_controllers::view::{Facts, View};
-use gastown_controllers::wakes::Key;
 use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine};
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::apply::{Applied, Wrote};
-use super::{Back, Engine, PATROL_MIN, Woke, queue};
+use super::{Back, Engine, PATROL_MIN, Woke};
 
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
@@ -30,7 +29,7 @@ impl Engine {
         let now = self.clock.now();
         debug!(%key, looks, "reconciles");
         let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
-        let plan = reconcile(&key, &view);
+        let plan = key.reconcile(&view);
         let missing = view.missing();
         if !missing.is_empty() && looks < LOOKS_MAX {
             self.look(key, facts, looks, missing);
@@ -68,7 +67,7 @@ impl Engine {
             self.slots.park(key);
             return;
         }
-        info!(%key, effects = ?names(&effects[..now_done]), "acts");
+        info!(%key, effects = %shown(&effects[..now_done]), "acts");
         let hands = self.hands.clone();
         let plan = Plan { effects, status, requeue };
         self.tasks.push(Box::pin(async move {
@@ -170,8 +169,7 @@ impl Engine {
         for job in jobs_of(&effects) {
             self.free(&job);
         }
-        let no_facts = Facts::new();
-        let settings = Settings::of(&View::new(now, &self.objects, &no_facts, None));
+        let settings = Settings::of(&self.objects);
         let seed = key.to_string();
         let until = self.gate.failed(key, effects, (reason, message), now, |n| settings.delay(n, &seed));
         self.queue.add(key.clone(), until);
@@ -197,12 +195,12 @@ impl Engine {
 
     /// A key found nothing to do: its patrol gets rarer.
     fn quiet(&mut self, key: &Key, now: Timestamp) {
-        if !self.objects.has(key) {
+        if !key.exists(&self.objects) {
             // Its object is gone: nothing is remembered of it.
             self.gate.worked(key);
             self.patrols.forget(key);
             self.interest.forget(key);
-        } else if queue::lane(key) == queue::Lane::World {
+        } else if key.lane() == Lane::World {
             self.patrols.quiet(key, now);
         }
     }
@@ -262,12 +260,7 @@ fn jobs_of(effects: &[Effect]) -> Vec<JobKey> {
     effects.iter().filter_map(job).collect()
 }
 
-/// Short names of effects, for the log.
-fn names(effects: &[Effect]) -> Vec<String> {
-    let name = |effect: &Effect| {
-        let text = format!("{effect:?}");
-        let end = text.find(|c: char| !c.is_alphanumeric() && c != '(').unwrap_or(text.len());
-        text[..end].trim_end_matches('(').replace('(', " ")
-    };
-    effects.iter().map(name).collect()
+/// Effects in one line, for the log.
+fn shown(effects: &[Effect]) -> String {
+    effects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -1,14 +1,12 @@
-//! One watch per kind, as one stream of changes.
-
-use std::sync::Arc;
+//! One watch for each kind that controllers decide by, as one stream of changes.
 
 use futures::stream::{self, BoxStream, StreamExt};
-use gastown_controllers::objects::{Kind, Object};
-use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
+use gastown_controllers::kinds::{Visitor, visit_watched};
+use gastown_controllers::objects::{Object, Watched};
+use gastown_crds::kinds::Kind;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, ResourceExt};
 
 use super::apply::version_of;
 
@@ -16,53 +14,44 @@ use super::apply::version_of;
 #[derive(Debug)]
 pub enum Change {
     /// A list begins: what it does not name is gone.
-    Begin(Kind),
-    /// An object, as it is now.
-    Is(Kind, Object, u64),
-    /// An object is gone.
-    Gone(Kind, String, u64),
+    Begin(&'static Kind),
+    /// An object, as it is now, and its resourceVersion.
+    Is(Object, u64),
+    /// An object of this name is gone, as of this resourceVersion.
+    Gone(&'static Kind, String, u64),
     /// The list is complete.
-    End(Kind),
+    End(&'static Kind),
     /// The watch failed and is being made anew.
-    Failed(Kind, String),
+    Failed(&'static Kind, String),
 }
 
-/// Watches every kind.
-pub fn all(client: &Client) -> BoxStream<'static, Change> {
-    stream::select_all([
-        one::<Town>(client, Kind::Town, Object::Town),
-        one::<Rig>(client, Kind::Rig, Object::Rig),
-        one::<Runtime>(client, Kind::Runtime, Object::Runtime),
-        one::<Formula>(client, Kind::Formula, Object::Formula),
-        one::<Convoy>(client, Kind::Convoy, Object::Convoy),
-        one::<Bead>(client, Kind::Bead, Object::Bead),
-        one::<Polecat>(client, Kind::Polecat, Object::Polecat),
-        one::<MergeRequest>(client, Kind::MergeRequest, Object::MergeRequest),
-    ])
-    .boxed()
+/// Watches every kind. Answers how many there are too: as many lists must be complete before anything is decided.
+pub fn all(client: &Client) -> (BoxStream<'static, Change>, usize) {
+    struct Watches<'a> {
+        client: &'a Client,
+        all: Vec<BoxStream<'static, Change>>,
+    }
+    impl Visitor for Watches<'_> {
+        fn visit<K: Watched>(&mut self) {
+            self.all.push(one::<K>(self.client));
+        }
+    }
+    let mut watches = Watches { client, all: Vec::new() };
+    visit_watched(&mut watches);
+    let count = watches.all.len();
+    (stream::select_all(watches.all).boxed(), count)
 }
 
-/// How many kinds there are: as many lists must be complete before anything is decided.
-pub const KINDS: usize = 8;
-
-fn one<K>(client: &Client, kind: Kind, wrap: fn(Arc<K>) -> Object) -> BoxStream<'static, Change>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-{
+fn one<K: Watched>(client: &Client) -> BoxStream<'static, Change> {
     let api: Api<K> = Api::default_namespaced(client.clone());
+    let kind = K::row();
     watcher(api, watcher::Config::default())
         .default_backoff()
         .map(move |event| match event {
             Ok(Event::Init) => Change::Begin(kind),
             Ok(Event::InitApply(object) | Event::Apply(object)) => {
                 let version = version_of(&object);
-                Change::Is(kind, wrap(Arc::new(object)), version)
+                Change::Is(Object::new(object), version)
             }
             Ok(Event::Delete(object)) => Change::Gone(kind, object.name_any(), version_of(&object)),
             Ok(Event::InitDone) => Change::End(kind),

@@ -130,19 +130,12 @@ impl Adapter for Hooked {
     }
 }
 
+/// An act as the log prints it; of what is named by its inputs, the name too.
 fn name(act: &Act) -> String {
     match act {
-        Act::EnsureJob(job) => {
-            let text = format!("{job:?}");
-            let kind = text.split(' ').next().unwrap_or_default();
-            format!("job {kind} {}", job.key().0)
-        }
-        Act::EnsureReplay { key, .. } => format!("replay {key}"),
-        Act::EnsureSandbox { sandbox, spec } => format!("sandbox {} {}", sandbox.name, spec.branch),
-        Act::EnsureSession { sandbox, spec } => format!("session {} {} {}", sandbox.name, spec.bead, spec.attempt),
-        Act::EndSession { sandbox } => format!("end {}", sandbox.name),
-        Act::Archive { name, .. } => format!("archive {name}"),
-        Act::RemoveSandbox { sandbox } => format!("remove {}", sandbox.name),
+        Act::EnsureJob(job) => format!("{act} ({})", job.key().0),
+        Act::EnsureReplay { key, .. } => format!("{act} ({key})"),
+        _ => act.to_string(),
     }
 }
 

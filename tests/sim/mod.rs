@@ -8,10 +8,10 @@ pub mod towns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gastown::api::{self, Counters, Place, Server, Writer};
+use gastown::api::{self, Counters, Place, Served, Server, Writer};
 use gastown::clock::{Clock, CountingIds};
 use gastown::engine::{Engine, Parts};
 use gastown::world::sim::SimWorld;
@@ -21,9 +21,8 @@ use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{Adapter, Ask, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
-use gastown_crds::{Bead, Convoy, MergeRequest, Rig, names};
+use gastown_crds::{Bead, Convoy, KINDS, MergeRequest, Rig, names};
 use jiff::Timestamp;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
@@ -46,13 +45,8 @@ const OUTAGES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(3), Duration
 const PATROL: Duration = Duration::from_mins(1);
 const PATROLS_MAX: u32 = 10;
 
-/// Made once: there are thousands of runs.
-static CRDS: LazyLock<Vec<CustomResourceDefinition>> = LazyLock::new(gastown_crds::crds);
-
 /// Failures that are shown.
 const SHOWN: usize = 3;
-
-const PLURALS: [&str; 8] = ["towns", "runtimes", "formulas", "convoys", "rigs", "beads", "polecats", "mergerequests"];
 
 /// What a town has come to. Two runs may take different ways, and must end the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +131,7 @@ impl Sim {
         let virtual_time = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let clock = Arc::new(WallClock { virtual_time, back: Mutex::default() });
         let options = api::Options {
-            crds: CRDS.clone(),
+            kinds: KINDS.into_iter().map(Served::registered).collect(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::guard::check,
@@ -298,7 +292,7 @@ impl Sim {
     /// Gives every object an annotation that means nothing.
     pub async fn touch_everything(&self) {
         let client = client(&self.server, None, None);
-        for plural in PLURALS {
+        for plural in KINDS.map(|kind| kind.plural) {
             let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
             let list = client.request::<Value>(http::Request::get(&path).body(Vec::new()).unwrap()).await.unwrap();
             for object in list["items"].as_array().unwrap() {
@@ -315,7 +309,7 @@ impl Sim {
         let client = client(&self.server, None, None);
         let log = self.effects.log();
         let mut all: Vec<String> = log[log.len().saturating_sub(10)..].to_vec();
-        for plural in PLURALS {
+        for plural in KINDS.map(|kind| kind.plural) {
             let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
             let list = client.request::<Value>(http::Request::get(path).body(Vec::new()).unwrap()).await.unwrap();
             for object in list["items"].as_array().unwrap() {

@@ -1,14 +1,13 @@
 //! Objects and facts for the tests of controllers: the smallest town in which a claim can be made.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use gastown_controllers::objects::{Kind, Object, Objects};
-use gastown_controllers::plan::{Effect, Plan, Status, Write};
-use gastown_controllers::reconcile::reconcile;
+use gastown_controllers::key::Key;
+use gastown_controllers::objects::{Object, Objects, Watched};
+use gastown_controllers::plan::Plan;
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::view::{Facts, View};
-use gastown_controllers::wakes::Key;
 use gastown_controllers::world::*;
 use gastown_crds::bead::{Assignee, BeadState, BeadStatus, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, types};
@@ -117,11 +116,9 @@ pub struct Scene {
 impl Default for Scene {
     fn default() -> Self {
         let mut scene = Self { objects: Objects::default(), facts: Facts::new(), now: at(1000) };
-        scene.add(Object::Town(Arc::new(object("town", json!({"capacity": {"polecats": 2}})))));
-        scene
-            .add(Object::Runtime(Arc::new(object("script", json!({"command": ["gt:script"], "onRework": "Restart"})))));
-        scene
-            .add(Object::Formula(Arc::new(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})))));
+        scene.add::<Town>(object("town", json!({"capacity": {"polecats": 2}})));
+        scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Restart"})));
+        scene.add::<Formula>(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})));
         let machine = Machine { cores: 4, polecats_max: None, degraded: None };
         scene.known(Ask::Machine, Fact::Machine(machine));
         scene.known(Ask::Program("gt:script".into()), Fact::Program(true));
@@ -130,22 +127,16 @@ impl Default for Scene {
 }
 
 impl Scene {
-    pub fn add(&mut self, object: Object) {
-        let kind = match &object {
-            Object::Town(_) => Kind::Town,
-            Object::Rig(_) => Kind::Rig,
-            Object::Runtime(_) => Kind::Runtime,
-            Object::Formula(_) => Kind::Formula,
-            Object::Convoy(_) => Kind::Convoy,
-            Object::Bead(_) => Kind::Bead,
-            Object::Polecat(_) => Kind::Polecat,
-            Object::MergeRequest(_) => Kind::MergeRequest,
-        };
-        self.objects.fold(kind, &object.name(), Some(object));
+    pub fn add<K: Watched>(&mut self, object: K) -> BTreeSet<Key> {
+        self.objects.change(K::row(), &object.name_any(), Some(Object::new(object)))
+    }
+
+    pub fn remove<K: Watched>(&mut self, name: &str) {
+        self.objects.change(K::row(), name, None);
     }
 
     pub fn bead(&mut self, bead: Bead) -> &mut Self {
-        self.add(Object::Bead(Arc::new(bead)));
+        self.add(bead);
         self
     }
 
@@ -159,17 +150,17 @@ impl Scene {
             ..RepoFacts::default()
         };
         self.known(Ask::Repo { rig: id, branch: Some("main".into()) }, Fact::Repo(facts));
-        self.add(Object::Rig(Arc::new(rig)));
+        self.add(rig);
         self
     }
 
     pub fn polecat(&mut self, polecat: Polecat) -> &mut Self {
-        self.add(Object::Polecat(Arc::new(polecat)));
+        self.add(polecat);
         self
     }
 
     pub fn request(&mut self, request: MergeRequest) -> &mut Self {
-        self.add(Object::MergeRequest(Arc::new(request)));
+        self.add(request);
         self
     }
 
@@ -197,82 +188,18 @@ impl Scene {
     /// The plan; every fact that it asks for must be in the scene.
     pub fn plan(&self, key: &Key) -> Plan {
         let view = View::new(self.now, &self.objects, &self.facts, None);
-        let plan = reconcile(key, &view);
+        let plan = key.reconcile(&view);
         let missing = view.missing();
         assert!(missing.is_empty(), "the scene lacks {missing:?}");
         plan
     }
 }
 
-/// A plan in a few words: what a reader of a test wants to see.
+/// A plan in a few words: what a reader of a test wants to see. Instants are seconds here.
 pub fn said(plan: &Plan) -> String {
-    let mut lines: Vec<String> = plan.effects.iter().map(effect).collect();
-    for write in &plan.status {
-        let line = match &write.status {
-            Status::Bead(s) => format!("{}: {:?} {}", write.object.name, s.state, words(&s.conditions)),
-            Status::Polecat(s) => format!("{}: {:?} {}", write.object.name, s.state, words(&s.conditions)),
-            Status::MergeRequest(s) => format!("{}: {:?} {}", write.object.name, s.state, words(&s.conditions)),
-            Status::Rig(s) => format!("{}: {}", write.object.name, words(&s.conditions)),
-            Status::Convoy(s) => {
-                format!("{}: {} {}", write.object.name, s.progress.clone().unwrap_or_default(), words(&s.conditions))
-            }
-            Status::Town(s) => format!("{}: {}", write.object.name, words(&s.conditions)),
-            Status::Runtime(s) => format!("{}: {}", write.object.name, words(&s.conditions)),
-            Status::Formula(s) => format!("{}: {}", write.object.name, words(&s.conditions)),
-        };
-        lines.push(line);
-    }
-    if let Some(at) = plan.requeue {
-        lines.push(format!("again at {}", at.as_second()));
-    }
-    lines.join("\n")
-}
-
-fn words(conditions: &[Condition]) -> String {
-    let word = |c: &Condition| {
-        let message = if c.message.is_empty() { String::new() } else { format!(" ({})", c.message) };
-        format!("{}={:?} {}{message}", c.type_, c.status, c.reason)
-    };
-    conditions.iter().map(word).collect::<Vec<_>>().join("; ")
-}
-
-fn effect(effect: &Effect) -> String {
-    match effect {
-        Effect::ConfirmClaim { bead, assignee, .. } => format!("confirm that {bead} names {}", assignee.polecat),
-        Effect::Write(write) => match write {
-            Write::CreateBead(bead) => format!("create bead {}", bead.name_any()),
-            Write::CreatePolecat(polecat) => format!("create polecat {}", polecat.name_any()),
-            Write::Claim { bead, assignee } => match assignee.waiting {
-                Some(waiting) => format!("{} waits with {} for its {waiting:?}", assignee.polecat, bead.name),
-                None => format!("claim {} for {}", bead.name, assignee.polecat),
-            },
-            Write::Release { bead } => format!("release {}", bead.name),
-            Write::Close { bead, closed } => format!("close {} {:?}", bead.name, closed.reason),
-            Write::UpdateBead { bead, spec } => format!("update {} to {:?}", bead.name, spec.title),
-            Write::Finalizers { object, finalizers, .. } => format!("finalizers of {}: {finalizers:?}", object.name),
-            Write::DeleteBead { name, .. } => format!("delete bead {name}"),
-        },
-        Effect::Act(act) => match act {
-            Act::EnsureJob(job) => {
-                let (kind, round) = match job {
-                    Job::Clone { round, .. } => ("clone", round),
-                    Job::Fetch { round, .. } => ("fetch", round),
-                    Job::Setup { round, .. } => ("setup", round),
-                    Job::Verify { round, .. } => ("verify", round),
-                    Job::Push { round, .. } => ("push", round),
-                };
-                format!("{kind} for {}, round {round}", job.rig().name)
-            }
-            Act::EnsureReplay { candidates, .. } => format!("replay {}", candidates.len()),
-            Act::EnsureSandbox { sandbox, spec } => {
-                format!("prepare {} on {} at {}", sandbox.name, spec.branch, spec.start.short())
-            }
-            Act::EnsureSession { sandbox, spec } => {
-                format!("start {} on {}, attempt {}", sandbox.name, spec.bead, spec.attempt)
-            }
-            Act::EndSession { sandbox } => format!("end the session of {}", sandbox.name),
-            Act::Archive { name, .. } => format!("archive {name}"),
-            Act::RemoveSandbox { sandbox } => format!("remove the sandbox of {}", sandbox.name),
-        },
-    }
+    let timeless = Plan { requeue: None, ..plan.clone() };
+    let again = plan.requeue.map(|at| format!("again at {}", at.as_second()));
+    let text = timeless.to_string();
+    let parts: Vec<String> = Some(text).filter(|text| !text.is_empty()).into_iter().chain(again).collect();
+    parts.join("\n")
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::access::{AgentAccess, AgentWrite};
 use crate::actor::Actor;
 use crate::admission;
-use crate::common::{Condition, NameValue, types};
+use crate::common::{Condition, NameValue, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -172,6 +172,19 @@ impl Assignee {
         Self { polecat: polecat.into(), uid: uid.into(), waiting: None }
     }
 }
+
+shown!(Waiting { Bead => "Bead", Rig => "Rig", Place => "Place" });
+shown!(BeadType { Task => "Task", Bug => "Bug", Feature => "Feature", Chore => "Chore", Step => "Step" });
+shown!(CloseReason { Merged => "Merged", NoChanges => "NoChanges", Done => "Done", Withdrawn => "Withdrawn" });
+shown!(BeadState {
+    Waiting => "Waiting",
+    Ready => "Ready",
+    Working => "Working",
+    Landing => "Landing",
+    SetAside => "SetAside",
+    Closed => "Closed",
+});
+shown!(ReworkKind { Red => "Red", Conflict => "Conflict" });
 
 /// What a worker waits for.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]

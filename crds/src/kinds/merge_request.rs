@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::access::{AgentAccess, AgentWrite, Verb};
 use crate::actor::Actor;
 use crate::admission;
-use crate::common::{Condition, types};
+use crate::common::{Condition, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
 
 /// Its row in the registry.
@@ -85,6 +85,14 @@ pub struct MergeRequestSpec {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub attempt: u32,
 }
+
+shown!(MergeState {
+    Queued => "Queued",
+    BranchReady => "BranchReady",
+    Merged => "Merged",
+    Rejected => "Rejected",
+    Withdrawn => "Withdrawn",
+});
 
 /// Where a merge request stands, in one word.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, types};
+use crate::common::{Condition, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -74,6 +74,14 @@ pub struct PolecatSpec {
     #[serde(default)]
     pub suspend: bool,
 }
+
+shown!(PolecatState {
+    Idle => "Idle",
+    Starting => "Starting",
+    Working => "Working",
+    Stalled => "Stalled",
+    Zombie => "Zombie",
+});
 
 /// Where a polecat stands, in one word (seed 004's four, and the way there).
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gastown_controllers::molecule::{ANNOTATION_STEPS, LABEL_ROUND, order};
+use gastown_controllers::bead::{ANNOTATION_STEPS, LABEL_ROUND, order};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::api::ListParams;

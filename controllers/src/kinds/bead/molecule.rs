@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
 use gastown_crds::common::{reasons, types};
 use gastown_crds::formula_text::{CookError, CookedStep, cook, digest};
-use gastown_crds::{Bead, FormulaSpec, names};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use gastown_crds::{Bead, Formula, FormulaSpec, names};
+use kube::ResourceExt;
 use kube::api::ObjectMeta;
-use kube::{Resource, ResourceExt};
 
-use crate::bead::work_digest;
+use super::work_digest;
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Write};
+use crate::plan::{Plan, Write, owner};
 use crate::settings::FORMULA_DEFAULT;
 use crate::view::View;
 
@@ -64,7 +63,7 @@ pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
 /// A bead's formula, cooked for it; else the reason and the message of its condition.
 pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<CookedStep>), (&'static str, String)> {
     let wanted = formula_of(&bead.spec);
-    let Some(formula) = view.objects.formula(wanted) else {
+    let Some(formula) = view.objects.get::<Formula>(wanted) else {
         return Err((reasons::REF_NOT_FOUND, format!("there is no Formula named `{wanted}`: apply it")));
     };
     let invalid = |error: CookError| (reasons::INVALID_FORMULA, format!("formula `{wanted}`: {error}"));
@@ -98,13 +97,13 @@ pub fn pour(
     };
     let stale: Vec<_> = poured.iter().filter(|s| !fresh(s)).collect();
     for step in &stale {
-        plan.write(Write::DeleteBead { name: step.name_any(), uid: step.uid().unwrap_or_default() });
+        plan.write(Write::delete(**step));
     }
     if stale.is_empty() {
         for (order, step) in cooked.iter().enumerate() {
             let there = poured.iter().any(|s| s.name_any() == names::step(&name, round, &step.name));
             if !there {
-                plan.write(Write::CreateBead(Box::new(step_bead(bead, round, step, order, cooked.len(), &digest))));
+                plan.write(Write::create(&step_bead(bead, round, step, order, cooked.len(), &digest)));
             }
         }
     }
@@ -128,13 +127,6 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
         (LABEL_FORMULA_DIGEST.to_owned(), digest.to_owned()),
         (LABEL_WORK_DIGEST.to_owned(), work_digest(&bead.spec)),
     ]);
-    let owner = OwnerReference {
-        api_version: Bead::api_version(&()).into(),
-        kind: Bead::kind(&()).into(),
-        name: name.clone(),
-        uid: bead.uid().unwrap_or_default(),
-        ..OwnerReference::default()
-    };
     Bead {
         metadata: ObjectMeta {
             name: Some(names::step(&name, round, &step.name)),
@@ -143,7 +135,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
                 (ANNOTATION_STEPS.to_owned(), all.to_string()),
                 (ANNOTATION_ORDER.to_owned(), order.to_string()),
             ])),
-            owner_references: Some(vec![owner]),
+            owner_references: Some(vec![owner(bead)]),
             ..ObjectMeta::default()
         },
         spec: BeadSpec {

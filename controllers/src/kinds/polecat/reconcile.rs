@@ -15,16 +15,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::bead::{failures, requests, rework, round, state, work_digest};
 use crate::conditions::Conditions;
-use crate::objects::{Kind, created};
-use crate::plan::{Effect, Plan, Status, Version, Write};
+use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
+use crate::objects::created;
+use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
-use crate::settings::{self, RUNTIME_DEFAULT, Settings, rig_id, sandbox_id};
+use crate::settings::{self, RUNTIME_DEFAULT, rig_id, sandbox_id};
 use crate::tries::{Tried, tried};
-use crate::view::{NotSeen, View};
+use crate::view::{self, NotSeen, View};
 use crate::world::{Act, Job, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
-use crate::{molecule, view};
 
 /// What a polecat is found to be doing: the word, the reason, the message.
 struct Doing {
@@ -63,7 +62,7 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
         None => conditions.set(types::READY, doing.ready, doing.reason, doing.message),
     }
     status.conditions = conditions.done();
-    plan.tell(polecat, status, Status::Polecat);
+    plan.set_status(polecat, status);
     plan
 }
 
@@ -82,9 +81,7 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
         return Ok(leave(polecat, facts, plan));
     }
     if !finalizers.iter().any(|f| f == FINALIZER_SANDBOX) {
-        let mut finalizers = finalizers.to_vec();
-        finalizers.push(FINALIZER_SANDBOX.to_owned());
-        plan.write(Write::Finalizers { kind: Kind::Polecat, object: Version::of(polecat), finalizers });
+        plan.write(Write::add_finalizer(polecat, FINALIZER_SANDBOX));
         return Ok(doing(status.state, reasons::IDLE, ""));
     }
     let bead = view.objects.assigned_to(&id.uid).find(|b| b.metadata.deletion_timestamp.is_none());
@@ -112,8 +109,7 @@ fn leave(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
     } else if facts.sandbox.is_some() {
         plan.act(Act::RemoveSandbox { sandbox });
     } else {
-        let finalizers = polecat.finalizers().iter().filter(|f| *f != FINALIZER_SANDBOX).cloned().collect();
-        plan.write(Write::Finalizers { kind: Kind::Polecat, object: Version::of(polecat), finalizers });
+        plan.write(Write::remove_finalizer(polecat, FINALIZER_SANDBOX));
     }
     doing(PolecatState::Starting, reasons::SWITCHING, "is being deleted: its work is rescued first")
 }
@@ -136,7 +132,7 @@ fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Pla
 
 /// When the polecat's last branch was handed in, if that is what cleared its hook.
 fn handed_in(polecat: &Polecat, view: &View<'_>) -> Option<Timestamp> {
-    let bead = view.objects.bead(polecat.status.as_ref()?.bead.as_ref()?)?;
+    let bead = view.objects.get::<Bead>(polecat.status.as_ref()?.bead.as_ref()?)?;
     let newest = requests(bead, view).last().copied().filter(|r| r.spec.polecat == polecat.name_any())?;
     // A clock that went backwards since gives nobody more time than the delay.
     Some(created(newest.as_ref()).min(view.now))
@@ -172,12 +168,12 @@ impl Hook<'_> {
             return Ok(starting(reason, "an earlier session is being ended".into()));
         }
         let spec = &self.polecat.spec;
-        let Some(rig) = self.view.objects.rig(&spec.rig) else {
+        let Some(rig) = self.view.objects.get::<Rig>(&spec.rig) else {
             let message = format!("there is no Rig named `{}`: apply it", spec.rig);
             return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
         };
         let runtime_name = self.runtime_name(rig);
-        let Some(runtime) = self.view.objects.runtime(&runtime_name) else {
+        let Some(runtime) = self.view.objects.get::<Runtime>(&runtime_name) else {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
             return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
         };
@@ -199,10 +195,10 @@ impl Hook<'_> {
         if let Some(doing) = self.setup(rig, plan)? {
             return Ok(doing);
         }
-        if !molecule::is_poured(self.bead, round(&self.requests), self.view) {
+        if !is_poured(self.bead, round(&self.requests), self.view) {
             let doing = starting(reasons::PREPARING, "waits for its steps".into());
             // They are there at once, or not until somebody mends the formula.
-            let soon = molecule::cooked(self.bead, self.view).is_ok();
+            let soon = cooked(self.bead, self.view).is_ok();
             return Ok(if soon { doing } else { self.waits(Waiting::Bead, doing, plan) });
         }
         let program = &runtime.spec.command[0];
@@ -224,7 +220,7 @@ impl Hook<'_> {
     fn notes(&self, waiting: Option<Waiting>, plan: &mut Plan) {
         let assignee = self.assignee(waiting);
         if self.bead.spec.assignee.as_ref() != Some(&assignee) {
-            plan.write(Write::Claim { bead: Version::of(self.bead), assignee });
+            plan.write(claim(self.bead, &assignee));
         }
     }
 
@@ -289,7 +285,7 @@ impl Hook<'_> {
             timeout_s: settings::setup_timeout_s(&rig.spec),
             round,
         };
-        Ok(match tried(self.view, &Settings::of(self.view), job)? {
+        Ok(match tried(self.view, job)? {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
             Tried::Due(job) => {
@@ -323,7 +319,7 @@ impl Hook<'_> {
     ) -> Result<Doing, NotSeen> {
         let bead_uid = self.bead.uid().unwrap_or_default();
         let runs = self.view.runs(&bead_uid)?;
-        let settings = Settings::of(self.view);
+        let settings = &self.view.settings;
         let failed = failures(&self.bead.spec, runs, &self.requests);
         if failed >= settings.backoff_limit {
             return Ok(doing(PolecatState::Stalled, reasons::TOO_MANY_ATTEMPTS, "its bead is being set aside"));
@@ -338,7 +334,7 @@ impl Hook<'_> {
             Some((RunState::Ended(_) | RunState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
-        if let Some(due) = self.due(runs, failed, &settings) {
+        if let Some(due) = self.due(runs, failed) {
             plan.again_at(due);
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reasons::BACK_OFF, message), plan));
@@ -347,11 +343,10 @@ impl Hook<'_> {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
-        plan.effects.push(Effect::ConfirmClaim {
-            bead: self.bead.name_any(),
-            bead_uid: bead_uid.clone(),
-            assignee: self.assignee(None),
-        });
+        // Read again, the bead must still name this polecat, as being at work.
+        let claim = self.assignee(None);
+        let what = format!("names {}", claim.polecat);
+        plan.effects.push(Effect::Confirm(Confirm::field(self.bead, "/spec/assignee", &claim, what)));
         plan.act(Act::EnsureSession {
             sandbox: sandbox_id(self.polecat),
             spec: SessionSpec {
@@ -379,7 +374,7 @@ impl Hook<'_> {
 
     /// When the next session may start, if not now: the first restart and the first rework are at once, the later ones
     /// back off, whether they are charged or not.
-    fn due(&self, runs: &[Run], failed: u32, settings: &Settings) -> Option<Timestamp> {
+    fn due(&self, runs: &[Run], failed: u32) -> Option<Timestamp> {
         let handed_in = |run: &Run| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
         let ended = runs.iter().rev().take_while(|r| !handed_in(r) && r.state != RunState::Intended).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
@@ -388,7 +383,7 @@ impl Hook<'_> {
             RunState::Lost { at } => *at,
             RunState::Intended | RunState::Running => return None,
         };
-        let delay = settings.delay(restarts, &self.bead.uid().unwrap_or_default());
+        let delay = self.view.settings.delay(restarts, &self.bead.uid().unwrap_or_default());
         self.view.wait_after(at, delay).filter(|_| restarts > 0)
     }
 }

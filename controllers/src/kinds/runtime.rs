@@ -1,12 +1,31 @@
 //! The Runtime controller: would its program start here?
 
-use gastown_crds::Runtime;
+use std::collections::BTreeSet;
+
 use gastown_crds::common::{reasons, types};
+use gastown_crds::{Polecat, Runtime};
+use kube::ResourceExt;
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status};
+use crate::key::{Controller, Key, Lane};
+use crate::kinds::polecat;
+use crate::objects::{Change, Objects, Watched};
+use crate::plan::Plan;
 use crate::settings::INSTALL_DELAY;
 use crate::view::View;
+
+/// Whether the programs of runtimes are there.
+pub static CONTROLLER: Controller =
+    Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile));
+
+impl Watched for Runtime {
+    type Index = ();
+
+    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
+        keys.insert(CONTROLLER.key(change.name()));
+        keys.extend(objects.all::<Polecat>().map(|polecat| polecat::CONTROLLER.key(polecat.name_any())));
+    }
+}
 
 /// Decides about one runtime.
 pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
@@ -26,6 +45,6 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     }
     status.observed_generation = runtime.metadata.generation;
     status.conditions = conditions.done();
-    plan.tell(runtime, status, Status::Runtime);
+    plan.set_status(runtime, status);
     plan
 }

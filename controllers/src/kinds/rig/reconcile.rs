@@ -8,11 +8,10 @@ use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
 use crate::conditions::Conditions;
-use crate::landing::{self, Red};
-use crate::merge::{self, Pushed};
+use crate::kinds::merge_request::{self, Pushed, Red};
 use crate::objects::created;
-use crate::plan::{Plan, Status};
-use crate::settings::{Settings, interval, rig_id};
+use crate::plan::Plan;
+use crate::settings::{interval, rig_id};
 use crate::tries::{Tried, tried, tried_until};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Exited, Job, RepoFacts, exit};
@@ -58,7 +57,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         conditions.failed(types::READY, failure);
     }
     status.conditions = conditions.done();
-    plan.tell(rig, status, Status::Rig);
+    plan.set_status(rig, status);
     plan
 }
 
@@ -98,7 +97,7 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
     let url = &rig.spec.repo.url;
     let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
     // It has been seen not to be there: that a round worked says nothing.
-    Ok(match tried_until(view, &Settings::of(view), job, |_| false)? {
+    Ok(match tried_until(view, job, |_| false)? {
         Tried::Running | Tried::Done(_) => (reasons::CLONING, format!("cloning `{url}`")),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
@@ -122,7 +121,7 @@ fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Opt
     let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.to_owned(), round };
     // What another clock dates into the future says nothing of the present.
     let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
-    Ok(match tried_until(view, &Settings::of(view), job, worked)? {
+    Ok(match tried_until(view, job, worked)? {
         Tried::Done(_) => None,
         Tried::Running => Some((reasons::OK, String::new())),
         Tried::Due(job) => {
@@ -156,7 +155,7 @@ fn said(rig: &Rig, last: Option<Exited>, otherwise: &'static str, what: &str) ->
 
 /// A push that the remote refused for good reasons is the rig's trouble, not a bead's.
 fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
-    match merge::pushed(rig, facts, view)? {
+    match merge_request::pushed(rig, facts, view)? {
         Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), reasons::BACK_OFF, "the push was refused"))),
         _ => Ok(None),
     }
@@ -165,7 +164,7 @@ fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Becau
 /// What was cloned from elsewhere is fetched once: a url that was changed, and leads nowhere, is told before work is begun.
 fn reach(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
     let job = |round| Job::Clone { rig: rig_id(rig), url: rig.spec.repo.url.clone(), round };
-    match tried(view, &Settings::of(view), job)? {
+    match tried(view, job)? {
         Tried::Done(_) => Ok(None),
         _ => fetch(rig, view, plan, "url"),
     }
@@ -197,8 +196,8 @@ fn base(rig: &Rig, view: &View<'_>) -> Result<Option<Red>, NotSeen> {
     }
     let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
     let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
-    let tries = merge::tries(rig, target, tree, view)?;
-    Ok(landing::red_target(tree, &tries))
+    let tries = merge_request::tries(rig, target, tree, view)?;
+    Ok(merge_request::red_target(tree, &tries))
 }
 
 /// One queue per remote and branch: two would race for ever. The older rig has it.
@@ -209,6 +208,6 @@ fn shares_target(rig: &Rig, view: &View<'_>) -> Option<String> {
     if rig.spec.merge.strategy != Strategy::Push {
         return None;
     }
-    let other = view.objects.rigs().find(|r| lands(r) == lands(rig) && age(r) < age(rig))?;
+    let other = view.objects.all::<Rig>().find(|r| lands(r) == lands(rig) && age(r) < age(rig))?;
     Some(other.name_any())
 }

@@ -13,12 +13,31 @@ use gastown_crds::{Bead, Convoy, Rig, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use crate::bead::{requests, state};
 use crate::conditions::Conditions;
-use crate::objects::{Kind, convoy_of};
-use crate::plan::{Plan, Status, Version, Write};
+use crate::key::{Controller, Key, Lane};
+use crate::kinds::bead::{self, convoy_of, requests, state};
+use crate::kinds::polecat;
+use crate::objects::{Change, Objects, Watched};
+use crate::plan::{Plan, Write};
 use crate::settings::prefix;
 use crate::view::View;
+
+/// Convoys and their beads.
+pub static CONTROLLER: Controller =
+    Controller::of::<Convoy>("convoy", Lane::Objects, |name, view| view.with(name, reconcile));
+
+impl Watched for Convoy {
+    type Index = ();
+
+    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
+        let name = change.name();
+        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
+            keys.extend(objects.beads_of_convoy(&name).filter(|b| b.spec.closed.is_none()).map(|b| bead::key_of(b)));
+            keys.extend(polecat::DISPATCH.single_key());
+        }
+        keys.insert(CONTROLLER.key(name));
+    }
+}
 
 /// Priority of a bead that names none.
 const PRIORITY_DEFAULT: u32 = 2;
@@ -28,30 +47,26 @@ pub const RUN_DEFAULT: u32 = 1;
 /// Decides about one convoy.
 pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    let finalizers = convoy.finalizers();
-    let kept = finalizers.iter().any(|f| f == FINALIZER_BEADS);
+    let kept = convoy.finalizers().iter().any(|f| f == FINALIZER_BEADS);
     if convoy.metadata.deletion_timestamp.is_some() {
         if withdraw(convoy, &BTreeSet::new(), view, &mut plan) == 0 && kept {
-            let finalizers = finalizers.iter().filter(|f| *f != FINALIZER_BEADS).cloned().collect();
-            plan.write(Write::Finalizers { kind: Kind::Convoy, object: Version::of(convoy), finalizers });
+            plan.write(Write::remove_finalizer(convoy, FINALIZER_BEADS));
         }
         return plan;
     }
     if !kept {
-        let mut finalizers = finalizers.to_vec();
-        finalizers.push(FINALIZER_BEADS.to_owned());
-        plan.write(Write::Finalizers { kind: Kind::Convoy, object: Version::of(convoy), finalizers });
+        plan.write(Write::add_finalizer(convoy, FINALIZER_BEADS));
         return plan;
     }
     let wanted = wanted(convoy, view);
     let mut clash = None;
     for WantedBead { called, name, spec } in &wanted.beads {
-        match view.objects.bead(name) {
-            None => plan.write(Write::CreateBead(Box::new(bead(convoy, called, name, spec.clone())))),
+        match view.objects.get::<Bead>(name) {
+            None => plan.write(Write::create(&new_bead(convoy, called, name, spec.clone()))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
             // Wanted again: closed is for ever, so it is made anew. What somebody had begun is kept on a rescue ref.
             Some(bead) if is_withdrawn(bead) => {
-                plan.write(Write::DeleteBead { name: name.clone(), uid: bead.uid().unwrap_or_default() });
+                plan.write(Write::delete(bead.as_ref()));
             }
             Some(bead) => update(bead, spec, view, &mut plan),
         }
@@ -62,7 +77,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         withdraw(convoy, &names, view, &mut plan);
     }
     let status = status(convoy, &wanted, clash, view);
-    plan.tell(convoy, status, Status::Convoy);
+    plan.set_status(convoy, status);
     plan
 }
 
@@ -99,7 +114,7 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
                 wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.name));
                 return true;
             };
-            let Some(rig) = view.objects.rig(rig_name) else {
+            let Some(rig) = view.objects.get::<Rig>(rig_name) else {
                 wanted.missing = Some(format!("there is no Rig named `{rig_name}`: apply it"));
                 return true;
             };
@@ -150,7 +165,7 @@ pub fn bead_spec(convoy: &ConvoySpec, bead: &ConvoyBead, rig: &str, needs: Vec<S
     }
 }
 
-fn bead(convoy: &Convoy, called: &str, name: &str, spec: BeadSpec) -> Bead {
+fn new_bead(convoy: &Convoy, called: &str, name: &str, spec: BeadSpec) -> Bead {
     let labels = [(LABEL_CONVOY, convoy.name_any()), (LABEL_BEAD, called.to_owned())];
     Bead {
         metadata: ObjectMeta {
@@ -183,7 +198,7 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     }
     let wanted = BeadSpec { assignee: bead.spec.assignee.clone(), ..wanted.clone() };
     if bead.spec != wanted {
-        plan.write(Write::UpdateBead { bead: Version::of(bead), spec: Box::new(wanted) });
+        plan.write(bead::respec(bead, &wanted));
     }
 }
 
@@ -204,7 +219,7 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
             at: view.now,
             by: "gt".into(),
         };
-        plan.write(Write::Close { bead: Version::of(bead.as_ref()), closed });
+        plan.write(bead::close(bead, &closed));
     }
     busy
 }
@@ -231,7 +246,7 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     let all = known.max(u32::try_from(convoy.spec.beads.len()).unwrap_or(u32::MAX));
     // It has landed once all it wants is there and closed, and nothing else of it is open.
     let there = |wanted: &WantedBead| {
-        view.objects.bead(&wanted.name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
+        view.objects.get::<Bead>(&wanted.name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
     };
     let done = closed == all && wanted.beads.iter().all(there);
     let set_aside = count(BeadState::SetAside);

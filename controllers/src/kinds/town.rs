@@ -1,12 +1,47 @@
 //! The Town controller: what capacity is in effect, and whether something is missing on this machine.
 
-use gastown_crds::Town;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use gastown_crds::common::{reasons, types};
+use gastown_crds::{Polecat, Town};
+use kube::ResourceExt;
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status};
+use crate::key::{Controller, Key, Lane};
+use crate::kinds::{bead, polecat};
+use crate::objects::{Change, Objects, Watched};
+use crate::plan::Plan;
 use crate::settings::polecats_max;
 use crate::view::View;
+
+/// The town's own status.
+pub static CONTROLLER: Controller =
+    Controller::of::<Town>("town", Lane::Objects, |name, view| view.with(name, reconcile));
+
+/// The name of every town: there is one in a namespace.
+pub const NAME: &str = "town";
+
+impl Watched for Town {
+    type Index = ();
+
+    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
+        keys.insert(CONTROLLER.key(NAME));
+        if change.differs(|town| &town.spec) {
+            // Back-off, limits and the default runtime are the town's.
+            keys.extend(polecat::DISPATCH.single_key());
+            keys.extend(objects.all::<Polecat>().map(|polecat| polecat::CONTROLLER.key(polecat.name_any())));
+            keys.extend(objects.open_beads().map(|bead| bead::key_of(bead)));
+        }
+    }
+}
+
+impl Objects {
+    /// The town.
+    pub fn town(&self) -> Option<&Arc<Town>> {
+        self.get(NAME)
+    }
+}
 
 /// Decides about the town itself.
 pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
@@ -30,6 +65,6 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     status.observed_generation = town.metadata.generation;
     status.polecats_working = view.objects.at_work();
     status.conditions = conditions.done();
-    plan.tell(town, status, Status::Town);
+    plan.set_status(town, status);
     plan
 }

@@ -4,84 +4,23 @@
 //! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
 //! aside for a person.
 
-use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Rework, ReworkKind, Waiting};
-use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
-use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, MergeRequest, Polecat, names};
-use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
+use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, Convoy, Polecat, Rig};
+use kube::ResourceExt;
+
+use super::{close, convoy_of, failures, molecule, release, requests, rework, round, state};
 use crate::conditions::{Conditions, tail};
-use crate::molecule;
-use crate::plan::{Plan, Status, Version, Write};
-use crate::settings::Settings;
+use crate::plan::Plan;
 use crate::view::{NotSeen, View};
 use crate::world::{Run, RunState};
 
 /// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
 const ENDING_DELAY: Duration = Duration::from_secs(2);
-/// A digest of what people wrote: attempts at an older text do not count against a newer one.
-pub fn work_digest(spec: &BeadSpec) -> String {
-    let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
-    names::digest(&["work", &text.to_string()])
-}
-
-/// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
-pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&Arc<MergeRequest>]) -> u32 {
-    if runs.is_empty() {
-        return 0;
-    }
-    let work = work_digest(spec);
-    let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
-        Some(request) => came_back(request),
-        None => matches!(&run.state, RunState::Ended(end) if end.own),
-    };
-    let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// The merge requests of a bead, by attempt. One that was handed in for an older bead of the same name is not its own.
-pub fn requests<'a>(bead: &Bead, view: &View<'a>) -> Vec<&'a Arc<MergeRequest>> {
-    let mut requests = view.objects.requests_of(&bead.name_any());
-    let own = |request: &MergeRequest| {
-        let owners = request.owner_references();
-        owners.is_empty() || owners.iter().any(|owner| Some(&owner.uid) == bead.metadata.uid.as_ref())
-    };
-    requests.retain(|request| own(request));
-    requests
-}
-
-/// Where a merge request stands.
-pub fn state(request: &MergeRequest) -> MergeState {
-    request.status.as_ref().map(|s| s.state).unwrap_or_default()
-}
-
-/// Whether it was sent back with a reason to work on: it is charged. That its commits were lost here is nobody's fault.
-fn came_back(request: &MergeRequest) -> bool {
-    let reason = request.status.as_ref().and_then(|s| condition(&s.conditions, types::MERGED)).map(|c| &c.reason);
-    state(request) == MergeState::Rejected && reason.is_none_or(|reason| reason != reasons::HEAD_MISSING)
-}
-
-/// How often a bead's work was begun again after a hand-in.
-pub fn round(requests: &[&Arc<MergeRequest>]) -> u32 {
-    let n = requests.iter().filter(|r| state(r) == MergeState::Rejected).count();
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// Why the newest branch came back, if it did.
-pub fn rework(requests: &[&Arc<MergeRequest>]) -> Option<Rework> {
-    let newest = requests.last().filter(|r| came_back(r))?;
-    let status = newest.status.as_ref()?;
-    let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
-    Some(Rework {
-        kind: if conflict { ReworkKind::Conflict } else { ReworkKind::Red },
-        merge_request: newest.name_any(),
-        head: newest.spec.head.clone(),
-        log: status.log.clone().unwrap_or_default(),
-    })
-}
 
 /// Decides about one bead.
 pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
@@ -90,7 +29,7 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
     }
     let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
     let (mut plan, status) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
-    plan.tell(bead, status, Status::Bead);
+    plan.set_status(bead, status);
     plan
 }
 
@@ -123,9 +62,9 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         status.state = BeadState::Closed;
         status.rework = None;
         let message = closed.message.clone().unwrap_or_default();
-        let reason = format!("{:?}", closed.reason);
-        conditions.set_bool(types::CLOSED, true, &reason, message);
-        conditions.set_bool(types::READY, false, &reason, "");
+        let reason = closed.reason.as_str();
+        conditions.set_bool(types::CLOSED, true, reason, message);
+        conditions.set_bool(types::READY, false, reason, "");
         status.conditions = conditions.done();
         return Ok((plan, status));
     }
@@ -133,7 +72,6 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     // A bead that nobody ever had has no attempts to look at.
     let touched = bead.spec.assignee.is_some() || status.last_polecat.is_some() || !requests.is_empty();
     let runs = if touched { view.runs(&bead.uid().unwrap_or_default())? } else { &[] };
-    let settings = Settings::of(view);
     status.attempts = runs.last().map_or(0, |r| r.attempt);
     status.failures = failures(&bead.spec, runs, &requests);
     status.rework = rework(&requests);
@@ -143,20 +81,20 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         let landed = request.status.as_ref().and_then(|s| s.landed.clone());
         let message = landed.map_or_else(|| "the target holds it already".to_owned(), |oid| format!("landed as {oid}"));
         let closed = Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
-        plan.write(Write::Close { bead: Version::of(bead), closed });
+        plan.write(close(bead, &closed));
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, reasons::LANDING, "merged; being closed");
     } else if let Some(request) = newest.filter(|r| !state(r).is_final()) {
         // Handing in cleared the hook: the polecat is free for other work while the queue lands this.
         if bead.spec.assignee.is_some() {
-            plan.write(Write::Release { bead: Version::of(bead) });
+            plan.write(release(bead));
         }
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, reasons::LANDING, format!("handed in as {}", request.name_any()));
-    } else if status.failures >= settings.backoff_limit {
+    } else if status.failures >= view.settings.backoff_limit {
         let ended = runs.last().is_none_or(|r| r.state != RunState::Running);
         if bead.spec.assignee.is_some() && ended {
-            plan.write(Write::Release { bead: Version::of(bead) });
+            plan.write(release(bead));
         }
         status.state = BeadState::SetAside;
         let message = set_aside(&status, runs);
@@ -166,7 +104,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         let polecat = view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid);
         if polecat.is_none() {
             // Its polecat is gone for good: a polecat goes only when its sandbox has been rescued and removed.
-            plan.write(Write::Release { bead: Version::of(bead) });
+            plan.write(release(bead));
         }
         let (state, reason, message) = match assignee.waiting {
             None => (BeadState::Working, reasons::CLAIMED.to_owned(), format!("{} works on it", assignee.polecat)),
@@ -213,13 +151,13 @@ fn held_back(bead: &Bead, view: &View<'_>) -> Option<(&'static str, String)> {
     if !open.is_empty() {
         return Some((reasons::NEEDS_OPEN, format!("waits for {}", open.join(", "))));
     }
-    let Some(rig) = view.objects.rig(&spec.rig) else {
+    let Some(rig) = view.objects.get::<Rig>(&spec.rig) else {
         return Some((reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig)));
     };
     if rig.spec.suspend {
         return Some((reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig)));
     }
-    let convoy = crate::objects::convoy_of(bead).and_then(|name| view.objects.convoy(name))?;
+    let convoy = convoy_of(bead).and_then(|name| view.objects.get::<Convoy>(name))?;
     if convoy.metadata.deletion_timestamp.is_some() {
         return Some((reasons::SUSPENDED, format!("its convoy `{}` is being deleted", convoy.name_any())));
     }
@@ -235,7 +173,8 @@ fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
         return wrong;
     }
     let spec = &bead.spec;
-    let gone: Vec<_> = spec.needs.iter().filter(|n| view.objects.bead(n).is_none()).map(String::as_str).collect();
+    let gone: Vec<_> =
+        spec.needs.iter().filter(|n| view.objects.get::<Bead>(n).is_none()).map(String::as_str).collect();
     let message = if gone.is_empty() {
         String::new()
     } else {
@@ -246,7 +185,7 @@ fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
 
 /// The beads it needs that are still open. One that does not exist does not block (as in Beads).
 fn open_needs(bead: &Bead, view: &View<'_>) -> Vec<String> {
-    let open = |need: &&String| view.objects.bead(need).is_some_and(|b| b.spec.closed.is_none());
+    let open = |need: &&String| view.objects.get::<Bead>(need).is_some_and(|b| b.spec.closed.is_none());
     bead.spec.needs.iter().filter(open).cloned().collect()
 }
 
@@ -256,7 +195,7 @@ fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
         _ => None,
     });
     let output = match (&status.rework, last) {
-        (Some(rework), _) => format!("it came back {:?}:\n{}", rework.kind, rework.log),
+        (Some(rework), _) => format!("it came back {}:\n{}", rework.kind, rework.log),
         (None, Some((attempt, end))) => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
         (None, None) => String::new(),
     };

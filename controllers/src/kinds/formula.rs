@@ -1,12 +1,33 @@
 //! The Formula controller: its steps form no circle, and its digest says which text a bead was poured from.
 
+use std::collections::BTreeSet;
+
 use gastown_crds::Formula;
 use gastown_crds::common::{reasons, types};
 use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
 
 use crate::conditions::Conditions;
-use crate::plan::{Plan, Status};
+use crate::key::{Controller, Key, Lane};
+use crate::kinds::bead::{self, formula_of};
+use crate::objects::{Change, Objects, Watched};
+use crate::plan::Plan;
 use crate::view::View;
+
+/// Whether steps can be made of formulas.
+pub static CONTROLLER: Controller =
+    Controller::of::<Formula>("formula", Lane::Objects, |name, view| view.with(name, reconcile));
+
+impl Watched for Formula {
+    type Index = ();
+
+    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
+        let name = change.name();
+        if change.differs(|formula| &formula.spec) {
+            keys.extend(objects.open_beads().filter(|b| formula_of(&b.spec) == name).map(|bead| bead::key_of(bead)));
+        }
+        keys.insert(CONTROLLER.key(name));
+    }
+}
 
 /// Decides about one formula.
 pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
@@ -22,7 +43,7 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     status.conditions = conditions.done();
     status.steps = u32::try_from(formula.spec.steps.len()).unwrap_or(u32::MAX);
     status.digest = Some(digest(&formula.spec));
-    plan.tell(formula, status, Status::Formula);
+    plan.set_status(formula, status);
     plan
 }
 

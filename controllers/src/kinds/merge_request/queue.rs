@@ -7,19 +7,19 @@ use gastown_crds::bead::CloseReason;
 use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, reasons, types};
 use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
 use gastown_crds::rig::{Strategy, WhenCheckedOut};
-use gastown_crds::{MergeRequest, Rig};
+use gastown_crds::{Bead, MergeRequest, Rig};
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::landing::{self, Flaky, Queue, Rejection, Step};
 use crate::conditions::{Conditions, tail, times};
-use crate::landing::{self, Flaky, Queue, Rejection, Step};
 use crate::objects::created;
-use crate::plan::{Plan, Status};
+use crate::plan::Plan;
 use crate::seen::Oid;
-use crate::settings::{Settings, batch, checks, committer, red_target_delay, rig_id};
+use crate::settings::{batch, checks, committer, red_target_delay, rig_id};
 use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
@@ -40,7 +40,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     if requests.is_empty() {
         return plan;
     }
-    let mut queue = Landing { rig, view, settings: Settings::of(view), outcomes: Vec::new() };
+    let mut queue = Landing { rig, view, outcomes: Vec::new() };
     if let Err(not_seen) = queue.run(&requests, &mut plan) {
         plan = Plan::none();
         queue.outcomes.clear();
@@ -49,7 +49,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         }
     }
     for request in &requests {
-        plan.tell(request.as_ref(), queue.status(request), Status::MergeRequest);
+        plan.set_status(request.as_ref(), queue.status(request));
     }
     plan
 }
@@ -64,7 +64,7 @@ pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec
         }
     }
     if tries.len() >= TRIES_MAX as usize {
-        let (round, _) = round_past(TRIES_MAX, view, &Settings::of(view));
+        let (round, _) = round_past(TRIES_MAX, view);
         tries.extend(
             Some(view.job(verify(rig, commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
         );
@@ -93,7 +93,7 @@ pub fn pushed(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pu
         view.objects.queue(&rig.name_any()).filter_map(|r| r.status.as_ref()).filter_map(|s| s.landed.clone()).last();
     let Some(to) = wanted.filter(|_| rig.spec.merge.strategy == Strategy::Push) else { return Ok(None) };
     let job = |round| push(rig, branch, Some(from), &Oid(to.clone()), false, round);
-    Ok(match tried(view, &Settings::of(view), job)? {
+    Ok(match tried(view, job)? {
         Tried::Waiting { last: Some(last), .. } => Some(Pushed::Refused(last)),
         Tried::Running => Some(Pushed::Running),
         _ => None,
@@ -127,7 +127,6 @@ struct Outcome {
 struct Landing<'a> {
     rig: &'a Rig,
     view: &'a View<'a>,
-    settings: Settings,
     outcomes: Vec<Outcome>,
 }
 
@@ -173,12 +172,12 @@ impl Landing<'_> {
     fn is_wanted(&self, request: &MergeRequest) -> bool {
         self.view
             .objects
-            .bead(&request.spec.bead)
+            .get::<Bead>(&request.spec.bead)
             .is_some_and(|bead| bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged))
     }
 
     fn candidate(&self, request: &MergeRequest) -> Candidate {
-        let title = self.view.objects.bead(&request.spec.bead).map(|b| b.spec.title.clone());
+        let title = self.view.objects.get::<Bead>(&request.spec.bead).map(|b| b.spec.title.clone());
         Candidate {
             merge_request: request.name_any(),
             bead: request.spec.bead.clone(),
@@ -259,7 +258,7 @@ impl Landing<'_> {
                 self.all_wait(candidates, reasons::VERIFYING, "");
             }
             Step::RetryVerify { commit, tree, round, errors, last } => {
-                busy = self.start_after(last.at, self.settings.delay(errors, &tree.0), plan);
+                busy = self.start_after(last.at, self.view.settings.delay(errors, &tree.0), plan);
                 if busy {
                     self.start(&commit, &tree, round, plan)?;
                 }
@@ -312,7 +311,7 @@ impl Landing<'_> {
             plan.act(Act::EnsureJob(verify(self.rig, commit, tree, round)));
             return Ok(());
         }
-        let (round, next) = round_past(TRIES_MAX, self.view, &self.settings);
+        let (round, next) = round_past(TRIES_MAX, self.view);
         let job = verify(self.rig, commit, tree, round);
         match self.view.job(job.key())? {
             JobState::Absent => plan.act(Act::EnsureJob(job)),
@@ -335,7 +334,7 @@ impl Landing<'_> {
         let from = (!own).then_some(target);
         let job = |round| push(rig, &branch, from, commit, own, round);
         self.set_all(landing, MergeState::Queued, reasons::PUSHING, "verified");
-        match tried(self.view, &self.settings, job)? {
+        match tried(self.view, job)? {
             Tried::Running => {}
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Done(_) if own => {
@@ -382,7 +381,7 @@ impl Landing<'_> {
             cause: push.key().0,
             round,
         };
-        match tried(self.view, &self.settings, fetch)? {
+        match tried(self.view, fetch)? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Waiting { due, .. } => plan.again_at(due),
             Tried::Running => {}

@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, condition, is_true, types};
 use gastown_crds::polecat::{PolecatSpec, PolecatState};
-use gastown_crds::{Bead, Polecat, Rig, names};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use gastown_crds::{Bead, Convoy, Polecat, Rig, names};
+use kube::ResourceExt;
 use kube::api::ObjectMeta;
-use kube::{Resource, ResourceExt};
 
-use crate::objects::convoy_of;
-use crate::plan::{Plan, Version, Write};
+use crate::kinds::bead::{claim, convoy_of};
+use crate::plan::{Plan, Write, owner};
 use crate::settings::polecats_max;
 use crate::view::View;
 
@@ -101,14 +100,14 @@ impl<'a> Round<'a> {
         }
         let objects = self.view.objects;
         let rig_name = bead.spec.rig.as_str();
-        let Some(rig) = objects.rig(rig_name) else { return };
+        let Some(rig) = objects.get::<Rig>(rig_name) else { return };
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
         let at_work = objects.at_work_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
         if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(rig, pool, pool - at_work)) {
             return;
         }
         if let Some(convoy) = convoy_of(bead) {
-            let limit = objects.convoy(convoy).and_then(|c| c.spec.parallelism).unwrap_or(u32::MAX);
+            let limit = objects.get::<Convoy>(convoy).and_then(|c| c.spec.parallelism).unwrap_or(u32::MAX);
             let busy = objects.at_work_in_convoy(convoy) + self.in_convoy.get(convoy).copied().unwrap_or(0);
             if busy >= limit {
                 return;
@@ -119,20 +118,20 @@ impl<'a> Round<'a> {
         self.working += 1;
         if let Some(assignee) = &bead.spec.assignee {
             let assignee = Assignee { waiting: None, ..assignee.clone() };
-            plan.write(Write::Claim { bead: Version::of(bead), assignee });
+            plan.write(claim(bead, &assignee));
             return;
         }
         match self.worker(bead) {
             Some(polecat) => {
                 self.taken.insert(polecat.name_any());
                 let assignee = Assignee::new(polecat.name_any(), polecat.uid().unwrap_or_default());
-                plan.write(Write::Claim { bead: Version::of(bead), assignee });
+                plan.write(claim(bead, &assignee));
             }
             // Its arrival wakes this key again; until then it counts against the capacity.
             None => {
                 if let Some(polecat) = self.another(rig) {
                     self.taken.insert(polecat.name_any());
-                    plan.write(Write::CreatePolecat(Box::new(polecat)));
+                    plan.write(Write::create(&polecat));
                 }
             }
         }
@@ -180,19 +179,12 @@ impl<'a> Round<'a> {
         let numbered = (1..=known + 1).map(|n| format!("p{n}"));
         let name = own.chain(built_in).map(str::to_owned).chain(numbered).find(|name| {
             let full = names::polecat(&rig_name, name);
-            self.view.objects.polecat(&full).is_none() && !self.taken.contains(&full)
+            self.view.objects.get::<Polecat>(&full).is_none() && !self.taken.contains(&full)
         })?;
-        let owner = OwnerReference {
-            api_version: Rig::api_version(&()).into(),
-            kind: Rig::kind(&()).into(),
-            name: rig_name.clone(),
-            uid: rig.uid().unwrap_or_default(),
-            ..OwnerReference::default()
-        };
         Some(Polecat {
             metadata: ObjectMeta {
                 name: Some(names::polecat(&rig_name, &name)),
-                owner_references: Some(vec![owner]),
+                owner_references: Some(vec![owner(rig)]),
                 finalizers: Some(vec![gastown_crds::common::FINALIZER_SANDBOX.to_owned()]),
                 ..ObjectMeta::default()
             },

@@ -1,0 +1,117 @@
+//! `Key`: what one reconcile is about, a controller and the name of an object; and what the centre needs of a controller.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::kinds::CONTROLLERS;
+use crate::objects::{Objects, Watched};
+use crate::plan::Plan;
+use crate::view::View;
+
+/// Which keys go first when many are due: what frees or lands work before what starts more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Cheap, and others wait for it: beads, convoys, dispatch, definitions.
+    Objects,
+    /// Acts in the world: polecats, repositories, merge queues. What no event reports is looked at again now and then.
+    World,
+}
+
+/// A controller, as the queue and the engine see it.
+pub struct Controller {
+    name: &'static str,
+    lane: Lane,
+    exists: fn(&Objects, &str) -> bool,
+    reconcile: fn(&str, &View<'_>) -> Plan,
+    is_single: bool,
+}
+
+impl Controller {
+    /// A controller with one key for each object of a kind. `reconcile` gets the object's name: see [`View::with`].
+    pub const fn of<K: Watched>(name: &'static str, lane: Lane, reconcile: fn(&str, &View<'_>) -> Plan) -> Self {
+        Self { name, lane, exists: |objects, name| objects.get::<K>(name).is_some(), reconcile, is_single: false }
+    }
+
+    /// A controller with one key for the whole town. It runs once everything is known, and whenever it is woken.
+    pub const fn single(name: &'static str, lane: Lane, reconcile: fn(&str, &View<'_>) -> Plan) -> Self {
+        Self { name, lane, exists: |_, _| true, reconcile, is_single: true }
+    }
+
+    /// Its name, as keys begin with it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The key of an object.
+    pub fn key(&'static self, name: impl Into<String>) -> Key {
+        Key { controller: self, name: name.into() }
+    }
+
+    /// The key of a controller that has but one; none of any other.
+    pub fn single_key(&'static self) -> Option<Key> {
+        self.is_single.then(|| self.key(""))
+    }
+}
+
+/// A controller and the name of the object that it looks at.
+#[derive(Clone)]
+pub struct Key {
+    controller: &'static Controller,
+    name: String,
+}
+
+impl Key {
+    /// Runs its controller on what is known. An object that is gone wants nothing.
+    pub fn reconcile(&self, view: &View<'_>) -> Plan {
+        (self.controller.reconcile)(&self.name, view)
+    }
+
+    /// Its lane.
+    pub fn lane(&self) -> Lane {
+        self.controller.lane
+    }
+
+    /// Whether the object that it is about is there.
+    pub fn exists(&self, objects: &Objects) -> bool {
+        (self.controller.exists)(objects, &self.name)
+    }
+
+    fn is_of(&self, controller: &Controller) -> bool {
+        std::ptr::eq(self.controller, controller)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.controller.name)?;
+        if self.name.is_empty() { Ok(()) } else { write!(f, "/{}", self.name) }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_of(other.controller) && self.name == other.name
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rank = |key: &Self| CONTROLLERS.iter().position(|controller| key.is_of(controller));
+        let controllers = if self.is_of(other.controller) { Ordering::Equal } else { rank(self).cmp(&rank(other)) };
+        controllers.then_with(|| self.name.cmp(&other.name))
+    }
+}

@@ -1,0 +1,74 @@
+//! What was tried of a bead: its attempts and hand-ins, which of them failed, and why its branch came back.
+
+use std::sync::Arc;
+
+use gastown_crds::bead::{BeadSpec, Rework, ReworkKind};
+use gastown_crds::common::{condition, reasons, types};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, MergeRequest, names};
+use kube::ResourceExt;
+
+use crate::view::View;
+use crate::world::{Run, RunState};
+
+/// A digest of what people wrote: attempts at an older text do not count against a newer one.
+pub fn work_digest(spec: &BeadSpec) -> String {
+    let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
+    names::digest(&["work", &text.to_string()])
+}
+
+/// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
+/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
+pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&Arc<MergeRequest>]) -> u32 {
+    if runs.is_empty() {
+        return 0;
+    }
+    let work = work_digest(spec);
+    let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
+        Some(request) => came_back(request),
+        None => matches!(&run.state, RunState::Ended(end) if end.own),
+    };
+    let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The merge requests of a bead, by attempt. One that was handed in for an older bead of the same name is not its own.
+pub fn requests<'a>(bead: &Bead, view: &View<'a>) -> Vec<&'a Arc<MergeRequest>> {
+    let mut requests = view.objects.requests_of(&bead.name_any());
+    let own = |request: &MergeRequest| {
+        let owners = request.owner_references();
+        owners.is_empty() || owners.iter().any(|owner| Some(&owner.uid) == bead.metadata.uid.as_ref())
+    };
+    requests.retain(|request| own(request));
+    requests
+}
+
+/// Where a merge request stands.
+pub fn state(request: &MergeRequest) -> MergeState {
+    request.status.as_ref().map(|s| s.state).unwrap_or_default()
+}
+
+/// Whether it was sent back with a reason to work on: it is charged. That its commits were lost here is nobody's fault.
+fn came_back(request: &MergeRequest) -> bool {
+    let reason = request.status.as_ref().and_then(|s| condition(&s.conditions, types::MERGED)).map(|c| &c.reason);
+    state(request) == MergeState::Rejected && reason.is_none_or(|reason| reason != reasons::HEAD_MISSING)
+}
+
+/// How often a bead's work was begun again after a hand-in.
+pub fn round(requests: &[&Arc<MergeRequest>]) -> u32 {
+    let n = requests.iter().filter(|r| state(r) == MergeState::Rejected).count();
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// Why the newest branch came back, if it did.
+pub fn rework(requests: &[&Arc<MergeRequest>]) -> Option<Rework> {
+    let newest = requests.last().filter(|r| came_back(r))?;
+    let status = newest.status.as_ref()?;
+    let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
+    Some(Rework {
+        kind: if conflict { ReworkKind::Conflict } else { ReworkKind::Red },
+        merge_request: newest.name_any(),
+        head: newest.spec.head.clone(),
+        log: status.log.clone().unwrap_or_default(),
+    })
+}

@@ -1,0 +1,99 @@
+//! Merge requests: their index, who looks again when one changes, and the merge queue of each rig, which lands them.
+
+mod landing;
+
+mod queue;
+
+pub use landing::{Queue, Red, Rejection, Step, next, red_target};
+pub use queue::{Pushed, pushed, tries};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gastown_crds::{MergeRequest, Rig};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::key::{Controller, Key, Lane};
+use crate::kinds::{bead, rig};
+use crate::objects::{Change, Objects, Presence, Watched, change, created};
+
+/// The merge queue of each rig.
+pub static QUEUE: Controller =
+    Controller::of::<Rig>("merge", Lane::World, |name, view| view.with(name, queue::reconcile));
+
+/// What follows from merge requests.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Index {
+    /// Bead to its merge requests.
+    of_bead: BTreeMap<String, BTreeSet<String>>,
+    /// Rig to the merge requests that are not over, by creation and name.
+    queue: BTreeMap<String, BTreeSet<(Timestamp, String)>>,
+}
+
+impl Watched for MergeRequest {
+    type Index = Index;
+
+    fn index(&self, index: &mut Index, presence: Presence) {
+        let name = self.name_any();
+        change(&mut index.of_bead, self.spec.bead.clone(), name.clone(), presence);
+        if !self.status.as_ref().is_some_and(|s| s.state.is_final()) {
+            change(&mut index.queue, self.spec.rig.clone(), (created(self), name), presence);
+        }
+    }
+
+    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
+        for request in change.each() {
+            let spec = &request.spec;
+            keys.extend([bead::CONTROLLER.key(&spec.bead), QUEUE.key(&spec.rig), rig::CONTROLLER.key(&spec.rig)]);
+            keys.extend(bead::worker_of(&spec.bead, objects));
+        }
+    }
+}
+
+impl Objects {
+    /// The merge requests of a bead, by attempt.
+    pub fn requests_of(&self, bead: &str) -> Vec<&Arc<MergeRequest>> {
+        let names = self.index::<MergeRequest>().of_bead.get(bead);
+        let mut requests: Vec<_> = self.named::<MergeRequest>(names).collect();
+        requests.sort_by_key(|r| (r.spec.attempt, r.name_any()));
+        requests
+    }
+
+    /// The merge requests of a rig that are not over, by creation.
+    pub fn queue(&self, rig: &str) -> impl Iterator<Item = &Arc<MergeRequest>> {
+        let names = self.index::<MergeRequest>().queue.get(rig).into_iter().flatten();
+        names.filter_map(|(_, name)| self.get(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::tests::assert_index_is_that_of_a_fresh_fold;
+    use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn request(name: u8, shape: u8) -> MergeRequest {
+        let mut request: MergeRequest = serde_json::from_value(json!({
+            "apiVersion": "gastown.io/v1alpha1", "kind": "MergeRequest", "metadata": {"name": format!("m{name}")},
+            "spec": {"bead": format!("b{}", shape % 3), "rig": format!("r{}", shape % 2), "polecat": "p",
+                     "head": "0".repeat(40), "base": "0".repeat(40), "attempt": 1},
+        }))
+        .unwrap();
+        let state = if shape.is_multiple_of(2) { MergeState::Queued } else { MergeState::Merged };
+        request.status = Some(MergeRequestStatus { state, ..MergeRequestStatus::default() });
+        request
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_is_what_a_fold_from_scratch_gives(
+            changes in prop::collection::vec((0_u8..5, 0_u8..18, any::<bool>()), 0..60)
+        ) {
+            let changes = changes.into_iter().map(|(name, shape, gone)| (request(name, shape), gone));
+            assert_index_is_that_of_a_fresh_fold(changes.collect());
+        }
+    }
+}
