@@ -48,7 +48,7 @@ pub fn tried_until(
     loop {
         let this = job(round);
         let key = this.key();
-        match view.job(key.clone())? {
+        match view.job(&key)? {
             JobState::Running => return Ok(Tried::Running),
             JobState::Exited(exited) if worked(exited) => return Ok(Tried::Done(this)),
             JobState::Exited(exited) => (over, last) = (Some(exited.at), Some(exited.clone())),
@@ -88,7 +88,7 @@ fn late(
 ) -> Result<Tried, NotSeen> {
     let (round, next) = round_past(ROUNDS_MAX, view);
     let this = job(round);
-    Ok(match view.job(this.key())? {
+    Ok(match view.job(&this.key())? {
         JobState::Running => Tried::Running,
         JobState::Exited(exited) if worked(exited) => Tried::Done(this),
         JobState::Exited(exited) => Tried::Waiting { last: Some(exited.clone()), failures: ROUNDS_MAX, due: next },

@@ -14,7 +14,10 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::settings::Settings;
-use crate::world::{Ask, Fact, JobKey, JobState, Machine, Replayed, RepoFacts, RigId, Run, SandboxFacts, SandboxId};
+use crate::world::{
+    Ask, AskMachine, AskProgram, AskReplay, AskRepo, AskRuns, Fact, JobKey, JobState, Machine, Question, Replayed,
+    RepoFacts, RigId, Run, SandboxFacts, SandboxId,
+};
 
 /// Facts by the question they answer.
 pub type Facts = BTreeMap<Ask, Seen<Fact>>;
@@ -79,9 +82,15 @@ impl<'a> View<'a> {
         self.missing.into_inner()
     }
 
-    fn ask(&self, ask: Ask) -> Result<&'a Fact, NotSeen> {
+    /// The answer to a question. What was not looked at yet is noted, for the engine to look.
+    fn ask<Q: Question>(&self, question: &Q) -> Result<&'a Q::Answer, NotSeen> {
+        let ask = question.ask();
         match self.facts.get(&ask) {
-            Some(Seen::Known(fact)) => Ok(fact),
+            Some(Seen::Known(fact)) => Q::answer(fact).ok_or_else(|| NotSeen {
+                // Only a test can put it there: an adapter's port answers its own questions.
+                why: format!("the answer was to another question: {fact:?}"),
+                since: Some(Timestamp::UNIX_EPOCH),
+            }),
             Some(Seen::Unknown { why, since }) => Err(NotSeen { why: why.clone(), since: Some(*since) }),
             None => {
                 self.missing.borrow_mut().insert(ask);
@@ -92,62 +101,36 @@ impl<'a> View<'a> {
 
     /// A rig's repository and target branch.
     pub fn repo(&self, rig: &RigId, branch: Option<&str>) -> Result<&'a RepoFacts, NotSeen> {
-        match self.ask(Ask::Repo { rig: rig.clone(), branch: branch.map(str::to_owned) })? {
-            Fact::Repo(repo) => Ok(repo),
-            other => Err(mismatch(other)),
-        }
+        self.ask(&AskRepo { rig: rig.clone(), branch: branch.map(str::to_owned) })
     }
 
     /// A sandbox and its session.
     pub fn sandbox(&self, sandbox: &SandboxId) -> Result<&'a SandboxFacts, NotSeen> {
-        match self.ask(Ask::Sandbox(sandbox.clone()))? {
-            Fact::Sandbox(sandbox) => Ok(sandbox),
-            other => Err(mismatch(other)),
-        }
+        self.ask(sandbox)
     }
 
     /// The attempts at a bead.
     pub fn runs(&self, bead_uid: &str) -> Result<&'a [Run], NotSeen> {
-        match self.ask(Ask::Runs(bead_uid.to_owned()))? {
-            Fact::Runs(runs) => Ok(runs),
-            other => Err(mismatch(other)),
-        }
+        self.ask(&AskRuns(bead_uid.to_owned())).map(Vec::as_slice)
     }
 
     /// A job.
-    pub fn job(&self, key: JobKey) -> Result<&'a JobState, NotSeen> {
-        match self.ask(Ask::Job(key))? {
-            Fact::Job(job) => Ok(job),
-            other => Err(mismatch(other)),
-        }
+    pub fn job(&self, key: &JobKey) -> Result<&'a JobState, NotSeen> {
+        self.ask(key)
     }
 
     /// A replay's record.
     pub fn replay(&self, key: String) -> Result<Option<&'a [Replayed]>, NotSeen> {
-        match self.ask(Ask::Replay(key))? {
-            Fact::Replay(replay) => Ok(replay.as_deref()),
-            other => Err(mismatch(other)),
-        }
+        self.ask(&AskReplay(key)).map(Option::as_deref)
     }
 
     /// Whether a program would start.
     pub fn program(&self, name: &str) -> Result<bool, NotSeen> {
-        match self.ask(Ask::Program(name.to_owned()))? {
-            Fact::Program(there) => Ok(*there),
-            other => Err(mismatch(other)),
-        }
+        self.ask(&AskProgram(name.to_owned())).copied()
     }
 
     /// This machine.
     pub fn machine(&self) -> Result<&'a Machine, NotSeen> {
-        match self.ask(Ask::Machine)? {
-            Fact::Machine(machine) => Ok(machine),
-            other => Err(mismatch(other)),
-        }
+        self.ask(&AskMachine)
     }
-}
-
-/// An adapter that answers another question than was asked is a bug there; here it is a fact we do not have.
-fn mismatch(fact: &Fact) -> NotSeen {
-    NotSeen { why: format!("the answer was to another question: {fact:?}"), since: Some(Timestamp::UNIX_EPOCH) }
 }

@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{Run, RunEnd, RunState};
+use gastown_controllers::world::{AskRuns, Run, RunEnd, RunState};
 use gastown_crds::bead::{BeadState, BeadStatus, CloseReason, Closed, Waiting};
 use gastown_crds::common::ConditionStatus;
 use gastown_crds::merge_request::MergeState;
@@ -186,6 +186,6 @@ fn failures_at_an_older_text_do_not_count() {
 fn decides_nothing_when_its_attempts_could_not_be_read() {
     let mut scene = scene();
     scene.bead(claimed(bead("shop-a", "shop"), "shop-toast"));
-    scene.unknown(gastown_controllers::world::Ask::Runs("shop-a-uid".into()), "permission denied");
+    scene.unknown(gastown_controllers::world::Ask::Runs(AskRuns("shop-a-uid".into())), "permission denied");
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; nothing is done on a guess)");
 }

@@ -163,7 +163,7 @@ fn what_runs_keeps_its_place_whatever_its_rig_lacks_by_then() {
 fn what_every_bead_of_its_rig_needs_holds_a_place_of_the_rig() {
     let mut scene = scene();
     scene.sandbox("shop-nux", sandbox(Session::None));
-    scene.known(Ask::Program("gt:script".into()), Fact::Program(false));
+    scene.known(Ask::Program(AskProgram("gt:script".into())), Fact::Program(false));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Rig
     shop-nux: Starting Ready=False CommandNotFound (`gt:script` of Runtime `script` is not on PATH here: install it)

@@ -21,7 +21,6 @@ fn path(plural: &str) -> PathBuf {
 fn the_yaml_of_each_kind_is_what_its_type_and_row_say() {
     let overwrite = std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite");
     for crd in generated() {
-        let kind = &crd.spec.names.kind;
         let text = format!(
             "# Generated from the type and its row in src/kinds: SNAPSHOTS=overwrite cargo test -p gastown-crds --test generated\n{}",
             to_yaml(&serde_json::to_value(&crd).unwrap())

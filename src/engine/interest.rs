@@ -3,31 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::key::Key;
-use gastown_controllers::world::Ask;
-
-use super::Woke;
+use gastown_controllers::world::{Ask, WorldEvent};
 
 /// Who asked about what may run.
 #[derive(Debug, Default)]
 pub struct Interest {
-    keys: BTreeMap<Woke, BTreeSet<Key>>,
+    keys: BTreeMap<WorldEvent, BTreeSet<Key>>,
     /// The same by the key.
-    wokes: BTreeMap<Key, BTreeSet<Woke>>,
-}
-
-/// What tells that the answer to a question has changed; some is not told.
-fn told_by(ask: &Ask) -> Option<Woke> {
-    match ask {
-        Ask::Sandbox(sandbox) => Some(Woke::Sandbox(sandbox.uid.clone())),
-        Ask::Job(job) => Some(Woke::Job(job.clone())),
-        _ => None,
-    }
+    wokes: BTreeMap<Key, BTreeSet<WorldEvent>>,
 }
 
 impl Interest {
     /// Notes who asks, before it is looked at: an end that comes meanwhile finds them.
     pub fn note(&mut self, key: &Key, asks: &BTreeSet<Ask>) {
-        for woke in asks.iter().filter_map(told_by) {
+        for woke in asks.iter().filter_map(Ask::changed_by) {
             self.wokes.entry(key.clone()).or_default().insert(woke.clone());
             self.keys.entry(woke).or_default().insert(key.clone());
         }
@@ -36,20 +25,20 @@ impl Interest {
     /// A turn of a key has asked all that it needs: what an earlier one asked concerns it no more.
     pub fn keep<'a>(&mut self, key: &Key, asked: impl Iterator<Item = &'a Ask>) {
         let Some(before) = self.wokes.get(key) else { return };
-        let asked: BTreeSet<Woke> = asked.filter_map(told_by).collect();
-        let over: Vec<Woke> = before.difference(&asked).cloned().collect();
+        let asked: BTreeSet<WorldEvent> = asked.filter_map(Ask::changed_by).collect();
+        let over: Vec<WorldEvent> = before.difference(&asked).cloned().collect();
         for woke in &over {
             self.lose(key, woke);
         }
     }
 
     /// Who wants to know of this.
-    pub fn of(&self, woke: &Woke) -> BTreeSet<Key> {
+    pub fn of(&self, woke: &WorldEvent) -> BTreeSet<Key> {
         self.keys.get(woke).cloned().unwrap_or_default()
     }
 
     /// A key has seen the end of this, and does not ask again.
-    pub fn lose(&mut self, key: &Key, woke: &Woke) {
+    pub fn lose(&mut self, key: &Key, woke: &WorldEvent) {
         remove(&mut self.keys, woke, key);
         remove(&mut self.wokes, key, woke);
     }
@@ -82,7 +71,7 @@ mod tests {
         let mut interest = Interest::default();
         let (key, other) = (merge_request::QUEUE.key("shop"), rig::CONTROLLER.key("shop"));
         let ask = |name: &str| Ask::Job(JobKey(name.into()));
-        let woke = |name: &str| Woke::Job(JobKey(name.into()));
+        let woke = |name: &str| WorldEvent::Job(JobKey(name.into()));
         interest.note(&key, &BTreeSet::from([ask("a"), ask("b")]));
         interest.note(&other, &BTreeSet::from([ask("a")]));
         interest.keep(&key, [ask("b"), Ask::Machine].iter());

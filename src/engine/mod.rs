@@ -16,7 +16,7 @@ use gastown_controllers::objects::{Object, Objects};
 use gastown_controllers::plan::Plan;
 use gastown_controllers::seen::Seen;
 use gastown_controllers::view::Facts;
-use gastown_controllers::world::{Adapter, Ask, Fact, JobKey, JobState};
+use gastown_controllers::world::{Adapter, Ask, Fact, JobKey, JobState, WorldEvent};
 use gastown_crds::kinds::Kind;
 use jiff::Timestamp;
 use kube::Client;
@@ -58,15 +58,6 @@ const CHANGES_MAX: usize = 256;
 /// A clock that goes back by more than this was set, and not only slowed down.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// Something in the world ended or began.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Woke {
-    /// The session in a sandbox (by polecat uid).
-    Sandbox(String),
-    /// A job.
-    Job(JobKey),
-}
-
 /// What an engine is made of.
 pub struct Parts {
     /// The API.
@@ -76,7 +67,7 @@ pub struct Parts {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What ends or begins in the world.
-    pub wakes: BoxStream<'static, Woke>,
+    pub wakes: BoxStream<'static, WorldEvent>,
     /// Whether the adapter's calls may block.
     pub blocking: bool,
 }
@@ -108,7 +99,7 @@ pub struct Engine {
     hands: Hands,
     clock: Arc<dyn Clock>,
     changes: BoxStream<'static, Change>,
-    wakes: BoxStream<'static, Woke>,
+    wakes: BoxStream<'static, WorldEvent>,
     objects: Objects,
     queue: Queue,
     gate: Gate,
@@ -321,9 +312,9 @@ impl Engine {
         }
     }
 
-    fn woke(&mut self, woke: &Woke) {
+    fn woke(&mut self, woke: &WorldEvent) {
         let now = self.clock.now();
-        if let Woke::Job(job) = woke {
+        if let WorldEvent::Job(job) = woke {
             self.free(job);
         }
         for key in self.interest.of(woke) {

@@ -9,12 +9,12 @@ use gastown_controllers::plan::{Effect, Plan, StatusWrite};
 use gastown_controllers::seen::Seen;
 use gastown_controllers::settings::{Settings, jobs_max};
 use gastown_controllers::view::{Facts, View};
-use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine};
+use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine, WorldEvent};
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::apply::{Applied, Wrote};
-use super::{Back, Engine, PATROL_MIN, Woke};
+use super::{Back, Engine, PATROL_MIN};
 
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
@@ -144,7 +144,7 @@ impl Engine {
             }
             Back::Ended(jobs) => {
                 for job in jobs {
-                    self.woke(&Woke::Job(job));
+                    self.woke(&WorldEvent::Job(job));
                 }
             }
             Back::Told(key, applied, wrote) => {
@@ -215,7 +215,7 @@ impl Engine {
                 JobState::Absent => {}
                 JobState::Exited(_) | JobState::Lost { .. } => {
                     self.free(job);
-                    self.interest.lose(key, &Woke::Job(job.clone()));
+                    self.interest.lose(key, &WorldEvent::Job(job.clone()));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! This machine behind the `Adapter` trait: git, sessions and jobs, each asked in one place.
+//! This machine behind the ports: git, sessions and jobs, each asked in one place.
 //!
 //! What could not be seen is `Unknown`, with since when; it is never turned into "not there".
 
@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
-use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, JobState, Machine, SandboxFacts, SandboxId, Session,
+    self as ports, ActError, Ask, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Machine, Oid,
+    Question, Replay, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes,
+    Seen, Session, SessionSpec, WorldEvent,
 };
 use gastown_crds::common::reasons;
 use jiff::Timestamp;
@@ -18,7 +19,6 @@ use tokio::runtime::Handle;
 
 use crate::causes::in_a_line;
 use crate::clock::Clock;
-use crate::engine::Woke;
 use crate::manifests;
 use crate::town::Town;
 use crate::world::git::{self, Git, GitError};
@@ -66,9 +66,9 @@ impl Real {
         gt: &Path,
         polecats_max: Option<u32>,
         clock: Arc<dyn Clock>,
-    ) -> Result<(Self, BoxStream<'static, Woke>), ActError> {
+    ) -> Result<(Self, BoxStream<'static, WorldEvent>), ActError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let refused = |error: std::io::Error| ActError { message: error.to_string(), reason: reasons::BACK_OFF };
+        let refused = |error: std::io::Error| back_off(error.to_string());
         program::install_bin(&town.layout, gt).map_err(refused)?;
         git::guard::install(&town.layout).map_err(|e| git_failed(&e))?;
         let children = Arc::new(Children::default());
@@ -87,66 +87,34 @@ impl Real {
         };
         let wakes = stream::unfold(ended, |mut ended| async move { Some((ended.recv().await?, ended)) });
         let wakes = wakes.map(|ended| match ended {
-            Ended::Session(uid) => Woke::Sandbox(uid),
-            Ended::Job(key) => Woke::Job(key),
+            Ended::Session(uid) => WorldEvent::Sandbox(uid),
+            Ended::Job(key) => WorldEvent::Job(key),
         });
         Ok((real, wakes.boxed()))
     }
 
-    fn fact(&self, ask: &Ask) -> Result<Fact, String> {
-        Ok(match ask {
-            Ask::Repo { rig, branch } => Fact::Repo(self.git.facts(rig, branch.as_deref()).map_err(|e| e.message())?),
-            Ask::Sandbox(id) => Fact::Sandbox(self.sandbox(id)?),
-            Ask::Runs(bead_uid) => Fact::Runs(self.sessions.runs(bead_uid).map_err(|e| in_a_line(&e))?),
-            Ask::Job(key) => {
-                let state = self.jobs.look(key).map_err(|e| in_a_line(&e))?;
-                if state == JobState::Running {
-                    self.exits.watch_job(key);
-                }
-                Fact::Job(state)
+    /// What a look has come to. What cannot be seen is remembered with since when.
+    fn seen<T>(&self, question: &impl Question, found: Result<T, String>) -> Seen<T> {
+        let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Ok(fact) => {
+                blind.remove(&question.ask());
+                Seen::Known(fact)
             }
-            Ask::Replay(key) => Fact::Replay(self.git.replayed(key).map_err(|e| e.message())?),
-            Ask::Program(name) => Fact::Program(self.sessions.program_exists(name)),
-            Ask::Machine => Fact::Machine(self.machine.clone()),
-        })
+            Err(why) => {
+                let since = *blind.entry(question.ask()).or_insert_with(|| self.clock.now());
+                Seen::Unknown { why, since }
+            }
+        }
     }
 
-    fn sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
+    fn look_at_sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
         let session = self.sessions.look(id).map_err(|e| in_a_line(&e))?;
         if let Session::Running { bead_uid, attempt } = &session {
             self.exits.watch_run(bead_uid, *attempt, &id.uid);
         }
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
         Ok(SandboxFacts { sandbox, session })
-    }
-
-    fn try_act(&self, act: &Act) -> Result<(), ActError> {
-        let back_off = |message: String| ActError { message, reason: reasons::BACK_OFF };
-        match act {
-            Act::EnsureJob(job) => {
-                self.sweep();
-                self.jobs.ensure(job).map_err(|e| back_off(in_a_line(&e)))?;
-                self.exits.watch_job(&job.key());
-                Ok(())
-            }
-            Act::EnsureReplay { rig, key, onto, candidates, committer } => {
-                self.git.replay(rig, key, onto, candidates, committer).map_err(|e| git_failed(&e))
-            }
-            Act::EnsureSandbox { sandbox, spec } => self.git.ensure_sandbox(sandbox, spec).map_err(|e| git_failed(&e)),
-            Act::EnsureSession { sandbox, spec } => {
-                let Some(mut extra) = self.git.session_env(sandbox).map_err(|e| git_failed(&e))? else {
-                    // An agent without its folder would fail at once, be charged for it, and have no guard.
-                    return Err(back_off(format!("{} has no worktree to start in; it is made first", sandbox.name)));
-                };
-                extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
-                self.sessions.ensure(sandbox, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
-                self.exits.watch_run(&spec.bead_uid, spec.attempt, &sandbox.uid);
-                Ok(())
-            }
-            Act::EndSession { sandbox } => self.sessions.end(sandbox).map_err(|e| back_off(in_a_line(&e))),
-            Act::Archive { rig, name, head } => self.git.archive(rig, name, head).map_err(|e| git_failed(&e)),
-            Act::RemoveSandbox { sandbox } => self.git.remove_sandbox(sandbox).map_err(|e| git_failed(&e)),
-        }
     }
 
     /// Lets go of the oldest finished jobs now and then.
@@ -161,25 +129,89 @@ impl Real {
     }
 }
 
-impl Adapter for Real {
-    fn look(&self, ask: &Ask) -> Seen<Fact> {
-        let fact = self.fact(ask);
-        let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
-        match fact {
-            Ok(fact) => {
-                blind.remove(ask);
-                Seen::Known(fact)
-            }
-            Err(why) => {
-                let since = *blind.entry(ask.clone()).or_insert_with(|| self.clock.now());
-                Seen::Unknown { why, since }
-            }
-        }
+impl Repositories for Real {
+    fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
+        self.seen(asked, self.git.facts(&asked.rig, asked.branch.as_deref()).map_err(|e| e.message()))
     }
 
-    fn act(&self, act: &Act) -> Result<(), ActError> {
-        self.try_act(act)
+    fn replays(&self, asked: &AskReplay) -> Seen<Replays> {
+        self.seen(asked, self.git.replayed(&asked.0).map_err(|e| e.message()))
     }
+
+    fn replay(&self, replay: &Replay) -> Result<(), ActError> {
+        let Replay { rig, key, onto, candidates, committer } = replay;
+        self.git.replay(rig, key, onto, candidates, committer).map_err(|e| git_failed(&e))
+    }
+
+    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
+        self.git.archive(rig, name, head).map_err(|e| git_failed(&e))
+    }
+}
+
+impl Sandboxes for Real {
+    fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts> {
+        self.seen(id, self.look_at_sandbox(id))
+    }
+
+    fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {
+        self.git.ensure_sandbox(id, spec).map_err(|e| git_failed(&e))
+    }
+
+    fn remove_sandbox(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.git.remove_sandbox(id).map_err(|e| git_failed(&e))
+    }
+}
+
+impl ports::Sessions for Real {
+    fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>> {
+        self.seen(asked, self.sessions.runs(&asked.0).map_err(|e| in_a_line(&e)))
+    }
+
+    fn program(&self, asked: &AskProgram) -> Seen<bool> {
+        Seen::Known(self.sessions.program_exists(&asked.0))
+    }
+
+    fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
+        let Some(mut extra) = self.git.session_env(id).map_err(|e| git_failed(&e))? else {
+            // An agent without its folder would fail at once, be charged for it, and have no guard.
+            return Err(back_off(format!("{} has no worktree to start in; it is made first", id.name)));
+        };
+        extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
+        self.sessions.ensure(id, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
+        self.exits.watch_run(&spec.bead_uid, spec.attempt, &id.uid);
+        Ok(())
+    }
+
+    fn end_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.sessions.end(id).map_err(|e| back_off(in_a_line(&e)))
+    }
+}
+
+impl ports::Jobs for Real {
+    fn job(&self, key: &JobKey) -> Seen<JobState> {
+        let state = self.jobs.look(key).map_err(|e| in_a_line(&e));
+        if matches!(state, Ok(JobState::Running)) {
+            self.exits.watch_job(key);
+        }
+        self.seen(key, state)
+    }
+
+    fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
+        self.sweep();
+        self.jobs.ensure(job).map_err(|e| back_off(in_a_line(&e)))?;
+        self.exits.watch_job(&job.key());
+        Ok(())
+    }
+}
+
+impl Host for Real {
+    fn machine(&self) -> Seen<Machine> {
+        Seen::Known(self.machine.clone())
+    }
+}
+
+fn back_off(message: String) -> ActError {
+    ActError { message, reason: reasons::BACK_OFF }
 }
 
 fn git_failed(error: &GitError) -> ActError {

@@ -1,7 +1,7 @@
 //! Jobs: each runs once, ends for good, and what its end means; and a look that fails says since when.
 
-use gastown::engine::Woke;
 use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{Act, Fact, Job, JobKey, JobState, Replayed};
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ fn a_job_runs_once(t: &mut Story) {
     }
     t.world.open("gate");
     t.comes_to_see(&job(&setup.key()), "exited OK");
-    t.is_told(&Woke::Job(setup.key()));
+    t.is_told(&WorldEvent::Job(setup.key()));
     t.does(&Act::EnsureJob(setup.clone()), "ok");
     t.sees(&job(&setup.key()), "exited OK");
     // One that failed stays so too: to try again is another round.
@@ -54,7 +54,7 @@ fn a_job_whose_machine_dies_stays_lost(t: &mut Story) {
     // Nobody knows when it died, so what is told is when it had begun.
     let Seen::Known(Fact::Job(JobState::Lost { at })) = t.world.look(&job(&first.key())) else { panic!("it is lost") };
     assert!(at < t.made("toast"));
-    t.is_told(&Woke::Job(first.key()));
+    t.is_told(&WorldEvent::Job(first.key()));
     t.does(&Act::EnsureJob(first.clone()), "ok");
     t.sees(&job(&first.key()), "lost");
     t.world.open("gate");

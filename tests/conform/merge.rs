@@ -1,6 +1,6 @@
 //! Merges: the simulation merges texts by lines, and has to find a conflict exactly where git finds one.
 
-use gastown_controllers::world::{Act, Ask, Candidate};
+use gastown_controllers::world::{Act, Ask, AskReplay, Candidate, Replay};
 use gastown_crds::names;
 
 use super::real::RealWorld;
@@ -59,9 +59,12 @@ fn merges(mut t: Story) -> Vec<String> {
         let onto = t.world.tip("shop", &format!("ours-{n}")).unwrap();
         let key = format!("merge-{n}");
         let candidates = vec![candidate];
-        t.does(&Act::EnsureReplay { rig: rig(), key: key.clone(), onto, candidates, committer: committer() }, "ok");
+        t.does(
+            &Act::EnsureReplay(Replay { rig: rig(), key: key.clone(), onto, candidates, committer: committer() }),
+            "ok",
+        );
         // Without what the commit is called: a commit that is equal to an earlier one has its name.
-        let result = t.look(&Ask::Replay(key));
+        let result = t.look(&Ask::Replay(AskReplay(key)));
         results.push(result.find('{').map_or(result.clone(), |at| result[at..].to_owned()));
     }
     results

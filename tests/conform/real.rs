@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use gastown::clock::{Clock, SystemClock};
-use gastown::engine::Woke;
 use gastown::town::{Places, Town};
 use gastown::world::real::Real;
 use gastown::world::run::process::ProcessId;
 use gastown::world::run::records::{self, Started};
 use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, JobKey, RigId, SandboxId, SessionSpec};
 use git2::Repository;
 use rustix::process::Signal;
@@ -47,7 +47,7 @@ done
 pub struct RealWorld {
     real: Option<Real>,
     town: Town,
-    woken: Arc<Mutex<Vec<Woke>>>,
+    woken: Arc<Mutex<Vec<WorldEvent>>>,
     stop: Option<oneshot::Sender<()>>,
     waiter: Option<std::thread::JoinHandle<()>>,
     runtime: tokio::runtime::Handle,
@@ -75,7 +75,7 @@ impl RealWorld {
         let _context = handle.enter();
         let gt = PathBuf::from(env!("CARGO_BIN_EXE_gt"));
         let (real, mut wakes) = Real::open(&town, &gt, None, Arc::new(SystemClock)).unwrap();
-        let woken: Arc<Mutex<Vec<Woke>>> = Arc::default();
+        let woken: Arc<Mutex<Vec<WorldEvent>>> = Arc::default();
         let list = Arc::clone(&woken);
         handle.spawn(async move {
             while let Some(woke) = wakes.next().await {
@@ -199,7 +199,7 @@ impl World for RealWorld {
         true
     }
 
-    fn woken(&self) -> Vec<Woke> {
+    fn woken(&self) -> Vec<WorldEvent> {
         self.woken.lock().unwrap().clone()
     }
 

@@ -1,7 +1,7 @@
 //! The replay: what becomes of each candidate, in order, and that equal inputs give equal commits.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Act, Ask, Candidate};
+use gastown_controllers::world::{Act, Ask, AskReplay, Candidate, Replay};
 
 use super::both_worlds;
 use super::story::{Story, repo};
@@ -58,15 +58,15 @@ fn equal_inputs_give_equal_commits_and_a_record_stands(t: &mut Story) {
     t.sees(&ask, "change {a: x; lines: 1 2 3 4 5; new: x}");
     let with = |t: &mut Story, key: &str, change: &dyn Fn(&mut Act)| {
         let mut other = act.clone();
-        if let Act::EnsureReplay { key: k, .. } = &mut other {
+        if let Act::EnsureReplay(Replay { key: k, .. }) = &mut other {
             key.clone_into(k);
         }
         change(&mut other);
         t.does(&other, "ok");
-        t.look(&Ask::Replay(key.into()))
+        t.look(&Ask::Replay(AskReplay(key.into())))
     };
     let first = |act: &mut Act, change: fn(&mut Candidate)| {
-        if let Act::EnsureReplay { candidates, .. } = act {
+        if let Act::EnsureReplay(Replay { candidates, .. }) = act {
             change(&mut candidates[0]);
         }
     };
@@ -77,7 +77,7 @@ fn equal_inputs_give_equal_commits_and_a_record_stands(t: &mut Story) {
     let renamed = |act: &mut Act| first(act, |c| c.merge_request = "other-mr".into());
     assert_eq!(with(t, "renamed", &renamed), format!("change #3 {files}"));
     let by_another = |act: &mut Act| {
-        if let Act::EnsureReplay { committer, .. } = act {
+        if let Act::EnsureReplay(Replay { committer, .. }) = act {
             committer.name = "Another".into();
         }
     };
@@ -135,7 +135,7 @@ fn what_the_clone_does_not_hold_is_missing_and_nothing_is_replayed_onto_it(t: &m
             t.sees(&ask, "missing; change {a: x; lines: 1 2 3 4 5}");
         }
         let (mut act, ask) = t.replay(std::slice::from_ref(&a));
-        if let Act::EnsureReplay { onto, .. } = &mut act {
+        if let Act::EnsureReplay(Replay { onto, .. }) = &mut act {
             *onto = unknown;
         }
         t.does(&act, "refused: GitUnreadable");

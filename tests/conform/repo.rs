@@ -1,7 +1,7 @@
 //! A rig's repository: its clone, what a fetch brings, and what is refused where nothing was cloned.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Act, Ask, Job, JobKey, SandboxSpec};
+use gastown_controllers::world::{Act, Ask, AskProgram, AskReplay, Job, JobKey, Replay, SandboxSpec};
 
 use super::both_worlds;
 use super::story::{Story, committer, end, job, repo, runs, sandbox, session, verify_job};
@@ -23,9 +23,9 @@ fn what_was_never_there_is_seen_as_such(t: &mut Story) {
     t.sees(&sandbox("nux"), "no worktree");
     t.sees(&runs("a"), "");
     t.sees(&job(&JobKey("0".repeat(32))), "absent");
-    t.sees(&Ask::Replay("0".repeat(32)), "no replay");
-    t.sees(&Ask::Program("sh".into()), "true");
-    t.sees(&Ask::Program("gt-no-such-program".into()), "false");
+    t.sees(&Ask::Replay(AskReplay("0".repeat(32))), "no replay");
+    t.sees(&Ask::Program(AskProgram("sh".into())), "true");
+    t.sees(&Ask::Program(AskProgram("gt-no-such-program".into())), "false");
     t.sees(&Ask::Machine, "some cores");
 }
 
@@ -35,13 +35,13 @@ fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) 
     let (base, start, target) = (commit.clone(), commit.clone(), commit.clone());
     let spec = SandboxSpec { rig: rig(), prepared: "p".into(), branch: "polecat/nux/a".into(), base, start, target };
     t.does(&Act::EnsureSandbox { sandbox: sandbox.clone(), spec }, "refused: NotCloned");
-    let replay = Act::EnsureReplay {
+    let replay = Act::EnsureReplay(Replay {
         rig: rig(),
         key: "k".into(),
         onto: commit.clone(),
         candidates: Vec::new(),
         committer: committer(),
-    };
+    });
     t.does(&replay, "refused: NotCloned");
     t.does(&Act::Archive { rig: rig(), name: "mr".into(), head: commit.clone() }, "refused: NotCloned");
     let attempt = t.attempt("nux", "a", 1, &["exit", "0"]);
@@ -49,7 +49,7 @@ fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) 
     t.does(&end("nux"), "ok");
     t.does(&Act::RemoveSandbox { sandbox }, "ok");
     t.sees(&runs("a"), "");
-    t.sees(&Ask::Replay("k".into()), "no replay");
+    t.sees(&Ask::Replay(AskReplay("k".into())), "no replay");
 
     let fetch = t.fetch_job("shop", 1);
     let url = t.world.url("shop");

@@ -1,7 +1,7 @@
 //! Sessions and attempts: one at a time, each started at most once, and how each ended.
 
-use gastown::engine::Woke;
 use gastown_controllers::seen::Seen;
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{Fact, Job, JobState, Run, RunState};
 use jiff::Timestamp;
 
@@ -38,7 +38,7 @@ fn an_attempt_is_started_once_and_ends_by_itself(t: &mut Story) {
     t.world.open("gate");
     t.comes_to_see(&runs("a"), "1: ended with 3 by itself");
     t.comes_to_see(&sandbox("nux"), IDLE);
-    t.is_told(&Woke::Sandbox(polecat("nux").uid));
+    t.is_told(&WorldEvent::Sandbox(polecat("nux").uid));
     assert_eq!(t.kept(), ["heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}"]);
     // It has run.
     t.does(&session("nux", &first), "ok");
@@ -82,7 +82,7 @@ fn a_session_that_is_ended_is_not_charged(t: &mut Story) {
         t.sees(&sandbox("nux"), IDLE);
         t.sees(&runs("a"), "1: was ended with 143");
     }
-    t.is_told(&Woke::Sandbox(polecat("nux").uid));
+    t.is_told(&WorldEvent::Sandbox(polecat("nux").uid));
     t.does(&session("nux", &first), "ok");
     t.sees(&sandbox("nux"), IDLE);
     t.sees(&runs("a"), "1: was ended with 143");
@@ -131,7 +131,7 @@ fn a_machine_that_dies_leaves_a_lost_attempt(t: &mut Story) {
     // Nobody knows when it died, so what is told is when it had started.
     assert!(lost_at(t) < exited_at(t, &setup));
     t.comes_to_see(&sandbox("nux"), IDLE);
-    t.is_told(&Woke::Sandbox(polecat("nux").uid));
+    t.is_told(&WorldEvent::Sandbox(polecat("nux").uid));
     t.does(&session("nux", &first), "ok");
     t.does(&end("nux"), "ok");
     t.sees(&runs("a"), "1: lost");
@@ -166,7 +166,7 @@ fn a_killed_agent_has_ended_by_itself(t: &mut Story) {
     t.world.kill_agent(&first);
     t.comes_to_see(&runs("a"), "1: ended with 137 by itself");
     t.comes_to_see(&sandbox("nux"), IDLE);
-    t.is_told(&Woke::Sandbox(polecat("nux").uid));
+    t.is_told(&WorldEvent::Sandbox(polecat("nux").uid));
 }
 
 fn a_terminal_that_dies_ends_all_sessions_uncharged(t: &mut Story) {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use gastown::engine::Woke;
 use gastown::world::sim::clock::SimClock;
 use gastown::world::sim::commits::Tree;
 use gastown::world::sim::nature::Nature;
 use gastown::world::sim::{Desk, SimWorld};
 use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, Job, JobKey, RigId, Run, RunState, SessionSpec, exit,
+    Act, ActError, Adapter, Ask, AskRuns, Fact, Job, JobKey, RigId, Run, RunState, SessionSpec, exit,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Simulated {
     world: SimWorld,
     gates: Gates,
-    woken: Arc<Mutex<Vec<Woke>>>,
+    woken: Arc<Mutex<Vec<WorldEvent>>>,
     runtime: Runtime,
 }
 
@@ -104,7 +104,7 @@ impl Simulated {
             SimWorld::new(Arc::new(clock), Arc::new(Words { gates: Arc::clone(&gates) }))
         };
         let mut wakes = world.wakes();
-        let list: Arc<Mutex<Vec<Woke>>> = Arc::clone(&woken);
+        let list: Arc<Mutex<Vec<WorldEvent>>> = Arc::clone(&woken);
         runtime.spawn(async move {
             while let Some(woke) = wakes.next().await {
                 list.lock().unwrap().push(woke);
@@ -144,7 +144,7 @@ impl World for Simulated {
         })
     }
 
-    fn woken(&self) -> Vec<Woke> {
+    fn woken(&self) -> Vec<WorldEvent> {
         self.woken.lock().unwrap().clone()
     }
 
@@ -209,7 +209,7 @@ impl World for Simulated {
     fn end_slowly(&self, spec: &SessionSpec, gate: &str) {
         // Nobody takes their time here.
         self.open(gate);
-        let runs = Ask::Runs(spec.bead_uid.clone());
+        let runs = Ask::Runs(AskRuns(spec.bead_uid.clone()));
         let is_over = |run: &Run| run.attempt == spec.attempt && matches!(run.state, RunState::Ended(_));
         let mut over = || matches!(self.look(&runs), Seen::Known(Fact::Runs(runs)) if runs.iter().any(is_over));
         assert!(self.until(&mut over));

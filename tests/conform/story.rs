@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown::engine::Woke;
 use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, Ask, Candidate, Check, Fact, Job, JobKey, RepoFacts, SandboxFacts, SandboxSpec, SessionSpec, replay_key,
+    Act, Ask, AskReplay, AskRepo, AskRuns, Candidate, Check, Fact, Job, JobKey, Replay, RepoFacts, SandboxFacts,
+    SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
 use jiff::Timestamp;
@@ -83,7 +84,7 @@ impl Story {
 
     /// Waits for the news of an end.
     #[track_caller]
-    pub fn is_told(&self, woke: &Woke) {
+    pub fn is_told(&self, woke: &WorldEvent) {
         let world = self.world.as_ref();
         let so = world.until(&mut || world.woken().contains(woke));
         assert!(so, "the {} world does not tell of {woke:?}", world.name());
@@ -227,8 +228,8 @@ impl Story {
     pub fn replay(&self, candidates: &[Candidate]) -> (Act, Ask) {
         let onto = self.target();
         let key = replay_key(&rig(), &onto, candidates, &committer());
-        let (candidates, ask) = (candidates.to_vec(), Ask::Replay(key.clone()));
-        (Act::EnsureReplay { rig: rig(), key, onto, candidates, committer: committer() }, ask)
+        let (candidates, ask) = (candidates.to_vec(), Ask::Replay(AskReplay(key.clone())));
+        (Act::EnsureReplay(Replay { rig: rig(), key, onto, candidates, committer: committer() }), ask)
     }
 }
 
@@ -251,7 +252,7 @@ pub fn verify_job(commit: &Oid, tree: &Oid, checks: &[&str], round: u32) -> Job 
 }
 
 pub fn repo(branch: Option<&str>) -> Ask {
-    Ask::Repo { rig: rig(), branch: branch.map(str::to_owned) }
+    Ask::Repo(AskRepo { rig: rig(), branch: branch.map(str::to_owned) })
 }
 
 pub fn sandbox(name: &str) -> Ask {
@@ -259,7 +260,7 @@ pub fn sandbox(name: &str) -> Ask {
 }
 
 pub fn runs(bead: &str) -> Ask {
-    Ask::Runs(bead.to_owned())
+    Ask::Runs(AskRuns(bead.to_owned()))
 }
 
 pub fn job(key: &JobKey) -> Ask {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use gastown::engine::Woke;
 use gastown_controllers::seen::Oid;
+use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{Adapter, JobKey, RigId, SandboxId, SessionSpec};
 
 /// Files by path.
@@ -19,7 +19,7 @@ pub trait World: Adapter {
     /// Waits, within a bound, for something to be so.
     fn until(&self, is_so: &mut dyn FnMut() -> bool) -> bool;
     /// What it has told so far.
-    fn woken(&self) -> Vec<Woke>;
+    fn woken(&self) -> Vec<WorldEvent>;
 
     /// Where the remote of a name is, or would be.
     fn url(&self, remote: &str) -> String;

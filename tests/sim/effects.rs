@@ -134,7 +134,7 @@ impl Adapter for Hooked {
 fn name(act: &Act) -> String {
     match act {
         Act::EnsureJob(job) => format!("{act} ({})", job.key().0),
-        Act::EnsureReplay { key, .. } => format!("{act} ({key})"),
+        Act::EnsureReplay(replay) => format!("{act} ({})", replay.key),
         _ => act.to_string(),
     }
 }

@@ -121,7 +121,7 @@ impl Default for Scene {
         scene.add::<Formula>(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})));
         let machine = Machine { cores: 4, polecats_max: None, degraded: None };
         scene.known(Ask::Machine, Fact::Machine(machine));
-        scene.known(Ask::Program("gt:script".into()), Fact::Program(true));
+        scene.known(Ask::Program(AskProgram("gt:script".into())), Fact::Program(true));
         scene
     }
 }
@@ -149,7 +149,7 @@ impl Scene {
             target_tree: Some(oid('0')),
             ..RepoFacts::default()
         };
-        self.known(Ask::Repo { rig: id, branch: Some("main".into()) }, Fact::Repo(facts));
+        self.known(Ask::Repo(AskRepo { rig: id, branch: Some("main".into()) }), Fact::Repo(facts));
         self.add(rig);
         self
     }
@@ -182,7 +182,7 @@ impl Scene {
     }
 
     pub fn runs(&mut self, bead: &str, runs: Vec<Run>) -> &mut Self {
-        self.known(Ask::Runs(format!("{bead}-uid")), Fact::Runs(runs))
+        self.known(Ask::Runs(AskRuns(format!("{bead}-uid"))), Fact::Runs(runs))
     }
 
     /// The plan; every fact that it asks for must be in the scene.

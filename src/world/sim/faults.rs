@@ -4,7 +4,7 @@ use gastown_controllers::world::{JobState, RunState};
 use std::time::Duration;
 
 use super::SimWorld;
-use crate::engine::Woke;
+use gastown_controllers::world::WorldEvent;
 
 /// As a shell tells of SIGKILL.
 const KILLED: i32 = 128 + 9;
@@ -65,7 +65,7 @@ impl SimWorld {
             }
         }
         for key in &lost {
-            self.tell(Woke::Job(key.clone()));
+            self.tell(WorldEvent::Job(key.clone()));
         }
         lost.len()
     }
@@ -83,8 +83,8 @@ impl SimWorld {
 
     /// All that ever ended or began is told again: spurious news.
     pub fn tell_everything(&self) {
-        let jobs = self.state().jobs.keys().cloned().map(Woke::Job).collect::<Vec<_>>();
-        let sandboxes = self.state().worktrees.keys().cloned().map(Woke::Sandbox).collect::<Vec<_>>();
+        let jobs = self.state().jobs.keys().cloned().map(WorldEvent::Job).collect::<Vec<_>>();
+        let sandboxes = self.state().worktrees.keys().cloned().map(WorldEvent::Sandbox).collect::<Vec<_>>();
         for woke in jobs.into_iter().chain(sandboxes) {
             self.tell(woke);
         }

@@ -5,7 +5,7 @@ use gastown_controllers::world::{Exited, Job, JobKey, JobState, exit};
 use jiff::Timestamp;
 
 use super::{SimWorld, State};
-use crate::engine::Woke;
+use gastown_controllers::world::WorldEvent;
 
 /// A job that has begun.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub(super) struct Begun {
 }
 
 impl SimWorld {
-    pub(super) fn ensure_job(&self, job: &Job) {
+    pub(super) fn start_job(&self, job: &Job) {
         let (key, at) = (job.key(), self.now());
         {
             let mut state = self.state();
@@ -57,7 +57,7 @@ impl SimWorld {
                 begun.state = JobState::Exited(Exited { code, at, tail });
             }
         }
-        self.tell(Woke::Job(key.clone()));
+        self.tell(WorldEvent::Job(key.clone()));
     }
 }
 

@@ -40,15 +40,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
-use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, JobKey, JobState, Machine, Replayed, Run, SandboxFacts,
+    ActError, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Jobs, Machine, Oid, Replay,
+    Replayed, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
+    SessionSpec, Sessions, WorldEvent,
 };
 use gastown_crds::common::reasons;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::engine::Woke;
 use commits::Commits;
 pub use desk::Desk;
 use jobs::Begun;
@@ -91,7 +91,7 @@ struct State {
     runs: BTreeMap<String, BTreeMap<u32, Run>>,
     /// Heads that agents have handed in, by the rig's uid.
     handed_in: BTreeSet<(String, Oid)>,
-    listeners: Vec<mpsc::UnboundedSender<Woke>>,
+    listeners: Vec<mpsc::UnboundedSender<WorldEvent>>,
     /// Since when and until when nothing can be seen.
     blind: Option<(Timestamp, Timestamp)>,
     /// How many acts from now on fail.
@@ -110,7 +110,7 @@ impl SimWorld {
     }
 
     /// What ends or begins from now on, for an engine.
-    pub fn wakes(&self) -> BoxStream<'static, Woke> {
+    pub fn wakes(&self) -> BoxStream<'static, WorldEvent> {
         // Bounded by what happens while an engine is busy; one that is gone is forgotten at the next event.
         let (sender, receiver) = mpsc::unbounded();
         self.state().listeners.push(sender);
@@ -144,10 +144,10 @@ impl SimWorld {
     }
 
     /// Tells whoever listens, if nature lets it through.
-    fn tell(&self, woke: Woke) {
+    fn tell(&self, woke: WorldEvent) {
         let what = match &woke {
-            Woke::Job(key) => format!("job/{}", key.0),
-            Woke::Sandbox(uid) => format!("sandbox/{uid}"),
+            WorldEvent::Job(key) => format!("job/{}", key.0),
+            WorldEvent::Sandbox(uid) => format!("sandbox/{uid}"),
         };
         let Some(delay) = self.inner.nature.tells(&what) else { return };
         if delay.is_zero() {
@@ -163,7 +163,7 @@ impl SimWorld {
 }
 
 impl State {
-    fn send(&mut self, woke: &Woke) {
+    fn send(&mut self, woke: &WorldEvent) {
         self.listeners.retain(|listener| listener.unbounded_send(woke.clone()).is_ok());
     }
 
@@ -177,56 +177,104 @@ fn refused(message: impl Into<String>) -> ActError {
     ActError { message: message.into(), reason: reasons::BACK_OFF }
 }
 
-impl Adapter for SimWorld {
-    fn look(&self, ask: &Ask) -> Seen<Fact> {
+impl SimWorld {
+    /// What a look finds, unless nothing can be seen just now.
+    fn seen<T>(&self, found: impl FnOnce(&State) -> T) -> Seen<T> {
         let now = self.now();
         let state = self.state();
-        if let Some((since, until)) = state.blind.filter(|(_, until)| now < *until) {
-            return Seen::Unknown { why: format!("nothing is seen before {until}"), since };
+        match state.blind.filter(|(_, until)| now < *until) {
+            Some((since, until)) => Seen::Unknown { why: format!("nothing is seen before {until}"), since },
+            None => Seen::Known(found(&state)),
         }
-        Seen::Known(match ask {
-            Ask::Repo { rig, branch } => Fact::Repo(state.repo(rig, branch.as_deref())),
-            Ask::Sandbox(id) => Fact::Sandbox(SandboxFacts {
-                sandbox: state.worktrees.get(&id.uid).map(Worktree::facts),
-                session: state.session(&id.uid),
-            }),
-            Ask::Runs(bead) => {
-                Fact::Runs(state.runs.get(bead).into_iter().flat_map(BTreeMap::values).cloned().collect())
-            }
-            Ask::Job(key) => Fact::Job(state.jobs.get(key).map_or(JobState::Absent, |begun| begun.state.clone())),
-            Ask::Replay(key) => Fact::Replay(state.replays.get(key).map(|(_, results)| results.clone())),
-            Ask::Program(name) => Fact::Program(self.inner.nature.has_program(name)),
-            Ask::Machine => Fact::Machine(Machine { cores: CORES, polecats_max: None, degraded: None }),
+    }
+
+    /// Fails an act that was to fail.
+    fn may_act(&self) -> Result<(), ActError> {
+        let mut state = self.state();
+        if state.refusals == 0 {
+            return Ok(());
+        }
+        state.refusals -= 1;
+        Err(refused("this act was to fail"))
+    }
+}
+
+impl Repositories for SimWorld {
+    fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
+        self.seen(|state| state.repo(&asked.rig, asked.branch.as_deref()))
+    }
+
+    fn replays(&self, asked: &AskReplay) -> Seen<Replays> {
+        self.seen(|state| state.replays.get(&asked.0).map(|(_, results)| results.clone()))
+    }
+
+    fn replay(&self, replay: &Replay) -> Result<(), ActError> {
+        self.may_act()?;
+        let Replay { rig, key, onto, candidates, committer } = replay;
+        self.state().ensure_replay(rig, key, onto, candidates, committer)
+    }
+
+    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
+        self.may_act()?;
+        self.state().archive(rig, name, head)
+    }
+}
+
+impl Sandboxes for SimWorld {
+    fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts> {
+        self.seen(|state| SandboxFacts {
+            sandbox: state.worktrees.get(&id.uid).map(Worktree::facts),
+            session: state.session(&id.uid),
         })
     }
 
-    fn act(&self, act: &Act) -> Result<(), ActError> {
-        {
-            let mut state = self.state();
-            if state.refusals > 0 {
-                state.refusals -= 1;
-                return Err(refused("this act was to fail"));
-            }
-        }
-        match act {
-            Act::EnsureJob(job) => {
-                self.ensure_job(job);
-                Ok(())
-            }
-            Act::EnsureReplay { rig, key, onto, candidates, committer } => {
-                self.state().ensure_replay(rig, key, onto, candidates, committer)
-            }
-            Act::EnsureSandbox { sandbox, spec } => {
-                let now = self.now();
-                self.state().ensure_sandbox(sandbox, spec, now)
-            }
-            Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
-            Act::EndSession { sandbox } => {
-                self.end_session(sandbox);
-                Ok(())
-            }
-            Act::Archive { rig, name, head } => self.state().archive(rig, name, head),
-            Act::RemoveSandbox { sandbox } => self.state().remove_sandbox(sandbox),
-        }
+    fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {
+        self.may_act()?;
+        let now = self.now();
+        self.state().ensure_sandbox(id, spec, now)
+    }
+
+    fn remove_sandbox(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.may_act()?;
+        self.state().remove_sandbox(id)
+    }
+}
+
+impl Sessions for SimWorld {
+    fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>> {
+        self.seen(|state| state.runs.get(&asked.0).into_iter().flat_map(BTreeMap::values).cloned().collect())
+    }
+
+    fn program(&self, asked: &AskProgram) -> Seen<bool> {
+        self.seen(|_| self.inner.nature.has_program(&asked.0))
+    }
+
+    fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
+        self.may_act()?;
+        self.start_session(id, spec)
+    }
+
+    fn end_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.may_act()?;
+        self.stop_session(id);
+        Ok(())
+    }
+}
+
+impl Jobs for SimWorld {
+    fn job(&self, key: &JobKey) -> Seen<JobState> {
+        self.seen(|state| state.jobs.get(key).map_or(JobState::Absent, |begun| begun.state.clone()))
+    }
+
+    fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
+        self.may_act()?;
+        self.start_job(job);
+        Ok(())
+    }
+}
+
+impl Host for SimWorld {
+    fn machine(&self) -> Seen<Machine> {
+        self.seen(|_| Machine { cores: CORES, polecats_max: None, degraded: None })
     }
 }

@@ -11,9 +11,9 @@ use tokio::task::AbortHandle;
 
 use super::commits::{Commit, Tree};
 use super::{Desk, SimWorld, State, refused};
-use crate::engine::Woke;
 use crate::world::git::GitError;
 use crate::world::session::SessionError;
+use gastown_controllers::world::WorldEvent;
 
 /// What a signal's exit codes start from.
 const SIGNALLED: i32 = 128;
@@ -202,7 +202,7 @@ impl SimWorld {
         self.state().intend(spec);
     }
 
-    pub(super) fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
+    pub(super) fn start_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
         {
             let mut state = self.state();
             if state.worktrees.get(&id.uid).is_none_or(|worktree| worktree.is_broken) {
@@ -242,7 +242,7 @@ impl SimWorld {
         Ok(())
     }
 
-    pub(super) fn end_session(&self, id: &SandboxId) {
+    pub(super) fn stop_session(&self, id: &SandboxId) {
         let Some((attempt, healthy)) = self
             .state()
             .sessions
@@ -278,7 +278,7 @@ impl SimWorld {
                 run.state = state_then;
             }
         }
-        self.tell(Woke::Sandbox(sandbox_uid.to_owned()));
+        self.tell(WorldEvent::Sandbox(sandbox_uid.to_owned()));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::seen::Oid;
 use crate::settings::{batch, checks, committer, red_target_delay, rig_id};
 use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Candidate, Exited, Job, JobState, RepoFacts, exit, replay_key};
+use crate::world::{Act, Candidate, Exited, Job, JobState, Replay, RepoFacts, exit, replay_key};
 
 /// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
 /// past them, one is made in each longest delay, for as long as it takes.
@@ -58,7 +58,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
 pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec<JobState>, NotSeen> {
     let mut tries = Vec::new();
     for round in 1..=TRIES_MAX {
-        match view.job(verify(rig, commit, tree, round).key())? {
+        match view.job(&verify(rig, commit, tree, round).key())? {
             JobState::Absent => break,
             state => tries.push(state.clone()),
         }
@@ -66,7 +66,7 @@ pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec
     if tries.len() >= TRIES_MAX as usize {
         let (round, _) = round_past(TRIES_MAX, view);
         tries.extend(
-            Some(view.job(verify(rig, commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
+            Some(view.job(&verify(rig, commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
         );
     }
     Ok(tries)
@@ -239,13 +239,8 @@ impl Landing<'_> {
             Step::Idle => {}
             Step::Replay { candidates: list } => {
                 let key = replay_key(&rig_id(rig), target, &list, &committer);
-                plan.act(Act::EnsureReplay {
-                    rig: rig_id(rig),
-                    key,
-                    onto: target.clone(),
-                    candidates: list,
-                    committer,
-                });
+                let (rig, onto) = (rig_id(rig), target.clone());
+                plan.act(Act::EnsureReplay(Replay { rig, key, onto, candidates: list, committer }));
                 self.all_wait(candidates, reasons::QUEUED, "");
             }
             Step::Verify { commit, tree, round } => {
@@ -313,7 +308,7 @@ impl Landing<'_> {
         }
         let (round, next) = round_past(TRIES_MAX, self.view);
         let job = verify(self.rig, commit, tree, round);
-        match self.view.job(job.key())? {
+        match self.view.job(&job.key())? {
             JobState::Absent => plan.act(Act::EnsureJob(job)),
             _ => plan.again_at(next),
         }

@@ -1,0 +1,212 @@
+//! The port of jobs: what may take longer than a second, run as supervised children and named by their inputs.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ActError, Ask, Fact, Oid, Question, RigId, SandboxId, Seen};
+
+/// Jobs.
+pub trait Jobs {
+    /// How a job is.
+    fn job(&self, key: &JobKey) -> Seen<JobState>;
+    /// The job runs, or has run.
+    fn ensure_job(&self, job: &Job) -> Result<(), ActError>;
+}
+
+/// A job's name: a digest of its inputs, 32 hex characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobKey(pub String);
+
+impl Question for JobKey {
+    type Answer = JobState;
+
+    fn ask(&self) -> Ask {
+        Ask::Job(self.clone())
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Job(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// What may take longer than a second. The adapter runs it as a supervised child; its inputs are its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Job {
+    /// Makes the town's bare clone, guards included. Idempotent: a whole clone is made beside and renamed.
+    Clone {
+        /// The rig.
+        rig: RigId,
+        /// What to clone.
+        url: String,
+        /// Counts up with every try.
+        round: u32,
+    },
+    /// Brings `refs/gt/target/*` up to date with the remote.
+    Fetch {
+        /// The rig.
+        rig: RigId,
+        /// The remote, in case the declared url has changed.
+        url: String,
+        /// What made it necessary, such as a push's key: one cause is one fetch.
+        cause: String,
+        /// Counts up with every try.
+        round: u32,
+    },
+    /// Copies the declared files in and runs `workspace.setup` in the worktree.
+    Setup {
+        /// The rig.
+        rig: RigId,
+        /// Whose worktree.
+        sandbox: SandboxId,
+        /// Which preparation of the worktree (see [`Sandbox::prepared`]).
+        prepared: String,
+        /// When it was made (see [`Sandbox::made`]).
+        made: Timestamp,
+        /// The commands.
+        commands: Vec<String>,
+        /// Files to copy in, relative.
+        copy: Vec<String>,
+        /// Where they are copied from.
+        copy_from: Option<String>,
+        /// Seconds that all commands may take.
+        timeout_s: u64,
+        /// Counts up with every try.
+        round: u32,
+    },
+    /// Runs the rig's checks on a commit in a clean worktree. The result speaks of its tree.
+    Verify {
+        /// The rig.
+        rig: RigId,
+        /// The commit to check out.
+        commit: Oid,
+        /// Its tree: what the verdict is filed under.
+        tree: Oid,
+        /// The commands.
+        checks: Vec<Check>,
+        /// Counts up: a red verdict is confirmed by a second try.
+        round: u32,
+    },
+    /// Fast-forwards a branch of the remote, with a lease on its present value.
+    Push {
+        /// The rig.
+        rig: RigId,
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// What the remote must hold; none: the branch must not exist. Ignored with `force`.
+        from: Option<Oid>,
+        /// What it shall hold.
+        to: Oid,
+        /// Moves the branch anywhere, from what the town itself last made of it: only for `gastown/<bead>` branches, which
+        /// are the town's own.
+        force: bool,
+        /// Update a working copy that has the branch checked out (`updateInstead`).
+        update_checked_out: bool,
+        /// The fetch round that `from` was seen in.
+        round: u32,
+    },
+}
+
+/// One verification command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What it is called.
+    pub name: String,
+    /// Shell text.
+    pub run: String,
+    /// Seconds it may take.
+    pub timeout_s: u64,
+}
+
+impl Job {
+    /// The job's name: the same inputs give the same name, so "ensure" is idempotent.
+    pub fn key(&self) -> JobKey {
+        let inputs = match self {
+            // A verdict belongs to the tree and the commands, whatever commit carried the tree.
+            Self::Verify { rig, tree, checks, round, .. } => {
+                serde_json::json!(["verify", rig.uid, tree, checks, round])
+            }
+            other => serde_json::json!(other),
+        };
+        JobKey(gastown_crds::names::digest(&["job", &inputs.to_string()]))
+    }
+
+    /// The rig it works for.
+    pub fn rig(&self) -> &RigId {
+        match self {
+            Self::Clone { rig, .. }
+            | Self::Fetch { rig, .. }
+            | Self::Setup { rig, .. }
+            | Self::Verify { rig, .. }
+            | Self::Push { rig, .. } => rig,
+        }
+    }
+}
+
+/// How a job ended, as a number: the exit code of its process. One table for all jobs.
+pub mod exit {
+    /// It did what it is for; a verification: green.
+    pub const OK: i32 = 0;
+    /// A verification: red. Anything else: it failed and may be tried again.
+    pub const FAILED: i32 = 1;
+    /// A push: the target is checked out in a working copy that refuses.
+    pub const CHECKED_OUT: i32 = 10;
+    /// A push: the remote refuses this branch.
+    pub const PROTECTED: i32 = 11;
+    /// A push: the remote no longer holds what the lease says.
+    pub const CONTENDED: i32 = 12;
+    /// A clone or fetch: the remote has no such branch, or is empty.
+    pub const NO_BRANCH: i32 = 13;
+    /// A verification: a check could not run, or did not end in time. Neither pass nor red, unless it stays so.
+    pub const UNABLE: i32 = 14;
+    /// It could not run, for a reason of this machine's, such as no space. Neither pass nor red.
+    pub const ERROR: i32 = 75;
+    /// The remote asks for a password or key.
+    pub const AUTH: i32 = 77;
+}
+
+/// What is seen of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobState {
+    /// Never started.
+    Absent,
+    /// Its process holds its lock.
+    Running,
+    /// It ended.
+    Exited(Exited),
+    /// It began, holds no lock, and left no result: its machine or supervisor died. It may run again under the next round.
+    Lost {
+        /// When it had begun.
+        at: Timestamp,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exited {
+    /// The exit code; see [`exit`].
+    pub code: i32,
+    /// When.
+    pub at: Timestamp,
+    /// The tail of its log, at most 4096 bytes.
+    pub tail: String,
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, round) = match self {
+            Self::Clone { round, .. } => ("clone", round),
+            Self::Fetch { round, .. } => ("fetch", round),
+            Self::Setup { round, .. } => ("setup", round),
+            Self::Verify { round, .. } => ("verify", round),
+            Self::Push { round, .. } => ("push", round),
+        };
+        write!(f, "{what} for {}, round {round}", self.rig().name)
+    }
+}

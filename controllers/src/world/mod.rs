@@ -1,0 +1,202 @@
+//! The world as controllers see it: one port for each adapter, with what is asked of it, what it answers and what it does.
+//!
+//! Facts and effects name a [`RigId`], a [`SandboxId`] or a [`JobKey`], never a path or a pane: the adapter knows where
+//! they are. Engine and adapters meet here and nowhere else.
+//!
+//! To add a question or an act: its type and a method of the trait in its port's file, one line in each table here, and
+//! the method in the real and in the simulated adapter.
+
+mod repository;
+
+mod sandbox;
+
+mod session;
+
+mod job;
+
+mod machine;
+
+use std::fmt;
+
+pub use crate::seen::{Oid, Seen};
+pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
+pub use machine::{AskMachine, Host, Machine};
+pub use repository::{
+    AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, RigId, replay_key,
+};
+pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
+pub use session::{AskProgram, AskRuns, Run, RunEnd, RunState, Session, SessionSpec, Sessions};
+
+/// A question of some port, and the type of its answer.
+pub trait Question {
+    /// What is answered.
+    type Answer;
+    /// The question among all others.
+    fn ask(&self) -> Ask;
+    /// The answer, if the fact is one to such a question.
+    fn answer(fact: &Fact) -> Option<&Self::Answer>;
+}
+
+/// A question to the world.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ask {
+    /// What is there of a rig's repository, and of its target branch?
+    Repo(AskRepo),
+    /// What of a sandbox and its session?
+    Sandbox(SandboxId),
+    /// Which attempts at a bead?
+    Runs(AskRuns),
+    /// How is a job?
+    Job(JobKey),
+    /// What was a replay's result?
+    Replay(AskReplay),
+    /// Would this program start?
+    Program(AskProgram),
+    /// What can this machine bear?
+    Machine,
+}
+
+/// The answer to an [`Ask`], variant for variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// To `Ask::Repo`.
+    Repo(RepoFacts),
+    /// To `Ask::Sandbox`.
+    Sandbox(SandboxFacts),
+    /// To `Ask::Runs`, by attempt, ascending.
+    Runs(Vec<Run>),
+    /// To `Ask::Job`.
+    Job(JobState),
+    /// To `Ask::Replay`.
+    Replay(Replays),
+    /// To `Ask::Program`.
+    Program(bool),
+    /// To `Ask::Machine`.
+    Machine(Machine),
+}
+
+impl Ask {
+    /// Which event says that the answer may have changed; none: only another look finds out.
+    pub fn changed_by(&self) -> Option<WorldEvent> {
+        match self {
+            Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
+            Self::Job(job) => Some(WorldEvent::Job(job.clone())),
+            Self::Repo(_) | Self::Runs(_) | Self::Replay(_) | Self::Program(_) | Self::Machine => None,
+        }
+    }
+}
+
+/// Something in the world began or ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WorldEvent {
+    /// The session in the sandbox of the polecat with this uid.
+    Sandbox(String),
+    /// A job.
+    Job(JobKey),
+}
+
+/// Something to be done in the world: idempotent, named by its result, and refused by the adapter if its guard fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The job runs, or has run.
+    EnsureJob(Job),
+    /// The replay is recorded under its key.
+    EnsureReplay(Replay),
+    /// The worktree exists in this preparation. What it held before is rescued first.
+    EnsureSandbox {
+        /// Whose.
+        sandbox: SandboxId,
+        /// How.
+        spec: SandboxSpec,
+    },
+    /// The attempt's session runs, or has run. Exclusive: while another holds the lock, nothing starts.
+    EnsureSession {
+        /// Whose.
+        sandbox: SandboxId,
+        /// What.
+        spec: SessionSpec,
+    },
+    /// No session of this attempt runs; strays are ended too.
+    EndSession {
+        /// Whose.
+        sandbox: SandboxId,
+    },
+    /// The commit stays reachable as `refs/gt/archive/<name>`.
+    Archive {
+        /// The rig.
+        rig: RigId,
+        /// The merge request's name.
+        name: String,
+        /// The commit.
+        head: Oid,
+    },
+    /// The sandbox is gone; what it held is rescued first.
+    RemoveSandbox {
+        /// Whose.
+        sandbox: SandboxId,
+    },
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EnsureJob(job) => job.fmt(f),
+            Self::EnsureReplay(replay) => write!(f, "replay {}", replay.candidates.len()),
+            Self::EnsureSandbox { sandbox, spec } => {
+                write!(f, "prepare {} on {} at {}", sandbox.name, spec.branch, spec.start.short())
+            }
+            Self::EnsureSession { sandbox, spec } => {
+                write!(f, "start {} on {}, attempt {}", sandbox.name, spec.bead, spec.attempt)
+            }
+            Self::EndSession { sandbox } => write!(f, "end the session of {}", sandbox.name),
+            Self::Archive { name, .. } => write!(f, "archive {name}"),
+            Self::RemoveSandbox { sandbox } => write!(f, "remove the sandbox of {}", sandbox.name),
+        }
+    }
+}
+
+/// The border between deciding and doing: two verbs. Both block; none may take longer than two seconds.
+pub trait Adapter: Send + Sync {
+    /// Looks. Invariant: the answer was read after the call began.
+    fn look(&self, ask: &Ask) -> Seen<Fact>;
+    /// Does. Ok means only "not refused": what it did is learnt by the next look.
+    fn act(&self, act: &Act) -> Result<(), ActError>;
+}
+
+/// Whatever has all ports is a world. Each question is answered by its own port, so that an answer is always one to the
+/// question that was asked.
+impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter for W {
+    fn look(&self, ask: &Ask) -> Seen<Fact> {
+        match ask {
+            Ask::Repo(asked) => self.repo(asked).map(Fact::Repo),
+            Ask::Sandbox(id) => self.sandbox(id).map(Fact::Sandbox),
+            Ask::Runs(asked) => self.runs(asked).map(Fact::Runs),
+            Ask::Job(key) => self.job(key).map(Fact::Job),
+            Ask::Replay(asked) => self.replays(asked).map(Fact::Replay),
+            Ask::Program(asked) => self.program(asked).map(Fact::Program),
+            Ask::Machine => self.machine().map(Fact::Machine),
+        }
+    }
+
+    fn act(&self, act: &Act) -> Result<(), ActError> {
+        match act {
+            Act::EnsureJob(job) => self.ensure_job(job),
+            Act::EnsureReplay(replay) => self.replay(replay),
+            Act::EnsureSandbox { sandbox, spec } => self.ensure_sandbox(sandbox, spec),
+            Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
+            Act::EndSession { sandbox } => self.end_session(sandbox),
+            Act::Archive { rig, name, head } => self.archive(rig, name, head),
+            Act::RemoveSandbox { sandbox } => self.remove_sandbox(sandbox),
+        }
+    }
+}
+
+/// Why an act failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ActError {
+    /// What was tried and what went wrong, for people.
+    pub message: String,
+    /// The reason for a condition, where a program should tell it apart.
+    pub reason: &'static str,
+}

@@ -1,0 +1,146 @@
+//! The port of repositories: a rig's clone and target branch, and what becomes of branches when they are replayed onto it.
+
+use std::collections::BTreeMap;
+
+use gastown_crds::common::Person;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ActError, Ask, Fact, Oid, Question, Seen};
+
+/// Repositories, as git has them.
+pub trait Repositories {
+    /// What is there of a rig's repository, and of its target branch.
+    fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts>;
+    /// What a replay's record says: see [`Replays`].
+    fn replays(&self, asked: &AskReplay) -> Seen<Replays>;
+    /// Records the replay of candidates onto a commit.
+    fn replay(&self, replay: &Replay) -> Result<(), ActError>;
+    /// Keeps a commit reachable as `refs/gt/archive/<name>`.
+    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError>;
+}
+
+/// What is there of a rig's repository, and of its target branch?
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskRepo {
+    /// The rig.
+    pub rig: RigId,
+    /// The branch; none: the remote's HEAD.
+    pub branch: Option<String>,
+}
+
+impl Question for AskRepo {
+    type Answer = RepoFacts;
+
+    fn ask(&self) -> Ask {
+        Ask::Repo(self.clone())
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Repo(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// What was the result of the replay with this key (see [`replay_key`])?
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskReplay(pub String);
+
+impl Question for AskReplay {
+    type Answer = Replays;
+
+    fn ask(&self) -> Ask {
+        Ask::Replay(self.clone())
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Replay(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// The result of a replay: none if it was not made yet; else one for each candidate, in order.
+pub type Replays = Option<Vec<Replayed>>;
+
+/// A replay of candidates onto a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The rig.
+    pub rig: RigId,
+    /// The record's name: see [`replay_key`].
+    pub key: String,
+    /// Onto which commit.
+    pub onto: Oid,
+    /// What, in order.
+    pub candidates: Vec<Candidate>,
+    /// Who commits.
+    pub committer: Person,
+}
+
+/// A rig's repository on this machine: the Rig's uid. The name goes along for people's eyes only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RigId {
+    /// The Rig's name.
+    pub name: String,
+    /// The Rig's uid.
+    pub uid: String,
+}
+
+/// What is seen of a rig's repository on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RepoFacts {
+    /// The bare clone exists, whole.
+    pub cloned: bool,
+    /// The branch asked for, or the remote's HEAD as last fetched.
+    pub branch: Option<String>,
+    /// The commit at its tip as last fetched: `refs/gt/target/<branch>`.
+    pub target: Option<Oid>,
+    /// That commit's tree.
+    pub target_tree: Option<Oid>,
+    /// Merge requests found on it by their `Gastown-MR` trailer, within the newest 1000 commits: which commit each became last.
+    pub landed: BTreeMap<String, Oid>,
+}
+
+/// A commit handed in, as replay needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// The merge request's name: a trailer.
+    pub merge_request: String,
+    /// The bead's name: a trailer.
+    pub bead: String,
+    /// The tip handed in.
+    pub head: Oid,
+    /// Where its branch began.
+    pub base: Oid,
+    /// The committer date of what lands: the merge request's creation.
+    pub date: Timestamp,
+    /// The title, for a branch with merge commits that lands as one.
+    pub title: String,
+}
+
+/// What becomes of one candidate when a list of them is replayed onto a commit, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "replayed", rename_all = "camelCase")]
+pub enum Replayed {
+    /// It applies: the commit it becomes, and that commit's tree.
+    Clean {
+        /// The new tip.
+        commit: Oid,
+        /// Its tree.
+        tree: Oid,
+    },
+    /// It does not apply onto what stands before it; it was left out and the replay went on.
+    Conflict {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// It changes nothing there: already applied.
+    Empty,
+    /// The clone does not hold its commits: the rig was deleted and made anew, or its folder was.
+    Missing,
+}
+
+/// The name of a replay's record: the same inputs give the same commits, so the record is good for ever.
+pub fn replay_key(rig: &RigId, onto: &Oid, candidates: &[Candidate], committer: &Person) -> String {
+    let inputs = serde_json::json!([rig.uid, onto, candidates, committer]);
+    gastown_crds::names::digest(&["replay", &inputs.to_string()])
+}
