@@ -88,13 +88,13 @@ impl<'a, K: Resource> Change<'a, K> {
 pub struct Object {
     kind: &'static Kind,
     name: String,
-    object: Arc<dyn Any + Send + Sync>,
+    inner: Arc<dyn Any + Send + Sync>,
 }
 
 impl Object {
     /// An object of a kind.
     pub fn new<K: Watched>(object: K) -> Self {
-        Self { kind: K::row(), name: object.name_any(), object: Arc::new(object) }
+        Self { kind: K::row(), name: object.name_any(), inner: Arc::new(object) }
     }
 
     /// Its kind.
@@ -157,17 +157,17 @@ impl<K: Watched> AnyStore for Store<K> {
         if let Some(old) = &old {
             old.index(&mut self.index, Presence::Removed);
         }
-        if let Some(new) = new.and_then(|new| new.object.downcast::<K>().ok()) {
+        if let Some(new) = new.and_then(|new| new.inner.downcast::<K>().ok()) {
             let new = K::slim(new);
             new.index(&mut self.index, Presence::Added);
             self.by_name.insert(name.to_owned(), new);
         }
-        old.map(|object| Object { kind: K::row(), name: name.to_owned(), object })
+        old.map(|inner| Object { kind: K::row(), name: name.to_owned(), inner })
     }
 
     fn wakes(&self, name: &str, old: Option<&Object>, objects: &Objects) -> BTreeSet<Key> {
         let mut keys = BTreeSet::new();
-        let old = old.and_then(|old| old.object.downcast_ref::<K>());
+        let old = old.and_then(|old| old.inner.downcast_ref::<K>());
         let new = self.by_name.get(name).map(AsRef::as_ref);
         if old.is_some() || new.is_some() {
             K::wakes(&Change { old, new }, objects, &mut keys);

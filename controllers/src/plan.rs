@@ -44,12 +44,12 @@ impl Plan {
     }
 
     /// Writes what was observed of an object, if it differs from its present status.
-    pub fn set_status<K>(&mut self, object: &K, status: K::Status)
+    pub fn set_status<K>(&mut self, object: &K, status: &K::Status)
     where
         K: Registered + HasStatus,
         K::Status: PartialEq + Serialize,
     {
-        if object.status() != Some(&status) {
+        if object.status() != Some(status) {
             self.status.push(StatusWrite { object: Version::of(object), status: json!(status) });
         }
     }
@@ -62,7 +62,6 @@ impl Plan {
 
 /// One thing to be done.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a plan holds a handful; boxes would cloud every controller")]
 pub enum Effect {
     /// In the world.
     Act(Act),
@@ -139,15 +138,16 @@ impl Write {
     /// Adds a finalizer to an object.
     pub fn add_finalizer<K: Registered>(object: &K, finalizer: &str) -> Self {
         let others = object.finalizers().iter().filter(|it| *it != finalizer).cloned();
-        Self::finalizers(object, others.chain([finalizer.to_owned()]).collect())
+        Self::finalizers(object, &others.chain([finalizer.to_owned()]).collect::<Vec<_>>())
     }
 
     /// Takes a finalizer off an object. One that is being deleted goes with its last.
     pub fn remove_finalizer<K: Registered>(object: &K, finalizer: &str) -> Self {
-        Self::finalizers(object, object.finalizers().iter().filter(|it| *it != finalizer).cloned().collect())
+        let others = object.finalizers().iter().filter(|it| *it != finalizer).cloned();
+        Self::finalizers(object, &others.collect::<Vec<_>>())
     }
 
-    fn finalizers<K: Registered>(object: &K, finalizers: Vec<String>) -> Self {
+    fn finalizers<K: Registered>(object: &K, finalizers: &[String]) -> Self {
         let what = format!("finalizers of {}: {finalizers:?}", object.name_any());
         Self::patch(object, json!({ "metadata": { "finalizers": finalizers } }), what)
     }

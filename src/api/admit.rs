@@ -193,25 +193,6 @@ fn take(object: &mut Value, field: &str, from: &mut Value) {
     }
 }
 
-/// RFC 7396: objects merge, `null` removes, everything else replaces.
-pub(super) fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Some(map) = target.as_object_mut() else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            map.remove(&name);
-        } else {
-            merge(map.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
 /// Refuses an object above the bound, naming the field that makes it so.
 pub(super) fn check_size(object: &Value, bytes: usize) -> Result<(), ApiError> {
     if bytes <= OBJECT_BYTES_MAX {

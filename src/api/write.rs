@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use gastown_crds::merge_patch;
 use gastown_crds::schema::FieldPath;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -123,7 +124,7 @@ impl Request<'_> {
                 return Err(ApiError::refused(self.kind, name, &Refusal::Conflict));
             }
             let mut new = old.clone();
-            admit::merge(&mut new, patch.clone());
+            merge_patch::apply(&mut new, &patch);
             match self.write(name, half, &row, &old, new).await? {
                 Ok(response) => return Ok(response),
                 // Somebody else was quicker: the patch says nothing about what it was made from, so it is made again.

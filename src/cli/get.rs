@@ -96,7 +96,7 @@ fn asked(args: &Args) -> Result<Vec<Asked>, CliError> {
         for word in &args.names {
             match word.split_once('/') {
                 Some((kind, name)) if kinds::find(kind)?.name == find(&args.kind)?.0.name => {
-                    names.push(name.to_owned())
+                    names.push(name.to_owned());
                 }
                 _ => return Err(CliError::new(Exit::Usage, format!("`{}` is of another kind", word.escape_debug()))),
             }

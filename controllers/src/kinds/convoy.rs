@@ -77,7 +77,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         withdraw(convoy, &names, view, &mut plan);
     }
     let status = status(convoy, &wanted, clash, view);
-    plan.set_status(convoy, status);
+    plan.set_status(convoy, &status);
     plan
 }
 

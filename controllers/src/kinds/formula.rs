@@ -43,7 +43,7 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     status.conditions = conditions.done();
     status.steps = u32::try_from(formula.spec.steps.len()).unwrap_or(u32::MAX);
     status.digest = Some(digest(&formula.spec));
-    plan.set_status(formula, status);
+    plan.set_status(formula, &status);
     plan
 }
 

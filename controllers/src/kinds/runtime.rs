@@ -45,6 +45,6 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     }
     status.observed_generation = runtime.metadata.generation;
     status.conditions = conditions.done();
-    plan.set_status(runtime, status);
+    plan.set_status(runtime, &status);
     plan
 }

@@ -65,6 +65,6 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     status.observed_generation = town.metadata.generation;
     status.polecats_working = view.objects.at_work();
     status.conditions = conditions.done();
-    plan.set_status(town, status);
+    plan.set_status(town, &status);
     plan
 }

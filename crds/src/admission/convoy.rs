@@ -17,7 +17,9 @@ const FORMULA_DEFAULT: &str = "work";
 
 /// Checks each convoy.
 pub(crate) fn check(set: &mut Set<'_>, convoys: &[&Manifest]) {
-    convoys.iter().for_each(|manifest| check_one(set, manifest));
+    for manifest in convoys {
+        check_one(set, manifest);
+    }
 }
 
 fn check_one(set: &mut Set<'_>, manifest: &Manifest) {

@@ -9,7 +9,9 @@ use crate::manifest::{Diagnostic, Manifest, Step, quote};
 
 /// Checks each formula.
 pub(crate) fn check(set: &mut Set<'_>, formulas: &[&Manifest]) {
-    formulas.iter().for_each(|manifest| check_one(set, manifest));
+    for manifest in formulas {
+        check_one(set, manifest);
+    }
 }
 
 fn check_one(set: &mut Set<'_>, manifest: &Manifest) {

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::common::API_VERSION;
 use crate::kinds::{KINDS, Kind, NamedBy};
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::merge_patch;
 use crate::names;
 
 pub(crate) use set::{CheckAmong, nothing_more};
@@ -183,9 +184,14 @@ fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &m
     let dropped = kind.schema().prune(&mut object);
     found.extend(dropped.iter().take(MISTAKES_MAX).map(|path| words::unknown_field(manifest, kind, path)));
     if let Some(old) = old {
-        object = merged(old.clone(), &object);
+        let patch = std::mem::replace(&mut object, old.clone());
+        merge_patch::apply(&mut object, &patch);
     }
     kind.schema().default(&mut object);
+    // What was stored was judged then, as an apiserver ratchets its validation (KEP-4008).
+    if old == Some(&object) {
+        return;
+    }
     let violations = kind.schema().validate(&object);
     if violations.is_empty() {
         let broken = kind.schema().cel(&object, old);
@@ -196,22 +202,4 @@ fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &m
     } else {
         found.extend(violations.iter().map(|violation| words::refused(manifest, kind, violation)));
     }
-}
-
-/// A JSON merge patch (RFC 7386); its depth is that of the manifest, which the reader bounds.
-fn merged(old: Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else { return patch.clone() };
-    let mut map = match old {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    for (key, change) in changes {
-        if change.is_null() {
-            map.remove(key);
-        } else {
-            let was = map.remove(key).unwrap_or(Value::Null);
-            map.insert(key.clone(), merged(was, change));
-        }
-    }
-    Value::Object(map)
 }

@@ -164,7 +164,8 @@ impl Kind {
 
     /// The schema, compiled.
     pub fn schema(&self) -> &Schema {
-        let compile = || Schema::compile(self.props()).expect("the schemas are constants, and a test compiles each");
+        let compile =
+            || Schema::compile_lazily(self.props()).expect("the schemas are constants, and a test compiles each");
         self.compiled.schema.get_or_init(compile)
     }
 }

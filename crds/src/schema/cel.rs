@@ -80,7 +80,7 @@ fn old_item<'a>(node: &Node, item: &Value, old: Option<&'a Value>) -> Option<&'a
 
 fn run(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Violation>) {
     let Some(rules) = &node.rules else { return };
-    let Err(errors) = validate_compiled(rules, value, old) else { return };
+    let Err(errors) = validate_compiled(rules.compiled(), value, old) else { return };
     for error in errors.into_vec() {
         let path = deeper(at.to_path(), &error.field_path);
         let detail = match error.kind {

@@ -1,6 +1,9 @@
-//! From the JSON form of a schema to the tree that the walkers read: regexes and CEL compiled, children in order.
+//! From the JSON form of a schema to the tree that the walkers read, children in order.
+//!
+//! Regexes and CEL are most of the cost, and an object uses few of them: each is compiled when it is first used, and kept.
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -129,7 +132,7 @@ pub(super) struct Node {
     pub(super) minimum: Option<(f64, bool)>,
     pub(super) maximum: Option<(f64, bool)>,
     pub(super) multiple_of: Option<f64>,
-    pub(super) pattern: Option<Regex>,
+    pub(super) pattern: Option<Pattern>,
     pub(super) format: Option<String>,
     pub(super) list: ListType,
     pub(super) default: Option<Value>,
@@ -138,7 +141,7 @@ pub(super) struct Node {
     pub(super) one_of: Vec<Node>,
     pub(super) not: Option<Box<Node>>,
     /// The rules at this very place; those below are in the children.
-    pub(super) rules: Option<CompiledSchema>,
+    pub(super) rules: Option<Rules>,
     /// Whether this node or one below has rules, so that a walk can pass by.
     pub(super) has_rules: bool,
     /// Whether one of those compares with the past, and so may refuse even what did not change.
@@ -193,16 +196,12 @@ impl Node {
             let here = path.child(Segment::Key(keyword.to_owned()));
             list.iter().flatten().map(|child| Self::compile(child, &here)).collect()
         };
-        let pattern = match &props.pattern {
-            None => None,
-            Some(text) => Some(Regex::new(text).map_err(|source| SchemaError::Pattern { path: path.clone(), source })?),
-        };
         let list = match props.x_kubernetes_list_type.as_deref() {
             Some("set") => ListType::Set,
             Some("map") => ListType::Map(props.x_kubernetes_list_map_keys.clone().unwrap_or_default()),
             _ => ListType::Atomic,
         };
-        let rules = compile_rules(props, path)?;
+        let rules = Rules::of(props);
         let mut node = Self {
             type_,
             int_or_string: props.x_kubernetes_int_or_string == Some(true),
@@ -220,7 +219,7 @@ impl Node {
             minimum: props.minimum.map(|n| (n, props.exclusive_minimum == Some(true))),
             maximum: props.maximum.map(|n| (n, props.exclusive_maximum == Some(true))),
             multiple_of: props.multiple_of,
-            pattern,
+            pattern: props.pattern.as_deref().map(Pattern::new),
             format: props.format.clone(),
             list,
             default: props.default.as_ref().map(|it| it.0.clone()),
@@ -232,7 +231,7 @@ impl Node {
                 Some(child) => Some(Box::new(Self::compile(child, &path.child(Segment::Key("not".to_owned())))?)),
             },
             has_rules: rules.is_some(),
-            has_transition_rules: rules.as_ref().is_some_and(is_any_transition),
+            has_transition_rules: rules.as_ref().is_some_and(Rules::may_be_transitions),
             rules,
         };
         let has_rules_below = node.children().any(|child| child.has_rules);
@@ -242,13 +241,36 @@ impl Node {
         Ok(node)
     }
 
+    /// Compiles all of it now, or says which part cannot be.
+    pub(super) fn check(&self, path: &FieldPath) -> Result<(), SchemaError> {
+        if let Some(Err(error)) = self.pattern.as_ref().map(Pattern::regex) {
+            return Err(SchemaError::Pattern { path: path.clone(), source: error.clone() });
+        }
+        if let Some(error) =
+            self.rules.as_ref().and_then(|rules| rules.compiled().compilation_errors().first().copied())
+        {
+            return Err(SchemaError::Rule { path: path.clone(), why: error.to_string() });
+        }
+        for (name, child) in &self.properties {
+            child.check(&path.child(Segment::Field(name.clone())))?;
+        }
+        self.unnamed()
+            .chain(self.not.as_deref())
+            .try_for_each(|child| child.check(&path.child(Segment::Key("*".to_owned()))))
+    }
+
     fn children(&self) -> impl Iterator<Item = &Node> {
+        self.properties.values().chain(self.unnamed())
+    }
+
+    /// The schemas of undeclared keys, of items, and of the same value again.
+    fn unnamed(&self) -> impl Iterator<Item = &Node> {
         let additional = match &self.additional {
             Additional::Schema(child) => Some(&**child),
             Additional::None | Additional::Any => None,
         };
         let branches = self.all_of.iter().chain(&self.any_of).chain(&self.one_of);
-        self.properties.values().chain(additional).chain(self.items.as_deref()).chain(branches)
+        additional.into_iter().chain(self.items.as_deref()).chain(branches)
     }
 
     /// The schema of one key of an object: declared, or that of all undeclared ones.
@@ -260,26 +282,80 @@ impl Node {
     }
 }
 
-/// Compiles the rules of one place alone.
-///
-/// The rules below are left to the nodes there, because what `oldSelf` is below a list depends on the list's type:
-/// kube-cel pairs items by position, an apiserver by key.
-fn compile_rules(props: &JSONSchemaProps, path: &FieldPath) -> Result<Option<CompiledSchema>, SchemaError> {
-    if props.x_kubernetes_validations.as_ref().is_none_or(Vec::is_empty) {
-        return Ok(None);
+/// A regular expression, compiled when it is first used.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    text: String,
+    regex: OnceLock<Result<Regex, regex::Error>>,
+}
+
+/// Most patterns are one of a few, such as that of a name or a duration: each is compiled once in a process. Its size is
+/// bounded by the definitions that are served.
+static REGEXES: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), regex: OnceLock::new() }
     }
-    let rule_error = |why: String| SchemaError::Rule { path: path.clone(), why };
-    let mut json = serde_json::to_value(props).map_err(|e| rule_error(e.to_string()))?;
-    strip_rules_below(&mut json, true);
-    let compiled = kube_cel::compile_schema(&json);
-    match compiled.compilation_errors().first() {
-        Some(error) => Err(rule_error(error.to_string())),
-        None => Ok(Some(compiled)),
+
+    /// The regular expression as it is declared.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a text matches. One that cannot be compiled matches nothing; [`Node::check`] finds it.
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        self.regex().is_ok_and(|regex| regex.is_match(text))
+    }
+
+    fn regex(&self) -> Result<&Regex, &regex::Error> {
+        let compile = || {
+            let mut known = REGEXES.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(regex) = known.get(&self.text) {
+                return Ok(regex.clone());
+            }
+            let regex = Regex::new(&self.text)?;
+            known.insert(self.text.clone(), regex.clone());
+            Ok(regex)
+        };
+        self.regex.get_or_init(compile).as_ref()
     }
 }
 
-fn is_any_transition(rules: &CompiledSchema) -> bool {
-    rules.validations.iter().flatten().any(|it| it.is_transition_rule)
+/// The rules of one place alone, compiled when they are first used.
+///
+/// The rules below are left to the nodes there, because what `oldSelf` is below a list depends on the list's type:
+/// kube-cel pairs items by position, an apiserver by key.
+pub(super) struct Rules {
+    props: Box<JSONSchemaProps>,
+    compiled: OnceLock<CompiledSchema>,
+}
+
+impl Rules {
+    fn of(props: &JSONSchemaProps) -> Option<Self> {
+        let has_rules = props.x_kubernetes_validations.as_ref().is_some_and(|rules| !rules.is_empty());
+        has_rules.then(|| Self { props: Box::new(props.clone()), compiled: OnceLock::new() })
+    }
+
+    /// The rules, compiled.
+    pub(super) fn compiled(&self) -> &CompiledSchema {
+        self.compiled.get_or_init(|| {
+            let mut json = serde_json::to_value(&self.props).unwrap_or_default();
+            strip_rules_below(&mut json, true);
+            kube_cel::compile_schema(&json)
+        })
+    }
+
+    /// Whether one of them may compare with the past: it names `oldSelf`.
+    fn may_be_transitions(&self) -> bool {
+        self.props.x_kubernetes_validations.iter().flatten().any(|rule| rule.rule.contains("oldSelf"))
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Rules").field(&self.props.x_kubernetes_validations).finish()
+    }
 }
 
 fn strip_rules_below(schema: &mut Value, top: bool) {

@@ -1,7 +1,7 @@
 //! Structural schemas as an apiserver runs them: prune, default, validate, and CEL rules, in that order.
 //!
 //! The embedded API and offline admission both use this, so that they refuse the same object with the same words. A
-//! schema is compiled once per version of a kind (regexes and CEL included) and then only read.
+//! schema is compiled once per version of a kind, and then only read.
 //!
 //! Invariant: nothing here does I/O, asks for the time, or depends on the order of a hash.
 
@@ -32,6 +32,13 @@ pub struct Schema {
 impl Schema {
     /// Compiles a schema, or says which part of it cannot be run.
     pub fn compile(props: &JSONSchemaProps) -> Result<Self, SchemaError> {
+        let schema = Self::compile_lazily(props)?;
+        schema.root.check(&FieldPath::root())?;
+        Ok(schema)
+    }
+
+    /// The same for a schema that is known to compile: each regex and rule is compiled when it is first used.
+    pub fn compile_lazily(props: &JSONSchemaProps) -> Result<Self, SchemaError> {
         Ok(Self { root: compile::Node::compile(props, &FieldPath::root())? })
     }
 

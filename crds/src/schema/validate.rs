@@ -147,7 +147,7 @@ fn string(node: &Node, text: &str, value: &Value, at: At<'_>, found: &mut Vec<Vi
         refuse(format!("should be at least {min} chars long"));
     }
     if let Some(pattern) = node.pattern.as_ref().filter(|it| !it.is_match(text)) {
-        refuse(format!("should match '{pattern}'"));
+        refuse(format!("should match '{}'", pattern.text()));
     }
     if let Some(format) = node.format.as_deref().filter(|it| !has_format(it, text)) {
         refuse(format!("must be of type {format}: {value}"));

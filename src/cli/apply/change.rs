@@ -1,5 +1,6 @@
 //! What one manifest changes of the object that is stored: pure, so that a dry run says what a real one does.
 
+use gastown_crds::merge_patch;
 use serde_json::{Map, Value, json};
 
 use crate::cli::kinds::Kind;
@@ -20,7 +21,8 @@ impl Change {
     pub fn of(kind: &Kind, manifest: &Value, old: Option<&Value>) -> Self {
         let Some(old) = old else { return Self::Create(sent(manifest)) };
         let patch = patch(kind, manifest, old);
-        let mut new = merged(old.clone(), &patch);
+        let mut new = old.clone();
+        merge_patch::apply(&mut new, &patch);
         kind.schema().default(&mut new);
         if &new == old { Self::Unchanged } else { Self::Configure(patch) }
     }
@@ -84,24 +86,6 @@ fn remove_absent(wish: &mut Map<String, Value>, stored: &Map<String, Value>) {
             (Some(_), _) => {}
         }
     }
-}
-
-/// A JSON merge patch (RFC 7386).
-fn merged(old: Value, patch: &Value) -> Value {
-    let Value::Object(changes) = patch else { return patch.clone() };
-    let mut map = match old {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    for (key, change) in changes {
-        if change.is_null() {
-            map.remove(key);
-        } else {
-            let was = map.remove(key).unwrap_or(Value::Null);
-            map.insert(key.clone(), merged(was, change));
-        }
-    }
-    Value::Object(map)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
     }
     let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
     let (mut plan, status) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
-    plan.set_status(bead, status);
+    plan.set_status(bead, &status);
     plan
 }
 

@@ -49,7 +49,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         }
     }
     for request in &requests {
-        plan.set_status(request.as_ref(), queue.status(request));
+        plan.set_status(request.as_ref(), &queue.status(request));
     }
     plan
 }

@@ -62,7 +62,7 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
         None => conditions.set(types::READY, doing.ready, doing.reason, doing.message),
     }
     status.conditions = conditions.done();
-    plan.set_status(polecat, status);
+    plan.set_status(polecat, &status);
     plan
 }
 

@@ -57,7 +57,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         conditions.failed(types::READY, failure);
     }
     status.conditions = conditions.done();
-    plan.set_status(rig, status);
+    plan.set_status(rig, &status);
     plan
 }
 
