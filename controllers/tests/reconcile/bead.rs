@@ -1,9 +1,6 @@
 //! Bead: what it waits for, its steps, its claim, its end.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
 use gastown_controllers::world::{AskRuns, Run, RunEnd, RunState};

@@ -1,5 +1,4 @@
 //! Objects and facts for the tests of controllers: the smallest town in which a claim can be made.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,6 @@
 //! Polecat: worktree, setup, session; what is not seen stops it.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;

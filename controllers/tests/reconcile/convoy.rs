@@ -1,9 +1,6 @@
 //! Convoy: what it wants is there, what it no longer wants is withdrawn, and nothing that was worked on is lost.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::{Effect, Write};
 use gastown_crds::bead::{BeadState, CloseReason, Closed, Waiting};

@@ -1,11 +1,8 @@
 //! Wakes: who looks again when something changes, and who does not.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
-
-mod common;
 
 use std::collections::BTreeSet;
 
-use common::*;
+use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::kinds::{bead as beads, convoy, formula, polecat as polecats, town};
 use gastown_controllers::objects::Watched;

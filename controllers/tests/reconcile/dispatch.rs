@@ -1,9 +1,6 @@
 //! Dispatch: who gets what, within which capacity.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::world::Ask;
 use gastown_crds::Convoy;
