@@ -1,9 +1,6 @@
 //! The API case by case: what an unmodified kube client sees of each verb, and each refusal in an apiserver's words.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod api_support;
-
-use api_support::*;
+use crate::support::*;
 use gastown::api::{Place, Served, Server, Writer};
 use gastown_crds::KINDS;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;

@@ -1,13 +1,10 @@
 //! Watches: what each change looks like to them, how they end and resume, and that kube's own machinery lives on them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod api_support;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_support::*;
+use crate::support::*;
 use futures::{StreamExt, TryStreamExt};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};

@@ -1,13 +1,10 @@
 //! The store: compared with a plain model, restarted, damaged, filled up, and counted.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod api_support;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use api_support::*;
+use crate::support::*;
 use gastown::api::store::{Change, Event, Expect, Key, KindIndex, Op, Refusal, Store, Verb};
 use gastown::api::{OpenError, Options, Place, Served, Server, Writer};
 use gastown::clock::CountingIds;

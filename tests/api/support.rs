@@ -1,5 +1,4 @@
 //! Two small kinds and a server for the tests of the API.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
