@@ -1,9 +1,5 @@
 //! Simulated towns that nothing disturbs: they land, in the same way each time, and then do nothing at all.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod sim;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,12 +7,12 @@ use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
 use serde_json::json;
 
-use sim::towns::{
+use crate::harness::{self, Sim, in_virtual_time, run};
+use crate::towns::{
     BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth,
 };
-use sim::{Sim, in_virtual_time, run};
 
-fn undisturbed(town: &Town) -> sim::Run {
+fn undisturbed(town: &Town) -> harness::Run {
     run(town, None, BTreeMap::new()).unwrap()
 }
 

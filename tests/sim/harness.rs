@@ -1,11 +1,5 @@
 //! The simulated town: a real API and a real engine on a `SimWorld`, in virtual time, until all is at rest.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part; a test may panic")]
-
-pub mod agent;
-pub mod effects;
-pub mod towns;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,9 +21,9 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
-use agent::Script;
-use effects::{Effects, Hooked, Mode, NAMESPACE, client};
-use towns::{CONVOY, Town};
+use crate::agent::Script;
+use crate::effects::{Effects, Hooked, Mode, NAMESPACE, client};
+use crate::towns::{CONVOY, Town};
 
 /// As in `gt` itself: there are thousands of runs, and all of them allocate.
 #[global_allocator]

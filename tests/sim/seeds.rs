@@ -1,16 +1,12 @@
 //! Seeds: durations, the order of events, lost and late news, flaky checks and checks that cannot run, drawn a hundred ways.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod sim;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::{Api, ResourceExt};
 
-use sim::towns::{minimal, quickstart};
-use sim::{Run, Sim, all_hold, compare, in_virtual_time, run};
+use crate::harness::{Run, Sim, all_hold, compare, in_virtual_time, run};
+use crate::towns::{minimal, quickstart};
 
 const SEEDS: u64 = 100;
 /// Conflicts and reds depend on who is first.
@@ -58,7 +54,7 @@ fn befallen(second: u64, what: u64) -> Result<Run, String> {
         let sim = Sim::start(&minimal(), None, BTreeMap::new()).await;
         let fault = async {
             tokio::time::sleep(Duration::from_millis(second * 1000 + 500)).await;
-            let api: Api<gastown_crds::Bead> = Api::default_namespaced(sim::effects::client(&sim.server, None, None));
+            let api: Api<gastown_crds::Bead> = Api::default_namespaced(crate::effects::client(&sim.server, None, None));
             befall(&sim, what, &api.list(&kube::api::ListParams::default()).await.unwrap().items);
         };
         let (rest, ()) = tokio::join!(biased; sim.rest(), fault);

@@ -3,14 +3,12 @@
 //! At the fault the engine is dropped with all its memory: queue, gate, objects. The store and the world go on: agents
 //! work, jobs end. Then another engine starts, and runs to rest.
 
-mod sim;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use sim::effects::{MODES, Mode};
-use sim::towns::{Town, minimal, one_place, quickstart};
-use sim::{Run, all_hold, compare, run};
+use crate::effects::{MODES, Mode};
+use crate::harness::{Run, all_hold, compare, run};
+use crate::towns::{Town, minimal, one_place, quickstart};
 
 /// Sessions that a fault may cost a bead more: a crash changes when, and so who conflicts with whom.
 const MORE_ATTEMPTS: usize = 2;
