@@ -1,6 +1,6 @@
 //! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
 
-use crate::harness::{Town, git, kill, lives, wait_until, walk};
+use super::harness::{Town, git, kill, lives, wait_until, walk};
 use serde_json::Value;
 use std::process::Stdio;
 

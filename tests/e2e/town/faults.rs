@@ -1,6 +1,6 @@
 //! What is wrong is said on the object concerned, with the next step; everything else goes on.
 
-use crate::harness::{Town, git, wait_until};
+use super::harness::{Town, git, wait_until};
 use serde_json::{Value, json};
 
 fn condition(object: &Value, type_: &str) -> Option<(String, String, String)> {

@@ -1,8 +1,6 @@
 //! Faults, on real tmux: whoever is killed and whatever is lost, a sandbox has one session and its end is told truly.
 
-mod e2e_session;
-
-use e2e_session::{Town, WAITS, kill, lives, running, shell, wait_until};
+use super::town::{Town, WAITS, kill, lives, running, shell, wait_until};
 use gastown::world::exec::Exec;
 use gastown::world::run::records::{self, Holder};
 use gastown::world::run::{REFUSED, WORD, lock};

@@ -1,5 +1,4 @@
 //! The quickstart, as `make demo` runs it: eight beads over two rigs, none of it smoothly, all of it landed.
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,13 +1,9 @@
 //! The kernel wakes whoever waits for the end of a session: nothing polls.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
-
-mod e2e_session;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use e2e_session::{Town, WAITS, kill, running, shell, wait_until};
+use super::town::{Town, WAITS, kill, running, shell, wait_until};
 use gastown::world::session::exits::{Ended, Exits};
 use gastown_controllers::world::{RunState, Session};
 use tokio::sync::mpsc::Receiver;

@@ -1,5 +1,4 @@
 //! A town in a temporary folder, with a tmux server of its own that ends with it.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part; and tests may unwrap")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

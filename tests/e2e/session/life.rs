@@ -1,8 +1,6 @@
 //! The life of a session on real tmux: it starts, is seen, ends by itself or is ended, and its end is recorded.
 
-mod e2e_session;
-
-use e2e_session::{Town, WAITS, kill, lives, running, shell, spec, wait_until};
+use super::town::{Town, WAITS, kill, lives, running, shell, spec, wait_until};
 use gastown::world::session::SessionError;
 use gastown_controllers::world::{RunState, Session};
 use gastown_crds::bead::ReworkKind;

@@ -1,11 +1,11 @@
 //! The thread: one bead of one rig goes from objects to merged through the real store, engine, `gt __run`, tmux and git.
-#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::alone::{is_alone, passes_alone};
 use futures::StreamExt;
 use gastown::api::{Place, Server, Writer};
 use gastown::clock::SystemClock;
@@ -90,6 +90,10 @@ where
 
 #[tokio::test]
 async fn one_bead_goes_from_declared_to_merged() {
+    // What is counted at the end is what its process has started: no other test may run there.
+    if !is_alone() {
+        return passes_alone("thread::one_bead_goes_from_declared_to_merged", &[]);
+    }
     drop(
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_env("GT_LOG"))

@@ -286,7 +286,7 @@ fn a_full_disk_is_nobodys_red() {
 
 #[test]
 fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
-    if !super::town::is_bound_by_modes("jobs::what_a_check_or_an_agent_locks_stops_nobody_after_it") {
+    if !super::town::is_bound_by_modes("git::jobs::what_a_check_or_an_agent_locks_stops_nobody_after_it") {
         return;
     }
     let town = Town::cloned();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::alone::{is_alone, passes_alone};
 use gastown::world::exec::Exec;
 use gastown::world::git::Git;
 use gastown::world::layout::Layout;
@@ -171,15 +172,10 @@ pub fn must(said: Said) -> String {
 /// Whether a file's mode binds this process. It does not bind root: then the test of this name is run by a process that
 /// gave up that right, must pass there, and is done here.
 pub fn is_bound_by_modes(test: &str) -> bool {
-    if !rustix::process::geteuid().is_root() || std::env::var_os("GT_TEST_BOUND").is_some() {
+    if !rustix::process::geteuid().is_root() || is_alone() {
         return true;
     }
     let lost = "-dac_override,-dac_read_search";
-    let this = std::env::current_exe().unwrap();
-    let exec = Exec::new("setpriv").args(["--inh-caps", lost, "--bounding-set", lost]);
-    let exec = exec.arg(this).args(["--exact", test, "--nocapture"]).env("GT_TEST_BOUND", "1");
-    let said = exec.limit(Duration::from_mins(2)).run().unwrap();
-    let (out, err) = (said.text(), said.complaint());
-    assert!(said.ok() && out.contains("1 passed"), "{out}\n{err}");
+    passes_alone(test, &["setpriv", "--inh-caps", lost, "--bounding-set", lost]);
     false
 }
