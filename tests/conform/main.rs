@@ -5,7 +5,7 @@
 //! so what a controller leans on belongs in a script here. Where the worlds part, one of them is mended.
 //!
 //! # What `SimWorld` leaves out on purpose
-//! - Strays (`Session::Strays`): an agent is one task, so nothing of it can outlive it; `e2e_session_life` has them.
+//! - Strays (`Session::Strays`): an agent is one task, so nothing of it can outlive it; `tests/e2e/session/life.rs` has them.
 //! - What is under way: sessions and jobs begin within their act, and who records an end is gone at once.
 //! - What programs do: verdicts, setups, agents, and which programs there are come from `Nature`, which here reads the
 //!   words that the real shell reads. So a command that the adapter would refuse (`gt:nothing`) is nature's affair too.

@@ -1,0 +1,188 @@
+//! Bead: what it waits for, its steps, its claim, its end.
+
+use crate::common::*;
+use gastown_controllers::bead::work_digest;
+use gastown_controllers::key::Key;
+use gastown_controllers::world::{AskRuns, Run, RunEnd, RunState};
+use gastown_crds::bead::{BeadState, BeadStatus, CloseReason, Closed, Waiting};
+use gastown_crds::common::ConditionStatus;
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, PolecatStatus};
+
+fn key(name: &str) -> Key {
+    gastown_controllers::bead::CONTROLLER.key(name)
+}
+
+fn scene() -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop")).polecat(polecat("shop", "nux"));
+    scene
+}
+
+fn ended(bead: &Bead, attempt: u32, own: bool) -> Run {
+    let end = RunEnd { code: 3, own, at: at(900), tail: "no such file".into() };
+    Run { attempt, work: work_digest(&bead.spec), state: RunState::Ended(end) }
+}
+
+#[test]
+fn is_ready_when_all_it_needs_is_closed() {
+    let mut scene = scene();
+    let (mut first, mut second) = (bead("shop-a", "shop"), bead("shop-b", "shop"));
+    second.spec.needs = vec!["shop-a".into(), "shop-gone".into()];
+    scene.bead(first.clone()).bead(second);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-b"))), @"shop-b: Waiting Closed=False Open; Ready=False NeedsOpen (waits for shop-a)");
+    first.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at: at(1), by: "gt".into() });
+    scene.bead(first);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-b"))), @"shop-b: Ready Closed=False Open; Ready=True Ready (needs shop-gone, which does not exist and so does not block)");
+}
+
+#[test]
+fn waits_for_a_rig_that_nobody_declared() {
+    let mut scene = Scene::default();
+    scene.bead(bead("x-1", "nowhere"));
+    insta::assert_snapshot!(said(&scene.plan(&key("x-1"))), @"x-1: Waiting Closed=False Open; Ready=False RefNotFound (there is no Rig named `nowhere`: apply it)");
+}
+
+#[test]
+fn pours_its_steps_once_it_is_claimed() {
+    let mut scene = scene();
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-nux")).runs("shop-a", vec![]);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    create bead shop-a.work
+    shop-a: Working Closed=False Open; Ready=False Claimed (shop-nux works on it)
+    ");
+}
+
+#[test]
+fn one_whose_polecat_waits_says_for_what_and_may_then_be_dispatched_again() {
+    let mut scene = scene();
+    scene.rig(rig("shop")).bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Rig)).runs("shop-a", vec![]);
+    let mut tells = |reason: &str, message: &str| {
+        let mut nux = polecat("shop", "nux");
+        let mut conditions = ready();
+        conditions[0].status = ConditionStatus::False;
+        (conditions[0].reason, conditions[0].message) = (reason.into(), message.into());
+        nux.status = Some(PolecatStatus { bead: Some("shop-a".into()), conditions, ..PolecatStatus::default() });
+        let plan = scene.polecat(nux).plan(&key("shop-a"));
+        said(&plan).lines().last().unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!(tells("CommandNotFound", "install it"), @"shop-a: Waiting Closed=False Open; Ready=False CommandNotFound (install it)");
+    // What its polecat said last was of another bead.
+    scene.polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False BackOff (its polecat waits with it)");
+    let mut place = waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place);
+    scene.bead(place.clone());
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Ready Closed=False Open; Ready=True Ready");
+    // What was said meanwhile holds for it too: nothing runs of it.
+    let mut parked = rig("shop");
+    parked.spec.suspend = true;
+    scene.rig(parked);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False Suspended (its rig `shop` is suspended)");
+    place.spec.needs = vec!["shop-b".into()];
+    scene.rig(rig("shop")).bead(place).bead(bead("shop-b", "shop"));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False NeedsOpen (waits for shop-b)");
+}
+
+#[test]
+fn is_not_ready_for_a_formula_that_it_cannot_be_worked_by() {
+    let mut scene = scene();
+    let mut odd = bead("shop-a", "shop");
+    odd.spec.vars = vec![gastown_crds::common::NameValue { name: "env".into(), value: "test".into() }];
+    scene.bead(odd);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Closed=False Open; Ready=False InvalidFormula (formula `work`: the bead gives `env`, which is no var of the formula)");
+}
+
+#[test]
+fn a_new_text_wants_new_steps_but_not_under_a_running_agent() {
+    let mut scene = scene();
+    let mut step: Bead =
+        object("shop-a.work", serde_json::json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a"}));
+    step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
+    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let running = Run { attempt: 1, work: "older".into(), state: RunState::Running };
+    scene.bead(step).bead(bead).runs("shop-a", vec![running]);
+    assert!(scene.plan(&key("shop-a")).effects.is_empty());
+    scene.runs("shop-a", vec![]);
+    assert!(said(&scene.plan(&key("shop-a"))).starts_with("delete bead shop-a.work\n"));
+}
+
+#[test]
+fn handing_in_clears_the_hook() {
+    let mut scene = scene();
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-nux")).runs("shop-a", vec![]);
+    scene.request(request("shop-a", "shop", 1, MergeState::Queued));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    release shop-a
+    shop-a: Landing Closed=False Open; Ready=False Landing (handed in as shop-a-mr1)
+    ");
+}
+
+#[test]
+fn a_merged_branch_closes_it() {
+    let mut scene = scene();
+    scene.bead(bead("shop-a", "shop")).runs("shop-a", vec![]);
+    scene.request(request("shop-a", "shop", 1, MergeState::Merged));
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    close shop-a Merged
+    shop-a: Landing Closed=False Open; Ready=False Landing (merged; being closed)
+    ");
+}
+
+#[test]
+fn a_branch_whose_commits_were_lost_is_begun_again_and_not_charged() {
+    let mut scene = scene();
+    let bead = bead("shop-a", "shop");
+    scene.bead(bead.clone()).runs("shop-a", vec![ended(&bead, 1, true)]);
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "HeadMissing"));
+    let plan = scene.plan(&key("shop-a"));
+    let [write] = &plan.status[..] else { panic!("{plan:?}") };
+    let status: BeadStatus = serde_json::from_value(write.status.clone()).unwrap();
+    assert_eq!((status.failures, &status.rework, status.state), (0, &None, BeadState::Ready));
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "Red"));
+    assert_eq!(scene.plan(&key("shop-a")).status[0].status["failures"], 1);
+}
+
+#[test]
+fn a_claim_whose_polecat_is_gone_is_released() {
+    let mut scene = scene();
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-toast")).runs("shop-a", vec![]);
+    assert!(said(&scene.plan(&key("shop-a"))).starts_with("release shop-a\n"));
+}
+
+#[test]
+fn is_set_aside_with_its_last_output_and_charged_only_for_its_own_failures() {
+    let mut scene = scene();
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let mut runs: Vec<_> = (1..=5).map(|n| ended(&bead, n, true)).collect();
+    runs.push(ended(&bead, 6, false));
+    scene.bead(bead.clone()).runs("shop-a", runs.clone());
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "a hang-up was charged");
+    runs.push(ended(&bead, 7, true));
+    scene.runs("shop-a", runs);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    release shop-a
+    shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; mend it, then change its text to try again. Last, attempt 7 ended with 3:
+    no such file)
+    ");
+}
+
+#[test]
+fn failures_at_an_older_text_do_not_count() {
+    let mut scene = scene();
+    let mut bead = bead("shop-a", "shop");
+    let runs = (1..=6).map(|n| ended(&bead, n, true)).collect();
+    bead.spec.command = Some("mended".into());
+    bead = in_state(bead, BeadState::SetAside);
+    bead.status.as_mut().unwrap().last_polecat = Some("shop-nux".into());
+    scene.bead(bead).runs("shop-a", runs);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Ready Closed=False Open; Ready=True Ready");
+}
+
+#[test]
+fn decides_nothing_when_its_attempts_could_not_be_read() {
+    let mut scene = scene();
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-toast"));
+    scene.unknown(gastown_controllers::world::Ask::Runs(AskRuns("shop-a-uid".into())), "permission denied");
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; nothing is done on a guess)");
+}

@@ -1,0 +1,204 @@
+//! Objects and facts for the tests of controllers: the smallest town in which a claim can be made.
+
+use std::collections::BTreeSet;
+
+use gastown_controllers::key::Key;
+use gastown_controllers::objects::{Object, Objects, Watched};
+use gastown_controllers::plan::Plan;
+use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::view::{Facts, View};
+use gastown_controllers::world::*;
+use gastown_crds::bead::{Assignee, BeadState, BeadStatus, Waiting};
+use gastown_crds::common::{Condition, ConditionStatus, types};
+use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+use gastown_crds::*;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub fn oid(c: char) -> Oid {
+    Oid(c.to_string().repeat(40))
+}
+
+/// An object as the API would have given it: uid `<name>-uid`, version 1, made at second 0.
+pub fn object<K: serde::de::DeserializeOwned + kube::Resource<DynamicType = ()>>(name: &str, spec: Value) -> K {
+    let mut object: K = serde_json::from_value(json!({
+        "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name}, "spec": spec,
+    }))
+    .unwrap();
+    let meta: &mut ObjectMeta = object.meta_mut();
+    meta.uid = Some(format!("{name}-uid"));
+    meta.resource_version = Some("1".into());
+    meta.generation = Some(1);
+    object
+}
+
+pub fn ready() -> Vec<Condition> {
+    vec![Condition {
+        type_: types::READY.into(),
+        status: ConditionStatus::True,
+        reason: "Ok".into(),
+        message: String::new(),
+        last_transition_time: at(0),
+        observed_generation: Some(1),
+    }]
+}
+
+pub fn rig(name: &str) -> Rig {
+    let mut rig: Rig = object(
+        name,
+        json!({"repo": {"url": format!("/repos/{name}.git"), "branch": "main"},
+               "merge": {"strategy": "Push", "verify": [{"name": "test", "run": "make test"}]}}),
+    );
+    rig.status = Some(RigStatus { conditions: ready(), branch: Some("main".into()), ..RigStatus::default() });
+    rig
+}
+
+pub fn polecat(rig: &str, name: &str) -> Polecat {
+    let mut polecat: Polecat = object(&names::polecat(rig, name), json!({"rig": rig, "name": name}));
+    polecat.metadata.finalizers = Some(vec![common::FINALIZER_SANDBOX.into()]);
+    polecat
+}
+
+pub fn bead(name: &str, rig: &str) -> Bead {
+    object(name, json!({"title": format!("Do {name}"), "rig": rig, "command": "true"}))
+}
+
+pub fn in_state(mut bead: Bead, state: BeadState) -> Bead {
+    bead.status = Some(BeadStatus { state, observed_generation: Some(1), ..BeadStatus::default() });
+    bead
+}
+
+pub fn claimed(mut bead: Bead, polecat: &str) -> Bead {
+    bead.spec.assignee = Some(Assignee::new(polecat, format!("{polecat}-uid")));
+    bead
+}
+
+/// Claimed, and waiting with its polecat.
+pub fn waiting(bead: Bead, polecat: &str, what: Waiting) -> Bead {
+    let mut bead = claimed(bead, polecat);
+    bead.spec.assignee.as_mut().unwrap().waiting = Some(what);
+    bead
+}
+
+pub fn request(bead: &str, rig: &str, attempt: u32, state: MergeState) -> MergeRequest {
+    let mut request: MergeRequest = object(
+        &format!("{bead}-mr{attempt}"),
+        json!({"bead": bead, "rig": rig, "polecat": format!("{rig}-nux"), "head": oid('b').0, "base": oid('a').0, "attempt": attempt}),
+    );
+    request.status = Some(MergeRequestStatus { state, ..MergeRequestStatus::default() });
+    request
+}
+
+/// A merge request with this reason on its `Merged`.
+pub fn because(mut request: MergeRequest, reason: &str) -> MergeRequest {
+    let condition = json!({
+        "type": "Merged", "status": "False", "reason": reason, "message": "", "lastTransitionTime": at(0),
+    });
+    let status = request.status.get_or_insert_default();
+    status.conditions.push(serde_json::from_value(condition).unwrap());
+    request
+}
+
+/// A little town: objects, facts and the present.
+pub struct Scene {
+    pub objects: Objects,
+    pub facts: Facts,
+    pub now: Timestamp,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        let mut scene = Self { objects: Objects::default(), facts: Facts::new(), now: at(1000) };
+        scene.add::<Town>(object("town", json!({"capacity": {"polecats": 2}})));
+        scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Restart"})));
+        scene.add::<Formula>(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})));
+        let machine = Machine { cores: 4, polecats_max: None, degraded: None };
+        scene.known(Ask::Machine, Fact::Machine(machine));
+        scene.known(Ask::Program(AskProgram("gt:script".into())), Fact::Program(true));
+        scene
+    }
+}
+
+impl Scene {
+    pub fn add<K: Watched>(&mut self, object: K) -> BTreeSet<Key> {
+        self.objects.change(K::row(), &object.name_any(), Some(Object::new(object)))
+    }
+
+    pub fn remove<K: Watched>(&mut self, name: &str) {
+        self.objects.change(K::row(), name, None);
+    }
+
+    pub fn bead(&mut self, bead: Bead) -> &mut Self {
+        self.add(bead);
+        self
+    }
+
+    pub fn rig(&mut self, rig: Rig) -> &mut Self {
+        let id = RigId { name: rig.name_any(), uid: rig.uid().unwrap() };
+        let facts = RepoFacts {
+            cloned: true,
+            branch: Some("main".into()),
+            target: Some(oid('a')),
+            target_tree: Some(oid('0')),
+            ..RepoFacts::default()
+        };
+        self.known(Ask::Repo(AskRepo { rig: id, branch: Some("main".into()) }), Fact::Repo(facts));
+        self.add(rig);
+        self
+    }
+
+    pub fn polecat(&mut self, polecat: Polecat) -> &mut Self {
+        self.add(polecat);
+        self
+    }
+
+    pub fn request(&mut self, request: MergeRequest) -> &mut Self {
+        self.add(request);
+        self
+    }
+
+    pub fn known(&mut self, ask: Ask, fact: Fact) -> &mut Self {
+        self.facts.insert(ask, Seen::Known(fact));
+        self
+    }
+
+    pub fn unknown(&mut self, ask: Ask, why: &str) -> &mut Self {
+        self.facts.insert(ask, Seen::Unknown { why: why.into(), since: at(900) });
+        self
+    }
+
+    pub fn sandbox(&mut self, polecat: &str, facts: SandboxFacts) -> &mut Self {
+        self.known(
+            Ask::Sandbox(SandboxId { name: polecat.into(), uid: format!("{polecat}-uid") }),
+            Fact::Sandbox(facts),
+        )
+    }
+
+    pub fn runs(&mut self, bead: &str, runs: Vec<Run>) -> &mut Self {
+        self.known(Ask::Runs(AskRuns(format!("{bead}-uid"))), Fact::Runs(runs))
+    }
+
+    /// The plan; every fact that it asks for must be in the scene.
+    pub fn plan(&self, key: &Key) -> Plan {
+        let view = View::new(self.now, &self.objects, &self.facts, None);
+        let plan = key.reconcile(&view);
+        let missing = view.missing();
+        assert!(missing.is_empty(), "the scene lacks {missing:?}");
+        plan
+    }
+}
+
+/// A plan in a few words: what a reader of a test wants to see. Instants are seconds here.
+pub fn said(plan: &Plan) -> String {
+    let timeless = Plan { requeue: None, ..plan.clone() };
+    let again = plan.requeue.map(|at| format!("again at {}", at.as_second()));
+    let text = timeless.to_string();
+    let parts: Vec<String> = Some(text).filter(|text| !text.is_empty()).into_iter().chain(again).collect();
+    parts.join("\n")
+}

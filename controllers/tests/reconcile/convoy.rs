@@ -1,0 +1,109 @@
+//! Convoy: what it wants is there, what it no longer wants is withdrawn, and nothing that was worked on is lost.
+
+use crate::common::*;
+use gastown_controllers::key::Key;
+use gastown_controllers::plan::{Effect, Write};
+use gastown_crds::bead::{BeadState, CloseReason, Closed, Waiting};
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, Convoy, names};
+use serde_json::json;
+
+fn key() -> Key {
+    gastown_controllers::convoy::CONTROLLER.key("c")
+}
+
+/// A convoy of two beads, the second needing the first.
+fn scene() -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop"));
+    convoy(&mut scene, &["a", "b"]);
+    scene
+}
+
+fn convoy(scene: &mut Scene, wanted: &[&str]) {
+    let needs = |name: &str| if name == "b" { vec!["a"] } else { vec![] };
+    let beads: Vec<_> = wanted.iter().map(|name| json!({"name": name, "title": name, "needs": needs(name)})).collect();
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy);
+}
+
+fn name(bead: &str) -> String {
+    names::bead("shop", "c", 1, bead)
+}
+
+fn made(short: &str, state: BeadState) -> Bead {
+    let mut bead = in_state(object(&name(short), json!({"title": short, "rig": "shop"})), state);
+    bead.metadata.labels = Some([("gastown.io/convoy".to_owned(), "c".to_owned())].into());
+    if short == "b" {
+        bead.spec.needs = vec![name("a")];
+    }
+    bead
+}
+
+fn closed(mut bead: Bead, reason: CloseReason) -> Bead {
+    bead.spec.closed = Some(Closed { reason, message: None, at: at(1), by: "gt".into() });
+    bead
+}
+
+#[test]
+fn makes_its_beads_in_the_order_of_their_needs() {
+    let plan = said(&scene().plan(&key()));
+    let at = |short: &str| plan.find(&format!("create bead {}", name(short))).unwrap();
+    assert!(at("a") < at("b"), "{plan}");
+    assert!(plan.ends_with("c: 0/2 Landed=False InProgress (0 of 2 beads are closed)"), "{plan}");
+}
+
+#[test]
+fn a_missing_rig_withdraws_nothing() {
+    let mut scene = Scene::default();
+    convoy(&mut scene, &["a", "b"]);
+    scene.bead(made("a", BeadState::Waiting)).bead(made("b", BeadState::Waiting));
+    let plan = said(&scene.plan(&key()));
+    assert_eq!(plan, "c: 0/2 Landed=False RefNotFound (there is no Rig named `shop`: apply it)");
+}
+
+#[test]
+fn what_is_withdrawn_and_wanted_again_is_made_anew() {
+    let mut scene = scene();
+    scene.bead(closed(made("a", BeadState::Closed), CloseReason::Withdrawn)).bead(made("b", BeadState::Waiting));
+    assert!(said(&scene.plan(&key())).starts_with(&format!("delete bead {}\n", name("a"))));
+}
+
+#[test]
+fn work_that_was_just_handed_in_is_not_withdrawn() {
+    let mut scene = scene();
+    convoy(&mut scene, &["a"]);
+    scene.bead(closed(made("a", BeadState::Closed), CloseReason::Merged));
+    // Released because its branch was handed in; its status still says that it is worked on.
+    scene.bead(made("b", BeadState::Working)).request(request(&name("b"), "shop", 1, MergeState::Queued));
+    assert!(scene.plan(&key()).effects.is_empty());
+    scene.request(request(&name("b"), "shop", 1, MergeState::Rejected));
+    assert_eq!(said(&scene.plan(&key())).lines().next().unwrap(), format!("close {} Withdrawn", name("b")));
+}
+
+#[test]
+fn a_bead_whose_polecat_waits_may_be_changed_and_withdrawn() {
+    let mut scene = scene();
+    let mut other = waiting(made("a", BeadState::Waiting), "shop-nux", Waiting::Bead);
+    other.spec.title = "Older".into();
+    scene.bead(other).bead(waiting(made("b", BeadState::Waiting), "shop-slit", Waiting::Place));
+    let plan = scene.plan(&key());
+    let Effect::Write(Write::Patch { patch, .. }) = &plan.effects[0] else { panic!("{plan:?}") };
+    // Who has it stays as it is.
+    assert_eq!(*patch, json!({ "spec": { "title": "a" } }));
+    convoy(&mut scene, &["a"]);
+    assert!(said(&scene.plan(&key())).contains(&format!("close {} Withdrawn", name("b"))));
+}
+
+#[test]
+fn has_landed_only_once_all_that_it_wants_now_is_closed() {
+    let mut scene = scene();
+    scene.bead(closed(made("a", BeadState::Closed), CloseReason::Merged));
+    scene.bead(closed(made("b", BeadState::Closed), CloseReason::NoChanges));
+    assert!(said(&scene.plan(&key())).ends_with("c: 2/2 Landed=True Landed (all 2 beads are closed)"));
+    // One bead is replaced by another: as many are closed as are wanted, and it has not landed.
+    convoy(&mut scene, &["a", "c"]);
+    let plan = said(&scene.plan(&key()));
+    assert!(plan.starts_with("create bead ") && plan.contains("Landed=False"), "{plan}");
+}

@@ -1,0 +1,168 @@
+//! Dispatch: who gets what, within which capacity.
+
+use crate::common::*;
+use gastown_controllers::key::Key;
+use gastown_controllers::world::Ask;
+use gastown_crds::Convoy;
+use gastown_crds::bead::{BeadState, Waiting};
+use serde_json::json;
+
+fn dispatch() -> Key {
+    gastown_controllers::polecat::DISPATCH.single_key().unwrap()
+}
+
+fn scene(beads: usize) -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop"));
+    for n in 0..beads {
+        scene.bead(in_state(bead(&format!("shop-{n}"), "shop"), BeadState::Ready));
+    }
+    scene
+}
+
+/// A bead that was begun, and waits for a place and nothing else.
+fn may_go_on(name: &str, polecat: &str) -> gastown_crds::Bead {
+    in_state(waiting(bead(name, "shop"), polecat, Waiting::Place), BeadState::Ready)
+}
+
+#[test]
+fn makes_workers_first_and_no_more_than_the_town_may_have() {
+    insta::assert_snapshot!(said(&scene(5).plan(&dispatch())), @"
+    create polecat shop-nux
+    create polecat shop-toast
+    ");
+}
+
+#[test]
+fn claims_on_the_bead_for_an_idle_polecat() {
+    let mut scene = scene(1);
+    scene.polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
+}
+
+#[test]
+fn prefers_the_polecat_whose_sandbox_is_warm() {
+    let mut scene = scene(0);
+    scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast"));
+    let mut again = in_state(bead("shop-9", "shop"), BeadState::Ready);
+    again.status.as_mut().unwrap().last_polecat = Some("shop-toast".into());
+    scene.bead(again);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-9 for shop-toast");
+}
+
+#[test]
+fn counts_claims_not_sessions() {
+    let mut scene = scene(2);
+    scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast")).polecat(polecat("shop", "slit"));
+    scene.bead(claimed(bead("shop-x", "shop"), "shop-nux"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-slit");
+}
+
+#[test]
+fn who_waits_takes_no_place_and_gets_the_next_that_is_free() {
+    let mut scene = scene(1);
+    let mut one = may_go_on("shop-x", "shop-nux");
+    one.spec.priority = 0;
+    // The town has two places.
+    scene.bead(claimed(bead("shop-y", "shop"), "shop-toast"));
+    scene.bead(waiting(bead("shop-z", "shop"), "shop-slit", Waiting::Bead)).polecat(polecat("shop", "slit"));
+    scene.bead(one).polecat(polecat("shop", "nux"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-x for shop-nux");
+    // Without it, the place is another's, and that gets a polecat of its own.
+    scene.bead(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Bead));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"create polecat shop-toast");
+}
+
+#[test]
+fn a_rig_that_keeps_its_beads_waiting_holds_its_own_places_and_no_others() {
+    let mut scene = scene(1);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small).rig(rig("site"));
+    scene.bead(waiting(bead("shop-x", "shop"), "shop-nux", Waiting::Rig));
+    scene.bead(in_state(bead("site-1", "site"), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"create polecat site-nux");
+    // What is begun goes on, however many wait for the rig, and though it cannot be reached by then.
+    let mut far = rig("shop");
+    far.spec.polecats.max = Some(1);
+    far.status = None;
+    scene.rig(far);
+    scene.bead(may_go_on("shop-y", "shop-slit"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-y for shop-slit
+    create polecat site-nux
+    ");
+}
+
+#[test]
+fn where_many_beads_wait_no_more_are_begun() {
+    let mut scene = scene(1);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small);
+    let wait = |n: u32| waiting(bead(&format!("shop-x{n}"), "shop"), &format!("shop-p{n}"), Waiting::Bead);
+    (1..4).for_each(|n| {
+        scene.bead(wait(n));
+    });
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"create polecat shop-nux");
+    scene.bead(wait(4));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
+    // One that may not go on, as its convoy is suspended, stops nobody.
+    let mut held_back = in_state(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Place), BeadState::Waiting);
+    let mut suspended = ready();
+    suspended[0].reason = "Suspended".into();
+    held_back.status.as_mut().unwrap().conditions = suspended;
+    scene.bead(held_back);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"create polecat shop-nux");
+    scene.bead(may_go_on("shop-x4", "shop-p4"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-x4 for shop-p4");
+}
+
+#[test]
+fn a_more_urgent_bead_goes_first() {
+    let mut scene = scene(1);
+    scene.polecat(polecat("shop", "nux"));
+    let mut urgent = in_state(bead("shop-z", "shop"), BeadState::Ready);
+    urgent.spec.priority = 0;
+    scene.bead(urgent);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-z for shop-nux
+    create polecat shop-toast
+    ");
+}
+
+#[test]
+fn a_rig_that_is_parked_or_not_ready_gets_nothing() {
+    let mut scene = scene(1);
+    let mut parked = rig("shop");
+    parked.spec.suspend = true;
+    scene.rig(parked);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
+}
+
+#[test]
+fn a_rigs_pool_and_a_convoys_parallelism_are_bounds_of_their_own() {
+    let mut scene = scene(0);
+    let mut small = rig("shop");
+    small.spec.polecats.max = Some(1);
+    scene.rig(small).rig(rig("site"));
+    scene.add::<Convoy>(object("c", json!({"rig": "site", "parallelism": 1, "beads": [{"name": "a", "title": "A"}]})));
+    for (name, rig) in [("shop-1", "shop"), ("shop-2", "shop"), ("site-1", "site"), ("site-2", "site")] {
+        let mut bead = in_state(bead(name, rig), BeadState::Ready);
+        if rig == "site" {
+            bead.metadata.labels = Some([("gastown.io/convoy".to_owned(), "c".to_owned())].into());
+        }
+        scene.bead(bead);
+    }
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    create polecat shop-nux
+    create polecat site-nux
+    ");
+}
+
+#[test]
+fn dispatches_nothing_while_the_machines_limits_are_unknown() {
+    let mut scene = scene(3);
+    scene.unknown(Ask::Machine, "no /proc");
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
+}

@@ -1,0 +1,10 @@
+//! The controllers: what each plans for a scene of objects and facts, and who looks again when something changes.
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
+
+mod common;
+
+mod bead;
+mod convoy;
+mod dispatch;
+mod polecat;
+mod wakes;

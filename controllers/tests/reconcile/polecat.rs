@@ -1,0 +1,262 @@
+//! Polecat: worktree, setup, session; what is not seen stops it.
+
+use crate::common::*;
+use gastown_controllers::bead::work_digest;
+use gastown_controllers::key::Key;
+use gastown_controllers::plan::Effect;
+use gastown_controllers::world::*;
+use gastown_crds::bead::Waiting;
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, Formula, Runtime, names};
+use serde_json::json;
+
+fn key() -> Key {
+    gastown_controllers::polecat::CONTROLLER.key("shop-nux")
+}
+
+/// A polecat with a bead on its hook, whose steps are poured.
+fn scene() -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop")).polecat(polecat("shop", "nux")).bead(claimed(bead("shop-a", "shop"), "shop-nux"));
+    let mut step = object::<gastown_crds::Bead>(
+        "shop-a.work",
+        json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a", "command": "true"}),
+    );
+    step.metadata.labels =
+        Some([("gastown.io/round".to_owned(), "0".to_owned()), ("gastown.io/work-digest".to_owned(), work())].into());
+    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
+    scene.add(step);
+    scene
+}
+
+fn work() -> String {
+    work_digest(&bead("shop-a", "shop").spec)
+}
+
+fn prepared(round: u32) -> Sandbox {
+    Sandbox {
+        prepared: names::digest(&["prepared", "shop-a-uid", &work(), &round.to_string()]),
+        branch: "polecat/nux/shop-a".into(),
+        base: oid('a'),
+        made: at(500),
+    }
+}
+
+fn sandbox(session: Session) -> SandboxFacts {
+    SandboxFacts { sandbox: Some(prepared(0)), session }
+}
+
+fn run(attempt: u32, state: RunState) -> Run {
+    Run { attempt, work: work(), state }
+}
+
+fn died(second: i64) -> RunState {
+    RunState::Ended(RunEnd { code: 137, own: true, at: at(second), tail: String::new() })
+}
+
+#[test]
+fn first_the_worktree() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", SandboxFacts::default());
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa
+    shop-nux: Starting Ready=False Preparing (its worktree is being made)
+    ");
+}
+
+#[test]
+fn then_the_session_and_only_after_reading_the_claim_again() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    confirm that shop-a names shop-nux
+    start shop-nux on shop-a, attempt 1
+    shop-nux: Starting Ready=False Switching (attempt 1 is being started)
+    ");
+}
+
+#[test]
+fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
+    let mut scene = scene();
+    let mut rig = rig("shop");
+    rig.spec.workspace.setup = vec!["npm ci".into()];
+    scene.rig(rig);
+    let made = |second| Sandbox { made: at(second), ..prepared(0) };
+    let job = |second| Job::Setup {
+        rig: RigId { name: "shop".into(), uid: "shop-uid".into() },
+        sandbox: SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() },
+        prepared: prepared(0).prepared,
+        made: at(second),
+        commands: vec!["npm ci".into()],
+        copy: vec![],
+        copy_from: None,
+        timeout_s: 600,
+        round: 1,
+    };
+    let done = JobState::Exited(Exited { code: 0, at: at(510), tail: String::new() });
+    scene.known(Ask::Job(job(500).key()), Fact::Job(done)).known(Ask::Job(job(600).key()), Fact::Job(JobState::Absent));
+    scene.runs("shop-a", vec![]);
+    let mut acts = |second| {
+        scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(made(second)), session: Session::None });
+        scene.plan(&key()).effects
+    };
+    assert!(matches!(acts(500)[..], [Effect::Confirm(_), Effect::Act(Act::EnsureSession { .. })]));
+    assert_eq!(acts(600), [Effect::Act(Act::EnsureJob(job(600)))]);
+}
+
+#[test]
+fn a_running_session_is_left_alone() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
+}
+
+#[test]
+fn the_first_restart_is_at_once_and_the_second_backs_off() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, died(1000))]);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 2"));
+    scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
+    let plan = scene.plan(&key());
+    assert!(said(&plan).starts_with("shop-nux waits with shop-a for its Bead\nshop-nux: Stalled Ready=False BackOff"));
+    assert!(plan.requeue.unwrap() > at(1000));
+    scene.now = at(1010);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 3"));
+}
+
+#[test]
+fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
+    let mut scene = scene();
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Bead));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.runs("shop-a", vec![run(1, died(990)), run(2, died(1000))]);
+    assert!(scene.plan(&key()).effects.is_empty(), "it has said so");
+    scene.now = at(1010);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Place
+    shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)
+    ");
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place));
+    // A text that changed meanwhile wants another worktree: that too is begun with a place.
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
+    // What runs, runs: who wrote that it waits did not know.
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 3 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    claim shop-a for shop-nux
+    shop-nux: Working Ready=True Working
+    ");
+}
+
+#[test]
+fn what_runs_keeps_its_place_whatever_its_rig_lacks_by_then() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    scene.remove::<Runtime>("script");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
+}
+
+#[test]
+fn what_every_bead_of_its_rig_needs_holds_a_place_of_the_rig() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.known(Ask::Program(AskProgram("gt:script".into())), Fact::Program(false));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Starting Ready=False CommandNotFound (`gt:script` of Runtime `script` is not on PATH here: install it)
+    again at 1060
+    ");
+    scene.remove::<Runtime>("script");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Starting Ready=False RefNotFound (there is no Runtime named `script`: apply it)
+    ");
+}
+
+#[test]
+fn a_formula_that_is_gone_keeps_its_bead_and_nothing_else() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    scene.remove::<Bead>("shop-a.work");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False Preparing (waits for its steps)");
+    scene.remove::<Formula>("work");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Starting Ready=False Preparing (waits for its steps)
+    ");
+}
+
+#[test]
+fn an_attempt_that_was_only_intended_goes_on_as_the_same() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, RunState::Intended)]);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 1"));
+}
+
+#[test]
+fn does_nothing_when_its_sandbox_cannot_be_seen() {
+    let mut scene = scene();
+    let id = SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() };
+    scene.unknown(Ask::Sandbox(id), "tmux did not answer within 2s");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Idle Ready=Unknown Unknown (tmux did not answer within 2s; nothing is done on a guess)");
+}
+
+#[test]
+fn strays_are_ended_before_anything_starts() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::Strays { pids: vec![7] }));
+    assert!(said(&scene.plan(&key())).starts_with("end the session of shop-nux\n"));
+}
+
+#[test]
+fn a_branch_that_came_back_wants_a_fresh_worktree() {
+    let mut scene = scene();
+    scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));
+}
+
+#[test]
+fn an_agent_that_goes_on_gets_the_head_it_handed_in() {
+    let mut scene = scene();
+    scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})));
+    scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at bbbbbbbbbb\n"));
+}
+
+#[test]
+fn an_agent_whose_head_was_lost_starts_at_the_target_again() {
+    let mut scene = scene();
+    scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Continue"})));
+    scene.request(because(request("shop-a", "shop", 1, MergeState::Rejected), "HeadMissing"));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));
+}
+
+#[test]
+fn a_handed_in_bead_ends_the_session_and_keeps_the_sandbox() {
+    let mut scene = scene();
+    scene.request(request("shop-a", "shop", 1, MergeState::Queued));
+    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Zombie Ready=False Switching (its work is handed in; its session is being ended)
+    ");
+}
+
+#[test]
+fn a_deleted_polecat_goes_only_when_its_sandbox_is_rescued_and_gone() {
+    let mut scene = scene();
+    let mut leaving = polecat("shop", "nux");
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    scene.polecat(leaving);
+    for (facts, first) in [
+        (sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }), "end the session of shop-nux"),
+        (sandbox(Session::None), "remove the sandbox of shop-nux"),
+        (SandboxFacts::default(), "finalizers of shop-nux: []"),
+    ] {
+        scene.sandbox("shop-nux", facts);
+        assert_eq!(said(&scene.plan(&key())).lines().next(), Some(first));
+    }
+}

@@ -1,0 +1,6 @@
+//! Admission: what is wrong with files, objects and sets of objects, as their author reads it.
+
+mod anything;
+mod object;
+mod set;
+mod text;

@@ -1,0 +1,8 @@
+//! The embedded API, as an unmodified kube client meets it: its verbs, its watches, and the store below.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod semantics;
+mod store;
+mod watch;

@@ -1,0 +1,39 @@
+//! The quickstart, as `make demo` runs it: eight beads over two rigs, none of it smoothly, all of it landed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gastown::world::exec::Exec;
+
+#[test]
+fn the_quickstart_lands_and_can_be_run_again() {
+    let dir = tempfile::Builder::new().prefix("gt-demo-").tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/demo.sh");
+    for run in ["first", "second"] {
+        let out = Exec::new("sh")
+            .arg(&script)
+            .arg(env!("CARGO_BIN_EXE_gt"))
+            .env("GT_DEMO_DIR", dir.path())
+            .env("TMPDIR", dir.path())
+            .env_remove("TMUX")
+            .limit(Duration::from_mins(4))
+            .run()
+            .unwrap();
+        let (said, talk) = (out.text(), out.complaint());
+        assert!(out.ok(), "{run}: {}\n{said}\n{talk}", out.code);
+        assert!(said.contains("8/8"), "{run}: {said}");
+        for happened in ["came back red", "conflicts in src/wrap.rs", "nothing to change", "ended without handing in"] {
+            assert!(talk.contains(happened), "{run}: `{happened}` did not happen:\n{talk}");
+        }
+        assert_eq!(running_with(&dir.path().to_string_lossy()), Vec::<String>::new(), "{run}: something still runs");
+    }
+}
+
+/// The command lines of processes that name a text.
+fn running_with(text: &str) -> Vec<String> {
+    let line = |entry: std::io::Result<fs_err::DirEntry>| {
+        let line = fs_err::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    };
+    fs_err::read_dir("/proc").unwrap().filter_map(line).filter(|line| line.contains(text)).collect()
+}

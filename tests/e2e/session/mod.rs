@@ -1,0 +1,8 @@
+//! Sessions on real tmux, and on a machine without it: how they live, how they end, and what may befall them.
+
+mod town;
+
+mod life;
+
+mod exits;
+mod faults;

@@ -1,0 +1,190 @@
+//! A town in a temporary folder, with a tmux server of its own that ends with it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gastown::world::exec::{Exec, Output};
+use gastown::world::layout::Layout;
+use gastown::world::run::process::ProcessId;
+use gastown::world::run::records::{self, Started};
+use gastown::world::session::children::Children;
+use gastown::world::session::{SessionTown, Sessions, program};
+use gastown_controllers::world::{RigId, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
+use gastown_crds::common::Person;
+
+/// How long a test waits for a state: on a loaded machine far more than it takes.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+pub struct Town {
+    pub dir: tempfile::TempDir,
+    pub layout: Layout,
+    pub children: Arc<Children>,
+    pub sessions: Arc<Sessions>,
+}
+
+impl Town {
+    /// A town with tmux.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::with_path(dir, std::env::var_os("PATH").unwrap())
+    }
+
+    /// A town on a machine without tmux: its PATH leads to a few programs, and not to that one.
+    pub fn without_tmux() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let few = dir.path().join("few");
+        fs_err::create_dir(&few).unwrap();
+        for name in ["sh", "sleep", "setsid", "cat"] {
+            let program = program::find(name, &std::env::var_os("PATH").unwrap()).unwrap();
+            fs_err::os::unix::fs::symlink(program, few.join(name)).unwrap();
+        }
+        Self::with_path(dir, few.into())
+    }
+
+    fn with_path(dir: tempfile::TempDir, path: OsString) -> Self {
+        let layout = Layout::below(dir.path());
+        let children = Arc::new(Children::default());
+        let sessions = Arc::new(sessions(dir.path(), &layout, path, &children));
+        program::install_bin(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
+        Self { dir, layout, children, sessions }
+    }
+
+    /// Another controller on the same town.
+    pub fn restarted(&self) -> Sessions {
+        sessions(self.dir.path(), &self.layout, std::env::var_os("PATH").unwrap(), &self.children)
+    }
+
+    /// A sandbox with its worktree.
+    pub fn sandbox(&self, uid: &str) -> SandboxId {
+        fs_err::create_dir_all(self.layout.worktree(uid)).unwrap();
+        SandboxId { name: format!("shop-{uid}"), uid: uid.to_owned() }
+    }
+
+    pub fn start(&self, sandbox: &SandboxId, spec: &SessionSpec) {
+        self.sessions.ensure(sandbox, spec, &[]).unwrap();
+    }
+
+    pub fn look(&self, sandbox: &SandboxId) -> Session {
+        self.sessions.look(sandbox).unwrap()
+    }
+
+    pub fn runs(&self) -> Vec<Run> {
+        self.sessions.runs("bead").unwrap()
+    }
+
+    pub fn state(&self, attempt: u32) -> Option<RunState> {
+        self.runs().into_iter().find(|run| run.attempt == attempt).map(|run| run.state)
+    }
+
+    /// Waits for the end of an attempt.
+    pub fn ended(&self, attempt: u32) -> RunEnd {
+        let mut end = None;
+        wait_until("the attempt has ended", || {
+            if let Some(RunState::Ended(is)) = self.state(attempt) {
+                end = Some(is);
+            }
+            end.is_some()
+        });
+        end.unwrap()
+    }
+
+    pub fn started(&self, attempt: u32) -> Started {
+        records::read(&self.layout.run("bead", attempt).join(records::STARTED)).unwrap().unwrap()
+    }
+
+    /// The agent of an attempt, once it has written its pid into the worktree's file `pid`.
+    pub fn agent(&self, sandbox: &SandboxId) -> i32 {
+        let path = self.layout.worktree(&sandbox.uid).join("pid");
+        let mut pid = None;
+        wait_until("the agent has said its pid", || {
+            pid = fs_err::read_to_string(&path).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+            pid.is_some()
+        });
+        pid.unwrap()
+    }
+
+    /// Asks this town's own tmux.
+    pub fn tmux(&self, args: &[&str]) -> Output {
+        Exec::new("tmux").arg("-S").arg(self.layout.tmux_socket()).args(args).run().unwrap()
+    }
+
+    pub fn server(&self) -> ProcessId {
+        records::read(&self.layout.tmux_server()).unwrap().unwrap()
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        // Every sandbox that was ever meant to run: nothing of a test outlives it.
+        for entry in fs_err::read_dir(self.layout.data().join("locks")).into_iter().flatten().flatten() {
+            if let Some(uid) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".json")) {
+                let sandbox = SandboxId { name: uid.to_owned(), uid: uid.to_owned() };
+                let _ = self.sessions.end(&sandbox);
+            }
+        }
+        if let Ok(Some(server)) = records::read::<ProcessId>(&self.layout.tmux_server()) {
+            server.signal(rustix::process::Signal::TERM);
+        }
+    }
+}
+
+fn sessions(dir: &Path, layout: &Layout, path: OsString, children: &Arc<Children>) -> Sessions {
+    let town = SessionTown {
+        uid: "town-uid".to_owned(),
+        dir: dir.join("town"),
+        gt: PathBuf::from(env!("CARGO_BIN_EXE_gt")),
+        path,
+        agents: BTreeMap::from([("gt:script", "echo built in; echo \"with $1\"; exit 4\n")]),
+    };
+    Sessions::new(Clone::clone(layout), town, Arc::clone(children))
+}
+
+/// An attempt at the bead `bead` that runs shell text.
+pub fn shell(attempt: u32, text: &str) -> SessionSpec {
+    spec(attempt, &["sh", "-c", text])
+}
+
+pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
+    SessionSpec {
+        rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
+        polecat: "nux".to_owned(),
+        bead: "sh-abc".to_owned(),
+        bead_uid: "bead".to_owned(),
+        attempt,
+        work: "digest".to_owned(),
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        env: Vec::new(),
+        base: gastown_controllers::seen::Oid("0".repeat(40)),
+        rework: None,
+        author: Person { name: "nux".to_owned(), email: "nux@town.invalid".to_owned() },
+    }
+}
+
+/// Says its pid and waits for its end.
+pub const WAITS: &str = "echo $$ > pid; exec sleep 600";
+
+pub fn running(attempt: u32) -> Session {
+    Session::Running { bead_uid: "bead".to_owned(), attempt }
+}
+
+/// Waits for a state, within a bound.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WAIT_MAX;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process lives; a zombie does not.
+pub fn lives(pid: i32) -> bool {
+    ProcessId::of(pid).is_some()
+}
+
+pub fn kill(pid: i32) {
+    ProcessId::of(pid).unwrap().signal(rustix::process::Signal::KILL);
+}

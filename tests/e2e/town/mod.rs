@@ -1,0 +1,5 @@
+//! Whole towns through the `gt` program, on real tmux and real git.
+
+mod faults;
+mod harness;
+mod kills;

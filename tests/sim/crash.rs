@@ -1,0 +1,80 @@
+//! The crash loop: a fault at every single effect of a town, then at pairs of them; each run must end like the undisturbed.
+//!
+//! At the fault the engine is dropped with all its memory: queue, gate, objects. The store and the world go on: agents
+//! work, jobs end. Then another engine starts, and runs to rest.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use crate::effects::{MODES, Mode};
+use crate::harness::{Run, all_hold, compare, run};
+use crate::towns::{Town, minimal, one_place, quickstart};
+
+/// Sessions that a fault may cost a bead more: a crash changes when, and so who conflicts with whom.
+const MORE_ATTEMPTS: usize = 2;
+
+type Faults = BTreeMap<usize, Mode>;
+
+/// How many runs there were is worth telling, of a test that passes too: what is printed by macro, the harness keeps.
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("somebody reads what a test says");
+}
+
+fn all_converge(town: fn() -> Town, undisturbed: &Run, all: &[Faults]) {
+    let name = |faults: &Faults| {
+        let each = faults.iter().map(|(n, mode)| format!("{mode:?} at {n}: {}", undisturbed.effects[n - 1]));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    all_hold(all, |faults| compare(run(&town(), None, faults.clone()), undisturbed, MORE_ATTEMPTS), name);
+}
+
+fn undisturbed(town: fn() -> Town) -> Run {
+    run(&town(), None, BTreeMap::new()).expect("an undisturbed town comes to rest")
+}
+
+fn every_effect(town: fn() -> Town) {
+    let undisturbed = undisturbed(town);
+    assert!(undisturbed.outcome.landed, "{:#?}", undisturbed.outcome);
+    let n = undisturbed.effects.len();
+    let all: Vec<_> = (1..=n).flat_map(|at| MODES.map(|mode| Faults::from([(at, mode)]))).collect();
+    all_converge(town, &undisturbed, &all);
+    say(&format!("crash points: {n} effects, {} runs, all converge", all.len()));
+}
+
+#[test]
+fn the_quickstart_survives_a_fault_at_every_effect() {
+    every_effect(quickstart);
+}
+
+#[test]
+fn the_minimal_town_survives_a_fault_at_every_effect() {
+    every_effect(minimal);
+}
+
+/// The capacity holds at every fault, as in all the others; here there is most to hold.
+#[test]
+fn one_place_that_two_beads_share_survives_a_fault_at_every_effect() {
+    every_effect(one_place);
+}
+
+/// Recovery is crashed too. All pairs would be some ten thousand runs; this many are drawn.
+#[test]
+fn the_minimal_town_survives_pairs_of_faults() {
+    const PAIRS: usize = 200;
+    let undisturbed = undisturbed(minimal);
+    let n = undisturbed.effects.len();
+    let draw = |pair: usize, what: &str, below: usize| {
+        let digest = gastown_crds::names::digest(&["pair", &pair.to_string(), what]);
+        usize::from_str_radix(&digest[..8], 16).expect("a digest is hex") % below
+    };
+    let pairs: Vec<Faults> = (0..PAIRS)
+        .map(|pair| {
+            let first = 1 + draw(pair, "first", n);
+            let second = first + 1 + draw(pair, "gap", 12);
+            let mode = |what| MODES[draw(pair, what, MODES.len())];
+            Faults::from([(first, mode("mode")), (second.min(n), mode("other mode"))])
+        })
+        .collect();
+    all_converge(minimal, &undisturbed, &pairs);
+    say(&format!("crash points: {PAIRS} pairs of {n} effects, all converge"));
+}

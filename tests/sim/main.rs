@@ -1,0 +1,15 @@
+//! Simulated towns: whole ones in virtual time, undisturbed, by drawn schedules, and with a fault at every effect.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+mod agent;
+mod effects;
+mod towns;
+
+mod undisturbed;
+
+mod seeds;
+
+mod crash;

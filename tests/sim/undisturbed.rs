@@ -1,0 +1,287 @@
+//! Simulated towns that nothing disturbs: they land, in the same way each time, and then do nothing at all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gastown_crds::bead::CloseReason;
+use gastown_crds::names;
+use serde_json::json;
+
+use crate::harness::{self, Sim, in_virtual_time, run};
+use crate::towns::{
+    BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth,
+};
+
+fn undisturbed(town: &Town) -> harness::Run {
+    run(town, None, BTreeMap::new()).unwrap()
+}
+
+/// Effects by what they are, however they are named.
+fn kinds(effects: &[String]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for effect in effects {
+        let words: Vec<_> = effect.split(' ').collect();
+        let kind = match words[..] {
+            [verb @ ("POST" | "PUT" | "PATCH" | "DELETE"), path] => {
+                let mut parts = path.split('/');
+                let plural = parts.next().unwrap_or_default();
+                let status = if parts.next_back() == Some("status") { " status" } else { "" };
+                format!("{verb} {plural}{status}")
+            }
+            _ => words[0].to_owned(),
+        };
+        *kinds.entry(kind).or_default() += 1;
+    }
+    kinds
+}
+
+#[test]
+fn the_quickstart_lands_with_a_red_a_conflict_a_death_and_nothing_to_change() {
+    let run = undisturbed(&quickstart());
+    assert_eq!(run.wrong, Vec::<String>::new());
+    assert!(run.outcome.landed, "{:#?}", run.outcome);
+    let attempts = |rig: &str, bead: &str| run.attempts[&names::bead(rig, CONVOY, 1, bead)];
+    let trim = names::bead("reflow", CONVOY, 1, "trim");
+    assert_eq!(run.outcome.closed[&trim], Some(CloseReason::NoChanges));
+    assert_eq!(run.outcome.closed.values().filter(|reason| **reason == Some(CloseReason::Merged)).count(), 7);
+    assert_eq!(attempts("humane", "size-name"), 2, "red at first");
+    assert_eq!(attempts("humane", "headers"), 2, "its first agent dies");
+    assert_eq!(attempts("reflow", "must-use") + attempts("reflow", "width"), 3, "one of them conflicts");
+    let reflow = &run.outcome.trees["reflow"];
+    let readme = "reflow\n- #[must_use] pub fn indent(text, width)\n- #[must_use] pub fn wrap(text, width)\n\
+                  - #[must_use] pub fn fill(text, width)\n";
+    assert_eq!(reflow["README.md"], readme);
+    assert!(run.outcome.trees["humane"]["tests/sizes.rs"].ends_with("use format_size\n"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_effects() {
+    for (town, seed) in [(minimal(), None), (quickstart(), None), (quickstart(), Some(7))] {
+        let [one, two] = [0, 1].map(|_| run(&town, seed, BTreeMap::new()).unwrap());
+        assert_eq!(one.effects, two.effects);
+        assert_eq!(one.took, two.took);
+    }
+}
+
+/// What one bead costs from nothing to merged, as exact numbers. A controller that writes more has to say here why.
+#[test]
+fn a_bead_costs_so_many_effects_and_no_more() {
+    let run = undisturbed(&smooth());
+    let kinds: Vec<_> = kinds(&run.effects).into_iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
+    let world = ["1 × clone", "1 × fetch", "1 × prepare", "1 × push", "1 × replay", "1 × start", "2 × verify"];
+    // The bead and its one step, its worker, the claim, its release and its end; the convoy's finalizer.
+    let writes = ["3 × PATCH beads", "1 × PATCH convoys", "2 × POST beads", "1 × POST polecats"];
+    let statuses = [
+        "9 × PUT beads status",
+        "5 × PUT convoys status",
+        "1 × PUT formulas status",
+        "4 × PUT mergerequests status",
+        "6 × PUT polecats status",
+        "4 × PUT rigs status",
+        "1 × PUT runtimes status",
+        "3 × PUT towns status",
+    ];
+    let mut all: Vec<_> = [&world[..], &writes, &statuses].concat();
+    all.sort_by_key(|kind| kind.split_once(" × ").map(|(_, kind)| kind));
+    assert_eq!(kinds, all, "{:#?}", run.effects);
+    // In the store, the agent's own requests included.
+    assert_eq!((run.statements, run.commits), (219, 40));
+}
+
+#[test]
+fn a_town_at_rest_does_nothing_however_often_it_is_woken() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        let mut engine = sim.rest().await.unwrap();
+        let before = sim.effects.log();
+        let reconciles = engine.counters().reconciles;
+        // Every object is touched, which wakes every key; the watches break; and all news is told again.
+        sim.touch_everything().await;
+        sim.server.compact();
+        sim.server.end_watches();
+        sim.world.tell_everything();
+        engine.run(tokio::time::sleep(Duration::from_mins(1))).await;
+        let woken = engine.counters().reconciles - reconciles;
+        assert!(woken > 30, "only {woken} reconciles: it was not woken");
+        // And for a day, in which only patrols look.
+        engine.run(tokio::time::sleep(Duration::from_hours(24))).await;
+        assert_eq!(sim.effects.log()[before.len()..], [""; 0]);
+    });
+}
+
+/// While it is handed in, replayed, verified and pushed.
+#[test]
+fn a_clone_that_vanishes_under_a_merge_request_is_made_anew_and_its_bead_worked_again() {
+    for later in [0, 1, 1_500, 2_500, 3_500] {
+        in_virtual_time(async {
+            let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+            let mut engine = sim.engine();
+            engine.run(sim.handed_in()).await;
+            engine.run(tokio::time::sleep(Duration::from_millis(later))).await;
+            sim.world.lose_clone(&sim.rig_uid("reflow").await);
+            drop(engine);
+            drop(sim.rest().await.unwrap());
+            let run = sim.look_back(Duration::ZERO).await;
+            assert!(run.outcome.landed, "after {later} ms: {:#?}", run.outcome);
+            assert_eq!(run.wrong, Vec::<String>::new());
+            assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("clone for")).count(), 2);
+            let bead = names::bead("reflow", CONVOY, 1, "must-use");
+            assert_eq!(run.outcome.closed[&bead], Some(CloseReason::Merged));
+            assert_eq!(sim.failures(&bead).await, 0, "nobody is charged");
+            println!("lost {later} ms after it was handed in: {} attempts", run.attempts[&bead]);
+        });
+    }
+}
+
+#[test]
+fn a_patrol_asks_the_store_nothing() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        let mut engine = sim.rest().await.unwrap();
+        let (reconciles, before) = (engine.counters().reconciles, sim.server.counters());
+        engine.run(tokio::time::sleep(Duration::from_hours(24))).await;
+        assert!(engine.counters().reconciles > reconciles + 24, "patrols looked");
+        assert_eq!(sim.server.counters(), before);
+    });
+}
+
+#[test]
+fn an_outage_that_makes_the_target_red_too_blames_nobody_and_is_waited_out() {
+    let run = undisturbed(&Town { verify_fails: 2, ..smooth() });
+    assert!(run.outcome.landed, "{:#?}", run.outcome);
+    assert_eq!(run.wrong, Vec::<String>::new());
+    let bead = names::bead("reflow", CONVOY, 1, "must-use");
+    assert_eq!((run.outcome.closed[&bead], run.attempts[&bead]), (Some(CloseReason::Merged), 1));
+    // Twice red and once green, of the target and of what is to land.
+    assert_eq!(run.effects.iter().filter(|effect| effect.starts_with("verify for")).count(), 6);
+    assert!(run.took < Duration::from_mins(10), "{:?}", run.took);
+}
+
+#[test]
+fn a_red_that_the_next_try_refutes_is_told_of_what_landed() {
+    in_virtual_time(async {
+        let sim = Sim::start(&Town { verify_fails: 1, ..smooth() }, None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let requests = sim.list("mergerequests").await;
+        let [request] = &requests[..] else { panic!("{requests:#?}") };
+        assert_eq!(request["status"]["state"], "Merged");
+        let job = request["status"]["job"].as_str().unwrap();
+        let is_it = |effect: &String| effect.starts_with("verify for") && effect.ends_with(&format!("({job})"));
+        assert!(sim.effects.log().iter().any(is_it), "{job}");
+        assert!(request["status"]["conditions"][0]["message"].as_str().unwrap().contains("flaky"));
+    });
+}
+
+/// With strategy Branch each branch is pushed for itself, all at once if it were not for the slots.
+#[test]
+fn so_many_jobs_run_at_once_as_may() {
+    let mut town = many_branches();
+    for jobs in [1, 2] {
+        town.objects[0]["spec"]["capacity"]["jobs"] = json!(jobs);
+        in_virtual_time(async {
+            let sim = Sim::start(&town, None, BTreeMap::new()).await;
+            let mut engine = sim.engine();
+            engine.run(sim.branches_ready(BRANCHES)).await;
+            assert_eq!(sim.world.most_jobs(), jobs, "at most, and as many as that");
+        });
+    }
+}
+
+/// The head that is kept of a branch that is sent back is kept once, however long the others wait for a slot.
+#[test]
+fn a_branch_that_is_sent_back_waits_for_no_slot_and_nothing_is_done_twice() {
+    let mut town = many_branches();
+    town.objects[0]["spec"]["capacity"]["jobs"] = json!(1);
+    town.objects[3]["spec"]["merge"] = json!({ "strategy": "Branch", "verify": [{ "name": "test", "run": "test" }] });
+    town.works[0].2.change = |tree, _| drop(tree.insert("tests/bad.rs".into(), "use nothing\n".into()));
+    in_virtual_time(async {
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(sim.branches_ready(BRANCHES - 1)).await;
+        let rejected = sim.list("mergerequests").await.iter().filter(|it| it["status"]["state"] == "Rejected").count();
+        let kinds = kinds(&sim.effects.log());
+        assert!(rejected > 0);
+        assert_eq!(kinds["archive"], rejected, "{kinds:#?}");
+        assert_eq!(sim.world.most_jobs(), 1);
+    });
+}
+
+#[test]
+fn a_bead_in_back_off_leaves_its_place_to_others_and_comes_back() {
+    in_virtual_time(async {
+        let sim = Sim::start(&one_place(), None, BTreeMap::new()).await;
+        let dying = names::bead("reflow", CONVOY, 1, "width");
+        let mut engine = sim.engine();
+        engine.run(sim.closed(&names::bead("reflow", CONVOY, 1, "must-use"))).await;
+        assert!((2..4).contains(&sim.failures(&dying).await), "the other was worked meanwhile");
+        drop(engine);
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert_eq!((run.outcome.landed, run.wrong), (true, vec![]));
+        assert_eq!(run.attempts[&dying], 5);
+    });
+}
+
+#[test]
+fn a_rig_whose_setup_fails_leaves_its_place_to_others_and_begins_no_more() {
+    in_virtual_time(async {
+        let sim = Sim::start(&one_place_for_two_rigs(), None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(sim.closed(&names::bead("humane", CONVOY, 1, "licence"))).await;
+        let done = |kind: &str| kinds(&sim.effects.log()).get(kind).copied().unwrap_or(0);
+        assert!((1..6).contains(&done("setup")), "the other rig's was worked meanwhile");
+        assert_eq!(done("POST polecats"), 2, "one for each rig");
+        drop(engine);
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert_eq!((run.outcome.landed, run.wrong), (true, vec![]));
+        // Six that fail and one that does not: for each bead, and for the one that conflicts once more.
+        assert_eq!(kinds(&sim.effects.log())["setup"], 3 * 7);
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_a_day_delays_nothing() {
+    let usual = undisturbed(&minimal()).took;
+    for second in 1..=12 {
+        in_virtual_time(async {
+            let sim = Sim::start(&minimal(), None, BTreeMap::new()).await;
+            let started = tokio::time::Instant::now();
+            let mut engine = sim.engine();
+            engine.run(tokio::time::sleep(Duration::from_secs(second))).await;
+            sim.clock.set_back(Duration::from_hours(24));
+            let landed = sim.landed();
+            engine.run(async { tokio::time::timeout(Duration::from_hours(48), landed).await.unwrap() }).await;
+            let took = started.elapsed();
+            assert!(took < usual * 2, "set back after {second} s, it took {took:?} instead of {usual:?}");
+            assert_eq!(sim.look_back(took).await.wrong, Vec::<String>::new());
+        });
+    }
+}
+
+#[test]
+fn a_url_that_is_changed_and_leads_nowhere_is_told_before_work_is_begun() {
+    in_virtual_time(async {
+        let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let mut engine = sim.engine();
+        for (url, reason) in [("nowhere", "FetchFailed"), ("reflow", "Ok")] {
+            sim.patch("rigs/reflow", &json!({ "spec": { "repo": { "url": url } } })).await;
+            engine.run(tokio::time::sleep(Duration::from_mins(10))).await;
+            assert_eq!(sim.ready_reason("rigs/reflow").await, reason, "{url}");
+        }
+    });
+}
+
+#[test]
+fn a_new_engine_on_a_landed_town_does_nothing() {
+    in_virtual_time(async {
+        let sim = Sim::start(&quickstart(), None, BTreeMap::new()).await;
+        drop(sim.rest().await.unwrap());
+        let before = sim.effects.log();
+        let mut engine = sim.engine();
+        engine.run_to_rest(10_000).await.unwrap();
+        assert!(engine.counters().reconciles > 30, "it looked at everything");
+        assert_eq!(sim.effects.log()[before.len()..], [""; 0]);
+    });
+}
