@@ -1,10 +1,6 @@
 //! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
 
-mod file;
 mod jobs;
-mod writers;
-
-use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use gastown_crds::common::{condition, types};
@@ -17,10 +13,7 @@ use super::inotify::Inotify;
 use super::kinds::{Kind, Target, targets};
 use super::table::visible;
 use super::trouble;
-use crate::town::Town;
-use crate::world::run::records;
-use file::LogFile;
-use writers::Writers;
+use crate::world::records::{Log, LogReader, Records, is_key};
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
 #[derive(Debug, ClapArgs)]
@@ -39,12 +32,10 @@ pub struct Args {
     follow: bool,
 }
 
-/// A log on this machine.
-struct Log {
-    file: PathBuf,
-    /// What is in the folder once nothing more will be added.
-    end: Option<&'static str>,
-    /// What is told before.
+/// A log that is to be shown.
+struct Shown {
+    log: Log,
+    /// What is said before.
     title: String,
     /// Where to look too.
     note: Option<String>,
@@ -53,19 +44,20 @@ struct Log {
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
-    let log = match &args.what[..] {
-        [] => controller(&town),
-        [word] if word == "controller" => controller(&town),
-        [word, key] if word == "job" => job(&town, key)?,
-        [word] if word.starts_with("job/") => job(&town, &word["job/".len()..])?,
+    let records = Records::of(&town.layout);
+    let shown = match &args.what[..] {
+        [] => controller(&records),
+        [word] if word == "controller" => controller(&records),
+        [word, key] if word == "job" => job(&records, key)?,
+        [word] if word.starts_with("job/") => job(&records, &word["job/".len()..])?,
         words => {
             let targets = targets(words)?;
             let [target] = targets[..] else {
                 return Err(CliError::new(Exit::Usage, "one log at a time"));
             };
-            let found = gt.with_api(&town, async |link| of_object(args, &town, link, target).await).await?;
+            let found = gt.with_api(&town, async |link| of_object(args, &records, link, target).await).await?;
             match found {
-                Found::Log(log) => log,
+                Found::Log(shown) => shown,
                 Found::Text { title, text } => {
                     gt.out.talk(&title);
                     let text = visible(&text);
@@ -76,40 +68,38 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             }
         }
     };
-    gt.out.talk(&format!("{}: {}", log.title, log.file.display()));
-    if let Some(note) = &log.note {
+    gt.out.talk(&format!("{}: {}", shown.title, shown.log.file().display()));
+    if let Some(note) = &shown.note {
         gt.out.talk(note);
     }
-    show(args, gt, &log).await
+    show(args, gt, &shown.log).await
 }
 
-fn controller(town: &Town) -> Log {
-    Log { file: town.layout.log(), end: None, title: "the controller".to_owned(), note: None }
+fn controller(records: &Records) -> Shown {
+    Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None }
 }
 
 enum Found {
-    Log(Log),
+    Log(Shown),
     Text { title: String, text: String },
 }
 
-fn job(town: &Town, key: &str) -> Result<Log, CliError> {
-    // A key becomes a folder's name.
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        return Err(CliError::new(Exit::Usage, format!("`{}` is no job's key", key.escape_debug())));
+fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
+    if !is_key(key) {
+        return Err(CliError::new(Exit::Usage, format!("invalid job key `{}`", key.escape_debug())));
     }
-    let dir = town.layout.job(key);
-    if !dir.is_dir() {
-        return Err(CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(town)));
-    }
-    Ok(Log { file: dir.join(records::LOG), end: Some(records::RESULT), title: format!("job {key}"), note: None })
+    let log = records.job_log(key).ok_or_else(|| {
+        CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(&records.jobs()))
+    })?;
+    Ok(Shown { log, title: format!("job {key}"), note: None })
 }
 
-async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
+async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
     let Target { kind, name } = target;
     match kind.name {
         "Bead" => {
             let bead: Bead = typed(link, kind, name).await?;
-            attempt(town, &bead, args.attempt).map(Found::Log)
+            attempt(records, &bead, args.attempt).map(Found::Log)
         }
         "Polecat" => {
             let polecat: Polecat = typed(link, kind, name).await?;
@@ -120,11 +110,11 @@ async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) ->
             let bead = bead.ok_or_else(|| {
                 CliError::new(Exit::NotFound, format!("polecat {name} has not worked on anything yet"))
             })?;
-            attempt(town, &bead, args.attempt).map(Found::Log)
+            attempt(records, &bead, args.attempt).map(Found::Log)
         }
         "MergeRequest" => {
             let request: MergeRequest = typed(link, kind, name).await?;
-            of_request(town, link, &request).await
+            of_request(records, link, &request).await
         }
         _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
             .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
@@ -132,12 +122,12 @@ async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) ->
 }
 
 /// What sent it back, else what verifies it now. A branch that conflicts has only the files that do.
-async fn of_request(town: &Town, link: &Link, request: &MergeRequest) -> Result<Found, CliError> {
+async fn of_request(records: &Records, link: &Link, request: &MergeRequest) -> Result<Found, CliError> {
     let name = request.name_any();
     let status = request.status.clone().unwrap_or_default();
     match (status.job, status.log) {
-        (Some(key), _) if status.state.is_final() && town.layout.job(&key).is_dir() => {
-            return job(town, &key).map(Found::Log);
+        (Some(key), _) if status.state.is_final() && records.job_log(&key).is_some() => {
+            return job(records, &key).map(Found::Log);
         }
         (_, Some(text)) => {
             let merged = condition(&status.conditions, types::MERGED);
@@ -151,14 +141,13 @@ async fn of_request(town: &Town, link: &Link, request: &MergeRequest) -> Result<
         return Err(none.hint(format!("only what came back has one; `gt describe mr/{name}`")));
     }
     let rig: Option<Rig> = link.typed().get_opt(&request.spec.rig).await?;
-    let found = rig.and_then(|rig| jobs::verifying(town, &rig.uid().unwrap_or_default()));
+    let found = rig.and_then(|rig| records.verification(&rig.uid().unwrap_or_default()));
     let Some(found) = found else {
         return Err(none.hint(format!("nothing has been verified for it yet; `gt describe mr/{name}`")));
     };
-    let when = if found.is_running { "is being verified by" } else { "waits; last verified in its rig was" };
-    let mut log = job(town, &found.key)?;
-    log.title = format!("mr/{name} {when} job {}", found.key);
-    Ok(Found::Log(log))
+    let when = if found.is_running() { "is being verified by" } else { "waits; last verified in its rig was" };
+    let shown = job(records, &found.key)?;
+    Ok(Found::Log(Shown { title: format!("mr/{name} {when} job {}", found.key), ..shown }))
 }
 
 async fn typed<K>(link: &Link, kind: &Kind, name: &str) -> Result<K, CliError>
@@ -179,9 +168,9 @@ fn last_of(beads: &[Bead], polecat: &str) -> Option<Bead> {
     beads.iter().filter(had).max_by_key(when).cloned()
 }
 
-fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliError> {
+fn attempt(records: &Records, bead: &Bead, wanted: Option<u32>) -> Result<Shown, CliError> {
     let (name, uid) = (bead.name_any(), bead.uid().unwrap_or_default());
-    let attempts = attempts(&town.layout.runs(&uid));
+    let attempts = records.attempt_numbers(&uid);
     let which = match wanted {
         Some(wanted) => attempts.contains(&wanted).then_some(wanted),
         None => attempts.last().copied(),
@@ -193,9 +182,8 @@ fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliErro
         };
         CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{name}` says what it waits for"))
     })?;
-    Ok(Log {
-        file: town.layout.run(&uid, which).join(records::OUTPUT),
-        end: Some(records::EXIT),
+    Ok(Shown {
+        log: records.attempt_log(&uid, which),
         title: format!("bead {name}, attempt {which} of {}", attempts.len()),
         note: bead
             .status
@@ -207,24 +195,11 @@ fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliErro
     })
 }
 
-/// The attempts on record, in their order.
-pub fn attempts(runs: &Path) -> Vec<u32> {
-    let mut found: Vec<u32> = fs_err::read_dir(runs)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    found.sort_unstable();
-    found
-}
-
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
-    let print = |text: &str| gt.out.bytes(text.as_bytes());
-    let folder = log.file.parent().unwrap_or(Path::new("/"));
     if !args.follow {
-        return match LogFile::open(&log.file, args.tail) {
-            Ok(mut file) => file.rest(print),
+        return match log.open(args.tail) {
+            Ok(mut reader) => rest(gt, &mut reader),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 gt.out.talk("nothing was printed yet");
                 Ok(())
@@ -232,20 +207,20 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
             Err(error) => Err(failed(error)),
         };
     }
-    fs_err::create_dir_all(folder).map_err(failed)?;
+    fs_err::create_dir_all(log.folder()).map_err(failed)?;
     // Watched before it is read, so that nothing falls between.
-    let mut inotify = Inotify::of_folder(folder).map_err(failed)?;
-    let mut open: Option<LogFile> = None;
+    let mut inotify = Inotify::of_folder(log.folder()).map_err(failed)?;
+    let mut open: Option<LogReader> = None;
     loop {
         // Who writes is looked at before the end, and the end before the rest is read: a process that records its end and
         // goes is not taken for lost, and what was printed before is read after.
-        let writers = if log.end.is_some() { Writers::of(folder) } else { Writers::Unknown };
-        let ended = log.end.is_some_and(|end| folder.join(end).exists());
-        if open.is_none() && log.file.exists() {
-            open = Some(LogFile::open(&log.file, args.tail).map_err(failed)?);
+        let writers = log.writers();
+        let ended = log.is_complete();
+        if open.is_none() && log.exists() {
+            open = Some(log.open(args.tail).map_err(failed)?);
         }
-        if let Some(file) = &mut open {
-            file.rest(print)?;
+        if let Some(reader) = &mut open {
+            rest(gt, reader)?;
         }
         if ended {
             return Ok(());
@@ -261,4 +236,12 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
         }
         .map_err(failed)?;
     }
+}
+
+/// Prints what was not read yet.
+fn rest(gt: &Context, reader: &mut LogReader) -> Result<(), CliError> {
+    while let Some(text) = reader.read().map_err(|error| CliError::from_error(Exit::Failed, &error))? {
+        gt.out.bytes(text.as_bytes())?;
+    }
+    Ok(())
 }

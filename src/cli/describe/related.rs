@@ -13,6 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::kinds::Kind;
 use crate::cli::table::{Table, plain};
 use crate::town::Town;
+use crate::world::records::Records;
 use gastown_controllers::world::{Run, RunState};
 
 /// The sections of a kind: a title and a body.
@@ -82,7 +83,7 @@ async fn of_bead(
 
 /// The attempts at a bead, as far as this machine has their record.
 fn attempts(town: &Town, bead: &str, uid: &str) -> Table {
-    let runs: Vec<Run> = crate::cli::sessions_of(town).runs(uid).unwrap_or_default();
+    let runs: Vec<Run> = Records::of(&town.layout).attempts(uid);
     if runs.is_empty() {
         return Table::default();
     }

@@ -13,6 +13,7 @@ use crate::cli::age;
 use crate::cli::keeps::Loaded;
 use crate::cli::table::plain;
 use crate::town::Town;
+use crate::world::records::Records;
 use gastown_controllers::world::RunState;
 
 /// What is told of a session that ended without `gt done`.
@@ -170,7 +171,7 @@ impl LastWords {
 
 /// How the last agent of a bead ended by itself, as far as this machine has its record.
 pub fn last_words(town: &Town, bead: &Bead) -> Option<LastWords> {
-    let runs = crate::cli::sessions_of(town).runs(&bead.uid()?).ok()?;
+    let runs = Records::of(&town.layout).attempts(&bead.uid()?);
     runs.iter().rev().find_map(|run| match &run.state {
         RunState::Ended(end) if end.own => {
             // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own words.
