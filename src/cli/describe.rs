@@ -3,7 +3,6 @@
 mod next;
 mod related;
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
@@ -17,10 +16,10 @@ use serde_json::Value;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::CliError;
-use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::table::{Table, plain, visible};
 use super::terminal::{Color, Terminal};
+use crate::insight;
 use crate::town::Town;
 
 /// Longest text of a condition or field that is shown, in lines; the rest is in a log.
@@ -68,17 +67,15 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
             section(&mut text, gt.out, &title, &table.render(within));
         }
     }
-    let keepers = match kind.name {
-        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(kind.name, name),
-        _ => BTreeSet::new(),
-    };
+    let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
+    let blockers = insight::subject(kind.name, &object).blockers(&snapshot);
     let facts = next::Facts {
         kind: kind.name,
         name,
         conditions: &conditions,
         object: &object,
         up: link.controller,
-        keepers: &keepers,
+        blockers: &blockers,
     };
     let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next::step(&facts)));
     Ok(text)

@@ -12,7 +12,7 @@ use super::error::{CliError, Exit};
 use super::inotify::Inotify;
 use super::kinds::{Kind, Target, targets};
 use super::table::visible;
-use super::trouble;
+use crate::insight::conditions;
 use crate::world::records::{Log, LogReader, Records, is_key};
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
@@ -131,7 +131,7 @@ async fn of_request(records: &Records, link: &Link, request: &MergeRequest) -> R
         }
         (_, Some(text)) => {
             let merged = condition(&status.conditions, types::MERGED);
-            let why = merged.map_or_else(|| "came back".to_owned(), trouble::words);
+            let why = merged.map_or_else(|| "came back".to_owned(), conditions::words);
             return Ok(Found::Text { title: format!("mr/{name}: {why}"), text });
         }
         _ => {}

@@ -13,10 +13,10 @@ use serde::Serialize;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::keeps;
 use super::table::{Table, escaped, plain};
 use super::terminal::Color;
-use super::trouble;
+use crate::insight::kinds::{bead, rig};
+use crate::insight::{self, Snapshot};
 use needs::{Need, World};
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.
@@ -118,14 +118,15 @@ async fn look(link: &Link, town: &str) -> Result<Status, CliError> {
         runtimes: &runtimes,
         town: towns.first(),
     };
-    let keeps = keeps::World::new(&beads, &rigs, &polecats, &convoys, &requests);
+    let mut snapshot = Snapshot::new(town, link.controller);
+    snapshot.load(link, insight::kind("Bead").reads).await?;
     Ok(Status {
         town: town.to_owned(),
         up: link.controller,
         needs_you: needs::of(&world),
         working: working(&polecats, &beads),
-        landing: lines(&beads, &rigs, &keeps, &[BeadState::Landing]),
-        waiting: lines(&beads, &rigs, &keeps, &[BeadState::Ready, BeadState::Waiting]),
+        landing: lines(&beads, &rigs, &snapshot, &[BeadState::Landing]),
+        waiting: lines(&beads, &rigs, &snapshot, &[BeadState::Ready, BeadState::Waiting]),
         landed: landed(&beads),
         convoys: convoys.iter().map(convoy_line).collect(),
         rigs: rigs.iter().map(rig_line).collect(),
@@ -162,7 +163,7 @@ fn working(polecats: &[Polecat], beads: &[Bead]) -> Vec<Working> {
     at_work.collect()
 }
 
-fn lines(beads: &[Bead], rigs: &[Rig], keeps: &keeps::World<'_>, states: &[BeadState]) -> Vec<Line> {
+fn lines(beads: &[Bead], rigs: &[Rig], snapshot: &Snapshot, states: &[BeadState]) -> Vec<Line> {
     let mut found: Vec<&Bead> = beads.iter().filter(|bead| states.contains(&state(bead))).collect();
     found.sort_by_key(|bead| (states.iter().position(|it| *it == state(bead)), bead.spec.priority, bead.name_any()));
     let line = |bead: &&Bead| {
@@ -170,7 +171,7 @@ fn lines(beads: &[Bead], rigs: &[Rig], keeps: &keeps::World<'_>, states: &[BeadS
         let ready = condition(&status.conditions, types::READY);
         let why = match ready {
             Some(ready) if ready.status == ConditionStatus::True => waits_for(bead, rigs),
-            Some(ready) if !ready.message.is_empty() => keeps.in_words(bead, &ready.message),
+            Some(ready) if !ready.message.is_empty() => bead::explained(bead, &ready.message, snapshot),
             Some(ready) => ready.reason.clone(),
             None => "not looked at yet".to_owned(),
         };
@@ -186,7 +187,7 @@ fn waits_for(bead: &Bead, rigs: &[Rig]) -> String {
     }
     let name = &bead.spec.rig;
     let rig = rigs.iter().find(|rig| rig.name_any() == *name);
-    let why = rig.map_or_else(|| Some("there is none".to_owned()), trouble::not_ready);
+    let why = rig.map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
     why.map_or_else(|| "ready: waits for a free place".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
 }
 
@@ -231,7 +232,7 @@ fn rig_line(rig: &Rig) -> RigLine {
             Some(ready) => ready.reason.clone(),
             None => "not looked at yet".to_owned(),
         },
-        base_red: trouble::base_red(rig).is_some(),
+        base_red: rig::base_red(rig).is_some(),
         branch: status.branch,
         queued: status.queued,
     }

@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::{delete, suggest, table, watching};
+use crate::insight;
 use crate::town::Town;
 use around::Around;
 
@@ -29,8 +29,8 @@ const WAIT_MAX: Duration = Duration::from_hours(31 * 24);
 /// milliseconds; after three seconds it has.
 const STILL: Duration = Duration::from_secs(3);
 
-/// Most things that somebody has to see to which are named at once; `gt status` has them all.
-const KEEPERS_MAX: usize = 5;
+/// Most things that somebody has to fix which are named at once; `gt status` has them all.
+const BLOCKERS_MAX: usize = 5;
 
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
@@ -218,26 +218,26 @@ impl Wish<'_> {
                 }
                 () = tokio::time::sleep_until(until) => return Err(CliError::new(Exit::TimedOut, "it took too long")),
             }
-            let for_good = around.as_mut().is_some_and(Around::tell_keepers);
-            still = for_good.then(|| still.unwrap_or_else(|| Instant::now() + STILL));
+            let permanent = around.as_mut().is_some_and(Around::print_blockers);
+            still = permanent.then(|| still.unwrap_or_else(|| Instant::now() + STILL));
         }
     }
 
-    /// Nothing moves any more: what somebody has to see to.
+    /// Nothing moves any more: what somebody has to fix.
     fn needs_you(&self, around: Option<&Around<'_>>) -> CliError {
         let Target { kind, name } = self.target;
         let object = kind.named_object(name);
-        let standing = around.map(Around::standing).unwrap_or_default();
-        let hint = match &standing[..] {
+        let blockers = around.map(Around::needs_person).unwrap_or_default();
+        let hint = match &blockers[..] {
             [only] => format!("`{}`", only.next()),
             _ => "`gt status` says first what needs you".to_owned(),
         };
         let error =
             CliError::new(Exit::NeedsYou, format!("{object} is not {}, and nothing moves without you", self.type_));
-        let error = standing
+        let error = blockers
             .iter()
-            .take(KEEPERS_MAX)
-            .fold(error, |error, keeper| error.because_of(format!("{}: {}", keeper.object, keeper.why)));
+            .take(BLOCKERS_MAX)
+            .fold(error, |error, blocker| error.because_of(format!("{}: {}", blocker.object, blocker.why)));
         error.hint(hint)
     }
 
@@ -290,7 +290,7 @@ impl Wish<'_> {
             }
         };
         if kind.name == "Convoy" {
-            text.push_str(&progress::open(&Loaded::from(link).await?, name));
+            text.push_str(&progress::open(&link.snapshot(insight::kind(kind.name).reads).await?, name));
         }
         Ok(format!("still waiting: {text}"))
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use kube::api::DynamicObject;
 
-use crate::cli::keeps::Keeper;
+use crate::insight::Blocker;
+use crate::insight::text::quoted;
 
 /// Reasons of waiting for something else: what that is, is the next step.
 const HANGS_ON_OTHERS: [&str; 10] = [
@@ -21,8 +22,8 @@ const HANGS_ON_OTHERS: [&str; 10] = [
     reasons::NEEDS_YOU,
 ];
 
-/// Most keepers that are named; `gt status` lists what needs somebody.
-const KEEPERS_MAX: usize = 3;
+/// Most blockers that are named; `gt status` lists what needs somebody.
+const BLOCKERS_MAX: usize = 3;
 
 /// What the next step depends on.
 pub struct Facts<'a> {
@@ -36,13 +37,13 @@ pub struct Facts<'a> {
     pub object: &'a DynamicObject,
     /// Whether a controller runs.
     pub up: bool,
-    /// What keeps it.
-    pub keepers: &'a BTreeSet<Keeper>,
+    /// What blocks it.
+    pub blockers: &'a BTreeSet<Blocker>,
 }
 
 /// The next step.
 pub fn step(facts: &Facts<'_>) -> String {
-    let Facts { kind, name, conditions, object, up, keepers: _ } = facts;
+    let Facts { kind, name, conditions, object, up, blockers: _ } = facts;
     if object.metadata.deletion_timestamp.is_some() {
         let what = match *kind {
             "Convoy" => "it goes once nobody works on its beads any more, and none of its branches is landing",
@@ -69,13 +70,13 @@ fn kept(facts: &Facts<'_>, main: &Condition) -> Option<String> {
     }
     let word = if facts.kind == "MergeRequest" { "mr".to_owned() } else { facts.kind.to_lowercase() };
     let own = format!("{word}/{}", facts.name);
-    let mut others: Vec<&Keeper> = facts.keepers.iter().filter(|keeper| keeper.object != own).collect();
-    others.sort_by_key(|keeper| !keeper.stands);
-    let first = others.first().filter(|first| first.stands || facts.up)?;
+    let mut others: Vec<&Blocker> = facts.blockers.iter().filter(|blocker| blocker.object != own).collect();
+    others.sort_by_key(|blocker| !blocker.needs_person);
+    let first = others.first().filter(|first| first.needs_person || facts.up)?;
     let look: Vec<String> =
-        others.iter().take(KEEPERS_MAX).map(|keeper| format!("`{}` ({})", keeper.next(), keeper.why)).collect();
+        others.iter().take(BLOCKERS_MAX).map(|blocker| format!("`{}` ({})", blocker.next(), blocker.why)).collect();
     let look = look.join("; ");
-    Some(if first.stands {
+    Some(if first.needs_person {
         format!("it needs you first: {look}")
     } else {
         format!("see {look}; it is tried again by itself")
@@ -144,13 +145,12 @@ fn by_reason(facts: &Facts<'_>, main: &Condition) -> Option<String> {
         reasons::TARGET_SHARED => "two rigs land on one branch: `gt delete` one of them".to_owned(),
         reasons::AUTH_REQUIRED => format!(
             "git needs a key or password, and never asks here: try `git ls-remote {}` until it works without asking",
-            super::super::shell::quoted(&spec("/spec/repo/url"))
+            quoted(&spec("/spec/repo/url"))
         ),
         reasons::BRANCH_NOT_FOUND => "push a first commit to that branch, or name another in `repo.branch`".to_owned(),
-        reasons::CLONE_FAILED | reasons::FETCH_FAILED => format!(
-            "see that `git ls-remote {}` works; it is tried again by itself",
-            super::super::shell::quoted(&spec("/spec/repo/url"))
-        ),
+        reasons::CLONE_FAILED | reasons::FETCH_FAILED => {
+            format!("see that `git ls-remote {}` works; it is tried again by itself", quoted(&spec("/spec/repo/url")))
+        }
         reasons::BASE_RED if *kind == "Rig" => {
             "mend the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
         }
@@ -228,7 +228,7 @@ mod tests {
             json!({"metadata": {"name": "x"}, "spec": {"repo": {"url": "/src/shop"}, "bead": "shop-a"}}),
         )
         .unwrap();
-        step(&Facts { kind, name: "x", conditions: &conditions, object: &object, up, keepers: &BTreeSet::new() })
+        step(&Facts { kind, name: "x", conditions: &conditions, object: &object, up, blockers: &BTreeSet::new() })
     }
 
     #[test]
@@ -250,8 +250,8 @@ mod tests {
             }]))
             .unwrap();
             let object: DynamicObject = serde_json::from_value(object).unwrap();
-            let (name, keepers) = ("shop-a", &BTreeSet::new());
-            step(&Facts { kind: "Bead", name, conditions: &conditions, object: &object, up: true, keepers })
+            let (name, blockers) = ("shop-a", &BTreeSet::new());
+            step(&Facts { kind: "Bead", name, conditions: &conditions, object: &object, up: true, blockers })
         };
         assert!(next("Red").contains("`gt logs mr/shop-a-1`"), "{}", next("Red"));
         assert!(next("Conflict").contains("`gt logs mr/shop-a-1`"), "{}", next("Conflict"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::BeadState;
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::state;
 use crate::cli::table::plain;
-use crate::cli::trouble;
+use crate::insight::conditions;
+use crate::insight::kinds::rig::for_a_person;
 use gastown_controllers::settings::RUNTIME_DEFAULT;
 
 /// Something that a person has to do.
@@ -58,8 +59,8 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
         needs.push(Need::new(format!("bead/{}", bead.name_any()), what));
     }
     for rig in world.rigs {
-        let found = trouble::for_a_person(rig);
-        needs.extend(found.map(|bad| Need::new(format!("rig/{}", rig.name_any()), trouble::words(bad))));
+        let found = for_a_person(rig);
+        needs.extend(found.map(|bad| Need::new(format!("rig/{}", rig.name_any()), conditions::words(bad))));
     }
     needs.extend(of_lacking(world.beads));
     let runtimes = of_runtimes(world);
@@ -83,7 +84,7 @@ pub fn of(world: &World<'_>) -> Vec<Need> {
 /// Beads that cannot be worked until somebody declares something otherwise; what lacks for many is told of one.
 fn of_lacking(beads: &[Bead]) -> Vec<Need> {
     let lacking = beads.iter().filter(|bead| state(bead) == BeadState::Waiting).filter_map(|bead| {
-        let ready = refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
+        let ready = conditions::refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
         Some((ready.message.as_str(), format!("bead/{}", bead.name_any()), ready))
     });
     once_each(lacking, "")
@@ -97,7 +98,7 @@ fn once_each<'a, C: Ord>(found: impl Iterator<Item = (C, String, &'a Condition)>
     }
     let told = causes.into_values().map(|(object, ready, others)| {
         let likewise = if others == 0 { String::new() } else { format!("; likewise {others} more{among}") };
-        Need::new(object, trouble::words(ready) + &likewise)
+        Need::new(object, conditions::words(ready) + &likewise)
     });
     told.collect()
 }
@@ -109,8 +110,8 @@ fn of_runtimes(world: &World<'_>) -> Vec<Need> {
     let of_polecats = world.polecats.iter().filter_map(|polecat| polecat.spec.runtime.as_deref());
     let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
     let bad = world.runtimes.iter().filter(|runtime| used.contains(&*runtime.name_any())).filter_map(|runtime| {
-        let ready = refused(&runtime.status.as_ref()?.conditions, &[reasons::COMMAND_NOT_FOUND])?;
-        Some(Need::new(format!("runtime/{}", runtime.name_any()), trouble::words(ready)))
+        let ready = conditions::refused(&runtime.status.as_ref()?.conditions, &[reasons::COMMAND_NOT_FOUND])?;
+        Some(Need::new(format!("runtime/{}", runtime.name_any()), conditions::words(ready)))
     });
     bad.collect()
 }
@@ -120,8 +121,8 @@ fn of_polecats(polecats: &[Polecat], by_runtimes: bool) -> Vec<Need> {
     let stuck = [reasons::SETUP_FAILED, reasons::REF_NOT_FOUND, reasons::COMMAND_NOT_FOUND];
     let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
     let bad = polecats.iter().filter_map(|polecat| {
-        let ready = refused(&polecat.status.as_ref()?.conditions, stuck)?;
-        Some(Need::new(format!("polecat/{}", polecat.name_any()), trouble::words(ready)))
+        let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
     });
     bad.chain(of_failures(polecats)).collect()
 }
@@ -131,7 +132,7 @@ fn of_failures(polecats: &[Polecat]) -> Vec<Need> {
     let failing = polecats.iter().filter_map(|polecat| {
         let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
         let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
-        trouble::keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
+        conditions::keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
     });
     once_each(failing, " of its rig")
 }
@@ -141,15 +142,9 @@ fn of_queues(requests: &[MergeRequest], told: &[Need]) -> Vec<Need> {
     let mut rigs: BTreeSet<&str> = told.iter().filter_map(|need| need.object.strip_prefix("rig/")).collect();
     let standing = requests.iter().filter_map(|request| {
         let status = request.status.as_ref().filter(|status| !status.state.is_final())?;
-        let merged = condition(&status.conditions, types::MERGED).filter(|merged| trouble::keeps_failing(merged))?;
+        let merged = condition(&status.conditions, types::MERGED).filter(|merged| conditions::keeps_failing(merged))?;
         let is_first = rigs.insert(&request.spec.rig);
-        is_first.then(|| Need::new(format!("mergerequest/{}", request.name_any()), trouble::words(merged)))
+        is_first.then(|| Need::new(format!("mergerequest/{}", request.name_any()), conditions::words(merged)))
     });
     standing.collect()
-}
-
-/// The condition that says that it is not Ready, for one of these reasons.
-fn refused<'a>(conditions: &'a [Condition], among: &[&str]) -> Option<&'a Condition> {
-    let ready = condition(conditions, types::READY).filter(|ready| ready.status == ConditionStatus::False);
-    ready.filter(|ready| among.contains(&ready.reason.as_str()))
 }

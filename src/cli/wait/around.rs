@@ -1,24 +1,23 @@
 //! What the landing of a convoy hangs on, watched: its beads, and the rigs, polecats and merge requests they hang on.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{LocalBoxStream, SelectAll};
 use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
-use kube::ResourceExt;
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 
 use super::progress::{self, Progress};
 use crate::cli::context::{Context, Link};
-use crate::cli::keeps::{Keeper, Kept, World};
 use crate::cli::watching::{Changes, Watches};
+use crate::insight::kinds::{bead, convoy};
+use crate::insight::{Blocked, Blocker, Snapshot};
 use crate::town::Town;
 
-/// Kinds that are watched; nothing is said of what keeps a convoy before all of them have been seen.
+/// Kinds that are watched; nothing is said of what blocks a convoy before all of them have been seen.
 const KINDS: usize = 5;
 
 /// What was seen in a watch.
@@ -45,8 +44,9 @@ pub struct Around<'a> {
     polecats: Store<Polecat>,
     requests: Store<MergeRequest>,
     convoys: Store<Convoy>,
-    kept: Kept,
-    told: BTreeSet<(String, String)>,
+    blocked: Blocked,
+    /// The blockers that were printed: object and what is wrong with it.
+    printed: BTreeSet<(String, String)>,
 }
 
 impl<'a> Around<'a> {
@@ -73,8 +73,8 @@ impl<'a> Around<'a> {
             polecats,
             requests,
             convoys,
-            kept: Kept::default(),
-            told: BTreeSet::new(),
+            blocked: Blocked::default(),
+            printed: BTreeSet::new(),
         }
     }
 
@@ -92,33 +92,36 @@ impl<'a> Around<'a> {
         Some(())
     }
 
-    /// Tells what is new among that which keeps the convoy, once; whether nothing can move without a person.
-    pub fn tell_keepers(&mut self) -> bool {
+    /// Prints what is new among that which blocks the convoy, once; whether nothing can move without a person.
+    pub fn print_blockers(&mut self) -> bool {
         if self.complete < KINDS {
             return false;
         }
-        let (beads, rigs, polecats) = (self.beads.state(), self.rigs.state(), self.polecats.state());
-        let (requests, convoys) = (self.requests.state(), self.convoys.state());
-        let world = World::new(each(&beads), each(&rigs), each(&polecats), each(&convoys), each(&requests));
-        let this = convoys.iter().find(|it| it.name_any() == self.convoy);
-        self.kept = this.map(|convoy| world.of_convoy(convoy)).unwrap_or_default();
+        let mut snapshot = Snapshot::new(&*self.town.name, true);
+        snapshot.put(self.beads.state());
+        snapshot.put(self.rigs.state());
+        snapshot.put(self.polecats.state());
+        snapshot.put(self.requests.state());
+        snapshot.put(self.convoys.state());
+        let this = snapshot.get::<Convoy>(self.convoy);
+        self.blocked = this.map(|convoy| convoy::blocked(convoy, &snapshot)).unwrap_or_default();
         let now = self.gt.now();
         let mut lines = Vec::new();
-        for keeper in &self.kept.by {
-            let is_new = self.told.insert((keeper.object.clone(), keeper.what.clone()));
-            // That a bead was set aside is a part of its story, and told there.
-            if is_new && !keeper.is_set_aside() {
-                let what = format!("keeps it: {}; see `{}`", keeper.why, keeper.next());
-                lines.push(self.progress.line(&keeper.object, &what, now));
+        for blocker in &self.blocked.by {
+            let is_new = self.printed.insert((blocker.object.clone(), blocker.what.clone()));
+            // That a bead was set aside is a part of its story, and printed there.
+            if is_new && !bead::is_set_aside(blocker) {
+                let what = format!("keeps it: {}; see `{}`", blocker.why, blocker.next());
+                lines.push(self.progress.line(&blocker.object, &what, now));
             }
         }
         self.say(&lines);
-        self.kept.for_good
+        self.blocked.permanent
     }
 
-    /// What a person has to see to before anything moves.
-    pub fn standing(&self) -> Vec<&Keeper> {
-        self.kept.by.iter().filter(|keeper| keeper.stands).collect()
+    /// What a person has to fix before anything moves.
+    pub fn needs_person(&self) -> Vec<&Blocker> {
+        self.blocked.by.iter().filter(|blocker| blocker.needs_person).collect()
     }
 
     /// Lines, above the one that stays at the bottom.
@@ -129,10 +132,6 @@ impl<'a> Around<'a> {
         }
         self.gt.out.line(&self.progress.summary());
     }
-}
-
-fn each<K>(objects: &[Arc<K>]) -> impl Iterator<Item = &K> {
-    objects.iter().map(AsRef::as_ref)
 }
 
 /// Keeps what a watch shows, and says what was seen.

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use gastown_crds::bead::{Assignee, BeadState, CloseReason, ReworkKind};
-use gastown_crds::common::{LABEL_CONVOY, condition, types};
+use gastown_crds::common::{condition, types};
 use gastown_crds::{Bead, BeadStatus};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::cli::age;
-use crate::cli::keeps::Loaded;
 use crate::cli::table::plain;
+use crate::insight::Snapshot;
+use crate::insight::kinds::bead::explained;
 use crate::town::Town;
 use crate::world::records::Records;
 use gastown_controllers::world::RunState;
@@ -210,17 +211,17 @@ fn closed_words(bead: &Bead) -> String {
     }
 }
 
-/// The beads of a convoy that are not closed, one a line, and what keeps each.
-pub fn open(all: &Loaded, convoy: &str) -> String {
-    let (mut text, world) = (String::new(), all.world());
-    for bead in all.beads.iter().filter(|bead| bead.labels().get(LABEL_CONVOY).is_some_and(|label| label == convoy)) {
+/// The beads of a convoy that are not closed, one a line, and what blocks each.
+pub fn open(snapshot: &Snapshot, convoy: &str) -> String {
+    let mut text = String::new();
+    for bead in snapshot.beads_of(convoy) {
         let told = Told::of(bead);
         if told.state == BeadState::Closed {
             continue;
         }
         let status = bead.status.clone().unwrap_or_default();
         let why = condition(&status.conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
-        let why = world.in_words(bead, why);
+        let why = explained(bead, why, snapshot);
         let line = format!("  {:<17}  {:<9}  {why}", bead.name_any(), format!("{:?}", told.state));
         let _infallible = write!(text, "\n{}", line.trim_end());
     }

@@ -1,0 +1,46 @@
+//! `MergeRequest`: a branch that was handed in, and what blocks its landing.
+
+use std::collections::BTreeSet;
+
+use gastown_controllers::bead::state;
+use gastown_crds::MergeRequest;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{KindInsight, rig, typed};
+use crate::insight::conditions::keeps_failing;
+use crate::insight::{Blocker, Snapshot, Subject};
+
+/// What is known of the kind.
+pub const KIND: KindInsight = KindInsight { name: "MergeRequest", reads: &["Rig"], read: typed::<MergeRequest> };
+
+impl Subject for MergeRequest {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
+        let mut found = BTreeSet::new();
+        block(self, snapshot, &mut found);
+        found
+    }
+}
+
+/// How a branch that was handed in blocks its bead.
+pub(super) fn block(request: &MergeRequest, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
+    if state(request).is_final() {
+        return;
+    }
+    let conditions = request.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    let merged = condition(conditions, types::MERGED);
+    let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY, reasons::PUSH_REFUSED];
+    let is_own = |it: &Condition| own.contains(&&*it.reason) || keeps_failing(it);
+    let blocks = |it: &&Condition| is_own(it) || it.status == ConditionStatus::Unknown;
+    let object = format!("mr/{}", request.name_any());
+    found.extend(merged.filter(blocks).map(|it| Blocker::of(object, it, it.reason == reasons::BRANCH_READY)));
+    // What is left as a branch for people waits for them, whatever its rig is like.
+    if merged.is_none_or(|it| it.reason != reasons::BRANCH_READY) {
+        rig::block(&request.spec.rig, true, snapshot, found);
+    }
+}

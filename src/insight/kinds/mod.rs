@@ -1,0 +1,70 @@
+//! What differs from kind to kind: a file for each, and the table of them.
+
+pub mod rig;
+
+pub mod polecat;
+
+pub mod convoy;
+
+pub mod bead;
+
+pub mod merge_request;
+
+use kube::api::{DynamicObject, ObjectMeta};
+use serde::de::DeserializeOwned;
+
+use super::Subject;
+
+/// What is known of a kind.
+#[derive(Debug)]
+pub struct KindInsight {
+    /// Its name, such as `Convoy`.
+    pub name: &'static str,
+    /// The kinds whose objects its answers are computed from.
+    pub reads: &'static [&'static str],
+    /// Reads an object of it; none if it is not as this release knows it.
+    pub(super) read: fn(&DynamicObject) -> Option<Box<dyn Subject>>,
+}
+
+/// The kinds of which more is known than fits any kind.
+pub const KINDS: [&KindInsight; 3] = [&convoy::KIND, &bead::KIND, &merge_request::KIND];
+
+/// What is known of any kind.
+pub const ANY: KindInsight = KindInsight { name: "", reads: &[], read: |_| None };
+
+/// Reads an object as one of its kind.
+fn typed<K: Subject + DeserializeOwned + 'static>(object: &DynamicObject) -> Option<Box<dyn Subject>> {
+    let value = serde_json::to_value(object).ok()?;
+    let object: K = serde_json::from_value(value).ok()?;
+    Some(Box::new(object))
+}
+
+/// An object of any kind.
+struct Any {
+    meta: ObjectMeta,
+}
+
+impl Subject for Any {
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+}
+
+/// Reads an object of any kind.
+pub(super) fn any(object: &DynamicObject) -> Box<dyn Subject> {
+    Box::new(Any { meta: object.metadata.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_one_that_there_is() {
+        let known: Vec<&str> = gastown_crds::KINDS.iter().map(|kind| kind.name).collect();
+        for kind in KINDS {
+            assert!(known.contains(&kind.name), "{}", kind.name);
+            assert!(kind.reads.iter().all(|read| known.contains(read)), "{}: {:?}", kind.name, kind.reads);
+        }
+    }
+}

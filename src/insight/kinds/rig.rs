@@ -1,0 +1,55 @@
+//! `Rig`: what is wrong with it, and what that blocks.
+
+use std::collections::BTreeSet;
+
+use gastown_crds::Rig;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+
+use crate::insight::{Blocker, Snapshot};
+
+/// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
+fn trouble(rig: &Rig) -> Option<&Condition> {
+    let conditions = &rig.status.as_ref()?.conditions;
+    let not_ready = condition(conditions, types::READY).filter(|ready| ready.status != ConditionStatus::True);
+    not_ready.or_else(|| base_red(rig))
+}
+
+/// Its branch fails its own checks.
+pub fn base_red(rig: &Rig) -> Option<&Condition> {
+    condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
+}
+
+/// What a person has to fix: not what a person asked for, nor what is under way.
+pub fn for_a_person(rig: &Rig) -> Option<&Condition> {
+    let passes = |found: &Condition| {
+        found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
+    };
+    trouble(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
+}
+
+/// Why it is not Ready, in a word or three; none if it is.
+pub fn not_ready(rig: &Rig) -> Option<String> {
+    let conditions = rig.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    match condition(conditions, types::READY) {
+        Some(ready) if ready.status == ConditionStatus::True => None,
+        Some(ready) => Some(ready.reason.clone()),
+        None => Some("not looked at yet".to_owned()),
+    }
+}
+
+/// How a rig blocks the dispatch of its beads, or with `lands` the landing of its branches.
+pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
+    let object = format!("rig/{name}");
+    let Some(rig) = snapshot.get::<Rig>(name) else { return };
+    if rig.spec.suspend {
+        let why = "suspended: nothing is dispatched, fetched or landed there".to_owned();
+        found.insert(Blocker { object, what: reasons::SUSPENDED.to_owned(), why, needs_person: true });
+        return;
+    }
+    let observed = rig.status.as_ref().is_some_and(|it| it.observed_generation == rig.metadata.generation);
+    let bad = if lands { trouble(rig) } else { trouble(rig).filter(|bad| bad.type_ == types::READY) };
+    let passes = |bad: &Condition| [reasons::CLONING, reasons::SUSPENDED].contains(&&*bad.reason);
+    if let Some(bad) = bad.filter(|bad| observed && !passes(bad)) {
+        found.insert(Blocker::of(object, bad, bad.reason == reasons::TARGET_SHARED));
+    }
+}
