@@ -9,7 +9,11 @@ pub mod snapshot;
 
 pub mod kinds;
 
+pub mod overview;
+
 pub mod blockers;
+
+pub mod attention;
 
 pub mod conditions;
 
@@ -22,8 +26,10 @@ use std::collections::BTreeSet;
 
 use kube::api::{DynamicObject, ObjectMeta};
 
+pub use attention::Need;
 pub use blockers::{Blocked, Blocker};
 pub use kinds::KindInsight;
+pub use overview::Overview;
 pub use snapshot::{Snapshot, Source, Stored};
 
 /// One object that something is to be said of. The defaults are the answers for a kind of which nothing more is known.

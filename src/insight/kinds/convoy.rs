@@ -9,6 +9,9 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{KindInsight, typed};
+use crate::insight::attention::Need;
+use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
+use crate::insight::text::plain;
 use crate::insight::{Blocked, Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
@@ -46,4 +49,30 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
     }
     blocked.permanent = open && all_need_person && convoy.metadata.deletion_timestamp.is_none();
     blocked
+}
+
+/// Convoys of which something leads nowhere.
+pub fn not_as_declared(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let lost = snapshot.all::<Convoy>().filter_map(|convoy| {
+        let landed = condition(&convoy.status.as_ref()?.conditions, types::LANDED)?;
+        let need = || Need::new(format!("convoy/{}", convoy.name_any()), plain(&landed.message));
+        (landed.reason == reasons::REF_NOT_FOUND).then(need)
+    });
+    lost.collect()
+}
+
+/// A convoy in the overview.
+pub fn line(convoy: &Convoy) -> ConvoyLine {
+    let status = convoy.status.clone().unwrap_or_default();
+    let landed = condition(&status.conditions, types::LANDED);
+    ConvoyLine {
+        name: convoy.name_any(),
+        landed: landed.is_some_and(|landed| landed.status == ConditionStatus::True),
+        beads: status.progress.unwrap_or_else(|| format!("0/{}", convoy.spec.beads.len())),
+        reason: match landed {
+            _ if convoy.metadata.deletion_timestamp.is_some() => DELETING.to_owned(),
+            Some(landed) => landed.reason.clone(),
+            None => NOT_SEEN.to_owned(),
+        },
+    }
 }

@@ -1,5 +1,7 @@
 //! What differs from kind to kind: a file for each, and the table of them.
 
+pub mod runtime;
+
 pub mod rig;
 
 pub mod polecat;

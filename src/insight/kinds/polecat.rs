@@ -7,8 +7,54 @@ use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
 
 use super::rig;
-use crate::insight::conditions::keeps_failing;
+use crate::insight::attention::{Need, once_each};
+use crate::insight::conditions::{self, keeps_failing};
+use crate::insight::overview::Working;
+use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot};
+
+/// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
+pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
+    let stuck = [reasons::SETUP_FAILED, reasons::REF_NOT_FOUND, reasons::COMMAND_NOT_FOUND];
+    let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
+    let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
+    let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
+    });
+    bad.chain(failing(snapshot)).collect()
+}
+
+/// Polecats for which the same thing fails again and again. What fails for all of a rig is said of one.
+fn failing(snapshot: &Snapshot) -> Vec<Need> {
+    let failing = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
+        let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
+        keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
+    });
+    once_each(failing, " of its rig")
+}
+
+/// Polecats at work. One that waits with its bead is listed there.
+pub fn working(snapshot: &Snapshot) -> Vec<Working> {
+    let at_work = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let status = polecat.status.clone()?;
+        let bead = status.bead?;
+        let found = snapshot.bead(&bead);
+        if found.and_then(|it| it.spec.assignee.as_ref()).is_some_and(|it| it.waiting.is_some()) {
+            return None;
+        }
+        Some(Working {
+            polecat: polecat.name_any(),
+            state: format!("{:?}", status.state),
+            attempt: status.attempt.unwrap_or(0),
+            since: condition(&status.conditions, types::READY).map(|ready| ready.last_transition_time),
+            title: found.map(|it| plain(&it.spec.title)).unwrap_or_default(),
+            bead,
+        })
+    });
+    at_work.collect()
+}
 
 /// How a polecat blocks the bead that it has: its session does not start.
 pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {

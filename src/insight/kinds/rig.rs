@@ -4,36 +4,47 @@ use std::collections::BTreeSet;
 
 use gastown_crds::Rig;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use kube::ResourceExt;
 
-use crate::insight::{Blocker, Snapshot};
+use crate::insight::attention::Need;
+use crate::insight::overview::{DELETING, NOT_SEEN, RigLine};
+use crate::insight::{Blocker, Snapshot, conditions};
 
-/// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
-fn trouble(rig: &Rig) -> Option<&Condition> {
-    let conditions = &rig.status.as_ref()?.conditions;
-    let not_ready = condition(conditions, types::READY).filter(|ready| ready.status != ConditionStatus::True);
-    not_ready.or_else(|| base_red(rig))
+/// Rigs with trouble that a person has to fix.
+pub fn in_trouble(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let bad = snapshot.all::<Rig>().filter_map(|rig| {
+        let bad = for_a_person(rig)?;
+        Some(Need::new(format!("rig/{}", rig.name_any()), conditions::words(bad)))
+    });
+    bad.collect()
 }
 
-/// Its branch fails its own checks.
-pub fn base_red(rig: &Rig) -> Option<&Condition> {
-    condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
-}
-
-/// What a person has to fix: not what a person asked for, nor what is under way.
-pub fn for_a_person(rig: &Rig) -> Option<&Condition> {
-    let passes = |found: &Condition| {
-        found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
-    };
-    trouble(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
+/// A rig in the overview.
+pub fn line(rig: &Rig) -> RigLine {
+    let status = rig.status.clone().unwrap_or_default();
+    let ready = condition(&status.conditions, types::READY);
+    let is_going = rig.metadata.deletion_timestamp.is_some();
+    RigLine {
+        name: rig.name_any(),
+        ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True) && !is_going,
+        reason: match ready {
+            _ if is_going => DELETING.to_owned(),
+            Some(ready) => ready.reason.clone(),
+            None => NOT_SEEN.to_owned(),
+        },
+        base_red: base_red(rig).is_some(),
+        branch: status.branch,
+        queued: status.queued,
+    }
 }
 
 /// Why it is not Ready, in a word or three; none if it is.
-pub fn not_ready(rig: &Rig) -> Option<String> {
+pub(super) fn not_ready(rig: &Rig) -> Option<String> {
     let conditions = rig.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     match condition(conditions, types::READY) {
         Some(ready) if ready.status == ConditionStatus::True => None,
         Some(ready) => Some(ready.reason.clone()),
-        None => Some("not looked at yet".to_owned()),
+        None => Some(NOT_SEEN.to_owned()),
     }
 }
 
@@ -52,4 +63,24 @@ pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BT
     if let Some(bad) = bad.filter(|bad| observed && !passes(bad)) {
         found.insert(Blocker::of(object, bad, bad.reason == reasons::TARGET_SHARED));
     }
+}
+
+/// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
+fn trouble(rig: &Rig) -> Option<&Condition> {
+    let conditions = &rig.status.as_ref()?.conditions;
+    let not_ready = condition(conditions, types::READY).filter(|ready| ready.status != ConditionStatus::True);
+    not_ready.or_else(|| base_red(rig))
+}
+
+/// Its branch fails its own checks.
+fn base_red(rig: &Rig) -> Option<&Condition> {
+    condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
+}
+
+/// What a person has to fix: not what a person asked for, nor what is under way.
+fn for_a_person(rig: &Rig) -> Option<&Condition> {
+    let passes = |found: &Condition| {
+        found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
+    };
+    trouble(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
 }

@@ -1,38 +1,17 @@
-//! `Bead`: a piece of work, and what blocks it.
+//! What blocks a bead: followed from what it needs to who works on it, its branch and its rig.
 
 use std::collections::BTreeSet;
 
 use gastown_controllers::bead::convoy_of;
-use gastown_crds::bead::{BeadState, BeadType};
+use gastown_crds::bead::BeadState;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
-use kube::api::ObjectMeta;
 
-use super::{KindInsight, merge_request, polecat, rig, typed};
+use super::{SET_ASIDE, failures};
+use crate::insight::kinds::{merge_request, polecat, rig};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
-
-/// What is known of the kind.
-pub const KIND: KindInsight =
-    KindInsight { name: "Bead", reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"], read: typed::<Bead> };
-
-/// What is wrong with a bead that failed too often.
-const SET_ASIDE: &str = "set aside";
-
-impl Subject for Bead {
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
-        let mut found = BTreeSet::new();
-        if self.spec.type_ != BeadType::Step {
-            follow(self, snapshot, &mut found, &mut BTreeSet::new());
-        }
-        found
-    }
-}
 
 /// Why a bead is where it is, as its controller says it in `message`, with what blocks it: `waits for shop-a (set
 /// aside)`.
@@ -54,12 +33,6 @@ pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
     words
 }
 
-/// What a person is told of a bead that failed too often: `set aside after 6 failures: Say width`.
-fn failed_too_often(bead: &Bead) -> String {
-    let failures = bead.status.as_ref().map_or(0, |status| status.failures);
-    format!("{SET_ASIDE} after {failures} failures: {}", plain(&bead.spec.title))
-}
-
 /// Whether this is a bead that failed too often.
 pub fn is_set_aside(blocker: &Blocker) -> bool {
     blocker.what == SET_ASIDE
@@ -71,7 +44,7 @@ fn lacks(ready: &Condition) -> bool {
 }
 
 /// Goes from a bead to what it waits for, and on.
-fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>, seen: &mut BTreeSet<String>) {
+pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>, seen: &mut BTreeSet<String>) {
     let name = bead.name_any();
     let Some(status) = bead.status.as_ref().filter(|it| it.observed_generation == bead.metadata.generation) else {
         return;
@@ -83,7 +56,7 @@ fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>, seen:
     let ready = condition(&status.conditions, types::READY);
     match status.state {
         BeadState::SetAside => {
-            let why = failed_too_often(bead);
+            let why = failures(bead);
             found.insert(Blocker { object, what: SET_ASIDE.to_owned(), why, needs_person: true });
         }
         BeadState::Landing => {
