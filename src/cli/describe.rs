@@ -1,6 +1,5 @@
 //! `gt describe`: one object with everything around it, ending with the next step.
 
-mod next;
 mod related;
 
 use std::fmt::Write as _;
@@ -19,7 +18,7 @@ use super::error::CliError;
 use super::kinds::{Kind, Target, targets};
 use super::table::{Table, plain, visible};
 use super::terminal::{Color, Terminal};
-use crate::insight;
+use crate::insight::{self, next};
 use crate::town::Town;
 
 /// Longest text of a condition or field that is shown, in lines; the rest is in a log.
@@ -52,7 +51,6 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) -> Result<String, CliError> {
     let Target { kind, name } = target;
     let object = link.get(kind, name).await?;
-    let name = &*object.name_any();
     let now = gt.now();
     let mut text = head(kind, &object, now);
     section(&mut text, gt.out, "Spec", &yaml(&without_beads(kind, &object.data["spec"])));
@@ -68,16 +66,8 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
         }
     }
     let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
-    let blockers = insight::subject(kind.name, &object).blockers(&snapshot);
-    let facts = next::Facts {
-        kind: kind.name,
-        name,
-        conditions: &conditions,
-        object: &object,
-        up: link.controller,
-        blockers: &blockers,
-    };
-    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next::step(&facts)));
+    let next = next::step(&*insight::subject(kind.name, &object), &snapshot);
+    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next));
     Ok(text)
 }
 

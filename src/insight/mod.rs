@@ -15,6 +15,8 @@ pub mod blockers;
 
 pub mod attention;
 
+pub mod next;
+
 pub mod conditions;
 
 pub mod text;
@@ -24,6 +26,7 @@ mod testing;
 
 use std::collections::BTreeSet;
 
+use gastown_crds::common::{Condition, types};
 use kube::api::{DynamicObject, ObjectMeta};
 
 pub use attention::Need;
@@ -37,9 +40,40 @@ pub trait Subject {
     /// Its metadata.
     fn meta(&self) -> &ObjectMeta;
 
+    /// What its status says.
+    fn conditions(&self) -> &[Condition];
+
+    /// KIND/NAME, as blockers name it.
+    fn reference(&self) -> String;
+
+    /// The same, for a kind that is called so.
+    fn named(&self, kind: &str) -> String {
+        format!("{kind}/{}", self.meta().name.as_deref().unwrap_or_default())
+    }
+
+    /// The type of the condition that says whether all is well.
+    fn main_condition(&self) -> &'static str {
+        types::READY
+    }
+
     /// What blocks it.
     fn blockers(&self, _snapshot: &Snapshot) -> BTreeSet<Blocker> {
         BTreeSet::new()
+    }
+
+    /// What the reason of a condition asks of a person, where it asks this of this kind alone.
+    fn next_for(&self, _reason: &str, _snapshot: &Snapshot) -> Option<String> {
+        None
+    }
+
+    /// The next step where nothing is asked of anybody.
+    fn next_when_well(&self) -> String {
+        "nothing: it goes on by itself".to_owned()
+    }
+
+    /// When it goes, once it is deleted.
+    fn deletion(&self) -> &'static str {
+        "it goes once its work is rescued and cleaned up"
     }
 }
 
@@ -50,5 +84,5 @@ pub fn kind(name: &str) -> &'static KindInsight {
 
 /// An object of a kind, to be spoken of.
 pub fn subject(kind_name: &str, object: &DynamicObject) -> Box<dyn Subject> {
-    (kind(kind_name).read)(object).unwrap_or_else(|| kinds::any(object))
+    (kind(kind_name).read)(object).unwrap_or_else(|| kinds::any(kind_name, object))
 }

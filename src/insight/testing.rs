@@ -35,6 +35,7 @@ fn least(kind: &str) -> Value {
             json!({"bead": "shop-a", "rig": "shop", "polecat": "shop-nux", "head": oid, "base": oid, "attempt": 1})
         }
         "Runtime" => json!({"command": ["robot"]}),
+        "Formula" => json!({"steps": [{"name": "work", "title": "T"}]}),
         _ => json!({}),
     }
 }

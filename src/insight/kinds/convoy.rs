@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use gastown_controllers::convoy::is_withdrawn;
 use gastown_crds::Convoy;
-use gastown_crds::common::{ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, reasons, types};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{KindInsight, typed};
 use crate::insight::attention::Need;
+use crate::insight::next::is_over;
 use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
 use crate::insight::text::plain;
 use crate::insight::{Blocked, Blocker, Snapshot, Subject};
@@ -23,8 +24,43 @@ impl Subject for Convoy {
         &self.metadata
     }
 
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("convoy")
+    }
+
+    fn main_condition(&self) -> &'static str {
+        types::LANDED
+    }
+
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
         blocked(self, snapshot).by
+    }
+
+    fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
+        let name = self.name_any();
+        match reason {
+            reasons::NEEDS_YOU => Some(format!(
+                "beads are set aside: `gt get beads -l {LABEL_CONVOY}={name} --field-selector status.state=SetAside`"
+            )),
+            reasons::IN_PROGRESS if snapshot.up => {
+                Some(format!("`gt wait convoy/{name} --for=condition=Landed --timeout 1h` tells what happens"))
+            }
+            _ => None,
+        }
+    }
+
+    fn next_when_well(&self) -> String {
+        let landed = "nothing: it has landed. More beads may be added to it at any time";
+        let step = if is_over(self) { landed } else { "nothing: it goes on by itself" };
+        step.to_owned()
+    }
+
+    fn deletion(&self) -> &'static str {
+        "it goes once nobody works on its beads any more, and none of its branches is landing"
     }
 }
 

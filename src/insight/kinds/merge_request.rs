@@ -12,6 +12,7 @@ use kube::api::ObjectMeta;
 use super::{KindInsight, rig, typed};
 use crate::insight::attention::Need;
 use crate::insight::conditions::{self, keeps_failing};
+use crate::insight::next::is_over;
 use crate::insight::{Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
@@ -22,10 +23,51 @@ impl Subject for MergeRequest {
         &self.metadata
     }
 
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("mr")
+    }
+
+    fn main_condition(&self) -> &'static str {
+        types::MERGED
+    }
+
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
         let mut found = BTreeSet::new();
         block(self, snapshot, &mut found);
         found
+    }
+
+    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+        let (name, bead) = (self.name_any(), &self.spec.bead);
+        Some(match reason {
+            reasons::BASE_RED => {
+                format!("the target's own tests fail: `gt describe rig/{}`", self.spec.rig)
+            }
+            reasons::PUSH_REFUSED => {
+                "do what its message says about the branch; the push is tried again by itself".to_owned()
+            }
+            reasons::VERIFY_ERROR => {
+                "the check could not run at all: see its log above; is everything it uses installed?".to_owned()
+            }
+            reasons::BRANCH_READY => {
+                let landed = self.status.as_ref().and_then(|status| status.landed.as_deref()).unwrap_or_default();
+                format!("merge `gastown/{bead}` ({}) into the target", landed.get(..9).unwrap_or(landed))
+            }
+            reasons::RED => {
+                format!("nothing: the work came back to its bead, `gt describe bead/{bead}`; `gt logs mr/{name}`")
+            }
+            reasons::CONFLICT => format!("nothing: the work came back to its bead, `gt describe bead/{bead}`"),
+            _ => return None,
+        })
+    }
+
+    fn next_when_well(&self) -> String {
+        let step = if is_over(self) { "nothing: it has landed" } else { "nothing: it goes on by itself" };
+        step.to_owned()
     }
 }
 

@@ -1,6 +1,10 @@
 //! What differs from kind to kind: a file for each, and the table of them.
 
+pub mod town;
+
 pub mod runtime;
+
+pub mod formula;
 
 pub mod rig;
 
@@ -12,6 +16,7 @@ pub mod bead;
 
 pub mod merge_request;
 
+use gastown_crds::common::Condition;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde::de::DeserializeOwned;
 
@@ -29,7 +34,16 @@ pub struct KindInsight {
 }
 
 /// The kinds of which more is known than fits any kind.
-pub const KINDS: [&KindInsight; 3] = [&convoy::KIND, &bead::KIND, &merge_request::KIND];
+pub const KINDS: [&KindInsight; 8] = [
+    &town::KIND,
+    &runtime::KIND,
+    &formula::KIND,
+    &rig::KIND,
+    &polecat::KIND,
+    &convoy::KIND,
+    &bead::KIND,
+    &merge_request::KIND,
+];
 
 /// What is known of any kind.
 pub const ANY: KindInsight = KindInsight { name: "", reads: &[], read: |_| None };
@@ -43,18 +57,33 @@ fn typed<K: Subject + DeserializeOwned + 'static>(object: &DynamicObject) -> Opt
 
 /// An object of any kind.
 struct Any {
+    kind: String,
     meta: ObjectMeta,
+    conditions: Vec<Condition>,
 }
 
 impl Subject for Any {
     fn meta(&self) -> &ObjectMeta {
         &self.meta
     }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn reference(&self) -> String {
+        self.named(&self.kind)
+    }
 }
 
 /// Reads an object of any kind.
-pub(super) fn any(object: &DynamicObject) -> Box<dyn Subject> {
-    Box::new(Any { meta: object.metadata.clone() })
+pub(super) fn any(kind: &str, object: &DynamicObject) -> Box<dyn Subject> {
+    let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
+    Box::new(Any {
+        kind: kind.to_lowercase(),
+        meta: object.metadata.clone(),
+        conditions: serde_json::from_value(conditions).unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]

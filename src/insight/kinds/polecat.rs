@@ -2,16 +2,60 @@
 
 use std::collections::BTreeSet;
 
-use gastown_crds::common::{ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
-use super::rig;
+use super::{KindInsight, rig, typed};
 use crate::insight::attention::{Need, once_each};
 use crate::insight::conditions::{self, keeps_failing};
 use crate::insight::overview::Working;
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot};
+use crate::insight::{Blocker, Snapshot, Subject};
+
+/// What is known of the kind.
+pub const KIND: KindInsight = KindInsight { name: "Polecat", reads: &["Bead"], read: typed::<Polecat> };
+
+impl Subject for Polecat {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("polecat")
+    }
+
+    fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
+        match reason {
+            reasons::TOO_MANY_ATTEMPTS => {
+                let bead = self.status.as_ref().and_then(|status| status.bead.as_ref())?;
+                snapshot.bead(bead)?.next_for(reason, snapshot)
+            }
+            _ => next_for(reason, &self.name_any()),
+        }
+    }
+
+    fn next_when_well(&self) -> String {
+        "nothing: it takes the next ready bead".to_owned()
+    }
+}
+
+/// What a reason asks of a person about the polecat of this name.
+pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
+    match reason {
+        reasons::SETUP_FAILED => Some("mend `workspace.setup` of its rig; it is tried again by itself".to_owned()),
+        reasons::STRAYS => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
+        reasons::WORKING => {
+            Some(format!("`gt attach {polecat}` to watch it, `gt logs -f polecat/{polecat}` to read along"))
+        }
+        _ => None,
+    }
+}
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
 pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {

@@ -4,11 +4,73 @@ use std::collections::BTreeSet;
 
 use gastown_crds::Rig;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::rig::WhenCheckedOut;
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
+use super::{KindInsight, typed};
 use crate::insight::attention::Need;
 use crate::insight::overview::{DELETING, NOT_SEEN, RigLine};
-use crate::insight::{Blocker, Snapshot, conditions};
+use crate::insight::text::quoted;
+use crate::insight::{Blocker, Snapshot, Subject, conditions};
+
+/// What is known of the kind.
+pub const KIND: KindInsight = KindInsight { name: "Rig", reads: &["MergeRequest", "Polecat"], read: typed::<Rig> };
+
+impl Subject for Rig {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("rig")
+    }
+
+    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+        let url = &self.spec.repo.url;
+        let follows = self.spec.merge.when_checked_out == WhenCheckedOut::Update;
+        Some(match reason {
+            reasons::TARGET_CHECKED_OUT if follows => {
+                format!("commit or stash the changes in {url}; it goes on by itself then")
+            }
+            reasons::TARGET_CHECKED_OUT => format!(
+                "the branch is checked out in {url}. Choose: `merge.whenCheckedOut: Update` lets its files follow, or \
+                 check out another branch there"
+            ),
+            reasons::TARGET_PROTECTED => {
+                "the remote takes no push to this branch: `merge.strategy: Branch`, then merge the branches there"
+                    .to_owned()
+            }
+            reasons::TARGET_SHARED => "two rigs land on one branch: `gt delete` one of them".to_owned(),
+            reasons::AUTH_REQUIRED => format!(
+                "git needs a key or password, and never asks here: try `git ls-remote {}` until it works without asking",
+                quoted(url)
+            ),
+            reasons::BRANCH_NOT_FOUND => {
+                "push a first commit to that branch, or name another in `repo.branch`".to_owned()
+            }
+            reasons::CLONE_FAILED | reasons::FETCH_FAILED => {
+                format!("see that `git ls-remote {}` works; it is tried again by itself", quoted(url))
+            }
+            reasons::BASE_RED => {
+                "mend the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
+            }
+            reasons::VERIFY_ERROR => {
+                "correct `merge.verify` of the rig and `gt apply -f` it, or mend the branch; nobody's work is blamed"
+                    .to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    fn next_when_well(&self) -> String {
+        format!("declare work for it: a Convoy with `rig: {}`, then `gt apply -f` it", self.name_any())
+    }
+}
 
 /// Rigs with trouble that a person has to fix.
 pub fn in_trouble(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {

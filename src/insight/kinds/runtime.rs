@@ -3,12 +3,35 @@
 use std::collections::BTreeSet;
 
 use gastown_controllers::settings::RUNTIME_DEFAULT;
-use gastown_crds::common::reasons;
+use gastown_crds::common::{Condition, reasons};
 use gastown_crds::{Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
+use kube::api::ObjectMeta;
 
+use super::{KindInsight, typed};
 use crate::insight::attention::Need;
-use crate::insight::{Snapshot, conditions};
+use crate::insight::{Snapshot, Subject, conditions};
+
+/// What is known of the kind.
+pub const KIND: KindInsight = KindInsight { name: "Runtime", reads: &[], read: typed::<Runtime> };
+
+impl Subject for Runtime {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("runtime")
+    }
+
+    fn next_when_well(&self) -> String {
+        "nothing: it is used where it is named".to_owned()
+    }
+}
 
 /// Runtimes that are used and whose program is not here. One that nobody names needs nobody.
 pub fn not_installed(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {

@@ -8,9 +8,12 @@ use std::collections::BTreeSet;
 
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, BeadType};
+use gastown_crds::common::{Condition, reasons};
+use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
+use super::{KindInsight, polecat, typed};
+use crate::insight::next::is_over;
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
@@ -29,12 +32,45 @@ impl Subject for Bead {
         &self.metadata
     }
 
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("bead")
+    }
+
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
         let mut found = BTreeSet::new();
         if self.spec.type_ != BeadType::Step {
             blockers::follow(self, snapshot, &mut found, &mut BTreeSet::new());
         }
         found
+    }
+
+    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+        let name = self.name_any();
+        match reason {
+            reasons::TOO_MANY_ATTEMPTS => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
+                Some(rework) => format!(
+                    "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
+                     it: that tries again",
+                    rework.merge_request
+                ),
+                None => format!(
+                    "read the last output, `gt logs bead/{name}`; mend it, then change the bead's text in its convoy \
+                     and `gt apply` it: that tries again"
+                ),
+            }),
+            reasons::CLAIMED => Some(format!("`gt logs -f bead/{name}` to read along")),
+            // One that waits says what its polecat says.
+            _ => self.spec.assignee.as_ref().and_then(|assignee| polecat::next_for(reason, &assignee.polecat)),
+        }
+    }
+
+    fn next_when_well(&self) -> String {
+        let step = if is_over(self) { "nothing: it is closed" } else { "nothing: it goes on by itself" };
+        step.to_owned()
     }
 }
 

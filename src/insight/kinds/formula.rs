@@ -1,0 +1,29 @@
+//! `Formula`: a workflow that beads name.
+
+use gastown_crds::Formula;
+use gastown_crds::common::Condition;
+use kube::api::ObjectMeta;
+
+use super::{KindInsight, typed};
+use crate::insight::Subject;
+
+/// What is known of the kind.
+pub const KIND: KindInsight = KindInsight { name: "Formula", reads: &[], read: typed::<Formula> };
+
+impl Subject for Formula {
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn reference(&self) -> String {
+        self.named("formula")
+    }
+
+    fn next_when_well(&self) -> String {
+        "nothing: it is used where it is named".to_owned()
+    }
+}
