@@ -17,6 +17,8 @@ pub mod attention;
 
 pub mod next;
 
+pub mod related;
+
 pub mod conditions;
 
 pub mod text;
@@ -33,6 +35,7 @@ pub use attention::Need;
 pub use blockers::{Blocked, Blocker};
 pub use kinds::KindInsight;
 pub use overview::Overview;
+pub use related::Section;
 pub use snapshot::{Snapshot, Source, Stored};
 
 /// One object that something is to be said of. The defaults are the answers for a kind of which nothing more is known.
@@ -59,6 +62,16 @@ pub trait Subject {
     /// What blocks it.
     fn blockers(&self, _snapshot: &Snapshot) -> BTreeSet<Blocker> {
         BTreeSet::new()
+    }
+
+    /// What it has to do with.
+    fn related(&self, _snapshot: &Snapshot) -> Vec<Section> {
+        Vec::new()
+    }
+
+    /// The fields of its spec that are shown among what is related to it.
+    fn related_fields(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// What the reason of a condition asks of a person, where it asks this of this kind alone.

@@ -5,19 +5,25 @@ use std::collections::BTreeSet;
 use gastown_controllers::convoy::is_withdrawn;
 use gastown_crds::Convoy;
 use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, reasons, types};
+use gastown_crds::convoy::ConvoyBead;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
+use super::{KindInsight, bead, typed};
 use crate::insight::attention::Need;
 use crate::insight::next::is_over;
 use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
+use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
 use crate::insight::{Blocked, Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
 pub const KIND: KindInsight =
     KindInsight { name: "Convoy", reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"], read: typed::<Convoy> };
+
+/// What is said of a bead that a convoy declares.
+const DECLARED: Columns =
+    Columns { headings: &["BEAD", "RIG", "NEEDS", "TITLE"], words: &["TITLE", "NEEDS"], spare: &[] };
 
 impl Subject for Convoy {
     fn meta(&self) -> &ObjectMeta {
@@ -38,6 +44,15 @@ impl Subject for Convoy {
 
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
         blocked(self, snapshot).by
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        let made = bead::beads_of_convoy("Beads", snapshot.beads_of(&self.name_any()));
+        vec![if made.rows.is_empty() { declared(self) } else { made }]
+    }
+
+    fn related_fields(&self) -> &'static [&'static str] {
+        &["beads"]
     }
 
     fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
@@ -85,6 +100,15 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
     }
     blocked.permanent = open && all_need_person && convoy.metadata.deletion_timestamp.is_none();
     blocked
+}
+
+/// The beads of a convoy that nobody has looked at yet.
+fn declared(convoy: &Convoy) -> Section {
+    let row = |bead: &ConvoyBead| {
+        let rig = bead.rig.as_ref().or(convoy.spec.rig.as_ref()).cloned();
+        vec![bead.name.clone().into(), rig.into(), bead.needs.join(",").into(), bead.title.clone().into()]
+    };
+    Section::new("Beads", DECLARED, convoy.spec.beads.iter().map(row))
 }
 
 /// Convoys of which something leads nowhere.

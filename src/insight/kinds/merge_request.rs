@@ -13,6 +13,8 @@ use super::{KindInsight, rig, typed};
 use crate::insight::attention::Need;
 use crate::insight::conditions::{self, keeps_failing};
 use crate::insight::next::is_over;
+use crate::insight::related::{Cell, Columns, Section};
+use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
@@ -69,6 +71,32 @@ impl Subject for MergeRequest {
         let step = if is_over(self) { "nothing: it has landed" } else { "nothing: it goes on by itself" };
         step.to_owned()
     }
+}
+
+/// What is said of a merge request among others.
+const COLUMNS: Columns = Columns {
+    headings: &["NAME", "STATE", "REASON", "ATTEMPT", "HEAD", "AGE", "MESSAGE"],
+    words: &["MESSAGE"],
+    spare: &["HEAD", "AGE", "ATTEMPT"],
+};
+
+/// A section of merge requests.
+pub(super) fn section<'a>(title: &'static str, requests: impl Iterator<Item = &'a MergeRequest>) -> Section {
+    let row = |request: &MergeRequest| {
+        let status = request.status.clone().unwrap_or_default();
+        let merged = condition(&status.conditions, types::MERGED);
+        let created = request.metadata.creation_timestamp.as_ref();
+        vec![
+            request.name_any().into(),
+            format!("{:?}", status.state).into(),
+            merged.map(|merged| merged.reason.clone()).into(),
+            request.spec.attempt.to_string().into(),
+            request.spec.head.get(..9).unwrap_or(&request.spec.head).to_owned().into(),
+            created.map_or(Cell::Nothing, |created| Cell::Since(created.0)),
+            merged.map(|merged| plain(&merged.message)).into(),
+        ]
+    };
+    Section::new(title, COLUMNS, requests.map(row))
 }
 
 /// How a branch that was handed in blocks its bead.

@@ -7,10 +7,11 @@ use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, rig, typed};
+use super::{KindInsight, bead, rig, typed};
 use crate::insight::attention::{Need, once_each};
 use crate::insight::conditions::{self, keeps_failing};
 use crate::insight::overview::Working;
+use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
@@ -30,6 +31,11 @@ impl Subject for Polecat {
         self.named("polecat")
     }
 
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        let bead = self.status.as_ref().and_then(|status| snapshot.get::<Bead>(status.bead.as_deref()?));
+        vec![bead::beads("Bead", bead.into_iter())]
+    }
+
     fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
         match reason {
             reasons::TOO_MANY_ATTEMPTS => {
@@ -43,6 +49,23 @@ impl Subject for Polecat {
     fn next_when_well(&self) -> String {
         "nothing: it takes the next ready bead".to_owned()
     }
+}
+
+/// What is said of a polecat among others.
+const COLUMNS: Columns = Columns { headings: &["NAME", "STATE", "BEAD", "ATTEMPT"], words: &[], spare: &[] };
+
+/// A section of polecats.
+pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'a Polecat>) -> Section {
+    let row = |polecat: &Polecat| {
+        let status = polecat.status.clone().unwrap_or_default();
+        vec![
+            polecat.name_any().into(),
+            format!("{:?}", status.state).into(),
+            status.bead.into(),
+            status.attempt.map(|attempt| attempt.to_string()).into(),
+        ]
+    };
+    Section::new(title, COLUMNS, polecats.map(row))
 }
 
 /// What a reason asks of a person about the polecat of this name.

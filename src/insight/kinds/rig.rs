@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use gastown_crds::Rig;
+use gastown_controllers::bead::state;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use gastown_crds::rig::WhenCheckedOut;
+use gastown_crds::{MergeRequest, Polecat, Rig};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
+use super::{KindInsight, merge_request, polecat, typed};
 use crate::insight::attention::Need;
 use crate::insight::overview::{DELETING, NOT_SEEN, RigLine};
+use crate::insight::related::{Columns, Section};
 use crate::insight::text::quoted;
 use crate::insight::{Blocker, Snapshot, Subject, conditions};
 
@@ -28,6 +30,16 @@ impl Subject for Rig {
 
     fn reference(&self) -> String {
         self.named("rig")
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        let name = self.name_any();
+        let open = |request: &&MergeRequest| request.spec.rig == name && !state(request).is_final();
+        let here = |polecat: &&Polecat| polecat.spec.rig == name;
+        vec![
+            merge_request::section("Queue", snapshot.all::<MergeRequest>().filter(open)),
+            polecat::section("Polecats", snapshot.all::<Polecat>().filter(here)),
+        ]
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
@@ -70,6 +82,24 @@ impl Subject for Rig {
     fn next_when_well(&self) -> String {
         format!("declare work for it: a Convoy with `rig: {}`, then `gt apply -f` it", self.name_any())
     }
+}
+
+/// What is said of a rig among others.
+const COLUMNS: Columns = Columns { headings: &["NAME", "READY", "BRANCH", "QUEUE"], words: &[], spare: &[] };
+
+/// A section of rigs.
+pub(super) fn section<'a>(title: &'static str, rigs: impl Iterator<Item = &'a Rig>) -> Section {
+    let row = |rig: &Rig| {
+        let status = rig.status.clone().unwrap_or_default();
+        let ready = condition(&status.conditions, types::READY);
+        vec![
+            rig.name_any().into(),
+            ready.map(|ready| ready.reason.clone()).into(),
+            status.branch.into(),
+            status.queued.to_string().into(),
+        ]
+    };
+    Section::new(title, COLUMNS, rigs.map(row))
 }
 
 /// Rigs with trouble that a person has to fix.

@@ -1,11 +1,11 @@
 //! `Town`: the whole, and its rigs.
 
-use gastown_crds::Town;
 use gastown_crds::common::Condition;
+use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
-use crate::insight::Subject;
+use super::{KindInsight, rig, typed};
+use crate::insight::{Section, Snapshot, Subject};
 
 /// What is known of the kind.
 pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town> };
@@ -21,6 +21,10 @@ impl Subject for Town {
 
     fn reference(&self) -> String {
         self.named("town")
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        vec![rig::section("Rigs", snapshot.all::<Rig>())]
     }
 
     fn next_when_well(&self) -> String {

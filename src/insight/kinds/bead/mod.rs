@@ -4,6 +4,8 @@ mod blockers;
 
 mod overview;
 
+mod related;
+
 use std::collections::BTreeSet;
 
 use gastown_crds::Bead;
@@ -15,10 +17,11 @@ use kube::api::ObjectMeta;
 use super::{KindInsight, polecat, typed};
 use crate::insight::next::is_over;
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot, Subject};
+use crate::insight::{Blocker, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_set_aside};
 pub use overview::{failed_too_often, landed, lines, not_as_declared};
+pub use related::{beads, beads_of_convoy};
 
 /// What is known of the kind.
 pub const KIND: KindInsight =
@@ -46,6 +49,10 @@ impl Subject for Bead {
             blockers::follow(self, snapshot, &mut found, &mut BTreeSet::new());
         }
         found
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        related::of(self, snapshot)
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
