@@ -1,8 +1,9 @@
 //! `gt wait`: returns when a condition has come true, by watching; for a convoy it tells what happens meanwhile.
 
 mod around;
-mod progress;
+mod lines;
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::kinds::{Kind, Target, targets};
 use super::{delete, suggest, table, watching};
-use crate::insight;
+use crate::insight::{self, OpenBead};
 use crate::town::Town;
 use around::Around;
 
@@ -289,8 +290,10 @@ impl Wish<'_> {
                 format!("{}={} {} {message}", self.type_, word("status"), word("reason")).trim_end().to_owned()
             }
         };
-        if kind.name == "Convoy" {
-            text.push_str(&progress::open(&link.snapshot(insight::kind(kind.name).reads).await?, name));
+        let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
+        for OpenBead { bead, state, why } in insight::subject(kind.name, &object).open_beads(&snapshot) {
+            let line = format!("  {bead:<17}  {:<9}  {why}", format!("{state:?}"));
+            let _infallible = write!(text, "\n{}", line.trim_end());
         }
         Ok(format!("still waiting: {text}"))
     }

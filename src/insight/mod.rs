@@ -19,6 +19,8 @@ pub mod next;
 
 pub mod related;
 
+pub mod progress;
+
 pub mod conditions;
 
 pub mod text;
@@ -35,6 +37,7 @@ pub use attention::Need;
 pub use blockers::{Blocked, Blocker};
 pub use kinds::KindInsight;
 pub use overview::Overview;
+pub use progress::{OpenBead, Progress};
 pub use related::Section;
 pub use snapshot::{Snapshot, Source, Stored};
 
@@ -62,6 +65,11 @@ pub trait Subject {
     /// What blocks it.
     fn blockers(&self, _snapshot: &Snapshot) -> BTreeSet<Blocker> {
         BTreeSet::new()
+    }
+
+    /// The beads of it that are open; none for what does not consist of beads.
+    fn open_beads(&self, _snapshot: &Snapshot) -> Vec<OpenBead> {
+        Vec::new()
     }
 
     /// What it has to do with.

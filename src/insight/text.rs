@@ -13,6 +13,18 @@ pub fn plain(text: &str) -> String {
     first.chars().map(shown).collect()
 }
 
+/// Fewest characters of a text that is cut which still say anything.
+pub const CHARS_MIN: usize = 8;
+
+/// A text of at most so many characters: all of it, or its beginning with a sign that it goes on.
+pub fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let begins: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", begins.trim_end())
+}
+
 /// A word as a shell takes it back, so that a command that is shown can be pasted.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@+,".contains(c);

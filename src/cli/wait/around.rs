@@ -6,16 +6,18 @@ use futures::StreamExt;
 use futures::stream::{LocalBoxStream, SelectAll};
 use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
+use kube::ResourceExt;
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 
-use super::progress::{self, Progress};
+use super::lines::Lines;
 use crate::cli::context::{Context, Link};
 use crate::cli::watching::{Changes, Watches};
 use crate::insight::kinds::{bead, convoy};
-use crate::insight::{Blocked, Blocker, Snapshot};
+use crate::insight::{Blocked, Blocker, Progress, Snapshot};
 use crate::town::Town;
+use crate::world::records::Records;
 
 /// Kinds that are watched; nothing is said of what blocks a convoy before all of them have been seen.
 const KINDS: usize = 5;
@@ -35,7 +37,9 @@ pub struct Around<'a> {
     gt: &'a Context,
     town: &'a Town,
     convoy: &'a str,
+    records: Records,
     progress: Progress,
+    lines: Lines,
     seen: SelectAll<LocalBoxStream<'static, Seen>>,
     /// How many watches have seen all there is.
     complete: usize,
@@ -65,7 +69,9 @@ impl<'a> Around<'a> {
             gt,
             town,
             convoy,
-            progress: Progress::new(gt.now(), gt.out.talk_width),
+            records: Records::of(&town.layout),
+            progress: Progress::default(),
+            lines: Lines::new(gt.now(), gt.out.talk_width),
             seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys].into_iter().collect(),
             complete: 0,
             beads,
@@ -84,9 +90,11 @@ impl<'a> Around<'a> {
             Seen::All => self.complete += 1,
             Seen::Other => {}
             Seen::Bead(bead) => {
-                let town = self.town;
-                let lines = self.progress.tell(&bead, self.gt.now(), |bead| progress::last_words(town, bead));
-                self.say(&lines);
+                let attempts = |bead: &Bead| bead.uid().map(|uid| self.records.attempts(&uid)).unwrap_or_default();
+                let events = self.progress.observe(&bead, attempts);
+                let now = self.gt.now();
+                let lines: Vec<String> = events.iter().map(|event| self.lines.event(event, now)).collect();
+                self.print(&lines);
             }
         }
         Some(())
@@ -112,10 +120,10 @@ impl<'a> Around<'a> {
             // That a bead was set aside is a part of its story, and printed there.
             if is_new && !bead::is_set_aside(blocker) {
                 let what = format!("keeps it: {}; see `{}`", blocker.why, blocker.next());
-                lines.push(self.progress.line(&blocker.object, &what, now));
+                lines.push(self.lines.line(&blocker.object, &what, now));
             }
         }
-        self.say(&lines);
+        self.print(&lines);
         self.blocked.permanent
     }
 
@@ -125,12 +133,12 @@ impl<'a> Around<'a> {
     }
 
     /// Lines, above the one that stays at the bottom.
-    fn say(&self, lines: &[String]) {
+    fn print(&self, lines: &[String]) {
         self.gt.out.line("");
         for line in lines {
             self.gt.out.talk(line);
         }
-        self.gt.out.line(&self.progress.summary());
+        self.gt.out.line(&self.progress.counts().to_string());
     }
 }
 

@@ -15,7 +15,7 @@ use crate::insight::next::is_over;
 use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
 use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
-use crate::insight::{Blocked, Blocker, Snapshot, Subject};
+use crate::insight::{Blocked, Blocker, OpenBead, Snapshot, Subject};
 
 /// What is known of the kind.
 pub const KIND: KindInsight =
@@ -44,6 +44,12 @@ impl Subject for Convoy {
 
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
         blocked(self, snapshot).by
+    }
+
+    fn open_beads(&self, snapshot: &Snapshot) -> Vec<OpenBead> {
+        let name = self.name_any();
+        let open = snapshot.beads_of(&name).filter(|bead| bead.spec.closed.is_none());
+        open.map(|bead| bead::open(bead, snapshot)).collect()
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {

@@ -20,7 +20,7 @@ use crate::insight::text::plain;
 use crate::insight::{Blocker, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_set_aside};
-pub use overview::{failed_too_often, landed, lines, not_as_declared};
+pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy};
 
 /// What is known of the kind.

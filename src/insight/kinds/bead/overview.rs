@@ -12,7 +12,7 @@ use crate::insight::attention::{Need, once_each};
 use crate::insight::kinds::rig;
 use crate::insight::overview::{BeadLine, Landed, NOT_SEEN};
 use crate::insight::text::plain;
-use crate::insight::{Snapshot, conditions};
+use crate::insight::{OpenBead, Snapshot, conditions};
 
 /// Beads that failed too often.
 pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
@@ -36,6 +36,13 @@ pub fn lines(snapshot: &Snapshot, states: &[BeadState]) -> Vec<BeadLine> {
     let line =
         |bead: &&Bead| BeadLine { bead: bead.name_any(), why: why(bead, snapshot), title: plain(&bead.spec.title) };
     found.iter().map(line).collect()
+}
+
+/// How far an open bead is, and why no further.
+pub fn open(bead: &Bead, snapshot: &Snapshot) -> OpenBead {
+    let conditions = bead.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    let message = condition(conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
+    OpenBead { bead: bead.name_any(), state: state(bead), why: explained(bead, message, snapshot) }
 }
 
 /// Why an open bead is where it is.
