@@ -183,8 +183,8 @@ impl Wish<'_> {
         let watches = watching::Watches::new(gt.out);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut changes = watches.changes(link.api(kind), config);
-        let lands = kind.name == "Convoy" && self.status == "True";
-        let mut around = lands.then(|| Around::new(gt, town, link, &watches, name));
+        let has_progress = insight::kind(kind.name).has_progress && self.status == "True";
+        let mut around = has_progress.then(|| Around::new(gt, town, link, &watches, name));
         let ended = || CliError::new(Exit::Failed, "the watch ended");
         let mut still: Option<Instant> = None;
         let mut seen_there = false;
@@ -271,11 +271,8 @@ impl Wish<'_> {
         if condition.is_some_and(|condition| condition["status"] == self.status && observed(condition)) {
             return Seen::Met;
         }
-        let over = ["Rejected", "Withdrawn"].iter().find(|state| status["state"] == **state);
-        match over.filter(|_| self.target.kind.name == "MergeRequest" && self.status == "True") {
-            Some(state) => Seen::Never(format!("it is {}", state.to_lowercase())),
-            None => Seen::NotYet,
-        }
+        let never = insight::subject(self.target.kind.name, object).never(self.type_);
+        never.filter(|_| self.status == "True").map_or(Seen::NotYet, Seen::Never)
     }
 
     /// What it still waits for.

@@ -72,6 +72,11 @@ pub trait Subject {
         Vec::new()
     }
 
+    /// Why a condition of this type will never come true, where that is so.
+    fn never(&self, _type: &str) -> Option<String> {
+        None
+    }
+
     /// What it has to do with.
     fn related(&self, _snapshot: &Snapshot) -> Vec<Section> {
         Vec::new()

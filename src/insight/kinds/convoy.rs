@@ -18,8 +18,12 @@ use crate::insight::text::plain;
 use crate::insight::{Blocked, Blocker, OpenBead, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight =
-    KindInsight { name: "Convoy", reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"], read: typed::<Convoy> };
+pub const KIND: KindInsight = KindInsight {
+    name: "Convoy",
+    has_progress: true,
+    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    read: typed::<Convoy>,
+};
 
 /// What is said of a bead that a convoy declares.
 const DECLARED: Columns =

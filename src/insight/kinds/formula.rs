@@ -8,7 +8,7 @@ use super::{KindInsight, typed};
 use crate::insight::Subject;
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Formula", reads: &[], read: typed::<Formula> };
+pub const KIND: KindInsight = KindInsight { name: "Formula", has_progress: false, reads: &[], read: typed::<Formula> };
 
 impl Subject for Formula {
     fn meta(&self) -> &ObjectMeta {

@@ -18,7 +18,8 @@ use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "MergeRequest", reads: &["Rig"], read: typed::<MergeRequest> };
+pub const KIND: KindInsight =
+    KindInsight { name: "MergeRequest", has_progress: false, reads: &["Rig"], read: typed::<MergeRequest> };
 
 impl Subject for MergeRequest {
     fn meta(&self) -> &ObjectMeta {
@@ -41,6 +42,15 @@ impl Subject for MergeRequest {
         let mut found = BTreeSet::new();
         block(self, snapshot, &mut found);
         found
+    }
+
+    fn never(&self, type_: &str) -> Option<String> {
+        match state(self) {
+            _ if type_ != types::MERGED => None,
+            MergeState::Rejected => Some("it is rejected".to_owned()),
+            MergeState::Withdrawn => Some("it is withdrawn".to_owned()),
+            MergeState::Queued | MergeState::BranchReady | MergeState::Merged => None,
+        }
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {

@@ -27,6 +27,8 @@ use super::Subject;
 pub struct KindInsight {
     /// Its name, such as `Convoy`.
     pub name: &'static str,
+    /// Whether it consists of beads, so that its progress can be followed.
+    pub has_progress: bool,
     /// The kinds whose objects its answers are computed from.
     pub reads: &'static [&'static str],
     /// Reads an object of it; none if it is not as this release knows it.
@@ -46,7 +48,7 @@ pub const KINDS: [&KindInsight; 8] = [
 ];
 
 /// What is known of any kind.
-pub const ANY: KindInsight = KindInsight { name: "", reads: &[], read: |_| None };
+pub const ANY: KindInsight = KindInsight { name: "", has_progress: false, reads: &[], read: |_| None };
 
 /// Reads an object as one of its kind.
 fn typed<K: Subject + DeserializeOwned + 'static>(object: &DynamicObject) -> Option<Box<dyn Subject>> {

@@ -16,7 +16,8 @@ use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Polecat", reads: &["Bead"], read: typed::<Polecat> };
+pub const KIND: KindInsight =
+    KindInsight { name: "Polecat", has_progress: false, reads: &["Bead"], read: typed::<Polecat> };
 
 impl Subject for Polecat {
     fn meta(&self) -> &ObjectMeta {

@@ -17,7 +17,8 @@ use crate::insight::text::quoted;
 use crate::insight::{Blocker, Snapshot, Subject, conditions};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Rig", reads: &["MergeRequest", "Polecat"], read: typed::<Rig> };
+pub const KIND: KindInsight =
+    KindInsight { name: "Rig", has_progress: false, reads: &["MergeRequest", "Polecat"], read: typed::<Rig> };
 
 impl Subject for Rig {
     fn meta(&self) -> &ObjectMeta {

@@ -13,7 +13,7 @@ use crate::insight::attention::Need;
 use crate::insight::{Snapshot, Subject, conditions};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Runtime", reads: &[], read: typed::<Runtime> };
+pub const KIND: KindInsight = KindInsight { name: "Runtime", has_progress: false, reads: &[], read: typed::<Runtime> };
 
 impl Subject for Runtime {
     fn meta(&self) -> &ObjectMeta {

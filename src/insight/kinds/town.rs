@@ -8,7 +8,7 @@ use super::{KindInsight, rig, typed};
 use crate::insight::{Section, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town> };
+pub const KIND: KindInsight = KindInsight { name: "Town", has_progress: false, reads: &["Rig"], read: typed::<Town> };
 
 impl Subject for Town {
     fn meta(&self) -> &ObjectMeta {

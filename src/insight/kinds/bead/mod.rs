@@ -24,8 +24,12 @@ pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy};
 
 /// What is known of the kind.
-pub const KIND: KindInsight =
-    KindInsight { name: "Bead", reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"], read: typed::<Bead> };
+pub const KIND: KindInsight = KindInsight {
+    name: "Bead",
+    has_progress: false,
+    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    read: typed::<Bead>,
+};
 
 /// What is wrong with a bead that failed too often.
 const SET_ASIDE: &str = "set aside";
