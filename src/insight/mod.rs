@@ -30,7 +30,8 @@ mod testing;
 
 use std::collections::BTreeSet;
 
-use gastown_crds::common::{Condition, types};
+use gastown_crds::Kind;
+use gastown_crds::common::Condition;
 use kube::api::{DynamicObject, ObjectMeta};
 
 pub use attention::Need;
@@ -43,6 +44,9 @@ pub use snapshot::{Snapshot, Source, Stored};
 
 /// One object that something is to be said of. The defaults are the answers for a kind of which nothing more is known.
 pub trait Subject {
+    /// Its kind.
+    fn kind(&self) -> &str;
+
     /// Its metadata.
     fn meta(&self) -> &ObjectMeta;
 
@@ -50,16 +54,9 @@ pub trait Subject {
     fn conditions(&self) -> &[Condition];
 
     /// KIND/NAME, as blockers name it.
-    fn reference(&self) -> String;
-
-    /// The same, for a kind that is called so.
-    fn named(&self, kind: &str) -> String {
-        format!("{kind}/{}", self.meta().name.as_deref().unwrap_or_default())
-    }
-
-    /// The type of the condition that says whether all is well.
-    fn main_condition(&self) -> &'static str {
-        types::READY
+    fn reference(&self) -> String {
+        let name = self.meta().name.as_deref().unwrap_or_default();
+        Kind::named(self.kind()).map_or_else(|| format!("{}/{name}", self.kind()), |kind| kind.named_object(name))
     }
 
     /// What blocks it.

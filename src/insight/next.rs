@@ -1,5 +1,6 @@
 //! The next step for an object, chosen from its conditions: what a person would want to type.
 
+use gastown_crds::Kind;
 use gastown_crds::common::{Condition, condition, is_true, reasons, types};
 
 use super::{Blocker, Snapshot, Subject};
@@ -50,7 +51,8 @@ pub fn is_over(subject: &dyn Subject) -> bool {
 fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     let conditions = subject.conditions();
     let trouble = [types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
-    condition(conditions, trouble.unwrap_or_else(|| subject.main_condition()))
+    let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
+    condition(conditions, trouble.or_else(whole).unwrap_or(types::READY))
 }
 
 /// What it depends on, where that does not go on by itself or is in trouble.
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn an_object_that_is_not_as_this_release_knows_it_gets_the_answer_for_any() {
         let value: Value = json!({"metadata": {"name": "x"}, "spec": {"beads": "many"}, "status": {"conditions": [
-            condition("Ready", "False", reasons::REF_NOT_FOUND, ""),
+            condition("Landed", "False", reasons::REF_NOT_FOUND, ""),
         ]}});
         let object: DynamicObject = serde_json::from_value(value.clone()).unwrap();
         assert!(serde_json::from_value::<Convoy>(value).is_err());

@@ -30,20 +30,16 @@ const DECLARED: Columns =
     Columns { headings: &["BEAD", "RIG", "NEEDS", "TITLE"], words: &["TITLE", "NEEDS"], spare: &[] };
 
 impl Subject for Convoy {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("convoy")
-    }
-
-    fn main_condition(&self) -> &'static str {
-        types::LANDED
     }
 
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {

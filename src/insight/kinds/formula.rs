@@ -11,16 +11,16 @@ use crate::insight::Subject;
 pub const KIND: KindInsight = KindInsight { name: "Formula", has_progress: false, reads: &[], read: typed::<Formula> };
 
 impl Subject for Formula {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("formula")
     }
 
     fn next_when_well(&self) -> String {

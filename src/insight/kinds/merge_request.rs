@@ -22,6 +22,10 @@ pub const KIND: KindInsight =
     KindInsight { name: "MergeRequest", has_progress: false, reads: &["Rig"], read: typed::<MergeRequest> };
 
 impl Subject for MergeRequest {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
@@ -31,11 +35,7 @@ impl Subject for MergeRequest {
     }
 
     fn reference(&self) -> String {
-        self.named("mr")
-    }
-
-    fn main_condition(&self) -> &'static str {
-        types::MERGED
+        format!("mr/{}", self.name_any())
     }
 
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {

@@ -65,6 +65,10 @@ struct Any {
 }
 
 impl Subject for Any {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.meta
     }
@@ -72,17 +76,13 @@ impl Subject for Any {
     fn conditions(&self) -> &[Condition] {
         &self.conditions
     }
-
-    fn reference(&self) -> String {
-        self.named(&self.kind)
-    }
 }
 
 /// Reads an object of any kind.
 pub(super) fn any(kind: &str, object: &DynamicObject) -> Box<dyn Subject> {
     let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
     Box::new(Any {
-        kind: kind.to_lowercase(),
+        kind: kind.to_owned(),
         meta: object.metadata.clone(),
         conditions: serde_json::from_value(conditions).unwrap_or_default(),
     })
@@ -90,7 +90,22 @@ pub(super) fn any(kind: &str, object: &DynamicObject) -> Box<dyn Subject> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subject;
+    use super::super::testing::request;
     use super::*;
+
+    #[test]
+    fn a_merge_request_that_is_over_will_never_be_merged() {
+        let never = |state: &str, type_: &str| {
+            let request = request(state, "Red", "");
+            let object: DynamicObject = serde_json::from_value(serde_json::to_value(&request).unwrap()).unwrap();
+            subject("MergeRequest", &object).never(type_)
+        };
+        assert_eq!(never("Rejected", "Merged").as_deref(), Some("it is rejected"));
+        assert_eq!(never("Withdrawn", "Merged").as_deref(), Some("it is withdrawn"));
+        assert_eq!(never("Queued", "Merged"), None);
+        assert_eq!(never("Rejected", "Ready"), None);
+    }
 
     #[test]
     fn every_kind_is_one_that_there_is() {

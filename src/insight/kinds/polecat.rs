@@ -20,16 +20,16 @@ pub const KIND: KindInsight =
     KindInsight { name: "Polecat", has_progress: false, reads: &["Bead"], read: typed::<Polecat> };
 
 impl Subject for Polecat {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("polecat")
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {

@@ -21,16 +21,16 @@ pub const KIND: KindInsight =
     KindInsight { name: "Rig", has_progress: false, reads: &["MergeRequest", "Polecat"], read: typed::<Rig> };
 
 impl Subject for Rig {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("rig")
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {

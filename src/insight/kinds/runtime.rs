@@ -16,16 +16,16 @@ use crate::insight::{Snapshot, Subject, conditions};
 pub const KIND: KindInsight = KindInsight { name: "Runtime", has_progress: false, reads: &[], read: typed::<Runtime> };
 
 impl Subject for Runtime {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("runtime")
     }
 
     fn next_when_well(&self) -> String {

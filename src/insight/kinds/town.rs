@@ -11,16 +11,16 @@ use crate::insight::{Section, Snapshot, Subject};
 pub const KIND: KindInsight = KindInsight { name: "Town", has_progress: false, reads: &["Rig"], read: typed::<Town> };
 
 impl Subject for Town {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("town")
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {

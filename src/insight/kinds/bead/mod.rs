@@ -35,16 +35,16 @@ pub const KIND: KindInsight = KindInsight {
 const SET_ASIDE: &str = "set aside";
 
 impl Subject for Bead {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
     fn conditions(&self) -> &[Condition] {
         self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
-    }
-
-    fn reference(&self) -> String {
-        self.named("bead")
     }
 
     fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
