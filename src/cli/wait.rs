@@ -1,4 +1,4 @@
-//! `gt wait`: returns when a condition has come true, by watching; for a convoy it tells what happens meanwhile.
+//! `gt wait`: returns when a condition has come true, by watching; for a convoy it prints what happens meanwhile.
 
 mod around;
 mod lines;
@@ -36,9 +36,9 @@ const BLOCKERS_MAX: usize = 5;
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-For a convoy's landing it tells what happens and what keeps it. It ends with 7 once nothing of the convoy can move before
-you do something (beads set aside, a suspended rig, a reference that leads nowhere); what the town tries again by itself,
-such as an address that cannot be reached, is told and waited for.")]
+For a convoy's landing it prints what happens and what blocks it. It ends with 7 once nothing of the convoy can move
+before you do something (beads that failed too often, a suspended rig, a reference that leads nowhere); what the town tries
+again by itself, such as an address that cannot be reached, is printed and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required = true)]
@@ -126,7 +126,7 @@ struct Wish<'a> {
     status: &'a str,
 }
 
-/// What a look at an object tells about a wish.
+/// What a look at an object says of a wish.
 enum Seen {
     Met,
     /// It will never be met: why.

@@ -101,7 +101,7 @@ mod tests {
         let lost = json!({"conditions": [condition("Landed", "False", "RefNotFound", "no Rig `far`")]});
         town.add([object::<gastown_crds::Convoy>("Convoy", "auth", &json!({}), &lost)]);
         insta::assert_snapshot!(words(&town), @"
-        bead/shop-a: set aside after 6 failures: Say width
+        bead/shop-a: failed 6 times; needs a person: Say width
         rig/shop: AuthRequired: no key
         bead/shop-b: InvalidFormula: no var `env`; likewise 1 more
         polecat/shop-nux: SetupFailed: exit 1

@@ -73,9 +73,9 @@ mod tests {
             bead("shop-c", &json!({"needs": ["shop-b"]}), "Waiting", "NeedsOpen", "waits for shop-b"),
         ]);
         let c = town.bead("shop-c").unwrap();
-        insta::assert_snapshot!(blockers(c, &town), @"person bead/shop-a: set aside after 6 failures: Say width");
+        insta::assert_snapshot!(blockers(c, &town), @"person bead/shop-a: failed 6 times; needs a person: Say width");
         let b = town.bead("shop-b").unwrap();
-        assert_eq!(kinds::bead::explained(b, "waits for shop-a", &town), "waits for shop-a (set aside)");
+        assert_eq!(kinds::bead::explained(b, "waits for shop-a", &town), "waits for shop-a (needs a person)");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types
 
 use super::text::plain;
 
-/// Failures in a row that a person is not told of: what fails twice and then works was busy, locked or out of reach.
+/// Failures in a row that are not reported to people: what fails twice and then works was busy, locked or out of reach.
 const FAILURES_IGNORED: u32 = 2;
 
 /// Whether this failed so often in a row that a person has to fix it; its message says how often.

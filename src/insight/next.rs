@@ -84,7 +84,7 @@ fn for_any(reason: &str) -> Option<String> {
         reasons::COMMAND_NOT_FOUND => "install the program that is named above; `gt doctor` lists what is missing",
         reasons::INVALID_FORMULA => "correct the formula, or the vars that its bead gives it, and `gt apply -f` it",
         reasons::SUSPENDED => "take `suspend: true` out where it stands, and `gt apply -f` it",
-        reasons::UNKNOWN => "nothing is done on a guess: see the message above, and `gt doctor`",
+        reasons::UNKNOWN => "waiting until it can be observed: see the message above, and `gt doctor`",
         _ => return None,
     };
     Some(step.to_owned())
@@ -149,8 +149,8 @@ mod tests {
         }
         insta::assert_snapshot!(steps.join("\n"), @"
         Bead Claimed: `gt logs -f bead/x` to read along
-        Convoy NeedsYou: beads are set aside: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
-        Convoy InProgress: `gt wait convoy/x --for=condition=Landed --timeout 1h` tells what happens
+        Convoy NeedsYou: beads failed too often and need a person: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
+        Convoy InProgress: `gt wait convoy/x --for=condition=Landed --timeout 1h` prints what happens
         Convoy Landed: nothing: it has landed. More beads may be added to it at any time
         Formula InvalidFormula: correct the formula, or the vars that its bead gives it, and `gt apply -f` it
         MergeRequest BaseRed: the target's own tests fail: `gt describe rig/shop`
@@ -160,12 +160,12 @@ mod tests {
         MergeRequest Red: nothing: the work came back to its bead, `gt describe bead/shop-a`; `gt logs mr/x`
         MergeRequest VerifyError: the check could not run at all: see its log above; is everything it uses installed?
         MergeRequest Merged: nothing: it has landed
-        Polecat SetupFailed: mend `workspace.setup` of its rig; it is tried again by itself
+        Polecat SetupFailed: fix `workspace.setup` of its rig; it is tried again by itself
         Polecat Strays: processes of an ended session are being ended; `gt logs polecat/x`
         Polecat Idle: nothing: it takes the next ready bead
         Polecat Working: `gt attach x` to watch it, `gt logs -f polecat/x` to read along
-        Rig BaseRed: mend the branch itself, its own tests fail; nobody's work is blamed meanwhile
-        Rig VerifyError: correct `merge.verify` of the rig and `gt apply -f` it, or mend the branch; nobody's work is blamed
+        Rig BaseRed: fix the branch itself, its own tests fail; nobody's work is blamed meanwhile
+        Rig VerifyError: correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed
         Rig FetchFailed: see that `git ls-remote /src/shop` works; it is tried again by itself
         Rig Suspended: take `suspend: true` out where it stands, and `gt apply -f` it
         Rig Ok: declare work for it: a Convoy with `rig: x`, then `gt apply -f` it
@@ -173,7 +173,7 @@ mod tests {
         Runtime Ok: nothing: it is used where it is named
         Town Ok: `gt status` says what is going on
         Sawmill Red: nothing: it goes on by itself
-        Sawmill Unknown: nothing is done on a guess: see the message above, and `gt doctor`
+        Sawmill Unknown: waiting until it can be observed: see the message above, and `gt doctor`
         ");
     }
 
@@ -209,7 +209,7 @@ mod tests {
         );
         town.add([bead("shop-a", &json!({}), "SetAside", "TooManyAttempts", "")]);
         let waits = bead("shop-b", &json!({"needs": ["shop-a"]}), "Waiting", "NeedsOpen", "waits for shop-a");
-        let expected = "it needs you first: `gt describe bead/shop-a` (set aside after 6 failures: Say width)";
+        let expected = "it needs you first: `gt describe bead/shop-a` (failed 6 times; needs a person: Say width)";
         assert_eq!(step(&waits, &town), expected);
         // A town that is down tries nothing by itself.
         town.up = false;

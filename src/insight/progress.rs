@@ -75,8 +75,11 @@ pub enum Happened {
     CameBackRed,
     /// Its branch came back because it conflicts with the target in these files.
     CameBackConflicting(Vec<String>),
-    /// It failed too often, and needs a person.
-    SetAside,
+    /// It failed so often that it needs a person.
+    SetAside {
+        /// How often.
+        failures: u32,
+    },
     /// It was closed.
     Closed {
         /// Why.
@@ -97,7 +100,9 @@ impl Event {
             Happened::HandedIn => "handed in".to_owned(),
             Happened::CameBackRed => "came back red".to_owned(),
             Happened::CameBackConflicting(files) => format!("came back: conflicts in {}", files.join(", ")),
-            Happened::SetAside => format!("SET ASIDE for you: gt describe bead/{}", self.bead),
+            Happened::SetAside { failures } => {
+                format!("failed {failures} times; needs a person: gt describe bead/{}", self.bead)
+            }
             Happened::Closed { why: CloseReason::Merged, commit } => match commit {
                 Some(commit) => format!("landed as {}", commit.get(..9).unwrap_or(commit)),
                 None => "landed".to_owned(),
@@ -133,7 +138,9 @@ impl Progress {
                 events.push(Happened::Retried(new.attempts));
             }
             BeadState::Landing if was.state != BeadState::Landing => events.push(Happened::HandedIn),
-            BeadState::SetAside if was.state != BeadState::SetAside => events.push(Happened::SetAside),
+            BeadState::SetAside if was.state != BeadState::SetAside => {
+                events.push(Happened::SetAside { failures: new.failures });
+            }
             BeadState::Closed if was.state != BeadState::Closed => events.extend(closed(bead)),
             _ => {}
         }
@@ -190,13 +197,16 @@ impl fmt::Display for Counts {
             (BeadState::Landing, "landing"),
             (BeadState::Ready, "ready"),
             (BeadState::Waiting, "waiting"),
-            (BeadState::SetAside, "set aside"),
         ] {
             if self.of(state) > 0 {
                 write!(f, " · {} {word}", self.of(state))?;
             }
         }
-        Ok(())
+        match self.of(BeadState::SetAside) {
+            0 => Ok(()),
+            1 => f.write_str(" · 1 needs a person"),
+            n => write!(f, " · {n} need a person"),
+        }
     }
 }
 
@@ -310,7 +320,7 @@ mod tests {
             let seen: Bead = object("Bead", name, &json!({}), &json!({"state": state}));
             progress.observe(&seen, |_| Vec::new());
         }
-        assert_eq!(progress.counts().to_string(), "1 of 4 closed · 2 working · 1 set aside");
+        assert_eq!(progress.counts().to_string(), "1 of 4 closed · 2 working · 1 needs a person");
     }
 
     #[test]
@@ -324,7 +334,7 @@ mod tests {
         ]);
         let open: Vec<(String, String)> =
             convoy(3).open_beads(&town).into_iter().map(|open| (open.bead, open.why)).collect();
-        let expected = [("shop-a", "set aside for a person"), ("shop-b", "waits for shop-a (set aside)")];
+        let expected = [("shop-a", "set aside for a person"), ("shop-b", "waits for shop-a (needs a person)")];
         assert_eq!(open, expected.map(|(bead, why)| (bead.to_owned(), why.to_owned())));
     }
 }

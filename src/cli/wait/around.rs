@@ -84,7 +84,7 @@ impl<'a> Around<'a> {
         }
     }
 
-    /// Waits for the next change, and tells what happened to a bead. None: the watches have ended.
+    /// Waits for the next change, and prints what happened to a bead. None: the watches have ended.
     pub async fn next(&mut self) -> Option<()> {
         match self.seen.next().await? {
             Seen::All => self.complete += 1,
@@ -117,9 +117,9 @@ impl<'a> Around<'a> {
         let mut lines = Vec::new();
         for blocker in &self.blocked.by {
             let is_new = self.printed.insert((blocker.object.clone(), blocker.what.clone()));
-            // That a bead was set aside is a part of its story, and printed there.
-            if is_new && !bead::is_set_aside(blocker) {
-                let what = format!("keeps it: {}; see `{}`", blocker.why, blocker.next());
+            // That a bead failed too often is an event, and printed as that.
+            if is_new && !bead::is_failed_bead(blocker) {
+                let what = format!("blocks it: {}; see `{}`", blocker.why, blocker.next());
                 lines.push(self.lines.line(&blocker.object, &what, now));
             }
         }

@@ -65,10 +65,10 @@ impl Subject for Convoy {
         let name = self.name_any();
         match reason {
             reasons::NEEDS_YOU => Some(format!(
-                "beads are set aside: `gt get beads -l {LABEL_CONVOY}={name} --field-selector status.state=SetAside`"
+                "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} --field-selector status.state=SetAside`"
             )),
             reasons::IN_PROGRESS if snapshot.up => {
-                Some(format!("`gt wait convoy/{name} --for=condition=Landed --timeout 1h` tells what happens"))
+                Some(format!("`gt wait convoy/{name} --for=condition=Landed --timeout 1h` prints what happens"))
             }
             _ => None,
         }

@@ -72,7 +72,7 @@ pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'
 /// What a reason asks of a person about the polecat of this name.
 pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
     match reason {
-        reasons::SETUP_FAILED => Some("mend `workspace.setup` of its rig; it is tried again by itself".to_owned()),
+        reasons::SETUP_FAILED => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
         reasons::STRAYS => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
         reasons::WORKING => {
             Some(format!("`gt attach {polecat}` to watch it, `gt logs -f polecat/{polecat}` to read along"))

@@ -70,10 +70,10 @@ impl Subject for Rig {
                 format!("see that `git ls-remote {}` works; it is tried again by itself", quoted(url))
             }
             reasons::BASE_RED => {
-                "mend the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
+                "fix the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
             }
             reasons::VERIFY_ERROR => {
-                "correct `merge.verify` of the rig and `gt apply -f` it, or mend the branch; nobody's work is blamed"
+                "correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed"
                     .to_owned()
             }
             _ => return None,

@@ -8,13 +8,13 @@ use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types
 use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
 
-use super::{SET_ASIDE, failures};
+use super::{NEEDS_PERSON, failures};
 use crate::insight::kinds::{merge_request, polecat, rig};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
-/// Why a bead is where it is, as its controller says it in `message`, with what blocks it: `waits for shop-a (set
-/// aside)`.
+/// Why a bead is where it is, as its controller says it in `message`, with what blocks it: `waits for shop-a (needs
+/// a person)`.
 pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
     let own = format!("bead/{}", bead.name_any());
     // One that waits says what its polecat says.
@@ -34,8 +34,8 @@ pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
 }
 
 /// Whether this is a bead that failed too often.
-pub fn is_set_aside(blocker: &Blocker) -> bool {
-    blocker.what == SET_ASIDE
+pub fn is_failed_bead(blocker: &Blocker) -> bool {
+    blocker.what == NEEDS_PERSON
 }
 
 /// Whether something has to be declared, or declared otherwise.
@@ -57,7 +57,7 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
     match status.state {
         BeadState::SetAside => {
             let why = failures(bead);
-            found.insert(Blocker { object, what: SET_ASIDE.to_owned(), why, needs_person: true });
+            found.insert(Blocker { object, what: NEEDS_PERSON.to_owned(), why, needs_person: true });
         }
         BeadState::Landing => {
             if let Some(request) = snapshot.open_request(&name) {

@@ -19,7 +19,7 @@ use crate::insight::next::is_over;
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Section, Snapshot, Subject};
 
-pub use blockers::{explained, is_set_aside};
+pub use blockers::{explained, is_failed_bead};
 pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy};
 
@@ -32,7 +32,7 @@ pub const KIND: KindInsight = KindInsight {
 };
 
 /// What is wrong with a bead that failed too often.
-const SET_ASIDE: &str = "set aside";
+const NEEDS_PERSON: &str = "needs a person";
 
 impl Subject for Bead {
     fn kind(&self) -> &str {
@@ -69,7 +69,7 @@ impl Subject for Bead {
                     rework.merge_request
                 ),
                 None => format!(
-                    "read the last output, `gt logs bead/{name}`; mend it, then change the bead's text in its convoy \
+                    "read the last output, `gt logs bead/{name}`; fix it, then change the bead's text in its convoy \
                      and `gt apply` it: that tries again"
                 ),
             }),
@@ -93,8 +93,8 @@ pub fn state(bead: &Bead) -> BeadState {
     bead.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
-/// What a person is told of a bead that failed too often: `set aside after 6 failures: Say width`.
+/// What is said of a bead that failed too often: `failed 6 times; needs a person: Say width`.
 fn failures(bead: &Bead) -> String {
     let failures = bead.status.as_ref().map_or(0, |status| status.failures);
-    format!("{SET_ASIDE} after {failures} failures: {}", plain(&bead.spec.title))
+    format!("failed {failures} times; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
 }

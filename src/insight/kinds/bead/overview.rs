@@ -59,11 +59,11 @@ fn why(bead: &Bead, snapshot: &Snapshot) -> String {
 /// What a ready bead waits for: a slot, if it is begun; else its rig, else somebody who takes it.
 fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     if bead.spec.assignee.is_some() {
-        return "goes on as soon as a place is free".to_owned();
+        return "goes on as soon as a slot is free".to_owned();
     }
     let name = &bead.spec.rig;
     let why = snapshot.get::<Rig>(name).map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
-    why.map_or_else(|| "ready: waits for a free place".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
+    why.map_or_else(|| "ready: waits for a free slot".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
 }
 
 /// What was closed, the latest first. What was withdrawn has not landed.
