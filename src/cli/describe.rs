@@ -154,7 +154,7 @@ fn conditions(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> S
         let message = if condition.message.is_empty() { "-" } else { &condition.message };
         table.row([
             condition.type_.as_str(),
-            &format!("{:?}", condition.status),
+            condition.status.as_str(),
             &condition.reason,
             &age(now, condition.last_transition_time),
             message,

@@ -3,16 +3,14 @@
 mod jobs;
 
 use clap::Args as ClapArgs;
-use gastown_crds::common::{condition, types};
-use gastown_crds::{Bead, MergeRequest, Polecat, Rig};
-use kube::ResourceExt;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::inotify::Inotify;
-use super::kinds::{Kind, Target, targets};
+use super::kinds::{Target, targets};
 use super::table::visible;
-use crate::insight::conditions;
+use crate::insight;
+use crate::insight::logs::{LogOf, Verification};
 use crate::world::records::{Log, LogReader, Records, is_key};
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
@@ -79,9 +77,14 @@ fn controller(records: &Records) -> Shown {
     Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None }
 }
 
+/// A log of an object.
 enum Found {
     Log(Shown),
-    Text { title: String, text: String },
+    /// What is kept of it.
+    Text {
+        title: String,
+        text: String,
+    },
 }
 
 fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
@@ -96,103 +99,64 @@ fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
 
 async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
     let Target { kind, name } = target;
-    match kind.name {
-        "Bead" => {
-            let bead: Bead = typed(link, kind, name).await?;
-            attempt(records, &bead, args.attempt).map(Found::Log)
+    let none = || {
+        CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
+            .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")
+    };
+    let reads = insight::kind(kind.name).log_reads.ok_or_else(none)?;
+    let object = link.get(kind, name).await?;
+    let snapshot = link.snapshot(reads).await?;
+    let subject = insight::subject(kind.name, &object);
+    match subject.log(&snapshot) {
+        Some(LogOf::Attempts { bead, bead_uid, came_back }) => {
+            let mut shown = attempt(records, &bead, &bead_uid, args.attempt)?;
+            // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
+            let came_back = came_back.filter(|_| args.attempt.is_none());
+            shown.note = came_back.map(|request| format!("its branch came back: `gt logs mr/{request}` says why"));
+            Ok(Found::Log(shown))
         }
-        "Polecat" => {
-            let polecat: Polecat = typed(link, kind, name).await?;
-            let bead = match polecat.status.and_then(|status| status.bead) {
-                Some(bead) => link.typed::<Bead>().get_opt(&bead).await?,
-                None => last_of(&link.all::<Bead>().await?, name),
-            };
-            let bead = bead.ok_or_else(|| {
-                CliError::new(Exit::NotFound, format!("polecat {name} has not worked on anything yet"))
-            })?;
-            attempt(records, &bead, args.attempt).map(Found::Log)
-        }
-        "MergeRequest" => {
-            let request: MergeRequest = typed(link, kind, name).await?;
-            of_request(records, link, &request).await
-        }
-        _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
-            .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
+        Some(LogOf::Verification(log)) => verification(records, &subject.reference(), log),
+        Some(LogOf::NotYet(why)) => Err(CliError::new(Exit::NotFound, why)),
+        None => Err(none()),
     }
 }
 
 /// What sent it back, else what verifies it now. A branch that conflicts has only the files that do.
-async fn of_request(records: &Records, link: &Link, request: &MergeRequest) -> Result<Found, CliError> {
-    let name = request.name_any();
-    let status = request.status.clone().unwrap_or_default();
-    match (status.job, status.log) {
-        (Some(key), _) if status.state.is_final() && records.job_log(&key).is_some() => {
-            return job(records, &key).map(Found::Log);
-        }
-        (_, Some(text)) => {
-            let merged = condition(&status.conditions, types::MERGED);
-            let why = merged.map_or_else(|| "came back".to_owned(), conditions::words);
-            return Ok(Found::Text { title: format!("mr/{name}: {why}"), text });
-        }
-        _ => {}
+fn verification(records: &Records, object: &str, log: Verification) -> Result<Found, CliError> {
+    let Verification { job: decided, kept, queue } = log;
+    if let Some(key) = decided.filter(|key| records.job_log(key).is_some()) {
+        return job(records, &key).map(Found::Log);
     }
-    let none = CliError::new(Exit::NotFound, format!("mr/{name} has no log"));
-    if status.state.is_final() {
-        return Err(none.hint(format!("only what came back has one; `gt describe mr/{name}`")));
+    if let Some((why, text)) = kept {
+        return Ok(Found::Text { title: format!("{object}: {why}"), text });
     }
-    let rig: Option<Rig> = link.typed().get_opt(&request.spec.rig).await?;
-    let found = rig.and_then(|rig| records.verification(&rig.uid().unwrap_or_default()));
-    let Some(found) = found else {
-        return Err(none.hint(format!("nothing has been verified for it yet; `gt describe mr/{name}`")));
+    let none = CliError::new(Exit::NotFound, format!("{object} has no log"));
+    let Some(rig_uid) = queue else {
+        return Err(none.hint(format!("only what came back has one; `gt describe {object}`")));
+    };
+    let Some(found) = records.verification(&rig_uid) else {
+        return Err(none.hint(format!("nothing has been verified for it yet; `gt describe {object}`")));
     };
     let when = if found.is_running() { "is being verified by" } else { "waits; last verified in its rig was" };
     let shown = job(records, &found.key)?;
-    Ok(Found::Log(Shown { title: format!("mr/{name} {when} job {}", found.key), ..shown }))
+    Ok(Found::Log(Shown { title: format!("{object} {when} job {}", found.key), ..shown }))
 }
 
-async fn typed<K>(link: &Link, kind: &Kind, name: &str) -> Result<K, CliError>
-where
-    K: kube::Resource + serde::de::DeserializeOwned,
-{
-    let object = link.get(kind, name).await?;
-    object.try_parse().map_err(|error| CliError::new(Exit::Failed, "could not read the object").because(&error))
-}
-
-/// The bead that a polecat worked on last.
-fn last_of(beads: &[Bead], polecat: &str) -> Option<Bead> {
-    let had = |bead: &&Bead| bead.status.as_ref().is_some_and(|status| status.last_polecat.as_deref() == Some(polecat));
-    let when = |bead: &&Bead| {
-        let conditions = bead.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions.iter().map(|condition| condition.last_transition_time).max()
-    };
-    beads.iter().filter(had).max_by_key(when).cloned()
-}
-
-fn attempt(records: &Records, bead: &Bead, wanted: Option<u32>) -> Result<Shown, CliError> {
-    let (name, uid) = (bead.name_any(), bead.uid().unwrap_or_default());
-    let attempts = records.attempt_numbers(&uid);
+fn attempt(records: &Records, bead: &str, bead_uid: &str, wanted: Option<u32>) -> Result<Shown, CliError> {
+    let attempts = records.attempt_numbers(bead_uid);
     let which = match wanted {
         Some(wanted) => attempts.contains(&wanted).then_some(wanted),
         None => attempts.last().copied(),
     };
     let which = which.ok_or_else(|| {
         let message = match wanted {
-            Some(wanted) => format!("there was no attempt {wanted} at bead {name}"),
-            None => format!("nobody has worked on bead {name} yet"),
+            Some(wanted) => format!("there was no attempt {wanted} at bead {bead}"),
+            None => format!("nobody has worked on bead {bead} yet"),
         };
-        CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{name}` says what it waits for"))
+        CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{bead}` says what it waits for"))
     })?;
-    Ok(Shown {
-        log: records.attempt_log(&uid, which),
-        title: format!("bead {name}, attempt {which} of {}", attempts.len()),
-        note: bead
-            .status
-            .as_ref()
-            .and_then(|status| status.rework.as_ref())
-            // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
-            .filter(|_| wanted.is_none())
-            .map(|rework| format!("its branch came back: `gt logs mr/{}` says why", rework.merge_request)),
-    })
+    let title = format!("bead {bead}, attempt {which} of {}", attempts.len());
+    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None })
 }
 
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {

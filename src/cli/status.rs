@@ -74,7 +74,7 @@ fn text(overview: &Overview, gt: &Context) -> String {
     }
     let mut table = Table::new(["BEAD", "HOW", "AGO", "TITLE"]).fitting(&["TITLE"], &["AGO"]);
     for it in overview.landed.iter().take(ROWS_MAX) {
-        table.row([it.bead.clone(), format!("{:?}", it.how), age(now, it.at), it.title.clone()]);
+        table.row([it.bead.clone(), it.how.to_string(), age(now, it.at), it.title.clone()]);
     }
     part("landed", overview.landed.len(), ROWS_MAX, table);
     let mut table = Table::new(["CONVOY", "BEADS", "STATE"]);

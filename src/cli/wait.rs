@@ -289,7 +289,7 @@ impl Wish<'_> {
         };
         let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
         for OpenBead { bead, state, why } in insight::subject(kind.name, &object).open_beads(&snapshot) {
-            let line = format!("  {bead:<17}  {:<9}  {why}", format!("{state:?}"));
+            let line = format!("  {bead:<17}  {state:<9}  {why}");
             let _infallible = write!(text, "\n{}", line.trim_end());
         }
         Ok(format!("still waiting: {text}"))

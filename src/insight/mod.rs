@@ -21,6 +21,10 @@ pub mod related;
 
 pub mod progress;
 
+pub mod logs;
+
+pub mod open_work;
+
 pub mod conditions;
 
 pub mod text;
@@ -37,6 +41,7 @@ use kube::api::{DynamicObject, ObjectMeta};
 pub use attention::Need;
 pub use blockers::{Blocked, Blocker};
 pub use kinds::KindInsight;
+pub use logs::LogOf;
 pub use overview::Overview;
 pub use progress::{OpenBead, Progress};
 pub use related::Section;
@@ -92,6 +97,16 @@ pub trait Subject {
     /// The next step where nothing is asked of anybody.
     fn next_when_well(&self) -> String {
         "nothing: it goes on by itself".to_owned()
+    }
+
+    /// Which log it has; none, if its kind has no logs.
+    fn log(&self, _snapshot: &Snapshot) -> Option<LogOf> {
+        None
+    }
+
+    /// What is still being done there, and what becomes of that if it is deleted; none, where nothing is.
+    fn open_work(&self, _snapshot: &Snapshot) -> Option<String> {
+        None
     }
 
     /// When it goes, once it is deleted.

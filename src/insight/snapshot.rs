@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
-use gastown_controllers::bead::state;
 use gastown_controllers::bead::convoy_of;
+use gastown_controllers::bead::state;
 use gastown_controllers::world::Run;
 use gastown_crds::bead::BeadType;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};

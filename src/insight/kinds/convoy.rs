@@ -9,9 +9,10 @@ use gastown_crds::convoy::ConvoyBead;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, bead, typed};
+use super::{ANY, KindInsight, bead, typed};
 use crate::insight::attention::Need;
 use crate::insight::next::is_over;
+use crate::insight::open_work::OpenWork;
 use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
 use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
@@ -22,7 +23,9 @@ pub const KIND: KindInsight = KindInsight {
     name: "Convoy",
     has_progress: true,
     reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    deletion_reads: &["Bead", "MergeRequest"],
     read: typed::<Convoy>,
+    ..ANY
 };
 
 /// What is said of a bead that a convoy declares.
@@ -59,6 +62,18 @@ impl Subject for Convoy {
 
     fn related_fields(&self) -> &'static [&'static str] {
         &["beads"]
+    }
+
+    fn open_work(&self, snapshot: &Snapshot) -> Option<String> {
+        let (object, name) = (self.reference(), self.name_any());
+        let open = OpenWork::among(snapshot.beads_of(&name), snapshot)?;
+        let becomes = match (open.idle(), open.working + open.landing) {
+            (0, _) => "it goes once what is under way has landed".to_owned(),
+            (_, 0) => "they are withdrawn; `gt apply` of the convoy makes them anew".to_owned(),
+            (1, _) => "1 is withdrawn; it goes once what is under way has landed".to_owned(),
+            (idle, _) => format!("{idle} are withdrawn; it goes once what is under way has landed"),
+        };
+        Some(format!("{object} has open work: {}\n  {becomes}", open.words()))
     }
 
     fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {

@@ -4,11 +4,11 @@ use gastown_crds::Formula;
 use gastown_crds::common::Condition;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
+use super::{ANY, KindInsight, typed};
 use crate::insight::Subject;
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Formula", has_progress: false, reads: &[], read: typed::<Formula> };
+pub const KIND: KindInsight = KindInsight { name: "Formula", read: typed::<Formula>, ..ANY };
 
 impl Subject for Formula {
     fn kind(&self) -> &str {

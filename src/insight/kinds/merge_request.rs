@@ -3,23 +3,29 @@
 use std::collections::BTreeSet;
 
 use gastown_controllers::bead::state;
-use gastown_crds::MergeRequest;
 use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::{MergeRequest, Rig};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, rig, typed};
+use super::{ANY, KindInsight, rig, typed};
 use crate::insight::attention::Need;
 use crate::insight::conditions::{self, keeps_failing};
+use crate::insight::logs::Verification;
 use crate::insight::next::is_over;
 use crate::insight::related::{Cell, Columns, Section};
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot, Subject};
+use crate::insight::{Blocker, LogOf, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight =
-    KindInsight { name: "MergeRequest", has_progress: false, reads: &["Rig"], read: typed::<MergeRequest> };
+pub const KIND: KindInsight = KindInsight {
+    name: "MergeRequest",
+    reads: &["Rig"],
+    log_reads: Some(&["Rig"]),
+    read: typed::<MergeRequest>,
+    ..ANY
+};
 
 impl Subject for MergeRequest {
     fn kind(&self) -> &str {
@@ -51,6 +57,19 @@ impl Subject for MergeRequest {
             MergeState::Withdrawn => Some("it is withdrawn".to_owned()),
             MergeState::Queued | MergeState::BranchReady | MergeState::Merged => None,
         }
+    }
+
+    fn log(&self, snapshot: &Snapshot) -> Option<LogOf> {
+        let status = self.status.clone().unwrap_or_default();
+        let merged = condition(&status.conditions, types::MERGED);
+        let why = merged.map_or_else(|| "came back".to_owned(), conditions::words);
+        let is_over = status.state.is_final();
+        let rig = snapshot.get::<Rig>(&self.spec.rig).and_then(ResourceExt::uid);
+        Some(LogOf::Verification(Verification {
+            job: status.job.filter(|_| is_over),
+            kept: status.log.map(|text| (why, text)),
+            queue: (!is_over).then(|| rig.unwrap_or_default()),
+        }))
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
@@ -98,7 +117,7 @@ pub(super) fn section<'a>(title: &'static str, requests: impl Iterator<Item = &'
         let created = request.metadata.creation_timestamp.as_ref();
         vec![
             request.name_any().into(),
-            format!("{:?}", status.state).into(),
+            status.state.to_string().into(),
             merged.map(|merged| merged.reason.clone()).into(),
             request.spec.attempt.to_string().into(),
             request.spec.head.get(..9).unwrap_or(&request.spec.head).to_owned().into(),

@@ -29,8 +29,12 @@ pub struct KindInsight {
     pub name: &'static str,
     /// Whether it consists of beads, so that its progress can be followed.
     pub has_progress: bool,
-    /// The kinds whose objects its answers are computed from.
+    /// The kinds whose objects are read to say what blocks an object of it, what is related to it and what is next.
     pub reads: &'static [&'static str],
+    /// The same, to say which log it has; none for a kind that has no logs.
+    pub log_reads: Option<&'static [&'static str]>,
+    /// The same, to say what is open in it.
+    pub deletion_reads: &'static [&'static str],
     /// Reads an object of it; none if it is not as this release knows it.
     pub(super) read: fn(&DynamicObject) -> Option<Box<dyn Subject>>,
 }
@@ -48,7 +52,8 @@ pub const KINDS: [&KindInsight; 8] = [
 ];
 
 /// What is known of any kind.
-pub const ANY: KindInsight = KindInsight { name: "", has_progress: false, reads: &[], read: |_| None };
+pub const ANY: KindInsight =
+    KindInsight { name: "", has_progress: false, reads: &[], log_reads: None, deletion_reads: &[], read: |_| None };
 
 /// Reads an object as one of its kind.
 fn typed<K: Subject + DeserializeOwned + 'static>(object: &DynamicObject) -> Option<Box<dyn Subject>> {
@@ -112,7 +117,8 @@ mod tests {
         let known: Vec<&str> = gastown_crds::KINDS.iter().map(|kind| kind.name).collect();
         for kind in KINDS {
             assert!(known.contains(&kind.name), "{}", kind.name);
-            assert!(kind.reads.iter().all(|read| known.contains(read)), "{}: {:?}", kind.name, kind.reads);
+            let reads = [kind.reads, kind.log_reads.unwrap_or_default(), kind.deletion_reads].concat();
+            assert!(reads.iter().all(|read| known.contains(read)), "{}: {reads:?}", kind.name);
         }
     }
 }

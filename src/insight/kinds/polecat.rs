@@ -7,17 +7,18 @@ use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, bead, rig, typed};
+use super::{ANY, KindInsight, bead, rig, typed};
 use crate::insight::attention::{Need, once_each};
 use crate::insight::conditions::{self, keeps_failing};
+use crate::insight::open_work::SESSIONS;
 use crate::insight::overview::Working;
 use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot, Subject};
+use crate::insight::{Blocker, LogOf, Snapshot, Subject};
 
 /// What is known of the kind.
 pub const KIND: KindInsight =
-    KindInsight { name: "Polecat", has_progress: false, reads: &["Bead"], read: typed::<Polecat> };
+    KindInsight { name: "Polecat", reads: &["Bead"], log_reads: Some(&["Bead"]), read: typed::<Polecat>, ..ANY };
 
 impl Subject for Polecat {
     fn kind(&self) -> &str {
@@ -35,6 +36,21 @@ impl Subject for Polecat {
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
         let bead = self.status.as_ref().and_then(|status| snapshot.get::<Bead>(status.bead.as_deref()?));
         vec![bead::beads("Bead", bead.into_iter())]
+    }
+
+    fn log(&self, snapshot: &Snapshot) -> Option<LogOf> {
+        let name = self.name_any();
+        let bead = match self.status.as_ref().and_then(|status| status.bead.as_ref()) {
+            Some(bead) => snapshot.get::<Bead>(bead),
+            None => bead::last_of(&name, snapshot),
+        };
+        let none = || LogOf::NotYet(format!("polecat {name} has not worked on anything yet"));
+        Some(bead.map_or_else(none, LogOf::bead))
+    }
+
+    fn open_work(&self, _: &Snapshot) -> Option<String> {
+        let (object, bead) = (self.reference(), self.status.as_ref()?.bead.as_ref()?);
+        Some(format!("{object} works on bead/{bead}: {SESSIONS}; the bead is given to another polecat"))
     }
 
     fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
@@ -61,7 +77,7 @@ pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'
         let status = polecat.status.clone().unwrap_or_default();
         vec![
             polecat.name_any().into(),
-            format!("{:?}", status.state).into(),
+            status.state.to_string().into(),
             status.bead.into(),
             status.attempt.map(|attempt| attempt.to_string()).into(),
         ]
@@ -114,7 +130,7 @@ pub fn working(snapshot: &Snapshot) -> Vec<Working> {
         }
         Some(Working {
             polecat: polecat.name_any(),
-            state: format!("{:?}", status.state),
+            state: status.state.to_string(),
             attempt: status.attempt.unwrap_or(0),
             since: condition(&status.conditions, types::READY).map(|ready| ready.last_transition_time),
             title: found.map(|it| plain(&it.spec.title)).unwrap_or_default(),

@@ -9,16 +9,22 @@ use gastown_crds::{MergeRequest, Polecat, Rig};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, merge_request, polecat, typed};
+use super::{ANY, KindInsight, merge_request, polecat, typed};
 use crate::insight::attention::Need;
+use crate::insight::open_work::{OpenWork, SESSIONS};
 use crate::insight::overview::{DELETING, NOT_SEEN, RigLine};
 use crate::insight::related::{Columns, Section};
 use crate::insight::text::quoted;
 use crate::insight::{Blocker, Snapshot, Subject, conditions};
 
 /// What is known of the kind.
-pub const KIND: KindInsight =
-    KindInsight { name: "Rig", has_progress: false, reads: &["MergeRequest", "Polecat"], read: typed::<Rig> };
+pub const KIND: KindInsight = KindInsight {
+    name: "Rig",
+    reads: &["MergeRequest", "Polecat"],
+    deletion_reads: &["Bead", "MergeRequest"],
+    read: typed::<Rig>,
+    ..ANY
+};
 
 impl Subject for Rig {
     fn kind(&self) -> &str {
@@ -41,6 +47,17 @@ impl Subject for Rig {
             merge_request::section("Queue", snapshot.all::<MergeRequest>().filter(open)),
             polecat::section("Polecats", snapshot.all::<Polecat>().filter(here)),
         ]
+    }
+
+    fn open_work(&self, snapshot: &Snapshot) -> Option<String> {
+        let (object, name) = (self.reference(), self.name_any());
+        let open = OpenWork::among(snapshot.work().filter(|bead| bead.spec.rig == name), snapshot)?;
+        let landing = if open.landing > 0 { ", and what was handed in is worked again there" } else { "" };
+        Some(format!(
+            "{object} has open work: {}\n  its polecats go with it: {SESSIONS}; its beads stay open and wait until a rig \
+             `{name}` is applied again{landing}",
+            open.words()
+        ))
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {

@@ -8,12 +8,12 @@ use gastown_crds::{Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, typed};
+use super::{ANY, KindInsight, typed};
 use crate::insight::attention::Need;
 use crate::insight::{Snapshot, Subject, conditions};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Runtime", has_progress: false, reads: &[], read: typed::<Runtime> };
+pub const KIND: KindInsight = KindInsight { name: "Runtime", read: typed::<Runtime>, ..ANY };
 
 impl Subject for Runtime {
     fn kind(&self) -> &str {

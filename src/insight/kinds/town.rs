@@ -4,11 +4,11 @@ use gastown_crds::common::Condition;
 use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, rig, typed};
+use super::{ANY, KindInsight, rig, typed};
 use crate::insight::{Section, Snapshot, Subject};
 
 /// What is known of the kind.
-pub const KIND: KindInsight = KindInsight { name: "Town", has_progress: false, reads: &["Rig"], read: typed::<Town> };
+pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town>, ..ANY };
 
 impl Subject for Town {
     fn kind(&self) -> &str {
@@ -25,6 +25,10 @@ impl Subject for Town {
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
         vec![rig::section("Rigs", snapshot.all::<Rig>())]
+    }
+
+    fn open_work(&self, _: &Snapshot) -> Option<String> {
+        Some(format!("{} holds the town's settings: without it the defaults are in force", self.reference()))
     }
 
     fn next_when_well(&self) -> String {

@@ -8,27 +8,29 @@ mod related;
 
 use std::collections::BTreeSet;
 
+use gastown_controllers::bead::convoy_of;
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, BeadType};
 use gastown_crds::common::{Condition, reasons};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::{KindInsight, polecat, typed};
+use super::{ANY, KindInsight, polecat, typed};
 use crate::insight::next::is_over;
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Section, Snapshot, Subject};
+use crate::insight::{Blocker, LogOf, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_failed_bead};
 pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
-pub use related::{beads, beads_of_convoy};
+pub use related::{beads, beads_of_convoy, last_of};
 
 /// What is known of the kind.
 pub const KIND: KindInsight = KindInsight {
     name: "Bead",
-    has_progress: false,
     reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    log_reads: Some(&[]),
     read: typed::<Bead>,
+    ..ANY
 };
 
 /// What is wrong with a bead that failed too often.
@@ -57,6 +59,18 @@ impl Subject for Bead {
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
         related::of(self, snapshot)
+    }
+
+    fn log(&self, _: &Snapshot) -> Option<LogOf> {
+        Some(LogOf::bead(self))
+    }
+
+    fn open_work(&self, _: &Snapshot) -> Option<String> {
+        let (object, convoy) = (self.reference(), convoy_of(self)?);
+        Some(format!(
+            "{object} is of convoy/{convoy}, which makes it anew: its work is done again, even if it has landed\n  to be rid \
+             of it, take it out of the convoy and `gt apply` that"
+        ))
     }
 
     fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {

@@ -61,7 +61,7 @@ fn row(bead: &Bead) -> Vec<Cell> {
     let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
     vec![
         bead.name_any().into(),
-        format!("{:?}", status.state).into(),
+        status.state.to_string().into(),
         reason.into(),
         bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()).into(),
         status.attempts.to_string().into(),
@@ -79,4 +79,14 @@ fn attempt(bead: &str, run: &Run) -> Vec<Cell> {
     };
     let log = format!("gt logs bead/{bead} --attempt {}", run.attempt);
     vec![run.attempt.to_string().into(), state.into(), log.into()]
+}
+
+/// The bead that a polecat worked on last.
+pub fn last_of<'a>(polecat: &str, snapshot: &'a Snapshot) -> Option<&'a Bead> {
+    let had = |bead: &&Bead| bead.status.as_ref().is_some_and(|status| status.last_polecat.as_deref() == Some(polecat));
+    let when = |bead: &&Bead| {
+        let conditions = bead.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().map(|condition| condition.last_transition_time).max()
+    };
+    snapshot.all::<Bead>().filter(had).max_by_key(when)
 }
