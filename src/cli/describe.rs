@@ -118,7 +118,7 @@ fn drop_empty(value: &mut Value) {
     }
 }
 
-/// What is shown elsewhere is left out.
+/// A map without the fields that are shown elsewhere.
 fn without(fields: &[&str], value: &Value) -> Value {
     let mut value = value.clone();
     if let Some(map) = value.as_object_mut() {

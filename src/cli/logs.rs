@@ -33,9 +33,9 @@ pub struct Args {
 /// A log that is to be shown.
 struct Shown {
     log: Log,
-    /// What is said before.
+    /// The line that is printed first.
     title: String,
-    /// Where to look too.
+    /// A hint to another log.
     note: Option<String>,
 }
 
@@ -80,7 +80,7 @@ fn controller(records: &Records) -> Shown {
 /// A log of an object.
 enum Found {
     Log(Shown),
-    /// What is kept of it.
+    /// The end of it, where nothing else is left.
     Text {
         title: String,
         text: String,
@@ -121,7 +121,7 @@ async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'
     }
 }
 
-/// What sent it back, else what verifies it now. A branch that conflicts has only the files that do.
+/// The log of the verdict, else of the verification that runs now. A branch that conflicts has only the list of files.
 fn verification(records: &Records, object: &str, log: Verification) -> Result<Found, CliError> {
     let Verification { job: decided, kept, queue } = log;
     if let Some(key) = decided.filter(|key| records.job_log(key).is_some()) {

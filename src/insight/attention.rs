@@ -13,9 +13,9 @@ use super::{Snapshot, conditions};
 pub struct Need {
     /// KIND/NAME.
     pub object: String,
-    /// What about it.
+    /// The problem, in a line.
     pub what: String,
-    /// What to type.
+    /// The command to type.
     pub next: String,
 }
 

@@ -17,9 +17,9 @@ use super::conditions;
 pub struct Blocker {
     /// KIND/NAME.
     pub object: String,
-    /// What is wrong with it, in a word or three.
+    /// The problem, in a few words.
     pub what: String,
-    /// The same as the end of a sentence: `bead/shop-a` …
+    /// The problem, in a line.
     pub why: String,
     /// Whether nothing moves until a person declares something else.
     pub needs_person: bool,
@@ -31,16 +31,16 @@ impl Blocker {
         Self { object, what: found.reason.clone(), why: conditions::words(found), needs_person }
     }
 
-    /// What to type.
+    /// The command to type.
     pub fn next(&self) -> String {
         format!("gt describe {}", self.object)
     }
 }
 
-/// What blocks a batch of work.
+/// The blockers of a batch of work.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Blocked {
-    /// All of it, each once.
+    /// All of them, each once.
     pub by: BTreeSet<Blocker>,
     /// Whether nothing of the batch can move without a person.
     pub permanent: bool,

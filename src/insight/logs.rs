@@ -1,12 +1,12 @@
-//! Which log people want of an object: what agents printed at its bead, or what verified its branch.
+//! Logs of objects: the output of agents at a bead, or of the verification of a branch.
 
 use gastown_crds::Bead;
 use kube::ResourceExt;
 
-/// The log of an object. Where its text is, is for others to find.
+/// The log of an object, by the names under which its text can be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogOf {
-    /// What the agents printed at this bead.
+    /// The output of the agents at a bead.
     Attempts {
         /// The bead.
         bead: String,
@@ -15,18 +15,18 @@ pub enum LogOf {
         /// The merge request that says why its newest branch came back, if it did.
         came_back: Option<String>,
     },
-    /// What the verification of a branch printed.
+    /// The output of the verification of a branch.
     Verification(Verification),
     /// None yet, and why.
     NotYet(String),
 }
 
-/// What the verification of a branch printed: the first of these that there is.
+/// The output of the verification of a branch: the first of these that there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// The job that decided about the branch.
     pub job: Option<String>,
-    /// What it decided, and the end of its output, as the merge request keeps them.
+    /// The verdict and the end of the output, as the merge request keeps them.
     pub kept: Option<(String, String)>,
     /// While nothing is decided: the uid of the rig in whose queue it is; empty, if there is no such rig.
     pub queue: Option<String>,
@@ -52,9 +52,9 @@ mod tests {
     use gastown_crds::MergeRequest;
     use serde_json::json;
 
-    fn of_bead(name: &str) -> Option<LogOf> {
+    fn of_bead(name: &str) -> LogOf {
         let (bead, bead_uid) = (name.to_owned(), format!("uid-{name}"));
-        Some(LogOf::Attempts { bead, bead_uid, came_back: None })
+        LogOf::Attempts { bead, bead_uid, came_back: None }
     }
 
     #[test]
@@ -69,9 +69,9 @@ mod tests {
             object("Bead", name, &json!({}), &json!({"lastPolecat": "shop-nux", "conditions": [ready]}))
         };
         town.add([had("shop-b", "2026-01-02T00:00:00Z"), had("shop-c", "2026-01-01T00:00:00Z")]);
-        assert_eq!(idle.log(&town), of_bead("shop-b"));
+        assert_eq!(idle.log(&town), Some(of_bead("shop-b")));
         town.add([bead("shop-a", &json!({}), "Working", "Claimed", "")]);
-        assert_eq!(polecat("True", "Working", "").log(&town), of_bead("shop-a"));
+        assert_eq!(polecat("True", "Working", "").log(&town), Some(of_bead("shop-a")));
     }
 
     #[test]

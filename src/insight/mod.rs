@@ -47,7 +47,7 @@ pub use progress::{OpenBead, Progress};
 pub use related::Section;
 pub use snapshot::{Snapshot, Source, Stored};
 
-/// One object that something is to be said of. The defaults are the answers for a kind of which nothing more is known.
+/// One object that questions are asked about. The defaults are the answers for any kind.
 pub trait Subject {
     /// Its kind.
     fn kind(&self) -> &str;
@@ -55,7 +55,7 @@ pub trait Subject {
     /// Its metadata.
     fn meta(&self) -> &ObjectMeta;
 
-    /// What its status says.
+    /// The conditions of its status.
     fn conditions(&self) -> &[Condition];
 
     /// KIND/NAME, as blockers name it.
@@ -64,7 +64,7 @@ pub trait Subject {
         Kind::named(self.kind()).map_or_else(|| format!("{}/{name}", self.kind()), |kind| kind.named_object(name))
     }
 
-    /// What blocks it.
+    /// Its blockers.
     fn blockers(&self, _snapshot: &Snapshot) -> BTreeSet<Blocker> {
         BTreeSet::new()
     }
@@ -74,12 +74,12 @@ pub trait Subject {
         Vec::new()
     }
 
-    /// Why a condition of this type will never come true, where that is so.
+    /// The reason why a condition of this type will never come true; none if it may.
     fn never(&self, _type: &str) -> Option<String> {
         None
     }
 
-    /// What it has to do with.
+    /// The objects and attempts that are related to it.
     fn related(&self, _snapshot: &Snapshot) -> Vec<Section> {
         Vec::new()
     }
@@ -89,7 +89,7 @@ pub trait Subject {
         &[]
     }
 
-    /// What the reason of a condition asks of a person, where it asks this of this kind alone.
+    /// The next step that a condition's reason asks for, where this kind has an answer of its own.
     fn next_for(&self, _reason: &str, _snapshot: &Snapshot) -> Option<String> {
         None
     }
@@ -99,28 +99,28 @@ pub trait Subject {
         "nothing: it goes on by itself".to_owned()
     }
 
-    /// Which log it has; none, if its kind has no logs.
+    /// Its log; none if its kind has no logs.
     fn log(&self, _snapshot: &Snapshot) -> Option<LogOf> {
         None
     }
 
-    /// What is still being done there, and what becomes of that if it is deleted; none, where nothing is.
+    /// A warning about work that is still open, for somebody who is about to delete the object; none if nothing is open.
     fn open_work(&self, _snapshot: &Snapshot) -> Option<String> {
         None
     }
 
-    /// When it goes, once it is deleted.
+    /// A note on when a deleted object of the kind goes.
     fn deletion(&self) -> &'static str {
         "it goes once its work is rescued and cleaned up"
     }
 }
 
-/// What is known of a kind, such as `Convoy`.
+/// The row of a kind, such as `Convoy`.
 pub fn kind(name: &str) -> &'static KindInsight {
     kinds::KINDS.iter().copied().find(|kind| kind.name == name).unwrap_or(&kinds::ANY)
 }
 
-/// An object of a kind, to be spoken of.
+/// An object of a kind, as a subject: typed if its kind has a file here.
 pub fn subject(kind_name: &str, object: &DynamicObject) -> Box<dyn Subject> {
     (kind(kind_name).read)(object).unwrap_or_else(|| kinds::any(kind_name, object))
 }

@@ -22,7 +22,7 @@ const DEPENDS_ON_OTHERS: [&str; 10] = [
 /// Most blockers that are named; `gt status` lists what needs somebody.
 const BLOCKERS_MAX: usize = 3;
 
-/// The next step.
+/// The next step for an object.
 pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
     if subject.meta().deletion_timestamp.is_some() {
         let what = subject.deletion();
@@ -55,7 +55,7 @@ fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     condition(conditions, trouble.or_else(whole).unwrap_or(types::READY))
 }
 
-/// What it depends on, where that does not go on by itself or is in trouble.
+/// The step of looking at its blockers, where it waits for something else.
 fn blocked(subject: &dyn Subject, main: &Condition, snapshot: &Snapshot) -> Option<String> {
     if !DEPENDS_ON_OTHERS.contains(&main.reason.as_str()) {
         return None;
@@ -77,7 +77,7 @@ fn blocked(subject: &dyn Subject, main: &Condition, snapshot: &Snapshot) -> Opti
     })
 }
 
-/// What a reason asks of a person, whatever kind the object is of; none where it asks nothing.
+/// The next step that a condition's reason asks for, whatever the kind; none where it asks for nothing.
 fn for_any(reason: &str) -> Option<String> {
     let step = match reason {
         reasons::REF_NOT_FOUND => "declare what is missing, and `gt apply -f` it; this goes on by itself then",

@@ -8,7 +8,7 @@ use super::Snapshot;
 /// Most names that are listed of what is open.
 const NAMES_MAX: usize = 5;
 
-/// What becomes of the sessions of polecats that go.
+/// The words for the sessions of a polecat that is deleted.
 pub const SESSIONS: &str =
     "sessions are ended, and what was not handed in is kept in the town's clone (refs/gt/rescue/…)";
 
@@ -16,9 +16,9 @@ pub const SESSIONS: &str =
 #[derive(Debug)]
 pub struct OpenWork<'a> {
     beads: Vec<&'a Bead>,
-    /// How many are being worked on.
+    /// The number that is being worked on.
     pub working: usize,
-    /// How many were handed in and have not landed.
+    /// The number that was handed in and has not landed.
     pub landing: usize,
 }
 
@@ -33,7 +33,7 @@ impl<'a> OpenWork<'a> {
         (!beads.is_empty()).then_some(Self { beads, working, landing })
     }
 
-    /// How many nobody is at work on, and are not landing.
+    /// The number that nobody works on and that is not landing.
     pub fn idle(&self) -> usize {
         self.beads.len() - self.working - self.landing
     }

@@ -9,10 +9,10 @@ use super::Snapshot;
 use super::attention::{self, Need};
 use super::kinds::{bead, convoy, polecat, rig};
 
-/// What is said of an object that is on its way out.
+/// The state of an object that is being deleted.
 pub const DELETING: &str = "being deleted";
 
-/// What is said of an object that no controller has seen.
+/// The state of an object that no controller has seen.
 pub const NOT_SEEN: &str = "not looked at yet";
 
 /// The kinds that an overview is made from.
@@ -26,7 +26,7 @@ pub struct Overview {
     pub town: String,
     /// Whether a controller is running.
     pub up: bool,
-    /// What needs a person.
+    /// Everything that needs a person.
     pub needs_you: Vec<Need>,
     /// Polecats at work.
     pub working: Vec<Working>,
@@ -49,24 +49,24 @@ pub struct Working {
     pub polecat: String,
     /// The bead it works on.
     pub bead: String,
-    /// How far it is.
+    /// Its state.
     pub state: String,
-    /// Which attempt at the bead it is.
+    /// The number of the attempt at the bead.
     pub attempt: u32,
-    /// Since when it is so.
+    /// The instant since which it is in that state.
     pub since: Option<Timestamp>,
-    /// What the bead is about.
+    /// The bead's title.
     pub title: String,
 }
 
-/// A bead that is open, and why.
+/// An open bead.
 #[derive(Debug, Serialize)]
 pub struct BeadLine {
     /// The bead.
     pub bead: String,
-    /// What it waits for.
+    /// The reason for its state.
     pub why: String,
-    /// What it is about.
+    /// The bead's title.
     pub title: String,
 }
 
@@ -75,15 +75,15 @@ pub struct BeadLine {
 pub struct Landed {
     /// The bead.
     pub bead: String,
-    /// Why it was closed.
+    /// The reason.
     pub how: CloseReason,
-    /// When.
+    /// The instant.
     pub at: Timestamp,
-    /// What it is about.
+    /// The bead's title.
     pub title: String,
 }
 
-/// How far a convoy is.
+/// A convoy.
 #[derive(Debug, Serialize)]
 pub struct ConvoyLine {
     /// The convoy.
@@ -92,18 +92,18 @@ pub struct ConvoyLine {
     pub landed: bool,
     /// Closed beads of all, such as `5/6`.
     pub beads: String,
-    /// Where it is, in a word or three.
+    /// Its state, in a few words.
     pub reason: String,
 }
 
-/// How a rig is.
+/// A rig.
 #[derive(Debug, Serialize)]
 pub struct RigLine {
     /// The rig.
     pub name: String,
     /// Whether work can be dispatched and landed there.
     pub ready: bool,
-    /// Why, in a word or three.
+    /// Its state, in a few words.
     pub reason: String,
     /// Whether its branch fails its own checks.
     pub base_red: bool,

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use super::kinds::bead;
 use super::text::{CHARS_MIN, cut, plain};
 
-/// What is said of a session that ended without `gt done`.
+/// The words for a session that ended without `gt done`.
 const ENDED: &str = "its agent ended without handing in";
 /// Longest line of an agent's output that is shown, in characters; `gt logs` has all of it.
 const LINE_CHARS_MAX: usize = 60;
@@ -24,7 +24,7 @@ pub struct Progress {
     beads: BTreeMap<String, Seen>,
 }
 
-/// What of a bead makes an event when it changes.
+/// The parts of a bead whose changes are events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     state: BeadState,
@@ -54,13 +54,13 @@ impl Seen {
 pub struct Event {
     /// The bead.
     pub bead: String,
-    /// What it is about.
+    /// The bead's title.
     pub title: String,
-    /// What happened.
+    /// The change.
     pub what: Happened,
 }
 
-/// What can happen to a bead.
+/// A change of a bead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
     /// This polecat took it.
@@ -77,20 +77,20 @@ pub enum Happened {
     CameBackConflicting(Vec<String>),
     /// It failed so often that it needs a person.
     SetAside {
-        /// How often.
+        /// The number of failures.
         failures: u32,
     },
     /// It was closed.
     Closed {
-        /// Why.
+        /// The reason.
         why: CloseReason,
-        /// What landed, if something did and it is known.
+        /// The commit that landed, if one did and it is known.
         commit: Option<String>,
     },
 }
 
 impl Event {
-    /// What happened, in at most so many characters where that is possible.
+    /// The event in words, of at most `chars_max` characters where an agent's last words can be cut.
     pub fn words(&self, chars_max: usize) -> String {
         match &self.what {
             Happened::TakenBy(polecat) => format!("taken by {polecat}"),
@@ -115,8 +115,8 @@ impl Event {
 }
 
 impl Progress {
-    /// What happened to a bead since it was seen last. `attempts` are those at the bead; they are only looked at where an
-    /// agent has ended.
+    /// The events between the last observation of a bead and this one. `attempts` reads the attempts at the bead, and is
+    /// only called if an agent has ended.
     pub fn observe(&mut self, bead: &Bead, attempts: impl FnOnce(&Bead) -> Vec<Run>) -> Vec<Event> {
         let new = Seen::of(bead);
         let old = self.beads.insert(bead.name_any(), new.clone());
@@ -148,7 +148,7 @@ impl Progress {
         events.into_iter().map(event).collect()
     }
 
-    /// How many beads are how far.
+    /// The number of beads in each state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for seen in self.beads.values() {
@@ -173,17 +173,17 @@ fn closed(bead: &Bead) -> Option<Happened> {
     Some(Happened::Closed { why: closed.reason, commit: commit.map(str::to_owned) })
 }
 
-/// How many beads are how far.
+/// The number of beads in each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts(BTreeMap<BeadState, usize>);
 
 impl Counts {
-    /// How many are so far.
+    /// The number of beads in one state.
     pub fn of(&self, state: BeadState) -> usize {
         self.0.get(&state).copied().unwrap_or(0)
     }
 
-    /// How many there are.
+    /// The number of all beads.
     pub fn all(&self) -> usize {
         self.0.values().sum()
     }
@@ -210,7 +210,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// How an agent ended by itself, and what it said last.
+/// The exit code of an agent that ended by itself, and the last line of its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastWords {
     /// Its exit code.
@@ -250,14 +250,14 @@ impl LastWords {
     }
 }
 
-/// A bead that is open, how far it is, and why no further.
+/// An open bead, its state and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenBead {
     /// The bead.
     pub bead: String,
-    /// How far it is.
+    /// Its state.
     pub state: BeadState,
-    /// What its controller says, with what blocks it; empty if it says nothing.
+    /// The controller's message with the blockers added; may be empty.
     pub why: String,
 }
 

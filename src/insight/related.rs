@@ -1,20 +1,20 @@
-//! What an object has to do with, as sections of rows: a convoy its beads, a bead its attempts and merge requests, a rig
-//! its queue.
+//! Related objects, as sections of rows: the beads of a convoy, the attempts and merge requests of a bead, the queue of a
+//! rig.
 
 use jiff::Timestamp;
 
-/// Objects or attempts that something has to do with, in one way.
+/// Objects or attempts that are related to something in one way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// In which way, such as `Needs`.
+    /// The relation, such as `Needs`.
     pub title: &'static str,
-    /// What its rows consist of.
+    /// Its columns.
     pub columns: Columns,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// What the rows of a section consist of.
+/// The columns of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Columns {
     /// A heading for each.

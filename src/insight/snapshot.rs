@@ -45,13 +45,13 @@ pub trait Stored:
 {
     /// Its objects in a snapshot, by name.
     fn objects(snapshot: &Snapshot) -> &BTreeMap<String, Arc<Self>>;
-    /// The same, to be changed.
+    /// Its objects in a snapshot, by name, mutable.
     fn objects_mut(snapshot: &mut Snapshot) -> &mut BTreeMap<String, Arc<Self>>;
 }
 
-/// Where the objects of a snapshot come from, such as a town's API.
+/// A source of objects for a snapshot, such as a town's API.
 pub trait Source {
-    /// Why they could not be had.
+    /// The error of a failed read.
     type Error;
 
     /// All objects of a kind.

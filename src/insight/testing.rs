@@ -64,7 +64,7 @@ pub fn bead(name: &str, spec: &Value, state: &str, reason: &str, message: &str) 
     object("Bead", name, spec, &status)
 }
 
-/// The same as a part of the convoy `auth`.
+/// A bead of the convoy `auth` that is in this state for this reason.
 pub fn bead_of_convoy(name: &str, spec: &Value, state: &str, reason: &str, message: &str) -> Bead {
     let mut bead = bead(name, spec, state, reason, message);
     bead.metadata.labels = Some([("gastown.io/convoy".to_owned(), "auth".to_owned())].into());

@@ -1,4 +1,4 @@
-//! What the landing of a convoy hangs on, watched: its beads, and the rigs, polecats and merge requests they hang on.
+//! Watches of everything that the landing of a convoy depends on: its beads, and their rigs, polecats and merge requests.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use crate::world::records::Records;
 /// Kinds that are watched; nothing is said of what blocks a convoy before all of them have been seen.
 const KINDS: usize = 5;
 
-/// What was seen in a watch.
+/// An event of a watch.
 enum Seen {
     /// All there is.
     All,
@@ -41,7 +41,7 @@ pub struct Around<'a> {
     progress: Progress,
     lines: Lines,
     seen: SelectAll<LocalBoxStream<'static, Seen>>,
-    /// How many watches have seen all there is.
+    /// The number of watches that have seen all there is.
     complete: usize,
     beads: Store<Bead>,
     rigs: Store<Rig>,
@@ -127,7 +127,7 @@ impl<'a> Around<'a> {
         self.blocked.permanent
     }
 
-    /// What a person has to fix before anything moves.
+    /// The blockers that need a person.
     pub fn needs_person(&self) -> Vec<&Blocker> {
         self.blocked.by.iter().filter(|blocker| blocker.needs_person).collect()
     }

@@ -6,13 +6,13 @@ use crate::cli::age;
 use crate::insight::progress::Event;
 use crate::insight::text::{CHARS_MIN, cut, plain};
 
-/// What stands before what happened to a bead, in characters: when, and its name.
+/// The width of a line's beginning, in characters: the time and the object's name.
 const BEFORE_CHARS: usize = 5 + 2 + 17 + 2;
 
 /// The lines of one wait.
 #[derive(Debug)]
 pub struct Lines {
-    /// When it began.
+    /// The instant at which it began.
     since: Timestamp,
     /// Columns of the terminal, if it is one.
     width: Option<u16>,
@@ -24,13 +24,13 @@ impl Lines {
         Self { since, width }
     }
 
-    /// What there is to say of an object.
+    /// A line about an object.
     pub fn line(&self, object: &str, what: &str, now: Timestamp) -> String {
         let seconds = now.as_second().saturating_sub(self.since.as_second()).max(0);
         plain(&format!("{:>5}  {object:<17}  {what}", age::short(seconds)))
     }
 
-    /// What happened to a bead.
+    /// The line of an event.
     pub fn event(&self, event: &Event, now: Timestamp) -> String {
         let line = self.line(&event.bead, &event.words(self.room(BEFORE_CHARS)), now);
         let title = self.title(&event.title, line.chars().count());

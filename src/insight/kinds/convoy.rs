@@ -18,7 +18,7 @@ use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
 use crate::insight::{Blocked, Blocker, OpenBead, Snapshot, Subject};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight {
     name: "Convoy",
     has_progress: true,
@@ -28,7 +28,7 @@ pub const KIND: KindInsight = KindInsight {
     ..ANY
 };
 
-/// What is said of a bead that a convoy declares.
+/// The columns of a section of beads that are declared and not made yet.
 const DECLARED: Columns =
     Columns { headings: &["BEAD", "RIG", "NEEDS", "TITLE"], words: &["TITLE", "NEEDS"], spare: &[] };
 
@@ -80,7 +80,8 @@ impl Subject for Convoy {
         let name = self.name_any();
         match reason {
             reasons::NEEDS_YOU => Some(format!(
-                "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} --field-selector status.state=SetAside`"
+                "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} \
+                 --field-selector status.state=SetAside`"
             )),
             reasons::IN_PROGRESS if snapshot.up => {
                 Some(format!("`gt wait convoy/{name} --for=condition=Landed --timeout 1h` prints what happens"))
@@ -100,7 +101,7 @@ impl Subject for Convoy {
     }
 }
 
-/// What blocks the landing of a convoy.
+/// Everything that blocks the landing of a convoy.
 pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
     let name = convoy.name_any();
     let Some(status) = convoy.status.as_ref().filter(|it| it.observed_generation == convoy.metadata.generation) else {

@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 use super::{ANY, KindInsight, typed};
 use crate::insight::Subject;
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Formula", read: typed::<Formula>, ..ANY };
 
 impl Subject for Formula {

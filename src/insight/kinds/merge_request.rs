@@ -18,7 +18,7 @@ use crate::insight::related::{Cell, Columns, Section};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, LogOf, Snapshot, Subject};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight {
     name: "MergeRequest",
     reads: &["Rig"],
@@ -102,7 +102,7 @@ impl Subject for MergeRequest {
     }
 }
 
-/// What is said of a merge request among others.
+/// The columns of a section of merge requests.
 const COLUMNS: Columns = Columns {
     headings: &["NAME", "STATE", "REASON", "ATTEMPT", "HEAD", "AGE", "MESSAGE"],
     words: &["MESSAGE"],
@@ -128,7 +128,7 @@ pub(super) fn section<'a>(title: &'static str, requests: impl Iterator<Item = &'
     Section::new(title, COLUMNS, requests.map(row))
 }
 
-/// How a branch that was handed in blocks its bead.
+/// Adds the blockers of a branch that was handed in.
 pub(super) fn block(request: &MergeRequest, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
     if state(request).is_final() {
         return;

@@ -1,4 +1,4 @@
-//! What differs from kind to kind: a file for each, and the table of them.
+//! The kinds: a file for each with everything that is particular to it, and the table of them.
 
 pub mod town;
 
@@ -22,24 +22,24 @@ use serde::de::DeserializeOwned;
 
 use super::Subject;
 
-/// What is known of a kind.
+/// A kind's row: static facts, and the way to its typed objects.
 #[derive(Debug)]
 pub struct KindInsight {
     /// Its name, such as `Convoy`.
     pub name: &'static str,
     /// Whether it consists of beads, so that its progress can be followed.
     pub has_progress: bool,
-    /// The kinds whose objects are read to say what blocks an object of it, what is related to it and what is next.
+    /// The kinds whose objects a snapshot must hold for blockers, related objects and the next step.
     pub reads: &'static [&'static str],
-    /// The same, to say which log it has; none for a kind that has no logs.
+    /// The kinds whose objects a snapshot must hold for [`Subject::log`]; none for a kind without logs.
     pub log_reads: Option<&'static [&'static str]>,
-    /// The same, to say what is open in it.
+    /// The kinds whose objects a snapshot must hold for [`Subject::open_work`].
     pub deletion_reads: &'static [&'static str],
-    /// Reads an object of it; none if it is not as this release knows it.
+    /// Parses an object of the kind; none if it is not as this release knows it.
     pub(super) read: fn(&DynamicObject) -> Option<Box<dyn Subject>>,
 }
 
-/// The kinds of which more is known than fits any kind.
+/// The rows of all kinds that have a file here.
 pub const KINDS: [&KindInsight; 8] = [
     &town::KIND,
     &runtime::KIND,
@@ -51,7 +51,7 @@ pub const KINDS: [&KindInsight; 8] = [
     &merge_request::KIND,
 ];
 
-/// What is known of any kind.
+/// The row of a kind that has no file here.
 pub const ANY: KindInsight =
     KindInsight { name: "", has_progress: false, reads: &[], log_reads: None, deletion_reads: &[], read: |_| None };
 

@@ -16,7 +16,7 @@ use crate::insight::related::{Columns, Section};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, LogOf, Snapshot, Subject};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight =
     KindInsight { name: "Polecat", reads: &["Bead"], log_reads: Some(&["Bead"]), read: typed::<Polecat>, ..ANY };
 
@@ -68,7 +68,7 @@ impl Subject for Polecat {
     }
 }
 
-/// What is said of a polecat among others.
+/// The columns of a section of polecats.
 const COLUMNS: Columns = Columns { headings: &["NAME", "STATE", "BEAD", "ATTEMPT"], words: &[], spare: &[] };
 
 /// A section of polecats.
@@ -85,7 +85,7 @@ pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'
     Section::new(title, COLUMNS, polecats.map(row))
 }
 
-/// What a reason asks of a person about the polecat of this name.
+/// The next step that a condition's reason asks for, about the polecat of this name.
 pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
     match reason {
         reasons::SETUP_FAILED => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
@@ -140,7 +140,7 @@ pub fn working(snapshot: &Snapshot) -> Vec<Working> {
     at_work.collect()
 }
 
-/// How a polecat blocks the bead that it has: its session does not start.
+/// Adds the blocker of a bead whose session does not start.
 pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
     let polecat = bead.spec.assignee.as_ref().and_then(|assignee| snapshot.get::<Polecat>(&assignee.polecat));
     let Some((polecat, status)) = polecat.and_then(|it| Some((it, it.status.as_ref()?))) else { return };

@@ -17,7 +17,7 @@ use crate::insight::related::{Columns, Section};
 use crate::insight::text::quoted;
 use crate::insight::{Blocker, Snapshot, Subject, conditions};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight {
     name: "Rig",
     reads: &["MergeRequest", "Polecat"],
@@ -102,7 +102,7 @@ impl Subject for Rig {
     }
 }
 
-/// What is said of a rig among others.
+/// The columns of a section of rigs.
 const COLUMNS: Columns = Columns { headings: &["NAME", "READY", "BRANCH", "QUEUE"], words: &[], spare: &[] };
 
 /// A section of rigs.
@@ -148,7 +148,7 @@ pub fn line(rig: &Rig) -> RigLine {
     }
 }
 
-/// Why it is not Ready, in a word or three; none if it is.
+/// The reason why a rig is not Ready, in a few words; none if it is.
 pub(super) fn not_ready(rig: &Rig) -> Option<String> {
     let conditions = rig.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     match condition(conditions, types::READY) {
@@ -158,7 +158,7 @@ pub(super) fn not_ready(rig: &Rig) -> Option<String> {
     }
 }
 
-/// How a rig blocks the dispatch of its beads, or with `lands` the landing of its branches.
+/// Adds what blocks the dispatch of beads in a rig, or with `lands` the landing of branches.
 pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
     let object = format!("rig/{name}");
     let Some(rig) = snapshot.get::<Rig>(name) else { return };
@@ -175,19 +175,19 @@ pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BT
     }
 }
 
-/// Why nothing can be dispatched or landed here: it is not Ready, or its branch fails its own checks.
+/// The condition that keeps work from being dispatched or landed: it is not Ready, or its branch fails its own checks.
 fn trouble(rig: &Rig) -> Option<&Condition> {
     let conditions = &rig.status.as_ref()?.conditions;
     let not_ready = condition(conditions, types::READY).filter(|ready| ready.status != ConditionStatus::True);
     not_ready.or_else(|| base_red(rig))
 }
 
-/// Its branch fails its own checks.
+/// The condition that its branch fails its own checks.
 fn base_red(rig: &Rig) -> Option<&Condition> {
     condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
 }
 
-/// What a person has to fix: not what a person asked for, nor what is under way.
+/// The condition that a person has to fix: not a suspension, which a person asked for, nor what is under way.
 fn for_a_person(rig: &Rig) -> Option<&Condition> {
     let passes = |found: &Condition| {
         found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)

@@ -12,7 +12,7 @@ use super::{ANY, KindInsight, typed};
 use crate::insight::attention::Need;
 use crate::insight::{Snapshot, Subject, conditions};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Runtime", read: typed::<Runtime>, ..ANY };
 
 impl Subject for Runtime {

@@ -7,7 +7,7 @@ use kube::api::ObjectMeta;
 use super::{ANY, KindInsight, rig, typed};
 use crate::insight::{Section, Snapshot, Subject};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town>, ..ANY };
 
 impl Subject for Town {

@@ -13,19 +13,19 @@ use crate::world::run::records::{self as files, JobResult, JobSpec, Spec, Starte
 pub struct JobRecord {
     /// Its key.
     pub key: String,
-    /// What it does: `verify`.
+    /// The kind of job: `verify`.
     pub verb: &'static str,
     /// The name of the rig that it works for.
     pub rig: String,
-    /// Whether and how it ended.
+    /// Its end, if it has ended.
     pub end: JobEnd,
     /// The uid of the rig whose queue it verifies, if it does that.
     pub(super) verifies: Option<String>,
-    /// When its folder changed last.
+    /// The instant of its folder's last change.
     touched: SystemTime,
 }
 
-/// How far a job is, as its record and its lock say.
+/// The end of a job, as its record and its lock say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobEnd {
     /// It runs.

@@ -1,4 +1,4 @@
-//! What this machine has on record of attempts and jobs, and their logs: the one door for commands that show them.
+//! The records and logs of attempts and jobs on this machine: the one door for commands that show them.
 //!
 //! A record is a help, never a reason to fail: what cannot be read is left out. Controllers, for whom "not there" and "not
 //! readable" differ, ask [`Sessions`](super::session::Sessions) and [`Jobs`](super::jobs::Jobs).
@@ -41,7 +41,7 @@ impl Records {
         attempts::numbers(&self.layout, bead_uid).unwrap_or_default()
     }
 
-    /// What the agent of an attempt printed.
+    /// The output of an attempt's agent.
     pub fn attempt_log(&self, bead_uid: &str, attempt: u32) -> Log {
         Log::new(attempts::log_path(&self.layout, bead_uid, attempt), Some(files::EXIT))
     }
@@ -60,7 +60,7 @@ impl Records {
         of_rig.into_iter().next()
     }
 
-    /// What a job printed, if there is such a job. The key becomes a folder's name, so one that could name another folder
+    /// The output of a job, if there is such a job. The key becomes a folder's name, so one that could name another folder
     /// is of no job.
     pub fn job_log(&self, key: &str) -> Option<Log> {
         let dir = is_key(key).then(|| self.layout.job(key)).filter(|dir| dir.is_dir())?;

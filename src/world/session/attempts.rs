@@ -40,7 +40,7 @@ pub fn log_path(layout: &Layout, bead_uid: &str, attempt: u32) -> PathBuf {
     layout.run(bead_uid, attempt).join(records::OUTPUT)
 }
 
-/// What an attempt was to run, if that is on record.
+/// The spec of an attempt, if it is on record.
 fn spec(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
     let spec = records::read(&layout.run(bead_uid, attempt).join(records::SPEC))?;
     Ok(spec.and_then(|spec| match spec {
@@ -59,16 +59,12 @@ fn one(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Run, SessionErro
             let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
             if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
                 RunState::Running
+            } else if let Some(end) = occupants::exit(layout, &holder)? {
+                // It has ended between the two looks; the end was recorded before the lock was freed.
+                ended(layout, &holder, end)
             } else {
-                // It may have ended between the two looks; what was recorded before the lock was freed counts.
-                match occupants::exit(layout, &holder)? {
-                    Some(end) => ended(layout, &holder, end),
-                    // Its record is written once, under the lock.
-                    None => {
-                        let started = layout.run(bead_uid, attempt).join(records::STARTED);
-                        RunState::Lost { at: records::written(&started)? }
-                    }
-                }
+                // The start is recorded once, under the lock.
+                RunState::Lost { at: records::written(&layout.run(bead_uid, attempt).join(records::STARTED))? }
             }
         }
         (None, _) => RunState::Intended,

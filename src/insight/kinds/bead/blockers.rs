@@ -1,4 +1,4 @@
-//! What blocks a bead: followed from what it needs to who works on it, its branch and its rig.
+//! The blockers of a bead, found by going from it to its needs, its polecat, its branch and its rig.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,7 @@ use crate::insight::kinds::{merge_request, polecat, rig};
 use crate::insight::text::plain;
 use crate::insight::{Blocker, Snapshot, Subject};
 
-/// Why a bead is where it is, as its controller says it in `message`, with what blocks it: `waits for shop-a (needs
-/// a person)`.
+/// A controller's message about a bead, with the bead's blockers added: `waits for shop-a (needs a person)`.
 pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
     let own = format!("bead/{}", bead.name_any());
     // One that waits says what its polecat says.
@@ -38,7 +37,7 @@ pub fn is_failed_bead(blocker: &Blocker) -> bool {
     blocker.what == NEEDS_PERSON
 }
 
-/// Whether something has to be declared, or declared otherwise.
+/// Whether the bead waits for a change of what is declared.
 fn lacks(ready: &Condition) -> bool {
     [reasons::REF_NOT_FOUND, reasons::INVALID_FORMULA].contains(&&*ready.reason)
 }
@@ -84,7 +83,7 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
     }
 }
 
-/// What suspends it: its rig, else its convoy.
+/// The blocker of a bead that is suspended: its rig, else its convoy.
 fn suspended(bead: &Bead, ready: &Condition, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
     if snapshot.get::<Rig>(&bead.spec.rig).is_some_and(|rig| rig.spec.suspend) {
         return rig::block(&bead.spec.rig, false, snapshot, found);

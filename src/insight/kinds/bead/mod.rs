@@ -24,7 +24,7 @@ pub use blockers::{explained, is_failed_bead};
 pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy, last_of};
 
-/// What is known of the kind.
+/// The kind's row.
 pub const KIND: KindInsight = KindInsight {
     name: "Bead",
     reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
@@ -33,7 +33,7 @@ pub const KIND: KindInsight = KindInsight {
     ..ANY
 };
 
-/// What is wrong with a bead that failed too often.
+/// The state of a bead that failed too often, in a few words.
 const NEEDS_PERSON: &str = "needs a person";
 
 impl Subject for Bead {
@@ -99,7 +99,7 @@ impl Subject for Bead {
     }
 }
 
-/// Where a bead is. It is closed as soon as its spec says so; its controller's word for it comes a moment later.
+/// The state of a bead. It is closed as soon as its spec says so; its status follows a moment later.
 pub fn state(bead: &Bead) -> BeadState {
     if bead.spec.closed.is_some() {
         return BeadState::Closed;
@@ -107,7 +107,7 @@ pub fn state(bead: &Bead) -> BeadState {
     bead.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
-/// What is said of a bead that failed too often: `failed 6 times; needs a person: Say width`.
+/// The summary of a bead that failed too often: `failed 6 times; needs a person: Say width`.
 fn failures(bead: &Bead) -> String {
     let failures = bead.status.as_ref().map_or(0, |status| status.failures);
     format!("failed {failures} times; {NEEDS_PERSON}: {}", plain(&bead.spec.title))

@@ -38,14 +38,14 @@ pub fn lines(snapshot: &Snapshot, states: &[BeadState]) -> Vec<BeadLine> {
     found.iter().map(line).collect()
 }
 
-/// How far an open bead is, and why no further.
+/// An open bead, its state and the reason for it.
 pub fn open(bead: &Bead, snapshot: &Snapshot) -> OpenBead {
     let conditions = bead.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     let message = condition(conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
     OpenBead { bead: bead.name_any(), state: state(bead), why: explained(bead, message, snapshot) }
 }
 
-/// Why an open bead is where it is.
+/// The reason for the state of an open bead.
 fn why(bead: &Bead, snapshot: &Snapshot) -> String {
     let conditions = bead.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     match condition(conditions, types::READY) {
@@ -56,7 +56,7 @@ fn why(bead: &Bead, snapshot: &Snapshot) -> String {
     }
 }
 
-/// What a ready bead waits for: a slot, if it is begun; else its rig, else somebody who takes it.
+/// The reason why a ready bead is not worked on yet: no free slot, or its rig.
 fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     if bead.spec.assignee.is_some() {
         return "goes on as soon as a slot is free".to_owned();
@@ -66,7 +66,7 @@ fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     why.map_or_else(|| "ready: waits for a free slot".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
 }
 
-/// What was closed, the latest first. What was withdrawn has not landed.
+/// Closed beads, the latest first, without those that were withdrawn.
 pub fn landed(snapshot: &Snapshot) -> Vec<Landed> {
     let closed = snapshot.work().filter_map(|bead| {
         let closed = bead.spec.closed.as_ref().filter(|closed| closed.reason != CloseReason::Withdrawn)?;

@@ -1,4 +1,4 @@
-//! What a bead has to do with: what it needs and what needs it, its steps, its attempts and its merge requests.
+//! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
 
 use gastown_controllers::world::{Run, RunState};
 use gastown_crds::common::{LABEL_BEAD, condition, types};
@@ -9,24 +9,24 @@ use crate::insight::Snapshot;
 use crate::insight::kinds::merge_request;
 use crate::insight::related::{Cell, Columns, Section};
 
-/// What is said of a bead among others.
+/// The columns of a section of beads.
 const BEADS: Columns = Columns {
     headings: &["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"],
     words: &["TITLE"],
     spare: &["ATTEMPTS", "POLECAT"],
 };
 
-/// The same of the beads of a convoy, which has names of its own for them.
+/// The columns of a section of a convoy's beads: NAME is the name within the convoy.
 const BEADS_OF_CONVOY: Columns = Columns {
     headings: &["NAME", "BEAD", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"],
     words: &["TITLE"],
     spare: &["ATTEMPTS", "POLECAT"],
 };
 
-/// What is said of an attempt at a bead.
+/// The columns of a section of attempts.
 const ATTEMPTS: Columns = Columns { headings: &["ATTEMPT", "STATE", "OUTPUT"], words: &[], spare: &[] };
 
-/// All that a bead has to do with.
+/// All sections of a bead.
 pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
     let name = bead.name_any();
     let all = || snapshot.all::<Bead>();
