@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connect;
 pub mod engine;
 pub mod guard;
+pub mod insight;
 pub mod manifests;
 pub mod town;
 pub mod world;

@@ -97,3 +97,46 @@ fn every_kind_is_whole() {
     }
     assert!(lacking.is_empty(), "{lacking:#?}");
 }
+
+/// The lines of the files below `dirs` that name one of `words`; comments may.
+fn naming(dirs: &[&str], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in below(dirs) {
+        let text = fs_err::read_to_string(&file).unwrap();
+        let code = |line: &&str| !line.trim_start().starts_with("//");
+        let named = |line: &&str| words.iter().any(|word| line.contains(word));
+        found.extend(text.lines().filter(code).filter(named).map(|line| format!("{}: {line}", file.display())));
+    }
+    found
+}
+
+#[test]
+fn insight_knows_no_command_no_api_no_world_and_no_terminal() {
+    let words = [
+        "crate::api",
+        "crate::cli",
+        "crate::connect",
+        "crate::engine",
+        "crate::town",
+        "crate::world",
+        "fs_err",
+        "print!",
+        "println",
+        "std::env",
+        "std::fs",
+        "std::io",
+        "std::process",
+        "SystemTime",
+        "Timestamp::now",
+        "tokio::",
+    ];
+    let found = naming(&["src/insight"], &words);
+    assert!(found.is_empty(), "insight is computed from a snapshot alone: {found:#?}");
+}
+
+#[test]
+fn commands_read_attempts_and_jobs_through_their_records() {
+    let words = ["layout.run(", "layout.runs(", "layout.job(", "layout.job_lock(", "run::records", "run::lock"];
+    let found = naming(&["src/cli"], &words);
+    assert!(found.is_empty(), "ask `world::records` instead: {found:#?}");
+}

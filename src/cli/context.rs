@@ -17,6 +17,7 @@ use super::suggest;
 use super::terminal::Terminal;
 use crate::clock::{Clock, SystemClock};
 use crate::connect::Connection;
+use crate::insight::{Snapshot, Source, Stored};
 use crate::town::{Places, Town};
 
 /// Objects asked for at a time.
@@ -126,6 +127,13 @@ impl Link {
         pages(&self.typed::<K>(), &ListParams::default()).await
     }
 
+    /// The town as it is now: all objects of these kinds.
+    pub async fn snapshot(&self, kinds: &[&str]) -> Result<Snapshot, CliError> {
+        let mut snapshot = Snapshot::new(&self.namespace, self.controller);
+        snapshot.load(self, kinds).await?;
+        Ok(snapshot)
+    }
+
     /// All objects of a kind that a selector picks, by name.
     pub async fn list(&self, kind: &Kind, selector: &ListParams) -> Result<Vec<DynamicObject>, CliError> {
         pages(&self.api(kind), selector).await
@@ -172,6 +180,14 @@ impl Link {
             None => format!("`gt get {}` lists them", kind.plural),
         };
         CliError::new(Exit::NotFound, format!("no {} is named `{}`", kind.name, name.escape_debug())).hint(hint)
+    }
+}
+
+impl Source for Link {
+    type Error = CliError;
+
+    fn all<K: Stored>(&self) -> impl Future<Output = Result<Vec<K>, CliError>> {
+        Link::all(self)
     }
 }
 

@@ -1,7 +1,5 @@
 //! `gt delete`: removes objects. What they stand for in the world is rescued and removed by their controllers first.
 
-mod open_work;
-
 use clap::Args as ClapArgs;
 use futures::StreamExt;
 use kube::ResourceExt;
@@ -14,6 +12,7 @@ use super::error::{CliError, Exit};
 use super::kinds::{Kind, targets};
 use super::{apply, watching};
 use crate::cli::wait::Timeout;
+use crate::insight;
 use crate::town::Town;
 
 /// Remove objects.
@@ -79,8 +78,12 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
 
 /// Deletes one; whether it is gone already.
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
-    if let Some(warning) = open_work::warning(link, kind, name).await? {
-        gt.out.talk(&format!("warning: {warning}"));
+    if let Some(object) = link.api(kind).get_opt(name).await? {
+        let snapshot = link.snapshot(insight::kind(kind.name).deletion_reads).await?;
+        // Nothing is asked: `gt delete` does what it is told, as kubectl does.
+        if let Some(warning) = insight::subject(kind.name, &object).open_work(&snapshot) {
+            gt.out.talk(&format!("warning: {warning}"));
+        }
     }
     match link.api(kind).delete(name, &DeleteParams::default()).await {
         Ok(answer) => {

@@ -1,9 +1,5 @@
 //! `gt describe`: one object with everything around it, ending with the next step.
 
-mod next;
-mod related;
-
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
@@ -17,11 +13,13 @@ use serde_json::Value;
 use super::age::age;
 use super::context::{Context, Link};
 use super::error::CliError;
-use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::table::{Table, plain, visible};
 use super::terminal::{Color, Terminal};
+use crate::insight::related::{Cell, Columns, Section};
+use crate::insight::{self, next};
 use crate::town::Town;
+use crate::world::records::Records;
 
 /// Longest text of a condition or field that is shown, in lines; the rest is in a log.
 const LINES_MAX: usize = 40;
@@ -53,34 +51,24 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) -> Result<String, CliError> {
     let Target { kind, name } = target;
     let object = link.get(kind, name).await?;
-    let name = &*object.name_any();
+    let mut snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
+    if let Some(uid) = object.uid() {
+        let attempts = Records::of(&town.layout).attempts(&uid);
+        snapshot.put_attempts(uid, attempts);
+    }
+    let subject = insight::subject(kind.name, &object);
     let now = gt.now();
     let mut text = head(kind, &object, now);
-    section(&mut text, gt.out, "Spec", &yaml(&without_beads(kind, &object.data["spec"])));
-    let conditions: Vec<Condition> =
-        serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
-    section(&mut text, gt.out, "Status", &yaml(&without_conditions(&object.data["status"])));
+    section(&mut text, gt.out, "Spec", &yaml(&without(subject.related_fields(), &object.data["spec"])));
+    section(&mut text, gt.out, "Status", &yaml(&without(&["conditions"], &object.data["status"])));
     // Sections are indented by two.
     let within = gt.out.width.map(|width| width.saturating_sub(2));
-    section(&mut text, gt.out, "Conditions", &table_of(&conditions, now, within));
-    for (title, mut table) in related::sections(kind, &object, town, link, now).await? {
-        if !table.is_empty() {
-            section(&mut text, gt.out, &title, &table.render(within));
-        }
+    section(&mut text, gt.out, "Conditions", &conditions(subject.conditions(), now, within));
+    for related in subject.related(&snapshot) {
+        section(&mut text, gt.out, related.title, &rows(&related, now, within));
     }
-    let keepers = match kind.name {
-        "Bead" | "MergeRequest" | "Convoy" => Loaded::from(link).await?.keepers(kind.name, name),
-        _ => BTreeSet::new(),
-    };
-    let facts = next::Facts {
-        kind: kind.name,
-        name,
-        conditions: &conditions,
-        object: &object,
-        up: link.controller,
-        keepers: &keepers,
-    };
-    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next::step(&facts)));
+    let next = next::step(&*subject, &snapshot);
+    let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next));
     Ok(text)
 }
 
@@ -130,25 +118,34 @@ fn drop_empty(value: &mut Value) {
     }
 }
 
-/// A convoy's beads have a section of their own.
-fn without_beads(kind: &Kind, spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    if let Some(map) = spec.as_object_mut().filter(|_| kind.name == "Convoy") {
-        map.remove("beads");
+/// A map without the fields that are shown elsewhere.
+fn without(fields: &[&str], value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|field, _| !fields.contains(&&**field));
     }
-    spec
+    value
 }
 
-fn without_conditions(status: &Value) -> Value {
-    let mut status = status.clone();
-    if let Some(map) = status.as_object_mut() {
-        map.remove("conditions");
+/// The rows of a section as a table; nothing where there are none.
+fn rows(section: &Section, now: Timestamp, width: Option<u16>) -> String {
+    if section.rows.is_empty() {
+        return String::new();
     }
-    status
+    let Columns { headings, words, spare } = section.columns;
+    let mut table = Table::new(headings.iter().copied()).fitting(words, spare);
+    for row in &section.rows {
+        table.row(row.iter().map(|cell| match cell {
+            Cell::Text(text) => text.clone(),
+            Cell::Since(then) => age(now, *then),
+            Cell::Nothing => "-".to_owned(),
+        }));
+    }
+    table.render(width)
 }
 
 /// The conditions, and below them what does not fit a line.
-fn table_of(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> String {
+fn conditions(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> String {
     if conditions.is_empty() {
         return String::new();
     }
@@ -157,7 +154,7 @@ fn table_of(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> Str
         let message = if condition.message.is_empty() { "-" } else { &condition.message };
         table.row([
             condition.type_.as_str(),
-            &format!("{:?}", condition.status),
+            condition.status.as_str(),
             &condition.reason,
             &age(now, condition.last_transition_time),
             message,

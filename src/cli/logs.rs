@@ -1,26 +1,17 @@
 //! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
 
-mod file;
 mod jobs;
-mod writers;
-
-use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
-use gastown_crds::common::{condition, types};
-use gastown_crds::{Bead, MergeRequest, Polecat, Rig};
-use kube::ResourceExt;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::inotify::Inotify;
-use super::kinds::{Kind, Target, targets};
+use super::kinds::{Target, targets};
 use super::table::visible;
-use super::trouble;
-use crate::town::Town;
-use crate::world::run::records;
-use file::LogFile;
-use writers::Writers;
+use crate::insight;
+use crate::insight::logs::{LogOf, Verification};
+use crate::world::records::{Log, LogReader, Records, is_key};
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
 #[derive(Debug, ClapArgs)]
@@ -39,33 +30,32 @@ pub struct Args {
     follow: bool,
 }
 
-/// A log on this machine.
-struct Log {
-    file: PathBuf,
-    /// What is in the folder once nothing more will be added.
-    end: Option<&'static str>,
-    /// What is told before.
+/// A log that is to be shown.
+struct Shown {
+    log: Log,
+    /// The line that is printed first.
     title: String,
-    /// Where to look too.
+    /// A hint to another log.
     note: Option<String>,
 }
 
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
-    let log = match &args.what[..] {
-        [] => controller(&town),
-        [word] if word == "controller" => controller(&town),
-        [word, key] if word == "job" => job(&town, key)?,
-        [word] if word.starts_with("job/") => job(&town, &word["job/".len()..])?,
+    let records = Records::of(&town.layout);
+    let shown = match &args.what[..] {
+        [] => controller(&records),
+        [word] if word == "controller" => controller(&records),
+        [word, key] if word == "job" => job(&records, key)?,
+        [word] if word.starts_with("job/") => job(&records, &word["job/".len()..])?,
         words => {
             let targets = targets(words)?;
             let [target] = targets[..] else {
                 return Err(CliError::new(Exit::Usage, "one log at a time"));
             };
-            let found = gt.with_api(&town, async |link| of_object(args, &town, link, target).await).await?;
+            let found = gt.with_api(&town, async |link| of_object(args, &records, link, target).await).await?;
             match found {
-                Found::Log(log) => log,
+                Found::Log(shown) => shown,
                 Found::Text { title, text } => {
                     gt.out.talk(&title);
                     let text = visible(&text);
@@ -76,155 +66,104 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             }
         }
     };
-    gt.out.talk(&format!("{}: {}", log.title, log.file.display()));
-    if let Some(note) = &log.note {
+    gt.out.talk(&format!("{}: {}", shown.title, shown.log.file().display()));
+    if let Some(note) = &shown.note {
         gt.out.talk(note);
     }
-    show(args, gt, &log).await
+    show(args, gt, &shown.log).await
 }
 
-fn controller(town: &Town) -> Log {
-    Log { file: town.layout.log(), end: None, title: "the controller".to_owned(), note: None }
+fn controller(records: &Records) -> Shown {
+    Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None }
 }
 
+/// A log of an object.
 enum Found {
-    Log(Log),
-    Text { title: String, text: String },
+    Log(Shown),
+    /// The end of it, where nothing else is left.
+    Text {
+        title: String,
+        text: String,
+    },
 }
 
-fn job(town: &Town, key: &str) -> Result<Log, CliError> {
-    // A key becomes a folder's name.
-    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-        return Err(CliError::new(Exit::Usage, format!("`{}` is no job's key", key.escape_debug())));
+fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
+    if !is_key(key) {
+        return Err(CliError::new(Exit::Usage, format!("invalid job key `{}`", key.escape_debug())));
     }
-    let dir = town.layout.job(key);
-    if !dir.is_dir() {
-        return Err(CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(town)));
-    }
-    Ok(Log { file: dir.join(records::LOG), end: Some(records::RESULT), title: format!("job {key}"), note: None })
+    let log = records.job_log(key).ok_or_else(|| {
+        CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(&records.jobs()))
+    })?;
+    Ok(Shown { log, title: format!("job {key}"), note: None })
 }
 
-async fn of_object(args: &Args, town: &Town, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
+async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
     let Target { kind, name } = target;
-    match kind.name {
-        "Bead" => {
-            let bead: Bead = typed(link, kind, name).await?;
-            attempt(town, &bead, args.attempt).map(Found::Log)
-        }
-        "Polecat" => {
-            let polecat: Polecat = typed(link, kind, name).await?;
-            let bead = match polecat.status.and_then(|status| status.bead) {
-                Some(bead) => link.typed::<Bead>().get_opt(&bead).await?,
-                None => last_of(&link.all::<Bead>().await?, name),
-            };
-            let bead = bead.ok_or_else(|| {
-                CliError::new(Exit::NotFound, format!("polecat {name} has not worked on anything yet"))
-            })?;
-            attempt(town, &bead, args.attempt).map(Found::Log)
-        }
-        "MergeRequest" => {
-            let request: MergeRequest = typed(link, kind, name).await?;
-            of_request(town, link, &request).await
-        }
-        _ => Err(CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
-            .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")),
-    }
-}
-
-/// What sent it back, else what verifies it now. A branch that conflicts has only the files that do.
-async fn of_request(town: &Town, link: &Link, request: &MergeRequest) -> Result<Found, CliError> {
-    let name = request.name_any();
-    let status = request.status.clone().unwrap_or_default();
-    match (status.job, status.log) {
-        (Some(key), _) if status.state.is_final() && town.layout.job(&key).is_dir() => {
-            return job(town, &key).map(Found::Log);
-        }
-        (_, Some(text)) => {
-            let merged = condition(&status.conditions, types::MERGED);
-            let why = merged.map_or_else(|| "came back".to_owned(), trouble::words);
-            return Ok(Found::Text { title: format!("mr/{name}: {why}"), text });
-        }
-        _ => {}
-    }
-    let none = CliError::new(Exit::NotFound, format!("mr/{name} has no log"));
-    if status.state.is_final() {
-        return Err(none.hint(format!("only what came back has one; `gt describe mr/{name}`")));
-    }
-    let rig: Option<Rig> = link.typed().get_opt(&request.spec.rig).await?;
-    let found = rig.and_then(|rig| jobs::verifying(town, &rig.uid().unwrap_or_default()));
-    let Some(found) = found else {
-        return Err(none.hint(format!("nothing has been verified for it yet; `gt describe mr/{name}`")));
+    let none = || {
+        CliError::new(Exit::Usage, format!("a {} has no log", kind.name))
+            .hint("polecats, beads, merge requests and jobs have one; `gt logs` alone is the controller's")
     };
-    let when = if found.is_running { "is being verified by" } else { "waits; last verified in its rig was" };
-    let mut log = job(town, &found.key)?;
-    log.title = format!("mr/{name} {when} job {}", found.key);
-    Ok(Found::Log(log))
-}
-
-async fn typed<K>(link: &Link, kind: &Kind, name: &str) -> Result<K, CliError>
-where
-    K: kube::Resource + serde::de::DeserializeOwned,
-{
+    let reads = insight::kind(kind.name).log_reads.ok_or_else(none)?;
     let object = link.get(kind, name).await?;
-    object.try_parse().map_err(|error| CliError::new(Exit::Failed, "could not read the object").because(&error))
+    let snapshot = link.snapshot(reads).await?;
+    let subject = insight::subject(kind.name, &object);
+    match subject.log(&snapshot) {
+        Some(LogOf::Attempts { bead, bead_uid, came_back }) => {
+            let mut shown = attempt(records, &bead, &bead_uid, args.attempt)?;
+            // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
+            let came_back = came_back.filter(|_| args.attempt.is_none());
+            shown.note = came_back.map(|request| format!("its branch came back: `gt logs mr/{request}` says why"));
+            Ok(Found::Log(shown))
+        }
+        Some(LogOf::Verification(log)) => verification(records, &subject.reference(), log),
+        Some(LogOf::NotYet(why)) => Err(CliError::new(Exit::NotFound, why)),
+        None => Err(none()),
+    }
 }
 
-/// The bead that a polecat worked on last.
-fn last_of(beads: &[Bead], polecat: &str) -> Option<Bead> {
-    let had = |bead: &&Bead| bead.status.as_ref().is_some_and(|status| status.last_polecat.as_deref() == Some(polecat));
-    let when = |bead: &&Bead| {
-        let conditions = bead.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions.iter().map(|condition| condition.last_transition_time).max()
+/// The log of the verdict, else of the verification that runs now. A branch that conflicts has only the list of files.
+fn verification(records: &Records, object: &str, log: Verification) -> Result<Found, CliError> {
+    let Verification { job: decided, kept, queue } = log;
+    if let Some(key) = decided.filter(|key| records.job_log(key).is_some()) {
+        return job(records, &key).map(Found::Log);
+    }
+    if let Some((why, text)) = kept {
+        return Ok(Found::Text { title: format!("{object}: {why}"), text });
+    }
+    let none = CliError::new(Exit::NotFound, format!("{object} has no log"));
+    let Some(rig_uid) = queue else {
+        return Err(none.hint(format!("only what came back has one; `gt describe {object}`")));
     };
-    beads.iter().filter(had).max_by_key(when).cloned()
+    let Some(found) = records.verification(&rig_uid) else {
+        return Err(none.hint(format!("nothing has been verified for it yet; `gt describe {object}`")));
+    };
+    let when = if found.is_running() { "is being verified by" } else { "waits; last verified in its rig was" };
+    let shown = job(records, &found.key)?;
+    Ok(Found::Log(Shown { title: format!("{object} {when} job {}", found.key), ..shown }))
 }
 
-fn attempt(town: &Town, bead: &Bead, wanted: Option<u32>) -> Result<Log, CliError> {
-    let (name, uid) = (bead.name_any(), bead.uid().unwrap_or_default());
-    let attempts = attempts(&town.layout.runs(&uid));
+fn attempt(records: &Records, bead: &str, bead_uid: &str, wanted: Option<u32>) -> Result<Shown, CliError> {
+    let attempts = records.attempt_numbers(bead_uid);
     let which = match wanted {
         Some(wanted) => attempts.contains(&wanted).then_some(wanted),
         None => attempts.last().copied(),
     };
     let which = which.ok_or_else(|| {
         let message = match wanted {
-            Some(wanted) => format!("there was no attempt {wanted} at bead {name}"),
-            None => format!("nobody has worked on bead {name} yet"),
+            Some(wanted) => format!("there was no attempt {wanted} at bead {bead}"),
+            None => format!("nobody has worked on bead {bead} yet"),
         };
-        CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{name}` says what it waits for"))
+        CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{bead}` says what it waits for"))
     })?;
-    Ok(Log {
-        file: town.layout.run(&uid, which).join(records::OUTPUT),
-        end: Some(records::EXIT),
-        title: format!("bead {name}, attempt {which} of {}", attempts.len()),
-        note: bead
-            .status
-            .as_ref()
-            .and_then(|status| status.rework.as_ref())
-            // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
-            .filter(|_| wanted.is_none())
-            .map(|rework| format!("its branch came back: `gt logs mr/{}` says why", rework.merge_request)),
-    })
-}
-
-/// The attempts on record, in their order.
-pub fn attempts(runs: &Path) -> Vec<u32> {
-    let mut found: Vec<u32> = fs_err::read_dir(runs)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    found.sort_unstable();
-    found
+    let title = format!("bead {bead}, attempt {which} of {}", attempts.len());
+    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None })
 }
 
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
-    let print = |text: &str| gt.out.bytes(text.as_bytes());
-    let folder = log.file.parent().unwrap_or(Path::new("/"));
     if !args.follow {
-        return match LogFile::open(&log.file, args.tail) {
-            Ok(mut file) => file.rest(print),
+        return match log.open(args.tail) {
+            Ok(mut reader) => rest(gt, &mut reader),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 gt.out.talk("nothing was printed yet");
                 Ok(())
@@ -232,20 +171,20 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
             Err(error) => Err(failed(error)),
         };
     }
-    fs_err::create_dir_all(folder).map_err(failed)?;
+    fs_err::create_dir_all(log.folder()).map_err(failed)?;
     // Watched before it is read, so that nothing falls between.
-    let mut inotify = Inotify::of_folder(folder).map_err(failed)?;
-    let mut open: Option<LogFile> = None;
+    let mut inotify = Inotify::of_folder(log.folder()).map_err(failed)?;
+    let mut open: Option<LogReader> = None;
     loop {
         // Who writes is looked at before the end, and the end before the rest is read: a process that records its end and
         // goes is not taken for lost, and what was printed before is read after.
-        let writers = if log.end.is_some() { Writers::of(folder) } else { Writers::Unknown };
-        let ended = log.end.is_some_and(|end| folder.join(end).exists());
-        if open.is_none() && log.file.exists() {
-            open = Some(LogFile::open(&log.file, args.tail).map_err(failed)?);
+        let writers = log.writers();
+        let ended = log.is_complete();
+        if open.is_none() && log.exists() {
+            open = Some(log.open(args.tail).map_err(failed)?);
         }
-        if let Some(file) = &mut open {
-            file.rest(print)?;
+        if let Some(reader) = &mut open {
+            rest(gt, reader)?;
         }
         if ended {
             return Ok(());
@@ -261,4 +200,12 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
         }
         .map_err(failed)?;
     }
+}
+
+/// Prints what was not read yet.
+fn rest(gt: &Context, reader: &mut LogReader) -> Result<(), CliError> {
+    while let Some(text) = reader.read().map_err(|error| CliError::from_error(Exit::Failed, &error))? {
+        gt.out.bytes(text.as_bytes())?;
+    }
+    Ok(())
 }

@@ -24,11 +24,8 @@ mod context;
 mod files;
 mod inotify;
 mod jsonpath;
-mod keeps;
 mod kinds;
-mod shell;
 mod suggest;
-mod trouble;
 mod watching;
 
 mod apply;

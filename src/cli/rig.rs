@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::files;
+use crate::insight::text::quoted;
 use crate::world::git;
 use detect::Check;
 use repository::Repository;
@@ -111,11 +112,11 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
         gt.out.talk(&format!(
             "note: {}; the rig waits until this works without a question: git ls-remote {}",
             error.message(),
-            super::shell::quoted(&repository.url)
+            quoted(&repository.url)
         ));
     }
     gt.out.talk(&words);
-    gt.out.talk(&format!("next: gt apply -f {}", super::shell::quoted(&from_here(&file))));
+    gt.out.talk(&format!("next: gt apply -f {}", quoted(&from_here(&file))));
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table as Comfy, Width};
 
+pub use crate::insight::text::plain;
+
 /// Blanks between two columns.
 const GAP: u16 = 3;
 
@@ -152,19 +154,6 @@ fn one_line(cells: &[String], kept: &[usize]) -> Row {
     let mut row = Row::from(kept.map(Cell::new).collect::<Vec<_>>());
     row.max_height(1);
     row
-}
-
-/// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
-pub fn plain(text: &str) -> String {
-    let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default();
-    let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
-    let shown = |c: char| match c {
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    first.chars().map(shown).collect()
 }
 
 /// A text of several lines, without characters that a terminal would obey.

@@ -1,8 +1,9 @@
-//! `gt wait`: returns when a condition has come true, by watching; for a convoy it tells what happens meanwhile.
+//! `gt wait`: returns when a condition has come true, by watching; for a convoy it prints what happens meanwhile.
 
 mod around;
-mod progress;
+mod lines;
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use tokio::time::Instant;
 
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
-use super::keeps::Loaded;
 use super::kinds::{Kind, Target, targets};
 use super::{delete, suggest, table, watching};
+use crate::insight::{self, OpenBead};
 use crate::town::Town;
 use around::Around;
 
@@ -29,15 +30,15 @@ const WAIT_MAX: Duration = Duration::from_hours(31 * 24);
 /// milliseconds; after three seconds it has.
 const STILL: Duration = Duration::from_secs(3);
 
-/// Most things that somebody has to see to which are named at once; `gt status` has them all.
-const KEEPERS_MAX: usize = 5;
+/// Most things that somebody has to fix which are named at once; `gt status` has them all.
+const BLOCKERS_MAX: usize = 5;
 
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-For a convoy's landing it tells what happens and what keeps it. It ends with 7 once nothing of the convoy can move before
-you do something (beads set aside, a suspended rig, a reference that leads nowhere); what the town tries again by itself,
-such as an address that cannot be reached, is told and waited for.")]
+For a convoy's landing it prints what happens and what blocks it. It ends with 7 once nothing of the convoy can move
+before you do something (beads that failed too often, a suspended rig, a reference that leads nowhere); what the town tries
+again by itself, such as an address that cannot be reached, is printed and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required = true)]
@@ -125,7 +126,7 @@ struct Wish<'a> {
     status: &'a str,
 }
 
-/// What a look at an object tells about a wish.
+/// What a look at an object says of a wish.
 enum Seen {
     Met,
     /// It will never be met: why.
@@ -182,8 +183,8 @@ impl Wish<'_> {
         let watches = watching::Watches::new(gt.out);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut changes = watches.changes(link.api(kind), config);
-        let lands = kind.name == "Convoy" && self.status == "True";
-        let mut around = lands.then(|| Around::new(gt, town, link, &watches, name));
+        let has_progress = insight::kind(kind.name).has_progress && self.status == "True";
+        let mut around = has_progress.then(|| Around::new(gt, town, link, &watches, name));
         let ended = || CliError::new(Exit::Failed, "the watch ended");
         let mut still: Option<Instant> = None;
         let mut seen_there = false;
@@ -218,26 +219,26 @@ impl Wish<'_> {
                 }
                 () = tokio::time::sleep_until(until) => return Err(CliError::new(Exit::TimedOut, "it took too long")),
             }
-            let for_good = around.as_mut().is_some_and(Around::tell_keepers);
-            still = for_good.then(|| still.unwrap_or_else(|| Instant::now() + STILL));
+            let permanent = around.as_mut().is_some_and(Around::print_blockers);
+            still = permanent.then(|| still.unwrap_or_else(|| Instant::now() + STILL));
         }
     }
 
-    /// Nothing moves any more: what somebody has to see to.
+    /// Nothing moves any more: what somebody has to fix.
     fn needs_you(&self, around: Option<&Around<'_>>) -> CliError {
         let Target { kind, name } = self.target;
         let object = kind.named_object(name);
-        let standing = around.map(Around::standing).unwrap_or_default();
-        let hint = match &standing[..] {
+        let blockers = around.map(Around::needs_person).unwrap_or_default();
+        let hint = match &blockers[..] {
             [only] => format!("`{}`", only.next()),
             _ => "`gt status` says first what needs you".to_owned(),
         };
         let error =
             CliError::new(Exit::NeedsYou, format!("{object} is not {}, and nothing moves without you", self.type_));
-        let error = standing
+        let error = blockers
             .iter()
-            .take(KEEPERS_MAX)
-            .fold(error, |error, keeper| error.because_of(format!("{}: {}", keeper.object, keeper.why)));
+            .take(BLOCKERS_MAX)
+            .fold(error, |error, blocker| error.because_of(format!("{}: {}", blocker.object, blocker.why)));
         error.hint(hint)
     }
 
@@ -270,11 +271,8 @@ impl Wish<'_> {
         if condition.is_some_and(|condition| condition["status"] == self.status && observed(condition)) {
             return Seen::Met;
         }
-        let over = ["Rejected", "Withdrawn"].iter().find(|state| status["state"] == **state);
-        match over.filter(|_| self.target.kind.name == "MergeRequest" && self.status == "True") {
-            Some(state) => Seen::Never(format!("it is {}", state.to_lowercase())),
-            None => Seen::NotYet,
-        }
+        let never = insight::subject(self.target.kind.name, object).never(self.type_);
+        never.filter(|_| self.status == "True").map_or(Seen::NotYet, Seen::Never)
     }
 
     /// What it still waits for.
@@ -289,8 +287,10 @@ impl Wish<'_> {
                 format!("{}={} {} {message}", self.type_, word("status"), word("reason")).trim_end().to_owned()
             }
         };
-        if kind.name == "Convoy" {
-            text.push_str(&progress::open(&Loaded::from(link).await?, name));
+        let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
+        for OpenBead { bead, state, why } in insight::subject(kind.name, &object).open_beads(&snapshot) {
+            let line = format!("  {bead:<17}  {state:<9}  {why}");
+            let _infallible = write!(text, "\n{}", line.trim_end());
         }
         Ok(format!("still waiting: {text}"))
     }

@@ -10,6 +10,8 @@ pub mod jobs;
 
 pub mod run;
 
+pub mod records;
+
 pub mod sim;
 
 pub mod exec;

@@ -321,7 +321,7 @@ fn words_that_are_none() {
     exit 2
     ");
     insta::assert_snapshot!(folder.gt(&["logs", "job", "../../etc"]).all(), @"
-    ! error: `../../etc` is no job's key
+    ! error: invalid job key `../../etc`
     exit 2
     ");
     assert_eq!(folder.gt(&["nonsense"]).code, 2);

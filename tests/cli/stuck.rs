@@ -130,7 +130,7 @@ fn a_ready_bead_says_which_rig_it_waits_for_and_why() {
     folder.seed::<Rig>(&rig_status(&[ready(), red]));
     folder.seed::<Bead>(&bead("shop-c", &closed("Merged"), &json!({"state": "Closed"})));
     let out = folder.gt(&["status"]).out;
-    assert!(out.contains("shop-a   ready: waits for a free place"), "{out}");
+    assert!(out.contains("shop-a   ready: waits for a free slot"), "{out}");
     assert!(out.contains("landed (1)"), "{out}");
     assert!(out.contains("shop   no: base red"), "{out}");
     assert!(out.contains("BaseRed: the target itself fails verification"), "{out}");

@@ -50,12 +50,12 @@ fn it_ends_once_all_that_is_left_hangs_on_a_bead_that_was_set_aside() {
     let next = |object: &str| folder.gt(&["describe", object]).out.lines().last().unwrap().to_owned();
     assert_eq!(
         next("bead/shop-b"),
-        "Next: it needs you first: `gt describe bead/shop-a` (set aside after 6 failures: Title of shop-a)"
+        "Next: it needs you first: `gt describe bead/shop-a` (failed 6 times; needs a person: Title of shop-a)"
     );
     insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
-    ! [age]  shop-a             SET ASIDE for you: gt describe bead/shop-a  (Title of shop-a)
+    ! [age]  shop-a             failed 6 times; needs a person: gt describe bead/shop-a  (Title of shop-a)
     ! error: convoy/auth is not Landed, and nothing moves without you
-    !   caused by: bead/shop-a: set aside after 6 failures: Title of shop-a
+    !   caused by: bead/shop-a: failed 6 times; needs a person: Title of shop-a
     ! hint: `gt describe bead/shop-a`
     exit 7
     ");
@@ -84,7 +84,7 @@ fn a_rig_that_cannot_be_reached_is_told_once_and_waited_for() {
         "Next: see `gt describe rig/shop` (FetchFailed: fetching from `x` failed 2 times); it is tried again by itself"
     );
     insta::assert_snapshot!(folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]).all(), @"
-    ! [age]  rig/shop           keeps it: FetchFailed: fetching from `x` failed 2 times; see `gt describe rig/shop`
+    ! [age]  rig/shop           blocks it: FetchFailed: fetching from `x` failed 2 times; see `gt describe rig/shop`
     ! still waiting: Landed=False InProgress 0 of 2 beads are closed
     !   shop-a             Ready      rig/shop: FetchFailed
     !   shop-b             Ready      rig/shop: FetchFailed
@@ -123,7 +123,7 @@ fn a_branch_behind_a_red_base_names_its_rig() {
     }
     let _serving = folder.serve();
     let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
-    assert!(done.code == 5 && done.err.matches("keeps it: BaseRed").count() == 1, "{}", done.all());
+    assert!(done.code == 5 && done.err.matches("blocks it: BaseRed").count() == 1, "{}", done.all());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_suspended_rig_keeps_all_for_good() {
     assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig).code, 0);
     let _serving = folder.serve();
     insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
-    ! [age]  rig/shop           keeps it: suspended: nothing is dispatched, fetched or landed there; see `gt describe rig/shop`
+    ! [age]  rig/shop           blocks it: suspended: nothing is dispatched, fetched or landed there; see `gt describe rig/shop`
     ! error: convoy/auth is not Landed, and nothing moves without you
     !   caused by: rig/shop: suspended: nothing is dispatched, fetched or landed there
     ! hint: `gt describe rig/shop`
@@ -154,7 +154,7 @@ fn a_reference_that_leads_nowhere_keeps_a_convoy_for_good() {
     folder.seed::<Convoy>(&object("Convoy", "auth", &json!({}), &status));
     let _serving = folder.serve();
     insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
-    ! [age]  convoy/auth        keeps it: RefNotFound: there is no Rig named `far`: apply it; see `gt describe convoy/auth`
+    ! [age]  convoy/auth        blocks it: RefNotFound: there is no Rig named `far`: apply it; see `gt describe convoy/auth`
     ! error: convoy/auth is not Landed, and nothing moves without you
     !   caused by: convoy/auth: RefNotFound: there is no Rig named `far`: apply it
     ! hint: `gt describe convoy/auth`

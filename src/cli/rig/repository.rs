@@ -6,6 +6,7 @@ use super::detect::{Check, Files, checks};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::files;
+use crate::insight::text::quoted;
 use crate::world::git;
 
 /// A repository as `gt rig add` sees it.
@@ -65,7 +66,7 @@ impl Repository {
                     .hint("give the repository's root");
             }
             CliError::new(Exit::Refused, format!("{shown} is no git repository"))
-                .hint(format!("git -C {} init", crate::cli::shell::quoted(&shown)))
+                .hint(format!("git -C {} init", quoted(&shown)))
         })?;
         let head = repository.head().ok().and_then(|head| head.shorthand().ok().map(str::to_owned));
         let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
@@ -143,7 +144,7 @@ fn tree<'a>(
     let of_origin = || find(&format!("refs/remotes/origin/{branch}"));
     let found = find(&format!("refs/heads/{branch}")).or_else(|| of_origin().filter(|_| has_origin));
     found.ok_or_else(|| {
-        let hint = format!("if its origin has it: git -C {} fetch origin", crate::cli::shell::quoted(shown));
+        let hint = format!("if its origin has it: git -C {} fetch origin", quoted(shown));
         let error = CliError::new(Exit::NotFound, format!("{shown} has no branch `{branch}`"));
         error.maybe_hint(has_origin.then_some(hint))
     })

@@ -1,7 +1,6 @@
-//! What the landing of a convoy hangs on, watched: its beads, and the rigs, polecats and merge requests they hang on.
+//! Watches of everything that the landing of a convoy depends on: its beads, and their rigs, polecats and merge requests.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{LocalBoxStream, SelectAll};
@@ -12,16 +11,18 @@ use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 
-use super::progress::{self, Progress};
+use super::lines::Lines;
 use crate::cli::context::{Context, Link};
-use crate::cli::keeps::{Keeper, Kept, World};
 use crate::cli::watching::{Changes, Watches};
+use crate::insight::kinds::{bead, convoy};
+use crate::insight::{Blocked, Blocker, Progress, Snapshot};
 use crate::town::Town;
+use crate::world::records::Records;
 
-/// Kinds that are watched; nothing is said of what keeps a convoy before all of them have been seen.
+/// Kinds that are watched; nothing is said of what blocks a convoy before all of them have been seen.
 const KINDS: usize = 5;
 
-/// What was seen in a watch.
+/// An event of a watch.
 enum Seen {
     /// All there is.
     All,
@@ -36,17 +37,20 @@ pub struct Around<'a> {
     gt: &'a Context,
     town: &'a Town,
     convoy: &'a str,
+    records: Records,
     progress: Progress,
+    lines: Lines,
     seen: SelectAll<LocalBoxStream<'static, Seen>>,
-    /// How many watches have seen all there is.
+    /// The number of watches that have seen all there is.
     complete: usize,
     beads: Store<Bead>,
     rigs: Store<Rig>,
     polecats: Store<Polecat>,
     requests: Store<MergeRequest>,
     convoys: Store<Convoy>,
-    kept: Kept,
-    told: BTreeSet<(String, String)>,
+    blocked: Blocked,
+    /// The blockers that were printed: object and what is wrong with it.
+    printed: BTreeSet<(String, String)>,
 }
 
 impl<'a> Around<'a> {
@@ -65,7 +69,9 @@ impl<'a> Around<'a> {
             gt,
             town,
             convoy,
-            progress: Progress::new(gt.now(), gt.out.talk_width),
+            records: Records::of(&town.layout),
+            progress: Progress::default(),
+            lines: Lines::new(gt.now(), gt.out.talk_width),
             seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys].into_iter().collect(),
             complete: 0,
             beads,
@@ -73,66 +79,67 @@ impl<'a> Around<'a> {
             polecats,
             requests,
             convoys,
-            kept: Kept::default(),
-            told: BTreeSet::new(),
+            blocked: Blocked::default(),
+            printed: BTreeSet::new(),
         }
     }
 
-    /// Waits for the next change, and tells what happened to a bead. None: the watches have ended.
+    /// Waits for the next change, and prints what happened to a bead. None: the watches have ended.
     pub async fn next(&mut self) -> Option<()> {
         match self.seen.next().await? {
             Seen::All => self.complete += 1,
             Seen::Other => {}
             Seen::Bead(bead) => {
-                let town = self.town;
-                let lines = self.progress.tell(&bead, self.gt.now(), |bead| progress::last_words(town, bead));
-                self.say(&lines);
+                let attempts = |bead: &Bead| bead.uid().map(|uid| self.records.attempts(&uid)).unwrap_or_default();
+                let events = self.progress.observe(&bead, attempts);
+                let now = self.gt.now();
+                let lines: Vec<String> = events.iter().map(|event| self.lines.event(event, now)).collect();
+                self.print(&lines);
             }
         }
         Some(())
     }
 
-    /// Tells what is new among that which keeps the convoy, once; whether nothing can move without a person.
-    pub fn tell_keepers(&mut self) -> bool {
+    /// Prints what is new among that which blocks the convoy, once; whether nothing can move without a person.
+    pub fn print_blockers(&mut self) -> bool {
         if self.complete < KINDS {
             return false;
         }
-        let (beads, rigs, polecats) = (self.beads.state(), self.rigs.state(), self.polecats.state());
-        let (requests, convoys) = (self.requests.state(), self.convoys.state());
-        let world = World::new(each(&beads), each(&rigs), each(&polecats), each(&convoys), each(&requests));
-        let this = convoys.iter().find(|it| it.name_any() == self.convoy);
-        self.kept = this.map(|convoy| world.of_convoy(convoy)).unwrap_or_default();
+        let mut snapshot = Snapshot::new(&*self.town.name, true);
+        snapshot.put(self.beads.state());
+        snapshot.put(self.rigs.state());
+        snapshot.put(self.polecats.state());
+        snapshot.put(self.requests.state());
+        snapshot.put(self.convoys.state());
+        let this = snapshot.get::<Convoy>(self.convoy);
+        self.blocked = this.map(|convoy| convoy::blocked(convoy, &snapshot)).unwrap_or_default();
         let now = self.gt.now();
         let mut lines = Vec::new();
-        for keeper in &self.kept.by {
-            let is_new = self.told.insert((keeper.object.clone(), keeper.what.clone()));
-            // That a bead was set aside is a part of its story, and told there.
-            if is_new && !keeper.is_set_aside() {
-                let what = format!("keeps it: {}; see `{}`", keeper.why, keeper.next());
-                lines.push(self.progress.line(&keeper.object, &what, now));
+        for blocker in &self.blocked.by {
+            let is_new = self.printed.insert((blocker.object.clone(), blocker.what.clone()));
+            // That a bead failed too often is an event, and printed as that.
+            if is_new && !bead::is_failed_bead(blocker) {
+                let what = format!("blocks it: {}; see `{}`", blocker.why, blocker.next());
+                lines.push(self.lines.line(&blocker.object, &what, now));
             }
         }
-        self.say(&lines);
-        self.kept.for_good
+        self.print(&lines);
+        self.blocked.permanent
     }
 
-    /// What a person has to see to before anything moves.
-    pub fn standing(&self) -> Vec<&Keeper> {
-        self.kept.by.iter().filter(|keeper| keeper.stands).collect()
+    /// The blockers that need a person.
+    pub fn needs_person(&self) -> Vec<&Blocker> {
+        self.blocked.by.iter().filter(|blocker| blocker.needs_person).collect()
     }
 
     /// Lines, above the one that stays at the bottom.
-    fn say(&self, lines: &[String]) {
+    fn print(&self, lines: &[String]) {
         self.gt.out.line("");
         for line in lines {
             self.gt.out.talk(line);
         }
-        self.gt.out.line(&self.progress.summary());
+        self.gt.out.line(&self.progress.counts().to_string());
     }
-}
-
-fn each<K>(objects: &[Arc<K>]) -> impl Iterator<Item = &K> {
-    objects.iter().map(AsRef::as_ref)
 }
 
 /// Keeps what a watch shows, and says what was seen.

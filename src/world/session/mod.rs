@@ -34,6 +34,8 @@ pub mod probe;
 
 mod occupants;
 
+pub mod attempts;
+
 mod start;
 
 mod end;
@@ -50,18 +52,15 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gastown_controllers::world::{Run, RunEnd, RunState, SandboxId, Session};
+use gastown_controllers::world::{Run, SandboxId, Session};
 
 use crate::world::exec::ExecError;
 use crate::world::layout::Layout;
+use crate::world::run::lock;
 use crate::world::run::process::ProcessId;
-use crate::world::run::records::{self, AgentSpec, Exit, Holder, RecordError, Spec, Started};
-use crate::world::run::{lock, log};
+use crate::world::run::records::{Exit, Holder, RecordError, Started};
 use children::Children;
 pub use occupants::in_use;
-
-/// Most attempts that are looked at, the newest; far more than any bead is allowed.
-const RUNS_MAX: usize = 1000;
 
 /// What sessions need to know of their town.
 #[derive(Debug, Clone)]
@@ -188,52 +187,12 @@ impl Sessions {
 
     /// The attempts at a bead, ascending.
     pub fn runs(&self, bead_uid: &str) -> Result<Vec<Run>, SessionError> {
-        let entries = match fs_err::read_dir(self.layout.runs(bead_uid)) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(e.into()),
-        };
-        let mut attempts = Vec::new();
-        for entry in entries {
-            attempts.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
-        }
-        attempts.sort_unstable();
-        let oldest = attempts.len().saturating_sub(RUNS_MAX);
-        attempts[oldest..].iter().map(|attempt| self.run(bead_uid, *attempt)).collect()
+        attempts::of(&self.layout, bead_uid)
     }
 
     /// Where an attempt's output is; its older half, if it was long, is beside it as `output.log.1`.
     pub fn run_log_path(&self, bead_uid: &str, attempt: u32) -> PathBuf {
-        self.layout.run(bead_uid, attempt).join(records::OUTPUT)
-    }
-
-    fn run(&self, bead_uid: &str, attempt: u32) -> Result<Run, SessionError> {
-        let spec = self.spec(bead_uid, attempt)?;
-        let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
-        let holder = Holder { bead_uid: bead_uid.to_owned(), attempt };
-        let state = match (self.exit(&holder)?, spec) {
-            (Some(end), _) => self.ended(&holder, end),
-            (None, Some(spec)) if self.started(&holder)?.is_some() => {
-                let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
-                if meant && self.occupied(&spec.sandbox_uid, &holder)? {
-                    RunState::Running
-                } else {
-                    // It may have ended between the two looks; what was recorded before the lock was freed counts.
-                    match self.exit(&holder)? {
-                        Some(end) => self.ended(&holder, end),
-                        // Its record is written once, under the lock.
-                        None => RunState::Lost { at: records::written(&self.run_dir(&holder).join(records::STARTED))? },
-                    }
-                }
-            }
-            (None, _) => RunState::Intended,
-        };
-        Ok(Run { attempt, work, state })
-    }
-
-    fn ended(&self, run: &Holder, Exit { code, own, at }: Exit) -> RunState {
-        let tail = log::tail(&self.run_log_path(&run.bead_uid, run.attempt));
-        RunState::Ended(RunEnd { code, own, at, tail })
+        attempts::log_path(&self.layout, bead_uid, attempt)
     }
 
     fn occupied(&self, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
@@ -262,13 +221,5 @@ impl Sessions {
 
     fn exit(&self, run: &Holder) -> Result<Option<Exit>, RecordError> {
         occupants::exit(&self.layout, run)
-    }
-
-    fn spec(&self, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
-        let spec = records::read(&self.layout.run(bead_uid, attempt).join(records::SPEC))?;
-        Ok(spec.and_then(|spec| match spec {
-            Spec::Session(spec) => Some(spec),
-            Spec::Job(_) => None,
-        }))
     }
 }

@@ -1,21 +1,65 @@
-//! A log that is read: from where its last lines begin, through its older half into the newest, and on as it grows.
+//! A log of an attempt, a job or the controller: where it lies, whether more will come, and a reader of it.
 //!
 //! What agents print would be obeyed by the terminal that it is shown on (titles, the mouse, the clipboard), so it is made
-//! plain; who wants it as it was has the file, whose path is told.
+//! plain; who wants it as it was has the file.
 
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::error::{CliError, Exit};
+use super::Writers;
 use crate::world::run::log::{Plain, older};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A log, open for reading.
+/// A log on this machine. Its file may not be there yet.
 #[derive(Debug)]
-pub struct LogFile {
+pub struct Log {
+    file: PathBuf,
+    /// The file beside it that is there once nothing more will be added; none for a log that has no end.
+    end: Option<&'static str>,
+}
+
+impl Log {
+    pub(super) fn new(file: PathBuf, end: Option<&'static str>) -> Self {
+        Self { file, end }
+    }
+
+    /// The file, of which the older half may be in another.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The folder that changes when something is added or the end is recorded.
+    pub fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Whether something was printed.
+    pub fn exists(&self) -> bool {
+        self.file.exists()
+    }
+
+    /// Whether it is on record that nothing more will be added.
+    pub fn is_complete(&self) -> bool {
+        self.end.is_some_and(|end| self.folder().join(end).exists())
+    }
+
+    /// The processes that add to it.
+    pub fn writers(&self) -> Writers {
+        if self.end.is_some() { Writers::of(self.folder()) } else { Writers::Unknown }
+    }
+
+    /// Opens it where its last lines begin; without a number, where it begins.
+    pub fn open(&self, tail: Option<usize>) -> io::Result<LogReader> {
+        LogReader::open(&self.file, tail)
+    }
+}
+
+/// A log that is read: from where its last lines begin, through its older half into the newest, and on as it grows.
+#[derive(Debug)]
+pub struct LogReader {
     path: PathBuf,
     /// The half before, until it has been read.
     older: Option<fs_err::File>,
@@ -23,9 +67,8 @@ pub struct LogFile {
     plain: Plain,
 }
 
-impl LogFile {
-    /// Opens a log where its last lines begin; without a number, where it begins.
-    pub fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
+impl LogReader {
+    fn open(path: &Path, tail: Option<usize>) -> io::Result<Self> {
         let mut newest = fs_err::File::open(path)?;
         // Opened after it: if the newest was moved away in between, both are the same, and one is enough.
         let mut older = fs_err::File::open(older(path)).ok();
@@ -45,20 +88,27 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), older, newest, plain: Plain::default() })
     }
 
-    /// Hands on what is there and was not read yet, as plain text.
-    pub fn rest(&mut self, mut show: impl FnMut(&str) -> Result<(), CliError>) -> Result<(), CliError> {
-        let failed = |error: io::Error| CliError::from_error(Exit::Failed, &error);
-        if let Some(mut older) = self.older.take() {
-            copy(&mut older, &mut self.plain, &mut show)?;
+    /// The next piece that is there and was not read yet, as plain text; none at the present end.
+    pub fn read(&mut self) -> io::Result<Option<String>> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        if let Some(older) = &mut self.older {
+            match read(older, &mut chunk)? {
+                0 => self.older = None,
+                n => return Ok(Some(self.plain.push(&chunk[..n]))),
+            }
         }
-        // Looked at before it is read: nothing is added to one that was moved away.
-        let next = self.next().map_err(failed)?;
-        copy(&mut self.newest, &mut self.plain, &mut show)?;
-        if let Some(next) = next {
-            self.newest = next;
-            copy(&mut self.newest, &mut self.plain, &mut show)?;
+        loop {
+            // Looked at before the end is read: nothing is added to one that was moved away.
+            let next = self.next()?;
+            let n = read(&mut self.newest, &mut chunk)?;
+            if n > 0 {
+                return Ok(Some(self.plain.push(&chunk[..n])));
+            }
+            match next {
+                Some(next) => self.newest = next,
+                None => return Ok(None),
+            }
         }
-        Ok(())
     }
 
     /// The log that was begun since this one was moved away because it was full.
@@ -113,18 +163,11 @@ impl Back {
     }
 }
 
-fn copy(
-    file: &mut fs_err::File,
-    plain: &mut Plain,
-    show: &mut impl FnMut(&str) -> Result<(), CliError>,
-) -> Result<(), CliError> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+fn read(file: &mut fs_err::File, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
-        match file.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(n) => show(&plain.push(&chunk[..n]))?,
+        match file.read(chunk) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(CliError::from_error(Exit::Failed, &error)),
+            read => return read,
         }
     }
 }

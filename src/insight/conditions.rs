@@ -1,0 +1,29 @@
+//! Conditions as people read them: whether one is for a person to fix, and its words in a line.
+
+use gastown_controllers::conditions::times_told;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+
+use super::text::plain;
+
+/// Failures in a row that are not reported to people: what fails twice and then works was busy, locked or out of reach.
+const FAILURES_IGNORED: u32 = 2;
+
+/// Whether the message of a condition counts so many failures in a row that a person has to fix the cause.
+pub fn keeps_failing(found: &Condition) -> bool {
+    // A setup is reported from the first failure on.
+    found.status == ConditionStatus::False
+        && found.reason != reasons::SETUP_FAILED
+        && times_told(&found.message).is_some_and(|failures| failures > FAILURES_IGNORED)
+}
+
+/// The Ready condition that does not hold, for one of these reasons.
+pub fn refused<'a>(conditions: &'a [Condition], among: &[&str]) -> Option<&'a Condition> {
+    let ready = condition(conditions, types::READY).filter(|ready| ready.status == ConditionStatus::False);
+    ready.filter(|ready| among.contains(&ready.reason.as_str()))
+}
+
+/// `BaseRed: the target itself fails verification`.
+pub fn words(found: &Condition) -> String {
+    let message = plain(&found.message);
+    if message.is_empty() { found.reason.clone() } else { format!("{}: {message}", found.reason) }
+}

@@ -1,0 +1,96 @@
+//! The blockers of a bead, found by going from it to its needs, its polecat, its branch and its rig.
+
+use std::collections::BTreeSet;
+
+use gastown_controllers::bead::convoy_of;
+use gastown_crds::bead::BeadState;
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::{Bead, Convoy, Rig};
+use kube::ResourceExt;
+
+use super::{NEEDS_PERSON, failures};
+use crate::insight::kinds::{merge_request, polecat, rig};
+use crate::insight::text::plain;
+use crate::insight::{Blocker, Snapshot, Subject};
+
+/// A controller's message about a bead, with the bead's blockers added: `waits for shop-a (needs a person)`.
+pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
+    let own = format!("bead/{}", bead.name_any());
+    // One that waits says what its polecat says.
+    let waits = bead.spec.assignee.as_ref().filter(|it| it.waiting.is_some());
+    let polecat = waits.map(|it| format!("polecat/{}", it.polecat));
+    let mut words = plain(message);
+    let others = bead.blockers(snapshot).into_iter();
+    for blocker in others.filter(|blocker| blocker.object != own && Some(&blocker.object) != polecat.as_ref()) {
+        let name = blocker.object.strip_prefix("bead/").filter(|name| bead.spec.needs.iter().any(|need| need == name));
+        words = match name {
+            Some(name) => words.replace(name, &format!("{name} ({})", blocker.what)),
+            None if words.is_empty() => format!("{}: {}", blocker.object, blocker.what),
+            None => format!("{words}; {}: {}", blocker.object, blocker.what),
+        };
+    }
+    words
+}
+
+/// Whether this is a bead that failed too often.
+pub fn is_failed_bead(blocker: &Blocker) -> bool {
+    blocker.what == NEEDS_PERSON
+}
+
+/// Whether the bead waits for a change of what is declared.
+fn lacks(ready: &Condition) -> bool {
+    [reasons::REF_NOT_FOUND, reasons::INVALID_FORMULA].contains(&&*ready.reason)
+}
+
+/// Goes from a bead to what it waits for, and on.
+pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>, seen: &mut BTreeSet<String>) {
+    let name = bead.name_any();
+    let Some(status) = bead.status.as_ref().filter(|it| it.observed_generation == bead.metadata.generation) else {
+        return;
+    };
+    if bead.spec.closed.is_some() || !seen.insert(name.clone()) {
+        return;
+    }
+    let object = format!("bead/{name}");
+    let ready = condition(&status.conditions, types::READY);
+    match status.state {
+        BeadState::SetAside => {
+            let why = failures(bead);
+            found.insert(Blocker { object, what: NEEDS_PERSON.to_owned(), why, needs_person: true });
+        }
+        BeadState::Landing => {
+            if let Some(request) = snapshot.open_request(&name) {
+                merge_request::block(request, snapshot, found);
+            }
+        }
+        BeadState::Working => polecat::block(bead, snapshot, found),
+        // What is begun goes on, whatever its rig says by then.
+        BeadState::Ready if bead.spec.assignee.is_some() => {}
+        BeadState::Ready => rig::block(&bead.spec.rig, false, snapshot, found),
+        BeadState::Waiting => match ready {
+            Some(ready) if ready.reason == reasons::NEEDS_OPEN => {
+                let needs = bead.spec.needs.iter().filter_map(|need| snapshot.bead(need));
+                needs.for_each(|need| follow(need, snapshot, found, seen));
+            }
+            Some(ready) if ready.reason == reasons::SUSPENDED => suspended(bead, ready, snapshot, found),
+            Some(ready) if lacks(ready) || ready.status == ConditionStatus::Unknown => {
+                found.insert(Blocker::of(object, ready, lacks(ready)));
+            }
+            _ if bead.spec.assignee.is_some() => polecat::block(bead, snapshot, found),
+            _ => {}
+        },
+        BeadState::Closed => {}
+    }
+}
+
+/// The blocker of a bead that is suspended: its rig, else its convoy.
+fn suspended(bead: &Bead, ready: &Condition, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
+    if snapshot.get::<Rig>(&bead.spec.rig).is_some_and(|rig| rig.spec.suspend) {
+        return rig::block(&bead.spec.rig, false, snapshot, found);
+    }
+    let convoy = convoy_of(bead).and_then(|convoy| snapshot.get::<Convoy>(convoy));
+    if let Some(convoy) = convoy.filter(|it| it.spec.suspend || it.metadata.deletion_timestamp.is_some()) {
+        let needs_person = convoy.metadata.deletion_timestamp.is_none();
+        found.insert(Blocker::of(format!("convoy/{}", convoy.name_any()), ready, needs_person));
+    }
+}

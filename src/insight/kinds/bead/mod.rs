@@ -1,0 +1,114 @@
+//! `Bead`: a piece of work, where it is and why, and what blocks it.
+
+mod blockers;
+
+mod overview;
+
+mod related;
+
+use std::collections::BTreeSet;
+
+use gastown_controllers::bead::convoy_of;
+use gastown_crds::Bead;
+use gastown_crds::bead::{BeadState, BeadType};
+use gastown_crds::common::{Condition, reasons};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{ANY, KindInsight, polecat, typed};
+use crate::insight::next::is_over;
+use crate::insight::text::plain;
+use crate::insight::{Blocker, LogOf, Section, Snapshot, Subject};
+
+pub use blockers::{explained, is_failed_bead};
+pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
+pub use related::{beads, beads_of_convoy, last_of};
+
+/// The kind's row.
+pub const KIND: KindInsight = KindInsight {
+    name: "Bead",
+    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    log_reads: Some(&[]),
+    read: typed::<Bead>,
+    ..ANY
+};
+
+/// The state of a bead that failed too often, in a few words.
+const NEEDS_PERSON: &str = "needs a person";
+
+impl Subject for Bead {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn blockers(&self, snapshot: &Snapshot) -> BTreeSet<Blocker> {
+        let mut found = BTreeSet::new();
+        if self.spec.type_ != BeadType::Step {
+            blockers::follow(self, snapshot, &mut found, &mut BTreeSet::new());
+        }
+        found
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        related::of(self, snapshot)
+    }
+
+    fn log(&self, _: &Snapshot) -> Option<LogOf> {
+        Some(LogOf::bead(self))
+    }
+
+    fn open_work(&self, _: &Snapshot) -> Option<String> {
+        let (object, convoy) = (self.reference(), convoy_of(self)?);
+        Some(format!(
+            "{object} is of convoy/{convoy}, which makes it anew: its work is done again, even if it has landed\n  to be rid \
+             of it, take it out of the convoy and `gt apply` that"
+        ))
+    }
+
+    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+        let name = self.name_any();
+        match reason {
+            reasons::TOO_MANY_ATTEMPTS => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
+                Some(rework) => format!(
+                    "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
+                     it: that tries again",
+                    rework.merge_request
+                ),
+                None => format!(
+                    "read the last output, `gt logs bead/{name}`; fix it, then change the bead's text in its convoy \
+                     and `gt apply` it: that tries again"
+                ),
+            }),
+            reasons::CLAIMED => Some(format!("`gt logs -f bead/{name}` to read along")),
+            // One that waits says what its polecat says.
+            _ => self.spec.assignee.as_ref().and_then(|assignee| polecat::next_for(reason, &assignee.polecat)),
+        }
+    }
+
+    fn next_when_well(&self) -> String {
+        let step = if is_over(self) { "nothing: it is closed" } else { "nothing: it goes on by itself" };
+        step.to_owned()
+    }
+}
+
+/// The state of a bead. It is closed as soon as its spec says so; its status follows a moment later.
+pub fn state(bead: &Bead) -> BeadState {
+    if bead.spec.closed.is_some() {
+        return BeadState::Closed;
+    }
+    bead.status.as_ref().map(|status| status.state).unwrap_or_default()
+}
+
+/// The summary of a bead that failed too often: `failed 6 times; needs a person: Say width`.
+fn failures(bead: &Bead) -> String {
+    let failures = bead.status.as_ref().map_or(0, |status| status.failures);
+    format!("failed {failures} times; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
+}

@@ -1,0 +1,79 @@
+//! Beads in the overview of a town: which of them need a person, what the open ones wait for, and which have landed.
+
+use std::cmp::Reverse;
+
+use gastown_crds::bead::{BeadState, CloseReason};
+use gastown_crds::common::{ConditionStatus, condition, reasons, types};
+use gastown_crds::{Bead, Rig};
+use kube::ResourceExt;
+
+use super::{explained, failures, state};
+use crate::insight::attention::{Need, once_each};
+use crate::insight::kinds::rig;
+use crate::insight::overview::{BeadLine, Landed, NOT_SEEN};
+use crate::insight::text::plain;
+use crate::insight::{OpenBead, Snapshot, conditions};
+
+/// Beads that failed too often.
+pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let failed = snapshot.work().filter(|bead| state(bead) == BeadState::SetAside);
+    failed.map(|bead| Need::new(format!("bead/{}", bead.name_any()), failures(bead))).collect()
+}
+
+/// Beads that cannot be worked until somebody declares something otherwise; what many lack is said of one.
+pub fn not_as_declared(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let lacking = snapshot.work().filter(|bead| state(bead) == BeadState::Waiting).filter_map(|bead| {
+        let ready = conditions::refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
+        Some((ready.message.as_str(), format!("bead/{}", bead.name_any()), ready))
+    });
+    once_each(lacking, "")
+}
+
+/// The beads in these states, in the order of the states; within one, the most urgent first.
+pub fn lines(snapshot: &Snapshot, states: &[BeadState]) -> Vec<BeadLine> {
+    let mut found: Vec<&Bead> = snapshot.work().filter(|bead| states.contains(&state(bead))).collect();
+    found.sort_by_key(|bead| (states.iter().position(|it| *it == state(bead)), bead.spec.priority, bead.name_any()));
+    let line =
+        |bead: &&Bead| BeadLine { bead: bead.name_any(), why: why(bead, snapshot), title: plain(&bead.spec.title) };
+    found.iter().map(line).collect()
+}
+
+/// An open bead, its state and the reason for it.
+pub fn open(bead: &Bead, snapshot: &Snapshot) -> OpenBead {
+    let conditions = bead.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    let message = condition(conditions, types::READY).map(|ready| ready.message.as_str()).unwrap_or_default();
+    OpenBead { bead: bead.name_any(), state: state(bead), why: explained(bead, message, snapshot) }
+}
+
+/// The reason for the state of an open bead.
+fn why(bead: &Bead, snapshot: &Snapshot) -> String {
+    let conditions = bead.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
+    match condition(conditions, types::READY) {
+        Some(ready) if ready.status == ConditionStatus::True => waits_for(bead, snapshot),
+        Some(ready) if !ready.message.is_empty() => explained(bead, &ready.message, snapshot),
+        Some(ready) => ready.reason.clone(),
+        None => NOT_SEEN.to_owned(),
+    }
+}
+
+/// The reason why a ready bead is not worked on yet: no free slot, or its rig.
+fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
+    if bead.spec.assignee.is_some() {
+        return "goes on as soon as a slot is free".to_owned();
+    }
+    let name = &bead.spec.rig;
+    let why = snapshot.get::<Rig>(name).map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
+    why.map_or_else(|| "ready: waits for a free slot".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
+}
+
+/// Closed beads, the latest first, without those that were withdrawn.
+pub fn landed(snapshot: &Snapshot) -> Vec<Landed> {
+    let closed = snapshot.work().filter_map(|bead| {
+        let closed = bead.spec.closed.as_ref().filter(|closed| closed.reason != CloseReason::Withdrawn)?;
+        let (bead, title) = (bead.name_any(), plain(&bead.spec.title));
+        Some(Landed { bead, how: closed.reason, at: closed.at, title })
+    });
+    let mut found: Vec<Landed> = closed.collect();
+    found.sort_by_key(|landed| (Reverse(landed.at), landed.bead.clone()));
+    found
+}

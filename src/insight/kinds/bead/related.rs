@@ -1,0 +1,92 @@
+//! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
+
+use gastown_controllers::world::{Run, RunState};
+use gastown_crds::common::{LABEL_BEAD, condition, types};
+use gastown_crds::{Bead, MergeRequest};
+use kube::ResourceExt;
+
+use crate::insight::Snapshot;
+use crate::insight::kinds::merge_request;
+use crate::insight::related::{Cell, Columns, Section};
+
+/// The columns of a section of beads.
+const BEADS: Columns = Columns {
+    headings: &["NAME", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"],
+    words: &["TITLE"],
+    spare: &["ATTEMPTS", "POLECAT"],
+};
+
+/// The columns of a section of a convoy's beads: NAME is the name within the convoy.
+const BEADS_OF_CONVOY: Columns = Columns {
+    headings: &["NAME", "BEAD", "STATE", "REASON", "POLECAT", "ATTEMPTS", "TITLE"],
+    words: &["TITLE"],
+    spare: &["ATTEMPTS", "POLECAT"],
+};
+
+/// The columns of a section of attempts.
+const ATTEMPTS: Columns = Columns { headings: &["ATTEMPT", "STATE", "OUTPUT"], words: &[], spare: &[] };
+
+/// All sections of a bead.
+pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
+    let name = bead.name_any();
+    let all = || snapshot.all::<Bead>();
+    let needs = &bead.spec.needs;
+    let attempts = bead.uid().map(|uid| snapshot.attempts(&uid)).unwrap_or_default();
+    let requests = snapshot.all::<MergeRequest>().filter(|request| request.spec.bead == name);
+    vec![
+        beads("Needs", all().filter(|it| needs.contains(&it.name_any()))),
+        beads("Needed by", all().filter(|it| it.spec.needs.contains(&name))),
+        beads("Steps", all().filter(|it| it.spec.parent.as_deref() == Some(&name))),
+        Section::new("Attempts", ATTEMPTS, attempts.iter().map(|run| attempt(&name, run))),
+        merge_request::section("Merge requests", requests),
+    ]
+}
+
+/// A section of beads.
+pub fn beads<'a>(title: &'static str, beads: impl Iterator<Item = &'a Bead>) -> Section {
+    Section::new(title, BEADS, beads.map(row))
+}
+
+/// A section of the beads of a convoy.
+pub fn beads_of_convoy<'a>(title: &'static str, beads: impl Iterator<Item = &'a Bead>) -> Section {
+    let with_label = |bead: &Bead| {
+        let label = bead.labels().get(LABEL_BEAD).cloned();
+        std::iter::once(label.into()).chain(row(bead)).collect()
+    };
+    Section::new(title, BEADS_OF_CONVOY, beads.map(with_label))
+}
+
+fn row(bead: &Bead) -> Vec<Cell> {
+    let status = bead.status.clone().unwrap_or_default();
+    let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
+    vec![
+        bead.name_any().into(),
+        status.state.to_string().into(),
+        reason.into(),
+        bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()).into(),
+        status.attempts.to_string().into(),
+        bead.spec.title.clone().into(),
+    ]
+}
+
+fn attempt(bead: &str, run: &Run) -> Vec<Cell> {
+    let state = match &run.state {
+        RunState::Intended => "not started".to_owned(),
+        RunState::Running => "running".to_owned(),
+        RunState::Ended(end) if end.own => format!("ended with {}", end.code),
+        RunState::Ended(_) => "ended by the town".to_owned(),
+        RunState::Lost { .. } => "lost with its machine or tmux".to_owned(),
+    };
+    let log = format!("gt logs bead/{bead} --attempt {}", run.attempt);
+    vec![run.attempt.to_string().into(), state.into(), log.into()]
+}
+
+/// The bead that a polecat worked on last.
+pub fn last_of<'a>(polecat: &str, snapshot: &'a Snapshot) -> Option<&'a Bead> {
+    let had = |bead: &&Bead| bead.status.as_ref().is_some_and(|status| status.last_polecat.as_deref() == Some(polecat));
+    let when = |bead: &&Bead| {
+        let conditions = bead.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions.iter().map(|condition| condition.last_transition_time).max()
+    };
+    snapshot.all::<Bead>().filter(had).max_by_key(when)
+}

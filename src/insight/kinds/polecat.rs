@@ -1,0 +1,156 @@
+//! `Polecat`: the session of a bead, and why it does not start.
+
+use std::collections::BTreeSet;
+
+use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::{Bead, Polecat};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{ANY, KindInsight, bead, rig, typed};
+use crate::insight::attention::{Need, once_each};
+use crate::insight::conditions::{self, keeps_failing};
+use crate::insight::open_work::SESSIONS;
+use crate::insight::overview::Working;
+use crate::insight::related::{Columns, Section};
+use crate::insight::text::plain;
+use crate::insight::{Blocker, LogOf, Snapshot, Subject};
+
+/// The kind's row.
+pub const KIND: KindInsight =
+    KindInsight { name: "Polecat", reads: &["Bead"], log_reads: Some(&["Bead"]), read: typed::<Polecat>, ..ANY };
+
+impl Subject for Polecat {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
+        let bead = self.status.as_ref().and_then(|status| snapshot.get::<Bead>(status.bead.as_deref()?));
+        vec![bead::beads("Bead", bead.into_iter())]
+    }
+
+    fn log(&self, snapshot: &Snapshot) -> Option<LogOf> {
+        let name = self.name_any();
+        let bead = match self.status.as_ref().and_then(|status| status.bead.as_ref()) {
+            Some(bead) => snapshot.get::<Bead>(bead),
+            None => bead::last_of(&name, snapshot),
+        };
+        let none = || LogOf::NotYet(format!("polecat {name} has not worked on anything yet"));
+        Some(bead.map_or_else(none, LogOf::bead))
+    }
+
+    fn open_work(&self, _: &Snapshot) -> Option<String> {
+        let (object, bead) = (self.reference(), self.status.as_ref()?.bead.as_ref()?);
+        Some(format!("{object} works on bead/{bead}: {SESSIONS}; the bead is given to another polecat"))
+    }
+
+    fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
+        match reason {
+            reasons::TOO_MANY_ATTEMPTS => {
+                let bead = self.status.as_ref().and_then(|status| status.bead.as_ref())?;
+                snapshot.bead(bead)?.next_for(reason, snapshot)
+            }
+            _ => next_for(reason, &self.name_any()),
+        }
+    }
+
+    fn next_when_well(&self) -> String {
+        "nothing: it takes the next ready bead".to_owned()
+    }
+}
+
+/// The columns of a section of polecats.
+const COLUMNS: Columns = Columns { headings: &["NAME", "STATE", "BEAD", "ATTEMPT"], words: &[], spare: &[] };
+
+/// A section of polecats.
+pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'a Polecat>) -> Section {
+    let row = |polecat: &Polecat| {
+        let status = polecat.status.clone().unwrap_or_default();
+        vec![
+            polecat.name_any().into(),
+            status.state.to_string().into(),
+            status.bead.into(),
+            status.attempt.map(|attempt| attempt.to_string()).into(),
+        ]
+    };
+    Section::new(title, COLUMNS, polecats.map(row))
+}
+
+/// The next step that a condition's reason asks for, about the polecat of this name.
+pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
+    match reason {
+        reasons::SETUP_FAILED => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
+        reasons::STRAYS => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
+        reasons::WORKING => {
+            Some(format!("`gt attach {polecat}` to watch it, `gt logs -f polecat/{polecat}` to read along"))
+        }
+        _ => None,
+    }
+}
+
+/// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
+pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
+    let stuck = [reasons::SETUP_FAILED, reasons::REF_NOT_FOUND, reasons::COMMAND_NOT_FOUND];
+    let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
+    let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
+    let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
+    });
+    bad.chain(failing(snapshot)).collect()
+}
+
+/// Polecats for which the same thing fails again and again. What fails for all of a rig is said of one.
+fn failing(snapshot: &Snapshot) -> Vec<Need> {
+    let failing = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
+        let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
+        keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
+    });
+    once_each(failing, " of its rig")
+}
+
+/// Polecats at work. One that waits with its bead is listed there.
+pub fn working(snapshot: &Snapshot) -> Vec<Working> {
+    let at_work = snapshot.all::<Polecat>().filter_map(|polecat| {
+        let status = polecat.status.clone()?;
+        let bead = status.bead?;
+        let found = snapshot.bead(&bead);
+        if found.and_then(|it| it.spec.assignee.as_ref()).is_some_and(|it| it.waiting.is_some()) {
+            return None;
+        }
+        Some(Working {
+            polecat: polecat.name_any(),
+            state: status.state.to_string(),
+            attempt: status.attempt.unwrap_or(0),
+            since: condition(&status.conditions, types::READY).map(|ready| ready.last_transition_time),
+            title: found.map(|it| plain(&it.spec.title)).unwrap_or_default(),
+            bead,
+        })
+    });
+    at_work.collect()
+}
+
+/// Adds the blocker of a bead whose session does not start.
+pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
+    let polecat = bead.spec.assignee.as_ref().and_then(|assignee| snapshot.get::<Polecat>(&assignee.polecat));
+    let Some((polecat, status)) = polecat.and_then(|it| Some((it, it.status.as_ref()?))) else { return };
+    let Some(ready) = condition(&status.conditions, types::READY) else { return };
+    let stuck = [reasons::COMMAND_NOT_FOUND, reasons::SETUP_FAILED, reasons::REF_NOT_FOUND];
+    let is_stuck = stuck.contains(&&*ready.reason) || keeps_failing(ready);
+    if is_stuck || ready.status == ConditionStatus::Unknown {
+        let needs_person = ready.reason == reasons::REF_NOT_FOUND;
+        found.insert(Blocker::of(format!("polecat/{}", polecat.name_any()), ready, needs_person));
+    } else if ready.reason == reasons::CLONING {
+        rig::block(&bead.spec.rig, false, snapshot, found);
+    }
+}

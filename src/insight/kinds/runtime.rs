@@ -1,0 +1,48 @@
+//! `Runtime`: one that is used and whose program is not installed needs a person.
+
+use std::collections::BTreeSet;
+
+use gastown_controllers::settings::RUNTIME_DEFAULT;
+use gastown_crds::common::{Condition, reasons};
+use gastown_crds::{Polecat, Rig, Runtime, Town};
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{ANY, KindInsight, typed};
+use crate::insight::attention::Need;
+use crate::insight::{Snapshot, Subject, conditions};
+
+/// The kind's row.
+pub const KIND: KindInsight = KindInsight { name: "Runtime", read: typed::<Runtime>, ..ANY };
+
+impl Subject for Runtime {
+    fn kind(&self) -> &str {
+        KIND.name
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default()
+    }
+
+    fn next_when_well(&self) -> String {
+        "nothing: it is used where it is named".to_owned()
+    }
+}
+
+/// Runtimes that are used and whose program is not here. One that nobody names needs nobody.
+pub fn not_installed(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let town = snapshot.all::<Town>().next();
+    let default = town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
+    let of_rigs = snapshot.all::<Rig>().map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
+    let of_polecats = snapshot.all::<Polecat>().filter_map(|polecat| polecat.spec.runtime.as_deref());
+    let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
+    let bad = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any())).filter_map(|runtime| {
+        let ready = conditions::refused(&runtime.status.as_ref()?.conditions, &[reasons::COMMAND_NOT_FOUND])?;
+        Some(Need::new(format!("runtime/{}", runtime.name_any()), conditions::words(ready)))
+    });
+    bad.collect()
+}

@@ -1,0 +1,245 @@
+//! The next step for an object, chosen from its conditions: what a person would want to type.
+
+use gastown_crds::Kind;
+use gastown_crds::common::{Condition, condition, is_true, reasons, types};
+
+use super::{Blocker, Snapshot, Subject};
+
+/// Reasons of waiting for something else: what that is, is the next step.
+const DEPENDS_ON_OTHERS: [&str; 10] = [
+    reasons::NEEDS_OPEN,
+    reasons::READY,
+    reasons::CLAIMED,
+    reasons::LANDING,
+    reasons::SUSPENDED,
+    reasons::QUEUED,
+    reasons::VERIFYING,
+    reasons::PUSHING,
+    reasons::IN_PROGRESS,
+    reasons::NEEDS_YOU,
+];
+
+/// Most blockers that are named; `gt status` lists what needs somebody.
+const BLOCKERS_MAX: usize = 3;
+
+/// The next step for an object.
+pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
+    if subject.meta().deletion_timestamp.is_some() {
+        let what = subject.deletion();
+        return if snapshot.up { format!("nothing: {what}") } else { format!("`gt up`: {what}") };
+    }
+    let step = match main_condition(subject) {
+        Some(main) => blocked(subject, main, snapshot)
+            .or_else(|| subject.next_for(&main.reason, snapshot))
+            .or_else(|| for_any(&main.reason)),
+        None if snapshot.up => Some("nothing yet: its controller is about to look at it".to_owned()),
+        None => None,
+    };
+    match step {
+        Some(step) => step,
+        None if !snapshot.up && !is_over(subject) => "`gt up`: the town is down, so nothing moves".to_owned(),
+        None => subject.next_when_well(),
+    }
+}
+
+/// Whether an object has reached its end: landed, merged or closed.
+pub fn is_over(subject: &dyn Subject) -> bool {
+    [types::LANDED, types::MERGED, types::CLOSED].iter().any(|type_| is_true(subject.conditions(), type_))
+}
+
+/// The condition that says whether all is well.
+fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
+    let conditions = subject.conditions();
+    let trouble = [types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
+    let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
+    condition(conditions, trouble.or_else(whole).unwrap_or(types::READY))
+}
+
+/// The step of looking at its blockers, where it waits for something else.
+fn blocked(subject: &dyn Subject, main: &Condition, snapshot: &Snapshot) -> Option<String> {
+    if !DEPENDS_ON_OTHERS.contains(&main.reason.as_str()) {
+        return None;
+    }
+    let own = subject.reference();
+    let mut others: Vec<Blocker> = subject.blockers(snapshot).into_iter().filter(|it| it.object != own).collect();
+    others.sort_by_key(|blocker| !blocker.needs_person);
+    let needs_person = others.first()?.needs_person;
+    if !needs_person && !snapshot.up {
+        return None;
+    }
+    let look: Vec<String> =
+        others.iter().take(BLOCKERS_MAX).map(|blocker| format!("`{}` ({})", blocker.next(), blocker.why)).collect();
+    let look = look.join("; ");
+    Some(if needs_person {
+        format!("it needs you first: {look}")
+    } else {
+        format!("see {look}; it is tried again by itself")
+    })
+}
+
+/// The next step that a condition's reason asks for, whatever the kind; none where it asks for nothing.
+fn for_any(reason: &str) -> Option<String> {
+    let step = match reason {
+        reasons::REF_NOT_FOUND => "declare what is missing, and `gt apply -f` it; this goes on by itself then",
+        reasons::COMMAND_NOT_FOUND => "install the program that is named above; `gt doctor` lists what is missing",
+        reasons::INVALID_FORMULA => "correct the formula, or the vars that its bead gives it, and `gt apply -f` it",
+        reasons::SUSPENDED => "take `suspend: true` out where it stands, and `gt apply -f` it",
+        reasons::UNKNOWN => "waiting until it can be observed: see the message above, and `gt doctor`",
+        _ => return None,
+    };
+    Some(step.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{bead, condition, object, rig, town};
+    use super::super::{subject, testing};
+    use super::*;
+    use gastown_crds::{Bead, Convoy};
+    use kube::api::DynamicObject;
+    use serde_json::{Value, json};
+
+    /// The next step of an object with one condition.
+    fn next(kind: &str, type_: &str, status: &str, reason: &str, up: bool) -> String {
+        let conditions = if type_.is_empty() { json!([]) } else { json!([condition(type_, status, reason, "")]) };
+        let object: DynamicObject = object(kind, "x", &json!({}), &json!({"conditions": conditions}));
+        step(&*subject(kind, &object), &Snapshot::new("home", up))
+    }
+
+    #[test]
+    fn what_needs_a_person_says_what_to_do() {
+        assert!(next("Bead", "SetAside", "True", reasons::TOO_MANY_ATTEMPTS, true).contains("gt logs bead/x"));
+        assert!(next("Rig", "Ready", "False", reasons::TARGET_CHECKED_OUT, true).contains("whenCheckedOut: Update"));
+        assert!(next("Rig", "Ready", "False", reasons::AUTH_REQUIRED, true).contains("git ls-remote /src/shop"));
+        assert!(next("Convoy", "Landed", "False", reasons::REF_NOT_FOUND, true).contains("gt apply"));
+    }
+
+    #[test]
+    fn each_kind_answers_for_its_own_reasons() {
+        let mut steps = Vec::new();
+        for (kind, type_, status, reason) in [
+            ("Bead", "Ready", "False", reasons::CLAIMED),
+            ("Convoy", "Landed", "False", reasons::NEEDS_YOU),
+            ("Convoy", "Landed", "False", reasons::IN_PROGRESS),
+            ("Convoy", "Landed", "True", reasons::LANDED),
+            ("Formula", "Ready", "False", reasons::INVALID_FORMULA),
+            ("MergeRequest", "Merged", "False", reasons::BASE_RED),
+            ("MergeRequest", "Merged", "False", reasons::BRANCH_READY),
+            ("MergeRequest", "Merged", "False", reasons::CONFLICT),
+            ("MergeRequest", "Merged", "False", reasons::PUSHING),
+            ("MergeRequest", "Merged", "False", reasons::RED),
+            ("MergeRequest", "Merged", "False", reasons::VERIFY_ERROR),
+            ("MergeRequest", "Merged", "True", reasons::MERGED),
+            ("Polecat", "Ready", "False", reasons::SETUP_FAILED),
+            ("Polecat", "Ready", "False", reasons::STRAYS),
+            ("Polecat", "Ready", "True", reasons::IDLE),
+            ("Polecat", "Ready", "True", reasons::WORKING),
+            ("Rig", "BaseRed", "True", reasons::BASE_RED),
+            ("Rig", "BaseRed", "True", reasons::VERIFY_ERROR),
+            ("Rig", "Ready", "False", reasons::FETCH_FAILED),
+            ("Rig", "Ready", "False", reasons::SUSPENDED),
+            ("Rig", "Ready", "True", reasons::OK),
+            ("Runtime", "Ready", "False", reasons::COMMAND_NOT_FOUND),
+            ("Runtime", "Ready", "True", reasons::OK),
+            ("Town", "Ready", "True", reasons::OK),
+            ("Sawmill", "Ready", "False", reasons::RED),
+            ("Sawmill", "Ready", "Unknown", reasons::UNKNOWN),
+        ] {
+            steps.push(format!("{kind} {reason}: {}", next(kind, type_, status, reason, true)));
+        }
+        insta::assert_snapshot!(steps.join("\n"), @"
+        Bead Claimed: `gt logs -f bead/x` to read along
+        Convoy NeedsYou: beads failed too often and need a person: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
+        Convoy InProgress: `gt wait convoy/x --for=condition=Landed --timeout 1h` prints what happens
+        Convoy Landed: nothing: it has landed. More beads may be added to it at any time
+        Formula InvalidFormula: correct the formula, or the vars that its bead gives it, and `gt apply -f` it
+        MergeRequest BaseRed: the target's own tests fail: `gt describe rig/shop`
+        MergeRequest BranchReady: merge `gastown/shop-a` () into the target
+        MergeRequest Conflict: nothing: the work came back to its bead, `gt describe bead/shop-a`
+        MergeRequest Pushing: nothing: it goes on by itself
+        MergeRequest Red: nothing: the work came back to its bead, `gt describe bead/shop-a`; `gt logs mr/x`
+        MergeRequest VerifyError: the check could not run at all: see its log above; is everything it uses installed?
+        MergeRequest Merged: nothing: it has landed
+        Polecat SetupFailed: fix `workspace.setup` of its rig; it is tried again by itself
+        Polecat Strays: processes of an ended session are being ended; `gt logs polecat/x`
+        Polecat Idle: nothing: it takes the next ready bead
+        Polecat Working: `gt attach x` to watch it, `gt logs -f polecat/x` to read along
+        Rig BaseRed: fix the branch itself, its own tests fail; nobody's work is blamed meanwhile
+        Rig VerifyError: correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed
+        Rig FetchFailed: see that `git ls-remote /src/shop` works; it is tried again by itself
+        Rig Suspended: take `suspend: true` out where it stands, and `gt apply -f` it
+        Rig Ok: declare work for it: a Convoy with `rig: x`, then `gt apply -f` it
+        Runtime CommandNotFound: install the program that is named above; `gt doctor` lists what is missing
+        Runtime Ok: nothing: it is used where it is named
+        Town Ok: `gt status` says what is going on
+        Sawmill Red: nothing: it goes on by itself
+        Sawmill Unknown: waiting until it can be observed: see the message above, and `gt doctor`
+        ");
+    }
+
+    #[test]
+    fn a_bead_that_came_back_names_what_says_why() {
+        let next = |why: &str| {
+            let rework = json!({"kind": why, "mergeRequest": "shop-a-1", "head": "h", "log": ""});
+            let set_aside = condition("SetAside", "True", reasons::TOO_MANY_ATTEMPTS, "");
+            let status = json!({"rework": rework, "conditions": [set_aside]});
+            let bead: Bead = object("Bead", "shop-a", &json!({}), &status);
+            step(&bead, &town())
+        };
+        assert!(next("Red").contains("`gt logs mr/shop-a-1`"), "{}", next("Red"));
+        assert!(next("Conflict").contains("`gt logs mr/shop-a-1`"), "{}", next("Conflict"));
+    }
+
+    #[test]
+    fn a_bead_that_waits_with_its_polecat_answers_as_that_does() {
+        let waits = json!({"assignee": {"polecat": "shop-nux", "uid": "1", "waiting": "Bead"}});
+        let next = |reason: &str| step(&bead("shop-a", &waits, "Waiting", reason, ""), &town());
+        assert!(next(reasons::SETUP_FAILED).contains("`workspace.setup`"), "{}", next(reasons::SETUP_FAILED));
+        assert!(next(reasons::STRAYS).contains("`gt logs polecat/shop-nux`"), "{}", next(reasons::STRAYS));
+    }
+
+    #[test]
+    fn what_blocks_it_comes_first() {
+        let mut town = town();
+        town.add([rig("Ready", "False", "FetchFailed", "no route")]);
+        let ready = bead("shop-b", &json!({}), "Ready", "Ready", "");
+        assert_eq!(
+            step(&ready, &town),
+            "see `gt describe rig/shop` (FetchFailed: no route); it is tried again by itself"
+        );
+        town.add([bead("shop-a", &json!({}), "SetAside", "TooManyAttempts", "")]);
+        let waits = bead("shop-b", &json!({"needs": ["shop-a"]}), "Waiting", "NeedsOpen", "waits for shop-a");
+        let expected = "it needs you first: `gt describe bead/shop-a` (failed 6 times; needs a person: Say width)";
+        assert_eq!(step(&waits, &town), expected);
+        // A town that is down tries nothing by itself.
+        town.up = false;
+        assert_eq!(step(&ready, &town), "`gt up`: the town is down, so nothing moves");
+        assert_eq!(step(&waits, &town), expected);
+    }
+
+    #[test]
+    fn what_is_deleted_goes_by_itself_while_the_town_is_up() {
+        let mut convoy = testing::convoy(1);
+        convoy.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        assert!(step(&convoy, &town()).starts_with("nothing: it goes once nobody works on its beads"));
+        assert!(step(&convoy, &Snapshot::new("home", false)).starts_with("`gt up`: it goes once"));
+    }
+
+    #[test]
+    fn a_town_that_is_down_is_told_where_something_could_move() {
+        assert!(next("Convoy", "", "", "", false).contains("gt up"));
+        assert!(next("Convoy", "Landed", "False", reasons::IN_PROGRESS, false).contains("gt up"));
+        assert!(next("Convoy", "Landed", "True", reasons::LANDED, false).contains("it has landed"));
+        assert!(next("Convoy", "", "", "", true).contains("its controller"));
+    }
+
+    #[test]
+    fn an_object_that_is_not_as_this_release_knows_it_gets_the_answer_for_any() {
+        let value: Value = json!({"metadata": {"name": "x"}, "spec": {"beads": "many"}, "status": {"conditions": [
+            condition("Landed", "False", reasons::REF_NOT_FOUND, ""),
+        ]}});
+        let object: DynamicObject = serde_json::from_value(value.clone()).unwrap();
+        assert!(serde_json::from_value::<Convoy>(value).is_err());
+        assert!(step(&*subject("Convoy", &object), &town()).starts_with("declare what is missing"));
+    }
+}

@@ -1,0 +1,150 @@
+//! A town at one instant: its objects, the attempts at its beads, and whether a controller is running.
+//!
+//! Whoever shows a town fills one of these, from its API or from watches; everything else here is computed from it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, OnceLock};
+
+use gastown_controllers::bead::convoy_of;
+use gastown_controllers::bead::state;
+use gastown_controllers::world::Run;
+use gastown_crds::bead::BeadType;
+use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+/// The objects of one kind, by name.
+type Objects<K> = BTreeMap<String, Arc<K>>;
+
+/// A town at one instant.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The town's name.
+    pub town: String,
+    /// Whether a controller is running; without one nothing moves.
+    pub up: bool,
+    towns: Objects<Town>,
+    runtimes: Objects<Runtime>,
+    formulas: Objects<Formula>,
+    rigs: Objects<Rig>,
+    polecats: Objects<Polecat>,
+    convoys: Objects<Convoy>,
+    beads: Objects<Bead>,
+    requests: Objects<MergeRequest>,
+    /// The attempts at beads, ascending, by the bead's uid.
+    attempts: BTreeMap<String, Vec<Run>>,
+    /// The merge requests that are not over, by their bead; computed when it is first asked for.
+    open_requests: OnceLock<Objects<MergeRequest>>,
+}
+
+/// A kind whose objects a snapshot holds.
+pub trait Stored:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + 'static
+{
+    /// Its objects in a snapshot, by name.
+    fn objects(snapshot: &Snapshot) -> &BTreeMap<String, Arc<Self>>;
+    /// Its objects in a snapshot, by name, mutable.
+    fn objects_mut(snapshot: &mut Snapshot) -> &mut BTreeMap<String, Arc<Self>>;
+}
+
+/// A source of objects for a snapshot, such as a town's API.
+pub trait Source {
+    /// The error of a failed read.
+    type Error;
+
+    /// All objects of a kind.
+    fn all<K: Stored>(&self) -> impl Future<Output = Result<Vec<K>, Self::Error>>;
+}
+
+/// The kinds, each with the place of its objects.
+macro_rules! stored {
+    ($($kind:ident: $field:ident),* $(,)?) => {
+        $(impl Stored for $kind {
+            fn objects(snapshot: &Snapshot) -> &Objects<Self> {
+                &snapshot.$field
+            }
+
+            fn objects_mut(snapshot: &mut Snapshot) -> &mut Objects<Self> {
+                &mut snapshot.$field
+            }
+        })*
+
+        impl Snapshot {
+            /// Fills in all objects of these kinds.
+            pub async fn load<S: Source>(&mut self, source: &S, kinds: &[&str]) -> Result<(), S::Error> {
+                $(if kinds.contains(&stringify!($kind)) {
+                    self.put(source.all::<$kind>().await?.into_iter().map(Arc::new));
+                })*
+                Ok(())
+            }
+        }
+    };
+}
+
+stored! {
+    Town: towns,
+    Runtime: runtimes,
+    Formula: formulas,
+    Rig: rigs,
+    Polecat: polecats,
+    Convoy: convoys,
+    Bead: beads,
+    MergeRequest: requests,
+}
+
+impl Snapshot {
+    /// Nothing of this town yet.
+    pub fn new(town: impl Into<String>, up: bool) -> Self {
+        Self { town: town.into(), up, ..Self::default() }
+    }
+
+    /// Adds objects; of two with one name the later stays.
+    pub fn put<K: Stored>(&mut self, objects: impl IntoIterator<Item = Arc<K>>) {
+        self.open_requests = OnceLock::new();
+        K::objects_mut(self).extend(objects.into_iter().map(|object| (object.name_any(), object)));
+    }
+
+    /// All objects of a kind, by name.
+    pub fn all<K: Stored>(&self) -> impl Iterator<Item = &K> {
+        K::objects(self).values().map(AsRef::as_ref)
+    }
+
+    /// The object of a kind that has this name.
+    pub fn get<K: Stored>(&self, name: &str) -> Option<&K> {
+        K::objects(self).get(name).map(AsRef::as_ref)
+    }
+
+    /// The beads that are work of their own: all but the steps of others.
+    pub fn work(&self) -> impl Iterator<Item = &Bead> {
+        self.all::<Bead>().filter(|bead| bead.spec.type_ != BeadType::Step)
+    }
+
+    /// The beads of a convoy.
+    pub fn beads_of(&self, convoy: &str) -> impl Iterator<Item = &Bead> {
+        self.work().filter(move |bead| convoy_of(bead) == Some(convoy))
+    }
+
+    /// The bead of this name that is work of its own.
+    pub fn bead(&self, name: &str) -> Option<&Bead> {
+        self.get::<Bead>(name).filter(|bead| bead.spec.type_ != BeadType::Step)
+    }
+
+    /// The merge request of a bead that is not over.
+    pub fn open_request(&self, bead: &str) -> Option<&MergeRequest> {
+        let open = |request: &&Arc<MergeRequest>| !state(request).is_final();
+        let index = || self.requests.values().filter(open).map(|it| (it.spec.bead.clone(), Arc::clone(it))).collect();
+        self.open_requests.get_or_init(index).get(bead).map(AsRef::as_ref)
+    }
+
+    /// Adds the attempts at a bead, ascending.
+    pub fn put_attempts(&mut self, bead_uid: impl Into<String>, attempts: Vec<Run>) {
+        self.attempts.insert(bead_uid.into(), attempts);
+    }
+
+    /// The attempts at a bead, ascending, as far as they are known.
+    pub fn attempts(&self, bead_uid: &str) -> &[Run] {
+        self.attempts.get(bead_uid).map(Vec::as_slice).unwrap_or_default()
+    }
+}

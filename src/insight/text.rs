@@ -1,0 +1,54 @@
+//! Texts that fit where they are shown: in one line, in so many characters, or in a shell.
+
+/// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
+pub fn plain(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    first.chars().map(shown).collect()
+}
+
+/// Fewest characters of a text that is cut which still say anything.
+pub const CHARS_MIN: usize = 8;
+
+/// A text of at most so many characters: all of it, or its beginning with a sign that it goes on.
+pub fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let begins: String = text.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", begins.trim_end())
+}
+
+/// A word as a shell takes it back, so that a command that is shown can be pasted.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        assert_eq!(quoted("rigs/shop.yaml"), "rigs/shop.yaml");
+        assert_eq!(quoted("/my town/it's"), r"'/my town/it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_text_becomes_one_line_that_moves_no_cursor() {
+        assert_eq!(plain("it says:\nmore"), "it says");
+        assert_eq!(plain("it says:"), "it says:");
+        assert_eq!(plain("a\tb\u{1b}[2J"), "a b\u{fffd}[2J");
+    }
+}

@@ -1,0 +1,78 @@
+//! The attempts at a bead, as their folders, their records and the lock of their sandbox say.
+
+use std::io;
+use std::path::PathBuf;
+
+use gastown_controllers::world::{Run, RunEnd, RunState};
+
+use super::{SessionError, occupants};
+use crate::world::layout::Layout;
+use crate::world::run::log;
+use crate::world::run::records::{self, AgentSpec, Exit, Holder, RecordError, Spec};
+
+/// Most attempts that are looked at, the newest; far more than any bead is allowed.
+const ATTEMPTS_MAX: usize = 1000;
+
+/// The numbers of all attempts at a bead, ascending.
+pub fn numbers(layout: &Layout, bead_uid: &str) -> io::Result<Vec<u32>> {
+    let entries = match fs_err::read_dir(layout.runs(bead_uid)) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The newest attempts at a bead, ascending.
+pub fn of(layout: &Layout, bead_uid: &str) -> Result<Vec<Run>, SessionError> {
+    let numbers = numbers(layout, bead_uid)?;
+    let oldest = numbers.len().saturating_sub(ATTEMPTS_MAX);
+    numbers[oldest..].iter().map(|attempt| one(layout, bead_uid, *attempt)).collect()
+}
+
+/// The file that an attempt's output goes to; its older half, if it was long, is beside it as `output.log.1`.
+pub fn log_path(layout: &Layout, bead_uid: &str, attempt: u32) -> PathBuf {
+    layout.run(bead_uid, attempt).join(records::OUTPUT)
+}
+
+/// The spec of an attempt, if it is on record.
+fn spec(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
+    let spec = records::read(&layout.run(bead_uid, attempt).join(records::SPEC))?;
+    Ok(spec.and_then(|spec| match spec {
+        Spec::Session(spec) => Some(spec),
+        Spec::Job(_) => None,
+    }))
+}
+
+fn one(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Run, SessionError> {
+    let spec = spec(layout, bead_uid, attempt)?;
+    let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
+    let holder = Holder { bead_uid: bead_uid.to_owned(), attempt };
+    let state = match (occupants::exit(layout, &holder)?, spec) {
+        (Some(end), _) => ended(layout, &holder, end),
+        (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
+            let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
+            if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
+                RunState::Running
+            } else if let Some(end) = occupants::exit(layout, &holder)? {
+                // It has ended between the two looks; the end was recorded before the lock was freed.
+                ended(layout, &holder, end)
+            } else {
+                // The start is recorded once, under the lock.
+                RunState::Lost { at: records::written(&layout.run(bead_uid, attempt).join(records::STARTED))? }
+            }
+        }
+        (None, _) => RunState::Intended,
+    };
+    Ok(Run { attempt, work, state })
+}
+
+fn ended(layout: &Layout, run: &Holder, Exit { code, own, at }: Exit) -> RunState {
+    let tail = log::tail(&log_path(layout, &run.bead_uid, run.attempt));
+    RunState::Ended(RunEnd { code, own, at, tail })
+}
