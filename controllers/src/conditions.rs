@@ -1,6 +1,7 @@
 //! Conditions as a controller sets them: the instant of a transition is kept while the status stays the same.
 
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX};
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
 use crate::view::{Failure, NotSeen};
@@ -12,22 +13,23 @@ pub struct Conditions<'a> {
     now: Timestamp,
     generation: Option<i64>,
     new: Vec<Condition>,
+    failures: u32,
 }
 
 impl<'a> Conditions<'a> {
     /// Starts from those that stand in the object.
     pub fn new(old: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self { old, now, generation, new: Vec::new() }
+        Self { old, now, generation, new: Vec::new(), failures: 0 }
     }
 
     /// Sets one.
-    pub fn set(&mut self, type_: &str, status: ConditionStatus, reason: &str, message: impl Into<String>) {
+    pub fn set(&mut self, type_: &str, status: ConditionStatus, reason: Reason, message: impl Into<String>) {
         let before = self.old.iter().find(|c| c.type_ == type_ && c.status == status);
         self.new.retain(|c| c.type_ != type_);
         self.new.push(Condition {
             type_: type_.to_owned(),
             status,
-            reason: reason.to_owned(),
+            reason: reason.as_str().to_owned(),
             message: fitted(&message.into(), STATUS_TEXT_BYTES_MAX),
             last_transition_time: before.map_or(self.now, |c| c.last_transition_time),
             observed_generation: self.generation,
@@ -35,21 +37,32 @@ impl<'a> Conditions<'a> {
     }
 
     /// Sets one to True or False.
-    pub fn set_bool(&mut self, type_: &str, holds: bool, reason: &str, message: impl Into<String>) {
+    pub fn set_bool(&mut self, type_: &str, holds: bool, reason: Reason, message: impl Into<String>) {
         let status = if holds { ConditionStatus::True } else { ConditionStatus::False };
         self.set(type_, status, reason, message);
     }
 
     /// Sets one to what a failed look means: we don't know.
     pub fn unknown(&mut self, type_: &str, not_seen: &NotSeen) {
-        let message = format!("{}; nothing is done on a guess", not_seen.why);
-        self.set(type_, ConditionStatus::Unknown, gastown_crds::common::reasons::UNKNOWN, message);
+        let message = format!("{}; waiting until it can be observed", not_seen.why);
+        self.set(type_, ConditionStatus::Unknown, Reason::Unknown, message);
     }
 
     /// Sets one to False because the last effect failed and is held back.
     pub fn failed(&mut self, type_: &str, failure: &Failure) {
-        let message = format!("{} (failed {}{FAILED_END}", failure.message, times(failure.count));
+        let message = format!("{} (failed {}, tried again later)", failure.message, times(failure.count));
         self.set(type_, ConditionStatus::False, failure.reason, message);
+        self.fails(failure.count);
+    }
+
+    /// Notes how often in a row something has failed that a condition tells of.
+    pub fn fails(&mut self, failures: u32) {
+        self.failures = self.failures.max(failures);
+    }
+
+    /// How often in a row something has failed: for the status, beside the conditions.
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// All that were set, in the order of their types.
@@ -59,20 +72,12 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// How the message of an effect that failed ends.
-const FAILED_END: &str = ", tried again later)";
-
-/// How often something failed, as a condition's message says it: in its first line, or of an effect at its end.
-pub fn times(failures: u32) -> String {
-    format!("{failures} times")
-}
-
-/// How often a condition's message says that something failed: what [`times`] wrote.
-pub fn times_told(message: &str) -> Option<u32> {
-    let number = |before: &str| before.rsplit(' ').next()?.parse().ok();
-    match message.strip_suffix(FAILED_END).and_then(|it| it.strip_suffix(" times")) {
-        Some(before) => number(before),
-        None => number(message.lines().next()?.split_once(" times")?.0),
+/// How often, for people.
+pub fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
     }
 }
 
@@ -107,26 +112,23 @@ mod tests {
     fn a_transition_keeps_its_instant_while_the_status_stays() {
         let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
         let mut c = Conditions::new(&[], Some(1), first);
-        c.set_bool("Ready", false, "Cloning", "");
+        c.set_bool("Ready", false, Reason::Cloning, "");
         let old = c.done();
         let mut c = Conditions::new(&old, Some(1), later);
-        c.set_bool("Ready", false, "CloneFailed", "no");
+        c.set_bool("Ready", false, Reason::CloneFailed, "no");
         assert_eq!(c.done()[0].last_transition_time, first);
         let mut c = Conditions::new(&old, Some(1), later);
-        c.set_bool("Ready", true, "Ok", "");
+        c.set_bool("Ready", true, Reason::Ok, "");
         assert_eq!(c.done()[0].last_transition_time, later);
     }
 
     #[test]
-    fn how_often_something_failed_is_read_as_it_was_written() {
+    fn how_often_something_failed_stands_beside_the_conditions() {
         let mut c = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
-        let (reason, until) = ("BackOff", Timestamp::UNIX_EPOCH);
-        c.failed("Ready", &Failure { reason, message: "git: 9 times\nno".into(), count: 4, until });
-        let told = c.done().remove(0).message;
-        assert_eq!(times_told(&told), Some(4), "{told}");
-        let log = format!("could not run {}; see:\n{}", times(3), "no times\n".repeat(2000));
-        assert_eq!(times_told(&fitted(&log, STATUS_TEXT_BYTES_MAX)), Some(3));
-        assert_eq!((times_told(""), times_told("at times")), (None, None));
+        let (reason, until) = (Reason::BackOff, Timestamp::UNIX_EPOCH);
+        c.failed("Ready", &Failure { reason, message: "no".into(), count: 1, until });
+        assert_eq!(c.failures(), 1);
+        assert_eq!(c.done()[0].message, "no (failed once, tried again later)");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
 use crate::objects::{Objects, Watched};
@@ -26,7 +27,7 @@ pub type Facts = BTreeMap<Ask, Seen<Fact>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// A reason for the condition.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What went wrong.
     pub message: String,
     /// How often in a row.

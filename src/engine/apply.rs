@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use gastown_controllers::plan::{Confirm, Effect, StatusWrite, Version, Write};
 use gastown_controllers::world::{Act, ActError, Adapter};
-use gastown_crds::common::reasons;
 use gastown_crds::kinds::Kind;
+use gastown_crds::reason::Reason;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DynamicObject;
 use kube::{Client, Resource};
@@ -21,7 +21,7 @@ pub enum Applied {
     /// An object has changed since it was seen: look again.
     Conflict,
     /// One failed: the reason for a condition, and what went wrong.
-    Failed(&'static str, String),
+    Failed(Reason, String),
 }
 
 /// What a plan is applied with.
@@ -72,7 +72,7 @@ impl Hands {
             let adapter = Arc::clone(&self.adapter);
             tokio::task::spawn_blocking(move || adapter.act(&act))
                 .await
-                .unwrap_or_else(|panic| Err(ActError { message: format!("a bug: {panic}"), reason: reasons::BACK_OFF }))
+                .unwrap_or_else(|panic| Err(ActError { message: format!("a bug: {panic}"), reason: Reason::BackOff }))
         } else {
             self.adapter.act(&act)
         };
@@ -138,7 +138,7 @@ impl Hands {
 
 /// An object that a controller made and that is none.
 fn a_bug(error: &serde_json::Error) -> Applied {
-    Applied::Failed(reasons::BACK_OFF, format!("a bug: {error}"))
+    Applied::Failed(Reason::BackOff, format!("a bug: {error}"))
 }
 
 /// An object's resourceVersion as a number. Ours are one sequence; a cluster's compare within a kind (KEP-5504).
@@ -157,7 +157,7 @@ fn created<K: Resource>(result: kube::Result<K>) -> Result<Option<u64>, Applied>
 fn failed(error: kube::Error) -> Applied {
     match error {
         kube::Error::Api(status) if status.code == 409 || status.code == 404 => Applied::Conflict,
-        kube::Error::Api(status) => Applied::Failed(reasons::BACK_OFF, status.message),
-        other => Applied::Failed(reasons::BACK_OFF, other.to_string()),
+        kube::Error::Api(status) => Applied::Failed(Reason::BackOff, status.message),
+        other => Applied::Failed(Reason::BackOff, other.to_string()),
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
 use gastown_controllers::view::Failure;
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
 /// Keys whose effects failed.
@@ -41,7 +42,7 @@ impl Gate {
         &mut self,
         key: &Key,
         effects: Vec<Effect>,
-        (reason, message): (&'static str, String),
+        (reason, message): (Reason, String),
         now: Timestamp,
         delay: impl Fn(u32) -> Duration,
     ) -> Timestamp {
@@ -90,7 +91,7 @@ mod tests {
 
     fn fail(gate: &mut Gate, effects: Vec<Effect>, now: i64) -> Timestamp {
         let delay = |n: u32| Duration::from_secs(u64::from(n) * 10);
-        gate.failed(&town(), effects, ("BackOff", "no".into()), at(now), delay)
+        gate.failed(&town(), effects, (Reason::BackOff, "no".into()), at(now), delay)
     }
 
     #[test]

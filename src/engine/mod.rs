@@ -173,7 +173,7 @@ impl Engine {
         }
         while let Some(back) = self.tasks.next().await {
             if let Back::Applied(_, _, Applied::Failed(reason, message), _) = back {
-                warn!(reason, message, "failed while stopping");
+                warn!(%reason, message, "failed while stopping");
             }
         }
     }

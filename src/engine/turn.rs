@@ -10,6 +10,7 @@ use gastown_controllers::seen::Seen;
 use gastown_controllers::settings::{Settings, jobs_max};
 use gastown_controllers::view::{Facts, View};
 use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine, WorldEvent};
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
@@ -154,7 +155,7 @@ impl Engine {
                     Applied::All(n) => self.counters.statuses += n as u64,
                     Applied::Conflict => self.queue.add(key.clone(), now + CONFLICT_DELAY),
                     Applied::Failed(reason, message) => {
-                        warn!(%key, reason, message, "a status could not be written");
+                        warn!(%key, %reason, message, "a status could not be written");
                         self.queue.add(key.clone(), now + PATROL_MIN);
                     }
                 }
@@ -164,8 +165,8 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, key: &Key, effects: Vec<Effect>, reason: &'static str, message: String, now: Timestamp) {
-        warn!(%key, reason, message, "an effect failed");
+    fn failed(&mut self, key: &Key, effects: Vec<Effect>, reason: Reason, message: String, now: Timestamp) {
+        warn!(%key, %reason, message, "an effect failed");
         for job in jobs_of(&effects) {
             self.free(&job);
         }

@@ -121,7 +121,11 @@ mod tests {
 
     #[test]
     fn a_rig_whose_branch_is_red_is_said_of_the_rig_and_not_of_its_queue() {
-        let fails = || request("Queued", "VerifyError", "could not run 3 times; see the checks");
+        let fails = || {
+            let mut request = request("Queued", "VerifyError", "could not run 3 times; see the checks");
+            request.status.get_or_insert_default().consecutive_failures = 3;
+            request
+        };
         let rig_with = |conditions: Value| {
             let mut town = town();
             town.add([object::<gastown_crds::Rig>("Rig", "shop", &json!({}), &json!({"conditions": conditions}))]);

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use gastown_crds::common::Condition;
+use gastown_crds::reason::{Acts, Reason};
 
 use super::conditions;
 
@@ -26,8 +27,9 @@ pub struct Blocker {
 }
 
 impl Blocker {
-    /// A blocker that a condition speaks of.
-    pub fn of(object: String, found: &Condition, needs_person: bool) -> Self {
+    /// A blocker that a condition speaks of; its reason says whether it needs a person.
+    pub fn of(object: String, found: &Condition) -> Self {
+        let needs_person = Reason::parse(&found.reason).is_some_and(|reason| reason.acts() == Acts::Person);
         Self { object, what: found.reason.clone(), why: conditions::words(found), needs_person }
     }
 
@@ -106,18 +108,16 @@ mod tests {
         let mut town = town();
         let assignee = json!({"assignee": {"polecat": "shop-nux", "uid": "1"}});
         let works = bead("shop-a", &assignee, "Working", "Claimed", "");
-        for (reason, message, expected) in [
-            ("SetupFailed", "exit 1", "waits polecat/shop-nux: SetupFailed: exit 1"),
-            ("RefNotFound", "no Runtime", "person polecat/shop-nux: RefNotFound: no Runtime"),
-            (
-                "BackOff",
-                "tmux (failed 3 times, tried again later)",
-                "waits polecat/shop-nux: BackOff: tmux (failed 3 times, tried again later)",
-            ),
-            ("BackOff", "tmux (failed 2 times, tried again later)", ""),
-            ("Working", "", ""),
+        for (reason, message, failures, expected) in [
+            ("SetupFailed", "exit 1", 1, "waits polecat/shop-nux: SetupFailed: exit 1"),
+            ("RefNotFound", "no Runtime", 0, "person polecat/shop-nux: RefNotFound: no Runtime"),
+            ("BackOff", "tmux", 3, "waits polecat/shop-nux: BackOff: tmux"),
+            ("BackOff", "tmux", 2, ""),
+            ("Working", "", 0, ""),
         ] {
-            town.add([polecat("False", reason, message)]);
+            let mut polecat = polecat("False", reason, message);
+            polecat.status.get_or_insert_default().consecutive_failures = failures;
+            town.add([polecat]);
             assert_eq!(blockers(&works, &town), expected, "{reason}");
         }
         town.add([polecat("Unknown", "Unknown", "cannot be read")]);

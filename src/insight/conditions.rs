@@ -1,25 +1,28 @@
 //! Conditions as people read them: whether one is for a person to fix, and its words in a line.
 
-use gastown_controllers::conditions::times_told;
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
+use gastown_crds::reason::Reason;
 
 use super::text::plain;
 
 /// Failures in a row that are not reported to people: what fails twice and then works was busy, locked or out of reach.
 const FAILURES_IGNORED: u32 = 2;
 
-/// Whether the message of a condition counts so many failures in a row that a person has to fix the cause.
-pub fn keeps_failing(found: &Condition) -> bool {
+/// Whether what a condition tells of has failed so often in a row that a person has to fix the cause.
+pub fn keeps_failing(found: &Condition, failures: u32) -> bool {
     // A setup is reported from the first failure on.
-    found.status == ConditionStatus::False
-        && found.reason != reasons::SETUP_FAILED
-        && times_told(&found.message).is_some_and(|failures| failures > FAILURES_IGNORED)
+    found.status == ConditionStatus::False && found.reason != Reason::SetupFailed && failures > FAILURES_IGNORED
 }
 
 /// The Ready condition that does not hold, for one of these reasons.
-pub fn refused<'a>(conditions: &'a [Condition], among: &[&str]) -> Option<&'a Condition> {
+pub fn refused<'a>(conditions: &'a [Condition], among: &[Reason]) -> Option<&'a Condition> {
     let ready = condition(conditions, types::READY).filter(|ready| ready.status == ConditionStatus::False);
-    ready.filter(|ready| among.contains(&ready.reason.as_str()))
+    ready.filter(|ready| is_one_of(ready, among))
+}
+
+/// Whether a condition has one of these reasons.
+pub fn is_one_of(found: &Condition, reasons: &[Reason]) -> bool {
+    reasons.iter().any(|reason| found.reason == *reason)
 }
 
 /// `BaseRed: the target itself fails verification`.

@@ -36,6 +36,7 @@ use std::collections::BTreeSet;
 
 use gastown_crds::Kind;
 use gastown_crds::common::Condition;
+use gastown_crds::reason::Reason;
 use kube::api::{DynamicObject, ObjectMeta};
 
 pub use attention::Need;
@@ -90,7 +91,7 @@ pub trait Subject {
     }
 
     /// The next step that a condition's reason asks for, where this kind has an answer of its own.
-    fn next_for(&self, _reason: &str, _snapshot: &Snapshot) -> Option<String> {
+    fn next_for(&self, _reason: Reason, _snapshot: &Snapshot) -> Option<String> {
         None
     }
 

@@ -1,23 +1,10 @@
 //! The next step for an object, chosen from its conditions: what a person would want to type.
 
 use gastown_crds::Kind;
-use gastown_crds::common::{Condition, condition, is_true, reasons, types};
+use gastown_crds::common::{Condition, condition, is_true, types};
+use gastown_crds::reason::Reason;
 
 use super::{Blocker, Snapshot, Subject};
-
-/// Reasons of waiting for something else: what that is, is the next step.
-const DEPENDS_ON_OTHERS: [&str; 10] = [
-    reasons::NEEDS_OPEN,
-    reasons::READY,
-    reasons::CLAIMED,
-    reasons::LANDING,
-    reasons::SUSPENDED,
-    reasons::QUEUED,
-    reasons::VERIFYING,
-    reasons::PUSHING,
-    reasons::IN_PROGRESS,
-    reasons::NEEDS_YOU,
-];
 
 /// Most blockers that are named; `gt status` lists what needs somebody.
 const BLOCKERS_MAX: usize = 3;
@@ -29,9 +16,11 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
         return if snapshot.up { format!("nothing: {what}") } else { format!("`gt up`: {what}") };
     }
     let step = match main_condition(subject) {
-        Some(main) => blocked(subject, main, snapshot)
-            .or_else(|| subject.next_for(&main.reason, snapshot))
-            .or_else(|| for_any(&main.reason)),
+        Some(main) => Reason::parse(&main.reason).and_then(|reason| {
+            blocked(subject, reason, snapshot)
+                .or_else(|| subject.next_for(reason, snapshot))
+                .or_else(|| reason.hint().map(str::to_owned))
+        }),
         None if snapshot.up => Some("nothing yet: its controller is about to look at it".to_owned()),
         None => None,
     };
@@ -56,8 +45,8 @@ fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
 }
 
 /// The step of looking at its blockers, where it waits for something else.
-fn blocked(subject: &dyn Subject, main: &Condition, snapshot: &Snapshot) -> Option<String> {
-    if !DEPENDS_ON_OTHERS.contains(&main.reason.as_str()) {
+fn blocked(subject: &dyn Subject, reason: Reason, snapshot: &Snapshot) -> Option<String> {
+    if !reason.waits() {
         return None;
     }
     let own = subject.reference();
@@ -75,19 +64,6 @@ fn blocked(subject: &dyn Subject, main: &Condition, snapshot: &Snapshot) -> Opti
     } else {
         format!("see {look}; it is tried again by itself")
     })
-}
-
-/// The next step that a condition's reason asks for, whatever the kind; none where it asks for nothing.
-fn for_any(reason: &str) -> Option<String> {
-    let step = match reason {
-        reasons::REF_NOT_FOUND => "declare what is missing, and `gt apply -f` it; this goes on by itself then",
-        reasons::COMMAND_NOT_FOUND => "install the program that is named above; `gt doctor` lists what is missing",
-        reasons::INVALID_FORMULA => "correct the formula, or the vars that its bead gives it, and `gt apply -f` it",
-        reasons::SUSPENDED => "take `suspend: true` out where it stands, and `gt apply -f` it",
-        reasons::UNKNOWN => "waiting until it can be observed: see the message above, and `gt doctor`",
-        _ => return None,
-    };
-    Some(step.to_owned())
 }
 
 #[cfg(test)]
@@ -108,42 +84,44 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_says_what_to_do() {
-        assert!(next("Bead", "SetAside", "True", reasons::TOO_MANY_ATTEMPTS, true).contains("gt logs bead/x"));
-        assert!(next("Rig", "Ready", "False", reasons::TARGET_CHECKED_OUT, true).contains("whenCheckedOut: Update"));
-        assert!(next("Rig", "Ready", "False", reasons::AUTH_REQUIRED, true).contains("git ls-remote /src/shop"));
-        assert!(next("Convoy", "Landed", "False", reasons::REF_NOT_FOUND, true).contains("gt apply"));
+        assert!(next("Bead", "SetAside", "True", Reason::TooManyAttempts.as_str(), true).contains("gt logs bead/x"));
+        assert!(
+            next("Rig", "Ready", "False", Reason::TargetCheckedOut.as_str(), true).contains("whenCheckedOut: Update")
+        );
+        assert!(next("Rig", "Ready", "False", Reason::AuthRequired.as_str(), true).contains("git ls-remote /src/shop"));
+        assert!(next("Convoy", "Landed", "False", Reason::RefNotFound.as_str(), true).contains("gt apply"));
     }
 
     #[test]
     fn each_kind_answers_for_its_own_reasons() {
         let mut steps = Vec::new();
         for (kind, type_, status, reason) in [
-            ("Bead", "Ready", "False", reasons::CLAIMED),
-            ("Convoy", "Landed", "False", reasons::NEEDS_YOU),
-            ("Convoy", "Landed", "False", reasons::IN_PROGRESS),
-            ("Convoy", "Landed", "True", reasons::LANDED),
-            ("Formula", "Ready", "False", reasons::INVALID_FORMULA),
-            ("MergeRequest", "Merged", "False", reasons::BASE_RED),
-            ("MergeRequest", "Merged", "False", reasons::BRANCH_READY),
-            ("MergeRequest", "Merged", "False", reasons::CONFLICT),
-            ("MergeRequest", "Merged", "False", reasons::PUSHING),
-            ("MergeRequest", "Merged", "False", reasons::RED),
-            ("MergeRequest", "Merged", "False", reasons::VERIFY_ERROR),
-            ("MergeRequest", "Merged", "True", reasons::MERGED),
-            ("Polecat", "Ready", "False", reasons::SETUP_FAILED),
-            ("Polecat", "Ready", "False", reasons::STRAYS),
-            ("Polecat", "Ready", "True", reasons::IDLE),
-            ("Polecat", "Ready", "True", reasons::WORKING),
-            ("Rig", "BaseRed", "True", reasons::BASE_RED),
-            ("Rig", "BaseRed", "True", reasons::VERIFY_ERROR),
-            ("Rig", "Ready", "False", reasons::FETCH_FAILED),
-            ("Rig", "Ready", "False", reasons::SUSPENDED),
-            ("Rig", "Ready", "True", reasons::OK),
-            ("Runtime", "Ready", "False", reasons::COMMAND_NOT_FOUND),
-            ("Runtime", "Ready", "True", reasons::OK),
-            ("Town", "Ready", "True", reasons::OK),
-            ("Sawmill", "Ready", "False", reasons::RED),
-            ("Sawmill", "Ready", "Unknown", reasons::UNKNOWN),
+            ("Bead", "Ready", "False", Reason::Claimed.as_str()),
+            ("Convoy", "Landed", "False", Reason::NeedsYou.as_str()),
+            ("Convoy", "Landed", "False", Reason::InProgress.as_str()),
+            ("Convoy", "Landed", "True", Reason::Landed.as_str()),
+            ("Formula", "Ready", "False", Reason::InvalidFormula.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::BaseRed.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::BranchReady.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::Conflict.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::Pushing.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::Red.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::VerifyError.as_str()),
+            ("MergeRequest", "Merged", "True", Reason::Merged.as_str()),
+            ("Polecat", "Ready", "False", Reason::SetupFailed.as_str()),
+            ("Polecat", "Ready", "False", Reason::Strays.as_str()),
+            ("Polecat", "Ready", "True", Reason::Idle.as_str()),
+            ("Polecat", "Ready", "True", Reason::Working.as_str()),
+            ("Rig", "BaseRed", "True", Reason::BaseRed.as_str()),
+            ("Rig", "BaseRed", "True", Reason::VerifyError.as_str()),
+            ("Rig", "Ready", "False", Reason::FetchFailed.as_str()),
+            ("Rig", "Ready", "False", Reason::Suspended.as_str()),
+            ("Rig", "Ready", "True", Reason::Ok.as_str()),
+            ("Runtime", "Ready", "False", Reason::CommandNotFound.as_str()),
+            ("Runtime", "Ready", "True", Reason::Ok.as_str()),
+            ("Town", "Ready", "True", Reason::Ok.as_str()),
+            ("Sawmill", "Ready", "False", Reason::Red.as_str()),
+            ("Sawmill", "Ready", "Unknown", Reason::Unknown.as_str()),
         ] {
             steps.push(format!("{kind} {reason}: {}", next(kind, type_, status, reason, true)));
         }
@@ -181,7 +159,7 @@ mod tests {
     fn a_bead_that_came_back_names_what_says_why() {
         let next = |why: &str| {
             let rework = json!({"kind": why, "mergeRequest": "shop-a-1", "head": "h", "log": ""});
-            let set_aside = condition("SetAside", "True", reasons::TOO_MANY_ATTEMPTS, "");
+            let set_aside = condition("SetAside", "True", Reason::TooManyAttempts.as_str(), "");
             let status = json!({"rework": rework, "conditions": [set_aside]});
             let bead: Bead = object("Bead", "shop-a", &json!({}), &status);
             step(&bead, &town())
@@ -194,8 +172,16 @@ mod tests {
     fn a_bead_that_waits_with_its_polecat_answers_as_that_does() {
         let waits = json!({"assignee": {"polecat": "shop-nux", "uid": "1", "waiting": "Bead"}});
         let next = |reason: &str| step(&bead("shop-a", &waits, "Waiting", reason, ""), &town());
-        assert!(next(reasons::SETUP_FAILED).contains("`workspace.setup`"), "{}", next(reasons::SETUP_FAILED));
-        assert!(next(reasons::STRAYS).contains("`gt logs polecat/shop-nux`"), "{}", next(reasons::STRAYS));
+        assert!(
+            next(Reason::SetupFailed.as_str()).contains("`workspace.setup`"),
+            "{}",
+            next(Reason::SetupFailed.as_str())
+        );
+        assert!(
+            next(Reason::Strays.as_str()).contains("`gt logs polecat/shop-nux`"),
+            "{}",
+            next(Reason::Strays.as_str())
+        );
     }
 
     #[test]
@@ -228,15 +214,15 @@ mod tests {
     #[test]
     fn a_town_that_is_down_is_told_where_something_could_move() {
         assert!(next("Convoy", "", "", "", false).contains("gt up"));
-        assert!(next("Convoy", "Landed", "False", reasons::IN_PROGRESS, false).contains("gt up"));
-        assert!(next("Convoy", "Landed", "True", reasons::LANDED, false).contains("it has landed"));
+        assert!(next("Convoy", "Landed", "False", Reason::InProgress.as_str(), false).contains("gt up"));
+        assert!(next("Convoy", "Landed", "True", Reason::Landed.as_str(), false).contains("it has landed"));
         assert!(next("Convoy", "", "", "", true).contains("its controller"));
     }
 
     #[test]
     fn an_object_that_is_not_as_this_release_knows_it_gets_the_answer_for_any() {
         let value: Value = json!({"metadata": {"name": "x"}, "spec": {"beads": "many"}, "status": {"conditions": [
-            condition("Landed", "False", reasons::REF_NOT_FOUND, ""),
+            condition("Landed", "False", Reason::RefNotFound.as_str(), ""),
         ]}});
         let object: DynamicObject = serde_json::from_value(value.clone()).unwrap();
         assert!(serde_json::from_value::<Convoy>(value).is_err());

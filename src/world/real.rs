@@ -2,6 +2,7 @@
 //!
 //! What could not be seen is `Unknown`, with since when; it is never turned into "not there".
 
+use gastown_crds::reason::Reason;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use gastown_controllers::world::{
     Question, Replay, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes,
     Seen, Session, SessionSpec, WorldEvent,
 };
-use gastown_crds::common::reasons;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
@@ -211,7 +211,7 @@ impl Host for Real {
 }
 
 fn back_off(message: String) -> ActError {
-    ActError { message, reason: reasons::BACK_OFF }
+    ActError { message, reason: Reason::BackOff }
 }
 
 fn git_failed(error: &GitError) -> ActError {

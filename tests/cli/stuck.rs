@@ -3,6 +3,7 @@
 use gastown_controllers::conditions::Conditions;
 use gastown_controllers::view::Failure;
 use gastown_crds::common::types;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, Town};
 use serde_json::json;
 
@@ -41,32 +42,33 @@ fn status_lists_whatever_cannot_start() {
 #[test]
 fn what_fails_again_and_again_is_told_once() {
     let folder = Folder::with_rig();
-    let refused = |condition: serde_json::Value, of: [&str; 2]| {
+    let refused = |(condition, failures): Failing, of: [&str; 2]| {
         folder.seed::<Polecat>(&object(
             "Polecat",
             &of.join("-"),
             &json!({"rig": of[0], "name": of[1]}),
-            &json!({"state": "Starting", "conditions": [condition], "bead": format!("{}-a", of[0])}),
+            &json!({"state": "Starting", "conditions": [condition], "consecutiveFailures": failures,
+                "bead": format!("{}-a", of[0])}),
         ));
     };
     for (name, failures) in [("ack", 2), ("nux", 3), ("toe", 5)] {
-        refused(failed(types::READY, "GitUnreadable", &format!("no room in /{name}"), failures), ["shop", name]);
+        refused(failed(types::READY, Reason::GitUnreadable, &format!("no room in /{name}"), failures), ["shop", name]);
     }
-    refused(failed(types::READY, "BackOff", "tmux did not answer", 7), ["till", "nux"]);
+    refused(failed(types::READY, Reason::BackOff, "tmux did not answer", 7), ["till", "nux"]);
     let oid = "0123456789012345678901234567890123456789";
-    let request = |rig: &str, name: &str, condition: serde_json::Value| {
+    let request = |rig: &str, name: &str, (condition, failures): Failing| {
         let spec = json!({"bead": "a", "rig": rig, "polecat": "p", "head": oid, "base": oid, "attempt": 1});
-        let status = json!({"state": "Queued", "conditions": [condition]});
+        let status = json!({"state": "Queued", "conditions": [condition], "consecutiveFailures": failures});
         folder.seed::<MergeRequest>(&object("MergeRequest", name, &spec, &status));
     };
     let verify = |times: u32| {
         let message = format!("a verification could not run {times} times; see the rig's checks:\n9 times: no make");
-        condition(types::MERGED, "False", "VerifyError", &message)
+        (condition(types::MERGED, "False", "VerifyError", &message), times)
     };
     request("shop", "shop-a-1", verify(3));
     request("shop", "shop-b-1", verify(3));
     request("till", "till-a-1", verify(2));
-    request("yard", "yard-a-1", failed(types::MERGED, "BackOff", "a replay failed", 3));
+    request("yard", "yard-a-1", failed(types::MERGED, Reason::BackOff, "a replay failed", 3));
     let out = folder.gt(&["status"]).out;
     insta::assert_snapshot!(out.split("\n\n").next().unwrap(), @"
     4 things need you   (the town is down: gt up)
@@ -92,12 +94,15 @@ fn what_fails_again_and_again_is_told_once() {
     assert!(out.contains("gt describe rig/shop") && !out.contains("mergerequest/shop"), "{out}");
 }
 
+/// A condition, and how often in a row what it tells of has failed.
+type Failing = (serde_json::Value, u32);
+
 /// What a controller says of something whose effect failed.
-fn failed(type_: &str, reason: &'static str, message: &str, count: u32) -> serde_json::Value {
+fn failed(type_: &str, reason: Reason, message: &str, count: u32) -> Failing {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let mut conditions = Conditions::new(&[], Some(1), now);
     conditions.failed(type_, &Failure { reason, message: message.to_owned(), count, until: now });
-    json!(conditions.done()[0])
+    (json!(conditions.done()[0]), count)
 }
 
 #[test]

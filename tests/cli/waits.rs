@@ -76,15 +76,15 @@ fn it_goes_on_as_long_as_something_can_move() {
 fn a_rig_that_cannot_be_reached_is_told_once_and_waited_for() {
     let folder =
         town(&[("shop-a", bead("shop-a", &json!({}), &ready())), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
-    folder.seed::<Rig>(&rig("FetchFailed", "fetching from `x` failed 2 times:\nno route to host"));
+    folder.seed::<Rig>(&rig("FetchFailed", "fetching from `x` failed twice:\nno route to host"));
     let _serving = folder.serve();
     let described = folder.gt(&["describe", "bead/shop-a"]).out;
     assert_eq!(
         described.lines().last().unwrap(),
-        "Next: see `gt describe rig/shop` (FetchFailed: fetching from `x` failed 2 times); it is tried again by itself"
+        "Next: see `gt describe rig/shop` (FetchFailed: fetching from `x` failed twice); it is tried again by itself"
     );
     insta::assert_snapshot!(folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]).all(), @"
-    ! [age]  rig/shop           blocks it: FetchFailed: fetching from `x` failed 2 times; see `gt describe rig/shop`
+    ! [age]  rig/shop           blocks it: FetchFailed: fetching from `x` failed twice; see `gt describe rig/shop`
     ! still waiting: Landed=False InProgress 0 of 2 beads are closed
     !   shop-a             Ready      rig/shop: FetchFailed
     !   shop-b             Ready      rig/shop: FetchFailed

@@ -11,6 +11,7 @@ use gastown::api::guard::ACTOR_HEADER;
 use gastown::world::sim::SimWorld;
 use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact};
+use gastown_crds::reason::Reason;
 use http::{HeaderValue, Method, StatusCode};
 use kube::Client;
 use tokio::sync::Notify;
@@ -106,7 +107,7 @@ impl Adapter for Hooked {
     }
 
     fn act(&self, act: &Act) -> Result<(), ActError> {
-        let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: "BackOff" });
+        let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: Reason::BackOff });
         match self.effects.judge(self.engine, &name(act)) {
             Verdict::Do(None) => self.world.act(act),
             Verdict::Do(Some(mode)) => {

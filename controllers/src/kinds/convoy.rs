@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, reasons, types};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, types};
 use gastown_crds::convoy::{ConvoyBead, ConvoySpec, ConvoyStatus};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, Rig, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -253,28 +254,29 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     let old = convoy.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, convoy.metadata.generation, view.now);
     let (landed, reason, message) = if let Some(name) = clash {
-        (false, reasons::REF_NOT_FOUND, format!("the name {name} is taken by a bead of another convoy: rename one"))
+        (false, Reason::RefNotFound, format!("the name {name} is taken by a bead of another convoy: rename one"))
     } else if let Some(missing) = &wanted.missing {
         // What has landed stays landed when its rig goes.
         let landed = done && is_true(old, types::LANDED) && observed(convoy);
-        (landed, if landed { reasons::LANDED } else { reasons::REF_NOT_FOUND }, missing.clone())
+        (landed, if landed { Reason::Landed } else { Reason::RefNotFound }, missing.clone())
     } else if done {
-        (true, reasons::LANDED, format!("all {all} beads are closed"))
+        (true, Reason::Landed, format!("all {all} beads are closed"))
     } else if set_aside > 0 {
         (
             false,
-            reasons::NEEDS_YOU,
+            Reason::NeedsYou,
             format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()),
         )
     } else if convoy.spec.suspend {
-        (false, reasons::SUSPENDED, format!("{closed} of {all} beads are closed; nothing more is dispatched"))
+        (false, Reason::Suspended, format!("{closed} of {all} beads are closed; nothing more is dispatched"))
     } else {
-        (false, reasons::IN_PROGRESS, format!("{closed} of {all} beads are closed"))
+        (false, Reason::InProgress, format!("{closed} of {all} beads are closed"))
     };
     conditions.set_bool(types::LANDED, landed, reason, message);
     if let Some(failure) = view.failed {
         conditions.failed(types::LANDED, failure);
     }
+    let consecutive_failures = conditions.failures();
     ConvoyStatus {
         observed_generation: convoy.metadata.generation,
         conditions: conditions.done(),
@@ -284,5 +286,6 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
         landing: count(BeadState::Landing),
         closed,
         set_aside,
+        consecutive_failures,
     }
 }

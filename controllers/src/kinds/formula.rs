@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use gastown_crds::Formula;
-use gastown_crds::common::{reasons, types};
+use gastown_crds::common::types;
 use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
+use gastown_crds::reason::Reason;
 
 use crate::conditions::Conditions;
 use crate::key::{Controller, Key, Lane};
@@ -36,8 +37,8 @@ pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     let old = formula.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, formula.metadata.generation, view.now);
     match check(formula) {
-        Ok(()) => conditions.set_bool(types::READY, true, reasons::OK, ""),
-        Err(error) => conditions.set_bool(types::READY, false, reasons::INVALID_FORMULA, error.to_string()),
+        Ok(()) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
+        Err(error) => conditions.set_bool(types::READY, false, Reason::InvalidFormula, error.to_string()),
     }
     status.observed_generation = formula.metadata.generation;
     status.conditions = conditions.done();

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gastown_crds::common::{reasons, types};
+use gastown_crds::common::types;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Runtime};
 use kube::ResourceExt;
 
@@ -35,11 +36,11 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     let mut conditions = Conditions::new(old, runtime.metadata.generation, view.now);
     let program = &runtime.spec.command[0];
     match view.program(program) {
-        Ok(true) => conditions.set_bool(types::READY, true, reasons::OK, ""),
+        Ok(true) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
         Ok(false) => {
             plan.again_at(view.now + INSTALL_DELAY);
             let message = format!("`{program}` is not on PATH here: install it");
-            conditions.set_bool(types::READY, false, reasons::COMMAND_NOT_FOUND, message);
+            conditions.set_bool(types::READY, false, Reason::CommandNotFound, message);
         }
         Err(not_seen) => conditions.unknown(types::READY, &not_seen),
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gastown_crds::common::{reasons, types};
+use gastown_crds::common::types;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Town};
 use kube::ResourceExt;
 
@@ -53,9 +54,9 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         Ok(machine) => {
             status.polecats_max = polecats_max(Some(town), machine);
             let degraded = machine.degraded.clone();
-            let reason = if degraded.is_some() { types::DEGRADED } else { reasons::OK };
+            let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());
-            conditions.set_bool(types::READY, true, reasons::OK, "");
+            conditions.set_bool(types::READY, true, Reason::Ok, "");
         }
         Err(not_seen) => {
             conditions.unknown(types::DEGRADED, &not_seen);

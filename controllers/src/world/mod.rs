@@ -18,6 +18,8 @@ mod machine;
 
 use std::fmt;
 
+use gastown_crds::reason::Reason;
+
 pub use crate::seen::{Oid, Seen};
 pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
 pub use machine::{AskMachine, Host, Machine};
@@ -198,5 +200,5 @@ pub struct ActError {
     /// What was tried and what went wrong, for people.
     pub message: String,
     /// The reason for a condition, where a program should tell it apart.
-    pub reason: &'static str,
+    pub reason: Reason,
 }

@@ -162,7 +162,7 @@ fn is_set_aside_with_its_last_output_and_charged_only_for_its_own_failures() {
     scene.runs("shop-a", runs);
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
     release shop-a
-    shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; mend it, then change its text to try again. Last, attempt 7 ended with 3:
+    shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; fix the cause, then change its text to try again. Last, attempt 7 ended with 3:
     no such file)
     ");
 }
@@ -184,5 +184,5 @@ fn decides_nothing_when_its_attempts_could_not_be_read() {
     let mut scene = scene();
     scene.bead(claimed(bead("shop-a", "shop"), "shop-toast"));
     scene.unknown(gastown_controllers::world::Ask::Runs(AskRuns("shop-a-uid".into())), "permission denied");
-    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; nothing is done on a guess)");
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; waiting until it can be observed)");
 }

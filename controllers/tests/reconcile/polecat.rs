@@ -198,7 +198,7 @@ fn does_nothing_when_its_sandbox_cannot_be_seen() {
     let mut scene = scene();
     let id = SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() };
     scene.unknown(Ask::Sandbox(id), "tmux did not answer within 2s");
-    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Idle Ready=Unknown Unknown (tmux did not answer within 2s; nothing is done on a guess)");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Idle Ready=Unknown Unknown (tmux did not answer within 2s; waiting until it can be observed)");
 }
 
 #[test]

@@ -277,6 +277,9 @@ pub struct BeadStatus {
     /// The polecat that had it last: its sandbox is warm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_polecat: Option<String>,
+    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }
 
 /// Why a branch came back.

@@ -158,4 +158,7 @@ pub struct ConvoyStatus {
     /// Beads set aside for a person.
     #[serde(default)]
     pub set_aside: u32,
+    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }

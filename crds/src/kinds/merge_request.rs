@@ -144,6 +144,9 @@ pub struct MergeRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job: Option<String>,
+    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }
 
 #[cfg(test)]

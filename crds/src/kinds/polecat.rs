@@ -123,4 +123,7 @@ pub struct PolecatStatus {
     /// The attempt its session is, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }

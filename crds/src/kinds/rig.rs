@@ -230,4 +230,7 @@ pub struct RigStatus {
     /// Merge requests that have not landed yet.
     #[serde(default)]
     pub queued: u32,
+    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use gastown_controllers::convoy::is_withdrawn;
 use gastown_crds::Convoy;
-use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, types};
 use gastown_crds::convoy::ConvoyBead;
+use gastown_crds::reason::Reason;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -76,14 +77,14 @@ impl Subject for Convoy {
         Some(format!("{object} has open work: {}\n  {becomes}", open.words()))
     }
 
-    fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
+    fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
-            reasons::NEEDS_YOU => Some(format!(
+            Reason::NeedsYou => Some(format!(
                 "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} \
                  --field-selector status.state=SetAside`"
             )),
-            reasons::IN_PROGRESS if snapshot.up => {
+            Reason::InProgress if snapshot.up => {
                 Some(format!("`gt wait convoy/{name} --for=condition=Landed --timeout 1h` prints what happens"))
             }
             _ => None,
@@ -108,9 +109,9 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
         return Blocked::default();
     };
     let landed = condition(&status.conditions, types::LANDED);
-    let missing = landed.filter(|it| it.status == ConditionStatus::False && it.reason == reasons::REF_NOT_FOUND);
+    let missing = landed.filter(|it| it.status == ConditionStatus::False && it.reason == Reason::RefNotFound);
     let mut blocked = Blocked::default();
-    blocked.by.extend(missing.map(|missing| Blocker::of(format!("convoy/{name}"), missing, true)));
+    blocked.by.extend(missing.map(|missing| Blocker::of(format!("convoy/{name}"), missing)));
     let wanted: Vec<_> = snapshot.beads_of(&name).filter(|bead| !is_withdrawn(bead)).collect();
     let mut all_need_person = missing.is_some() || wanted.len() >= convoy.spec.beads.len();
     let mut open = missing.is_some();
@@ -138,7 +139,7 @@ pub fn not_as_declared(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let lost = snapshot.all::<Convoy>().filter_map(|convoy| {
         let landed = condition(&convoy.status.as_ref()?.conditions, types::LANDED)?;
         let need = || Need::new(format!("convoy/{}", convoy.name_any()), plain(&landed.message));
-        (landed.reason == reasons::REF_NOT_FOUND).then(need)
+        (landed.reason == Reason::RefNotFound).then(need)
     });
     lost.collect()
 }

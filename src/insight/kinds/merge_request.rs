@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use gastown_controllers::bead::state;
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::reason::Reason;
 use gastown_crds::{MergeRequest, Rig};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -72,26 +73,26 @@ impl Subject for MergeRequest {
         }))
     }
 
-    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+    fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
         let (name, bead) = (self.name_any(), &self.spec.bead);
         Some(match reason {
-            reasons::BASE_RED => {
+            Reason::BaseRed => {
                 format!("the target's own tests fail: `gt describe rig/{}`", self.spec.rig)
             }
-            reasons::PUSH_REFUSED => {
+            Reason::PushRefused => {
                 "do what its message says about the branch; the push is tried again by itself".to_owned()
             }
-            reasons::VERIFY_ERROR => {
+            Reason::VerifyError => {
                 "the check could not run at all: see its log above; is everything it uses installed?".to_owned()
             }
-            reasons::BRANCH_READY => {
+            Reason::BranchReady => {
                 let landed = self.status.as_ref().and_then(|status| status.landed.as_deref()).unwrap_or_default();
                 format!("merge `gastown/{bead}` ({}) into the target", landed.get(..9).unwrap_or(landed))
             }
-            reasons::RED => {
+            Reason::Red => {
                 format!("nothing: the work came back to its bead, `gt describe bead/{bead}`; `gt logs mr/{name}`")
             }
-            reasons::CONFLICT => format!("nothing: the work came back to its bead, `gt describe bead/{bead}`"),
+            Reason::Conflict => format!("nothing: the work came back to its bead, `gt describe bead/{bead}`"),
             _ => return None,
         })
     }
@@ -135,13 +136,14 @@ pub(super) fn block(request: &MergeRequest, snapshot: &Snapshot, found: &mut BTr
     }
     let conditions = request.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     let merged = condition(conditions, types::MERGED);
-    let own = [reasons::VERIFY_ERROR, reasons::BRANCH_READY, reasons::PUSH_REFUSED];
-    let is_own = |it: &Condition| own.contains(&&*it.reason) || keeps_failing(it);
+    let failures = request.status.as_ref().map_or(0, |status| status.consecutive_failures);
+    let own = [Reason::VerifyError, Reason::BranchReady, Reason::PushRefused];
+    let is_own = |it: &Condition| conditions::is_one_of(it, &own) || keeps_failing(it, failures);
     let blocks = |it: &&Condition| is_own(it) || it.status == ConditionStatus::Unknown;
     let object = format!("mr/{}", request.name_any());
-    found.extend(merged.filter(blocks).map(|it| Blocker::of(object, it, it.reason == reasons::BRANCH_READY)));
+    found.extend(merged.filter(blocks).map(|it| Blocker::of(object, it)));
     // What is left as a branch for people waits for them, whatever its rig is like.
-    if merged.is_none_or(|it| it.reason != reasons::BRANCH_READY) {
+    if merged.is_none_or(|it| it.reason != Reason::BranchReady) {
         rig::block(&request.spec.rig, true, snapshot, found);
     }
 }
@@ -151,7 +153,8 @@ pub fn queues_not_moving(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
     let mut rigs: BTreeSet<&str> = before.iter().filter_map(|need| need.object.strip_prefix("rig/")).collect();
     let stuck = snapshot.all::<MergeRequest>().filter_map(|request| {
         let status = request.status.as_ref().filter(|status| !status.state.is_final())?;
-        let merged = condition(&status.conditions, types::MERGED).filter(|merged| keeps_failing(merged))?;
+        let merged = condition(&status.conditions, types::MERGED)
+            .filter(|merged| keeps_failing(merged, status.consecutive_failures))?;
         let is_first = rigs.insert(&request.spec.rig);
         is_first.then(|| Need::new(format!("mergerequest/{}", request.name_any()), conditions::words(merged)))
     });

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -53,9 +54,9 @@ impl Subject for Polecat {
         Some(format!("{object} works on bead/{bead}: {SESSIONS}; the bead is given to another polecat"))
     }
 
-    fn next_for(&self, reason: &str, snapshot: &Snapshot) -> Option<String> {
+    fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         match reason {
-            reasons::TOO_MANY_ATTEMPTS => {
+            Reason::TooManyAttempts => {
                 let bead = self.status.as_ref().and_then(|status| status.bead.as_ref())?;
                 snapshot.bead(bead)?.next_for(reason, snapshot)
             }
@@ -86,11 +87,11 @@ pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'
 }
 
 /// The next step that a condition's reason asks for, about the polecat of this name.
-pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
+pub(super) fn next_for(reason: Reason, polecat: &str) -> Option<String> {
     match reason {
-        reasons::SETUP_FAILED => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
-        reasons::STRAYS => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
-        reasons::WORKING => {
+        Reason::SetupFailed => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
+        Reason::Strays => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
+        Reason::Working => {
             Some(format!("`gt attach {polecat}` to watch it, `gt logs -f polecat/{polecat}` to read along"))
         }
         _ => None,
@@ -99,7 +100,7 @@ pub(super) fn next_for(reason: &str, polecat: &str) -> Option<String> {
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
 pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
-    let stuck = [reasons::SETUP_FAILED, reasons::REF_NOT_FOUND, reasons::COMMAND_NOT_FOUND];
+    let stuck = [Reason::SetupFailed, Reason::RefNotFound, Reason::CommandNotFound];
     let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
     let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
     let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
@@ -112,9 +113,11 @@ pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
 /// Polecats for which the same thing fails again and again. What fails for all of a rig is said of one.
 fn failing(snapshot: &Snapshot) -> Vec<Need> {
     let failing = snapshot.all::<Polecat>().filter_map(|polecat| {
-        let ready = condition(&polecat.status.as_ref()?.conditions, types::READY)?;
+        let status = polecat.status.as_ref()?;
+        let ready = condition(&status.conditions, types::READY)?;
         let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
-        keeps_failing(ready).then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
+        keeps_failing(ready, status.consecutive_failures)
+            .then(|| (cause, format!("polecat/{}", polecat.name_any()), ready))
     });
     once_each(failing, " of its rig")
 }
@@ -145,12 +148,11 @@ pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Block
     let polecat = bead.spec.assignee.as_ref().and_then(|assignee| snapshot.get::<Polecat>(&assignee.polecat));
     let Some((polecat, status)) = polecat.and_then(|it| Some((it, it.status.as_ref()?))) else { return };
     let Some(ready) = condition(&status.conditions, types::READY) else { return };
-    let stuck = [reasons::COMMAND_NOT_FOUND, reasons::SETUP_FAILED, reasons::REF_NOT_FOUND];
-    let is_stuck = stuck.contains(&&*ready.reason) || keeps_failing(ready);
+    let stuck = [Reason::CommandNotFound, Reason::SetupFailed, Reason::RefNotFound];
+    let is_stuck = conditions::is_one_of(ready, &stuck) || keeps_failing(ready, status.consecutive_failures);
     if is_stuck || ready.status == ConditionStatus::Unknown {
-        let needs_person = ready.reason == reasons::REF_NOT_FOUND;
-        found.insert(Blocker::of(format!("polecat/{}", polecat.name_any()), ready, needs_person));
-    } else if ready.reason == reasons::CLONING {
+        found.insert(Blocker::of(format!("polecat/{}", polecat.name_any()), ready));
+    } else if ready.reason == Reason::Cloning {
         rig::block(&bead.spec.rig, false, snapshot, found);
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use gastown_controllers::bead::state;
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
+use gastown_crds::reason::Reason;
 use gastown_crds::rig::WhenCheckedOut;
 use gastown_crds::{MergeRequest, Polecat, Rig};
 use kube::ResourceExt;
@@ -60,36 +61,34 @@ impl Subject for Rig {
         ))
     }
 
-    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+    fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
         let url = &self.spec.repo.url;
         let follows = self.spec.merge.when_checked_out == WhenCheckedOut::Update;
         Some(match reason {
-            reasons::TARGET_CHECKED_OUT if follows => {
+            Reason::TargetCheckedOut if follows => {
                 format!("commit or stash the changes in {url}; it goes on by itself then")
             }
-            reasons::TARGET_CHECKED_OUT => format!(
+            Reason::TargetCheckedOut => format!(
                 "the branch is checked out in {url}. Choose: `merge.whenCheckedOut: Update` lets its files follow, or \
                  check out another branch there"
             ),
-            reasons::TARGET_PROTECTED => {
+            Reason::TargetProtected => {
                 "the remote takes no push to this branch: `merge.strategy: Branch`, then merge the branches there"
                     .to_owned()
             }
-            reasons::TARGET_SHARED => "two rigs land on one branch: `gt delete` one of them".to_owned(),
-            reasons::AUTH_REQUIRED => format!(
+            Reason::TargetShared => "two rigs land on one branch: `gt delete` one of them".to_owned(),
+            Reason::AuthRequired => format!(
                 "git needs a key or password, and never asks here: try `git ls-remote {}` until it works without asking",
                 quoted(url)
             ),
-            reasons::BRANCH_NOT_FOUND => {
-                "push a first commit to that branch, or name another in `repo.branch`".to_owned()
-            }
-            reasons::CLONE_FAILED | reasons::FETCH_FAILED => {
+            Reason::BranchNotFound => "push a first commit to that branch, or name another in `repo.branch`".to_owned(),
+            Reason::CloneFailed | Reason::FetchFailed => {
                 format!("see that `git ls-remote {}` works; it is tried again by itself", quoted(url))
             }
-            reasons::BASE_RED => {
+            Reason::BaseRed => {
                 "fix the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
             }
-            reasons::VERIFY_ERROR => {
+            Reason::VerifyError => {
                 "correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed"
                     .to_owned()
             }
@@ -164,14 +163,14 @@ pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BT
     let Some(rig) = snapshot.get::<Rig>(name) else { return };
     if rig.spec.suspend {
         let why = "suspended: nothing is dispatched, fetched or landed there".to_owned();
-        found.insert(Blocker { object, what: reasons::SUSPENDED.to_owned(), why, needs_person: true });
+        found.insert(Blocker { object, what: Reason::Suspended.to_string(), why, needs_person: true });
         return;
     }
     let observed = rig.status.as_ref().is_some_and(|it| it.observed_generation == rig.metadata.generation);
     let bad = if lands { trouble(rig) } else { trouble(rig).filter(|bad| bad.type_ == types::READY) };
-    let passes = |bad: &Condition| [reasons::CLONING, reasons::SUSPENDED].contains(&&*bad.reason);
+    let passes = |bad: &Condition| conditions::is_one_of(bad, &[Reason::Cloning, Reason::Suspended]);
     if let Some(bad) = bad.filter(|bad| observed && !passes(bad)) {
-        found.insert(Blocker::of(object, bad, bad.reason == reasons::TARGET_SHARED));
+        found.insert(Blocker::of(object, bad));
     }
 }
 
@@ -190,7 +189,7 @@ fn base_red(rig: &Rig) -> Option<&Condition> {
 /// The condition that a person has to fix: not a suspension, which a person asked for, nor what is under way.
 fn for_a_person(rig: &Rig) -> Option<&Condition> {
     let passes = |found: &Condition| {
-        found.status == ConditionStatus::Unknown || [reasons::SUSPENDED, reasons::CLONING].contains(&&*found.reason)
+        found.status == ConditionStatus::Unknown || conditions::is_one_of(found, &[Reason::Suspended, Reason::Cloning])
     };
     trouble(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
 }

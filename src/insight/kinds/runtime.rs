@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use gastown_controllers::settings::RUNTIME_DEFAULT;
-use gastown_crds::common::{Condition, reasons};
+use gastown_crds::common::Condition;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -41,7 +42,7 @@ pub fn not_installed(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let of_polecats = snapshot.all::<Polecat>().filter_map(|polecat| polecat.spec.runtime.as_deref());
     let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
     let bad = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any())).filter_map(|runtime| {
-        let ready = conditions::refused(&runtime.status.as_ref()?.conditions, &[reasons::COMMAND_NOT_FOUND])?;
+        let ready = conditions::refused(&runtime.status.as_ref()?.conditions, &[Reason::CommandNotFound])?;
         Some(Need::new(format!("runtime/{}", runtime.name_any()), conditions::words(ready)))
     });
     bad.collect()

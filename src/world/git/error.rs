@@ -1,10 +1,10 @@
 //! `GitError`: what was tried, on what, and why it did not work.
 
+use gastown_crds::reason::Reason;
 use std::io;
 use std::time::Duration;
 
 use gastown_controllers::world::ActError;
-use gastown_crds::common::reasons;
 
 use crate::causes::in_a_line;
 use crate::world::exec::ExecError;
@@ -85,14 +85,14 @@ pub enum GitError {
 
 impl GitError {
     /// The reason for a condition.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Exec { .. } | Self::Refused { .. } => reasons::GIT_FAILED,
-            Self::Read { .. } | Self::Io { .. } => reasons::GIT_UNREADABLE,
-            Self::Busy { .. } => reasons::REPO_BUSY,
-            Self::NotCloned { .. } => reasons::NOT_CLONED,
-            Self::Foreign { .. } => reasons::FOREIGN_SANDBOX,
-            Self::InUse { .. } => reasons::SANDBOX_IN_USE,
+            Self::Exec { .. } | Self::Refused { .. } => Reason::GitFailed,
+            Self::Read { .. } | Self::Io { .. } => Reason::GitUnreadable,
+            Self::Busy { .. } => Reason::RepoBusy,
+            Self::NotCloned { .. } => Reason::NotCloned,
+            Self::Foreign { .. } => Reason::ForeignSandbox,
+            Self::InUse { .. } => Reason::SandboxInUse,
         }
     }
 

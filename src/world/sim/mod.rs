@@ -35,6 +35,7 @@ mod outside;
 
 mod faults;
 
+use gastown_crds::reason::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -45,7 +46,6 @@ use gastown_controllers::world::{
     Replayed, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
     SessionSpec, Sessions, WorldEvent,
 };
-use gastown_crds::common::reasons;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
@@ -174,7 +174,7 @@ impl State {
 
 /// An act that does not work out.
 fn refused(message: impl Into<String>) -> ActError {
-    ActError { message: message.into(), reason: reasons::BACK_OFF }
+    ActError { message: message.into(), reason: Reason::BackOff }
 }
 
 impl SimWorld {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use gastown_crds::bead::{BeadSpec, Rework, ReworkKind};
-use gastown_crds::common::{condition, reasons, types};
+use gastown_crds::common::{condition, types};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
 
@@ -51,7 +52,7 @@ pub fn state(request: &MergeRequest) -> MergeState {
 /// Whether it was sent back with a reason to work on: it is charged. That its commits were lost here is nobody's fault.
 fn came_back(request: &MergeRequest) -> bool {
     let reason = request.status.as_ref().and_then(|s| condition(&s.conditions, types::MERGED)).map(|c| &c.reason);
-    state(request) == MergeState::Rejected && reason.is_none_or(|reason| reason != reasons::HEAD_MISSING)
+    state(request) == MergeState::Rejected && reason.is_none_or(|reason| *reason != Reason::HeadMissing)
 }
 
 /// How often a bead's work was begun again after a hand-in.
@@ -64,7 +65,7 @@ pub fn round(requests: &[&Arc<MergeRequest>]) -> u32 {
 pub fn rework(requests: &[&Arc<MergeRequest>]) -> Option<Rework> {
     let newest = requests.last().filter(|r| came_back(r))?;
     let status = newest.status.as_ref()?;
-    let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == reasons::CONFLICT);
+    let conflict = condition(&status.conditions, types::MERGED).is_some_and(|c| c.reason == Reason::Conflict);
     Some(Rework {
         kind: if conflict { ReworkKind::Conflict } else { ReworkKind::Red },
         merge_request: newest.name_any(),

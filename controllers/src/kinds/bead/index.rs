@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gastown_crds::bead::{BeadState, BeadType, Waiting};
-use gastown_crds::common::{condition, reasons, types};
+use gastown_crds::common::{condition, types};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -90,7 +91,7 @@ impl Index {
 /// Whether its controller says that it must not go on, though its polecat could.
 fn is_held_back(bead: &Bead) -> bool {
     let ready = condition(bead.status.as_ref().map_or(&[], |s| &s.conditions), types::READY);
-    ready.is_some_and(|ready| [reasons::SUSPENDED, reasons::NEEDS_OPEN].contains(&&*ready.reason))
+    ready.is_some_and(|ready| ready.reason == Reason::Suspended || ready.reason == Reason::NeedsOpen)
 }
 
 impl Objects {

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
-use gastown_crds::common::{reasons, types};
+use gastown_crds::common::types;
 use gastown_crds::formula_text::{CookError, CookedStep, cook, digest};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Formula, FormulaSpec, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -61,12 +62,12 @@ pub fn is_poured(bead: &Bead, round: u32, view: &View<'_>) -> bool {
 }
 
 /// A bead's formula, cooked for it; else the reason and the message of its condition.
-pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<CookedStep>), (&'static str, String)> {
+pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<CookedStep>), (Reason, String)> {
     let wanted = formula_of(&bead.spec);
     let Some(formula) = view.objects.get::<Formula>(wanted) else {
-        return Err((reasons::REF_NOT_FOUND, format!("there is no Formula named `{wanted}`: apply it")));
+        return Err((Reason::RefNotFound, format!("there is no Formula named `{wanted}`: apply it")));
     };
-    let invalid = |error: CookError| (reasons::INVALID_FORMULA, format!("formula `{wanted}`: {error}"));
+    let invalid = |error: CookError| (Reason::InvalidFormula, format!("formula `{wanted}`: {error}"));
     let steps = cook(&formula.spec, &vars(bead)).map_err(invalid)?;
     Ok((&formula.spec, steps))
 }

@@ -4,17 +4,17 @@
 //! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
 //! aside for a person.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
-use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, reasons, types};
+use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, types};
 use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, Convoy, Polecat, Rig};
+use gastown_crds::reason::Reason;
+use gastown_crds::{Bead, Convoy, PolecatStatus, Rig};
 use kube::ResourceExt;
 
 use super::{close, convoy_of, failures, molecule, release, requests, rework, round, state};
-use crate::conditions::{Conditions, tail};
+use crate::conditions::{Conditions, tail, times};
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
 use crate::world::{Run, RunState};
@@ -38,11 +38,11 @@ fn step(bead: &Bead, view: &View<'_>) -> (Plan, BeadStatus) {
     let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
     let open = open_needs(bead, view);
     let (state, reason, message) = if bead.spec.closed.is_some() {
-        (BeadState::Closed, reasons::CLOSED, String::new())
+        (BeadState::Closed, Reason::Closed, String::new())
     } else if open.is_empty() {
-        (BeadState::Ready, reasons::READY, String::new())
+        (BeadState::Ready, Reason::Ready, String::new())
     } else {
-        (BeadState::Waiting, reasons::NEEDS_OPEN, format!("waits for {}", open.join(", ")))
+        (BeadState::Waiting, Reason::NeedsOpen, format!("waits for {}", open.join(", ")))
     };
     conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
     status.state = state;
@@ -62,7 +62,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         status.state = BeadState::Closed;
         status.rework = None;
         let message = closed.message.clone().unwrap_or_default();
-        let reason = closed.reason.as_str();
+        let reason = Reason::from(closed.reason);
         conditions.set_bool(types::CLOSED, true, reason, message);
         conditions.set_bool(types::READY, false, reason, "");
         status.conditions = conditions.done();
@@ -83,14 +83,14 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         let closed = Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
         plan.write(close(bead, &closed));
         status.state = BeadState::Landing;
-        conditions.set_bool(types::READY, false, reasons::LANDING, "merged; being closed");
+        conditions.set_bool(types::READY, false, Reason::Landing, "merged; being closed");
     } else if let Some(request) = newest.filter(|r| !state(r).is_final()) {
         // Handing in cleared the hook: the polecat is free for other work while the queue lands this.
         if bead.spec.assignee.is_some() {
             plan.write(release(bead));
         }
         status.state = BeadState::Landing;
-        conditions.set_bool(types::READY, false, reasons::LANDING, format!("handed in as {}", request.name_any()));
+        conditions.set_bool(types::READY, false, Reason::Landing, format!("handed in as {}", request.name_any()));
     } else if status.failures >= view.settings.backoff_limit {
         let ended = runs.last().is_none_or(|r| r.state != RunState::Running);
         if bead.spec.assignee.is_some() && ended {
@@ -98,8 +98,8 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         }
         status.state = BeadState::SetAside;
         let message = set_aside(&status, runs);
-        conditions.set_bool(types::SET_ASIDE, true, reasons::TOO_MANY_ATTEMPTS, message);
-        conditions.set_bool(types::READY, false, reasons::TOO_MANY_ATTEMPTS, "set aside for a person");
+        conditions.set_bool(types::SET_ASIDE, true, Reason::TooManyAttempts, message);
+        conditions.set_bool(types::READY, false, Reason::TooManyAttempts, "set aside for a person");
     } else if let Some(assignee) = &bead.spec.assignee {
         let polecat = view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid);
         if polecat.is_none() {
@@ -107,15 +107,20 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
             plan.write(release(bead));
         }
         let (state, reason, message) = match assignee.waiting {
-            None => (BeadState::Working, reasons::CLAIMED.to_owned(), format!("{} works on it", assignee.polecat)),
+            None => (BeadState::Working, Reason::Claimed, format!("{} works on it", assignee.polecat)),
             Some(Waiting::Place) => match held_back(bead, view) {
-                None => (BeadState::Ready, reasons::READY.to_owned(), String::new()),
-                Some((reason, message)) => (BeadState::Waiting, reason.to_owned(), message),
+                None => (BeadState::Ready, Reason::Ready, String::new()),
+                Some((reason, message)) => (BeadState::Waiting, reason, message),
             },
-            Some(Waiting::Bead | Waiting::Rig) => waits(bead, polecat),
+            Some(Waiting::Bead | Waiting::Rig) => {
+                let of_bead =
+                    polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
+                conditions.fails(of_bead.map_or(0, |status| status.consecutive_failures));
+                waits(of_bead)
+            }
         };
         status.state = state;
-        conditions.set_bool(types::READY, state == BeadState::Ready, &reason, message);
+        conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
         // Steps are not pulled from under an agent that is at work on them.
         if runs.last().is_none_or(|r| r.state != RunState::Running) {
             molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
@@ -125,47 +130,48 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         }
     } else {
         let (reason, message) = readiness(bead, view);
-        status.state = if reason == reasons::READY { BeadState::Ready } else { BeadState::Waiting };
-        conditions.set_bool(types::READY, reason == reasons::READY, reason, message);
+        status.state = if reason == Reason::Ready { BeadState::Ready } else { BeadState::Waiting };
+        conditions.set_bool(types::READY, reason == Reason::Ready, reason, message);
     }
-    conditions.set_bool(types::CLOSED, false, reasons::OPEN, "");
+    conditions.set_bool(types::CLOSED, false, Reason::Open, "");
     if let Some(failure) = view.failed {
         conditions.failed(types::READY, failure);
     }
+    status.consecutive_failures = conditions.failures();
     status.conditions = conditions.done();
     Ok((plan, status))
 }
 
 /// What a bead waits for whose polecat has left its place, as that says it.
-fn waits(bead: &Bead, polecat: Option<&Arc<Polecat>>) -> (BeadState, String, String) {
-    let status = polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
+fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
     let told = status.and_then(|s| condition(&s.conditions, types::READY));
-    let (reason, message) = told.map_or((reasons::BACK_OFF, "its polecat waits with it"), |t| (&t.reason, &t.message));
-    (BeadState::Waiting, reason.to_owned(), message.to_owned())
+    let reason = told.and_then(|told| Reason::parse(&told.reason)).unwrap_or(Reason::BackOff);
+    let message = told.map_or("its polecat waits with it", |told| &told.message);
+    (BeadState::Waiting, reason, message.to_owned())
 }
 
 /// What keeps a bead from being dispatched, whether it was begun before or not.
-fn held_back(bead: &Bead, view: &View<'_>) -> Option<(&'static str, String)> {
+fn held_back(bead: &Bead, view: &View<'_>) -> Option<(Reason, String)> {
     let spec = &bead.spec;
     let open = open_needs(bead, view);
     if !open.is_empty() {
-        return Some((reasons::NEEDS_OPEN, format!("waits for {}", open.join(", "))));
+        return Some((Reason::NeedsOpen, format!("waits for {}", open.join(", "))));
     }
     let Some(rig) = view.objects.get::<Rig>(&spec.rig) else {
-        return Some((reasons::REF_NOT_FOUND, format!("there is no Rig named `{}`: apply it", spec.rig)));
+        return Some((Reason::RefNotFound, format!("there is no Rig named `{}`: apply it", spec.rig)));
     };
     if rig.spec.suspend {
-        return Some((reasons::SUSPENDED, format!("its rig `{}` is suspended", spec.rig)));
+        return Some((Reason::Suspended, format!("its rig `{}` is suspended", spec.rig)));
     }
     let convoy = convoy_of(bead).and_then(|name| view.objects.get::<Convoy>(name))?;
     if convoy.metadata.deletion_timestamp.is_some() {
-        return Some((reasons::SUSPENDED, format!("its convoy `{}` is being deleted", convoy.name_any())));
+        return Some((Reason::Suspended, format!("its convoy `{}` is being deleted", convoy.name_any())));
     }
-    convoy.spec.suspend.then(|| (reasons::SUSPENDED, format!("its convoy `{}` is suspended", convoy.name_any())))
+    convoy.spec.suspend.then(|| (Reason::Suspended, format!("its convoy `{}` is suspended", convoy.name_any())))
 }
 
 /// Why a bead may be dispatched, or what it waits for.
-fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
+fn readiness(bead: &Bead, view: &View<'_>) -> (Reason, String) {
     if let Some(why) = held_back(bead, view) {
         return why;
     }
@@ -180,7 +186,7 @@ fn readiness(bead: &Bead, view: &View<'_>) -> (&'static str, String) {
     } else {
         format!("needs {}, which does not exist and so does not block", gone.join(", "))
     };
-    (reasons::READY, message)
+    (Reason::Ready, message)
 }
 
 /// The beads it needs that are still open. One that does not exist does not block (as in Beads).
@@ -200,7 +206,7 @@ fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
         (None, None) => String::new(),
     };
     let output = tail(&output, STATUS_TEXT_BYTES_MAX - 512).to_owned();
-    format!("failed {} times; mend it, then change its text to try again. Last, {output}", status.failures)
+    format!("failed {}; fix the cause, then change its text to try again. Last, {output}", times(status.failures))
 }
 
 fn unknown(bead: &Bead, view: &View<'_>, not_seen: &NotSeen) -> BeadStatus {

@@ -4,8 +4,9 @@
 //! that comes back is archived before it is told so.
 
 use gastown_crds::bead::CloseReason;
-use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, reasons, types};
+use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
 use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+use gastown_crds::reason::Reason;
 use gastown_crds::rig::{Strategy, WhenCheckedOut};
 use gastown_crds::{Bead, MergeRequest, Rig};
 use kube::ResourceExt;
@@ -45,7 +46,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         plan = Plan::none();
         queue.outcomes.clear();
         for request in &requests {
-            queue.waits(request, reasons::UNKNOWN, &format!("{}; nothing is done on a guess", not_seen.why));
+            queue.waits(request, Reason::Unknown, &format!("{}; waiting until it can be observed", not_seen.why));
         }
     }
     for request in &requests {
@@ -117,11 +118,13 @@ fn push(rig: &Rig, branch: &str, from: Option<&Oid>, to: &Oid, force: bool, roun
 struct Outcome {
     name: String,
     state: MergeState,
-    reason: &'static str,
+    reason: Reason,
     message: String,
     landed: Option<Oid>,
     log: Option<String>,
     job: Option<String>,
+    /// How often in a row it has failed.
+    failures: u32,
 }
 
 struct Landing<'a> {
@@ -135,7 +138,7 @@ impl Landing<'_> {
         let facts = self.view.repo(&rig_id(self.rig), self.rig.spec.repo.branch.as_deref())?;
         let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
             for request in requests {
-                self.waits(request, reasons::QUEUED, "waits for its rig's clone");
+                self.waits(request, Reason::Queued, "waits for its rig's clone");
             }
             return Ok(());
         };
@@ -145,9 +148,9 @@ impl Landing<'_> {
             if let Some(landed) = facts.landed.get(&name) {
                 let flaky = request.status.as_ref().is_some_and(|s| s.job.is_some());
                 let message = if flaky { FOUND_FLAKY } else { "found on the target" };
-                self.set(&name, MergeState::Merged, reasons::MERGED, message, Some(landed.clone()));
+                self.set(&name, MergeState::Merged, Reason::Merged, message, Some(landed.clone()));
             } else if !self.is_wanted(request) {
-                self.set(&name, MergeState::Withdrawn, reasons::WITHDRAWN, "its bead was closed otherwise", None);
+                self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, "its bead was closed otherwise", None);
             } else {
                 candidates.push(self.candidate(request));
             }
@@ -241,16 +244,16 @@ impl Landing<'_> {
                 let key = replay_key(&rig_id(rig), target, &list, &committer);
                 let (rig, onto) = (rig_id(rig), target.clone());
                 plan.act(Act::EnsureReplay(Replay { rig, key, onto, candidates: list, committer }));
-                self.all_wait(candidates, reasons::QUEUED, "");
+                self.all_wait(candidates, Reason::Queued, "");
             }
             Step::Verify { commit, tree, round } => {
                 busy = true;
                 self.start(&commit, &tree, round, plan)?;
-                self.all_wait(candidates, reasons::VERIFYING, "");
+                self.all_wait(candidates, Reason::Verifying, "");
             }
             Step::Running { .. } => {
                 busy = true;
-                self.all_wait(candidates, reasons::VERIFYING, "");
+                self.all_wait(candidates, Reason::Verifying, "");
             }
             Step::RetryVerify { commit, tree, round, errors, last } => {
                 busy = self.start_after(last.at, self.view.settings.delay(errors, &tree.0), plan);
@@ -259,10 +262,11 @@ impl Landing<'_> {
                 }
                 let tail = last.tail;
                 let message = format!("a verification could not run {}; see the rig's checks:\n{tail}", times(errors));
-                self.all_wait(candidates, reasons::VERIFY_ERROR, &message);
+                self.all_wait(candidates, Reason::VerifyError, &message);
+                self.fails(candidates.iter().map(|candidate| &candidate.merge_request), errors);
             }
             Step::Land { commit, merge_requests } => {
-                self.all_wait(candidates, reasons::QUEUED, "");
+                self.all_wait(candidates, Reason::Queued, "");
                 self.land(&commit, &merge_requests, target, facts, plan)?;
             }
             Step::Reject { merge_request, why } => {
@@ -271,9 +275,9 @@ impl Landing<'_> {
                 busy = true;
             }
             Step::AlreadyApplied { merge_request } => {
-                self.all_wait(candidates, reasons::QUEUED, "");
+                self.all_wait(candidates, Reason::Queued, "");
                 let message = "the target already holds its changes";
-                self.set(&merge_request, MergeState::Merged, reasons::ALREADY_APPLIED, message, None);
+                self.set(&merge_request, MergeState::Merged, Reason::AlreadyApplied, message, None);
             }
             Step::BaseRed { round, over } => {
                 busy = self.start_after(over, red_target_delay(round), plan);
@@ -281,7 +285,7 @@ impl Landing<'_> {
                     self.start(target, tree, round, plan)?;
                 }
                 let message = "the target itself fails verification: see the rig";
-                self.all_wait(candidates, reasons::BASE_RED, message);
+                self.all_wait(candidates, Reason::BaseRed, message);
             }
         }
         for Flaky { tree, round, merge_request } in flaky {
@@ -328,28 +332,29 @@ impl Landing<'_> {
         let Some(branch) = self.branch(landing, facts) else { return Ok(()) };
         let from = (!own).then_some(target);
         let job = |round| push(rig, &branch, from, commit, own, round);
-        self.set_all(landing, MergeState::Queued, reasons::PUSHING, "verified");
+        self.set_all(landing, MergeState::Queued, Reason::Pushing, "verified");
         match tried(self.view, job)? {
             Tried::Running => {}
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Done(_) if own => {
                 let message = format!("merge `{branch}`: it is verified on the present target");
-                self.set_all(landing, MergeState::BranchReady, reasons::BRANCH_READY, &message);
+                self.set_all(landing, MergeState::BranchReady, Reason::BranchReady, &message);
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
             Tried::Done(push) => {
                 if self.look_again(&push, plan)? {
                     let message = format!("was pushed, and `{branch}` does not hold it: was the branch moved back?");
-                    self.set_all(landing, MergeState::Queued, reasons::PUSHING, &message);
+                    self.set_all(landing, MergeState::Queued, Reason::Pushing, &message);
                 }
             }
             Tried::Waiting { last, due, failures } => {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
                 // A refused push to the target is the rig's trouble, and told there.
-                let (reason, see) = if own { (reasons::PUSH_REFUSED, "") } else { (reasons::PUSHING, "; see the rig") };
+                let (reason, see) = if own { (Reason::PushRefused, "") } else { (Reason::Pushing, "; see the rig") };
                 let message = format!("the push was refused {}{see}:\n{}", times(failures), last.tail);
                 self.set_all(landing, MergeState::Queued, reason, &message);
+                self.fails(landing.iter().map(|(name, _)| name), failures);
                 if last.code == exit::CONTENDED {
                     self.look_again(&job(failures), plan)?;
                 }
@@ -386,22 +391,22 @@ impl Landing<'_> {
     }
 
     fn reject(&mut self, candidates: &[Candidate], name: &str, why: Rejection, plan: &mut Plan) {
-        self.all_wait(candidates, reasons::QUEUED, "");
+        self.all_wait(candidates, Reason::Queued, "");
         let Some(candidate) = candidates.iter().find(|c| c.merge_request == name) else { return };
         let (reason, message, log, job) = match why {
             Rejection::Missing => {
                 let message = "the clone does not hold its commits (was the rig made anew?): its bead is worked again";
-                self.set(name, MergeState::Rejected, reasons::HEAD_MISSING, message, None);
+                self.set(name, MergeState::Rejected, Reason::HeadMissing, message, None);
                 return;
             }
             Rejection::Conflict { files } => {
                 let message = format!("conflicts with the target in {}", files.join(", "));
-                (reasons::CONFLICT, message, files.join("\n"), None)
+                (Reason::Conflict, message, files.join("\n"), None)
             }
             Rejection::Red(red) => {
                 // The key speaks of the tree and the commands, whatever commit carried the tree.
                 let key = verify(self.rig, &candidate.head, &red.tree, red.round).key().0;
-                (reasons::RED, "makes a green target red".to_owned(), red.tail, Some(key))
+                (Reason::Red, "makes a green target red".to_owned(), red.tail, Some(key))
             }
         };
         plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
@@ -416,26 +421,26 @@ impl Landing<'_> {
         }
     }
 
-    fn all_wait(&mut self, candidates: &[Candidate], reason: &'static str, message: &str) {
+    fn all_wait(&mut self, candidates: &[Candidate], reason: Reason, message: &str) {
         for candidate in candidates {
             self.set(&candidate.merge_request, MergeState::Queued, reason, message, None);
         }
     }
 
-    fn waits(&mut self, request: &MergeRequest, reason: &'static str, message: &str) {
+    fn waits(&mut self, request: &MergeRequest, reason: Reason, message: &str) {
         let state = crate::bead::state(request);
         let landed = request.status.as_ref().and_then(|s| s.landed.clone()).map(Oid);
         self.set(&request.name_any(), state, reason, message, landed);
     }
 
     /// What becomes of all that land together, each as a commit of its own.
-    fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: &'static str, message: &str) {
+    fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: Reason, message: &str) {
         for (name, oid) in landing {
             self.set(name, state, reason, message, Some(oid.clone()));
         }
     }
 
-    fn set(&mut self, name: &str, state: MergeState, reason: &'static str, message: &str, landed: Option<Oid>) {
+    fn set(&mut self, name: &str, state: MergeState, reason: Reason, message: &str, landed: Option<Oid>) {
         self.outcomes.retain(|o| o.name != name);
         self.outcomes.push(Outcome {
             name: name.to_owned(),
@@ -445,7 +450,17 @@ impl Landing<'_> {
             landed,
             log: None,
             job: None,
+            failures: 0,
         });
+    }
+
+    /// Notes how often in a row has failed what these wait for.
+    fn fails<'n>(&mut self, names: impl Iterator<Item = &'n String>, failures: u32) {
+        for name in names {
+            if let Some(outcome) = self.outcomes.iter_mut().find(|outcome| outcome.name == *name) {
+                outcome.failures = failures;
+            }
+        }
     }
 
     fn status(&self, request: &MergeRequest) -> MergeRequestStatus {
@@ -456,13 +471,17 @@ impl Landing<'_> {
         let mut conditions = Conditions::new(old, request.metadata.generation, self.view.now);
         let held = match (outcome.state, outcome.reason) {
             (MergeState::Merged, _) => ConditionStatus::True,
-            (_, reasons::UNKNOWN) => ConditionStatus::Unknown,
+            (_, Reason::Unknown) => ConditionStatus::Unknown,
             _ => ConditionStatus::False,
         };
         match self.view.failed.filter(|_| !outcome.state.is_final()) {
             Some(failure) => conditions.failed(types::MERGED, failure),
-            None => conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone()),
+            None => {
+                conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone());
+                conditions.fails(outcome.failures);
+            }
         }
+        status.consecutive_failures = conditions.failures();
         status.conditions = conditions.done();
         status.state = outcome.state;
         status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());

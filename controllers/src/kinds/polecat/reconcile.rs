@@ -4,9 +4,10 @@
 //! not seen stops everything; a worktree never changes its preparation while a session runs in it.
 
 use gastown_crds::bead::{Assignee, Waiting};
-use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, reasons, types};
+use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
+use gastown_crds::reason::Reason;
 use gastown_crds::runtime::OnRework;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, names};
 use kube::ResourceExt;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, times};
 use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
@@ -29,16 +30,18 @@ use crate::world::{Act, Job, RepoFacts, Run, RunState, Sandbox, SandboxFacts, Sa
 struct Doing {
     state: PolecatState,
     ready: ConditionStatus,
-    reason: &'static str,
+    reason: Reason,
     message: String,
+    /// How often in a row that has failed.
+    failures: u32,
 }
 
-fn doing(state: PolecatState, reason: &'static str, message: impl Into<String>) -> Doing {
+fn doing(state: PolecatState, reason: Reason, message: impl Into<String>) -> Doing {
     let ready = match state {
         PolecatState::Idle | PolecatState::Working => ConditionStatus::True,
         _ => ConditionStatus::False,
     };
-    Doing { state, ready, reason, message: message.into() }
+    Doing { state, ready, reason, message: message.into(), failures: 0 }
 }
 
 /// Decides about one polecat.
@@ -59,16 +62,20 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
     let mut conditions = Conditions::new(old, polecat.metadata.generation, view.now);
     match view.failed {
         Some(failure) => conditions.failed(types::READY, failure),
-        None => conditions.set(types::READY, doing.ready, doing.reason, doing.message),
+        None => {
+            conditions.set(types::READY, doing.ready, doing.reason, doing.message);
+            conditions.fails(doing.failures);
+        }
     }
+    status.consecutive_failures = conditions.failures();
     status.conditions = conditions.done();
     plan.set_status(polecat, &status);
     plan
 }
 
 fn unknown(not_seen: &view::NotSeen, state: PolecatState) -> Doing {
-    let message = format!("{}; nothing is done on a guess", not_seen.why);
-    Doing { state, ready: ConditionStatus::Unknown, reason: reasons::UNKNOWN, message }
+    let message = format!("{}; waiting until it can be observed", not_seen.why);
+    Doing { state, ready: ConditionStatus::Unknown, reason: Reason::Unknown, message, failures: 0 }
 }
 
 fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
@@ -82,7 +89,7 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
     }
     if !finalizers.iter().any(|f| f == FINALIZER_SANDBOX) {
         plan.write(Write::add_finalizer(polecat, FINALIZER_SANDBOX));
-        return Ok(doing(status.state, reasons::IDLE, ""));
+        return Ok(doing(status.state, Reason::Idle, ""));
     }
     let bead = view.objects.assigned_to(&id.uid).find(|b| b.metadata.deletion_timestamp.is_none());
     let Some(bead) = bead else {
@@ -111,7 +118,7 @@ fn leave(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
     } else {
         plan.write(Write::remove_finalizer(polecat, FINALIZER_SANDBOX));
     }
-    doing(PolecatState::Starting, reasons::SWITCHING, "is being deleted: its work is rescued first")
+    doing(PolecatState::Starting, Reason::Switching, "is being deleted: its work is rescued first")
 }
 
 /// How long an agent gets to end by itself after `gt done`.
@@ -120,14 +127,14 @@ const LEAVE_DELAY: Duration = Duration::from_secs(3);
 /// Nothing on the hook: no session runs, the worktree is kept warm.
 fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Plan) -> Doing {
     if facts.session == Session::None {
-        return doing(PolecatState::Idle, reasons::IDLE, "");
+        return doing(PolecatState::Idle, Reason::Idle, "");
     }
     if let Some(due) = handed_in(polecat, view).map(|at| at + LEAVE_DELAY).filter(|due| *due > view.now) {
         plan.again_at(due);
-        return doing(PolecatState::Zombie, reasons::SWITCHING, "its work is handed in; its session may end by itself");
+        return doing(PolecatState::Zombie, Reason::Switching, "its work is handed in; its session may end by itself");
     }
     plan.act(Act::EndSession { sandbox: sandbox_id(polecat) });
-    doing(PolecatState::Zombie, reasons::SWITCHING, "its work is handed in; its session is being ended")
+    doing(PolecatState::Zombie, Reason::Switching, "its work is handed in; its session is being ended")
 }
 
 /// When the polecat's last branch was handed in, if that is what cleared its hook.
@@ -159,27 +166,27 @@ impl Hook<'_> {
             status.attempt = Some(*attempt);
             // Somebody else wrote that it waits.
             self.notes(None, plan);
-            return Ok(doing(PolecatState::Working, reasons::WORKING, ""));
+            return Ok(doing(PolecatState::Working, Reason::Working, ""));
         }
         if self.facts.session != Session::None {
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
             let reason =
-                if matches!(self.facts.session, Session::Strays { .. }) { reasons::STRAYS } else { reasons::SWITCHING };
+                if matches!(self.facts.session, Session::Strays { .. }) { Reason::Strays } else { Reason::Switching };
             return Ok(starting(reason, "an earlier session is being ended".into()));
         }
         let spec = &self.polecat.spec;
         let Some(rig) = self.view.objects.get::<Rig>(&spec.rig) else {
             let message = format!("there is no Rig named `{}`: apply it", spec.rig);
-            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
+            return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
         let runtime_name = self.runtime_name(rig);
         let Some(runtime) = self.view.objects.get::<Runtime>(&runtime_name) else {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
-            return Ok(self.waits(Waiting::Rig, starting(reasons::REF_NOT_FOUND, message), plan));
+            return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
         let repo = self.view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
         let Some(target) = &repo.target else {
-            let cloning = starting(reasons::CLONING, format!("waits for its rig `{}`", spec.rig));
+            let cloning = starting(Reason::Cloning, format!("waits for its rig `{}`", spec.rig));
             return Ok(self.waits(Waiting::Rig, cloning, plan));
         };
         if !self.is_prepared() {
@@ -190,13 +197,13 @@ impl Hook<'_> {
                 sandbox: sandbox_id(self.polecat),
                 spec: self.sandbox(rig, runtime, target),
             });
-            return Ok(starting(reasons::PREPARING, "its worktree is being made".into()));
+            return Ok(starting(Reason::Preparing, "its worktree is being made".into()));
         }
         if let Some(doing) = self.setup(rig, plan)? {
             return Ok(doing);
         }
         if !is_poured(self.bead, round(&self.requests), self.view) {
-            let doing = starting(reasons::PREPARING, "waits for its steps".into());
+            let doing = starting(Reason::Preparing, "waits for its steps".into());
             // They are there at once, or not until somebody mends the formula.
             let soon = cooked(self.bead, self.view).is_ok();
             return Ok(if soon { doing } else { self.waits(Waiting::Bead, doing, plan) });
@@ -205,7 +212,7 @@ impl Hook<'_> {
         if !self.view.program(program)? {
             plan.again_at(self.view.now + settings::INSTALL_DELAY);
             let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
-            return Ok(self.waits(Waiting::Rig, starting(reasons::COMMAND_NOT_FOUND, message), plan));
+            return Ok(self.waits(Waiting::Rig, starting(Reason::CommandNotFound, message), plan));
         }
         self.session(rig, runtime, repo, plan, status)
     }
@@ -232,7 +239,7 @@ impl Hook<'_> {
     fn needs_place(&self, plan: &mut Plan) -> Option<Doing> {
         self.bead.spec.assignee.as_ref()?.waiting?;
         self.notes(Some(Waiting::Place), plan);
-        Some(doing(PolecatState::Starting, reasons::WAITS_FOR_PLACE, "may go on as soon as a place is free"))
+        Some(doing(PolecatState::Starting, Reason::WaitsForPlace, "may go on as soon as a place is free"))
     }
 
     fn runtime_name(&self, rig: &Rig) -> String {
@@ -287,24 +294,26 @@ impl Hook<'_> {
         };
         Ok(match tried(self.view, job)? {
             Tried::Done(_) => None,
-            Tried::Running => Some(doing(PolecatState::Starting, reasons::SETTING_UP, "")),
+            Tried::Running => Some(doing(PolecatState::Starting, Reason::SettingUp, "")),
             Tried::Due(job) => {
                 if let Some(doing) = self.needs_place(plan) {
                     return Ok(Some(doing));
                 }
                 plan.act(Act::EnsureJob(job));
-                Some(doing(PolecatState::Starting, reasons::SETTING_UP, ""))
+                Some(doing(PolecatState::Starting, Reason::SettingUp, ""))
             }
             Tried::Waiting { last, failures, due } => {
                 plan.again_at(due);
                 let tail = last.map(|l| l.tail).unwrap_or_default();
                 let message = format!(
-                    "`workspace.setup` of rig `{}` failed {failures} times; mend it there:\n{tail}",
-                    rig.name_any()
+                    "`workspace.setup` of rig `{}` failed {}; fix it there:\n{tail}",
+                    rig.name_any(),
+                    times(failures)
                 );
                 // On a branch that came back, it may be the branch.
                 let whose = if round(&self.requests) == 0 { Waiting::Rig } else { Waiting::Bead };
-                Some(self.waits(whose, doing(PolecatState::Stalled, reasons::SETUP_FAILED, message), plan))
+                let stalled = Doing { failures, ..doing(PolecatState::Stalled, Reason::SetupFailed, message) };
+                Some(self.waits(whose, stalled, plan))
             }
         })
     }
@@ -322,7 +331,7 @@ impl Hook<'_> {
         let settings = &self.view.settings;
         let failed = failures(&self.bead.spec, runs, &self.requests);
         if failed >= settings.backoff_limit {
-            return Ok(doing(PolecatState::Stalled, reasons::TOO_MANY_ATTEMPTS, "its bead is being set aside"));
+            return Ok(doing(PolecatState::Stalled, Reason::TooManyAttempts, "its bead is being set aside"));
         }
         let last = runs.last();
         let attempt = match last.map(|r| (&r.state, r.attempt)) {
@@ -330,14 +339,14 @@ impl Hook<'_> {
             // Made before the spawn, and nothing was spawned: the same attempt goes on.
             Some((RunState::Intended, n)) => n,
             // The lock is free and no exit is recorded yet: it is ending just now, and its exit wakes us.
-            Some((RunState::Running, _)) => return Ok(doing(PolecatState::Starting, reasons::SWITCHING, "")),
+            Some((RunState::Running, _)) => return Ok(doing(PolecatState::Starting, Reason::Switching, "")),
             Some((RunState::Ended(_) | RunState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
         if let Some(due) = self.due(runs, failed) {
             plan.again_at(due);
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
-            return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reasons::BACK_OFF, message), plan));
+            return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
         }
         if let Some(doing) = self.needs_place(plan) {
             return Ok(doing);
@@ -363,7 +372,7 @@ impl Hook<'_> {
                 author: settings::author(&rig.spec, &self.polecat.spec.name),
             },
         });
-        Ok(doing(PolecatState::Starting, reasons::SWITCHING, format!("attempt {attempt} is being started")))
+        Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))
     }
 
     /// Where its branch began.

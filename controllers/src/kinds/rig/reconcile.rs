@@ -2,12 +2,13 @@
 //!
 //! Dispatch is another key and never waits for a fetch; the merge queue is another key too.
 
-use gastown_crds::common::{reasons, types};
+use gastown_crds::common::types;
+use gastown_crds::reason::Reason;
 use gastown_crds::rig::{RigStatus, Strategy, WhenCheckedOut};
 use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
-use crate::conditions::Conditions;
+use crate::conditions::{Conditions, times};
 use crate::kinds::merge_request::{self, Pushed, Red};
 use crate::objects::created;
 use crate::plan::Plan;
@@ -16,8 +17,18 @@ use crate::tries::{Tried, tried, tried_until};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Exited, Job, RepoFacts, exit};
 
-/// A reason and a message.
-type Because = (&'static str, String);
+/// A reason and a message, and how often in a row that has failed.
+struct Because {
+    reason: Reason,
+    message: String,
+    failures: u32,
+}
+
+impl From<(Reason, String)> for Because {
+    fn from((reason, message): (Reason, String)) -> Self {
+        Self { reason, message, failures: 0 }
+    }
+}
 
 /// Decides about one rig's repository.
 pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
@@ -31,7 +42,10 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     let old = rig.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, rig.metadata.generation, view.now);
     match repo(rig, view, &mut plan, &mut status) {
-        Ok((reason, message)) => conditions.set_bool(types::READY, reason == reasons::OK, reason, message),
+        Ok(Because { reason, message, failures }) => {
+            conditions.set_bool(types::READY, reason == Reason::Ok, reason, message);
+            conditions.fails(failures);
+        }
         Err(not_seen) => {
             plan = Plan::none();
             conditions.unknown(types::READY, &not_seen);
@@ -40,22 +54,23 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     match base(rig, view) {
         Ok(Some(red)) => {
             let (reason, what) = if red.failed {
-                (reasons::BASE_RED, "the target itself fails verification; mend it there, nobody is charged")
+                (Reason::BaseRed, "the target itself fails verification; fix it there, nobody is charged")
             } else {
                 (
-                    reasons::VERIFY_ERROR,
-                    "the checks do not run on the target itself; correct merge.verify, or mend it there",
+                    Reason::VerifyError,
+                    "the checks do not run on the target itself; correct merge.verify, or fix it there",
                 )
             };
             let message = format!("{what}; it is verified again now and then:\n{}", red.tail);
             conditions.set_bool(types::BASE_RED, true, reason, message);
         }
-        Ok(None) => conditions.set_bool(types::BASE_RED, false, reasons::OK, ""),
+        Ok(None) => conditions.set_bool(types::BASE_RED, false, Reason::Ok, ""),
         Err(not_seen) => conditions.unknown(types::BASE_RED, &not_seen),
     }
     if let Some(failure) = view.failed {
         conditions.failed(types::READY, failure);
     }
+    status.consecutive_failures = conditions.failures();
     status.conditions = conditions.done();
     plan.set_status(rig, &status);
     plan
@@ -64,13 +79,13 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
 fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> Result<Because, NotSeen> {
     if let Some(other) = shares_target(rig, view) {
         let message = format!("rig `{other}` lands on the same branch of the same repository: delete one of them");
-        return Ok((reasons::TARGET_SHARED, message));
+        return Ok((Reason::TargetShared, message).into());
     }
     let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
     status.branch.clone_from(&facts.branch);
     status.target = facts.target.as_ref().map(|oid| oid.0.clone());
     if rig.spec.suspend {
-        return Ok((reasons::SUSPENDED, "nothing is dispatched, fetched or landed here".into()));
+        return Ok((Reason::Suspended, "nothing is dispatched, fetched or landed here".into()).into());
     }
     if !facts.cloned {
         return clone(rig, view, plan);
@@ -85,12 +100,12 @@ fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> 
         }
         let branch = rig.spec.repo.branch.clone().unwrap_or_else(|| "HEAD".into());
         let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", rig.spec.repo.url);
-        return Ok((reasons::BRANCH_NOT_FOUND, message));
+        return Ok((Reason::BranchNotFound, message).into());
     }
     let reached = reach(rig, view, plan)?;
     let polled = if reached.is_some() { reached } else { poll(rig, view, plan)? };
     let refused = refused(rig, facts, view)?;
-    Ok(refused.or(polled).unwrap_or((reasons::OK, String::new())))
+    Ok(refused.or(polled).unwrap_or_else(|| (Reason::Ok, String::new()).into()))
 }
 
 fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
@@ -98,19 +113,20 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
     let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
     // It has been seen not to be there: that a round worked says nothing.
     Ok(match tried_until(view, job, |_| false)? {
-        Tried::Running | Tried::Done(_) => (reasons::CLONING, format!("cloning `{url}`")),
+        Tried::Running | Tried::Done(_) => (Reason::Cloning, format!("cloning `{url}`")).into(),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
-            (reasons::CLONING, format!("cloning `{url}`"))
+            (Reason::Cloning, format!("cloning `{url}`")).into()
         }
         // It was cloned, and is gone.
         Tried::Waiting { last: Some(Exited { code: exit::OK, .. }), due, .. } => {
             plan.again_at(due);
-            (reasons::CLONING, format!("the town's clone has vanished: it is made anew at {due:.0}"))
+            (Reason::Cloning, format!("the town's clone has vanished: it is made anew at {due:.0}")).into()
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            said(rig, last, reasons::CLONE_FAILED, &format!("cloning `{url}` failed {failures} times"))
+            let what = format!("cloning `{url}` failed {}", times(failures));
+            Because { failures, ..said(rig, last, Reason::CloneFailed, &what) }
         }
     })
 }
@@ -123,40 +139,41 @@ fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Opt
     let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
     Ok(match tried_until(view, job, worked)? {
         Tried::Done(_) => None,
-        Tried::Running => Some((reasons::OK, String::new())),
+        Tried::Running => Some((Reason::Ok, String::new()).into()),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
-            Some((reasons::OK, String::new()))
+            Some((Reason::Ok, String::new()).into())
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            Some(said(rig, last, reasons::FETCH_FAILED, &format!("fetching from `{url}` failed {failures} times")))
+            let what = format!("fetching from `{url}` failed {}", times(failures));
+            Some(Because { failures, ..said(rig, last, Reason::FetchFailed, &what) })
         }
     })
 }
 
 /// How a git job's end reads on a rig.
-fn said(rig: &Rig, last: Option<Exited>, otherwise: &'static str, what: &str) -> Because {
-    let Some(last) = last else { return (otherwise, format!("{what}: its process was killed")) };
+fn said(rig: &Rig, last: Option<Exited>, otherwise: Reason, what: &str) -> Because {
+    let Some(last) = last else { return (otherwise, format!("{what}: its process was killed")).into() };
     let (reason, hint) = match last.code {
-        exit::AUTH => (reasons::AUTH_REQUIRED, "; try the same git command by hand, git never prompts here"),
-        exit::NO_BRANCH => (reasons::BRANCH_NOT_FOUND, "; push a first commit, or name a branch in spec.repo.branch"),
+        exit::AUTH => (Reason::AuthRequired, "; try the same git command by hand, git never prompts here"),
+        exit::NO_BRANCH => (Reason::BranchNotFound, "; push a first commit, or name a branch in spec.repo.branch"),
         exit::CHECKED_OUT if rig.spec.merge.when_checked_out == WhenCheckedOut::Update => {
-            (reasons::TARGET_CHECKED_OUT, "; commit or stash the changes there")
+            (Reason::TargetCheckedOut, "; commit or stash the changes there")
         }
         exit::CHECKED_OUT => {
-            (reasons::TARGET_CHECKED_OUT, "; set merge.whenCheckedOut to Update, or choose strategy Branch")
+            (Reason::TargetCheckedOut, "; set merge.whenCheckedOut to Update, or choose strategy Branch")
         }
-        exit::PROTECTED => (reasons::TARGET_PROTECTED, "; choose strategy Branch"),
+        exit::PROTECTED => (Reason::TargetProtected, "; choose strategy Branch"),
         _ => (otherwise, ""),
     };
-    (reason, format!("{what}{hint}:\n{}", last.tail))
+    (reason, format!("{what}{hint}:\n{}", last.tail)).into()
 }
 
 /// A push that the remote refused for good reasons is the rig's trouble, not a bead's.
 fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
     match merge_request::pushed(rig, facts, view)? {
-        Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), reasons::BACK_OFF, "the push was refused"))),
+        Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), Reason::BackOff, "the push was refused"))),
         _ => Ok(None),
     }
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use gastown_controllers::bead::convoy_of;
 use gastown_crds::bead::BeadState;
-use gastown_crds::common::{Condition, ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
 
 use super::{NEEDS_PERSON, failures};
 use crate::insight::kinds::{merge_request, polecat, rig};
 use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot, Subject};
+use crate::insight::{Blocker, Snapshot, Subject, conditions};
 
 /// A controller's message about a bead, with the bead's blockers added: `waits for shop-a (needs a person)`.
 pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
@@ -39,7 +40,7 @@ pub fn is_failed_bead(blocker: &Blocker) -> bool {
 
 /// Whether the bead waits for a change of what is declared.
 fn lacks(ready: &Condition) -> bool {
-    [reasons::REF_NOT_FOUND, reasons::INVALID_FORMULA].contains(&&*ready.reason)
+    conditions::is_one_of(ready, &[Reason::RefNotFound, Reason::InvalidFormula])
 }
 
 /// Goes from a bead to what it waits for, and on.
@@ -68,13 +69,13 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
         BeadState::Ready if bead.spec.assignee.is_some() => {}
         BeadState::Ready => rig::block(&bead.spec.rig, false, snapshot, found),
         BeadState::Waiting => match ready {
-            Some(ready) if ready.reason == reasons::NEEDS_OPEN => {
+            Some(ready) if ready.reason == Reason::NeedsOpen => {
                 let needs = bead.spec.needs.iter().filter_map(|need| snapshot.bead(need));
                 needs.for_each(|need| follow(need, snapshot, found, seen));
             }
-            Some(ready) if ready.reason == reasons::SUSPENDED => suspended(bead, ready, snapshot, found),
+            Some(ready) if ready.reason == Reason::Suspended => suspended(bead, ready, snapshot, found),
             Some(ready) if lacks(ready) || ready.status == ConditionStatus::Unknown => {
-                found.insert(Blocker::of(object, ready, lacks(ready)));
+                found.insert(Blocker::of(object, ready));
             }
             _ if bead.spec.assignee.is_some() => polecat::block(bead, snapshot, found),
             _ => {}
@@ -91,6 +92,7 @@ fn suspended(bead: &Bead, ready: &Condition, snapshot: &Snapshot, found: &mut BT
     let convoy = convoy_of(bead).and_then(|convoy| snapshot.get::<Convoy>(convoy));
     if let Some(convoy) = convoy.filter(|it| it.spec.suspend || it.metadata.deletion_timestamp.is_some()) {
         let needs_person = convoy.metadata.deletion_timestamp.is_none();
-        found.insert(Blocker::of(format!("convoy/{}", convoy.name_any()), ready, needs_person));
+        let blocker = Blocker::of(format!("convoy/{}", convoy.name_any()), ready);
+        found.insert(Blocker { needs_person, ..blocker });
     }
 }

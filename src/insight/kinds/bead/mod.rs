@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use gastown_controllers::bead::convoy_of;
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, BeadType};
-use gastown_crds::common::{Condition, reasons};
+use gastown_crds::common::Condition;
+use gastown_crds::reason::Reason;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -73,10 +74,10 @@ impl Subject for Bead {
         ))
     }
 
-    fn next_for(&self, reason: &str, _: &Snapshot) -> Option<String> {
+    fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
-            reasons::TOO_MANY_ATTEMPTS => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
+            Reason::TooManyAttempts => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
                 Some(rework) => format!(
                     "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
                      it: that tries again",
@@ -87,7 +88,7 @@ impl Subject for Bead {
                      and `gt apply` it: that tries again"
                 ),
             }),
-            reasons::CLAIMED => Some(format!("`gt logs -f bead/{name}` to read along")),
+            Reason::Claimed => Some(format!("`gt logs -f bead/{name}` to read along")),
             // One that waits says what its polecat says.
             _ => self.spec.assignee.as_ref().and_then(|assignee| polecat::next_for(reason, &assignee.polecat)),
         }

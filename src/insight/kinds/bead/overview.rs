@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use gastown_crds::bead::{BeadState, CloseReason};
-use gastown_crds::common::{ConditionStatus, condition, reasons, types};
+use gastown_crds::common::{ConditionStatus, condition, types};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig};
 use kube::ResourceExt;
 
@@ -23,7 +24,7 @@ pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
 /// Beads that cannot be worked until somebody declares something otherwise; what many lack is said of one.
 pub fn not_as_declared(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let lacking = snapshot.work().filter(|bead| state(bead) == BeadState::Waiting).filter_map(|bead| {
-        let ready = conditions::refused(&bead.status.as_ref()?.conditions, &[reasons::INVALID_FORMULA])?;
+        let ready = conditions::refused(&bead.status.as_ref()?.conditions, &[Reason::InvalidFormula])?;
         Some((ready.message.as_str(), format!("bead/{}", bead.name_any()), ready))
     });
     once_each(lacking, "")

@@ -1,0 +1,222 @@
+//! `Reason`: why a condition is as it is, as one word that programs compare, with who has to act and what to do.
+//!
+//! Invariant: what is decided by a reason is decided here or by its variant, never by reading a message.
+
+use std::fmt;
+
+use crate::bead::CloseReason;
+
+/// Who has to act before a condition with this reason changes. What the town tries again by itself is the town's, even if a
+/// person could end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acts {
+    /// The town: it goes on by itself.
+    Town,
+    /// A person.
+    Person,
+    /// Nobody: it is as it should be, or it is over.
+    Nobody,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $Reason:ident => $acts:ident $($waits:ident)? $(, $hint:literal)?;)+) => {
+        /// Why a condition is as it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])+ $Reason,)+
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$Reason),+];
+
+            /// The word that stands in the condition.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$Reason => stringify!($Reason),)+
+                }
+            }
+
+            /// Who has to act.
+            pub const fn acts(self) -> Acts {
+                match self {
+                    $(Self::$Reason => Acts::$acts,)+
+                }
+            }
+
+            /// Whether it says that something else has to happen first: what that is, is the next thing to look at.
+            pub const fn waits(self) -> bool {
+                match self {
+                    $(Self::$Reason => reasons!(@waits $($waits)?),)+
+                }
+            }
+
+            /// What a person may do about it, whatever the object; a kind may know better.
+            pub const fn hint(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$Reason => reasons!(@hint $($hint)?),)+
+                }
+            }
+        }
+    };
+    (@waits) => { false };
+    (@waits waits) => { true };
+    (@hint) => { None };
+    (@hint $hint:literal) => { Some($hint) };
+}
+
+reasons! {
+    /// All is as declared.
+    Ok => Nobody;
+    /// A named object does not exist (yet).
+    RefNotFound => Person, "declare what is missing, and `gt apply -f` it; this goes on by itself then";
+    /// The spec asks to wait.
+    Suspended => Person waits, "take `suspend: true` out where it stands, and `gt apply -f` it";
+    /// Something could not be seen; nothing is done on a guess.
+    Unknown => Town, "waiting until it can be observed: see the message above, and `gt doctor`";
+    /// A failed effect is tried again after a delay.
+    BackOff => Town;
+    /// Rig: the repository is being cloned.
+    Cloning => Town;
+    /// Rig: the clone failed.
+    CloneFailed => Town;
+    /// Rig: a fetch failed.
+    FetchFailed => Town;
+    /// Rig: the remote asks for a password or key that is not there.
+    AuthRequired => Town;
+    /// Rig: the branch does not exist there.
+    BranchNotFound => Town;
+    /// Rig: another rig lands on the same branch of the same remote.
+    TargetShared => Person;
+    /// Rig: the target is checked out in a working copy, which refuses a push.
+    TargetCheckedOut => Town;
+    /// Rig: the remote refuses a push to the target.
+    TargetProtected => Town;
+    /// Rig: the target's own tree fails verification.
+    BaseRed => Town;
+    /// Rig, merge request: a verification could not run.
+    VerifyError => Town;
+    /// Runtime: the program is not on the session's PATH.
+    CommandNotFound => Town, "install the program that is named above; `gt doctor` lists what is missing";
+    /// Formula, bead: no steps can be made of the formula; the message says why.
+    InvalidFormula => Person, "correct the formula, or the vars that its bead gives it, and `gt apply -f` it";
+    /// Convoy: beads are still open.
+    InProgress => Town waits;
+    /// Convoy: some bead is set aside.
+    NeedsYou => Person waits;
+    /// Convoy: all beads are closed.
+    Landed => Nobody;
+    /// Bead: a bead it needs is open.
+    NeedsOpen => Town waits;
+    /// Bead: it may be dispatched.
+    Ready => Town waits;
+    /// Bead: a polecat works on it.
+    Claimed => Town waits;
+    /// Bead: its branch is in the merge queue.
+    Landing => Town waits;
+    /// Bead: it was tried too often.
+    TooManyAttempts => Person;
+    /// Bead: it is closed.
+    Closed => Nobody;
+    /// Anything: git ended with an error.
+    GitFailed => Town;
+    /// Anything: a repository or worktree could not be read or written.
+    GitUnreadable => Town;
+    /// Anything: the rig's repository is in use.
+    RepoBusy => Town;
+    /// Anything: the rig has no clone.
+    NotCloned => Town;
+    /// Polecat: what is in its place belongs to something else.
+    ForeignSandbox => Town;
+    /// Polecat: a session still runs in its worktree.
+    SandboxInUse => Town;
+    /// Bead: it is open.
+    Open => Town;
+    /// Polecat: nothing on its hook.
+    Idle => Nobody;
+    /// Polecat: its session runs.
+    Working => Town;
+    /// Polecat: its worktree is being made.
+    Preparing => Town;
+    /// Polecat: `workspace.setup` runs.
+    SettingUp => Town;
+    /// Polecat: a setup command failed.
+    SetupFailed => Town;
+    /// Polecat: what it waited for is over, and all places are taken.
+    WaitsForPlace => Town;
+    /// Polecat: its session is being started or ended.
+    Switching => Town;
+    /// Polecat: processes of an ended session still hold its lock.
+    Strays => Town;
+    /// Merge request: waits for its turn.
+    Queued => Town waits;
+    /// Merge request: its tree is being verified.
+    Verifying => Town waits;
+    /// Merge request: verified, being pushed.
+    Pushing => Town waits;
+    /// Merge request: found on the target.
+    Merged => Nobody;
+    /// Merge request: the target already holds its changes.
+    AlreadyApplied => Nobody;
+    /// Merge request: verified and left as a branch for people.
+    BranchReady => Person;
+    /// Merge request: it makes a green target red.
+    Red => Nobody;
+    /// Merge request: it conflicts with the target.
+    Conflict => Nobody;
+    /// Merge request: its own branch cannot be pushed. The message says why, and what to do.
+    PushRefused => Town;
+    /// Merge request: the clone does not hold its commits any more. Its bead is worked again, and not charged.
+    HeadMissing => Nobody;
+    /// Merge request: its bead was closed or withdrawn.
+    Withdrawn => Nobody;
+    /// Bead: closed, because there was nothing to change.
+    NoChanges => Nobody;
+    /// Bead: a step that was done.
+    Done => Nobody;
+    /// Town: something that it would use is missing here.
+    Degraded => Town;
+}
+
+impl Reason {
+    /// The reason that a condition names; none for a word of another release.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl From<CloseReason> for Reason {
+    fn from(closed: CloseReason) -> Self {
+        match closed {
+            CloseReason::Merged => Self::Merged,
+            CloseReason::NoChanges => Self::NoChanges,
+            CloseReason::Done => Self::Done,
+            CloseReason::Withdrawn => Self::Withdrawn,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl PartialEq<Reason> for String {
+    fn eq(&self, reason: &Reason) -> bool {
+        self == reason.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_read_as_it_is_written() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
+        }
+        assert_eq!(Reason::parse("NoSuchReason"), None);
+    }
+}
