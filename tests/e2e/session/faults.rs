@@ -214,7 +214,7 @@ fn twenty_sessions_at_once_lose_none() {
                 // Twenty at a time on a small machine may take longer than one start may: ensuring again is harmless.
                 let spec = shell(attempt, &format!("while [ ! -e go ]; do sleep 0.01; done; exit {attempt}"));
                 wait_until("it has begun", || town.sessions.ensure(sandbox, &spec, &[]).is_ok());
-                assert_eq!(town.look(sandbox), running(attempt));
+                wait_until("it runs", || town.look(sandbox) == running(attempt));
                 fs_err::write(town.layout.worktree(&sandbox.uid).join("go"), "").unwrap();
             });
         }
