@@ -1,6 +1,6 @@
 //! Conditions as a controller sets them: the instant of a transition is kept while the status stays the same.
 
-use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX};
+use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, whole_second};
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
@@ -19,6 +19,7 @@ pub struct Conditions<'a> {
 impl<'a> Conditions<'a> {
     /// Starts from those that stand in the object.
     pub fn new(old: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        let now = whole_second(now);
         Self { old, now, generation, new: Vec::new(), failures: 0 }
     }
 

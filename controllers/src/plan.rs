@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use gastown_crds::common::{LABEL_MANAGED_BY, MANAGED_BY};
 use gastown_crds::kinds::{Kind, Registered};
 use gastown_crds::merge_patch;
 use jiff::Timestamp;
@@ -117,11 +118,12 @@ pub enum Write {
 }
 
 impl Write {
-    /// Makes an object.
+    /// Makes an object, labelled as ours.
     pub fn create<K: Registered + Serialize>(object: &K) -> Self {
         let mut value = json!(object);
         value["apiVersion"] = K::api_version(&()).into();
         value["kind"] = K::kind(&()).into();
+        value["metadata"]["labels"][LABEL_MANAGED_BY] = MANAGED_BY.into();
         Self::Create { kind: K::row(), name: object.name_any(), object: value }
     }
 
@@ -245,6 +247,7 @@ pub fn owner<K: Resource<DynamicType = ()>>(owner: &K) -> OwnerReference {
         kind: K::kind(&()).into(),
         name: owner.name_any(),
         uid: owner.uid().unwrap_or_default(),
+        controller: Some(true),
         ..OwnerReference::default()
     }
 }

@@ -14,6 +14,10 @@ pub const CATEGORY: &str = "gastown";
 /// `apiVersion` as it stands in a manifest.
 pub const API_VERSION: &str = "gastown.io/v1alpha1";
 
+/// Label on what controllers make: who manages it, as tools of Kubernetes expect it.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`LABEL_MANAGED_BY`].
+pub const MANAGED_BY: &str = "gt";
 /// Label on a Bead: the Convoy that wants it.
 pub const LABEL_CONVOY: &str = "gastown.io/convoy";
 /// Label on a Bead: what its Convoy calls it.
@@ -115,6 +119,11 @@ pub(crate) fn duration_of_minutes(_: &mut schemars::SchemaGenerator) -> schemars
             "message": "the remote is asked once a minute at most: give `1m` or more",
         }],
     })
+}
+
+/// An instant as the Kubernetes API writes instants: in whole seconds.
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// Finds the condition of one type.

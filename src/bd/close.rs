@@ -10,6 +10,7 @@ use clap::Args;
 use gastown_crds::Bead;
 use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
+use gastown_crds::common::whole_second;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -164,7 +165,7 @@ impl Closing<'_> {
 
 /// The one write: closed, by whom and why, and off the hook; only on what was judged.
 fn patch(bead: &Bead, reason: CloseReason, message: Option<String>, actor: &str) -> serde_json::Value {
-    let closed = Closed { reason, message, at: SystemClock.now(), by: actor.to_owned() };
+    let closed = Closed { reason, message, at: whole_second(SystemClock.now()), by: actor.to_owned() };
     let mut patch = json!({
         "metadata": { "resourceVersion": bead.metadata.resource_version },
         "spec": { "closed": closed },

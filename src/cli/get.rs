@@ -20,9 +20,7 @@ use rows::Columns;
 
 /// Show objects.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Kinds: towns, rigs, runtimes, formulas, convoys, beads (bd), polecats (pc), mergerequests (mr); `all` is every kind.
-Beads that are steps of others are shown by `gt get steps`, or by name.")]
+#[command(after_help = kinds())]
 pub struct Args {
     /// KIND, KIND/NAME, or several kinds parted by commas.
     #[arg(value_name = "KIND[/NAME]")]
@@ -42,6 +40,16 @@ pub struct Args {
     /// Only those with these fields, such as `status.state=Ready`.
     #[arg(long, value_name = "SELECTOR")]
     field_selector: Option<String>,
+}
+
+/// The kinds and their short names, for the help.
+fn kinds() -> String {
+    let named = |kind: &&Kind| format!("{} ({})", kind.plural, kind.short_names.join(", "));
+    let all: Vec<String> = KINDS.iter().map(named).collect();
+    format!(
+        "Kinds: {}; `all` is every kind.\nBeads that are steps of others are shown by `gt get steps`, or by name.",
+        all.join(", ")
+    )
 }
 
 /// A form of output.

@@ -44,8 +44,8 @@ fn tables_line_up() {
     ! no rigs found
     exit 0
     ");
-    insta::assert_snapshot!(folder.gt(&["get", "rt"]).all(), @"
-    ! error: no kind is named `rt`
+    insta::assert_snapshot!(folder.gt(&["get", "sawmills"]).all(), @"
+    ! error: no kind is named `sawmills`
     ! hint: there are towns, runtimes, formulas, rigs, polecats, convoys, beads, mergerequests
     exit 2
     ");

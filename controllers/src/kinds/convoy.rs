@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, types};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, types, whole_second};
 use gastown_crds::convoy::{ConvoyBead, ConvoySpec, ConvoyStatus};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Convoy, Rig, names};
+use gastown_crds::{Bead, Convoy, Rig, actor, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -217,8 +217,8 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
         let closed = Closed {
             reason: CloseReason::Withdrawn,
             message: Some(format!("convoy `{}` no longer wants it", convoy.name_any())),
-            at: view.now,
-            by: "gt".into(),
+            at: whole_second(view.now),
+            by: actor::CONTROLLER.into(),
         };
         plan.write(bead::close(bead, &closed));
     }

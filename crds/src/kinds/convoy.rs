@@ -14,7 +14,7 @@ pub static KIND: Kind = Kind {
     name: "Convoy",
     singular: "convoy",
     plural: "convoys",
-    short_names: &[],
+    short_names: &["cv"],
     purpose: "a batch of work across rigs; lands once",
     columns: &[
         Column::text("Landed", r#".status.conditions[?(@.type=="Landed")].status"#),

@@ -13,7 +13,7 @@ pub static KIND: Kind = Kind {
     name: "Formula",
     singular: "formula",
     plural: "formulas",
-    short_names: &[],
+    short_names: &["fm"],
     purpose: "a workflow: steps that need each other, with vars; `work` is built in",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),

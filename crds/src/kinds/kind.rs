@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, SelectableField,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, SelectableField,
 };
 use kube::core::ApiResource;
 use kube::{CustomResourceExt, Resource};
@@ -212,8 +212,24 @@ pub(super) fn generated<K: Registered + CustomResourceExt>() -> CustomResourceDe
         version.additional_printer_columns = Some(columns.collect());
         let selectable = kind.selectable.iter().map(|path| SelectableField { json_path: format!(".{path}") });
         version.selectable_fields = (!kind.selectable.is_empty()).then(|| selectable.collect());
+        if let Some(props) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
+            name_formats_as_kubernetes_does(props);
+        }
     }
     crd
+}
+
+/// Kubernetes has no unsigned formats: what is one here has a `minimum` of 0, and fits the next larger signed one.
+fn name_formats_as_kubernetes_does(props: &mut JSONSchemaProps) {
+    if props.format.as_deref() == Some("uint32") {
+        props.format = Some("int64".to_owned());
+    }
+    for child in props.properties.iter_mut().flat_map(|all| all.values_mut()) {
+        name_formats_as_kubernetes_does(child);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut props.items {
+        name_formats_as_kubernetes_does(items);
+    }
 }
 
 fn owned(names: &[&str]) -> Vec<String> {

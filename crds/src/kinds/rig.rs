@@ -14,7 +14,7 @@ pub static KIND: Kind = Kind {
     name: "Rig",
     singular: "rig",
     plural: "rigs",
-    short_names: &[],
+    short_names: &["rg"],
     purpose: "a repository: url, workspace setup, what verifies it, `Push` to the target or leave a `Branch` for people",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),

@@ -14,7 +14,7 @@ pub static KIND: Kind = Kind {
     name: "Runtime",
     singular: "runtime",
     plural: "runtimes",
-    short_names: &[],
+    short_names: &["rt"],
     purpose: "how an agent is run; `script` is built in",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),

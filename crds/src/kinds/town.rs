@@ -13,7 +13,7 @@ pub static KIND: Kind = Kind {
     name: "Town",
     singular: "town",
     plural: "towns",
-    short_names: &[],
+    short_names: &["tn"],
     purpose: "how much may run at once, how failures are retried; one per namespace",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),

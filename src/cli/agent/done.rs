@@ -6,11 +6,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use gastown_controllers::plan::owner;
 use gastown_crds::bead::CloseReason;
 use gastown_crds::{Bead, MergeRequest, MergeRequestSpec, names};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::PostParams;
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 
 use super::context::{Answer, Context, actor, connected, current_dir, finish};
 use super::error::Error;
@@ -121,12 +121,6 @@ fn request(session: &Session, bead: &Bead, head: &str) -> MergeRequest {
     };
     let mut request = MergeRequest::new(&name, spec);
     // It is of this very bead: a later namesake does not inherit it, and it goes when the bead goes.
-    request.metadata.owner_references = Some(vec![OwnerReference {
-        api_version: Bead::api_version(&()).into(),
-        kind: Bead::kind(&()).into(),
-        name: session.bead.clone(),
-        uid: bead.uid().unwrap_or_default(),
-        ..OwnerReference::default()
-    }]);
+    request.metadata.owner_references = Some(vec![owner(bead)]);
     request
 }

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
-use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, types};
+use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, PolecatStatus, Rig};
@@ -80,7 +81,8 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
     if let Some(request) = newest.filter(|r| state(r) == MergeState::Merged) {
         let landed = request.status.as_ref().and_then(|s| s.landed.clone());
         let message = landed.map_or_else(|| "the target holds it already".to_owned(), |oid| format!("landed as {oid}"));
-        let closed = Closed { reason: CloseReason::Merged, message: Some(message), at: view.now, by: "gt".into() };
+        let (reason, message) = (CloseReason::Merged, Some(message));
+        let closed = Closed { reason, message, at: whole_second(view.now), by: CONTROLLER.into() };
         plan.write(close(bead, &closed));
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, Reason::Landing, "merged; being closed");
