@@ -53,12 +53,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::world::{Run, SandboxId, Session};
+use gastown_supervisor::lock;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 
 use crate::world::exec::ExecError;
 use crate::world::layout::Layout;
-use crate::world::run::lock;
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{Exit, Holder, RecordError, Started};
 use children::Children;
 pub use occupants::in_use;
 

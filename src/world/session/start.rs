@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_crds::actor::Worker;
+use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
+use gastown_supervisor::{lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program};
 use crate::world::exec::Exec;
-use crate::world::run::records::{self, AgentSpec, Holder, Pane, Spec};
-use crate::world::run::{self, lock, log, watch};
 
 /// How long a session may take to begin. It takes some ten milliseconds.
 const BEGIN_MAX: Duration = Duration::from_millis(900);
@@ -72,7 +72,7 @@ impl Sessions {
             cwd: self.layout.worktree(&sandbox.uid),
             gt: self.town.gt.clone(),
         };
-        records::write(&dir.join(records::SPEC), &Spec::Session(agent), false)?;
+        records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
             fs_err::create_dir_all(locks)?;
         }
@@ -109,13 +109,18 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         let (gt, spec, output) = (&self.town.gt, dir.join(records::SPEC), dir.join(records::OUTPUT));
         let Some(tmux) = tmux else {
-            let process = Exec::new(gt).arg(run::WORD).arg(spec);
+            let process = Exec::new(gt).arg(gastown_supervisor::WORD).arg(spec);
             self.children.adopt(process.detach(log::append(&output)?)?);
             return Ok(());
         };
         let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
-        let pane = [gt.into(), run::WORD.into(), spec.into()];
-        let record = shell_command([gt.as_path(), Path::new(run::WORD), Path::new(run::RECORD), &output]);
+        let pane = [gt.into(), gastown_supervisor::WORD.into(), spec.into()];
+        let record = shell_command([
+            gt.as_path(),
+            Path::new(gastown_supervisor::WORD),
+            Path::new(gastown_supervisor::RECORD),
+            &output,
+        ]);
         tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record, inherits)
     }
 

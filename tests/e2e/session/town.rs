@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
-use gastown::world::run::process::ProcessId;
-use gastown::world::run::records::{self, Started};
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
 use gastown_controllers::world::{RigId, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
 use gastown_crds::common::Person;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Started};
 
 /// How long a test waits for a state: on a loaded machine far more than it takes.
 const WAIT_MAX: Duration = Duration::from_secs(30);
