@@ -209,7 +209,6 @@ fn the_end_of_a_job_wakes() {
     let session_town = SessionTown {
         uid: "town-uid".to_owned(),
         dir: town.file("town"),
-        gt: std::env::current_exe().unwrap(),
         path: std::env::var_os("PATH").unwrap(),
         agents: std::collections::BTreeMap::new(),
     };

@@ -80,7 +80,7 @@ pub struct AgentSpec {
     pub path_first: PathBuf,
     /// The worktree.
     pub cwd: PathBuf,
-    /// This program, for the recorder of a session without a terminal.
+    /// The supervisor's program, for the recorder of a session without a terminal.
     pub gt: PathBuf,
 }
 

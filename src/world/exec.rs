@@ -1,4 +1,4 @@
-//! Starting a program and waiting for it, within a limit: the only place that spawns.
+//! Starting a program and waiting for it, within a limit: the only place of this crate that spawns.
 //!
 //! Every child gets a deadline, a bound on what is kept of its output, and no terminal to prompt on. What must outlive
 //! this process (sessions, jobs) is started here too, by [`Exec::detach`].

@@ -30,6 +30,8 @@
 
 pub mod program;
 
+mod supervisor;
+
 pub mod probe;
 
 mod occupants;
@@ -69,8 +71,6 @@ pub struct SessionTown {
     pub uid: String,
     /// The town's folder.
     pub dir: PathBuf,
-    /// This program.
-    pub gt: PathBuf,
     /// Where programs are looked for: tmux, and what agents start with.
     pub path: OsString,
     /// The agents that are built in: a command word such as `gt:script`, and the shell text it stands for.

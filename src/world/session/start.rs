@@ -9,7 +9,7 @@ use std::time::Duration;
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_crds::actor::Worker;
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
-use gastown_supervisor::{lock, log, watch};
+use gastown_supervisor::{RECORD, WORD, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program};
@@ -70,7 +70,7 @@ impl Sessions {
             inherits: Some(inherits.clone()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
-            gt: self.town.gt.clone(),
+            gt: self.layout.supervisor(),
         };
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
@@ -107,20 +107,16 @@ impl Sessions {
         tmux: Option<Tmux<'_>>,
         inherits: &[String],
     ) -> Result<(), SessionError> {
-        let (gt, spec, output) = (&self.town.gt, dir.join(records::SPEC), dir.join(records::OUTPUT));
+        let supervisor = self.layout.supervisor();
+        let (spec, output) = (dir.join(records::SPEC), dir.join(records::OUTPUT));
         let Some(tmux) = tmux else {
-            let process = Exec::new(gt).arg(gastown_supervisor::WORD).arg(spec);
+            let process = Exec::new(supervisor).arg(WORD).arg(spec);
             self.children.adopt(process.detach(log::append(&output)?)?);
             return Ok(());
         };
         let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
-        let pane = [gt.into(), gastown_supervisor::WORD.into(), spec.into()];
-        let record = shell_command([
-            gt.as_path(),
-            Path::new(gastown_supervisor::WORD),
-            Path::new(gastown_supervisor::RECORD),
-            &output,
-        ]);
+        let pane = [supervisor.clone().into(), WORD.into(), spec.into()];
+        let record = shell_command([&supervisor, Path::new(WORD), Path::new(RECORD), &output]);
         tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record, inherits)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Town {
         let layout = Layout::below(dir.path());
         let children = Arc::new(Children::default());
         let sessions = Arc::new(sessions(dir.path(), &layout, path, &children));
-        program::install_bin(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
+        program::install(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
         Self { dir, layout, children, sessions }
     }
 
@@ -135,7 +135,6 @@ fn sessions(dir: &Path, layout: &Layout, path: OsString, children: &Arc<Children
     let town = SessionTown {
         uid: "town-uid".to_owned(),
         dir: dir.join("town"),
-        gt: PathBuf::from(env!("CARGO_BIN_EXE_gt")),
         path,
         agents: BTreeMap::from([("gt:script", "echo built in; echo \"with $1\"; exit 4\n")]),
     };
