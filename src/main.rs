@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use gastown::bd;
 use gastown::world::git::Git;
 use gastown::world::layout::Layout;
-use gastown::world::run;
 use gastown_controllers::world::Job;
+use gastown_supervisor::records::JobSpec;
 
 /// A large town is a large heap of small texts: the system's allocator is slower the larger it is.
 #[global_allocator]
@@ -21,16 +21,15 @@ fn main() -> ExitCode {
     if Path::new(&name).file_name() == Some(OsStr::new("bd")) {
         return bd::main(std::iter::once(name).chain(args));
     }
-    // Before anything else: each agent and job has one of these, so it stays small.
-    if args.next().is_some_and(|first| first == run::WORD) {
-        let code = run::main(args, run_job);
-        // 128 + n for signals: always a byte.
-        return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
+    // Before anything else: it needs nothing of what a command does first.
+    if args.next().is_some_and(|first| first == gastown_supervisor::WORD) {
+        return gastown_supervisor::main(args, run_job);
     }
     gastown::cli::main()
 }
 
 /// Where the bodies of jobs are called from.
-fn run_job(layout: &Layout, job: &Job, log: &mut dyn Write) -> i32 {
-    Git::new(layout.clone()).run_job(job, log)
+fn run_job(spec: &JobSpec<Job>, log: &mut dyn Write) -> i32 {
+    let [data, state, runtime] = spec.layout.clone();
+    Git::new(Layout::of(data, state, runtime)).run_job(&spec.job, log)
 }

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use gastown_crds::common::ANNOTATION_TOWN_UID;
+use gastown_supervisor::records;
 use serde::Deserialize;
 
 use crate::world::layout::Layout;
-use crate::world::run::records;
 
 /// The file whose presence marks a town.
 pub const TOWN_FILE: &str = "town.yaml";

@@ -5,19 +5,20 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gastown::world::exec::Exec;
 use gastown::world::jobs::{Jobs, Keep};
 use gastown::world::layout::Layout;
-use gastown::world::run::process::ProcessId;
-use gastown::world::run::records::{self, Started};
-use gastown::world::run::{self, lock};
 use gastown::world::session::children::Children;
 use gastown::world::session::exits::{Ended, Exits};
 use gastown::world::session::{SessionTown, Sessions};
 use gastown_controllers::world::{Job, JobKey, JobState, RigId, SandboxId};
+use gastown_supervisor::lock;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, JobSpec, Started};
 
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -31,23 +32,24 @@ const TESTS: [(&str, fn()); 7] = [
     ("sweeping_lets_go_of_old_fetches_first", sweeping_lets_go_of_old_fetches_first),
 ];
 
-fn main() {
+fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next() {
-        Some(word) if word == run::WORD => std::process::exit(run::main(args, body)),
+        Some(word) if word == gastown_supervisor::WORD => gastown_supervisor::main(args, body),
         filter => {
             let filter = filter.and_then(|filter| filter.into_string().ok()).unwrap_or_default();
             for (name, test) in TESTS.iter().filter(|(name, _)| filter.starts_with('-') || name.contains(&filter)) {
                 test();
                 println!("test {name} ... ok");
             }
+            ExitCode::SUCCESS
         }
     }
 }
 
 /// What the jobs of this test do.
-fn body(_: &Layout, job: &Job, log: &mut dyn Write) -> i32 {
-    let Job::Setup { commands, .. } = job else { return 1 };
+fn body(spec: &JobSpec<Job>, log: &mut dyn Write) -> i32 {
+    let Job::Setup { commands, .. } = &spec.job else { return 1 };
     let output = Exec::new("sh").args(["-c", &commands.join("; ")]).limit(WAIT_MAX).run().unwrap();
     log.write_all(&output.stdout).unwrap();
     output.code
@@ -207,7 +209,6 @@ fn the_end_of_a_job_wakes() {
     let session_town = SessionTown {
         uid: "town-uid".to_owned(),
         dir: town.file("town"),
-        gt: std::env::current_exe().unwrap(),
         path: std::env::var_os("PATH").unwrap(),
         agents: std::collections::BTreeMap::new(),
     };

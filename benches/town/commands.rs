@@ -8,8 +8,8 @@ use futures::StreamExt;
 use gastown::api::client_over_unix_socket;
 use gastown::town::Town;
 use gastown::world::exec::Exec;
-use gastown::world::run::records::{self, Spec};
 use gastown_crds::{Bead, Rig, Runtime};
+use gastown_supervisor::records::{self, NoJob, Spec};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -78,7 +78,9 @@ pub fn measure(table: &mut Table) {
     eprintln!("  {BEADS} beads are there");
 
     let run = layout.run(&uid, 1);
-    let Some(Spec::Session(session)) = records::read(&run.join(records::SPEC)).unwrap() else { panic!("no session") };
+    let Some(Spec::Session(session)) = records::read::<Spec<NoJob>>(&run.join(records::SPEC)).unwrap() else {
+        panic!("no session")
+    };
     let hook = session.env.iter().fold(up.gt(&["hook"]), |exec, (name, value)| exec.env(name, value));
     let ready = up.at_home(Exec::new(layout.bin().join("bd")).args(["ready", "--json"]));
     let version = up.gt(&["version"]);

@@ -15,6 +15,9 @@ mod objects;
 
 mod restart;
 
+mod memory;
+mod smaps;
+
 mod commands;
 
 mod queue;
@@ -30,9 +33,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measure = fn(&mut Table);
 
 /// What is measured, by the word that asks for it alone: `cargo bench --bench town -- objects`.
-const PARTS: [(&str, Measure); 4] = [
+const PARTS: [(&str, Measure); 5] = [
     ("objects", objects::measure),
     ("restart", restart::measure),
+    ("memory", memory::measure),
     ("commands", commands::measure),
     ("queue", queue::measure),
 ];

@@ -1,7 +1,7 @@
 //! An agent killed until its replacement runs: a real town on tmux and git, against the exit notice and the same start.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,6 @@ use gastown::manifests;
 use gastown::town::Town;
 use gastown::world::layout::Layout;
 use gastown::world::real::Real;
-use gastown::world::run::process::ProcessId;
-use gastown::world::run::records;
 use gastown::world::session::children::Children;
 use gastown::world::session::exits::Exits;
 use gastown::world::session::{SessionTown, Sessions, program};
@@ -22,6 +20,8 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, SandboxId, Session, SessionSpec};
 use gastown_crds::common::Person;
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime};
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use rustix::process::Signal;
@@ -149,7 +149,7 @@ async fn end_all(client: &kube::Client, town: &Town) {
     end_tmux(&town.layout);
 }
 
-fn end_tmux(layout: &Layout) {
+pub fn end_tmux(layout: &Layout) {
     if let Some(server) = records::read::<ProcessId>(&layout.tmux_server()).unwrap() {
         server.signal(Signal::TERM);
     }
@@ -182,11 +182,10 @@ fn killed(layout: &Layout, bead_uid: &str) -> Stages {
     }
 }
 
-fn sessions(layout: &Layout, children: &Arc<Children>) -> Sessions {
+pub fn sessions(layout: &Layout, children: &Arc<Children>) -> Sessions {
     let town = SessionTown {
         uid: "floor".to_owned(),
         dir: layout.state().to_owned(),
-        gt: PathBuf::from(env!("CARGO_BIN_EXE_gt")),
         path: std::env::var_os("PATH").unwrap_or_default(),
         agents: BTreeMap::new(),
     };
@@ -202,7 +201,7 @@ struct Floor {
 impl Floor {
     fn new(layout: &Layout) -> Self {
         let sessions = Arc::new(sessions(layout, &Arc::default()));
-        program::install_bin(layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
+        program::install(layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
         // All of them first, as in the town: none is killed while its start still keeps the machine busy.
         for uid in (0..AGENTS).map(|n| n.to_string()) {
             fs_err::create_dir_all(layout.worktree(&uid)).unwrap();
@@ -241,11 +240,11 @@ impl Drop for Floor {
     }
 }
 
-fn sandbox(uid: &str) -> SandboxId {
+pub fn sandbox(uid: &str) -> SandboxId {
     SandboxId { name: format!("shop-{uid}"), uid: uid.to_owned() }
 }
 
-fn spec(uid: &str, attempt: u32) -> SessionSpec {
+pub fn spec(uid: &str, attempt: u32) -> SessionSpec {
     SessionSpec {
         rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
         polecat: "nux".to_owned(),

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use gastown_supervisor::watch;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::up::STOP_MAX;
 use crate::connect::StoreLock;
-use crate::world::run::watch;
 
 /// A stop that takes longer says what it waits for: most take a few milliseconds.
 const QUIET_MAX: Duration = Duration::from_secs(2);

@@ -10,13 +10,14 @@ use clap::Args as ClapArgs;
 use gastown_crds::common::{ANNOTATION_TOWN_UID, API_VERSION};
 use gastown_crds::manifest::{self, Manifest, Step};
 use gastown_crds::names;
+use gastown_supervisor::process::exit_code;
 
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::files;
 use crate::clock::{Ids, RandomIds};
 use crate::town::{TOWN_FILE, Town, TownError};
-use crate::world::exec::{Exec, exit_code};
+use crate::world::exec::Exec;
 
 /// How long git may take to say whether one file is staged: it reads an index, and the largest take seconds.
 const LOOK_MAX: Duration = Duration::from_mins(1);

@@ -152,9 +152,8 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
 
 /// The sessions of a town, to look at: nothing is started through them.
 fn sessions_of(town: &Town) -> Sessions {
-    let gt = std::env::current_exe().unwrap_or_else(|_| "gt".into());
     let path = std::env::var_os("PATH").unwrap_or_default();
-    real::sessions(town, &gt, path, Arc::new(Children::default()))
+    real::sessions(town, path, Arc::new(Children::default()))
 }
 
 /// Runs a command that asks the API, on one thread.

@@ -1,16 +1,17 @@
-//! Starting a program and waiting for it, within a limit: the only place that spawns.
+//! Starting a program and waiting for it, within a limit: the only place of this crate that spawns.
 //!
 //! Every child gets a deadline, a bound on what is kept of its output, and no terminal to prompt on. What must outlive
 //! this process (sessions, jobs) is started here too, by [`Exec::detach`].
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use gastown_supervisor::process::exit_code;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -237,11 +238,6 @@ impl Exec {
         }
         child.wait().map(exit_code).map_err(error)
     }
-}
-
-/// An exit status as one number, as a shell gives it: 128 + n for signal n.
-pub fn exit_code(status: std::process::ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
 fn kill_group(child: &Child) {

@@ -161,6 +161,11 @@ impl Layout {
         self.state.join("replays").join(format!("{key}.json"))
     }
 
+    /// The supervisor's program, which `gt` carries; people know it as `gt __run`, so it is a `gt` too.
+    pub fn supervisor(&self) -> PathBuf {
+        self.data.join("supervisor/gt")
+    }
+
     /// The folder that a session's PATH starts with: `gt` and `bd`.
     pub fn bin(&self) -> PathBuf {
         self.data.join("bin")

@@ -8,8 +8,6 @@ pub mod session;
 
 pub mod jobs;
 
-pub mod run;
-
 pub mod records;
 
 pub mod sim;

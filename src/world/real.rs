@@ -47,19 +47,14 @@ pub struct Real {
 }
 
 /// The sessions of a town, for the controller and for commands that look at them.
-pub fn sessions(town: &Town, gt: &Path, path: OsString, children: Arc<Children>) -> Sessions {
-    let session_town = SessionTown {
-        uid: town.uid.clone(),
-        dir: town.dir.clone(),
-        gt: gt.to_owned(),
-        path,
-        agents: manifests::AGENTS.into(),
-    };
+pub fn sessions(town: &Town, path: OsString, children: Arc<Children>) -> Sessions {
+    let session_town =
+        SessionTown { uid: town.uid.clone(), dir: town.dir.clone(), path, agents: manifests::AGENTS.into() };
     Sessions::new(town.layout.clone(), session_town, children)
 }
 
 impl Real {
-    /// The world of a town, ready to be looked at: the agents' `gt` and `bd` and the guards are in place.
+    /// The world of a town, ready to be looked at: the agents' programs and the guards are in place.
     /// With it comes the stream of what ends here.
     pub fn open(
         town: &Town,
@@ -69,11 +64,11 @@ impl Real {
     ) -> Result<(Self, BoxStream<'static, WorldEvent>), ActError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let refused = |error: std::io::Error| back_off(error.to_string());
-        program::install_bin(&town.layout, gt).map_err(refused)?;
+        program::install(&town.layout, gt).map_err(refused)?;
         git::guard::install(&town.layout).map_err(|e| git_failed(&e))?;
         let children = Arc::new(Children::default());
         let machine = probe::probe(&path, polecats_max);
-        let sessions = Arc::new(sessions(town, gt, path, Arc::clone(&children)));
+        let sessions = Arc::new(sessions(town, path, Arc::clone(&children)));
         let (exits, ended) = Exits::new(Arc::clone(&sessions), Handle::current());
         let real = Self {
             git: Git::new(town.layout.clone()),

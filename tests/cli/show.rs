@@ -1,10 +1,10 @@
 //! `gt get`, `describe`, `status`, `wait`, `logs`, `doctor` and `version` of a town that is down.
 
-use gastown::world::run::process::ProcessId;
-use gastown::world::run::records::{self, JobResult, JobSpec, Spec, Started};
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Job, RigId};
 use gastown_crds::{Bead, MergeRequest};
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, JobResult, JobSpec, Spec, Started};
 use serde_json::json;
 
 use crate::harness::{CONVOY, Folder, bead, condition, object};

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use gastown::connect::StoreLock;
-use gastown::world::run::process::ProcessId;
+use gastown_supervisor::process::ProcessId;
 use rustix::process::Signal;
 
 use crate::harness::Folder;

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, Sandbox, SandboxId, SandboxSpec};
+use gastown_supervisor::records;
 use serde::{Deserialize, Serialize};
 
 use super::rescue::Held;
 use super::status::holds;
 use super::worktree::{self, Found, absent};
 use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
-use crate::world::run::records;
 use crate::world::session;
 
 /// What a worktree was prepared for.

@@ -9,9 +9,10 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use gastown_supervisor::process::exit_code;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::world::exec::{Exec, ExecError, exit_code};
+use crate::world::exec::{Exec, ExecError};
 
 /// How long output is still awaited after the program has ended: it is in the pipe already, only strays are slower.
 const DRAIN_MAX: Duration = Duration::from_millis(500);

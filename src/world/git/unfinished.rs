@@ -6,10 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gastown_supervisor::records::written;
 use jiff::{SignedDuration, Timestamp};
 
 use super::trash;
-use crate::world::run::records::written;
 
 /// How old such a file is before it is nobody's: twice what the longest call of ours may take.
 const UNFINISHED_MIN: SignedDuration = SignedDuration::from_hours(2);

@@ -25,11 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_controllers::world::{Exited, Job, JobKey, JobState};
+use gastown_supervisor::records::{self, JobResult, JobSpec, RecordError, Spec, Started};
+use gastown_supervisor::{WORD, lock, log, watch};
 
 use crate::world::exec::{Exec, ExecError};
 use crate::world::layout::Layout;
-use crate::world::run::records::{self, JobResult, JobSpec, RecordError, Spec, Started};
-use crate::world::run::{self, lock, log, watch};
 use crate::world::session::children::Children;
 
 /// How long a job may take to begin. It takes some milliseconds.
@@ -112,7 +112,7 @@ impl Jobs {
         let path = dir.join(records::SPEC);
         records::write(&path, &spec, false)?;
         self.end_remains()?;
-        let process = Exec::new(&self.gt).arg(run::WORD).arg(&path).env(remains::MARK, &dir);
+        let process = Exec::new(&self.gt).arg(WORD).arg(&path).env(remains::MARK, &dir);
         self.children.adopt(process.detach(log::append(&dir.join(records::LOG))?)?);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
             return Ok(());

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use gastown_controllers::world::{JobKey, JobState};
+use gastown_supervisor::process::ProcessId;
 use rustix::process::Signal;
 
 use super::{JobError, Jobs};
-use crate::world::run::process::ProcessId;
 
 /// The variable that says which job's folder a program works for.
 pub(super) const MARK: &str = "GT_JOB";

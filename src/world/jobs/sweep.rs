@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use gastown_controllers::world::{Job, JobKey, JobState};
+use gastown_supervisor::lock;
+use gastown_supervisor::records::{self, JobSpec, Spec};
 
 use super::{JobError, Jobs};
-use crate::world::run::lock;
-use crate::world::run::records::{self, JobSpec, Spec};
 
 /// Most folders that are removed at once: a log of 4 MiB each takes about a millisecond.
 const SWEEP_MAX: usize = 200;
@@ -40,7 +40,7 @@ impl Jobs {
     }
 
     fn is_fetch(&self, key: &JobKey) -> bool {
-        let spec = records::read::<Spec>(&self.layout.job(&key.0).join(records::SPEC));
+        let spec = records::read::<Spec<Job>>(&self.layout.job(&key.0).join(records::SPEC));
         matches!(spec, Ok(Some(Spec::Job(JobSpec { job: Job::Fetch { .. }, .. }))))
     }
 

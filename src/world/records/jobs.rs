@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use gastown_controllers::world::Job;
+use gastown_supervisor::lock;
+use gastown_supervisor::records::{self as files, JobResult, JobSpec, Spec, Started};
 
 use crate::world::layout::Layout;
-use crate::world::run::lock;
-use crate::world::run::records::{self as files, JobResult, JobSpec, Spec, Started};
 
 /// A job on record.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) fn all(layout: &Layout) -> Vec<JobRecord> {
 
 fn record(layout: &Layout, key: String) -> Option<JobRecord> {
     let dir = layout.job(&key);
-    let Some(Spec::Job(JobSpec { job, .. })) = files::read::<Spec>(&dir.join(files::SPEC)).ok()? else {
+    let Some(Spec::Job(JobSpec { job, .. })) = files::read::<Spec<Job>>(&dir.join(files::SPEC)).ok()? else {
         return None;
     };
     let has_started = files::read::<Started>(&dir.join(files::STARTED)).ok()?.is_some();

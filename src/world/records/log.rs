@@ -7,8 +7,9 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use gastown_supervisor::log::{Plain, older};
+
 use super::Writers;
-use crate::world::run::log::{Plain, older};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;

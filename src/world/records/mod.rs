@@ -10,9 +10,9 @@ mod log;
 mod writers;
 
 use gastown_controllers::world::Run;
+use gastown_supervisor::records as files;
 
 use super::layout::Layout;
-use super::run::records as files;
 use super::session::attempts;
 
 pub use jobs::{JobEnd, JobRecord, is_key};
@@ -76,7 +76,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::run::records::{Exit, write};
+    use gastown_supervisor::records::{Exit, write};
 
     #[test]
     fn attempts_are_numbered_by_their_folders_and_damage_hides_none() {

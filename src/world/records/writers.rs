@@ -5,11 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use futures::future::select_all;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Started};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{self, Started};
 
 /// Whoever adds to the log of an attempt or job.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use gastown_controllers::world::{Run, RunEnd, RunState};
+use gastown_supervisor::log;
+use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
 use super::{SessionError, occupants};
 use crate::world::layout::Layout;
-use crate::world::run::log;
-use crate::world::run::records::{self, AgentSpec, Exit, Holder, RecordError, Spec};
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
 const ATTEMPTS_MAX: usize = 1000;
@@ -42,10 +42,10 @@ pub fn log_path(layout: &Layout, bead_uid: &str, attempt: u32) -> PathBuf {
 
 /// The spec of an attempt, if it is on record.
 fn spec(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
-    let spec = records::read(&layout.run(bead_uid, attempt).join(records::SPEC))?;
-    Ok(spec.and_then(|spec| match spec {
-        Spec::Session(spec) => Some(spec),
-        Spec::Job(_) => None,
+    let spec = records::read::<Spec<NoJob>>(&layout.run(bead_uid, attempt).join(records::SPEC))?;
+    Ok(spec.map(|spec| match spec {
+        Spec::Session(spec) => spec,
+        Spec::Job(JobSpec { job, .. }) => match job {},
     }))
 }
 

@@ -5,12 +5,12 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gastown_controllers::world::SandboxId;
+use gastown_supervisor::process::{self, ProcessId};
+use gastown_supervisor::records::{self, Holder};
+use gastown_supervisor::{lock, watch};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use super::{SessionError, Sessions};
-use crate::world::run::process::{self, ProcessId};
-use crate::world::run::records::{self, Holder};
-use crate::world::run::{lock, watch};
 
 /// How long agents have to end by themselves: with the rest, it fits into the two seconds of an act.
 const GRACE: Duration = Duration::from_millis(600);

@@ -10,15 +10,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::world::JobKey;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Holder, Started};
+use gastown_supervisor::watch;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Sessions;
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{self, Holder, Started};
-use crate::world::run::watch;
 
 /// Most sessions and jobs that are waited for at once; each takes one or two descriptors. Slots bound both far below.
 const WATCHES_MAX: usize = 4096;

@@ -30,6 +30,8 @@
 
 pub mod program;
 
+mod supervisor;
+
 pub mod probe;
 
 mod occupants;
@@ -53,12 +55,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::world::{Run, SandboxId, Session};
+use gastown_supervisor::lock;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 
 use crate::world::exec::ExecError;
 use crate::world::layout::Layout;
-use crate::world::run::lock;
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{Exit, Holder, RecordError, Started};
 use children::Children;
 pub use occupants::in_use;
 
@@ -69,8 +71,6 @@ pub struct SessionTown {
     pub uid: String,
     /// The town's folder.
     pub dir: PathBuf,
-    /// This program.
-    pub gt: PathBuf,
     /// Where programs are looked for: tmux, and what agents start with.
     pub path: OsString,
     /// The agents that are built in: a command word such as `gt:script`, and the shell text it stands for.

@@ -3,12 +3,12 @@
 //! Functions of the records alone, so that whoever works on a worktree asks the same as whoever looks at its session.
 
 use gastown_controllers::world::SandboxId;
+use gastown_supervisor::lock;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
 
 use super::SessionError;
 use crate::world::layout::Layout;
-use crate::world::run::lock;
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{self, Exit, Holder, RecordError, Started};
 
 /// Whether somebody works in a sandbox, or what is left of it; a look says so, too.
 pub fn in_use(layout: &Layout, sandbox: &SandboxId) -> Result<bool, SessionError> {

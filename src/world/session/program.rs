@@ -1,4 +1,4 @@
-//! Which programs a session would find, and the folder its PATH starts with.
+//! Which programs a session would find, and those of the town's own: the folder its PATH starts with, the supervisor.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use super::supervisor;
 use crate::world::layout::Layout;
 
 /// The names that this program goes by in a session.
@@ -26,8 +27,14 @@ fn starts(program: &Path) -> bool {
     program.is_file() && access(program, Access::EXEC_OK).is_ok()
 }
 
+/// Puts in place what sessions are started with: `gt`, `bd` and the supervisor.
+pub fn install(layout: &Layout, gt: &Path) -> io::Result<()> {
+    supervisor::install(layout)?;
+    install_bin(layout, gt)
+}
+
 /// Makes `gt` and `bd` in the town's own folder lead to this program. A session never sees the folder without them.
-pub fn install_bin(layout: &Layout, gt: &Path) -> io::Result<()> {
+fn install_bin(layout: &Layout, gt: &Path) -> io::Result<()> {
     let bin = layout.bin();
     fs_err::create_dir_all(&bin)?;
     for name in NAMES {

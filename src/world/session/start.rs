@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_crds::actor::Worker;
+use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
+use gastown_supervisor::{RECORD, WORD, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program};
 use crate::world::exec::Exec;
-use crate::world::run::records::{self, AgentSpec, Holder, Pane, Spec};
-use crate::world::run::{self, lock, log, watch};
 
 /// How long a session may take to begin. It takes some ten milliseconds.
 const BEGIN_MAX: Duration = Duration::from_millis(900);
@@ -70,9 +70,9 @@ impl Sessions {
             inherits: Some(inherits.clone()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
-            gt: self.town.gt.clone(),
+            gt: self.layout.supervisor(),
         };
-        records::write(&dir.join(records::SPEC), &Spec::Session(agent), false)?;
+        records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
             fs_err::create_dir_all(locks)?;
         }
@@ -107,15 +107,16 @@ impl Sessions {
         tmux: Option<Tmux<'_>>,
         inherits: &[String],
     ) -> Result<(), SessionError> {
-        let (gt, spec, output) = (&self.town.gt, dir.join(records::SPEC), dir.join(records::OUTPUT));
+        let supervisor = self.layout.supervisor();
+        let (spec, output) = (dir.join(records::SPEC), dir.join(records::OUTPUT));
         let Some(tmux) = tmux else {
-            let process = Exec::new(gt).arg(run::WORD).arg(spec);
+            let process = Exec::new(supervisor).arg(WORD).arg(spec);
             self.children.adopt(process.detach(log::append(&output)?)?);
             return Ok(());
         };
         let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
-        let pane = [gt.into(), run::WORD.into(), spec.into()];
-        let record = shell_command([gt.as_path(), Path::new(run::WORD), Path::new(run::RECORD), &output]);
+        let pane = [supervisor.clone().into(), WORD.into(), spec.into()];
+        let record = shell_command([&supervisor, Path::new(WORD), Path::new(RECORD), &output]);
         tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record, inherits)
     }
 

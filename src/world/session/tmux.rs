@@ -13,14 +13,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Pane};
+use gastown_supervisor::watch;
 use rustix::process::Signal;
 
 use super::SessionError;
 use crate::world::exec::{Exec, Output};
 use crate::world::layout::Layout;
-use crate::world::run::process::ProcessId;
-use crate::world::run::records::{self, Pane};
-use crate::world::run::watch;
 
 /// The server's settings. History: 2000 lines of 100 columns are 2.2 MiB a session when full; a session that is over is
 /// gone from tmux (its output is in its log). Windows never take names or variables from whoever attaches.

@@ -2,10 +2,10 @@
 
 use super::town::{Town, WAITS, kill, lives, running, shell, wait_until};
 use gastown::world::exec::Exec;
-use gastown::world::run::records::{self, Holder};
-use gastown::world::run::{REFUSED, WORD, lock};
 use gastown::world::session::SessionError;
 use gastown_controllers::world::{RunState, SandboxId, Session};
+use gastown_supervisor::records::{self, Holder};
+use gastown_supervisor::{REFUSED, WORD, lock};
 
 #[test]
 fn a_killed_supervisor_frees_nothing_while_its_agent_lives() {

@@ -6,3 +6,5 @@ mod life;
 
 mod exits;
 mod faults;
+
+mod memory;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
-use gastown::world::run::process::ProcessId;
-use gastown::world::run::records::{self, Started};
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
 use gastown_controllers::world::{RigId, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
 use gastown_crds::common::Person;
+use gastown_supervisor::process::ProcessId;
+use gastown_supervisor::records::{self, Started};
 
 /// How long a test waits for a state: on a loaded machine far more than it takes.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Town {
         let layout = Layout::below(dir.path());
         let children = Arc::new(Children::default());
         let sessions = Arc::new(sessions(dir.path(), &layout, path, &children));
-        program::install_bin(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
+        program::install(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();
         Self { dir, layout, children, sessions }
     }
 
@@ -135,7 +135,6 @@ fn sessions(dir: &Path, layout: &Layout, path: OsString, children: &Arc<Children
     let town = SessionTown {
         uid: "town-uid".to_owned(),
         dir: dir.join("town"),
-        gt: PathBuf::from(env!("CARGO_BIN_EXE_gt")),
         path,
         agents: BTreeMap::from([("gt:script", "echo built in; echo \"with $1\"; exit 4\n")]),
     };

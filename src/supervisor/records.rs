@@ -6,7 +6,6 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use gastown_controllers::world::Job;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -38,15 +37,19 @@ pub const LOG: &str = "log";
 /// Why the work came back: what `GT_REWORK_LOG` names.
 pub const REWORK: &str = "rework.log";
 
-/// What to run.
+/// What to run. What a job is, its caller knows: `J` is that type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "camelCase")]
-pub enum Spec {
+pub enum Spec<J> {
     /// An agent.
     Session(AgentSpec),
     /// A job.
-    Job(JobSpec),
+    Job(JobSpec<J>),
 }
+
+/// Stands for jobs where there are none, as for whoever starts or reads sessions: no such value exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoJob {}
 
 /// An agent to be run. It names every path, so `gt __run` needs to know no layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,14 +80,14 @@ pub struct AgentSpec {
     pub path_first: PathBuf,
     /// The worktree.
     pub cwd: PathBuf,
-    /// This program, for the recorder of a session without a terminal.
+    /// The supervisor's program, for the recorder of a session without a terminal.
     pub gt: PathBuf,
 }
 
-/// A job to be run.
+/// A job to be run: as much of it as the supervisor needs, and the rest for whoever does it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct JobSpec {
+pub struct JobSpec<J> {
     /// The folder of the job.
     pub dir: PathBuf,
     /// Its lock.
@@ -92,7 +95,7 @@ pub struct JobSpec {
     /// The layout's folders: data, state, runtime.
     pub layout: [PathBuf; 3],
     /// The job.
-    pub job: Job,
+    pub job: J,
 }
 
 /// Which attempt a sandbox's lock is meant for.
@@ -264,7 +267,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(SPEC);
         fs_err::write(&path, text).unwrap();
-        let Some(Spec::Session(spec)) = read::<Spec>(&path).unwrap() else { panic!("it is a session") };
+        let Some(Spec::Session(spec)) = read::<Spec<serde_json::Value>>(&path).unwrap() else {
+            panic!("it is a session")
+        };
         assert_eq!((spec.attempt, spec.env), (1, vec![("A".to_owned(), "1".to_owned())]));
     }
 }

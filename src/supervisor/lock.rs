@@ -114,7 +114,7 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::exec::Exec;
+    use crate::command;
 
     #[test]
     fn one_at_a_time_and_free_when_the_last_holder_is_gone() {
@@ -126,7 +126,7 @@ mod tests {
         assert!(take(&path, Duration::ZERO).unwrap().is_none());
 
         bequeath(&lock).unwrap();
-        let mut heir = Exec::new("sleep").arg("600").command().spawn().unwrap();
+        let mut heir = command("sleep").arg("600").spawn().unwrap();
         drop(lock);
         assert!(held(&path).unwrap());
         assert_eq!(holders(&path).unwrap(), [heir.id().cast_signed()]);
@@ -141,7 +141,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = take(&path, Duration::ZERO).unwrap().unwrap();
-        let mut reader = Exec::new("sleep").arg("600").command().stdin(File::open(&path).unwrap()).spawn().unwrap();
+        let mut reader = command("sleep").arg("600").stdin(File::open(&path).unwrap()).spawn().unwrap();
         assert_eq!(holders(&path).unwrap(), Vec::<i32>::new());
         reader.kill().unwrap();
         reader.wait().unwrap();

@@ -1,6 +1,8 @@
 //! Which process a number means: a pid together with when it began and in which boot, since numbers are used again.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -62,6 +64,11 @@ pub fn open(pid: i32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()
 }
 
+/// An exit status as one number, as a shell gives it: 128 + n for signal n.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
 /// Field 22 of `/proc/<pid>/stat`; the second field is a name in parentheses that may hold anything.
 fn start(line: &str) -> Option<u64> {
     let (_, rest) = line.rsplit_once(") ")?;
@@ -72,7 +79,7 @@ fn start(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::exec::Exec;
+    use crate::command;
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
@@ -82,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_process_is_known_while_it_lives_and_only_with_its_start() {
-        let mut child = Exec::new("sleep").arg("600").command().spawn().unwrap();
+        let mut child = command("sleep").arg("600").spawn().unwrap();
         let id = ProcessId::of(child.id().cast_signed()).unwrap();
         assert!(id.lives() && id.open().is_some());
         assert!(!ProcessId { start: id.start + 1, ..id.clone() }.lives());

@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -24,9 +24,7 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, t
 
 use super::records::{self, AgentSpec, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
-use super::{REFUSED, complain, lock, log, process, process::ProcessId, watch};
-use crate::clock::{Clock, SystemClock};
-use crate::world::exec::{Exec, exit_code};
+use super::{REFUSED, command, complain, lock, log, now, process, process::ProcessId, watch};
 
 /// What the shell runs that becomes the agent: waits for the line, then takes its input from the terminal again.
 const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
@@ -82,7 +80,7 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
         let said = || log::plain(&log::last_bytes(&output, 1024)).trim_end().ends_with(&last);
         watch::until(&spec.run_dir, LOG_LAG_MAX, said)?;
     }
-    records::write(&spec.run_dir.join(records::EXIT), &Exit { code, own, at: SystemClock.now() }, true)?;
+    records::write(&spec.run_dir.join(records::EXIT), &Exit { code, own, at: now() }, true)?;
     Ok(code)
 }
 
@@ -97,11 +95,17 @@ fn start(spec: &AgentSpec, held: &File, output: &Path) -> Result<(Child, File), 
     }
     let (read, write) = io::pipe().map_err(error)?;
     // The recorder is started before the lock is bequeathed: it is nobody's agent.
-    let recorder = Exec::new(&spec.gt).arg(super::WORD).arg(super::RECORD).arg(output);
-    recorder.command().stdin(read).stdout(Stdio::null()).process_group(0).spawn().map_err(error)?;
+    let mut recorder = command(&spec.gt);
+    recorder.arg(super::WORD).arg(super::RECORD).arg(output).stdin(read).stdout(Stdio::null());
+    recorder.process_group(0).spawn().map_err(error)?;
     let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone().map_err(error)?));
-    let mut agent = environment(Exec::new(program(spec)), spec).args(spec.command.iter().skip(1)).command();
-    agent.stdin(Stdio::null()).stdout(write.try_clone().map_err(error)?).stderr(write).process_group(0);
+    let mut agent = environment(command(program(spec)), spec);
+    agent
+        .args(spec.command.iter().skip(1))
+        .stdin(Stdio::null())
+        .stdout(write.try_clone().map_err(error)?)
+        .stderr(write)
+        .process_group(0);
     match lock::bequeath(held).and_then(|()| agent.spawn()) {
         Ok(child) => Ok((child, terminal)),
         Err(e) => Err((e, terminal)),
@@ -109,9 +113,10 @@ fn start(spec: &AgentSpec, held: &File, output: &Path) -> Result<(Child, File), 
 }
 
 fn start_in_terminal(spec: &AgentSpec, held: &File, terminal: BorrowedFd<'_>) -> io::Result<Child> {
-    let shell = environment(Exec::new("/bin/sh"), spec).args(["-c", BECOME, "sh"]).args(&spec.command);
+    let mut shell = environment(command("/bin/sh"), spec);
+    shell.args(["-c", BECOME, "sh"]).args(&spec.command).stdin(Stdio::piped()).process_group(0);
     lock::bequeath(held)?;
-    let mut agent = shell.command().stdin(Stdio::piped()).process_group(0).spawn()?;
+    let mut agent = shell.spawn()?;
     // Nobody could bring an agent back that somebody who is attached suspends with Ctrl-Z.
     if let Ok(mut modes) = tcgetattr(terminal) {
         modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
@@ -134,17 +139,17 @@ const TERMINAL: &str = "TERM";
 
 /// What whoever started us has, without what is foreign; then the spec's variables, then PATH with the town's programs
 /// first.
-fn environment(mut exec: Exec, spec: &AgentSpec) -> Exec {
+fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
     for (name, _) in std::env::vars_os() {
         let word = name.to_string_lossy();
         let inherits = |names: &Vec<String>| names.iter().any(|name| *name == word);
         let ours = spec.inherits.as_ref().is_none_or(inherits) || word.starts_with(TERMINAL);
         if !ours || FOREIGN.iter().any(|begin| word.starts_with(begin)) {
-            exec = exec.env_remove(&name);
+            agent.env_remove(&name);
         }
     }
     for (name, value) in &spec.env {
-        exec = exec.env(name, value);
+        agent.env(name, value);
     }
     let declared = spec.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
     let mut path = OsString::from(&spec.path_first);
@@ -152,7 +157,8 @@ fn environment(mut exec: Exec, spec: &AgentSpec) -> Exec {
         path.push(":");
         path.push(rest);
     }
-    exec.env("PATH", path).cwd(&spec.cwd)
+    agent.env("PATH", path).current_dir(&spec.cwd);
+    agent
 }
 
 /// Waits for the agent, handing on what we are told. Its exit code, and whether it was told to end.
@@ -172,7 +178,7 @@ fn wait(agent: &mut Child, signals: &mut Signals) -> io::Result<(i32, bool, Stri
             let _ = kill_process_group(group, Signal::CONT);
         }
         if ended {
-            return Ok((exit_code(agent.wait()?), told, String::new()));
+            return Ok((process::exit_code(agent.wait()?), told, String::new()));
         }
     }
 }

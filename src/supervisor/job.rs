@@ -7,30 +7,27 @@
 use rustix::process::setsid;
 
 use super::records::{self, JobResult, JobSpec, Started};
-use super::{JobBody, REFUSED, complain, lock, log, process::ProcessId};
-use crate::clock::{Clock, SystemClock};
-use crate::world::layout::Layout;
+use super::{JobBody, REFUSED, complain, lock, log, now, process::ProcessId};
 
 /// Runs the job to its end.
-pub fn run(spec: &JobSpec, body: JobBody) -> i32 {
+pub fn run<J>(spec: &JobSpec<J>, body: JobBody<J>) -> i32 {
     // A session of its own: no terminal's end reaches it. Refused only to who leads a session already.
     let _ = setsid();
     match supervise(spec, body) {
         Ok(code) => code,
-        Err(error) => complain(&error.to_string(), gastown_controllers::world::exit::ERROR),
+        Err(error) => complain(&error.to_string(), REFUSED),
     }
 }
 
-fn supervise(spec: &JobSpec, body: JobBody) -> Result<i32, records::RecordError> {
+fn supervise<J>(spec: &JobSpec<J>, body: JobBody<J>) -> Result<i32, records::RecordError> {
     let Some(held) = lock::take(&spec.lock, lock::PATIENCE)? else { return Ok(REFUSED) };
     let started = spec.dir.join(records::STARTED);
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
     records::write(&started, &Started { process, tmux: None }, false)?;
     let mut log = log::Log::open(&spec.dir.join(records::LOG))?;
-    let [data, state, runtime] = spec.layout.clone();
-    let code = body(&Layout::of(data, state, runtime), &spec.job, &mut log);
-    records::write(&spec.dir.join(records::RESULT), &JobResult { code, at: SystemClock.now() }, true)?;
+    let code = body(spec, &mut log);
+    records::write(&spec.dir.join(records::RESULT), &JobResult { code, at: now() }, true)?;
     drop(held);
     Ok(code)
 }

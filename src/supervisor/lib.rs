@@ -1,8 +1,9 @@
-//! `gt __run`: the small process that stands between the town and an agent or a job. It takes the lock, runs what its
+//! The supervisor `gt __run`: the small process between the town and an agent or a job. It takes the lock, runs what its
 //! spec file says, and records how that ended.
 //!
-//! It holds no store and talks to no socket. The controller may die, be replaced by a later release, or never come
-//! back: the records stay true, because this process and the kernel's lock make them.
+//! It holds no store and talks to no socket, and this crate knows neither. The controller may die, be replaced by a
+//! later release, or never come back: the records stay true, because this process and the kernel's lock make them.
+//! Whoever reads the records, the locks and the logs does it with the functions here.
 //!
 //! | form | what it runs |
 //! |---|---|
@@ -26,14 +27,15 @@ pub mod job;
 
 mod signals;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-use gastown_controllers::world::Job;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
-use crate::world::layout::Layout;
-use records::Spec;
+use records::{JobSpec, Spec};
 
 /// The word that makes `gt` this process: its first argument.
 pub const WORD: &str = "__run";
@@ -47,22 +49,23 @@ pub const REFUSED: i32 = 75;
 /// The exit code of a spec that cannot be read.
 const UNREADABLE: i32 = 78;
 
-/// What a job does: its output goes to the log, its result is one of `gastown_controllers::world::exit`.
-pub type JobBody = fn(&Layout, &Job, &mut dyn Write) -> i32;
+/// The function that does a job: it writes to the log and returns the exit code.
+pub type JobBody<J> = fn(&JobSpec<J>, &mut dyn Write) -> i32;
 
-/// Runs what the arguments after [`WORD`] say, and returns the exit code.
-pub fn main(mut args: impl Iterator<Item = OsString>, body: JobBody) -> i32 {
-    let (first, second) = (args.next(), args.next());
-    match (first, second) {
+/// Runs what the arguments after [`WORD`] say. `J` is the caller's type of a job.
+pub fn main<J: DeserializeOwned>(mut args: impl Iterator<Item = OsString>, body: JobBody<J>) -> ExitCode {
+    let code = match (args.next(), args.next()) {
         (Some(flag), Some(path)) if flag == RECORD => log::record(&PathBuf::from(path)),
-        (Some(path), None) => match records::read::<Spec>(&PathBuf::from(path)) {
+        (Some(path), None) => match records::read::<Spec<J>>(&PathBuf::from(path)) {
             Ok(Some(Spec::Session(spec))) => agent::run(&spec),
             Ok(Some(Spec::Job(spec))) => job::run(&spec, body),
             Ok(None) => REFUSED,
             Err(error) => complain(&error.to_string(), UNREADABLE),
         },
         _ => complain("`gt __run` is started by `gt` itself; it takes a spec file", UNREADABLE),
-    }
+    };
+    // 128 + n for signals: always a byte.
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// Says on the terminal or the log of this process what is wrong.
@@ -70,4 +73,16 @@ pub fn main(mut args: impl Iterator<Item = OsString>, body: JobBody) -> i32 {
 fn complain(what: &str, code: i32) -> i32 {
     eprintln!("gt: {what}");
     code
+}
+
+/// A program to be started.
+#[expect(clippy::disallowed_methods, reason = "the one place of this crate that spawns")]
+fn command(program: impl AsRef<OsStr>) -> Command {
+    Command::new(program)
+}
+
+/// The time that a record carries.
+#[expect(clippy::disallowed_methods, reason = "this process is never part of a simulation")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
