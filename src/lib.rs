@@ -1,14 +1,16 @@
 //! `gt` is a control plane for coding agents: a declared town that is reconciled until its work has landed.
+//!
+//! The parts are crates, so that the compiler holds the walls between them; here is what people and agents type, and what
+//! connects it with a town's API. The parts are named here once, for the commands and the tests.
 
-pub mod api;
 pub mod bd;
-pub mod causes;
 pub mod cli;
-pub mod clock;
 pub mod connect;
-pub mod engine;
 pub mod guard;
-pub mod insight;
 pub mod manifests;
-pub mod town;
-pub mod world;
+
+pub use gastown_api as api;
+pub use gastown_base::{causes, clock};
+pub use gastown_engine as engine;
+pub use gastown_insight as insight;
+pub use gastown_world::{self as world, town};

@@ -1,10 +1,7 @@
-//! What a fresh town gets: the built-in formula, runtime and agent, inside the program.
+//! What a fresh town gets: the built-in formula and runtime, inside the program. The agent is in [`crate::world::agents`].
 
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-
-/// Command words of agents that are built in, and the shell text each stands for.
-pub const AGENTS: [(&str, &str); 1] = [("gt:script", include_str!("../manifests/script.sh"))];
 
 /// Each built-in manifest: the name of its file and its text. It is created where absent, and never changed again.
 pub fn built_in() -> Vec<(&'static str, &'static str)> {

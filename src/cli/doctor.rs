@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::table::Table;
-use crate::manifests;
 use crate::town::{Town, TownError};
+use crate::world::agents::AGENTS;
 use crate::world::exec::Exec;
 use crate::world::session::probe::{GIT_MIN, TMUX_MIN, version};
 use crate::world::session::program::find;
@@ -120,7 +120,7 @@ async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Chec
     let check = |runtime: &Runtime| {
         let what = format!("runtime {}", runtime.name_any());
         let word = runtime.spec.command.first().cloned().unwrap_or_default();
-        if manifests::AGENTS.iter().any(|(built_in, _)| *built_in == word) {
+        if AGENTS.iter().any(|(built_in, _)| *built_in == word) {
             return Check { what, verdict: Verdict::Ok, found: format!("{word}, built in"), fix: None };
         }
         match find(&word, path) {

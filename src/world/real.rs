@@ -17,15 +17,15 @@ use gastown_controllers::world::{
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::causes::in_a_line;
-use crate::clock::Clock;
-use crate::manifests;
+use crate::agents::AGENTS;
+use crate::git::{self, Git, GitError};
+use crate::jobs::{Jobs, Keep};
+use crate::session::children::Children;
+use crate::session::exits::{Ended, Exits};
+use crate::session::{SessionTown, Sessions, probe, program};
 use crate::town::Town;
-use crate::world::git::{self, Git, GitError};
-use crate::world::jobs::{Jobs, Keep};
-use crate::world::session::children::Children;
-use crate::world::session::exits::{Ended, Exits};
-use crate::world::session::{SessionTown, Sessions, probe, program};
+use gastown_base::causes::in_a_line;
+use gastown_base::clock::Clock;
 
 /// Finished jobs that are kept, logs and all. Losing an older verdict costs one more verification, nothing else. Of
 /// fetches, the present interval's of each of a hundred rigs is enough.
@@ -48,8 +48,7 @@ pub struct Real {
 
 /// The sessions of a town, for the controller and for commands that look at them.
 pub fn sessions(town: &Town, path: OsString, children: Arc<Children>) -> Sessions {
-    let session_town =
-        SessionTown { uid: town.uid.clone(), dir: town.dir.clone(), path, agents: manifests::AGENTS.into() };
+    let session_town = SessionTown { uid: town.uid.clone(), dir: town.dir.clone(), path, agents: AGENTS.into() };
     Sessions::new(town.layout.clone(), session_town, children)
 }
 

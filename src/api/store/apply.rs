@@ -12,7 +12,7 @@ use super::db::{self, OpenError, checksum, to_text};
 use super::garbage::Pending;
 use super::marks::{KindIndex, Marks, OWNER};
 use super::{Change, Event, Expect, Key, Op, Outcome, Place, Refusal, Reply, Tally, Verb};
-use crate::clock::Ids;
+use gastown_base::clock::Ids;
 
 /// The writing side of a store.
 #[derive(Debug)]

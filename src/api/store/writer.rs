@@ -11,7 +11,7 @@ use super::{
     Counters, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store, Subscription,
     Tally, db, read,
 };
-use crate::clock::{Clock, Ids};
+use gastown_base::clock::{Clock, Ids};
 
 /// Operations that wait for the thread; past it writers wait their turn.
 const WAITING_OPS_MAX: usize = 1_024;

@@ -7,7 +7,7 @@ use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use serde_json::Value;
 
 use super::Stored;
-use crate::manifests;
+use crate::world::agents::AGENTS;
 
 /// Formula of beads that name none.
 const FORMULA_DEFAULT: &str = "work";
@@ -73,7 +73,7 @@ impl Known<'_> {
         let town = self.spec("Town", "town").unwrap_or_default();
         let name = rig["runtime"].as_str().or_else(|| town["runtime"].as_str()).unwrap_or(RUNTIME_DEFAULT);
         let runtime = self.spec("Runtime", name).unwrap_or_default();
-        runtime["command"][0] == manifests::AGENTS[0].0
+        runtime["command"][0] == AGENTS[0].0
     }
 
     /// Whether a step of it has nothing to run but the bead's command.

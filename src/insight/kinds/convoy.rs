@@ -11,13 +11,13 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, bead, typed};
-use crate::insight::attention::Need;
-use crate::insight::next::is_over;
-use crate::insight::open_work::OpenWork;
-use crate::insight::overview::{ConvoyLine, DELETING, NOT_SEEN};
-use crate::insight::related::{Columns, Section};
-use crate::insight::text::plain;
-use crate::insight::{Blocked, Blocker, OpenBead, Snapshot, Subject};
+use crate::attention::Need;
+use crate::next::is_over;
+use crate::open_work::OpenWork;
+use crate::overview::{ConvoyLine, DELETING, NOT_SEEN};
+use crate::related::{Columns, Section};
+use crate::text::plain;
+use crate::{Blocked, Blocker, OpenBead, Snapshot, Subject};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight {

@@ -5,7 +5,7 @@ use gastown_crds::common::Condition;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, typed};
-use crate::insight::Subject;
+use crate::Subject;
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Formula", read: typed::<Formula>, ..ANY };

@@ -11,13 +11,13 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, rig, typed};
-use crate::insight::attention::Need;
-use crate::insight::conditions::{self, keeps_failing};
-use crate::insight::logs::Verification;
-use crate::insight::next::is_over;
-use crate::insight::related::{Cell, Columns, Section};
-use crate::insight::text::plain;
-use crate::insight::{Blocker, LogOf, Snapshot, Subject};
+use crate::attention::Need;
+use crate::conditions::{self, keeps_failing};
+use crate::logs::Verification;
+use crate::next::is_over;
+use crate::related::{Cell, Columns, Section};
+use crate::text::plain;
+use crate::{Blocker, LogOf, Snapshot, Subject};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight {

@@ -9,13 +9,13 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, bead, rig, typed};
-use crate::insight::attention::{Need, once_each};
-use crate::insight::conditions::{self, keeps_failing};
-use crate::insight::open_work::SESSIONS;
-use crate::insight::overview::Working;
-use crate::insight::related::{Columns, Section};
-use crate::insight::text::plain;
-use crate::insight::{Blocker, LogOf, Snapshot, Subject};
+use crate::attention::{Need, once_each};
+use crate::conditions::{self, keeps_failing};
+use crate::open_work::SESSIONS;
+use crate::overview::Working;
+use crate::related::{Columns, Section};
+use crate::text::plain;
+use crate::{Blocker, LogOf, Snapshot, Subject};
 
 /// The kind's row.
 pub const KIND: KindInsight =

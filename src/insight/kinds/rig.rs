@@ -11,12 +11,12 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, merge_request, polecat, typed};
-use crate::insight::attention::Need;
-use crate::insight::open_work::{OpenWork, SESSIONS};
-use crate::insight::overview::{DELETING, NOT_SEEN, RigLine};
-use crate::insight::related::{Columns, Section};
-use crate::insight::text::quoted;
-use crate::insight::{Blocker, Snapshot, Subject, conditions};
+use crate::attention::Need;
+use crate::open_work::{OpenWork, SESSIONS};
+use crate::overview::{DELETING, NOT_SEEN, RigLine};
+use crate::related::{Columns, Section};
+use crate::text::quoted;
+use crate::{Blocker, Snapshot, Subject, conditions};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight {

@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, typed};
-use crate::insight::attention::Need;
-use crate::insight::{Snapshot, Subject, conditions};
+use crate::attention::Need;
+use crate::{Snapshot, Subject, conditions};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Runtime", read: typed::<Runtime>, ..ANY };

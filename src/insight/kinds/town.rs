@@ -5,7 +5,7 @@ use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, rig, typed};
-use crate::insight::{Section, Snapshot, Subject};
+use crate::{Section, Snapshot, Subject};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town>, ..ANY };

@@ -14,7 +14,7 @@ use super::guard::quote;
 use super::lane::Lane;
 use super::program::Call;
 use super::{Git, GitError, facts, guard, unfinished};
-use crate::clock::{Clock, SystemClock};
+use gastown_base::clock::{Clock, SystemClock};
 
 /// How long a remote may take to list its branches, and how long it may be silent while it sends them.
 const SILENCE_MAX: Duration = Duration::from_mins(2);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gastown_controllers::world::ActError;
 
-use crate::causes::in_a_line;
-use crate::world::exec::ExecError;
+use crate::exec::ExecError;
+use gastown_base::causes::in_a_line;
 
 /// Why something with git did not work.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::GitError;
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// The one script behind every hook.
 const SCRIPT: &str = include_str!("guard.sh");

@@ -34,7 +34,7 @@ mod sandbox;
 mod setup;
 mod status;
 mod stream;
-pub(in crate::world) mod trash;
+pub(crate) mod trash;
 mod unfinished;
 mod verify;
 mod worktree;
@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 pub use error::GitError;
 pub use sandbox::Record;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::lane::Lane;
 use super::stream::{From, Run};
 use super::{Git, GitError};
-use crate::world::exec::{Exec, ExecError, Output};
+use crate::exec::{Exec, ExecError, Output};
 
 /// How long a local command may take: a worktree of 100,000 files takes about 5 s, with filters several times that.
 pub(super) const LOCAL_MAX: Duration = Duration::from_mins(2);

@@ -16,7 +16,7 @@ use super::rescue::Held;
 use super::status::holds;
 use super::worktree::{self, Found, absent};
 use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
-use crate::world::session;
+use crate::session;
 
 /// What a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

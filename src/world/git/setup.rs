@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::clone::{Failure, say};
 use super::stream::Run;
 use super::{Git, GitError, guard};
-use crate::world::exec::ExecError;
+use crate::exec::ExecError;
 
 /// A setup, as its job has it.
 pub(super) struct Setup<'a> {

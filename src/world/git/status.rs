@@ -9,7 +9,7 @@ use git2::Repository;
 
 use super::clone::redact;
 use super::{Git, GitError};
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// Whether the worktree holds anything uncommitted: changes, or files that are neither tracked nor ignored.
 /// By the git program, since only it runs the filters that decide what a change is.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use gastown_supervisor::process::exit_code;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::world::exec::{Exec, ExecError};
+use crate::exec::{Exec, ExecError};
 
 /// How long output is still awaited after the program has ended: it is in the pipe already, only strays are slower.
 const DRAIN_MAX: Duration = Duration::from_millis(500);

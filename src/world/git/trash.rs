@@ -74,7 +74,7 @@ fn sweep_by(path: &Path, remove: &dyn Fn(&Path) -> io::Result<()>) {
 }
 
 /// Removes a folder, if need be after taking back the right to, or a file.
-pub(in crate::world) fn remove(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     if folder.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
         return absent(fs_err::remove_file(folder));
     }

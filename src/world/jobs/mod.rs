@@ -28,9 +28,9 @@ use gastown_controllers::world::{Exited, Job, JobKey, JobState};
 use gastown_supervisor::records::{self, JobResult, JobSpec, RecordError, Spec, Started};
 use gastown_supervisor::{WORD, lock, log, watch};
 
-use crate::world::exec::{Exec, ExecError};
-use crate::world::layout::Layout;
-use crate::world::session::children::Children;
+use crate::exec::{Exec, ExecError};
+use crate::layout::Layout;
+use crate::session::children::Children;
 
 /// How long a job may take to begin. It takes some milliseconds.
 const BEGIN_MAX: Duration = Duration::from_millis(900);

@@ -6,7 +6,7 @@ use gastown_controllers::world::Job;
 use gastown_supervisor::lock;
 use gastown_supervisor::records::{self as files, JobResult, JobSpec, Spec, Started};
 
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// A job on record.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ impl Writers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::exec::Exec;
+    use crate::exec::Exec;
 
     #[test]
     fn whoever_waits_for_their_end_is_woken_by_it() {

@@ -8,7 +8,7 @@ use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
 use super::{SessionError, occupants};
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
 const ATTEMPTS_MAX: usize = 1000;

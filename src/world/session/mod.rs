@@ -59,8 +59,8 @@ use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 
-use crate::world::exec::ExecError;
-use crate::world::layout::Layout;
+use crate::exec::ExecError;
+use crate::layout::Layout;
 use children::Children;
 pub use occupants::in_use;
 

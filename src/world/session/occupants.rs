@@ -8,7 +8,7 @@ use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
 
 use super::SessionError;
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// Whether somebody works in a sandbox, or what is left of it; a look says so, too.
 pub fn in_use(layout: &Layout, sandbox: &SandboxId) -> Result<bool, SessionError> {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use gastown_controllers::world::Machine;
 
 use super::program::find;
-use crate::world::exec::Exec;
+use crate::exec::Exec;
 
 /// The oldest tmux that was tried: Debian 12's. 3.3 brought what the guarded commands rely on.
 pub const TMUX_MIN: (u32, u32) = (3, 3);

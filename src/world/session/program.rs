@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::supervisor;
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// The names that this program goes by in a session.
 const NAMES: [&str; 2] = ["gt", "bd"];

@@ -13,7 +13,7 @@ use gastown_supervisor::{RECORD, WORD, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program};
-use crate::world::exec::Exec;
+use crate::exec::Exec;
 
 /// How long a session may take to begin. It takes some ten milliseconds.
 const BEGIN_MAX: Duration = Duration::from_millis(900);

@@ -18,9 +18,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
-/// The program, built by `src/build.rs`.
+/// The program, built by `src/world/build.rs`.
 static PROGRAM: &[u8] = include_bytes!(env!("GT_SUPERVISOR"));
 
 /// Makes the town's supervisor this release's. Those that run keep theirs.

@@ -19,8 +19,8 @@ use gastown_supervisor::watch;
 use rustix::process::Signal;
 
 use super::SessionError;
-use crate::world::exec::{Exec, Output};
-use crate::world::layout::Layout;
+use crate::exec::{Exec, Output};
+use crate::layout::Layout;
 
 /// The server's settings. History: 2000 lines of 100 columns are 2.2 MiB a session when full; a session that is over is
 /// gone from tmux (its output is in its log). Windows never take names or variables from whoever attaches.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use gastown_base::clock::Clock;
 
 /// A clock that starts at a given instant.
 #[derive(Debug, Clone, Copy)]

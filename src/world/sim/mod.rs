@@ -48,9 +48,9 @@ use gastown_controllers::world::{
 };
 use jiff::Timestamp;
 
-use crate::clock::Clock;
 use commits::Commits;
 pub use desk::Desk;
+use gastown_base::clock::Clock;
 use jobs::Begun;
 use nature::Nature;
 use repo::{Clone, Remote};

@@ -7,7 +7,7 @@ use gastown_controllers::world::{ActError, Candidate, Replayed, RepoFacts, RigId
 use gastown_crds::common::Person;
 
 use super::State;
-use crate::world::git::GitError;
+use crate::git::GitError;
 
 /// Somebody else's repository.
 #[derive(Debug, Default)]

@@ -11,8 +11,8 @@ use tokio::task::AbortHandle;
 
 use super::commits::{Commit, Tree};
 use super::{Desk, SimWorld, State, refused};
-use crate::world::git::GitError;
-use crate::world::session::SessionError;
+use crate::git::GitError;
+use crate::session::SessionError;
 use gastown_controllers::world::WorldEvent;
 
 /// What a signal's exit codes start from.

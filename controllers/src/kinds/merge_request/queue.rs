@@ -474,12 +474,11 @@ impl Landing<'_> {
             (_, Reason::Unknown) => ConditionStatus::Unknown,
             _ => ConditionStatus::False,
         };
-        match self.view.failed.filter(|_| !outcome.state.is_final()) {
-            Some(failure) => conditions.failed(types::MERGED, failure),
-            None => {
-                conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone());
-                conditions.fails(outcome.failures);
-            }
+        if let Some(failure) = self.view.failed.filter(|_| !outcome.state.is_final()) {
+            conditions.failed(types::MERGED, failure);
+        } else {
+            conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone());
+            conditions.fails(outcome.failures);
         }
         status.consecutive_failures = conditions.failures();
         status.conditions = conditions.done();

@@ -60,12 +60,11 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
     status.state = doing.state;
     let old = polecat.status.as_ref().map_or(&[][..], |s| &s.conditions);
     let mut conditions = Conditions::new(old, polecat.metadata.generation, view.now);
-    match view.failed {
-        Some(failure) => conditions.failed(types::READY, failure),
-        None => {
-            conditions.set(types::READY, doing.ready, doing.reason, doing.message);
-            conditions.fails(doing.failures);
-        }
+    if let Some(failure) = view.failed {
+        conditions.failed(types::READY, failure);
+    } else {
+        conditions.set(types::READY, doing.ready, doing.reason, doing.message);
+        conditions.fails(doing.failures);
     }
     status.consecutive_failures = conditions.failures();
     status.conditions = conditions.done();

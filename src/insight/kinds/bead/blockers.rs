@@ -10,9 +10,9 @@ use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
 
 use super::{NEEDS_PERSON, failures};
-use crate::insight::kinds::{merge_request, polecat, rig};
-use crate::insight::text::plain;
-use crate::insight::{Blocker, Snapshot, Subject, conditions};
+use crate::kinds::{merge_request, polecat, rig};
+use crate::text::plain;
+use crate::{Blocker, Snapshot, Subject, conditions};
 
 /// A controller's message about a bead, with the bead's blockers added: `waits for shop-a (needs a person)`.
 pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {

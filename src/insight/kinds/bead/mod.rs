@@ -17,9 +17,9 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, polecat, typed};
-use crate::insight::next::is_over;
-use crate::insight::text::plain;
-use crate::insight::{Blocker, LogOf, Section, Snapshot, Subject};
+use crate::next::is_over;
+use crate::text::plain;
+use crate::{Blocker, LogOf, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_failed_bead};
 pub use overview::{failed_too_often, landed, lines, not_as_declared, open};

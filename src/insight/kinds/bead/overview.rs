@@ -9,11 +9,11 @@ use gastown_crds::{Bead, Rig};
 use kube::ResourceExt;
 
 use super::{explained, failures, state};
-use crate::insight::attention::{Need, once_each};
-use crate::insight::kinds::rig;
-use crate::insight::overview::{BeadLine, Landed, NOT_SEEN};
-use crate::insight::text::plain;
-use crate::insight::{OpenBead, Snapshot, conditions};
+use crate::attention::{Need, once_each};
+use crate::kinds::rig;
+use crate::overview::{BeadLine, Landed, NOT_SEEN};
+use crate::text::plain;
+use crate::{OpenBead, Snapshot, conditions};
 
 /// Beads that failed too often.
 pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {

@@ -5,9 +5,9 @@ use gastown_crds::common::{LABEL_BEAD, condition, types};
 use gastown_crds::{Bead, MergeRequest};
 use kube::ResourceExt;
 
-use crate::insight::Snapshot;
-use crate::insight::kinds::merge_request;
-use crate::insight::related::{Cell, Columns, Section};
+use crate::Snapshot;
+use crate::kinds::merge_request;
+use crate::related::{Cell, Columns, Section};
 
 /// The columns of a section of beads.
 const BEADS: Columns = Columns {

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
+use gastown_base::clock::Clock;
 
 pub mod apply;
 pub mod gate;

@@ -9,7 +9,7 @@ use gastown_crds::common::ANNOTATION_TOWN_UID;
 use gastown_supervisor::records;
 use serde::Deserialize;
 
-use crate::world::layout::Layout;
+use crate::layout::Layout;
 
 /// The file whose presence marks a town.
 pub const TOWN_FILE: &str = "town.yaml";

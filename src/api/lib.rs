@@ -32,8 +32,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 
-use crate::clock::{Clock, Ids};
 use admit::Half;
+use gastown_base::clock::{Clock, Ids};
 use guard::Guard;
 use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};

@@ -16,4 +16,8 @@ pub mod exec;
 
 pub mod layout;
 
+pub mod town;
+
+pub mod agents;
+
 pub mod leftovers;
