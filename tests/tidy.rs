@@ -83,6 +83,10 @@ fn every_kind_is_whole() {
                 lacking.push(format!("{} has no {part}: {path}", kind.name));
             }
         }
+        let controllers = ["", "/mod"].map(|end| format!("controllers/src/kinds/{file}{end}.rs"));
+        if !controllers.iter().any(|path| root.join(path).is_file()) {
+            lacking.push(format!("{} has no controller: {}", kind.name, controllers[0]));
+        }
         let line = format!("| `{}` | {} |", kind.name, kind.purpose);
         if !readme.contains(&line) {
             lacking.push(format!("{} is not in the README's table of kinds: {line}", kind.name));

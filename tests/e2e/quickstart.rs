@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown::world::exec::Exec;
+use gastown_crds::{KINDS, Kind};
+use serde_json::Value;
 
 #[test]
 fn the_quickstart_lands_and_can_be_run_again() {
@@ -26,7 +28,29 @@ fn the_quickstart_lands_and_can_be_run_again() {
             assert!(talk.contains(happened), "{run}: `{happened}` did not happen:\n{talk}");
         }
         assert_eq!(running_with(&dir.path().to_string_lossy()), Vec::<String>::new(), "{run}: something still runs");
+        assert_eq!(kinds_that_did_not_work(dir.path()), Vec::<&str>::new(), "{run}: add them to an example's town");
     }
+}
+
+/// The kinds of which no object has come to what its controller is for: a condition that its row names is True. So each
+/// kind has an example, and a test from end to end.
+fn kinds_that_did_not_work(dir: &Path) -> Vec<&'static str> {
+    let works = |kind: &&'static Kind| {
+        let out = Exec::new(env!("CARGO_BIN_EXE_gt"))
+            .args(["get", kind.plural, "--output", "json"])
+            .cwd(dir.join("town"))
+            .env("XDG_DATA_HOME", dir.join("data"))
+            .env("XDG_STATE_HOME", dir.join("state"))
+            .limit(Duration::from_mins(1))
+            .run()
+            .unwrap();
+        let list: Value = serde_json::from_str(&out.text()).unwrap_or_default();
+        let conditions =
+            list["items"].as_array().into_iter().flatten().flat_map(|it| it["status"]["conditions"].as_array());
+        let is_true = |it: &Value| kind.conditions.iter().any(|type_| it["type"] == *type_) && it["status"] == "True";
+        conditions.flatten().any(is_true)
+    };
+    KINDS.into_iter().filter(|kind| !works(kind)).map(|kind| kind.name).collect()
 }
 
 /// The command lines of processes that name a text.
