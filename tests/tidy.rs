@@ -116,13 +116,8 @@ fn naming(dirs: &[&str], words: &[&str]) -> Vec<String> {
 
 #[test]
 fn insight_knows_no_command_no_api_no_world_and_no_terminal() {
+    // The other parts are crates that its Cargo.toml does not name.
     let words = [
-        "crate::api",
-        "crate::cli",
-        "crate::connect",
-        "crate::engine",
-        "crate::town",
-        "crate::world",
         "fs_err",
         "print!",
         "println",
@@ -140,7 +135,65 @@ fn insight_knows_no_command_no_api_no_world_and_no_terminal() {
 
 #[test]
 fn commands_read_attempts_and_jobs_through_their_records() {
-    let words = ["layout.run(", "layout.runs(", "layout.job(", "layout.job_lock(", "run::records", "run::lock"];
+    let words = [
+        "layout.run(",
+        "layout.runs(",
+        "layout.job(",
+        "layout.job_lock(",
+        "gastown_supervisor::records",
+        "gastown_supervisor::lock",
+    ];
     let found = naming(&["src/cli"], &words);
     assert!(found.is_empty(), "ask `world::records` instead: {found:#?}");
+}
+
+/// Cargo compiles what is named and never says that nobody uses it.
+#[test]
+fn every_dependency_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = [
+        (
+            ".",
+            vec![
+                "src/bd",
+                "src/cli",
+                "src/lib.rs",
+                "src/main.rs",
+                "src/connect.rs",
+                "src/guard.rs",
+                "src/manifests.rs",
+                "tests",
+                "benches",
+            ],
+        ),
+        ("crds", vec!["crds/src", "crds/tests"]),
+        ("controllers", vec!["controllers/src", "controllers/tests"]),
+        ("src/api", vec!["src/api"]),
+        ("src/base", vec!["src/base"]),
+        ("src/engine", vec!["src/engine"]),
+        ("src/insight", vec!["src/insight"]),
+        ("src/supervisor", vec!["src/supervisor"]),
+        ("src/world", vec!["src/world"]),
+    ];
+    let mut unused = Vec::new();
+    for (package, sources) in packages {
+        let code: String = sources.iter().flat_map(|source| below_or_self(source)).collect();
+        let manifest = fs_err::read_to_string(root.join(package).join("Cargo.toml")).unwrap();
+        let named = manifest.lines().filter_map(|line| line.split_once(".workspace = true").map(|(name, _)| name));
+        let settings = ["version", "edition", "rust-version", "license"];
+        for name in named.filter(|name| !settings.contains(name)) {
+            if !code.contains(&name.replace('-', "_")) {
+                unused.push(format!("{package}: {name}"));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "these are compiled and not used: {unused:?}");
+}
+
+/// The Rust text of a file, or of all files below a folder.
+fn below_or_self(source: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let files = if path.is_file() { vec![path] } else { below(&[source]) };
+    let rust = files.into_iter().filter(|file| file.extension().is_some_and(|it| it == "rs"));
+    rust.map(|file| fs_err::read_to_string(file).unwrap()).collect()
 }

@@ -44,6 +44,7 @@ impl Controller {
 
     /// The key of an object.
     pub fn key(&'static self, name: impl Into<String>) -> Key {
+        debug_assert!(CONTROLLERS.iter().any(|it| std::ptr::eq(*it, self)), "{} is not in CONTROLLERS", self.name);
         Key { controller: self, name: name.into() }
     }
 

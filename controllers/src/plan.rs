@@ -51,7 +51,13 @@ impl Plan {
         K::Status: PartialEq + Serialize,
     {
         if object.status() != Some(status) {
-            self.status.push(StatusWrite { object: Version::of(object), status: json!(status) });
+            let status = json!(status);
+            debug_assert!(
+                has_declared_conditions(K::row(), &status),
+                "the row of {} lacks one of {status}",
+                K::row().name
+            );
+            self.status.push(StatusWrite { object: Version::of(object), status });
         }
     }
 
@@ -238,6 +244,12 @@ pub struct StatusWrite {
     pub object: Version,
     /// Its new status.
     pub status: Value,
+}
+
+/// Whether a status has no condition that the kind's row does not name: people could not wait for it.
+fn has_declared_conditions(kind: &Kind, status: &Value) -> bool {
+    let types = status["conditions"].as_array().into_iter().flatten().filter_map(|it| it["type"].as_str());
+    types.into_iter().all(|type_| kind.conditions.contains(&type_))
 }
 
 /// The reference of an object to the one that owns it and is its controller: it is removed with it.
