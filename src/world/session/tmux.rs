@@ -71,12 +71,16 @@ impl<'a> Tmux<'a> {
         let conf = format!("{CONF}set -g update-environment '{}'\n", names.join(" "));
         records::write_text(&self.layout.tmux_conf(), conf.as_bytes(), false)?;
         let name: String = name.chars().map(|c| if matches!(c, '.' | ':') { '_' } else { c }).collect();
-        // The same name can only be a leftover of this sandbox, kept open by processes that have let go of the lock.
         let target = format!("={name}:");
         let mut output = self.new_session(&name, &target, uid, pane, record)?;
         if !output.ok() {
             // Otherwise a server that went as its last session ended, just as it was asked.
             if output.complaint().contains("duplicate session") {
+                // An earlier start of the very same took longer than it is waited for: it goes on.
+                if self.runs(&target, pane)? {
+                    return Ok(());
+                }
+                // Else it can only be a leftover of this sandbox, kept open by processes that have let go of the lock.
                 self.guarded(&target, uid, &format!("kill-session -t '{target}'"))?;
             }
             output = self.new_session(&name, &target, uid, pane, record)?;
@@ -88,6 +92,14 @@ impl<'a> Tmux<'a> {
             records::write(&self.layout.tmux_server(), &server, false)?;
         }
         Ok(())
+    }
+
+    /// Whether a session was started with these words.
+    fn runs(&self, target: &str, pane: &[OsString]) -> Result<bool, SessionError> {
+        let output = self.command().args(["display-message", "-p", "-t", target, "#{pane_start_command}"]).run()?;
+        let command = output.text();
+        // tmux may quote a word; the last one, the attempt's own folder, tells it from every other.
+        Ok(output.ok() && pane.last().is_some_and(|word| command.contains(&*word.to_string_lossy())))
     }
 
     fn new_session(
