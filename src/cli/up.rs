@@ -26,8 +26,8 @@ use crate::manifests;
 use crate::town::{Places, TOWN_FILE, Town};
 use crate::world::exec::Exec;
 use crate::world::layout::Layout;
-use crate::world::leftovers::{Leftovers, Living};
 use crate::world::real::Real;
+use crate::world::retention::{Leftovers, Living};
 
 /// A log that is longer when a controller starts makes room for a new one; the one before is kept beside it.
 const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;

@@ -26,7 +26,7 @@ pub enum Applied {
 
 /// What a plan is applied with.
 #[derive(Clone)]
-pub struct Hands {
+pub struct Applier {
     /// The API.
     pub client: Client,
     /// The world.
@@ -38,7 +38,7 @@ pub struct Hands {
 /// The newest write to each kind: its resourceVersion.
 pub type Wrote = Vec<(&'static Kind, u64)>;
 
-impl Hands {
+impl Applier {
     /// Applies effects in order; the first that fails ends the list.
     pub async fn effects(&self, effects: &[Effect], versions: &mut Wrote) -> Applied {
         for effect in effects {

@@ -28,18 +28,18 @@ pub mod apply;
 pub mod gate;
 mod interest;
 mod lag;
-mod patrols;
 pub mod queue;
+mod resync;
 mod slots;
 mod turn;
 pub mod watch;
 
-use apply::{Applied, Hands, Wrote};
+use apply::{Applied, Applier, Wrote};
 use gate::Gate;
 use interest::Interest;
 use lag::{LAG_MAX, Lag};
-use patrols::Patrols;
 use queue::Queue;
+use resync::Resync;
 use slots::Slots;
 use watch::Change;
 
@@ -48,9 +48,9 @@ const RUNNING_MAX: usize = 32;
 /// Statuses that are being written at once. They hold no thread, and wait for one sync of the disk together: as many as
 /// the store puts into one commit. (`make bench`, 10,000 objects: 740–780 ms in some 580 commits; with 32 of them,
 /// 810–1030 ms in some 920.)
-const TELLING_MAX: usize = 256;
-/// A key that finds nothing is looked at again after this at first: what no event told is found anyway.
-const PATROL_MIN: Duration = Duration::from_mins(1);
+const STATUS_WRITES_MAX: usize = 256;
+/// A key that finds nothing is looked at again after this at first: what no event reported is found anyway.
+const RESYNC_MIN: Duration = Duration::from_mins(1);
 /// No sleep is longer, so that a laptop's sleep or a changed clock is noticed.
 const SLEEP_MAX: Duration = Duration::from_mins(5);
 /// Changes that are taken before the keys that they wake are looked at: as many as the store commits together.
@@ -86,31 +86,31 @@ pub struct Counters {
 }
 
 /// What a task beside the loop brings back.
-enum Back {
+enum TaskResult {
     Looked(Key, Facts),
     Applied(Key, Plan, Applied, Wrote),
-    Told(Key, Applied, Wrote),
+    StatusesWritten(Key, Applied, Wrote),
     /// Jobs that held a slot and are over.
     Ended(Vec<JobKey>),
 }
 
 /// The engine.
 pub struct Engine {
-    hands: Hands,
+    applier: Applier,
     clock: Arc<dyn Clock>,
     changes: BoxStream<'static, Change>,
     wakes: BoxStream<'static, WorldEvent>,
     objects: Objects,
     queue: Queue,
     gate: Gate,
-    tasks: FuturesUnordered<BoxFuture<'static, Back>>,
+    tasks: FuturesUnordered<BoxFuture<'static, TaskResult>>,
     /// How many of the tasks only write a status.
-    telling: usize,
+    writing: usize,
     /// Facts of keys that are being observed.
     facts: BTreeMap<Key, (Facts, u32)>,
     interest: Interest,
     slots: Slots,
-    patrols: Patrols,
+    resync: Resync,
     /// Names still expected of a list that is under way.
     lists: BTreeMap<&'static Kind, BTreeSet<String>>,
     synced: BTreeSet<&'static Kind>,
@@ -130,18 +130,18 @@ impl Engine {
         Self {
             changes,
             kinds,
-            hands: Hands { client, adapter, blocking },
+            applier: Applier { client, adapter, blocking },
             clock,
             wakes,
             objects: Objects::default(),
             queue: Queue::default(),
             gate: Gate::default(),
             tasks: FuturesUnordered::new(),
-            telling: 0,
+            writing: 0,
             facts: BTreeMap::new(),
             interest: Interest::default(),
             slots: Slots::default(),
-            patrols: Patrols::default(),
+            resync: Resync::default(),
             lists: BTreeMap::new(),
             synced: BTreeSet::new(),
             lag: Lag::default(),
@@ -172,13 +172,13 @@ impl Engine {
             }
         }
         while let Some(back) = self.tasks.next().await {
-            if let Back::Applied(_, _, Applied::Failed(reason, message), _) = back {
+            if let TaskResult::Applied(_, _, Applied::Failed(reason, message), _) = back {
                 warn!(%reason, message, "failed while stopping");
             }
         }
     }
 
-    /// Runs until nothing is due and nothing runs: patrols aside, the town is at rest. Bounded in steps.
+    /// Runs until nothing is due and nothing runs: resync aside, the town is at rest. Bounded in steps.
     pub async fn run_to_rest(&mut self, steps_max: u64) -> Result<(), String> {
         for _ in 0..steps_max {
             self.start_due();
@@ -215,8 +215,8 @@ impl Engine {
                 return true;
             }
             let ready = futures::poll!(self.wakes.next());
-            if let std::task::Poll::Ready(Some(woke)) = ready {
-                self.woke(&woke);
+            if let std::task::Poll::Ready(Some(event)) = ready {
+                self.world_changed(&event);
                 return true;
             }
         }
@@ -234,8 +234,8 @@ impl Engine {
                 self.changes_at_hand();
             }
             Some(back) = self.tasks.next(), if !self.tasks.is_empty() => self.back(back),
-            Some(woke) = self.wakes.next() => self.woke(&woke),
-            () = tokio::time::sleep(due) => self.patrol(),
+            Some(event) = self.wakes.next() => self.world_changed(&event),
+            () = tokio::time::sleep(due) => self.resync_due(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Engine {
             self.queue.clock_went_back(back);
             self.gate.clock_went_back(back);
             self.slots.clock_went_back(back);
-            self.patrols.clock_went_back(back);
+            self.resync.clock_went_back(back);
             self.lag.clock_went_back(back);
         }
         self.present = now;
@@ -267,7 +267,7 @@ impl Engine {
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let lag = self.lag.lags(now).then(|| now + LAG_MAX);
         let queue = if lag.is_some() || self.is_full() { None } else { self.queue.next_due() };
-        [self.patrols.next_due(), lag, queue, self.slots.next_due()].into_iter().flatten().min()
+        [self.resync.next_due(), lag, queue, self.slots.next_due()].into_iter().flatten().min()
     }
 
     fn change(&mut self, change: Change) {
@@ -312,12 +312,12 @@ impl Engine {
         }
     }
 
-    fn woke(&mut self, woke: &WorldEvent) {
+    fn world_changed(&mut self, event: &WorldEvent) {
         let now = self.clock.now();
-        if let WorldEvent::Job(job) = woke {
+        if let WorldEvent::Job(job) = event {
             self.free(job);
         }
-        for key in self.interest.of(woke) {
+        for key in self.interest.of(event) {
             self.queue.add(key, now);
         }
     }
@@ -331,25 +331,25 @@ impl Engine {
     }
 
     fn look_at_jobs(&mut self, jobs: BTreeSet<JobKey>) {
-        let adapter = Arc::clone(&self.hands.adapter);
+        let adapter = Arc::clone(&self.applier.adapter);
         // One that is absent is being started just now.
         let is_over = |seen| matches!(seen, Seen::Known(Fact::Job(JobState::Exited(_) | JobState::Lost { .. })));
         let look =
             move || jobs.into_iter().filter(|job| is_over(adapter.look(&Ask::Job(job.clone())))).collect::<Vec<_>>();
-        let blocking = self.hands.blocking;
+        let blocking = self.applier.blocking;
         self.tasks.push(Box::pin(async move {
-            // A look that panics has seen nothing; the next one is a patrol away.
+            // A look that panics has seen nothing; the next one comes with the resync.
             let ended = if blocking { tokio::task::spawn_blocking(look).await.unwrap_or_default() } else { look() };
-            Back::Ended(ended)
+            TaskResult::Ended(ended)
         }));
     }
 
-    fn patrol(&mut self) {
+    fn resync_due(&mut self) {
         let now = self.now();
         if let Some(jobs) = self.slots.take_due(now) {
             self.look_at_jobs(jobs);
         }
-        for key in self.patrols.take_due(now) {
+        for key in self.resync.take_due(now) {
             self.queue.add(key, now);
         }
     }
@@ -366,7 +366,7 @@ impl Engine {
     }
 
     fn is_full(&self) -> bool {
-        self.telling >= TELLING_MAX || self.tasks.len() - self.telling >= RUNNING_MAX
+        self.writing >= STATUS_WRITES_MAX || self.tasks.len() - self.writing >= RUNNING_MAX
     }
 }
 

@@ -1,4 +1,4 @@
-//! Patrols: what no event told is found anyway, ever more rarely where nothing is.
+//! Resync: what no event reported is found anyway, ever more rarely where nothing is.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,34 +6,34 @@ use std::time::Duration;
 use gastown_controllers::key::Key;
 use jiff::Timestamp;
 
-use super::PATROL_MIN;
+use super::RESYNC_MIN;
 
 /// The longest time between two looks at a key that finds nothing to do.
-const PATROL_MAX: Duration = Duration::from_hours(1);
+const RESYNC_MAX: Duration = Duration::from_hours(1);
 
 /// When each quiet key is looked at again.
 #[derive(Debug, Default)]
-pub struct Patrols {
-    quiet: BTreeMap<Key, Patrol>,
+pub struct Resync {
+    quiet: BTreeMap<Key, Next>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Patrol {
+struct Next {
     /// When; none: it is under way.
     at: Option<Timestamp>,
     interval: Duration,
 }
 
-impl Patrols {
-    /// A key found nothing to do: its next patrol comes, and later than the one before.
+impl Resync {
+    /// A key found nothing to do: its next look comes, and later than the one before.
     pub fn quiet(&mut self, key: &Key, now: Timestamp) {
         let interval = match self.quiet.get(key) {
-            None => PATROL_MIN,
-            // Woken by something else: the patrol comes when it was to come, however noisy it is here.
-            Some(Patrol { at: Some(_), .. }) => return,
-            Some(Patrol { interval, .. }) => (*interval * 2).min(PATROL_MAX),
+            None => RESYNC_MIN,
+            // Woken by something else: the look comes when it was to come, however noisy it is here.
+            Some(Next { at: Some(_), .. }) => return,
+            Some(Next { interval, .. }) => (*interval * 2).min(RESYNC_MAX),
         };
-        self.quiet.insert(key.clone(), Patrol { at: Some(now + interval), interval });
+        self.quiet.insert(key.clone(), Next { at: Some(now + interval), interval });
     }
 
     /// A key has something to do, or is gone.
@@ -41,16 +41,16 @@ impl Patrols {
         self.quiet.remove(key);
     }
 
-    /// When the next patrol comes.
+    /// When the next look comes.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.quiet.values().filter_map(|patrol| patrol.at).min()
+        self.quiet.values().filter_map(|next| next.at).min()
     }
 
     /// The keys to look at now.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Key> {
-        let due = self.quiet.iter_mut().filter(|(_, patrol)| patrol.at.is_some_and(|at| at <= now));
-        due.map(|(key, patrol)| {
-            patrol.at = None;
+        let due = self.quiet.iter_mut().filter(|(_, next)| next.at.is_some_and(|at| at <= now));
+        due.map(|(key, next)| {
+            next.at = None;
             key.clone()
         })
         .collect()
@@ -58,8 +58,8 @@ impl Patrols {
 
     /// The clock went back by so much.
     pub fn clock_went_back(&mut self, by: Duration) {
-        for patrol in self.quiet.values_mut() {
-            patrol.at = patrol.at.map(|at| super::earlier(at, by));
+        for next in self.quiet.values_mut() {
+            next.at = next.at.map(|at| super::earlier(at, by));
         }
     }
 }
@@ -74,14 +74,14 @@ mod tests {
 
     #[test]
     fn a_key_that_finds_nothing_is_looked_at_ever_more_rarely() {
-        let mut patrols = Patrols::default();
+        let mut resync = Resync::default();
         let mut now = Timestamp::UNIX_EPOCH;
         let mut waits = Vec::new();
         for _ in 0..8 {
-            patrols.quiet(&town(), now);
-            let due = patrols.next_due().unwrap();
+            resync.quiet(&town(), now);
+            let due = resync.next_due().unwrap();
             waits.push(due.duration_since(now).as_mins());
-            assert_eq!(patrols.take_due(due), [town()]);
+            assert_eq!(resync.take_due(due), [town()]);
             now = due;
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
@@ -89,12 +89,12 @@ mod tests {
 
     #[test]
     fn other_wakes_do_not_put_a_patrol_off() {
-        let mut patrols = Patrols::default();
+        let mut resync = Resync::default();
         let start = Timestamp::UNIX_EPOCH;
-        patrols.quiet(&town(), start);
-        patrols.quiet(&town(), start + PATROL_MIN / 2);
-        assert_eq!(patrols.next_due(), Some(start + PATROL_MIN));
-        patrols.forget(&town());
-        assert_eq!(patrols.next_due(), None);
+        resync.quiet(&town(), start);
+        resync.quiet(&town(), start + RESYNC_MIN / 2);
+        assert_eq!(resync.next_due(), Some(start + RESYNC_MIN));
+        resync.forget(&town());
+        assert_eq!(resync.next_due(), None);
     }
 }

@@ -7,7 +7,7 @@ use gastown_controllers::key::Key;
 use gastown_controllers::world::JobKey;
 use jiff::Timestamp;
 
-use super::PATROL_MIN;
+use super::RESYNC_MIN;
 
 /// Jobs that hold a slot, and keys that wait for one. A slot is given before the job is started, and given back when it
 /// was seen to be over.
@@ -23,7 +23,7 @@ impl Slots {
     /// A job has the slot that it was given or was found in.
     pub fn hold(&mut self, job: JobKey, now: Timestamp) {
         if self.jobs.is_empty() {
-            self.due = now + PATROL_MIN;
+            self.due = now + RESYNC_MIN;
         }
         self.jobs.insert(job);
     }
@@ -58,7 +58,7 @@ impl Slots {
         if self.next_due()? > now {
             return None;
         }
-        self.due = now + PATROL_MIN;
+        self.due = now + RESYNC_MIN;
         Some(self.jobs.clone())
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         slots.hold(JobKey("a".into()), now);
         assert_eq!(slots.take_due(now), None);
-        assert!(slots.take_due(now + PATROL_MIN).is_some());
-        assert_eq!(slots.take_due(now + PATROL_MIN), None);
+        assert!(slots.take_due(now + RESYNC_MIN).is_some());
+        assert_eq!(slots.take_due(now + RESYNC_MIN), None);
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::apply::{Applied, Wrote};
-use super::{Back, Engine, PATROL_MIN};
+use super::{Engine, RESYNC_MIN, TaskResult};
 
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
@@ -56,11 +56,11 @@ impl Engine {
                 self.quiet(&key, now);
                 self.queue.done(&key);
             } else {
-                self.tell(key, status);
+                self.write_statuses(key, status);
             }
             return;
         }
-        self.patrols.forget(&key);
+        self.resync.forget(&key);
         let now_done = self.give_slots(&effects, &facts, now);
         if now_done == 0 {
             debug!(%key, "waits for a job slot");
@@ -69,19 +69,19 @@ impl Engine {
             return;
         }
         info!(%key, effects = %shown(&effects[..now_done]), "acts");
-        let hands = self.hands.clone();
+        let applier = self.applier.clone();
         let plan = Plan { effects, status, requeue };
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
-            let mut applied = hands.effects(&plan.effects[..now_done], &mut wrote).await;
+            let mut applied = applier.effects(&plan.effects[..now_done], &mut wrote).await;
             let whole = now_done == plan.effects.len();
             if matches!(applied, Applied::All(_)) && whole && !plan.status.is_empty() {
                 // Observations after the effects they explain; a stale one is written by the look that follows.
-                if let failed @ Applied::Failed(..) = hands.statuses(&plan.status, &mut wrote).await {
+                if let failed @ Applied::Failed(..) = applier.statuses(&plan.status, &mut wrote).await {
                     applied = failed;
                 }
             }
-            Back::Applied(key, plan, applied, wrote)
+            TaskResult::Applied(key, plan, applied, wrote)
         }));
     }
 
@@ -92,16 +92,16 @@ impl Engine {
         let now = self.clock.now();
         // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
         let known = missing.iter().all(|ask| *ask == Ask::Machine);
-        if known || !self.hands.blocking {
+        if known || !self.applier.blocking {
             for ask in missing {
-                let seen = self.hands.adapter.look(&ask);
+                let seen = self.applier.adapter.look(&ask);
                 facts.insert(ask, seen);
             }
             self.reconcile(key, facts, looks + 1);
             return;
         }
         self.facts.insert(key.clone(), (facts, looks + 1));
-        let adapter = Arc::clone(&self.hands.adapter);
+        let adapter = Arc::clone(&self.applier.adapter);
         self.tasks.push(Box::pin(async move {
             let asks = missing.clone();
             let looked = tokio::task::spawn_blocking(move || {
@@ -111,19 +111,19 @@ impl Engine {
                 let unknown = |ask| (ask, Seen::Unknown { why: format!("a bug: {panic}"), since: now });
                 missing.into_iter().map(unknown).collect()
             });
-            Back::Looked(key, facts)
+            TaskResult::Looked(key, facts)
         }));
     }
 
-    pub(super) fn back(&mut self, back: Back) {
+    pub(super) fn back(&mut self, back: TaskResult) {
         let now = self.clock.now();
         match back {
-            Back::Looked(key, new) => {
+            TaskResult::Looked(key, new) => {
                 let (mut facts, looks) = self.facts.remove(&key).unwrap_or_default();
                 facts.extend(new);
                 self.reconcile(key, facts, looks);
             }
-            Back::Applied(key, plan, applied, wrote) => {
+            TaskResult::Applied(key, plan, applied, wrote) => {
                 self.wrote(wrote, now);
                 match applied {
                     Applied::All(n) => {
@@ -143,20 +143,20 @@ impl Engine {
                 }
                 self.queue.done(&key);
             }
-            Back::Ended(jobs) => {
+            TaskResult::Ended(jobs) => {
                 for job in jobs {
-                    self.woke(&WorldEvent::Job(job));
+                    self.world_changed(&WorldEvent::Job(job));
                 }
             }
-            Back::Told(key, applied, wrote) => {
-                self.telling -= 1;
+            TaskResult::StatusesWritten(key, applied, wrote) => {
+                self.writing -= 1;
                 self.wrote(wrote, now);
                 match applied {
                     Applied::All(n) => self.counters.statuses += n as u64,
                     Applied::Conflict => self.queue.add(key.clone(), now + CONFLICT_DELAY),
                     Applied::Failed(reason, message) => {
                         warn!(%key, %reason, message, "a status could not be written");
-                        self.queue.add(key.clone(), now + PATROL_MIN);
+                        self.queue.add(key.clone(), now + RESYNC_MIN);
                     }
                 }
                 self.quiet(&key, now);
@@ -178,13 +178,13 @@ impl Engine {
         self.queue.add(key.clone(), now);
     }
 
-    fn tell(&mut self, key: Key, status: Vec<StatusWrite>) {
-        let hands = self.hands.clone();
-        self.telling += 1;
+    fn write_statuses(&mut self, key: Key, status: Vec<StatusWrite>) {
+        let applier = self.applier.clone();
+        self.writing += 1;
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
-            let applied = hands.statuses(&status, &mut wrote).await;
-            Back::Told(key, applied, wrote)
+            let applied = applier.statuses(&status, &mut wrote).await;
+            TaskResult::StatusesWritten(key, applied, wrote)
         }));
     }
 
@@ -194,15 +194,15 @@ impl Engine {
         }
     }
 
-    /// A key found nothing to do: its patrol gets rarer.
+    /// A key found nothing to do: it is looked at again ever more rarely.
     fn quiet(&mut self, key: &Key, now: Timestamp) {
         if !key.exists(&self.objects) {
             // Its object is gone: nothing is remembered of it.
             self.gate.worked(key);
-            self.patrols.forget(key);
+            self.resync.forget(key);
             self.interest.forget(key);
         } else if key.lane() == Lane::World {
-            self.patrols.quiet(key, now);
+            self.resync.quiet(key, now);
         }
     }
 
@@ -245,7 +245,7 @@ impl Engine {
     }
 
     fn slots_max(&self) -> usize {
-        let machine = match self.hands.adapter.look(&Ask::Machine) {
+        let machine = match self.applier.adapter.look(&Ask::Machine) {
             Seen::Known(Fact::Machine(machine)) => machine,
             _ => Machine { cores: 1, polecats_max: None, degraded: None },
         };

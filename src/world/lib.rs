@@ -20,4 +20,4 @@ pub mod town;
 
 pub mod agents;
 
-pub mod leftovers;
+pub mod retention;

@@ -7,10 +7,10 @@
 //! # What `SimWorld` leaves out on purpose
 //! - Strays (`Session::Strays`): an agent is one task, so nothing of it can outlive it; `tests/e2e/session/life.rs` has them.
 //! - What is under way: sessions and jobs begin within their act, and who records an end is gone at once.
-//! - What programs do: verdicts, setups, agents, and which programs there are come from `Nature`, which here reads the
-//!   words that the real shell reads. So a command that the adapter would refuse (`gt:nothing`) is nature's affair too.
+//! - What programs do: verdicts, setups, agents, and which programs there are come from `Behavior`, which here reads the
+//!   words that the real shell reads. So a command that the adapter would refuse (`gt:nothing`) is behavior's affair too.
 //! - What a setup or a check writes: none is run, so the worktree is the same after it.
-//! - Passwords and rules of the remote (`exit::AUTH`, a hook's `exit::PROTECTED`): they are the remote's nature, so `Nature` says.
+//! - Passwords and rules of the remote (`exit::AUTH`, a hook's `exit::PROTECTED`): they are the remote's behavior, so `Behavior` says.
 //! - A detached HEAD of the remote: controllers meet it as no branch, as they meet a HEAD whose branch is not there.
 //! - Merge commits, and branches of more than 50 commits, which land as one: simulated agents make neither.
 //! - Renames, file modes, attributes and binary files: a tree is text by path. How its lines merge is in [`merge`].

@@ -1,4 +1,4 @@
-//! The simulated world as a script sees it: virtual time, and a nature that reads the words that the real shell reads.
+//! The simulated world as a script sees it: virtual time, and a behavior that reads the words that the real shell reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use gastown::world::sim::behavior::Behavior;
 use gastown::world::sim::clock::SimClock;
 use gastown::world::sim::commits::Tree;
-use gastown::world::sim::nature::Nature;
-use gastown::world::sim::{Desk, SimWorld};
+use gastown::world::sim::{AgentHandle, SimWorld};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
@@ -37,7 +37,7 @@ struct Words {
     gates: Gates,
 }
 
-impl Nature for Words {
+impl Behavior for Words {
     fn ends(&self, job: &Job, tree: Option<&Tree>) -> (i32, String) {
         let said = |code| (code, format!("ended with {code}"));
         let commands: Vec<&str> = match job {
@@ -67,10 +67,10 @@ impl Nature for Words {
         name == "sh"
     }
 
-    fn agent(&self, desk: Desk) -> BoxFuture<'static, i32> {
+    fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {
         let gates = Arc::clone(&self.gates);
         Box::pin(async move {
-            let command = desk.spec.command.clone();
+            let command = handle.spec.command.clone();
             let mut words = command.iter().map(String::as_str);
             if words.next() != Some("agent") {
                 return 127;
@@ -78,9 +78,9 @@ impl Nature for Words {
             while let Some(word) = words.next() {
                 let what = words.next().unwrap();
                 match word {
-                    "write" => desk.edit(|tree| drop(tree.insert(what.to_owned(), lines(words.next().unwrap())))),
-                    "remove" => desk.edit(|tree| drop(tree.remove(what))),
-                    "commit" => desk.commit(what),
+                    "write" => handle.edit(|tree| drop(tree.insert(what.to_owned(), lines(words.next().unwrap())))),
+                    "remove" => handle.edit(|tree| drop(tree.remove(what))),
+                    "commit" => handle.commit(what),
                     "wait" => {
                         while !gates.lock().unwrap().contains(what) {
                             tokio::time::sleep(LOOK_EVERY).await;
@@ -194,7 +194,7 @@ impl World for Simulated {
     }
 
     fn waits(&self, gate: &str) -> String {
-        // A job of this nature takes a second; no script lets time pass before it opens the gate.
+        // A job of this behavior takes a second; no script lets time pass before it opens the gate.
         format!("while {gate}")
     }
 

@@ -46,7 +46,7 @@ fn kinds_that_did_not_work(dir: &Path) -> Vec<&'static str> {
             .unwrap();
         let list: Value = serde_json::from_str(&out.text()).unwrap_or_default();
         let conditions =
-            list["items"].as_array().into_iter().flatten().flat_map(|it| it["status"]["conditions"].as_array());
+            list["items"].as_array().into_iter().flatten().filter_map(|it| it["status"]["conditions"].as_array());
         let is_true = |it: &Value| kind.conditions.iter().any(|type_| it["type"] == *type_) && it["status"] == "True";
         conditions.flatten().any(is_true)
     };

@@ -1,4 +1,4 @@
-//! The scripted agent, and all else that nature decides: durations by a seed, verdicts by a rule, lost news.
+//! The scripted agent, and all else that behavior decides: durations by a seed, verdicts by a rule, lost news.
 //!
 //! It does what `manifests/script.sh` does, through the real API: steps in order, a commit for each, then one merge
 //! request or the no-changes form.
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use gastown::api::Server;
-use gastown::world::sim::Desk;
+use gastown::world::sim::AgentHandle;
+use gastown::world::sim::behavior::Behavior;
 use gastown::world::sim::commits::Tree;
-use gastown::world::sim::nature::Nature;
 use gastown_controllers::world::{Job, exit};
 use gastown_crds::actor::Worker;
 use gastown_crds::bead::{CloseReason, ReworkKind};
@@ -33,7 +33,7 @@ pub struct Work {
     pub deaths: u32,
 }
 
-/// The nature of a town.
+/// The behavior of a town.
 pub struct Script {
     pub server: Server,
     pub seed: Option<u64>,
@@ -55,7 +55,7 @@ impl Script {
     }
 }
 
-impl Nature for Script {
+impl Behavior for Script {
     fn takes(&self, what: &str) -> Duration {
         match self.seed {
             None => Duration::from_secs(1),
@@ -88,20 +88,20 @@ impl Nature for Script {
         }
     }
 
-    fn agent(&self, desk: Desk) -> BoxFuture<'static, i32> {
-        let spec = &desk.spec;
+    fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {
+        let spec = &handle.spec;
         let actor = Worker::new(&spec.rig.name, &spec.polecat).to_string();
         let client = client(&self.server, Some(&actor), None);
         let work = self.works[&spec.bead];
         let takes = self.takes(&format!("agent/{}/{}", spec.bead, spec.attempt));
-        Box::pin(async move { session(&desk, &client, work, takes, &actor).await.unwrap_or(1) })
+        Box::pin(async move { session(&handle, &client, work, takes, &actor).await.unwrap_or(1) })
     }
 }
 
-async fn session(desk: &Desk, client: &Client, work: Work, takes: Duration, actor: &str) -> kube::Result<i32> {
+async fn session(handle: &AgentHandle, client: &Client, work: Work, takes: Duration, actor: &str) -> kube::Result<i32> {
     let beads: Api<Bead> = Api::default_namespaced(client.clone());
-    let bead = &desk.spec.bead;
-    let rework = desk.spec.rework.as_ref().map(|(kind, _)| *kind);
+    let bead = &handle.spec.bead;
+    let rework = handle.spec.rework.as_ref().map(|(kind, _)| *kind);
     loop {
         let steps = ready_steps(&beads, bead).await?;
         if steps.is_empty() {
@@ -111,32 +111,32 @@ async fn session(desk: &Desk, client: &Client, work: Work, takes: Duration, acto
             tokio::time::sleep(takes).await;
             // The step that needs no other is the one that changes something.
             if step.spec.needs.is_empty() {
-                if let Some(half) = work.dies_after.filter(|_| desk.spec.attempt <= work.deaths) {
-                    desk.edit(half);
-                    desk.commit("half of it");
+                if let Some(half) = work.dies_after.filter(|_| handle.spec.attempt <= work.deaths) {
+                    handle.edit(half);
+                    handle.commit("half of it");
                     return Ok(137);
                 }
-                desk.edit(|tree| (work.change)(tree, rework));
+                handle.edit(|tree| (work.change)(tree, rework));
             }
-            desk.commit(&format!("{} ({bead})", step.spec.title));
+            handle.commit(&format!("{} ({bead})", step.spec.title));
             close(&beads, &step.name_any(), CloseReason::Done, actor).await?;
         }
     }
     tokio::time::sleep(takes).await;
-    let head = desk.head().expect("a session has a branch");
-    if head == desk.spec.base {
-        desk.give_up();
+    let head = handle.head().expect("a session has a branch");
+    if head == handle.spec.base {
+        handle.give_up();
         close(&beads, bead, CloseReason::NoChanges, actor).await?;
     } else {
-        desk.hand_in();
-        let name = names::merge_request(bead, &desk.spec.bead_uid, &head.0, desk.spec.attempt);
+        handle.hand_in();
+        let name = names::merge_request(bead, &handle.spec.bead_uid, &head.0, handle.spec.attempt);
         let spec = MergeRequestSpec {
             bead: bead.clone(),
-            rig: desk.spec.rig.name.clone(),
-            polecat: desk.polecat().to_owned(),
+            rig: handle.spec.rig.name.clone(),
+            polecat: handle.polecat().to_owned(),
             head: head.0,
-            base: desk.spec.base.0.clone(),
-            attempt: desk.spec.attempt,
+            base: handle.spec.base.0.clone(),
+            attempt: handle.spec.attempt,
         };
         let requests: Api<MergeRequest> = Api::default_namespaced(client.clone());
         match requests.create(&PostParams::default(), &MergeRequest::new(&name, spec)).await {

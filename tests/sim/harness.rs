@@ -133,7 +133,7 @@ impl Sim {
         let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
         let works = town.works.iter().map(|(rig, bead, work)| (names::bead(rig, CONVOY, 1, bead), *work)).collect();
         let outage = OUTAGES[faults.keys().sum::<usize>() % OUTAGES.len()];
-        let nature = Script {
+        let behavior = Script {
             server: server.clone(),
             seed,
             works,
@@ -141,7 +141,7 @@ impl Sim {
             setup_fails: town.setup_fails,
             verify_fails: town.verify_fails,
         };
-        let world = SimWorld::new(clock.clone(), Arc::new(nature));
+        let world = SimWorld::new(clock.clone(), Arc::new(behavior));
         for (rig, tree) in &town.rigs {
             world.add_remote(rig, tree.clone());
         }

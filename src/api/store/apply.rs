@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::db::{self, OpenError, checksum, to_text};
 use super::garbage::Pending;
-use super::marks::{KindIndex, Marks, OWNER};
-use super::{Change, Event, Expect, Key, Op, Outcome, Place, Refusal, Reply, Tally, Verb};
+use super::index_entries::{IndexEntries, KindIndex, OWNER};
+use super::{Change, Counts, Event, Expect, Key, Op, Outcome, Place, Refusal, Reply, Verb};
 use gastown_base::clock::Ids;
 
 /// The writing side of a store.
@@ -20,7 +20,7 @@ pub struct Store {
     pub(super) db: Connection,
     pub(super) kinds: Vec<KindIndex>,
     pub(super) revision: i64,
-    pub(super) tally: Arc<Tally>,
+    pub(super) tally: Arc<Counts>,
     has_garbage: bool,
     /// Whether the transaction under way has written anything.
     wrote: Cell<bool>,
@@ -281,8 +281,8 @@ impl Batch<'_> {
         Ok(self.publish(Change::Removed, Verb::Deleted, revision, key, text, old_marks, old))
     }
 
-    fn marks(&self, key: &Key, object: &Value) -> Marks {
-        self.store.kind(&key.kind).map(|kind| Marks::of(kind, &self.store.kinds, object)).unwrap_or_default()
+    fn marks(&self, key: &Key, object: &Value) -> IndexEntries {
+        self.store.kind(&key.kind).map(|kind| IndexEntries::of(kind, &self.store.kinds, object)).unwrap_or_default()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one event, named at three call sites")]
@@ -293,8 +293,8 @@ impl Batch<'_> {
         revision: i64,
         key: Key,
         text: String,
-        marks: Marks,
-        old: Option<(Arc<str>, Arc<Marks>)>,
+        marks: IndexEntries,
+        old: Option<(Arc<str>, Arc<IndexEntries>)>,
     ) -> Outcome {
         let object: Arc<str> = text.into();
         self.events.push(Event { revision, verb, key, object: object.clone(), marks: Arc::new(marks), old });
@@ -308,7 +308,7 @@ fn stamped(object: &mut Value, revision: i64) -> String {
     object.to_string()
 }
 
-fn parsed(marks: &str) -> Marks {
+fn parsed(marks: &str) -> IndexEntries {
     serde_json::from_str(marks).unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde_json::Value;
 
-use super::marks::{KindIndex, Marks};
+use super::index_entries::{IndexEntries, KindIndex};
 use super::{Key, Place};
 
 /// "gast" in ASCII: what `file` and we know our files by.
@@ -155,7 +155,7 @@ fn create(db: &mut Connection, now: Timestamp) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Marks are derived from declarations; another release may declare other fields, and then they are read anew.
+/// IndexEntries are derived from declarations; another release may declare other fields, and then they are read anew.
 fn reindex_if_declared_otherwise(db: &mut Connection, kinds: &[KindIndex]) -> rusqlite::Result<()> {
     let declared = format!("{kinds:?}");
     let transaction = db.transaction()?;
@@ -176,7 +176,7 @@ fn reindex_if_declared_otherwise(db: &mut Connection, kinds: &[KindIndex]) -> ru
             after = id;
             // A damaged row keeps its marks: reading it reports it.
             let Ok(object) = serde_json::from_str::<Value>(&text) else { continue };
-            let marks = Marks::of(kind, kinds, &object);
+            let marks = IndexEntries::of(kind, kinds, &object);
             transaction.execute("DELETE FROM marks WHERE id = ?1", [id])?;
             for (what, value) in marks.iter() {
                 transaction.execute("INSERT INTO marks VALUES (?1, ?2, ?3)", params![id, what, value])?;
@@ -188,7 +188,7 @@ fn reindex_if_declared_otherwise(db: &mut Connection, kinds: &[KindIndex]) -> ru
     transaction.commit()
 }
 
-pub(super) fn to_text(marks: &Marks) -> String {
+pub(super) fn to_text(marks: &IndexEntries) -> String {
     serde_json::to_string(marks).expect("pairs of strings are always JSON")
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Key;
 use super::apply::Batch;
-use super::marks::OWNER;
+use super::index_entries::OWNER;
 
 /// Dependents handled per batch. At some 50 µs each a batch stays under 15 ms, which a waiting writer does not notice.
 const DEPENDENTS_PER_BATCH_MAX: usize = 256;
@@ -116,5 +116,5 @@ impl Batch<'_> {
 }
 
 fn parsed_owner(marks: &str, uid: &str) -> bool {
-    serde_json::from_str::<super::Marks>(marks).is_ok_and(|marks| marks.owners().any(|it| it == uid))
+    serde_json::from_str::<super::IndexEntries>(marks).is_ok_and(|marks| marks.owners().any(|it| it == uid))
 }

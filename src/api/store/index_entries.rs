@@ -22,9 +22,9 @@ pub struct KindIndex {
 
 /// Sorted pairs of a question (`label:app`, `field:spec.rig`, `owner`) and the object's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marks(BTreeSet<(String, String)>);
+pub struct IndexEntries(BTreeSet<(String, String)>);
 
-impl Marks {
+impl IndexEntries {
     /// Reads an object's marks; `kinds` says which fields count, and owners of which kinds are ours to follow.
     pub fn of(kind: &KindIndex, kinds: &[KindIndex], object: &Value) -> Self {
         let mut marks = BTreeSet::new();
@@ -56,7 +56,7 @@ impl Marks {
         self.0.iter()
     }
 
-    pub(super) fn minus<'a>(&'a self, other: &'a Marks) -> impl Iterator<Item = &'a (String, String)> {
+    pub(super) fn minus<'a>(&'a self, other: &'a IndexEntries) -> impl Iterator<Item = &'a (String, String)> {
         self.0.difference(&other.0)
     }
 
@@ -105,7 +105,7 @@ pub struct Selector(pub Vec<Requirement>);
 
 impl Selector {
     /// Whether an object is selected.
-    pub fn selects(&self, key: &Key, marks: &Marks) -> bool {
+    pub fn selects(&self, key: &Key, marks: &IndexEntries) -> bool {
         let any = |what: &str, values: &[String]| marks.answers(what).any(|it| values.iter().any(|v| v == it));
         self.0.iter().all(|requirement| match requirement {
             Requirement::In(what, values) => any(what, values),

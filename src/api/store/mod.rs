@@ -10,7 +10,7 @@
 mod apply;
 mod db;
 mod garbage;
-mod marks;
+mod index_entries;
 mod read;
 mod ring;
 mod writer;
@@ -23,7 +23,7 @@ use serde_json::Value;
 
 pub use apply::Store;
 pub use db::OpenError;
-pub use marks::{KindIndex, Marks, Requirement, Selector, field, label};
+pub use index_entries::{IndexEntries, KindIndex, Requirement, Selector, field, label};
 pub use read::{Page, PageRequest, Row};
 pub use ring::{Next, Subscription};
 pub(super) use writer::Handle;
@@ -157,9 +157,9 @@ pub struct Event {
     /// The object after the change; when deleted, its last state at the deletion's resourceVersion.
     pub object: Arc<str>,
     /// What selectors see of it.
-    pub marks: Arc<Marks>,
+    pub marks: Arc<IndexEntries>,
     /// The object before, for watches that it leaves.
-    pub old: Option<(Arc<str>, Arc<Marks>)>,
+    pub old: Option<(Arc<str>, Arc<IndexEntries>)>,
 }
 
 /// How much work the store has done since it was opened; budgets in tests are written in these.
@@ -172,12 +172,12 @@ pub struct Counters {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Counts {
     statements: AtomicU64,
     commits: AtomicU64,
 }
 
-impl Tally {
+impl Counts {
     fn statement(&self) {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }

@@ -6,8 +6,8 @@ use rusqlite::types::Value as Param;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
 
 use super::db::checksum;
-use super::marks::{Requirement, Selector};
-use super::{Key, Refusal, Tally};
+use super::index_entries::{Requirement, Selector};
+use super::{Counts, Key, Refusal};
 
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ fn failed(error: &rusqlite::Error) -> Refusal {
     Refusal::Failed(error.to_string())
 }
 
-pub(super) fn get(db: &Connection, tally: &Tally, key: &Key) -> Result<Option<Row>, Refusal> {
+pub(super) fn get(db: &Connection, tally: &Counts, key: &Key) -> Result<Option<Row>, Refusal> {
     tally.statement();
     let sql = "SELECT ns, name, revision, checksum, object FROM objects WHERE kind = ?1 AND ns = ?2 AND name = ?3";
     let mut statement = db.prepare_cached(sql).map_err(|e| failed(&e))?;
@@ -58,7 +58,7 @@ pub(super) fn get(db: &Connection, tally: &Tally, key: &Key) -> Result<Option<Ro
     row.optional().map_err(|e| failed(&e))?.transpose()
 }
 
-pub(super) fn page(db: &Connection, tally: &Tally, request: &PageRequest) -> Result<Page, Refusal> {
+pub(super) fn page(db: &Connection, tally: &Counts, request: &PageRequest) -> Result<Page, Refusal> {
     // One transaction, so that the rows and the revision are of one snapshot.
     let transaction = db.unchecked_transaction().map_err(|e| failed(&e))?;
     tally.statement();
@@ -79,7 +79,7 @@ pub(super) fn page(db: &Connection, tally: &Tally, request: &PageRequest) -> Res
     Ok(Page { rows, has_more, revision })
 }
 
-pub(super) fn revision(db: &Connection, tally: &Tally) -> Result<i64, Refusal> {
+pub(super) fn revision(db: &Connection, tally: &Counts) -> Result<i64, Refusal> {
     tally.statement();
     let mut statement = db.prepare_cached("SELECT revision FROM meta").map_err(|e| failed(&e))?;
     statement.query_row([], |row| row.get(0)).map_err(|e| failed(&e))

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ring::Ring;
 use super::{
-    Counters, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store, Subscription,
-    Tally, db, read,
+    Counters, Counts, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store,
+    Subscription, db, read,
 };
 use gastown_base::clock::{Clock, Ids};
 
@@ -35,7 +35,7 @@ pub(crate) struct Handle {
     /// The file's own reader beside the writer; absent where readers share the writer's connection.
     reader: Option<Mutex<Connection>>,
     ring: Arc<Ring>,
-    tally: Arc<Tally>,
+    tally: Arc<Counts>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     thread: Mutex<Option<(mpsc::Sender<Waiting>, thread::JoinHandle<()>)>>,

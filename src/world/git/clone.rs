@@ -11,8 +11,8 @@ use std::time::Duration;
 use gastown_controllers::world::{RigId, exit};
 
 use super::guard::quote;
-use super::lane::Lane;
 use super::program::Call;
+use super::repo_lock::RepoLock;
 use super::{Git, GitError, facts, guard, unfinished};
 use gastown_base::clock::{Clock, SystemClock};
 
@@ -54,7 +54,7 @@ impl From<GitError> for Failure {
 impl Git {
     /// Makes the rig's clone, or finds it made.
     pub(super) fn clone_rig(&self, rig: &RigId, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
-        let lane = self.remote_lane(&rig.uid)?;
+        let repo_lock = self.remote_lock(&rig.uid)?;
         guard::install(&self.layout)?;
         let place = self.layout.bare_clone(&rig.uid);
         if place.exists() {
@@ -77,9 +77,9 @@ impl Git {
             .run()?;
         self.configure(&beside, &place)?;
         let hint = "it begins anew each time: take a faster line, or name a copy that is nearer in spec.repo.url";
-        self.bring(&beside, &lane, url, hint, log)?;
+        self.bring(&beside, &repo_lock, url, hint, log)?;
         fs_err::rename(&beside, &place).map_err(|e| io("put in place", e))?;
-        drop(lane);
+        drop(repo_lock);
         say(log, &format!("cloned {}", redact(url)));
         Ok(())
     }
@@ -90,19 +90,26 @@ impl Git {
         if !place.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
         }
-        let lane = self.remote_lane(&rig.uid)?;
+        let repo_lock = self.remote_lock(&rig.uid)?;
         let (clone, shown) = (place.display(), redact(url));
         let hint = format!("to bring it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
-        self.bring(&place, &lane, url, &hint, log)
+        self.bring(&place, &repo_lock, url, &hint, log)
     }
 
     /// Fetches all branches, and records which of them is the remote's HEAD. `hint` is for when that takes too long.
-    fn bring(&self, repo: &Path, lane: &Lane, url: &str, hint: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    fn bring(
+        &self,
+        repo: &Path,
+        repo_lock: &RepoLock,
+        url: &str,
+        hint: &str,
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let shown = redact(url);
         unfinished::sweep(repo, SystemClock.now());
         let listed = self
             .remote(self.call_in(repo, format!("list the branches of {shown}")))?
-            .lane(lane)
+            .repo_lock(repo_lock)
             .limit(SILENCE_MAX)
             .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
             .output()?;
@@ -118,7 +125,7 @@ impl Git {
         }
         let fetched = self
             .remote(self.call_in(repo, format!("fetch from {shown}")))?
-            .lane(lane)
+            .repo_lock(repo_lock)
             .limit(self.limits.transfer)
             .args([
                 "fetch",

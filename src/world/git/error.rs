@@ -49,7 +49,7 @@ pub enum GitError {
         #[source]
         source: io::Error,
     },
-    /// Another process held the lane for too long.
+    /// Another process held the lock for too long.
     #[error("{what} is busy: waited {limit:?} for `{lock}`")]
     Busy {
         /// What.

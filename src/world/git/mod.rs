@@ -1,6 +1,6 @@
 //! Git in the real world: a rig's bare clone, polecats' worktrees, the replay of what they hand in, and its push.
 //!
-//! git2 only reads (refs, ancestry, trees); the `git` program writes. One lane for each repository: what changes
+//! git2 only reads (refs, ancestry, trees); the `git` program writes. One lock for each repository: what changes
 //! worktrees or branches holds the clone's lock, across processes. The town's own commands run no hooks and never
 //! prompt; polecats run under the guard's hooks (see [`guard`]).
 //!
@@ -19,17 +19,17 @@
 mod error;
 
 mod clone;
+mod disk_space;
 mod facts;
 pub mod guard;
 mod jobs;
-mod lane;
 mod message;
 mod nested;
 mod program;
 mod push;
 mod replay;
+mod repo_lock;
 mod rescue;
-mod room;
 mod sandbox;
 mod setup;
 mod status;

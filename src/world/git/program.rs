@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::lane::Lane;
+use super::repo_lock::RepoLock;
 use super::stream::{From, Run};
 use super::{Git, GitError};
 use crate::exec::{Exec, ExecError, Output};
@@ -56,7 +56,7 @@ const SETTINGS: [&str; 10] = [
 pub(super) struct Call<'a> {
     exec: Exec,
     doing: String,
-    lane: Option<&'a Lane>,
+    repo_lock: Option<&'a RepoLock>,
     limit: Duration,
     stdin: Vec<u8>,
 }
@@ -72,7 +72,7 @@ impl Git {
             exec = exec.env(name, value);
         }
         exec = scrub(exec).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "false");
-        Call { exec, doing: doing.into(), lane: None, limit: LOCAL_MAX, stdin: Vec::new() }
+        Call { exec, doing: doing.into(), repo_lock: None, limit: LOCAL_MAX, stdin: Vec::new() }
     }
 
     /// A call of git on a repository: a bare clone or a worktree.
@@ -131,9 +131,9 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Keeps the lane taken for as long as this git runs, even if this process is killed.
-    pub(super) fn lane(mut self, lane: &'a Lane) -> Self {
-        self.lane = Some(lane);
+    /// Keeps the lock taken for as long as this git runs, even if this process is killed.
+    pub(super) fn repo_lock(mut self, repo_lock: &'a RepoLock) -> Self {
+        self.repo_lock = Some(repo_lock);
         self
     }
 
@@ -154,12 +154,12 @@ impl<'a> Call<'a> {
 
     /// Runs it; its exit code is the caller's to judge.
     pub(super) fn output(self) -> Result<Output, GitError> {
-        let Self { exec, doing, lane, limit, stdin } = self;
+        let Self { exec, doing, repo_lock, limit, stdin } = self;
         let error = |source: ExecError| GitError::Exec { doing, source };
         if !stdin.is_empty() {
             return exec.stdin(stdin).limit(limit).run().map_err(error);
         }
-        let stdin = lane.map_or_else(Stdio::null, Lane::stdin);
+        let stdin = repo_lock.map_or_else(Stdio::null, RepoLock::stdin);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         // A git that ends well may leave a helper behind on purpose (an ssh master, a credential cache): it stays.
         let run = Run { exec: &exec, name: "git", stdin, limit, end_strays: false };

@@ -1,4 +1,4 @@
-//! One lane for each repository: a lock file that whoever changes worktrees or branches holds, across processes.
+//! One lock for each repository: a lock file that whoever changes worktrees or branches holds, across processes.
 //!
 //! Git's own locks are not enough: concurrent `worktree add` commands fail on the shared config and leave half of their
 //! work behind. The lock is an flock on a file beside the clone, never inside what is deleted.
@@ -12,18 +12,18 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{Git, GitError};
 
-/// How long a lane is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
-const LANE_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a taken lane is tried again: flock has no wait with a limit.
-const LANE_TRY_EVERY: Duration = Duration::from_millis(5);
+/// How long a lock is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often a taken lock is tried again: flock has no wait with a limit.
+const LOCK_TRY_EVERY: Duration = Duration::from_millis(5);
 
 /// A held lock; dropped, it is free once the children that were given it have ended too.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct RepoLock {
     file: File,
 }
 
-impl Lane {
+impl RepoLock {
     /// Takes the lock at `path`, waiting at most `limit`.
     pub(super) fn take(path: &Path, what: &str, limit: Duration) -> Result<Self, GitError> {
         let error = |source| GitError::Io { doing: format!("lock `{}`", path.display()), source };
@@ -36,7 +36,7 @@ impl Lane {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self { file }),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                    std::thread::sleep(LANE_TRY_EVERY);
+                    std::thread::sleep(LOCK_TRY_EVERY);
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(GitError::Busy { what: what.to_owned(), lock: path.display().to_string(), limit });
@@ -47,7 +47,7 @@ impl Lane {
         }
     }
 
-    /// The lock as a child's standard input (the file is empty): should this process be killed, the lane stays taken
+    /// The lock as a child's standard input (the file is empty): should this process be killed, it stays taken
     /// until the git that it started has ended.
     pub(super) fn stdin(&self) -> Stdio {
         self.file.try_clone().map_or_else(|_| Stdio::null(), Stdio::from)
@@ -55,14 +55,14 @@ impl Lane {
 }
 
 impl Git {
-    /// The lane of a rig's clone: worktrees and branches.
-    pub(super) fn lane(&self, rig_uid: &str) -> Result<Lane, GitError> {
-        Lane::take(&self.lock_path(rig_uid, "lock"), "the rig's repository", LANE_WAIT_MAX)
+    /// The lock of a rig's clone: worktrees and branches.
+    pub(super) fn repo_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
+        RepoLock::take(&self.lock_path(rig_uid, "lock"), "the rig's repository", LOCK_WAIT_MAX)
     }
 
-    /// The lane of a rig's remote: clone and fetch. Apart, since they may take minutes and change other refs.
-    pub(super) fn remote_lane(&self, rig_uid: &str) -> Result<Lane, GitError> {
-        Lane::take(&self.lock_path(rig_uid, "remote.lock"), "the rig's remote", LANE_WAIT_MAX)
+    /// The lock of a rig's remote: clone and fetch. Apart, since they may take minutes and change other refs.
+    pub(super) fn remote_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
+        RepoLock::take(&self.lock_path(rig_uid, "remote.lock"), "the rig's remote", LOCK_WAIT_MAX)
     }
 
     fn lock_path(&self, rig_uid: &str, extension: &str) -> PathBuf {

@@ -10,13 +10,13 @@ use std::path::Path;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{RigId, SandboxId};
 
-use super::lane::Lane;
+use super::repo_lock::RepoLock;
 use super::{Git, GitError};
 
-/// A clone at work: its rig's repository, its lane held.
+/// A clone at work: its rig's repository, its lock held.
 pub(super) struct Held<'a> {
     pub clone: &'a Path,
-    pub lane: &'a Lane,
+    pub repo_lock: &'a RepoLock,
 }
 
 /// Who commits a rescue.
@@ -35,8 +35,8 @@ impl Git {
         if repo.refname_to_id(&reference).is_ok_and(|id| id.to_string() == head.0) {
             return Ok(());
         }
-        let lane = self.lane(&rig.uid)?;
-        self.set_ref(&Held { clone: &self.layout.bare_clone(&rig.uid), lane: &lane }, &reference, &head.0)
+        let repo_lock = self.repo_lock(&rig.uid)?;
+        self.set_ref(&Held { clone: &self.layout.bare_clone(&rig.uid), repo_lock: &repo_lock }, &reference, &head.0)
     }
 
     /// Commits what is uncommitted in a worktree (files that are neither tracked nor ignored included) to
@@ -55,7 +55,8 @@ impl Git {
         let index = entry.join("gt-rescue-index");
         copy_index(&entry.join("index"), &index)
             .map_err(|source| GitError::Io { doing: doing("copy the index of"), source })?;
-        let call = |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).lane(held.lane);
+        let call =
+            |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).repo_lock(held.repo_lock);
         call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
         super::worktree::absent(fs_err::remove_file(&index))
@@ -107,7 +108,10 @@ impl Git {
 
     /// Points a ref of the clone at a commit.
     pub(super) fn set_ref(&self, held: &Held, name: &str, commit: &str) -> Result<(), GitError> {
-        self.call_in(held.clone, format!("set {name}")).lane(held.lane).args(["update-ref", name, commit]).run()?;
+        self.call_in(held.clone, format!("set {name}"))
+            .repo_lock(held.repo_lock)
+            .args(["update-ref", name, commit])
+            .run()?;
         Ok(())
     }
 }

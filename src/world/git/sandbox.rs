@@ -87,14 +87,14 @@ impl Git {
         let (base, start_at) = spec.points(|oid| holds(&repo, oid));
         let start = commit_of(&repo, start_at)?;
         guard::install(&self.layout)?;
-        let lane = self.lane(&spec.rig.uid)?;
+        let repo_lock = self.repo_lock(&spec.rig.uid)?;
         // Another process may have been at it while this one waited.
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
         self.refuse_if_in_use(id)?;
         let clone = self.layout.bare_clone(&spec.rig.uid);
-        let held = Held { clone: &clone, lane: &lane };
+        let held = Held { clone: &clone, repo_lock: &repo_lock };
         let path = self.layout.worktree(&id.uid);
         let moving = Some((spec.branch.as_str(), start));
 
@@ -126,8 +126,8 @@ impl Git {
         self.refuse_if_in_use(id)?;
         match self.rig_of(id, &path)? {
             Some(rig_uid) => {
-                let (clone, lane) = (self.layout.bare_clone(&rig_uid), self.lane(&rig_uid)?);
-                let held = Held { clone: &clone, lane: &lane };
+                let (clone, repo_lock) = (self.layout.bare_clone(&rig_uid), self.repo_lock(&rig_uid)?);
+                let held = Held { clone: &clone, repo_lock: &repo_lock };
                 if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
                     trash::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
                 }
@@ -251,7 +251,7 @@ impl Git {
         }
         // No `-b`: that writes to the shared config, and refuses a branch that a crash left behind.
         self.call_in(held.clone, format!("make the worktree of `{}`", id.name))
-            .lane(held.lane)
+            .repo_lock(held.repo_lock)
             .args(["worktree", "add", "--quiet", "--detach"])
             .arg(path)
             .arg(&start.0)
@@ -265,7 +265,7 @@ impl Git {
     /// Brings a rescued worktree to `start`, keeping ignored files. False if something of the old work stays in it.
     fn switch(&self, held: &Held, id: &SandboxId, path: &Path, entry: &Path, start: &Oid) -> Result<bool, GitError> {
         worktree::clear_unfinished(entry).map_err(|source| looking(id, source))?;
-        let call = || self.call_in(path, format!("switch the worktree of `{}`", id.name)).lane(held.lane);
+        let call = || self.call_in(path, format!("switch the worktree of `{}`", id.name)).repo_lock(held.repo_lock);
         call().args(["checkout", "--quiet", "--force", "--detach", &start.0]).run()?;
         let cleaned = call().args(["clean", "--quiet", "--force", "-d"]).output()?.ok();
         // Repositories within the worktree survive a clean.
@@ -286,7 +286,7 @@ impl Git {
             let git_dir = format!("--git-dir={}", other.display());
             let commit = self.call(format!("read {branch}")).args([&git_dir, "rev-parse", "HEAD^{commit}"]).run()?;
             self.call(format!("free {branch}"))
-                .lane(held.lane)
+                .repo_lock(held.repo_lock)
                 .args([&git_dir, "update-ref", "--no-deref", "HEAD", &commit.text()])
                 .run()?;
         }
@@ -294,7 +294,7 @@ impl Git {
         absent(fs_err::remove_file(held.clone.join(format!("refs/heads/{branch}.lock")))).map_err(io)?;
         self.set_ref(held, &format!("refs/heads/{branch}"), &start.0)?;
         self.call_in(path, format!("check out {branch}"))
-            .lane(held.lane)
+            .repo_lock(held.repo_lock)
             .args(["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")])
             .run()?;
         Ok(())

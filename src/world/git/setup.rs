@@ -110,7 +110,7 @@ impl Git {
 
     /// Lists the copied files where git looks for what to ignore; worktrees share that file, as the rig does the list.
     fn exclude(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
-        let _lane = self.lane(&setup.rig.uid)?;
+        let _lane = self.repo_lock(&setup.rig.uid)?;
         let path = self.layout.bare_clone(&setup.rig.uid).join("info/exclude");
         let mut text = fs_err::read_to_string(&path).unwrap_or_default();
         let before = text.len();

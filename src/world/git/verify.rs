@@ -11,9 +11,9 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, RigId, SandboxId, exit};
 
 use super::clone::{Failure, say};
-use super::lane::Lane;
+use super::disk_space::Last;
+use super::repo_lock::RepoLock;
 use super::rescue::Held;
-use super::room::Last;
 use super::setup::Ended;
 use super::trash::discard;
 use super::worktree::{self, Found};
@@ -34,7 +34,7 @@ impl Git {
     ) -> Result<(), Failure> {
         let worktree = self.layout.verify_worktree(&rig.uid);
         let lock = worktree.with_extension("lock");
-        let _mine = Lane::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
+        let _mine = RepoLock::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
         // A full disk is nobody's red: only a check itself may fail.
         self.get_ready(rig, commit, tree, &worktree).map_err(|failure| Failure { code: exit::ERROR, ..failure })?;
         // On no branch: a check may move no ref of the clone.
@@ -76,8 +76,8 @@ impl Git {
     /// Brings the worktree to exactly the commit; ignored files stay.
     fn check_out(&self, rig: &RigId, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
         let clone = self.layout.bare_clone(&rig.uid);
-        let lane = self.lane(&rig.uid)?;
-        let held = Held { clone: &clone, lane: &lane };
+        let repo_lock = self.repo_lock(&rig.uid)?;
+        let held = Held { clone: &clone, repo_lock: &repo_lock };
         let io = |source| GitError::Io { doing: format!("look at `{}`", worktree.display()), source };
         let whole = match worktree::find(&clone, worktree).map_err(io)? {
             Found::Whole(entry) => {
@@ -104,7 +104,8 @@ impl Git {
     /// False if the worktree cannot be brought there, and should be made afresh.
     fn bring_to(&self, held: &Held, commit: &Oid, worktree: &Path) -> Result<bool, GitError> {
         let call = || {
-            let call = self.call_in(worktree, format!("check out {} to verify it", commit.short())).lane(held.lane);
+            let call =
+                self.call_in(worktree, format!("check out {} to verify it", commit.short())).repo_lock(held.repo_lock);
             // The bytes that are committed, whatever line ends the user prefers.
             call.args(["-c", "core.autocrlf=false"])
         };

@@ -1,4 +1,4 @@
-//! `Desk`: a session as its agent sees it: the worktree, the branch, and what it was told.
+//! `AgentHandle`: a session as its agent sees it: the worktree, the branch, and what it was told.
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{SandboxId, SessionSpec};
@@ -7,14 +7,14 @@ use super::SimWorld;
 use super::commits::{Commit, Tree};
 
 /// Where an agent works. It is of no use once the session is over: nothing is written any more.
-pub struct Desk {
+pub struct AgentHandle {
     world: SimWorld,
     sandbox: SandboxId,
     /// What the session was told.
     pub spec: SessionSpec,
 }
 
-impl Desk {
+impl AgentHandle {
     pub(super) fn new(world: SimWorld, sandbox: SandboxId, spec: SessionSpec) -> Self {
         Self { world, sandbox, spec }
     }

@@ -1,18 +1,18 @@
-//! `Nature`: what no rule decides. How long things take, what a check says, what an agent does, which events get lost.
+//! `Behavior`: what no rule decides. How long things take, what a check says, what an agent does, which events get lost.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use gastown_controllers::world::{Job, exit};
 
-use super::Desk;
+use super::AgentHandle;
 use super::commits::Tree;
 
 /// How long anything takes where nobody says otherwise.
 const TAKES: Duration = Duration::from_secs(1);
 
 /// What a simulated world is left to. Everything has a default: then agents do nothing, for ever, and all else works.
-pub trait Nature: Send + Sync + 'static {
+pub trait Behavior: Send + Sync + 'static {
     /// How long something takes, by its name: `fetch/<key>`, `verify/<key>`.
     fn takes(&self, what: &str) -> Duration {
         let _ = what;
@@ -38,15 +38,15 @@ pub trait Nature: Send + Sync + 'static {
         true
     }
 
-    /// An agent at its desk: works until it ends with an exit code. It is dropped when its session is ended.
-    fn agent(&self, desk: Desk) -> BoxFuture<'static, i32> {
-        drop(desk);
+    /// An agent at work: works until it ends with an exit code. It is dropped when its session is ended.
+    fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {
+        drop(handle);
         Box::pin(std::future::pending())
     }
 }
 
-/// The nature in which agents do nothing: for finding out what controllers would do.
+/// The behavior in which agents do nothing: for finding out what controllers would do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Still;
 
-impl Nature for Still {}
+impl Behavior for Still {}

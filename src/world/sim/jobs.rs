@@ -27,7 +27,7 @@ impl SimWorld {
             let running = state.jobs.values().filter(|begun| begun.state == JobState::Running).count();
             state.most_jobs = state.most_jobs.max(running);
         }
-        let takes = self.inner.nature.takes(&format!("{}/{}", kind(job), key.0));
+        let takes = self.inner.behavior.takes(&format!("{}/{}", kind(job), key.0));
         let world = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(takes).await;
@@ -48,7 +48,7 @@ impl SimWorld {
                     Job::Setup { sandbox, .. } => state.worktrees.get(&sandbox.uid).map(|w| w.files.clone()),
                     Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } => None,
                 };
-                (code, tail) = self.inner.nature.ends(&job, tree.as_ref());
+                (code, tail) = self.inner.behavior.ends(&job, tree.as_ref());
             }
             if code == exit::OK {
                 state.carry_out(&job);

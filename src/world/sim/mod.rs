@@ -3,7 +3,7 @@
 //! It keeps the contract of the real adapter: what an act promises, what a look may say. `tests/conform` holds the two
 //! together, and lists what is left out here. No verb of `gt` uses it: the tests run the real engine on it, crash that at
 //! every effect, and compare how it ends. What no rule decides (durations, verdicts, agents, lost news) comes from a
-//! [`Nature`].
+//! [`Behavior`].
 //!
 //! It watches the invariants that bind controllers, and notes each breach (see [`SimWorld::violations`]):
 //! - a bead has at most one session, and so has a sandbox; no attempt is skipped;
@@ -17,7 +17,7 @@
 
 pub mod clock;
 
-pub mod nature;
+pub mod behavior;
 
 pub mod commits;
 
@@ -29,9 +29,9 @@ mod jobs;
 
 mod sandbox;
 
-mod desk;
+mod agent_handle;
 
-mod outside;
+mod remotes;
 
 mod faults;
 
@@ -48,11 +48,11 @@ use gastown_controllers::world::{
 };
 use jiff::Timestamp;
 
+pub use agent_handle::AgentHandle;
+use behavior::Behavior;
 use commits::Commits;
-pub use desk::Desk;
 use gastown_base::clock::Clock;
 use jobs::Begun;
-use nature::Nature;
 use repo::{Clone, Remote};
 use sandbox::{Live, Worktree};
 
@@ -67,7 +67,7 @@ pub struct SimWorld {
 
 struct Inner {
     clock: Arc<dyn Clock>,
-    nature: Arc<dyn Nature>,
+    behavior: Arc<dyn Behavior>,
     state: Mutex<State>,
 }
 
@@ -105,8 +105,8 @@ struct State {
 
 impl SimWorld {
     /// An empty world.
-    pub fn new(clock: Arc<dyn Clock>, nature: Arc<dyn Nature>) -> Self {
-        Self { inner: Arc::new(Inner { clock, nature, state: Mutex::default() }) }
+    pub fn new(clock: Arc<dyn Clock>, behavior: Arc<dyn Behavior>) -> Self {
+        Self { inner: Arc::new(Inner { clock, behavior, state: Mutex::default() }) }
     }
 
     /// What ends or begins from now on, for an engine.
@@ -143,13 +143,13 @@ impl SimWorld {
         self.inner.clock.now()
     }
 
-    /// Tells whoever listens, if nature lets it through.
+    /// Tells whoever listens, if behavior lets it through.
     fn tell(&self, woke: WorldEvent) {
         let what = match &woke {
             WorldEvent::Job(key) => format!("job/{}", key.0),
             WorldEvent::Sandbox(uid) => format!("sandbox/{uid}"),
         };
-        let Some(delay) = self.inner.nature.tells(&what) else { return };
+        let Some(delay) = self.inner.behavior.tells(&what) else { return };
         if delay.is_zero() {
             self.state().send(&woke);
             return;
@@ -246,7 +246,7 @@ impl Sessions for SimWorld {
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {
-        self.seen(|_| self.inner.nature.has_program(&asked.0))
+        self.seen(|_| self.inner.behavior.has_program(&asked.0))
     }
 
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {

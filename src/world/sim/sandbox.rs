@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
 use super::commits::{Commit, Tree};
-use super::{Desk, SimWorld, State, refused};
+use super::{AgentHandle, SimWorld, State, refused};
 use crate::git::GitError;
 use crate::session::SessionError;
 use gastown_controllers::world::WorldEvent;
@@ -228,8 +228,8 @@ impl SimWorld {
             state.busiest = state.busiest.max(at_work);
             state.set_run(spec, RunState::Running);
         }
-        let desk = Desk::new(self.clone(), id.clone(), spec.clone());
-        let agent = self.inner.nature.agent(desk);
+        let handle = AgentHandle::new(self.clone(), id.clone(), spec.clone());
+        let agent = self.inner.behavior.agent(handle);
         let (world, id, attempt) = (self.clone(), id.clone(), (spec.bead_uid.clone(), spec.attempt));
         let uid = id.uid.clone();
         let task = tokio::spawn(async move {
