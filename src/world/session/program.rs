@@ -23,7 +23,7 @@ pub fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path).map(|dir| dir.join(name)).find(|program| starts(program))
 }
 
-fn starts(program: &Path) -> bool {
+pub(super) fn starts(program: &Path) -> bool {
     program.is_file() && access(program, Access::EXEC_OK).is_ok()
 }
 

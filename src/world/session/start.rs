@@ -12,7 +12,7 @@ use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
-use super::{SessionError, Sessions, occupants, probe, program};
+use super::{SessionError, Sessions, occupants, probe, program, supervisor};
 use crate::exec::Exec;
 
 /// How long a session may take to begin. It takes some ten milliseconds.
@@ -70,7 +70,7 @@ impl Sessions {
             inherits: Some(inherits.clone()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
-            gt: self.layout.supervisor(),
+            gt: supervisor::program(&self.layout),
         };
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
@@ -107,7 +107,7 @@ impl Sessions {
         tmux: Option<Tmux<'_>>,
         inherits: &[String],
     ) -> Result<(), SessionError> {
-        let supervisor = self.layout.supervisor();
+        let supervisor = supervisor::program(&self.layout);
         let (spec, output) = (dir.join(records::SPEC), dir.join(records::OUTPUT));
         let Some(tmux) = tmux else {
             let process = Exec::new(supervisor).arg(WORD).arg(spec);

@@ -16,8 +16,9 @@
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::program::starts;
 use crate::layout::Layout;
 
 /// The program, built by `src/world/build.rs`.
@@ -39,6 +40,12 @@ pub(super) fn install(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
+/// The program that supervises sessions. Where the file system of the town's data starts no programs, it is `gt` itself,
+/// which does the same and takes more memory.
+pub(super) fn program(layout: &Layout) -> PathBuf {
+    Some(layout.supervisor()).filter(|path| starts(path)).unwrap_or_else(|| layout.bin().join("gt"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +63,15 @@ mod tests {
         install(&layout).unwrap();
         assert_eq!(fs_err::read(layout.supervisor()).unwrap(), PROGRAM);
         assert_eq!(fs_err::read_dir(layout.supervisor().parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn gt_itself_stands_in_for_one_that_cannot_be_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::below(dir.path());
+        install(&layout).unwrap();
+        assert_eq!(program(&layout), layout.supervisor());
+        fs_err::set_permissions(layout.supervisor(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(program(&layout), layout.bin().join("gt"));
     }
 }

@@ -204,6 +204,17 @@ fn without_tmux_sessions_are_processes_under_the_same_lock() {
 }
 
 #[test]
+fn gt_itself_stands_in_for_a_supervisor_that_cannot_be_started() {
+    for town in [Town::new(), Town::without_tmux()] {
+        let sandbox = town.sandbox("one");
+        fs_err::remove_file(town.layout.supervisor()).unwrap();
+        town.start(&sandbox, &shell(1, "echo on; exit 3"));
+        let end = town.ended(1);
+        assert_eq!((end.code, end.tail.as_str()), (3, "on\n\ngt: sh ended with 3"));
+    }
+}
+
+#[test]
 fn twenty_sessions_at_once_lose_none() {
     let town = Town::new();
     let sandboxes: Vec<SandboxId> = (1..=20).map(|n| town.sandbox(&format!("s{n}"))).collect();
