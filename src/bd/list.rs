@@ -73,7 +73,7 @@ pub async fn list(args: &ListArgs, json: bool, context: &Context) -> Result<Answ
         query.fields.push("status.state!=Closed".into());
     }
     match (args.type_, &args.parent) {
-        (Some(type_), _) => query.fields.push(format!("spec.type={:?}", type_.bead_type())),
+        (Some(type_), _) => query.fields.push(format!("spec.type={}", type_.bead_type())),
         (None, None) => query.fields.push("spec.type!=Step".into()),
         (None, Some(_)) => {}
     }

@@ -83,7 +83,7 @@ async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result
 }
 
 fn type_condition(args: &ReadyArgs) -> String {
-    args.type_.map_or_else(|| "spec.type!=Step".to_owned(), |t| format!("spec.type={:?}", t.bead_type()))
+    args.type_.map_or_else(|| "spec.type!=Step".to_owned(), |t| format!("spec.type={}", t.bead_type()))
 }
 
 /// What the controller found ready, as far as it still is.

@@ -111,7 +111,7 @@ fn text(shown: &Shown) -> String {
     }
     if let Some(closed) = &bead.spec.closed {
         let message = closed.message.as_deref().unwrap_or_default();
-        line("closed", format!("{:?} by {}: {message}", closed.reason, closed.by).trim_end_matches(": "));
+        line("closed", format!("{} by {}: {message}", closed.reason, closed.by).trim_end_matches(": "));
     }
     if let Some(description) = &bead.spec.description {
         let _never_fails = writeln!(text, "\n{}", description.trim_end());

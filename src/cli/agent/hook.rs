@@ -110,7 +110,7 @@ async fn of_polecat(polecat: &str, context: &Context) -> Result<(Whose, Option<W
         rig: rig.to_owned(),
         polecat: name.to_owned(),
         attempt: status.map_or(0, |s| s.attempts),
-        rework: status.and_then(|s| s.rework.as_ref()).map(|r| format!("{:?}", r.kind)),
+        rework: status.and_then(|s| s.rework.as_ref()).map(|r| r.kind.to_string()),
         base: None,
     };
     let work = match bead {
@@ -167,7 +167,7 @@ fn json_text(whose: &Whose, work: &Work) -> String {
             id: work.bead.name_any(),
             title: &spec.title,
             description: spec.description.as_deref(),
-            type_: format!("{:?}", spec.type_).to_lowercase(),
+            type_: spec.type_.as_str().to_lowercase(),
             rig: &spec.rig,
             command: spec.command.as_deref(),
         },

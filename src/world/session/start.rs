@@ -159,7 +159,7 @@ impl Sessions {
             Some((kind, text)) => {
                 let path = dir.join(records::REWORK);
                 records::write_text(&path, text.as_bytes(), false)?;
-                (format!("{kind:?}"), path.to_string_lossy().into_owned())
+                (kind.to_string(), path.to_string_lossy().into_owned())
             }
             None => (String::new(), String::new()),
         };
