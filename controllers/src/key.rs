@@ -77,6 +77,12 @@ impl Key {
         (self.controller.exists)(objects, &self.name)
     }
 
+    /// Where its controller stands among all.
+    fn rank(&self) -> Option<usize> {
+        CONTROLLERS.iter().position(|controller| self.is_of(controller))
+    }
+
+    #[inline]
     fn is_of(&self, controller: &Controller) -> bool {
         std::ptr::eq(self.controller, controller)
     }
@@ -95,7 +101,9 @@ impl fmt::Debug for Key {
     }
 }
 
+// Queue, gate and interest are maps by key, and compare keys more than they do anything else.
 impl PartialEq for Key {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.is_of(other.controller) && self.name == other.name
     }
@@ -104,15 +112,15 @@ impl PartialEq for Key {
 impl Eq for Key {}
 
 impl PartialOrd for Key {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Key {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        let rank = |key: &Self| CONTROLLERS.iter().position(|controller| key.is_of(controller));
-        let controllers = if self.is_of(other.controller) { Ordering::Equal } else { rank(self).cmp(&rank(other)) };
-        controllers.then_with(|| self.name.cmp(&other.name))
+        if self.is_of(other.controller) { self.name.cmp(&other.name) } else { self.rank().cmp(&other.rank()) }
     }
 }
