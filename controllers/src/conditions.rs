@@ -45,8 +45,7 @@ impl<'a> Conditions<'a> {
 
     /// Sets one to what a failed look means: we don't know.
     pub fn unknown(&mut self, type_: &str, not_seen: &NotSeen) {
-        let message = format!("{}; waiting until it can be observed", not_seen.why);
-        self.set(type_, ConditionStatus::Unknown, Reason::Unknown, message);
+        self.set(type_, ConditionStatus::Unknown, Reason::Unknown, not_seen.message());
     }
 
     /// Sets one to False because the last effect failed and is held back.

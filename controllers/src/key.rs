@@ -37,11 +37,6 @@ impl Controller {
         Self { name, lane, exists: |_, _| true, reconcile, is_single: true }
     }
 
-    /// Its name, as keys begin with it.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// The key of an object.
     pub fn key(&'static self, name: impl Into<String>) -> Key {
         debug_assert!(CONTROLLERS.iter().any(|it| std::ptr::eq(*it, self)), "{} is not in CONTROLLERS", self.name);

@@ -29,7 +29,7 @@ pub trait Watched:
     + 'static
 {
     /// What follows from the objects of this kind, by whatever controllers look it up. `()` where names are enough.
-    type Index: Default + Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
+    type Index: Default + fmt::Debug + PartialEq + Send + Sync + 'static;
 
     /// Takes this object into the index, or out of it.
     fn index(&self, _: &mut Self::Index, _: Presence) {}
@@ -122,7 +122,7 @@ pub struct Objects {
 }
 
 /// The objects of one kind.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Store<K: Watched> {
     by_name: BTreeMap<String, Arc<K>>,
     index: K::Index,
@@ -132,7 +132,6 @@ struct Store<K: Watched> {
 trait AnyStore: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn names(&self) -> Vec<String>;
-    fn copy(&self) -> Box<dyn AnyStore>;
     /// Takes in one change, and answers the object as it was.
     fn fold(&mut self, name: &str, new: Option<Object>) -> Option<Object>;
     /// The keys that look again after a change of the object of this name from `old` to what is held now.
@@ -146,10 +145,6 @@ impl<K: Watched> AnyStore for Store<K> {
 
     fn names(&self) -> Vec<String> {
         self.by_name.keys().cloned().collect()
-    }
-
-    fn copy(&self) -> Box<dyn AnyStore> {
-        Box::new(self.clone())
     }
 
     fn fold(&mut self, name: &str, new: Option<Object>) -> Option<Object> {
@@ -190,12 +185,6 @@ impl Default for Objects {
         let mut stores = Empty(BTreeMap::new());
         kinds::visit_watched(&mut stores);
         Self { stores: stores.0 }
-    }
-}
-
-impl Clone for Objects {
-    fn clone(&self) -> Self {
-        Self { stores: self.stores.iter().map(|(kind, store)| (*kind, store.copy())).collect() }
     }
 }
 

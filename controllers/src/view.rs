@@ -45,6 +45,13 @@ pub struct NotSeen {
     pub since: Option<Timestamp>,
 }
 
+impl NotSeen {
+    /// What a condition says of it.
+    pub fn message(&self) -> String {
+        format!("{}; waiting until it can be observed", self.why)
+    }
+}
+
 /// What one reconcile may know.
 #[derive(Debug)]
 pub struct View<'a> {

@@ -10,8 +10,8 @@ use super::metadata;
 use super::status::ApiError;
 use super::store::Key;
 
-/// The largest object, in bytes of JSON: an object is a record, not a file; logs are tails with a pointer.
-pub(super) const OBJECT_BYTES_MAX: usize = 256 * 1024;
+/// The largest object, as offline admission has it: an object is a record, not a file; logs are tails with a pointer.
+pub(super) use gastown_crds::admission::OBJECT_BYTES_MAX;
 
 /// Fields of `metadata` that only the server writes.
 const OWNED_BY_SERVER: [&str; 6] =

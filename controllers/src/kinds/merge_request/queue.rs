@@ -46,7 +46,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         plan = Plan::none();
         queue.outcomes.clear();
         for request in &requests {
-            queue.waits(request, Reason::Unknown, &format!("{}; waiting until it can be observed", not_seen.why));
+            queue.waits(request, Reason::Unknown, &not_seen.message());
         }
     }
     for request in &requests {

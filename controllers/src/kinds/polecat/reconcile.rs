@@ -73,7 +73,7 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
 }
 
 fn unknown(not_seen: &view::NotSeen, state: PolecatState) -> Doing {
-    let message = format!("{}; waiting until it can be observed", not_seen.why);
+    let message = not_seen.message();
     Doing { state, ready: ConditionStatus::Unknown, reason: Reason::Unknown, message, failures: 0 }
 }
 
