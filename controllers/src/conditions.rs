@@ -65,6 +65,11 @@ impl<'a> Conditions<'a> {
         self.failures
     }
 
+    /// Leaves all as they stand in the object.
+    pub fn keep(&mut self) {
+        self.new = self.old.to_vec();
+    }
+
     /// All that were set, in the order of their types.
     pub fn done(mut self) -> Vec<Condition> {
         self.new.sort_by(|a, b| a.type_.cmp(&b.type_));

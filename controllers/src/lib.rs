@@ -14,6 +14,8 @@ pub mod plan;
 
 pub mod conditions;
 
+pub mod draft;
+
 pub mod settings;
 
 pub mod tries;

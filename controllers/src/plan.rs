@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use gastown_crds::common::{LABEL_MANAGED_BY, MANAGED_BY};
+use gastown_crds::common::{LABEL_MANAGED_BY, MANAGED_BY, Observed};
 use gastown_crds::kinds::{Kind, Registered};
 use gastown_crds::merge_patch;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::draft::Draft;
 use crate::world::Act;
 
 /// What one reconcile wants.
@@ -45,12 +46,13 @@ impl Plan {
     }
 
     /// Writes what was observed of an object, if it differs from its present status.
-    pub fn set_status<K>(&mut self, object: &K, status: &K::Status)
+    pub fn set_status<K>(&mut self, draft: Draft<'_, K>)
     where
         K: Registered + HasStatus,
-        K::Status: PartialEq + Serialize,
+        K::Status: Observed,
     {
-        if object.status() != Some(status) {
+        let (object, status) = draft.done();
+        if object.status() != Some(&status) {
             let status = json!(status);
             debug_assert!(
                 has_declared_conditions(K::row(), &status),

@@ -136,6 +136,41 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     condition(conditions, type_).is_some_and(|c| c.status == ConditionStatus::True)
 }
 
+/// The part that is the same in the status of every kind.
+pub trait Observed: Default + Clone + PartialEq + Serialize {
+    /// Its conditions.
+    fn conditions(&self) -> &[Condition];
+
+    /// Says what was found, and of which generation of the spec. `failures` counts how often in a row something failed that
+    /// a condition speaks of; a kind whose controller never fails has no field for it.
+    fn observe(&mut self, generation: Option<i64>, conditions: Vec<Condition>, failures: u32);
+}
+
+/// Implements [`Observed`] for a status: `observed!(RigStatus, consecutive_failures)`, or without the field.
+macro_rules! observed {
+    ($Status:ident $(, $failures:ident)?) => {
+        impl $crate::common::Observed for $Status {
+            fn conditions(&self) -> &[$crate::common::Condition] {
+                &self.conditions
+            }
+
+            fn observe(
+                &mut self,
+                generation: Option<i64>,
+                conditions: Vec<$crate::common::Condition>,
+                failures: u32,
+            ) {
+                self.observed_generation = generation;
+                self.conditions = conditions;
+                // The kinds without the field have nothing to say here.
+                let _ = failures;
+                $(self.$failures = failures;)?
+            }
+        }
+    };
+}
+pub(crate) use observed;
+
 /// A name and a value, for lists that a map would make unmergeable.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -14,7 +14,7 @@ use gastown_crds::{Bead, Convoy, Rig, actor, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use crate::conditions::Conditions;
+use crate::draft::Draft;
 use crate::key::{Controller, Key, Lane};
 use crate::kinds::bead::{self, convoy_of, requests, state};
 use crate::kinds::polecat;
@@ -77,8 +77,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         let names = wanted.beads.iter().map(|bead| bead.name.clone()).collect();
         withdraw(convoy, &names, view, &mut plan);
     }
-    let status = status(convoy, &wanted, clash, view);
-    plan.set_status(convoy, &status);
+    plan.set_status(status(convoy, &wanted, clash, view));
     plan
 }
 
@@ -225,12 +224,16 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
     busy
 }
 
-/// Whether the status speaks of the present spec.
-fn observed(convoy: &Convoy) -> bool {
-    convoy.status.as_ref().and_then(|s| s.observed_generation) == convoy.metadata.generation
+/// Whether its status says that it has landed, and speaks of the present spec.
+fn has_landed(convoy: &Convoy) -> bool {
+    let landed = |status: &ConvoyStatus| {
+        is_true(&status.conditions, types::LANDED) && status.observed_generation == convoy.metadata.generation
+    };
+    convoy.status.as_ref().is_some_and(landed)
 }
 
-fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> ConvoyStatus {
+fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> Draft<'a, Convoy> {
+    let mut draft = Draft::of(convoy, view);
     let name = convoy.name_any();
     let beads = view.objects.beads_of_convoy(&name);
     let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
@@ -251,13 +254,11 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     };
     let done = closed == all && wanted.beads.iter().all(there);
     let set_aside = count(BeadState::SetAside);
-    let old = convoy.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, convoy.metadata.generation, view.now);
     let (landed, reason, message) = if let Some(name) = clash {
         (false, Reason::RefNotFound, format!("the name {name} is taken by a bead of another convoy: rename one"))
     } else if let Some(missing) = &wanted.missing {
         // What has landed stays landed when its rig goes.
-        let landed = done && is_true(old, types::LANDED) && observed(convoy);
+        let landed = done && has_landed(convoy);
         (landed, if landed { Reason::Landed } else { Reason::RefNotFound }, missing.clone())
     } else if done {
         (true, Reason::Landed, format!("all {all} beads are closed"))
@@ -272,20 +273,18 @@ fn status(convoy: &Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'
     } else {
         (false, Reason::InProgress, format!("{closed} of {all} beads are closed"))
     };
-    conditions.set_bool(types::LANDED, landed, reason, message);
+    draft.conditions.set_bool(types::LANDED, landed, reason, message);
     if let Some(failure) = view.failed {
-        conditions.failed(types::LANDED, failure);
+        draft.conditions.failed(types::LANDED, failure);
     }
-    let consecutive_failures = conditions.failures();
-    ConvoyStatus {
-        observed_generation: convoy.metadata.generation,
-        conditions: conditions.done(),
+    draft.status = ConvoyStatus {
         progress: Some(format!("{closed}/{all}")),
         working: count(BeadState::Working),
         waiting: count(BeadState::Waiting) + count(BeadState::Ready),
         landing: count(BeadState::Landing),
         closed,
         set_aside,
-        consecutive_failures,
-    }
+        ..draft.status
+    };
+    draft
 }

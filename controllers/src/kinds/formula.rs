@@ -7,7 +7,7 @@ use gastown_crds::common::types;
 use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
 use gastown_crds::reason::Reason;
 
-use crate::conditions::Conditions;
+use crate::draft::Draft;
 use crate::key::{Controller, Key, Lane};
 use crate::kinds::bead::{self, formula_of};
 use crate::objects::{Change, Objects, Watched};
@@ -33,18 +33,14 @@ impl Watched for Formula {
 /// Decides about one formula.
 pub fn reconcile(formula: &Formula, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    let mut status = formula.status.clone().unwrap_or_default();
-    let old = formula.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, formula.metadata.generation, view.now);
+    let mut draft = Draft::of(formula, view);
     match check(formula) {
-        Ok(()) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
-        Err(error) => conditions.set_bool(types::READY, false, Reason::InvalidFormula, error.to_string()),
+        Ok(()) => draft.conditions.set_bool(types::READY, true, Reason::Ok, ""),
+        Err(error) => draft.conditions.set_bool(types::READY, false, Reason::InvalidFormula, error.to_string()),
     }
-    status.observed_generation = formula.metadata.generation;
-    status.conditions = conditions.done();
-    status.steps = u32::try_from(formula.spec.steps.len()).unwrap_or(u32::MAX);
-    status.digest = Some(digest(&formula.spec));
-    plan.set_status(formula, &status);
+    draft.status.steps = u32::try_from(formula.spec.steps.len()).unwrap_or(u32::MAX);
+    draft.status.digest = Some(digest(&formula.spec));
+    plan.set_status(draft);
     plan
 }
 

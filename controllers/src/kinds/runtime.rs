@@ -7,7 +7,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Runtime};
 use kube::ResourceExt;
 
-use crate::conditions::Conditions;
+use crate::draft::Draft;
 use crate::key::{Controller, Key, Lane};
 use crate::kinds::polecat;
 use crate::objects::{Change, Objects, Watched};
@@ -31,9 +31,8 @@ impl Watched for Runtime {
 /// Decides about one runtime.
 pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    let mut status = runtime.status.clone().unwrap_or_default();
-    let old = runtime.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, runtime.metadata.generation, view.now);
+    let mut draft = Draft::of(runtime, view);
+    let conditions = &mut draft.conditions;
     let program = &runtime.spec.command[0];
     match view.program(program) {
         Ok(true) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
@@ -44,8 +43,6 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
         }
         Err(not_seen) => conditions.unknown(types::READY, &not_seen),
     }
-    status.observed_generation = runtime.metadata.generation;
-    status.conditions = conditions.done();
-    plan.set_status(runtime, &status);
+    plan.set_status(draft);
     plan
 }

@@ -8,7 +8,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Town};
 use kube::ResourceExt;
 
-use crate::conditions::Conditions;
+use crate::draft::Draft;
 use crate::key::{Controller, Key, Lane};
 use crate::kinds::{bead, polecat};
 use crate::objects::{Change, Objects, Watched};
@@ -47,12 +47,11 @@ impl Objects {
 /// Decides about the town itself.
 pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    let mut status = town.status.clone().unwrap_or_default();
-    let old = town.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, town.metadata.generation, view.now);
+    let mut draft = Draft::of(town, view);
+    let conditions = &mut draft.conditions;
     match view.machine() {
         Ok(machine) => {
-            status.polecats_max = polecats_max(Some(town), machine);
+            draft.status.polecats_max = polecats_max(Some(town), machine);
             let degraded = machine.degraded.clone();
             let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());
@@ -63,9 +62,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
             conditions.unknown(types::READY, &not_seen);
         }
     }
-    status.observed_generation = town.metadata.generation;
-    status.polecats_working = view.objects.at_work();
-    status.conditions = conditions.done();
-    plan.set_status(town, &status);
+    draft.status.polecats_working = view.objects.at_work();
+    plan.set_status(draft);
     plan
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::access::{AgentAccess, AgentWrite};
 use crate::actor::Actor;
 use crate::admission;
-use crate::common::{Condition, NameValue, shown, types};
+use crate::common::{Condition, NameValue, observed, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -281,6 +281,8 @@ pub struct BeadStatus {
     #[serde(default)]
     pub consecutive_failures: u32,
 }
+
+observed!(BeadStatus, consecutive_failures);
 
 /// Why a branch came back.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, NameValue, types};
+use crate::common::{Condition, NameValue, observed, types};
 use crate::kinds::bead::BeadType;
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
@@ -162,3 +162,5 @@ pub struct ConvoyStatus {
     #[serde(default)]
     pub consecutive_failures: u32,
 }
+
+observed!(ConvoyStatus, consecutive_failures);

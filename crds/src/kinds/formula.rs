@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, types};
+use crate::common::{Condition, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
 
 /// Its row in the registry.
@@ -130,3 +130,5 @@ pub struct FormulaStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
+
+observed!(FormulaStatus);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::access::{AgentAccess, AgentWrite, Verb};
 use crate::actor::Actor;
 use crate::admission;
-use crate::common::{Condition, shown, types};
+use crate::common::{Condition, observed, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
 
 /// Its row in the registry.
@@ -148,6 +148,8 @@ pub struct MergeRequestStatus {
     #[serde(default)]
     pub consecutive_failures: u32,
 }
+
+observed!(MergeRequestStatus, consecutive_failures);
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, shown, types};
+use crate::common::{Condition, observed, shown, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -127,3 +127,5 @@ pub struct PolecatStatus {
     #[serde(default)]
     pub consecutive_failures: u32,
 }
+
+observed!(PolecatStatus, consecutive_failures);

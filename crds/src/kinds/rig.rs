@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, Duration, Person, types};
+use crate::common::{Condition, Duration, Person, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -234,3 +234,5 @@ pub struct RigStatus {
     #[serde(default)]
     pub consecutive_failures: u32,
 }
+
+observed!(RigStatus, consecutive_failures);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, NameValue, types};
+use crate::common::{Condition, NameValue, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
 
 /// Its row in the registry.
@@ -88,3 +88,5 @@ pub struct RuntimeStatus {
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
 }
+
+observed!(RuntimeStatus);

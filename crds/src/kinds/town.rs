@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
 use crate::admission;
-use crate::common::{Condition, Duration, types};
+use crate::common::{Condition, Duration, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
 
 /// Its row in the registry.
@@ -115,3 +115,5 @@ pub struct TownStatus {
     #[serde(default)]
     pub polecats_max: u32,
 }
+
+observed!(TownStatus);

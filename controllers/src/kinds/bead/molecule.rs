@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use gastown_crds::bead::{BeadSpec, BeadStatus, BeadType};
+use gastown_crds::bead::{BeadSpec, BeadType};
 use gastown_crds::common::types;
 use gastown_crds::formula_text::{CookError, CookedStep, cook, digest};
 use gastown_crds::reason::Reason;
@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::work_digest;
-use crate::conditions::Conditions;
+use crate::draft::Draft;
 use crate::plan::{Plan, Write, owner};
 use crate::settings::FORMULA_DEFAULT;
 use crate::view::View;
@@ -73,21 +73,15 @@ pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<
 }
 
 /// Pours what is missing of a round.
-pub fn pour(
-    bead: &Bead,
-    round: u32,
-    view: &View<'_>,
-    plan: &mut Plan,
-    status: &mut BeadStatus,
-    conditions: &mut Conditions<'_>,
-) {
+pub fn pour(draft: &mut Draft<'_, Bead>, round: u32, view: &View<'_>, plan: &mut Plan) {
+    let bead = draft.object;
     let name = bead.name_any();
     if is_poured(bead, round, view) {
         return;
     }
     let (formula, cooked) = match cooked(bead, view) {
         Ok(cooked) => cooked,
-        Err((reason, message)) => return conditions.set_bool(types::READY, false, reason, message),
+        Err((reason, message)) => return draft.conditions.set_bool(types::READY, false, reason, message),
     };
     let digest = digest(formula);
     let poured = steps(&name, round, view);
@@ -108,7 +102,7 @@ pub fn pour(
             }
         }
     }
-    status.formula_digest = Some(digest);
+    draft.status.formula_digest = Some(digest);
 }
 
 fn vars(bead: &Bead) -> BTreeMap<String, String> {

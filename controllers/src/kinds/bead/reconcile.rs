@@ -15,7 +15,8 @@ use gastown_crds::{Bead, Convoy, PolecatStatus, Rig};
 use kube::ResourceExt;
 
 use super::{close, convoy_of, failures, molecule, release, requests, rework, round, state};
-use crate::conditions::{Conditions, tail, times};
+use crate::conditions::{tail, times};
+use crate::draft::Draft;
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
 use crate::world::{Run, RunState};
@@ -29,14 +30,13 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
         return Plan::none();
     }
     let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
-    let (mut plan, status) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
-    plan.set_status(bead, &status);
+    let (mut plan, draft) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
+    plan.set_status(draft);
     plan
 }
 
-fn step(bead: &Bead, view: &View<'_>) -> (Plan, BeadStatus) {
-    let mut status = start(bead);
-    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
+fn step<'a>(bead: &'a Bead, view: &View<'_>) -> (Plan, Draft<'a, Bead>) {
+    let mut draft = Draft::of(bead, view);
     let open = open_needs(bead, view);
     let (state, reason, message) = if bead.spec.closed.is_some() {
         (BeadState::Closed, Reason::Closed, String::new())
@@ -45,16 +45,15 @@ fn step(bead: &Bead, view: &View<'_>) -> (Plan, BeadStatus) {
     } else {
         (BeadState::Waiting, Reason::NeedsOpen, format!("waits for {}", open.join(", ")))
     };
-    conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
-    status.state = state;
-    status.conditions = conditions.done();
-    (Plan::none(), status)
+    draft.conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
+    draft.status.state = state;
+    (Plan::none(), draft)
 }
 
-fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
+fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), NotSeen> {
     let mut plan = Plan::none();
-    let mut status = start(bead);
-    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
+    let mut draft = Draft::of(bead, view);
+    let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     let requests = requests(bead, view);
     if let Some(assignee) = &bead.spec.assignee {
         status.last_polecat = Some(assignee.polecat.clone());
@@ -66,8 +65,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         let reason = Reason::from(closed.reason);
         conditions.set_bool(types::CLOSED, true, reason, message);
         conditions.set_bool(types::READY, false, reason, "");
-        status.conditions = conditions.done();
-        return Ok((plan, status));
+        return Ok((plan, draft));
     }
 
     // A bead that nobody ever had has no attempts to look at.
@@ -99,7 +97,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
             plan.write(release(bead));
         }
         status.state = BeadState::SetAside;
-        let message = set_aside(&status, runs);
+        let message = set_aside(status, runs);
         conditions.set_bool(types::SET_ASIDE, true, Reason::TooManyAttempts, message);
         conditions.set_bool(types::READY, false, Reason::TooManyAttempts, "set aside for a person");
     } else if let Some(assignee) = &bead.spec.assignee {
@@ -125,7 +123,7 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
         // Steps are not pulled from under an agent that is at work on them.
         if runs.last().is_none_or(|r| r.state != RunState::Running) {
-            molecule::pour(bead, round(&requests), view, &mut plan, &mut status, &mut conditions);
+            molecule::pour(&mut draft, round(&requests), view, &mut plan);
         } else if !molecule::is_poured(bead, round(&requests), view) {
             // The session of an earlier claim is just ending, in another polecat's sandbox: nothing wakes this bead then.
             plan.again_at(view.now + ENDING_DELAY);
@@ -135,13 +133,11 @@ fn work(bead: &Bead, view: &View<'_>) -> Result<(Plan, BeadStatus), NotSeen> {
         status.state = if reason == Reason::Ready { BeadState::Ready } else { BeadState::Waiting };
         conditions.set_bool(types::READY, reason == Reason::Ready, reason, message);
     }
-    conditions.set_bool(types::CLOSED, false, Reason::Open, "");
+    draft.conditions.set_bool(types::CLOSED, false, Reason::Open, "");
     if let Some(failure) = view.failed {
-        conditions.failed(types::READY, failure);
+        draft.conditions.failed(types::READY, failure);
     }
-    status.consecutive_failures = conditions.failures();
-    status.conditions = conditions.done();
-    Ok((plan, status))
+    Ok((plan, draft))
 }
 
 /// What a bead waits for whose polecat has left its place, as that says it.
@@ -211,23 +207,11 @@ fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
     format!("failed {}; fix the cause, then change its text to try again. Last, {output}", times(status.failures))
 }
 
-fn unknown(bead: &Bead, view: &View<'_>, not_seen: &NotSeen) -> BeadStatus {
-    let mut status = start(bead);
-    let mut conditions = Conditions::new(old(bead), bead.metadata.generation, view.now);
-    conditions.unknown(types::READY, not_seen);
-    if status.state == BeadState::Ready {
-        status.state = BeadState::Waiting;
+fn unknown<'a>(bead: &'a Bead, view: &View<'_>, not_seen: &NotSeen) -> Draft<'a, Bead> {
+    let mut draft = Draft::of(bead, view);
+    draft.conditions.unknown(types::READY, not_seen);
+    if draft.status.state == BeadState::Ready {
+        draft.status.state = BeadState::Waiting;
     }
-    status.conditions = conditions.done();
-    status
-}
-
-fn start(bead: &Bead) -> BeadStatus {
-    let mut status = bead.status.clone().unwrap_or_default();
-    status.observed_generation = bead.metadata.generation;
-    status
-}
-
-fn old(bead: &Bead) -> &[gastown_crds::common::Condition] {
-    bead.status.as_ref().map_or(&[], |s| &s.conditions)
+    draft
 }

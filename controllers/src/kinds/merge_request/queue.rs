@@ -5,7 +5,7 @@
 
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
-use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
+use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::{Strategy, WhenCheckedOut};
 use gastown_crds::{Bead, MergeRequest, Rig};
@@ -16,7 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::landing::{self, Flaky, Queue, Rejection, Step};
-use crate::conditions::{Conditions, tail, times};
+use crate::conditions::{tail, times};
+use crate::draft::Draft;
 use crate::objects::created;
 use crate::plan::Plan;
 use crate::seen::Oid;
@@ -50,7 +51,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         }
     }
     for request in &requests {
-        plan.set_status(request.as_ref(), &queue.status(request));
+        plan.set_status(queue.status(request));
     }
     plan
 }
@@ -463,12 +464,13 @@ impl Landing<'_> {
         }
     }
 
-    fn status(&self, request: &MergeRequest) -> MergeRequestStatus {
-        let mut status = request.status.clone().unwrap_or_default();
-        status.observed_generation = request.metadata.generation;
-        let Some(outcome) = self.outcomes.iter().find(|o| o.name == request.name_any()) else { return status };
-        let old = request.status.as_ref().map_or(&[][..], |s| &s.conditions);
-        let mut conditions = Conditions::new(old, request.metadata.generation, self.view.now);
+    fn status<'r>(&self, request: &'r MergeRequest) -> Draft<'r, MergeRequest> {
+        let mut draft = Draft::of(request, self.view);
+        let (status, conditions) = (&mut draft.status, &mut draft.conditions);
+        let Some(outcome) = self.outcomes.iter().find(|o| o.name == request.name_any()) else {
+            conditions.keep();
+            return draft;
+        };
         let held = match (outcome.state, outcome.reason) {
             (MergeState::Merged, _) => ConditionStatus::True,
             (_, Reason::Unknown) => ConditionStatus::Unknown,
@@ -480,14 +482,12 @@ impl Landing<'_> {
             conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone());
             conditions.fails(outcome.failures);
         }
-        status.consecutive_failures = conditions.failures();
-        status.conditions = conditions.done();
         status.state = outcome.state;
         status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());
         status.log.clone_from(&outcome.log);
         // A red that was refuted stays on record, unless it came back for something else.
-        let kept = status.job.filter(|_| outcome.state != MergeState::Rejected);
+        let kept = status.job.take().filter(|_| outcome.state != MergeState::Rejected);
         status.job = outcome.job.clone().or(kept);
-        status
+        draft
     }
 }

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::conditions::{Conditions, times};
+use crate::conditions::times;
+use crate::draft::Draft;
 use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
@@ -47,28 +48,23 @@ fn doing(state: PolecatState, reason: Reason, message: impl Into<String>) -> Doi
 /// Decides about one polecat.
 pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    let mut status = polecat.status.clone().unwrap_or_default();
-    let doing = match hook(polecat, view, &mut plan, &mut status) {
+    let mut draft = Draft::of(polecat, view);
+    let doing = match hook(polecat, view, &mut plan, &mut draft.status) {
         Ok(doing) => doing,
         Err(not_seen) => {
             // Acting on a guess could start a second agent on the same branch.
             plan = Plan::none();
-            unknown(&not_seen, status.state)
+            unknown(&not_seen, draft.status.state)
         }
     };
-    status.observed_generation = polecat.metadata.generation;
-    status.state = doing.state;
-    let old = polecat.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, polecat.metadata.generation, view.now);
+    draft.status.state = doing.state;
     if let Some(failure) = view.failed {
-        conditions.failed(types::READY, failure);
+        draft.conditions.failed(types::READY, failure);
     } else {
-        conditions.set(types::READY, doing.ready, doing.reason, doing.message);
-        conditions.fails(doing.failures);
+        draft.conditions.set(types::READY, doing.ready, doing.reason, doing.message);
+        draft.conditions.fails(doing.failures);
     }
-    status.consecutive_failures = conditions.failures();
-    status.conditions = conditions.done();
-    plan.set_status(polecat, &status);
+    plan.set_status(draft);
     plan
 }
 

@@ -8,7 +8,8 @@ use gastown_crds::rig::{RigStatus, Strategy, WhenCheckedOut};
 use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
-use crate::conditions::{Conditions, times};
+use crate::conditions::times;
+use crate::draft::Draft;
 use crate::kinds::merge_request::{self, Pushed, Red};
 use crate::objects::created;
 use crate::plan::Plan;
@@ -36,12 +37,10 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         return Plan::none();
     }
     let mut plan = Plan::none();
-    let mut status = rig.status.clone().unwrap_or_default();
-    status.observed_generation = rig.metadata.generation;
+    let mut draft = Draft::of(rig, view);
+    let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     status.queued = u32::try_from(view.objects.queue(&rig.name_any()).count()).unwrap_or(u32::MAX);
-    let old = rig.status.as_ref().map_or(&[][..], |s| &s.conditions);
-    let mut conditions = Conditions::new(old, rig.metadata.generation, view.now);
-    match repo(rig, view, &mut plan, &mut status) {
+    match repo(rig, view, &mut plan, status) {
         Ok(Because { reason, message, failures }) => {
             conditions.set_bool(types::READY, reason == Reason::Ok, reason, message);
             conditions.fails(failures);
@@ -70,9 +69,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     if let Some(failure) = view.failed {
         conditions.failed(types::READY, failure);
     }
-    status.consecutive_failures = conditions.failures();
-    status.conditions = conditions.done();
-    plan.set_status(rig, &status);
+    plan.set_status(draft);
     plan
 }
 
