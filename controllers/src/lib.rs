@@ -16,8 +16,6 @@ pub mod conditions;
 
 pub mod draft;
 
-pub mod settings;
-
 pub mod tries;
 
 pub mod backoff;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
+use crate::kinds::rig::RigSettings;
+use crate::kinds::town::TownSettings;
 use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
-use crate::settings::Settings;
 use crate::world::{
     Ask, AskMachine, AskProgram, AskReplay, AskRepo, AskRuns, Fact, JobKey, JobState, Machine, Question, Replayed,
-    RepoFacts, RigId, Run, SandboxFacts, SandboxId,
+    RepoFacts, Run, SandboxFacts, SandboxId,
 };
 
 /// Facts by the question they answer.
@@ -60,7 +61,7 @@ pub struct View<'a> {
     /// Every object.
     pub objects: &'a Objects,
     /// The town's settings, defaults filled in.
-    pub settings: Settings,
+    pub settings: TownSettings<'a>,
     /// What failed last, if it is still held back.
     pub failed: Option<&'a Failure>,
     facts: &'a Facts,
@@ -70,7 +71,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// A view of these.
     pub fn new(now: Timestamp, objects: &'a Objects, facts: &'a Facts, failed: Option<&'a Failure>) -> Self {
-        Self { now, objects, settings: Settings::of(objects), failed, facts, missing: RefCell::default() }
+        Self { now, objects, settings: TownSettings::of(objects), failed, facts, missing: RefCell::default() }
     }
 
     /// The plan for the object of this name; one that is gone wants nothing.
@@ -108,8 +109,8 @@ impl<'a> View<'a> {
     }
 
     /// A rig's repository and target branch.
-    pub fn repo(&self, rig: &RigId, branch: Option<&str>) -> Result<&'a RepoFacts, NotSeen> {
-        self.ask(&AskRepo { rig: rig.clone(), branch: branch.map(str::to_owned) })
+    pub fn repo(&self, rig: &RigSettings<'_>) -> Result<&'a RepoFacts, NotSeen> {
+        self.ask(&AskRepo { rig: rig.id.clone(), branch: rig.branch.map(str::to_owned) })
     }
 
     /// A sandbox and its session.

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
-use gastown_controllers::settings::sandbox_id;
+use gastown_controllers::polecat::sandbox_id;
 use gastown_controllers::world::Session;
 use gastown_crds::Polecat;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gastown_controllers::key::{Key, Lane};
 use gastown_controllers::plan::{Effect, Plan, StatusWrite};
 use gastown_controllers::seen::Seen;
-use gastown_controllers::settings::{Settings, jobs_max};
+use gastown_controllers::town::TownSettings;
 use gastown_controllers::view::{Facts, View};
 use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine, WorldEvent};
 use gastown_crds::reason::Reason;
@@ -170,7 +170,7 @@ impl Engine {
         for job in jobs_of(&effects) {
             self.free(&job);
         }
-        let settings = Settings::of(&self.objects);
+        let settings = TownSettings::of(&self.objects);
         let seed = key.to_string();
         let until = self.gate.failed(key, effects, (reason, message), now, |n| settings.delay(n, &seed));
         self.queue.add(key.clone(), until);
@@ -249,7 +249,7 @@ impl Engine {
             Seen::Known(Fact::Machine(machine)) => machine,
             _ => Machine { cores: 1, polecats_max: None, degraded: None },
         };
-        jobs_max(self.objects.town().map(AsRef::as_ref), &machine) as usize
+        TownSettings::of(&self.objects).jobs_max(&machine) as usize
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Runtime controller: would its program start here?
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
@@ -12,12 +13,14 @@ use crate::key::{Controller, Key, Lane};
 use crate::kinds::polecat;
 use crate::objects::{Change, Objects, Watched};
 use crate::plan::Plan;
-use crate::settings::INSTALL_DELAY;
 use crate::view::View;
 
 /// Whether the programs of runtimes are there.
 pub static CONTROLLER: Controller =
     Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile));
+
+/// How long until a program that is not on PATH is looked for again: nothing tells of an installation.
+pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
 
 impl Watched for Runtime {
     type Index = ();

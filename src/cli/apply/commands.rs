@@ -1,16 +1,14 @@
 //! Work that could not run: a bead for the `script` runtime whose formula needs a `command` that nobody gave. Told, and applied:
 //! the command may follow.
 
-use gastown_controllers::settings::RUNTIME_DEFAULT;
+use gastown_controllers::bead::FORMULA_DEFAULT;
+use gastown_controllers::town::RUNTIME_DEFAULT;
 use gastown_crds::admission::Known as _;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use serde_json::Value;
 
 use super::Stored;
 use crate::world::agents::AGENTS;
-
-/// Formula of beads that name none.
-const FORMULA_DEFAULT: &str = "work";
 
 /// What is told of the beads and convoys among these manifests.
 pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {

@@ -2,10 +2,9 @@
 //! which is refused, as it would be gone with it.
 
 use gastown_controllers::bead::work_digest;
-use gastown_controllers::convoy;
+use gastown_controllers::convoy::{self, BeadSettings, ConvoySettings};
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::LABEL_CONVOY;
-use gastown_crds::convoy::ConvoyBead;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use gastown_crds::{Bead, BeadSpec, ConvoySpec, Rig};
 use kube::ResourceExt;
@@ -73,25 +72,26 @@ async fn of_convoy(
     let Some(convoy) = parsed::<ConvoySpec>(&manifest.value["spec"]) else { return Ok(Vec::new()) };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
-    let over = |called: &ConvoyBead| {
-        let rig: Rig = parsed(stored.object("Rig", convoy::rig_of(&convoy, called)?)?)?;
-        let name = convoy::bead_name(&manifest.name, &convoy, &rig, called);
+    let settings = ConvoySettings::of(&manifest.name, &convoy);
+    let over = |called: &BeadSettings<'_>| {
+        let rig: Rig = parsed(stored.object("Rig", called.rig?)?)?;
+        let name = called.object_name(&rig);
         let found = beads.iter().find(|bead| bead.name_any() == name)?;
         (found.spec.closed.is_some() && !convoy::is_withdrawn(found)).then_some(found)
     };
     let (mut found, mut done) = (Vec::new(), 0);
-    for (nth, bead) in convoy.beads.iter().enumerate() {
+    for (nth, bead) in settings.beads.iter().enumerate() {
         let Some(landed) = over(bead) else { continue };
-        let wanted = convoy::bead_spec(&convoy, bead, &landed.spec.rig, Vec::new());
+        let wanted = bead.spec(&landed.spec.rig, Vec::new());
         if work_digest(&wanted) == work_digest(&landed.spec) {
             done += 1;
             continue;
         }
         let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
-        found.push(told_of(manifest, path, &bead.name, &landed.spec));
+        found.push(told_of(manifest, path, bead.called, &landed.spec));
     }
     if is_new && done > 0 {
-        found.push(done_before(manifest, done, convoy.beads.len(), convoy.run.unwrap_or(convoy::RUN_DEFAULT)));
+        found.push(done_before(manifest, done, settings.beads.len(), settings.run));
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gastown_controllers::settings::RUNTIME_DEFAULT;
+use gastown_controllers::town::RUNTIME_DEFAULT;
 use gastown_crds::common::Condition;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Rig, Runtime, Town};

@@ -12,8 +12,8 @@ mod writes;
 
 pub use attempts::{failures, requests, rework, round, state, work_digest};
 pub use molecule::{
-    ANNOTATION_ORDER, ANNOTATION_STEPS, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked, formula_of,
-    is_poured, order,
+    ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,
+    formula_of, is_poured, order,
 };
 pub use reconcile::reconcile;
 pub use writes::{claim, close, release, respec};

@@ -16,7 +16,6 @@ use kube::api::ObjectMeta;
 use super::work_digest;
 use crate::draft::Draft;
 use crate::plan::{Plan, Write, owner};
-use crate::settings::FORMULA_DEFAULT;
 use crate::view::View;
 
 /// Label on a step: which round of its bead it belongs to.
@@ -29,6 +28,9 @@ pub const LABEL_FORMULA_DIGEST: &str = "gastown.io/formula-digest";
 pub const ANNOTATION_STEPS: &str = "gastown.io/steps";
 /// Annotation on a step: its place in the formula's order, from 0.
 pub const ANNOTATION_ORDER: &str = "gastown.io/step-order";
+
+/// The Formula of a bead that names none, which a fresh town has: one step that runs the bead's command.
+pub const FORMULA_DEFAULT: &str = "work";
 
 /// The name of the formula a bead is worked by.
 pub fn formula_of(spec: &BeadSpec) -> &str {

@@ -7,7 +7,7 @@ use gastown_crds::bead::CloseReason;
 use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::rig::{Strategy, WhenCheckedOut};
+use gastown_crds::rig::Strategy;
 use gastown_crds::{Bead, MergeRequest, Rig};
 use kube::ResourceExt;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use jiff::Timestamp;
 use super::landing::{self, Flaky, Queue, Rejection, Step};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
+use crate::kinds::rig::RigSettings;
 use crate::objects::created;
 use crate::plan::Plan;
 use crate::seen::Oid;
-use crate::settings::{batch, checks, committer, red_target_delay, rig_id};
 use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
 use crate::world::{Act, Candidate, Exited, Job, JobState, Replay, RepoFacts, exit, replay_key};
@@ -29,6 +29,9 @@ use crate::world::{Act, Candidate, Exited, Job, JobState, Replay, RepoFacts, exi
 /// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
 /// past them, one is made in each longest delay, for as long as it takes.
 const TRIES_MAX: u32 = 200;
+/// A red target is verified again after the first of these, doubling to the second: its checks may be red for a reason
+/// elsewhere.
+const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(6));
 /// What is said of a branch whose checks contradicted one another.
 const FOUND_FLAKY: &str = "found on the target; a check of it was red once and then green, so it is flaky: see the job";
 
@@ -42,7 +45,8 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     if requests.is_empty() {
         return plan;
     }
-    let mut queue = Landing { rig, view, outcomes: Vec::new() };
+    let settings = &RigSettings::of(rig, &view.settings);
+    let mut queue = Landing { rig: settings, view, outcomes: Vec::new() };
     if let Err(not_seen) = queue.run(&requests, &mut plan) {
         plan = Plan::none();
         queue.outcomes.clear();
@@ -57,10 +61,10 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
 }
 
 /// The tries of one tree's verification: rounds from 1, without gaps.
-pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec<JobState>, NotSeen> {
+pub fn tries(rig: &RigSettings<'_>, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec<JobState>, NotSeen> {
     let mut tries = Vec::new();
     for round in 1..=TRIES_MAX {
-        match view.job(&verify(rig, commit, tree, round).key())? {
+        match view.job(&rig.verify_job(commit, tree, round).key())? {
             JobState::Absent => break,
             state => tries.push(state.clone()),
         }
@@ -68,14 +72,17 @@ pub fn tries(rig: &Rig, commit: &Oid, tree: &Oid, view: &View<'_>) -> Result<Vec
     if tries.len() >= TRIES_MAX as usize {
         let (round, _) = round_past(TRIES_MAX, view);
         tries.extend(
-            Some(view.job(&verify(rig, commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
+            Some(view.job(&rig.verify_job(commit, tree, round).key())?.clone()).filter(|it| *it != JobState::Absent),
         );
     }
     Ok(tries)
 }
 
-fn verify(rig: &Rig, commit: &Oid, tree: &Oid, round: u32) -> Job {
-    Job::Verify { rig: rig_id(rig), commit: commit.clone(), tree: tree.clone(), checks: checks(&rig.spec), round }
+/// How long until a red target's tree is verified for the given round; the first two found it red.
+fn red_target_delay(round: u32) -> Duration {
+    let (first, longest) = RED_TARGET_DELAY;
+    let doubled = 2_u32.checked_pow(round.saturating_sub(3)).and_then(|factor| first.checked_mul(factor));
+    doubled.unwrap_or(longest).min(longest)
 }
 
 /// Where the push that the queue wants stands.
@@ -88,31 +95,18 @@ pub enum Pushed {
 }
 
 /// What the rig's newest push came to, if it did not go through. Read from the merge requests: they say what is wanted.
-pub fn pushed(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pushed>, NotSeen> {
+pub fn pushed(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pushed>, NotSeen> {
     let (Some(from), Some(branch)) = (&facts.target, &facts.branch) else { return Ok(None) };
     // The push carries the batch's tip: the last of it.
     let wanted =
-        view.objects.queue(&rig.name_any()).filter_map(|r| r.status.as_ref()).filter_map(|s| s.landed.clone()).last();
-    let Some(to) = wanted.filter(|_| rig.spec.merge.strategy == Strategy::Push) else { return Ok(None) };
-    let job = |round| push(rig, branch, Some(from), &Oid(to.clone()), false, round);
+        view.objects.queue(&rig.id.name).filter_map(|r| r.status.as_ref()).filter_map(|s| s.landed.clone()).last();
+    let Some(to) = wanted.filter(|_| rig.strategy == Strategy::Push) else { return Ok(None) };
+    let job = |round| rig.push_job(branch, Some(from), &Oid(to.clone()), false, round);
     Ok(match tried(view, job)? {
         Tried::Waiting { last: Some(last), .. } => Some(Pushed::Refused(last)),
         Tried::Running => Some(Pushed::Running),
         _ => None,
     })
-}
-
-fn push(rig: &Rig, branch: &str, from: Option<&Oid>, to: &Oid, force: bool, round: u32) -> Job {
-    Job::Push {
-        rig: rig_id(rig),
-        url: rig.spec.repo.url.clone(),
-        branch: branch.to_owned(),
-        from: from.cloned(),
-        to: to.clone(),
-        force,
-        update_checked_out: rig.spec.merge.when_checked_out == WhenCheckedOut::Update,
-        round,
-    }
 }
 
 /// What becomes of one merge request in this reconcile.
@@ -129,14 +123,14 @@ struct Outcome {
 }
 
 struct Landing<'a> {
-    rig: &'a Rig,
+    rig: &'a RigSettings<'a>,
     view: &'a View<'a>,
     outcomes: Vec<Outcome>,
 }
 
 impl Landing<'_> {
     fn run(&mut self, requests: &[&Arc<MergeRequest>], plan: &mut Plan) -> Result<(), NotSeen> {
-        let facts = self.view.repo(&rig_id(self.rig), self.rig.spec.repo.branch.as_deref())?;
+        let facts = self.view.repo(self.rig)?;
         let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
             for request in requests {
                 self.waits(request, Reason::Queued, "waits for its rig's clone");
@@ -156,7 +150,7 @@ impl Landing<'_> {
                 candidates.push(self.candidate(request));
             }
         }
-        match self.rig.spec.merge.strategy {
+        match self.rig.strategy {
             Strategy::Push => {
                 self.step(&candidates, target, tree, facts, plan)?;
             }
@@ -203,13 +197,12 @@ impl Landing<'_> {
     ) -> Result<bool, NotSeen> {
         let rig = self.rig;
         let view = self.view;
-        let committer = committer(&rig.spec);
         let not_seen = std::cell::RefCell::new(None);
         let note = |error: NotSeen| {
             not_seen.borrow_mut().get_or_insert(error);
         };
         let replays = |list: &[Candidate]| {
-            let key = replay_key(&rig_id(rig), target, list, &committer);
+            let key = replay_key(&rig.id, target, list, &rig.committer);
             match view.replay(key) {
                 Ok(recorded) => recorded.map(<[_]>::to_vec),
                 Err(error) => {
@@ -229,8 +222,8 @@ impl Landing<'_> {
             target,
             target_tree: tree,
             candidates,
-            batch_max: batch(&rig.spec),
-            verified: !rig.spec.merge.verify.is_empty(),
+            batch_max: rig.batch_max,
+            verified: !rig.checks.is_empty(),
             replays: &replays,
             tries: &tries,
         });
@@ -242,9 +235,9 @@ impl Landing<'_> {
         match decision.step {
             Step::Idle => {}
             Step::Replay { candidates: list } => {
-                let key = replay_key(&rig_id(rig), target, &list, &committer);
-                let (rig, onto) = (rig_id(rig), target.clone());
-                plan.act(Act::EnsureReplay(Replay { rig, key, onto, candidates: list, committer }));
+                let key = replay_key(&rig.id, target, &list, &rig.committer);
+                let (onto, committer) = (target.clone(), rig.committer.clone());
+                plan.act(Act::EnsureReplay(Replay { rig: rig.id.clone(), key, onto, candidates: list, committer }));
                 self.all_wait(candidates, Reason::Queued, "");
             }
             Step::Verify { commit, tree, round } => {
@@ -292,7 +285,7 @@ impl Landing<'_> {
         for Flaky { tree, round, merge_request } in flaky {
             let outcome = self.outcomes.iter_mut().find(|o| Some(&o.name) == merge_request.as_ref() && o.job.is_none());
             if let Some(outcome) = outcome {
-                outcome.job = Some(verify(rig, target, &tree, round).key().0);
+                outcome.job = Some(rig.verify_job(target, &tree, round).key().0);
             }
         }
         Ok(busy)
@@ -308,11 +301,11 @@ impl Landing<'_> {
     /// Starts a verification.
     fn start(&self, commit: &Oid, tree: &Oid, round: u32, plan: &mut Plan) -> Result<(), NotSeen> {
         if round <= TRIES_MAX {
-            plan.act(Act::EnsureJob(verify(self.rig, commit, tree, round)));
+            plan.act(Act::EnsureJob(self.rig.verify_job(commit, tree, round)));
             return Ok(());
         }
         let (round, next) = round_past(TRIES_MAX, self.view);
-        let job = verify(self.rig, commit, tree, round);
+        let job = self.rig.verify_job(commit, tree, round);
         match self.view.job(&job.key())? {
             JobState::Absent => plan.act(Act::EnsureJob(job)),
             _ => plan.again_at(next),
@@ -329,10 +322,10 @@ impl Landing<'_> {
         plan: &mut Plan,
     ) -> Result<(), NotSeen> {
         let rig = self.rig;
-        let own = rig.spec.merge.strategy == Strategy::Branch;
+        let own = rig.strategy == Strategy::Branch;
         let Some(branch) = self.branch(landing, facts) else { return Ok(()) };
         let from = (!own).then_some(target);
-        let job = |round| push(rig, &branch, from, commit, own, round);
+        let job = |round| rig.push_job(&branch, from, commit, own, round);
         self.set_all(landing, MergeState::Queued, Reason::Pushing, "verified");
         match tried(self.view, job)? {
             Tried::Running => {}
@@ -366,23 +359,18 @@ impl Landing<'_> {
 
     /// The branch that these are pushed to: the target, or one of the town's own for the bead.
     fn branch(&self, landing: &[(String, Oid)], facts: &RepoFacts) -> Option<String> {
-        if self.rig.spec.merge.strategy == Strategy::Push {
+        if self.rig.strategy == Strategy::Push {
             return facts.branch.clone();
         }
         let (first, _) = landing.first()?;
-        let request = self.view.objects.queue(&self.rig.name_any()).find(|request| request.name_any() == *first)?;
+        let request = self.view.objects.queue(&self.rig.id.name).find(|request| request.name_any() == *first)?;
         Some(format!("gastown/{}", request.spec.bead))
     }
 
     /// Fetches because of a push; named by it, so it is done once for it. Answers whether it is done.
     fn look_again(&self, push: &Job, plan: &mut Plan) -> Result<bool, NotSeen> {
-        let fetch = |round| Job::Fetch {
-            rig: rig_id(self.rig),
-            url: self.rig.spec.repo.url.clone(),
-            cause: push.key().0,
-            round,
-        };
-        match tried(self.view, fetch)? {
+        let cause = push.key().0;
+        match tried(self.view, |round| self.rig.fetch_job(&cause, round))? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Waiting { due, .. } => plan.again_at(due),
             Tried::Running => {}
@@ -406,11 +394,11 @@ impl Landing<'_> {
             }
             Rejection::Red(red) => {
                 // The key speaks of the tree and the commands, whatever commit carried the tree.
-                let key = verify(self.rig, &candidate.head, &red.tree, red.round).key().0;
+                let key = self.rig.verify_job(&candidate.head, &red.tree, red.round).key().0;
                 (Reason::Red, "makes a green target red".to_owned(), red.tail, Some(key))
             }
         };
-        plan.act(Act::Archive { rig: rig_id(self.rig), name: name.to_owned(), head: candidate.head.clone() });
+        plan.act(Act::Archive { rig: self.rig.id.clone(), name: name.to_owned(), head: candidate.head.clone() });
         // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
         if self.view.failed.is_some() {
             return;

@@ -14,7 +14,6 @@ use kube::api::ObjectMeta;
 
 use crate::kinds::bead::{claim, convoy_of};
 use crate::plan::{Plan, Write, owner};
-use crate::settings::polecats_max;
 use crate::view::View;
 
 /// Names for polecats, in the order in which they are given.
@@ -60,7 +59,7 @@ const WAITING_PER_PLACE: u32 = 4;
 pub fn reconcile(view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
     let Ok(machine) = view.machine() else { return plan };
-    let max = polecats_max(view.objects.town().map(AsRef::as_ref), machine);
+    let max = view.settings.polecats_max(machine);
     let mut round = Round::new(view, max);
     for bead in view.objects.ready() {
         if round.working >= max {

@@ -13,6 +13,7 @@ use kube::ResourceExt;
 use crate::key::{Controller, Key, Lane};
 use crate::kinds::bead;
 use crate::objects::{Change, Objects, Presence, Watched, change};
+use crate::world::SandboxId;
 
 /// Worktree and session of each polecat.
 pub static CONTROLLER: Controller =
@@ -20,6 +21,11 @@ pub static CONTROLLER: Controller =
 
 /// Which polecat gets which bead: one key for the whole town, so capacity is decided in one place.
 pub static DISPATCH: Controller = Controller::single("dispatch", Lane::Objects, |_, view| dispatch::reconcile(view));
+
+/// The sandbox of a polecat.
+pub fn sandbox_id(polecat: &Polecat) -> SandboxId {
+    SandboxId { name: polecat.name_any(), uid: polecat.uid().unwrap_or_default() }
+}
 
 /// What follows from polecats.
 #[derive(Debug, Default, Clone, PartialEq)]

@@ -16,16 +16,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::sandbox_id;
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
+use crate::kinds::rig::RigSettings;
+use crate::kinds::runtime::INSTALL_DELAY;
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
-use crate::settings::{self, RUNTIME_DEFAULT, rig_id, sandbox_id};
 use crate::tries::{Tried, tried};
 use crate::view::{self, NotSeen, View};
-use crate::world::{Act, Job, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
+use crate::world::{Act, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
 
 /// What a polecat is found to be doing: the word, the reason, the message.
 struct Doing {
@@ -174,12 +176,13 @@ impl Hook<'_> {
             let message = format!("there is no Rig named `{}`: apply it", spec.rig);
             return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
-        let runtime_name = self.runtime_name(rig);
-        let Some(runtime) = self.view.objects.get::<Runtime>(&runtime_name) else {
+        let rig = &RigSettings::of(rig, &self.view.settings);
+        let runtime_name = self.polecat.spec.runtime.as_deref().unwrap_or(rig.runtime);
+        let Some(runtime) = self.view.objects.get::<Runtime>(runtime_name) else {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
             return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
-        let repo = self.view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+        let repo = self.view.repo(rig)?;
         let Some(target) = &repo.target else {
             let cloning = starting(Reason::Cloning, format!("waits for its rig `{}`", spec.rig));
             return Ok(self.waits(Waiting::Rig, cloning, plan));
@@ -205,7 +208,7 @@ impl Hook<'_> {
         }
         let program = &runtime.spec.command[0];
         if !self.view.program(program)? {
-            plan.again_at(self.view.now + settings::INSTALL_DELAY);
+            plan.again_at(self.view.now + INSTALL_DELAY);
             let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
             return Ok(self.waits(Waiting::Rig, starting(Reason::CommandNotFound, message), plan));
         }
@@ -237,12 +240,6 @@ impl Hook<'_> {
         Some(doing(PolecatState::Starting, Reason::WaitsForPlace, "may go on as soon as a place is free"))
     }
 
-    fn runtime_name(&self, rig: &Rig) -> String {
-        let town = self.view.objects.town().and_then(|t| t.spec.runtime.clone());
-        let own = self.polecat.spec.runtime.clone().or_else(|| rig.spec.runtime.clone());
-        own.or(town).unwrap_or_else(|| RUNTIME_DEFAULT.to_owned())
-    }
-
     /// The name of the preparation that this bead wants: one for each text, and each time its branch came back.
     fn prepared(&self) -> String {
         let uid = self.bead.uid().unwrap_or_default();
@@ -253,14 +250,14 @@ impl Hook<'_> {
         self.facts.sandbox.as_ref().is_some_and(|s| s.prepared == self.prepared())
     }
 
-    fn sandbox(&self, rig: &Rig, runtime: &Runtime, target: &Oid) -> SandboxSpec {
+    fn sandbox(&self, rig: &RigSettings<'_>, runtime: &Runtime, target: &Oid) -> SandboxSpec {
         let comes_back = rework(&self.requests).is_some() && runtime.spec.on_rework == OnRework::Continue;
         let (base, start) = match self.requests.last().filter(|_| comes_back) {
             Some(request) => (Oid(request.spec.base.clone()), Oid(request.spec.head.clone())),
             None => (target.clone(), target.clone()),
         };
         SandboxSpec {
-            rig: rig_id(rig),
+            rig: rig.id.clone(),
             prepared: self.prepared(),
             branch: names::branch(&self.polecat.spec.name, &self.bead.name_any()),
             base,
@@ -270,23 +267,12 @@ impl Hook<'_> {
     }
 
     /// What `workspace.setup` keeps it from, or none if it is done.
-    fn setup(&self, rig: &Rig, plan: &mut Plan) -> Result<Option<Doing>, NotSeen> {
-        let workspace = &rig.spec.workspace;
+    fn setup(&self, rig: &RigSettings<'_>, plan: &mut Plan) -> Result<Option<Doing>, NotSeen> {
         let Some(sandbox) = self.facts.sandbox.as_ref() else { return Ok(None) };
-        if workspace.setup.is_empty() && workspace.copy.is_empty() {
+        if rig.workspace.setup.is_empty() && rig.workspace.copy.is_empty() {
             return Ok(None);
         }
-        let job = |round| Job::Setup {
-            rig: rig_id(rig),
-            sandbox: sandbox_id(self.polecat),
-            prepared: sandbox.prepared.clone(),
-            made: sandbox.made,
-            commands: workspace.setup.clone(),
-            copy: workspace.copy.clone(),
-            copy_from: workspace.copy_from.clone(),
-            timeout_s: settings::setup_timeout_s(&rig.spec),
-            round,
-        };
+        let job = |round| rig.setup_job(sandbox_id(self.polecat), (sandbox.prepared.as_str(), sandbox.made), round);
         Ok(match tried(self.view, job)? {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, Reason::SettingUp, "")),
@@ -302,7 +288,7 @@ impl Hook<'_> {
                 let tail = last.map(|l| l.tail).unwrap_or_default();
                 let message = format!(
                     "`workspace.setup` of rig `{}` failed {}; fix it there:\n{tail}",
-                    rig.name_any(),
+                    rig.id.name,
                     times(failures)
                 );
                 // On a branch that came back, it may be the branch.
@@ -315,7 +301,7 @@ impl Hook<'_> {
 
     fn session(
         &self,
-        rig: &Rig,
+        rig: &RigSettings<'_>,
         runtime: &Runtime,
         repo: &RepoFacts,
         plan: &mut Plan,
@@ -354,7 +340,7 @@ impl Hook<'_> {
         plan.act(Act::EnsureSession {
             sandbox: sandbox_id(self.polecat),
             spec: SessionSpec {
-                rig: rig_id(rig),
+                rig: rig.id.clone(),
                 polecat: self.polecat.spec.name.clone(),
                 bead: self.bead.name_any(),
                 bead_uid,
@@ -364,7 +350,7 @@ impl Hook<'_> {
                 env: runtime.spec.env.clone(),
                 base: self.base(repo),
                 rework,
-                author: settings::author(&rig.spec, &self.polecat.spec.name),
+                author: rig.author(&self.polecat.spec.name),
             },
         });
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))

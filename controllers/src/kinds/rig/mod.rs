@@ -2,6 +2,11 @@
 
 mod reconcile;
 
+mod settings;
+
+pub use settings::RigSettings;
+pub(crate) use settings::bead_prefix;
+
 use std::collections::BTreeSet;
 
 use gastown_crds::{Convoy, Rig};

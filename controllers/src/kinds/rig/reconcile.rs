@@ -4,19 +4,19 @@
 
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
-use gastown_crds::rig::{RigStatus, Strategy, WhenCheckedOut};
+use gastown_crds::rig::{RigStatus, Strategy};
 use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
+use super::RigSettings;
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::kinds::merge_request::{self, Pushed, Red};
 use crate::objects::created;
 use crate::plan::Plan;
-use crate::settings::{interval, rig_id};
 use crate::tries::{Tried, tried, tried_until};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Exited, Job, RepoFacts, exit};
+use crate::world::{Act, Exited, RepoFacts, exit};
 
 /// A reason and a message, and how often in a row that has failed.
 struct Because {
@@ -37,10 +37,11 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         return Plan::none();
     }
     let mut plan = Plan::none();
+    let settings = &RigSettings::of(rig, &view.settings);
     let mut draft = Draft::of(rig, view);
     let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     status.queued = u32::try_from(view.objects.queue(&rig.name_any()).count()).unwrap_or(u32::MAX);
-    match repo(rig, view, &mut plan, status) {
+    match repo(rig, settings, view, &mut plan, status) {
         Ok(Because { reason, message, failures }) => {
             conditions.set_bool(types::READY, reason == Reason::Ok, reason, message);
             conditions.fails(failures);
@@ -50,7 +51,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
             conditions.unknown(types::READY, &not_seen);
         }
     }
-    match base(rig, view) {
+    match base(settings, view) {
         Ok(Some(red)) => {
             let (reason, what) = if red.failed {
                 (Reason::BaseRed, "the target itself fails verification; fix it there, nobody is charged")
@@ -73,43 +74,48 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     plan
 }
 
-fn repo(rig: &Rig, view: &View<'_>, plan: &mut Plan, status: &mut RigStatus) -> Result<Because, NotSeen> {
+fn repo(
+    rig: &Rig,
+    settings: &RigSettings<'_>,
+    view: &View<'_>,
+    plan: &mut Plan,
+    status: &mut RigStatus,
+) -> Result<Because, NotSeen> {
     if let Some(other) = shares_target(rig, view) {
         let message = format!("rig `{other}` lands on the same branch of the same repository: delete one of them");
         return Ok((Reason::TargetShared, message).into());
     }
-    let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+    let facts = view.repo(settings)?;
     status.branch.clone_from(&facts.branch);
     status.target = facts.target.as_ref().map(|oid| oid.0.clone());
     if rig.spec.suspend {
         return Ok((Reason::Suspended, "nothing is dispatched, fetched or landed here".into()).into());
     }
     if !facts.cloned {
-        return clone(rig, view, plan);
+        return clone(settings, view, plan);
     }
     if facts.target.is_none() {
         // Once an interval, for as long as it takes: the branch may be pushed later.
-        let (window, next) = window(rig, view);
+        let (window, next) = window(rig, settings, view);
         plan.again_at(next);
-        let fetched = fetch(rig, view, plan, &format!("no-target-{window}"))?;
+        let fetched = fetch(settings, view, plan, &format!("no-target-{window}"))?;
         if let Some(because) = fetched {
             return Ok(because);
         }
-        let branch = rig.spec.repo.branch.clone().unwrap_or_else(|| "HEAD".into());
-        let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", rig.spec.repo.url);
+        let branch = settings.branch.unwrap_or("HEAD");
+        let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", settings.url);
         return Ok((Reason::BranchNotFound, message).into());
     }
-    let reached = reach(rig, view, plan)?;
-    let polled = if reached.is_some() { reached } else { poll(rig, view, plan)? };
-    let refused = refused(rig, facts, view)?;
+    let reached = reach(settings, view, plan)?;
+    let polled = if reached.is_some() { reached } else { poll(rig, settings, view, plan)? };
+    let refused = refused(settings, facts, view)?;
     Ok(refused.or(polled).unwrap_or_else(|| (Reason::Ok, String::new()).into()))
 }
 
-fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
-    let url = &rig.spec.repo.url;
-    let job = |round| Job::Clone { rig: rig_id(rig), url: url.clone(), round };
+fn clone(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
+    let url = rig.url;
     // It has been seen not to be there: that a round worked says nothing.
-    Ok(match tried_until(view, job, |_| false)? {
+    Ok(match tried_until(view, |round| rig.clone_job(round), |_| false)? {
         Tried::Running | Tried::Done(_) => (Reason::Cloning, format!("cloning `{url}`")).into(),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
@@ -129,12 +135,10 @@ fn clone(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen
 }
 
 /// What keeps a fetch from being done, or none if it is.
-fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
-    let url = &rig.spec.repo.url;
-    let job = |round| Job::Fetch { rig: rig_id(rig), url: url.clone(), cause: cause.to_owned(), round };
+fn fetch(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
     // What another clock dates into the future says nothing of the present.
     let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
-    Ok(match tried_until(view, job, worked)? {
+    Ok(match tried_until(view, |round| rig.fetch_job(cause, round), worked)? {
         Tried::Done(_) => None,
         Tried::Running => Some((Reason::Ok, String::new()).into()),
         Tried::Due(job) => {
@@ -143,19 +147,19 @@ fn fetch(rig: &Rig, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Opt
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            let what = format!("fetching from `{url}` failed {}", times(failures));
+            let what = format!("fetching from `{}` failed {}", rig.url, times(failures));
             Some(Because { failures, ..said(rig, last, Reason::FetchFailed, &what) })
         }
     })
 }
 
 /// How a git job's end reads on a rig.
-fn said(rig: &Rig, last: Option<Exited>, otherwise: Reason, what: &str) -> Because {
+fn said(rig: &RigSettings<'_>, last: Option<Exited>, otherwise: Reason, what: &str) -> Because {
     let Some(last) = last else { return (otherwise, format!("{what}: its process was killed")).into() };
     let (reason, hint) = match last.code {
         exit::AUTH => (Reason::AuthRequired, "; try the same git command by hand, git never prompts here"),
         exit::NO_BRANCH => (Reason::BranchNotFound, "; push a first commit, or name a branch in spec.repo.branch"),
-        exit::CHECKED_OUT if rig.spec.merge.when_checked_out == WhenCheckedOut::Update => {
+        exit::CHECKED_OUT if rig.update_checked_out => {
             (Reason::TargetCheckedOut, "; commit or stash the changes there")
         }
         exit::CHECKED_OUT => {
@@ -168,7 +172,7 @@ fn said(rig: &Rig, last: Option<Exited>, otherwise: Reason, what: &str) -> Becau
 }
 
 /// A push that the remote refused for good reasons is the rig's trouble, not a bead's.
-fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
+fn refused(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Because>, NotSeen> {
     match merge_request::pushed(rig, facts, view)? {
         Some(Pushed::Refused(exited)) => Ok(Some(said(rig, Some(exited), Reason::BackOff, "the push was refused"))),
         _ => Ok(None),
@@ -176,27 +180,26 @@ fn refused(rig: &Rig, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Becau
 }
 
 /// What was cloned from elsewhere is fetched once: a url that was changed, and leads nowhere, is told before work is begun.
-fn reach(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
-    let job = |round| Job::Clone { rig: rig_id(rig), url: rig.spec.repo.url.clone(), round };
-    match tried(view, job)? {
+fn reach(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+    match tried(view, |round| rig.clone_job(round))? {
         Tried::Done(_) => Ok(None),
         _ => fetch(rig, view, plan, "url"),
     }
 }
 
 /// While beads are open, the remote is asked for news once an interval. A quiet rig asks nothing.
-fn poll(rig: &Rig, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+fn poll(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
     if view.objects.open_in_rig(&rig.name_any()).next().is_none() {
         return Ok(None);
     }
-    let (window, next) = window(rig, view);
+    let (window, next) = window(rig, settings, view);
     plan.again_at(next);
-    if window == 0 { Ok(None) } else { fetch(rig, view, plan, &format!("interval-{window}")) }
+    if window == 0 { Ok(None) } else { fetch(settings, view, plan, &format!("interval-{window}")) }
 }
 
 /// Which interval of the rig's life this is, and when the next begins.
-fn window(rig: &Rig, view: &View<'_>) -> (i64, jiff::Timestamp) {
-    let interval = i64::try_from(interval(&rig.spec).as_secs()).unwrap_or(i64::MAX).max(1);
+fn window(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>) -> (i64, jiff::Timestamp) {
+    let interval = i64::try_from(settings.interval.as_secs()).unwrap_or(i64::MAX).max(1);
     let since = created(rig).as_second();
     let window = (view.now.as_second() - since).div_euclid(interval);
     let next = since.saturating_add((window + 1).saturating_mul(interval));
@@ -204,11 +207,11 @@ fn window(rig: &Rig, view: &View<'_>) -> (i64, jiff::Timestamp) {
 }
 
 /// The red of the target itself, if it is red. Looked at only while something waits to land.
-fn base(rig: &Rig, view: &View<'_>) -> Result<Option<Red>, NotSeen> {
-    if rig.spec.merge.verify.is_empty() || view.objects.queue(&rig.name_any()).next().is_none() {
+fn base(rig: &RigSettings<'_>, view: &View<'_>) -> Result<Option<Red>, NotSeen> {
+    if rig.checks.is_empty() || view.objects.queue(&rig.id.name).next().is_none() {
         return Ok(None);
     }
-    let facts = view.repo(&rig_id(rig), rig.spec.repo.branch.as_deref())?;
+    let facts = view.repo(rig)?;
     let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else { return Ok(None) };
     let tries = merge_request::tries(rig, target, tree, view)?;
     Ok(merge_request::red_target(tree, &tries))

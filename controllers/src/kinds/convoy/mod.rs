@@ -3,14 +3,18 @@
 //! A convoy is a Job: it lands once. Beads are made in the order of their needs, so that none is ready before what it
 //! needs exists; they and their record outlive the convoy.
 
+mod settings;
+
+pub use settings::{BeadSettings, ConvoySettings};
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown_crds::bead::{BeadSpec, BeadState, BeadType, CloseReason, Closed};
+use gastown_crds::bead::{BeadSpec, BeadState, CloseReason, Closed};
 use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, types, whole_second};
-use gastown_crds::convoy::{ConvoyBead, ConvoySpec, ConvoyStatus};
+use gastown_crds::convoy::ConvoyStatus;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Convoy, Rig, actor, names};
+use gastown_crds::{Bead, Convoy, Rig, actor};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -20,7 +24,6 @@ use crate::kinds::bead::{self, convoy_of, requests, state};
 use crate::kinds::polecat;
 use crate::objects::{Change, Objects, Watched};
 use crate::plan::{Plan, Write};
-use crate::settings::prefix;
 use crate::view::View;
 
 /// Convoys and their beads.
@@ -39,11 +42,6 @@ impl Watched for Convoy {
         keys.insert(CONTROLLER.key(name));
     }
 }
-
-/// Priority of a bead that names none.
-const PRIORITY_DEFAULT: u32 = 2;
-/// The run of a convoy that names none.
-pub const RUN_DEFAULT: u32 = 1;
 
 /// Decides about one convoy.
 pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
@@ -99,10 +97,10 @@ struct WantedBead {
 }
 
 fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
-    let spec = &convoy.spec;
+    let name = convoy.name_any();
     let mut wanted = Wanted { beads: Vec::new(), missing: None };
     let mut made: BTreeMap<&str, String> = BTreeMap::new();
-    let mut waiting: Vec<&ConvoyBead> = spec.beads.iter().collect();
+    let mut waiting = ConvoySettings::of(&name, &convoy.spec).beads;
     // Each pass makes at least one more or ends; a cycle or a missing need leaves the rest unmade.
     loop {
         let before = waiting.len();
@@ -110,58 +108,30 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
             if !bead.needs.iter().all(|need| made.contains_key(need.as_str())) {
                 return true;
             }
-            let Some(rig_name) = rig_of(spec, bead) else {
-                wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.name));
+            let Some(rig_name) = bead.rig else {
+                wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.called));
                 return true;
             };
             let Some(rig) = view.objects.get::<Rig>(rig_name) else {
                 wanted.missing = Some(format!("there is no Rig named `{rig_name}`: apply it"));
                 return true;
             };
-            let name = bead_name(&convoy.name_any(), spec, rig, bead);
+            let name = bead.object_name(rig);
             let needs = bead.needs.iter().filter_map(|need| made.get(need.as_str()).cloned()).collect();
-            let spec = bead_spec(spec, bead, rig_name, needs);
-            wanted.beads.push(WantedBead { called: bead.name.clone(), name: name.clone(), spec });
-            made.insert(bead.name.as_str(), name);
+            let spec = bead.spec(rig_name, needs);
+            wanted.beads.push(WantedBead { called: bead.called.to_owned(), name: name.clone(), spec });
+            made.insert(bead.called, name);
             false
         });
         if waiting.is_empty() {
             return wanted;
         }
         if waiting.len() == before {
-            let names: Vec<_> = waiting.iter().map(|b| b.name.as_str()).collect();
+            let names: Vec<_> = waiting.iter().map(|bead| bead.called).collect();
             let why = || format!("beads {} need each other, or beads that are not there", names.join(", "));
             wanted.missing.get_or_insert_with(why);
             return wanted;
         }
-    }
-}
-
-/// The rig that one of a convoy's beads is for, if it or the convoy names one.
-pub fn rig_of<'a>(convoy: &'a ConvoySpec, bead: &'a ConvoyBead) -> Option<&'a String> {
-    bead.rig.as_ref().or(convoy.rig.as_ref())
-}
-
-/// The object's name of one of a convoy's beads.
-pub fn bead_name(convoy: &str, spec: &ConvoySpec, rig: &Rig, bead: &ConvoyBead) -> String {
-    names::bead(&prefix(rig), convoy, spec.run.unwrap_or(RUN_DEFAULT), &bead.name)
-}
-
-/// What a convoy says of one of its beads, the convoy's own defaults included.
-pub fn bead_spec(convoy: &ConvoySpec, bead: &ConvoyBead, rig: &str, needs: Vec<String>) -> BeadSpec {
-    BeadSpec {
-        title: bead.title.clone(),
-        description: bead.description.clone(),
-        type_: bead.type_.unwrap_or(BeadType::Task),
-        priority: bead.priority.unwrap_or(PRIORITY_DEFAULT),
-        rig: rig.to_owned(),
-        needs,
-        formula: bead.formula.clone().or_else(|| convoy.formula.clone()),
-        command: bead.command.clone(),
-        vars: bead.vars.clone(),
-        parent: None,
-        assignee: None,
-        closed: None,
     }
 }
 

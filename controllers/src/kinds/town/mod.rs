@@ -1,5 +1,9 @@
 //! The Town controller: what capacity is in effect, and whether something is missing on this machine.
 
+mod settings;
+
+pub use settings::{RUNTIME_DEFAULT, TownSettings};
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,7 +17,6 @@ use crate::key::{Controller, Key, Lane};
 use crate::kinds::{bead, polecat};
 use crate::objects::{Change, Objects, Watched};
 use crate::plan::Plan;
-use crate::settings::polecats_max;
 use crate::view::View;
 
 /// The town's own status.
@@ -51,7 +54,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     let conditions = &mut draft.conditions;
     match view.machine() {
         Ok(machine) => {
-            draft.status.polecats_max = polecats_max(Some(town), machine);
+            draft.status.polecats_max = view.settings.polecats_max(machine);
             let degraded = machine.degraded.clone();
             let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());

@@ -1,0 +1,64 @@
+//! The settings of a town as they are in effect: its spec, with the defaults of what it leaves out.
+
+use std::time::Duration;
+
+use crate::backoff;
+use crate::objects::Objects;
+use crate::world::Machine;
+
+/// The Runtime that a fresh town has.
+pub const RUNTIME_DEFAULT: &str = "script";
+/// A Job's own default.
+const BACKOFF_LIMIT_DEFAULT: u32 = 6;
+const INITIAL_DELAY_DEFAULT: Duration = Duration::from_secs(1);
+const MAX_DELAY_DEFAULT: Duration = Duration::from_mins(5);
+
+/// A town's settings in effect; without a town, the defaults. Made once per reconcile: see [`crate::view::View`].
+#[derive(Debug, Clone, Copy)]
+pub struct TownSettings<'a> {
+    /// Failed attempts after which a bead is set aside.
+    pub backoff_limit: u32,
+    /// The Runtime that works in rigs that name none.
+    pub runtime: &'a str,
+    initial_delay: Duration,
+    max_delay: Duration,
+    polecats: Option<u32>,
+    jobs: Option<u32>,
+}
+
+impl<'a> TownSettings<'a> {
+    /// The settings of the town that is known.
+    pub fn of(objects: &'a Objects) -> Self {
+        let spec = objects.town().map(|town| &town.spec);
+        let delay = |wish: Option<gastown_crds::common::Duration>, default| wish.map_or(default, Duration::from);
+        Self {
+            backoff_limit: spec.and_then(|spec| spec.backoff_limit).unwrap_or(BACKOFF_LIMIT_DEFAULT),
+            runtime: spec.and_then(|spec| spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT),
+            initial_delay: delay(spec.and_then(|spec| spec.retry.initial_delay), INITIAL_DELAY_DEFAULT),
+            max_delay: delay(spec.and_then(|spec| spec.retry.max_delay), MAX_DELAY_DEFAULT),
+            polecats: spec.and_then(|spec| spec.capacity.polecats),
+            jobs: spec.and_then(|spec| spec.capacity.jobs),
+        }
+    }
+
+    /// The longest wait between two tries.
+    pub fn max_delay(&self) -> Duration {
+        self.max_delay
+    }
+
+    /// How long to wait after so many failures in a row; the seed keeps many from trying at once.
+    pub fn delay(&self, failures: u32, seed: &str) -> Duration {
+        backoff::delay(failures, self.initial_delay, self.max_delay, seed)
+    }
+
+    /// How many polecats may work at once: the town's wish, else `max(1, min(3, cores/2))`; never over the machine's limit.
+    pub fn polecats_max(&self, machine: &Machine) -> u32 {
+        let wish = self.polecats.unwrap_or_else(|| (machine.cores / 2).clamp(1, 3));
+        machine.polecats_max.map_or(wish, |limit| wish.min(limit))
+    }
+
+    /// How many jobs may run at once: the town's wish, else the number of cores, at least 2.
+    pub fn jobs_max(&self, machine: &Machine) -> u32 {
+        self.jobs.unwrap_or_else(|| machine.cores.max(2))
+    }
+}
