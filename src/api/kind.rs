@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gastown_crds::Kind;
 use gastown_crds::common::{CATEGORY, GROUP, VERSION};
+use gastown_crds::kinds::Role;
 use gastown_crds::schema::Schema;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
@@ -24,6 +25,8 @@ pub struct Served {
     pub(super) resource: Arc<str>,
     pub(super) api_version: String,
     pub(super) has_status: bool,
+    /// Whether its objects are records, which controllers do not decide by.
+    is_record: bool,
     /// Declared selectable fields as selectors write them: `spec.rig`.
     pub(super) selectable: Vec<String>,
     schema: Source,
@@ -54,6 +57,7 @@ impl Served {
             resource: format!("{}.{GROUP}", kind.plural).into(),
             api_version: format!("{GROUP}/{VERSION}"),
             has_status: true,
+            is_record: kind.role == Role::Record,
             selectable: owned(kind.selectable),
             schema: Source::Registry(kind),
         }
@@ -86,6 +90,7 @@ impl Served {
             resource: format!("{}.{}", names.plural, spec.group).into(),
             api_version: format!("{}/{}", spec.group, version.name),
             has_status: version.subresources.as_ref().is_some_and(|it| it.status.is_some()),
+            is_record: false,
             selectable: selectable.map(|it| it.json_path.trim_start_matches('.').to_owned()).collect(),
             schema: Source::Own(Box::new(schema)),
         })
@@ -105,6 +110,7 @@ impl Served {
             group: self.group.clone(),
             object_kind: self.kind.clone(),
             fields: self.selectable.clone(),
+            is_record: self.is_record,
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn list(
     let asked = revision(&parameters.resource_version)?.filter(|it| *it > 0);
     let token = Continue::read(&parameters.continue_token)?;
     if let Some(token) = &token
-        && token.revision < store.compacted()
+        && token.revision < store.compacted(&kind.resource)
     {
         let message = "The provided continue parameter is too old to display a consistent list result. \
                        You must start a new list without the continue parameter.";

@@ -84,7 +84,7 @@ pub(super) fn watch(
         wants_bookmarks,
         deadline: timeout.map(|it| Box::pin(tokio::time::sleep(Duration::from_secs(it)))),
         pending,
-        subscription: store.subscribe(after),
+        subscription: store.subscribe(&kind.resource, after),
         is_over: is_unknown,
     };
     let stream = futures::stream::unfold(watch, |mut watch| async move {
@@ -121,7 +121,7 @@ impl Watch {
                 Next::Expired => {
                     self.is_over = true;
                     let store = &self.server.inner.store;
-                    self.pending.push_back(expired(self.subscription.seen(), store.compacted()));
+                    self.pending.push_back(expired(self.subscription.seen(), store.compacted(&self.kind.resource)));
                 }
                 Next::Ended => self.end(),
                 Next::Wait => match &mut self.deadline {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gastown_controllers::plan::{Confirm, Effect, StatusWrite, Version, Write};
 use gastown_controllers::world::{Act, ActError, Adapter};
-use gastown_crds::kinds::Kind;
+use gastown_crds::kinds::{Kind, Role};
 use gastown_crds::reason::Reason;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DynamicObject;
@@ -59,7 +59,7 @@ impl Applier {
         let mut applied = Applied::All(statuses.len());
         for StatusWrite { object, status } in statuses {
             match self.status(object, status).await {
-                Ok(version) => versions.push((object.kind, version)),
+                Ok(version) => versions.extend(seen_later(object.kind, version)),
                 Err(Applied::Conflict) => applied = Applied::Conflict,
                 Err(other) => return other,
             }
@@ -90,10 +90,11 @@ impl Applier {
         let written = match write {
             Write::Create { kind, object, name: _ } => {
                 let object = serde_json::from_value(object.clone()).map_err(|error| a_bug(&error))?;
-                created(self.api(kind).create(&PostParams::default(), &object).await)?.map(|version| (*kind, version))
+                let version = created(self.api(kind).create(&PostParams::default(), &object).await)?;
+                version.and_then(|version| seen_later(kind, version))
             }
             Write::Patch { object, patch, what: _, dated: _ } => match self.patch(object, patch.clone()).await {
-                Ok(version) => Some((object.kind, version)),
+                Ok(version) => seen_later(object.kind, version),
                 // Removing the last finalizer of a deleted object ends it; so may somebody else have.
                 Err(Applied::Conflict) if patch.pointer("/metadata/finalizers") == Some(&json!([])) => None,
                 Err(other) => return Err(other),
@@ -134,6 +135,11 @@ impl Applier {
     fn api(&self, kind: &Kind) -> Api<DynamicObject> {
         Api::default_namespaced_with(self.client.clone(), &kind.resource())
     }
+}
+
+/// A write that the watches of this engine will show: of a record they show nothing.
+fn seen_later(kind: &'static Kind, version: u64) -> Option<(&'static Kind, u64)> {
+    (kind.role == Role::Reconciled).then_some((kind, version))
 }
 
 /// An object that a controller made and that is none.

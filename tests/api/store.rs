@@ -16,7 +16,13 @@ use serde_json::{Value, json};
 
 fn kinds() -> Vec<KindIndex> {
     let fields = vec!["spec.rig".to_owned()];
-    vec![KindIndex { kind: "things.t".into(), group: "t".into(), object_kind: "Thing".into(), fields }]
+    vec![KindIndex {
+        kind: "things.t".into(),
+        group: "t".into(),
+        object_kind: "Thing".into(),
+        fields,
+        is_record: false,
+    }]
 }
 
 fn now() -> Timestamp {

@@ -13,7 +13,7 @@ use crate::access::{AgentAccess, AgentWrite};
 use crate::actor::Actor;
 use crate::admission;
 use crate::common::{Condition, NameValue, observed, shown, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state"],
+    role: Role::Reconciled,
     conditions: &[types::READY, types::CLOSED, types::SET_ASIDE],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
     not_declared: &["assignee", "closed"],

@@ -7,7 +7,7 @@ use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, NameValue, observed, types};
 use crate::kinds::bead::BeadType;
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -23,6 +23,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &[],
+    role: Role::Reconciled,
     conditions: &[types::LANDED],
     references: &[
         Reference { field: "rig", kind: "Rig" },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, observed, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -21,6 +21,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &[],
+    role: Role::Reconciled,
     conditions: &[types::READY],
     references: &[],
     not_declared: &[],

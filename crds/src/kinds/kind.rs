@@ -33,6 +33,8 @@ pub struct Kind {
     pub columns: &'static [Column],
     /// Fields that a field selector may name, such as `spec.rig`.
     pub selectable: &'static [&'static str],
+    /// Whether controllers decide by its objects.
+    pub role: Role,
     /// Types of the conditions that its controller writes. The first says how the object is as a whole.
     pub conditions: &'static [&'static str],
     /// Which fields name objects of which kind.
@@ -75,6 +77,16 @@ impl Column {
 
     /// The age of the object, which every table ends with.
     pub const AGE: Self = Self { name: "Age", type_: "date", path: ".metadata.creationTimestamp" };
+}
+
+/// Whether controllers decide by the objects of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// They do: the engine watches the kind and holds all of its objects in memory.
+    Reconciled,
+    /// They do not: objects are written once, may be many, and are for people to read. They stay in the store, and their
+    /// changes have a watch ring of their own, so that a burst of them ends no controller's watch.
+    Record,
 }
 
 /// A field that names an object of some kind.

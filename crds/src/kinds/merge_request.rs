@@ -9,7 +9,7 @@ use crate::access::{AgentAccess, AgentWrite, Verb};
 use crate::actor::Actor;
 use crate::admission;
 use crate::common::{Condition, observed, shown, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -27,6 +27,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &["spec.rig", "spec.bead", "status.state"],
+    role: Role::Reconciled,
     conditions: &[types::MERGED],
     references: &[],
     not_declared: &[],

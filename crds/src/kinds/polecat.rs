@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, observed, shown, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -28,6 +28,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &["spec.rig"],
+    role: Role::Reconciled,
     conditions: &[types::READY],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "runtime", kind: "Runtime" }],
     not_declared: &[],

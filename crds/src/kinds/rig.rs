@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, Duration, Person, observed, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -25,6 +25,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &[],
+    role: Role::Reconciled,
     conditions: &[types::READY, types::BASE_RED],
     references: &[Reference { field: "runtime", kind: "Runtime" }],
     not_declared: &[],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, NameValue, observed, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -22,6 +22,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &[],
+    role: Role::Reconciled,
     conditions: &[types::READY],
     references: &[],
     not_declared: &[],

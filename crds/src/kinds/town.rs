@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, Duration, observed, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -22,6 +22,7 @@ pub static KIND: Kind = Kind {
         Column::AGE,
     ],
     selectable: &[],
+    role: Role::Reconciled,
     conditions: &[types::READY, types::DEGRADED],
     references: &[Reference { field: "runtime", kind: "Runtime" }],
     not_declared: &[],

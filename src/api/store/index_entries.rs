@@ -18,6 +18,8 @@ pub struct KindIndex {
     pub object_kind: String,
     /// Selectable fields as their selectors write them, such as `spec.rig`.
     pub fields: Vec<String>,
+    /// Whether its objects are records: their changes go to a ring of their own.
+    pub is_record: bool,
 }
 
 /// Sorted pairs of a question (`label:app`, `field:spec.rig`, `owner`) and the object's answer.

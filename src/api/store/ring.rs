@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Event;
+use super::{Event, KindIndex};
 
 /// The most changes that a lagging watch may be behind.
 const EVENTS_MAX: usize = 10_000;
@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Ring {
-    pub(super) fn new(head: i64) -> Self {
+    fn new(head: i64) -> Self {
         let inner = Inner {
             events: VecDeque::new(),
             bytes: 0,
@@ -76,10 +76,13 @@ impl Ring {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn publish(&self, events: Vec<Event>) {
-        let Some(last) = events.last() else { return };
+    /// Adds changes; `head` is the newest revision of the whole store, whatever ring it went to.
+    fn publish(&self, events: Vec<Event>, head: i64) {
         let mut inner = self.lock();
-        inner.head = last.revision;
+        inner.head = head;
+        if events.is_empty() {
+            return;
+        }
         for event in events {
             inner.bytes += bytes(&event);
             inner.events.push_back(Arc::new(event));
@@ -89,8 +92,7 @@ impl Ring {
         self.tell();
     }
 
-    /// The newest published revision.
-    pub(super) fn head(&self) -> i64 {
+    fn head(&self) -> i64 {
         self.lock().head
     }
 
@@ -99,8 +101,7 @@ impl Ring {
         self.lock().compacted
     }
 
-    /// Forgets every change that a watch could resume from, as if the bound had been reached.
-    pub(super) fn compact(&self) {
+    fn compact(&self) {
         let mut inner = self.lock();
         inner.drop_while(|_| true);
         drop(inner);
@@ -112,8 +113,7 @@ impl Ring {
         self.wake.notify_waiters();
     }
 
-    /// Ends the watches that are open now.
-    pub(super) fn end_watches(&self) {
+    fn end_watches(&self) {
         self.lock().epoch += 1;
         self.tell();
     }
@@ -126,6 +126,59 @@ impl Ring {
         let epoch = inner.epoch;
         drop(inner);
         Subscription { ring: self.clone(), news: 0, id, epoch }
+    }
+}
+
+/// The rings of a store. Records have one of their own: they may come by the thousand, and would push out of it what
+/// controllers have yet to see.
+#[derive(Debug)]
+pub(crate) struct Rings {
+    objects: Arc<Ring>,
+    records: Arc<Ring>,
+    /// The kinds whose objects are records, as keys name them.
+    kinds_of_records: Vec<String>,
+}
+
+impl Rings {
+    /// The rings of a store of these kinds whose newest revision is `head`.
+    pub(super) fn new(kinds: &[KindIndex], head: i64) -> Self {
+        let kinds_of_records = kinds.iter().filter(|kind| kind.is_record).map(|kind| kind.kind.clone()).collect();
+        Self { objects: Arc::new(Ring::new(head)), records: Arc::new(Ring::new(head)), kinds_of_records }
+    }
+
+    /// The ring that the changes of a kind go to.
+    pub(super) fn of(&self, kind: &str) -> &Arc<Ring> {
+        if self.is_record(kind) { &self.records } else { &self.objects }
+    }
+
+    fn is_record(&self, kind: &str) -> bool {
+        self.kinds_of_records.iter().any(|it| it == kind)
+    }
+
+    /// Publishes what one commit has changed, in order.
+    pub(super) fn publish(&self, events: Vec<Event>) {
+        let Some(head) = events.last().map(|event| event.revision) else { return };
+        let (records, objects) = events.into_iter().partition(|event| self.is_record(&event.key.kind));
+        self.objects.publish(objects, head);
+        self.records.publish(records, head);
+    }
+
+    /// The newest published revision.
+    pub(super) fn head(&self) -> i64 {
+        // Published last: what it knows, both do.
+        self.records.head()
+    }
+
+    /// Forgets every change that a watch could resume from, as if the bound had been reached.
+    pub(super) fn compact(&self) {
+        self.objects.compact();
+        self.records.compact();
+    }
+
+    /// Ends the watches that are open now.
+    pub(super) fn end_watches(&self) {
+        self.objects.end_watches();
+        self.records.end_watches();
     }
 }
 

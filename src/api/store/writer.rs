@@ -6,7 +6,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ring::Ring;
+use super::ring::Rings;
 use super::{
     Counters, Counts, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store,
     Subscription, db, read,
@@ -34,7 +34,7 @@ pub(crate) struct Handle {
     store: Arc<Mutex<Store>>,
     /// The file's own reader beside the writer; absent where readers share the writer's connection.
     reader: Option<Mutex<Connection>>,
-    ring: Arc<Ring>,
+    rings: Arc<Rings>,
     tally: Arc<Counts>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -60,21 +60,21 @@ impl Handle {
             Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
             Writer::Inline => None,
         };
-        let ring = Arc::new(Ring::new(store.revision()));
+        let rings = Arc::new(Rings::new(&store.kinds, store.revision()));
         let tally = store.tally.clone();
         let store = Arc::new(Mutex::new(store));
         let thread = match writer {
             Writer::Inline => None,
             Writer::Threaded => {
                 let (sender, receiver) = mpsc::channel(WAITING_OPS_MAX);
-                let (store, ring, clock, ids) = (store.clone(), ring.clone(), clock.clone(), ids.clone());
-                let work = move || run(receiver, &store, &ring, &*clock, &*ids);
+                let (store, rings, clock, ids) = (store.clone(), rings.clone(), clock.clone(), ids.clone());
+                let work = move || run(receiver, &store, &rings, &*clock, &*ids);
                 let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(work);
                 Some((sender, thread.map_err(OpenError::Thread)?))
             }
         };
         let is_closed = std::sync::atomic::AtomicBool::new(false);
-        Ok(Self { store, reader, ring, tally, clock, ids, thread: Mutex::new(thread), is_closed })
+        Ok(Self { store, reader, rings, tally, clock, ids, thread: Mutex::new(thread), is_closed })
     }
 
     /// Runs one operation; answered after its commit.
@@ -95,8 +95,8 @@ impl Handle {
     fn inline(&self, op: Op) -> Reply {
         let mut store = lock(&self.store);
         let (mut replies, events) = store.apply(vec![op], self.clock.now(), &*self.ids);
-        self.ring.publish(events);
-        collect(&mut store, &self.ring, &*self.clock, &*self.ids);
+        self.rings.publish(events);
+        collect(&mut store, &self.rings, &*self.clock, &*self.ids);
         replies.pop().unwrap_or_else(|| Err(closed()))
     }
 
@@ -120,26 +120,27 @@ impl Handle {
         }
     }
 
-    pub(crate) fn subscribe(&self, after: i64) -> Subscription {
-        self.ring.subscribe(after)
+    /// A place among the changes of the ring that a kind's go to.
+    pub(crate) fn subscribe(&self, kind: &str, after: i64) -> Subscription {
+        self.rings.of(kind).subscribe(after)
     }
 
     /// The newest revision that watches have been told of.
     pub(crate) fn published(&self) -> i64 {
-        self.ring.head()
+        self.rings.head()
     }
 
-    /// The revision up to which watches cannot resume.
-    pub(crate) fn compacted(&self) -> i64 {
-        self.ring.compacted()
+    /// The revision up to which watches of a kind cannot resume.
+    pub(crate) fn compacted(&self, kind: &str) -> i64 {
+        self.rings.of(kind).compacted()
     }
 
     pub(crate) fn compact(&self) {
-        self.ring.compact();
+        self.rings.compact();
     }
 
     pub(crate) fn end_watches(&self) {
-        self.ring.end_watches();
+        self.rings.end_watches();
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -156,7 +157,7 @@ impl Handle {
                 tracing::error!("the writer thread had panicked");
             }
         }
-        self.ring.end_watches();
+        self.rings.end_watches();
         let checkpointed = lock(&self.store).db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = checkpointed {
             // The log is replayed at the next open: nothing is lost.
@@ -169,7 +170,7 @@ fn closed() -> Refusal {
     Refusal::Failed("it is closed".to_owned())
 }
 
-fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, ring: &Ring, clock: &dyn Clock, ids: &dyn Ids) {
+fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, rings: &Rings, clock: &dyn Clock, ids: &dyn Ids) {
     while let Some(first) = waiting.blocking_recv() {
         let mut batch = vec![first.0];
         let mut answers = vec![first.1];
@@ -181,26 +182,64 @@ fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, ring: &Ring, 
         }
         let mut store = lock(store);
         let (replies, events) = store.apply(batch, clock.now(), ids);
-        ring.publish(events);
+        rings.publish(events);
         for (answer, reply) in answers.into_iter().zip(replies) {
             // Whoever asked may have gone; the change stands.
             let _gone = answer.send(reply);
         }
         if waiting.is_empty() {
-            collect(&mut store, ring, clock, ids);
+            collect(&mut store, rings, clock, ids);
         }
     }
 }
 
 /// Collects what is left of removed owners' dependents, a bounded transaction at a time.
-fn collect(store: &mut Store, ring: &Ring, clock: &dyn Clock, ids: &dyn Ids) {
+fn collect(store: &mut Store, rings: &Rings, clock: &dyn Clock, ids: &dyn Ids) {
     while store.has_garbage() {
         let before = store.counters().commits;
         let (_, events): (_, Vec<Event>) = store.apply(Vec::new(), clock.now(), ids);
-        ring.publish(events);
+        rings.publish(events);
         if store.counters().commits == before {
             // Either nothing was left, or the commit failed: the next write tries again.
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gastown_base::clock::{CountingIds, SystemClock};
+    use serde_json::json;
+
+    use super::super::{Expect, Next};
+    use super::*;
+
+    fn kind(plural: &str, is_record: bool) -> KindIndex {
+        let (kind, group) = (format!("{plural}.t"), "t".to_owned());
+        KindIndex { kind, group, object_kind: plural.to_owned(), fields: Vec::new(), is_record }
+    }
+
+    #[tokio::test]
+    async fn a_burst_of_records_ends_no_watch_of_another_kind() {
+        let kinds = vec![kind("things", false), kind("notes", true)];
+        let clock = Arc::new(SystemClock);
+        let store = Handle::open(&Place::Memory, Writer::Inline, kinds, clock, Arc::new(CountingIds::new(1))).unwrap();
+        let mut things = store.subscribe("things.t", store.published());
+        let mut notes = store.subscribe("notes.t", store.published());
+        let put = async |kind: &str, name: String| {
+            let key = Key { kind: kind.into(), ns: "n".into(), name };
+            store.submit(Op::Put { key, expect: Expect::Absent, object: json!({ "metadata": {} }) }).await.unwrap();
+        };
+        for n in 0..10_001 {
+            put("notes.t", n.to_string()).await;
+        }
+        assert!(matches!(things.look(), Next::Wait));
+        assert!(matches!(notes.look(), Next::Expired), "more than a ring holds");
+        put("things.t", "a".into()).await;
+        let Next::Events(events) = things.look() else { panic!("the thing is news") };
+        assert_eq!(events.iter().map(|event| event.key.name.as_str()).collect::<Vec<_>>(), ["a"]);
+        // One sequence for all: whoever has listed notes now may watch them from here.
+        let mut resumed = store.subscribe("notes.t", store.published());
+        assert!(matches!(resumed.look(), Next::Wait));
     }
 }
