@@ -117,8 +117,8 @@ impl fmt::Debug for Object {
 /// Everything that is known.
 #[derive(Debug)]
 pub struct Objects {
-    /// By the kind's name.
-    stores: BTreeMap<&'static str, Box<dyn AnyStore>>,
+    /// One for each kind. They are few, and found by the address of the kind's row more often than anything else is done.
+    stores: Vec<(&'static Kind, Box<dyn AnyStore>)>,
 }
 
 /// The objects of one kind.
@@ -173,16 +173,14 @@ impl<K: Watched> AnyStore for Store<K> {
 
 impl Default for Objects {
     fn default() -> Self {
-        struct Empty(BTreeMap<&'static str, Box<dyn AnyStore>>);
+        struct Empty(Vec<(&'static Kind, Box<dyn AnyStore>)>);
         impl kinds::Visitor for Empty {
             fn visit<K: Watched>(&mut self) {
-                self.0.insert(
-                    K::row().name,
-                    Box::new(Store::<K> { by_name: BTreeMap::new(), index: K::Index::default() }),
-                );
+                let store = Store::<K> { by_name: BTreeMap::new(), index: K::Index::default() };
+                self.0.push((K::row(), Box::new(store)));
             }
         }
-        let mut stores = Empty(BTreeMap::new());
+        let mut stores = Empty(Vec::new());
         kinds::visit_watched(&mut stores);
         Self { stores: stores.0 }
     }
@@ -191,9 +189,9 @@ impl Default for Objects {
 impl Objects {
     /// Takes in one change: the object as it is now, or none if it is gone. Answers the keys that look again.
     pub fn change(&mut self, kind: &'static Kind, name: &str, new: Option<Object>) -> BTreeSet<Key> {
-        let Some(store) = self.stores.get_mut(kind.name) else { return BTreeSet::new() };
+        let Some((_, store)) = self.stores.iter_mut().find(|(of, _)| std::ptr::eq(*of, kind)) else { return BTreeSet::new() };
         let old = store.fold(name, new);
-        self.stores.get(kind.name).map(|store| store.wakes(name, old.as_ref(), self)).unwrap_or_default()
+        self.store_of(kind).map(|store| store.wakes(name, old.as_ref(), self)).unwrap_or_default()
     }
 
     /// An object by name.
@@ -208,7 +206,7 @@ impl Objects {
 
     /// The name of every object of a kind.
     pub fn names(&self, kind: &Kind) -> Vec<String> {
-        self.stores.get(kind.name).map(|store| store.names()).unwrap_or_default()
+        self.store_of(kind).map(|store| store.names()).unwrap_or_default()
     }
 
     /// What follows from the objects of a kind.
@@ -225,8 +223,12 @@ impl Objects {
         names.into_iter().flatten().filter_map(|name| store.by_name.get(name))
     }
 
+    fn store_of(&self, kind: &Kind) -> Option<&dyn AnyStore> {
+        self.stores.iter().find(|(of, _)| std::ptr::eq(*of, kind)).map(|(_, store)| store.as_ref())
+    }
+
     fn store<K: Watched>(&self) -> &Store<K> {
-        let store = self.stores.get(K::row().name).and_then(|store| store.as_any().downcast_ref());
+        let store = self.store_of(K::row()).and_then(|store| store.as_any().downcast_ref());
         store.expect("a test holds that every watched kind is in the list that stores are made from")
     }
 }
@@ -284,7 +286,8 @@ pub(crate) mod tests {
 
     #[test]
     fn every_kind_is_watched_but_records() {
-        let watched: Vec<&str> = Objects::default().stores.into_keys().collect();
+        let mut watched: Vec<&str> = Objects::default().stores.into_iter().map(|(kind, _)| kind.name).collect();
+        watched.sort_unstable();
         let reconciled = KINDS.iter().filter(|kind| kind.role == Role::Reconciled);
         let mut reconciled: Vec<&str> = reconciled.map(|kind| kind.name).collect();
         reconciled.sort_unstable();

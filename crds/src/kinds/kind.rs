@@ -184,7 +184,7 @@ impl Kind {
 
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        std::ptr::eq(self, other) || self.name == other.name
     }
 }
 
@@ -198,7 +198,7 @@ impl PartialOrd for Kind {
 
 impl Ord for Kind {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.name.cmp(other.name)
+        if std::ptr::eq(self, other) { Ordering::Equal } else { self.name.cmp(other.name) }
     }
 }
 
