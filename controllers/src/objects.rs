@@ -206,7 +206,7 @@ impl Objects {
 
     /// The name of every object of a kind.
     pub fn names(&self, kind: &Kind) -> Vec<String> {
-        self.store_of(kind).map(|store| store.names()).unwrap_or_default()
+        self.store_of(kind).map(AnyStore::names).unwrap_or_default()
     }
 
     /// What follows from the objects of a kind.
