@@ -189,7 +189,9 @@ impl Default for Objects {
 impl Objects {
     /// Takes in one change: the object as it is now, or none if it is gone. Answers the keys that look again.
     pub fn change(&mut self, kind: &'static Kind, name: &str, new: Option<Object>) -> BTreeSet<Key> {
-        let Some((_, store)) = self.stores.iter_mut().find(|(of, _)| std::ptr::eq(*of, kind)) else { return BTreeSet::new() };
+        let Some((_, store)) = self.stores.iter_mut().find(|(of, _)| std::ptr::eq(*of, kind)) else {
+            return BTreeSet::new();
+        };
         let old = store.fold(name, new);
         self.store_of(kind).map(|store| store.wakes(name, old.as_ref(), self)).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The JSONPath of printer columns, as a kube-apiserver runs it: `.a.b`, `[0]`, `['k']`, `[?(@.type=="Ready")]`.
+//! The JSONPath of printer columns, as a kube-apiserver runs it: `.a.b`, `[0]`, `['k']`, `[?(@.type=="Ready")]` or with `!=`.
 
 use serde_json::Value;
 
@@ -12,8 +12,8 @@ enum Part {
     Field(String),
     /// Into one item.
     Item(usize),
-    /// To the items whose field has this text.
-    Where { field: String, is: String },
+    /// To the items whose field has this text, or has not.
+    Where { field: String, has: bool, text: String },
 }
 
 impl Path {
@@ -41,7 +41,9 @@ impl Path {
         self.0.iter().try_fold(value, |value, part| match part {
             Part::Field(name) => value.get(name),
             Part::Item(index) => value.get(index),
-            Part::Where { field, is } => value.as_array()?.iter().find(|item| item[field.as_str()] == is.as_str()),
+            Part::Where { field, has, text } => {
+                value.as_array()?.iter().find(|item| (item[field.as_str()] == text.as_str()) == *has)
+            }
         })
     }
 }
@@ -68,10 +70,13 @@ fn field(text: &str) -> (String, &str) {
 
 fn bracket(inside: &str) -> Option<Part> {
     if let Some(filter) = inside.strip_prefix("?(@.").and_then(|text| text.strip_suffix(')')) {
-        let (field, is) = filter.split_once("==")?;
-        let is = is.trim();
-        let is = is.strip_prefix('"').and_then(|text| text.strip_suffix('"')).or_else(|| quoted(is))?;
-        return Some(Part::Where { field: field.trim().to_owned(), is: is.to_owned() });
+        let (has, (field, text)) = match filter.split_once("==") {
+            Some(sides) => (true, sides),
+            None => (false, filter.split_once("!=")?),
+        };
+        let text = text.trim();
+        let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).or_else(|| quoted(text))?;
+        return Some(Part::Where { field: field.trim().to_owned(), has, text: text.to_owned() });
     }
     quoted(inside).map(|name| Part::Field(name.to_owned())).or_else(|| inside.parse().ok().map(Part::Item))
 }
@@ -95,6 +100,7 @@ mod tests {
         let at = |path: &str| Path::parse(path).unwrap().first(&object).and_then(Value::as_str).map(str::to_owned);
         assert_eq!(at(".status.conditions[?(@.type==\"Ready\")].status").as_deref(), Some("True"));
         assert_eq!(at(".status.conditions[?(@.type==\"None\")].status"), None);
+        assert_eq!(at(".status.conditions[?(@.type!=\"Other\")].status").as_deref(), Some("True"));
         assert_eq!(at(".spec.command[0]").as_deref(), Some("sh"));
         assert_eq!(at(".metadata.labels['a.b/c']").as_deref(), Some("x"));
         assert_eq!(at(r".metadata.labels.a\.b/c").as_deref(), Some("x"));

@@ -33,15 +33,21 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
 
 /// Whether an object has reached its end: landed, merged or closed.
 pub fn is_over(subject: &dyn Subject) -> bool {
-    [types::LANDED, types::MERGED, types::CLOSED].iter().any(|type_| is_true(subject.conditions(), type_))
+    end(subject.conditions()).is_some()
+}
+
+/// The condition that says that an object has reached its end.
+fn end(conditions: &[Condition]) -> Option<&'static str> {
+    [types::LANDED, types::MERGED, types::CLOSED].into_iter().find(|type_| is_true(conditions, type_))
 }
 
 /// The condition that says whether all is well.
 fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     let conditions = subject.conditions();
     let trouble = [types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
+    let said = trouble.or_else(|| end(conditions));
     let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
-    condition(conditions, trouble.or_else(whole).unwrap_or(types::READY))
+    condition(conditions, said.or_else(whole).unwrap_or(types::READY))
 }
 
 /// The step of looking at its blockers, where it waits for something else.
@@ -97,6 +103,7 @@ mod tests {
         let mut steps = Vec::new();
         for (kind, type_, status, reason) in [
             ("Bead", "Ready", "False", Reason::Claimed.as_str()),
+            ("Bead", "Closed", "True", Reason::Merged.as_str()),
             ("Convoy", "Landed", "False", Reason::NeedsYou.as_str()),
             ("Convoy", "Landed", "False", Reason::InProgress.as_str()),
             ("Convoy", "Landed", "True", Reason::Landed.as_str()),
@@ -127,6 +134,7 @@ mod tests {
         }
         insta::assert_snapshot!(steps.join("\n"), @"
         Bead Claimed: `gt logs -f bead/x` to read along
+        Bead Merged: nothing: it is closed
         Convoy NeedsYou: beads failed too often and need a person: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
         Convoy InProgress: `gt wait convoy/x --for=condition=Landed --timeout 1h` prints what happens
         Convoy Landed: nothing: it has landed. More beads may be added to it at any time

@@ -24,7 +24,8 @@ pub static KIND: Kind = Kind {
     purpose: "one piece of work: made by convoys, closed when it has landed",
     columns: &[
         Column::text("State", ".status.state"),
-        Column::text("Reason", r#".status.conditions[?(@.type=="Ready")].reason"#),
+        // Of an open bead, `Closed` says `Open` and `Ready` says more; a closed one has no `Ready`.
+        Column::text("Reason", r#".status.conditions[?(@.reason!="Open")].reason"#),
         Column::number("Pri", ".spec.priority"),
         Column::text("Polecat", ".spec.assignee.polecat"),
         Column::number("Attempts", ".status.attempts"),

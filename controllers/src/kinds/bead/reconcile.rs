@@ -38,9 +38,12 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
 fn step<'a>(bead: &'a Bead, view: &View<'_>) -> (Plan, Draft<'a, Bead>) {
     let mut draft = Draft::of(bead, view);
     let open = open_needs(bead, view);
-    let (state, reason, message) = if bead.spec.closed.is_some() {
-        (BeadState::Closed, Reason::Closed, String::new())
-    } else if open.is_empty() {
+    if bead.spec.closed.is_some() {
+        draft.status.state = BeadState::Closed;
+        draft.conditions.set_bool(types::CLOSED, true, Reason::Closed, "");
+        return (Plan::none(), draft);
+    }
+    let (state, reason, message) = if open.is_empty() {
         (BeadState::Ready, Reason::Ready, String::new())
     } else {
         (BeadState::Waiting, Reason::NeedsOpen, format!("waits for {}", open.join(", ")))
@@ -62,9 +65,8 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         status.state = BeadState::Closed;
         status.rework = None;
         let message = closed.message.clone().unwrap_or_default();
-        let reason = Reason::from(closed.reason);
-        conditions.set_bool(types::CLOSED, true, reason, message);
-        conditions.set_bool(types::READY, false, reason, "");
+        // `Ready` is not said any more: `False` would read as if something were wrong.
+        conditions.set_bool(types::CLOSED, true, Reason::from(closed.reason), message);
         return Ok((plan, draft));
     }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use gastown_controllers::bead::convoy_of;
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, BeadType};
-use gastown_crds::common::Condition;
+use gastown_crds::common::{Condition, types};
 use gastown_crds::reason::Reason;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -56,6 +56,10 @@ impl Subject for Bead {
             blockers::follow(self, snapshot, &mut found, &mut BTreeSet::new());
         }
         found
+    }
+
+    fn never(&self, type_: &str) -> Option<String> {
+        (self.spec.closed.is_some() && type_ != types::CLOSED).then(|| "it is closed".to_owned())
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {

@@ -1,7 +1,7 @@
 //! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
 
 use gastown_controllers::world::{Run, RunState};
-use gastown_crds::common::{LABEL_BEAD, condition, types};
+use gastown_crds::common::{LABEL_BEAD, condition, is_true, types};
 use gastown_crds::{Bead, MergeRequest};
 use kube::ResourceExt;
 
@@ -58,7 +58,9 @@ pub fn beads_of_convoy<'a>(title: &'static str, beads: impl Iterator<Item = &'a 
 
 fn row(bead: &Bead) -> Vec<Cell> {
     let status = bead.status.clone().unwrap_or_default();
-    let reason = condition(&status.conditions, types::READY).map(|ready| ready.reason.clone());
+    // As its column: a closed bead says why it was closed, an open one how ready it is.
+    let type_ = if is_true(&status.conditions, types::CLOSED) { types::CLOSED } else { types::READY };
+    let reason = condition(&status.conditions, type_).map(|found| found.reason.clone());
     vec![
         bead.name_any().into(),
         status.state.to_string().into(),
