@@ -142,8 +142,8 @@ reasons! {
     SettingUp => Town;
     /// Polecat: a setup command failed.
     SetupFailed => Town;
-    /// Polecat: what it waited for is over, and all places are taken.
-    WaitsForPlace => Town;
+    /// Polecat: what it waited for is over, and all slots are taken.
+    WaitsForSlot => Town;
     /// Polecat: its session is being started or ended.
     Switching => Town;
     /// Polecat: processes of an ended session still hold its lock.

@@ -70,16 +70,16 @@ fn one_whose_polecat_waits_says_for_what_and_may_then_be_dispatched_again() {
     // What its polecat said last was of another bead.
     scene.polecat(polecat("shop", "nux"));
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False BackOff (its polecat waits with it)");
-    let mut place = waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place);
-    scene.bead(place.clone());
+    let mut slotless = waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Slot);
+    scene.bead(slotless.clone());
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Ready Closed=False Open; Ready=True Ready");
     // What was said meanwhile holds for it too: nothing runs of it.
     let mut parked = rig("shop");
     parked.spec.suspend = true;
     scene.rig(parked);
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False Suspended (its rig `shop` is suspended)");
-    place.spec.needs = vec!["shop-b".into()];
-    scene.rig(rig("shop")).bead(place).bead(bead("shop-b", "shop"));
+    slotless.spec.needs = vec!["shop-b".into()];
+    scene.rig(rig("shop")).bead(slotless).bead(bead("shop-b", "shop"));
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))).lines().last().unwrap(), @"shop-a: Waiting Closed=False Open; Ready=False NeedsOpen (waits for shop-b)");
 }
 

@@ -87,7 +87,7 @@ fn a_bead_whose_polecat_waits_may_be_changed_and_withdrawn() {
     let mut scene = scene();
     let mut other = waiting(made("a", BeadState::Waiting), "shop-nux", Waiting::Bead);
     other.spec.title = "Older".into();
-    scene.bead(other).bead(waiting(made("b", BeadState::Waiting), "shop-slit", Waiting::Place));
+    scene.bead(other).bead(waiting(made("b", BeadState::Waiting), "shop-slit", Waiting::Slot));
     let plan = scene.plan(&key());
     let Effect::Write(Write::Patch { patch, .. }) = &plan.effects[0] else { panic!("{plan:?}") };
     // Who has it stays as it is.

@@ -20,9 +20,9 @@ fn scene(beads: usize) -> Scene {
     scene
 }
 
-/// A bead that was begun, and waits for a place and nothing else.
+/// A bead that was begun, and waits for a slot and nothing else.
 fn may_go_on(name: &str, polecat: &str) -> gastown_crds::Bead {
-    in_state(waiting(bead(name, "shop"), polecat, Waiting::Place), BeadState::Ready)
+    in_state(waiting(bead(name, "shop"), polecat, Waiting::Slot), BeadState::Ready)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn who_waits_takes_no_place_and_gets_the_next_that_is_free() {
     let mut scene = scene(1);
     let mut one = may_go_on("shop-x", "shop-nux");
     one.spec.priority = 0;
-    // The town has two places.
+    // The town has two slots.
     scene.bead(claimed(bead("shop-y", "shop"), "shop-toast"));
     scene.bead(waiting(bead("shop-z", "shop"), "shop-slit", Waiting::Bead)).polecat(polecat("shop", "slit"));
     scene.bead(one).polecat(polecat("shop", "nux"));
@@ -108,7 +108,7 @@ fn where_many_beads_wait_no_more_are_begun() {
     scene.bead(wait(4));
     insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
     // One that may not go on, as its convoy is suspended, stops nobody.
-    let mut held_back = in_state(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Place), BeadState::Waiting);
+    let mut held_back = in_state(waiting(bead("shop-x4", "shop"), "shop-p4", Waiting::Slot), BeadState::Waiting);
     let mut suspended = ready();
     suspended[0].reason = "Suspended".into();
     held_back.status.as_mut().unwrap().conditions = suspended;

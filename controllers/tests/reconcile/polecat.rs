@@ -133,13 +133,13 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
     assert!(scene.plan(&key()).effects.is_empty(), "it has said so");
     scene.now = at(1010);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
-    shop-nux waits with shop-a for its Place
-    shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)
+    shop-nux waits with shop-a for its Slot
+    shop-nux: Starting Ready=False WaitsForSlot (may go on as soon as a slot is free)
     ");
-    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Place));
-    // A text that changed meanwhile wants another worktree: that too is begun with a place.
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Slot));
+    // A text that changed meanwhile wants another worktree: that too is begun with a slot.
     scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
-    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForPlace (may go on as soon as a place is free)");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForSlot (may go on as soon as a slot is free)");
     // What runs, runs: who wrote that it waits did not know.
     scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 3 }));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"

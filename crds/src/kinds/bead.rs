@@ -162,7 +162,7 @@ pub struct Assignee {
     /// The Polecat's uid: a namesake does not inherit the work.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
-    /// It keeps its worktree for the bead and takes no place while it waits for this. Cleared by dispatch. Default: it is at
+    /// It keeps its worktree for the bead and takes no slot while it waits for this. Cleared by dispatch. Default: it is at
     /// work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
@@ -175,7 +175,7 @@ impl Assignee {
     }
 }
 
-shown!(Waiting { Bead => "Bead", Rig => "Rig", Place => "Place" });
+shown!(Waiting { Bead => "Bead", Rig => "Rig", Slot => "Slot" });
 shown!(BeadType { Task => "Task", Bug => "Bug", Feature => "Feature", Chore => "Chore", Step => "Step" });
 shown!(CloseReason { Merged => "Merged", NoChanges => "NoChanges", Done => "Done", Withdrawn => "Withdrawn" });
 shown!(BeadState {
@@ -190,14 +190,22 @@ shown!(ReworkKind { Red => "Red", Conflict => "Conflict" });
 
 /// What a worker waits for.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(transform = also_place)]
 pub enum Waiting {
     /// Something of this bead, such as the end of its back-off. Others of its rig go on, up to a bound.
     Bead,
-    /// Something that every bead of its rig needs, such as a setup that works: it holds a place of its rig, so that not all
+    /// Something that every bead of its rig needs, such as a setup that works: it holds a slot of its rig, so that not all
     /// of them are begun.
     Rig,
-    /// A free place, and nothing else any more.
-    Place,
+    /// A free slot, and nothing else any more. Earlier releases wrote `Place`, which is still read.
+    #[serde(alias = "Place")]
+    Slot,
+}
+
+/// Admits what earlier releases wrote: a store may hold it.
+fn also_place(schema: &mut schemars::Schema) {
+    let names = schema.get_mut("oneOf").and_then(|names| names.as_array_mut());
+    names.expect("each variant has a text").push(serde_json::json!({ "type": "string", "const": "Place" }));
 }
 
 /// How a bead was closed.
@@ -321,6 +329,18 @@ mod tests {
     fn asked(old: &Value, new: &Value) -> Result<(), String> {
         let agent = Actor::parse("shop/polecats/nux");
         check("Bead", &AgentWrite { agent: &agent, verb: Verb::Update, old: Some(old), new: Some(new) })
+    }
+
+    #[test]
+    fn what_an_earlier_release_wrote_is_still_admitted_and_read() {
+        let old: Waiting = serde_json::from_value(json!("Place")).unwrap();
+        assert_eq!((old, json!(old)), (Waiting::Slot, json!("Slot")));
+        let bead = |waiting: &str| {
+            json!({ "apiVersion": "gastown.io/v1alpha1", "kind": "Bead", "metadata": { "name": "b" },
+                "spec": { "title": "t", "rig": "r", "assignee": { "polecat": "p", "uid": "u", "waiting": waiting } } })
+        };
+        let refused = |waiting| KIND.schema().validate(&bead(waiting)).len();
+        assert_eq!(["Place", "Slot", "Nook"].map(refused), [0, 0, 1]);
     }
 
     #[test]

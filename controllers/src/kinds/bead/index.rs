@@ -69,11 +69,11 @@ impl Index {
                 }
                 return;
             };
-            // One that may not have the place it waits for stops nobody.
-            if waiting != Waiting::Place || !is_held_back(bead) {
+            // One that may not have the slot it waits for stops nobody.
+            if waiting != Waiting::Slot || !is_held_back(bead) {
                 count(&mut self.waiting_in_rig, (bead.spec.rig.clone(), waiting), presence);
             }
-            if waiting != Waiting::Place {
+            if waiting != Waiting::Slot {
                 return;
             }
         }
@@ -95,7 +95,7 @@ fn is_held_back(bead: &Bead) -> bool {
 }
 
 impl Objects {
-    /// Beads that may be dispatched, those among them whose polecat waits for a place: by priority, then age, then name.
+    /// Beads that may be dispatched, those among them whose polecat waits for a slot: by priority, then age, then name.
     pub fn ready(&self) -> impl Iterator<Item = &Arc<Bead>> {
         self.index::<Bead>().ready.iter().filter_map(|(_, _, name)| self.get(name))
     }
@@ -120,7 +120,7 @@ impl Objects {
         self.index::<Bead>().at_work_in_convoy.get(convoy).copied().unwrap_or(0)
     }
 
-    /// How many beads of a rig wait with their polecat, for this; for a place those that may have one.
+    /// How many beads of a rig wait with their polecat, for this; for a slot those that may have one.
     pub fn waiting_in_rig(&self, rig: &str, waiting: Waiting) -> u32 {
         self.index::<Bead>().waiting_in_rig.get(&(rig.to_owned(), waiting)).copied().unwrap_or(0)
     }
@@ -171,7 +171,7 @@ mod tests {
             0 => {}
             1 => bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() }),
             2 => {
-                let waiting = [None, Some(Waiting::Place), Some(Waiting::Rig)][usize::from(shape / 6 % 3)];
+                let waiting = [None, Some(Waiting::Slot), Some(Waiting::Rig)][usize::from(shape / 6 % 3)];
                 bead.spec.assignee = Some(Assignee { waiting, ..Assignee::new("p", format!("u{}", shape % 2)) });
                 bead.status = Some(BeadStatus { state: BeadState::Ready, ..BeadStatus::default() });
             }

@@ -110,7 +110,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         }
         let (state, reason, message) = match assignee.waiting {
             None => (BeadState::Working, Reason::Claimed, format!("{} works on it", assignee.polecat)),
-            Some(Waiting::Place) => match held_back(bead, view) {
+            Some(Waiting::Slot) => match held_back(bead, view) {
                 None => (BeadState::Ready, Reason::Ready, String::new()),
                 Some((reason, message)) => (BeadState::Waiting, reason, message),
             },
@@ -142,7 +142,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
     Ok((plan, draft))
 }
 
-/// What a bead waits for whose polecat has left its place, as that says it.
+/// What a bead waits for whose polecat has left its slot, as that says it.
 fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
     let told = status.and_then(|s| condition(&s.conditions, types::READY));
     let reason = told.and_then(|told| Reason::parse(&told.reason)).unwrap_or(Reason::BackOff);

@@ -51,9 +51,9 @@ const NAMES: &[&str] = &[
     "pigkiller",
 ];
 
-/// How many beads of a rig may wait with their polecats, for something of their own, for each place of the rig. Each keeps
+/// How many beads of a rig may wait with their polecats, for something of their own, for each slot of the rig. Each keeps
 /// a worktree; where so many fail, it is hardly the beads.
-const WAITING_PER_PLACE: u32 = 4;
+const WAITING_PER_SLOT: u32 = 4;
 
 /// Decides who gets what.
 pub fn reconcile(view: &View<'_>) -> Plan {
@@ -136,14 +136,14 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether work may be begun that nobody has begun yet, in a rig with so many places of which so many are left: what is
+    /// Whether work may be begun that nobody has begun yet, in a rig with so many slots of which so many are left: what is
     /// begun goes first.
     fn may_begin(&self, rig: &Rig, pool: u32, left: u32) -> bool {
         let name = rig.name_any();
         let waiting = |what| self.view.objects.waiting_in_rig(&name, what);
         may_work(rig)
-            && waiting(Waiting::Rig) + waiting(Waiting::Place) < left
-            && waiting(Waiting::Bead) + waiting(Waiting::Place) < pool.saturating_mul(WAITING_PER_PLACE)
+            && waiting(Waiting::Rig) + waiting(Waiting::Slot) < left
+            && waiting(Waiting::Bead) + waiting(Waiting::Slot) < pool.saturating_mul(WAITING_PER_SLOT)
     }
 
     /// An idle polecat of the bead's rig: the one that had it last, else the first by name.

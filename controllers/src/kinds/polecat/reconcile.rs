@@ -188,7 +188,7 @@ impl Hook<'_> {
             return Ok(self.waits(Waiting::Rig, cloning, plan));
         };
         if !self.is_prepared() {
-            if let Some(doing) = self.needs_place(plan) {
+            if let Some(doing) = self.needs_slot(plan) {
                 return Ok(doing);
             }
             plan.act(Act::EnsureSandbox {
@@ -215,7 +215,7 @@ impl Hook<'_> {
         self.session(rig, runtime, repo, plan, status)
     }
 
-    /// It waits, and leaves its place to others meanwhile.
+    /// It waits, and leaves its slot to others meanwhile.
     fn waits(&self, what: Waiting, doing: Doing, plan: &mut Plan) -> Doing {
         self.notes(Some(what), plan);
         doing
@@ -233,11 +233,11 @@ impl Hook<'_> {
         Assignee { waiting, ..Assignee::new(self.polecat.name_any(), sandbox_id(self.polecat).uid) }
     }
 
-    /// It could go on, but left its place: dispatch gives it the next that is free.
-    fn needs_place(&self, plan: &mut Plan) -> Option<Doing> {
+    /// It could go on, but left its slot: dispatch gives it the next that is free.
+    fn needs_slot(&self, plan: &mut Plan) -> Option<Doing> {
         self.bead.spec.assignee.as_ref()?.waiting?;
-        self.notes(Some(Waiting::Place), plan);
-        Some(doing(PolecatState::Starting, Reason::WaitsForPlace, "may go on as soon as a place is free"))
+        self.notes(Some(Waiting::Slot), plan);
+        Some(doing(PolecatState::Starting, Reason::WaitsForSlot, "may go on as soon as a slot is free"))
     }
 
     /// The name of the preparation that this bead wants: one for each text, and each time its branch came back.
@@ -277,7 +277,7 @@ impl Hook<'_> {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, Reason::SettingUp, "")),
             Tried::Due(job) => {
-                if let Some(doing) = self.needs_place(plan) {
+                if let Some(doing) = self.needs_slot(plan) {
                     return Ok(Some(doing));
                 }
                 plan.act(Act::EnsureJob(job));
@@ -329,7 +329,7 @@ impl Hook<'_> {
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
         }
-        if let Some(doing) = self.needs_place(plan) {
+        if let Some(doing) = self.needs_slot(plan) {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
