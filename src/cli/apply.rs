@@ -96,7 +96,7 @@ async fn apply(
 
 /// Whether a mistake is in the text of this object.
 fn is_in(mistake: &Diagnostic, manifest: &Manifest) -> bool {
-    std::sync::Arc::ptr_eq(&mistake.source, &manifest.source) && manifest.place.value.contains(&mistake.span.start)
+    std::sync::Arc::ptr_eq(&mistake.source, &manifest.source) && manifest.spans.value.contains(&mistake.span.start)
 }
 
 /// Says which object the API refused, and what was done before.

@@ -138,8 +138,8 @@ fn adopt(dir: &Path, text: &str, name: Option<&str>, gt: &Context) -> Result<Don
 /// The text with one annotation more, and nothing else changed; none where the text's form does not allow it.
 fn annotated(town: &Manifest, text: &str, uid: &str) -> Option<String> {
     let entry = format!("{ANNOTATION_TOWN_UID}: \"{uid}\"");
-    let (metadata, _) = town.place.nearest([Step::Field("metadata")]);
-    let (annotations, has_annotations) = town.place.nearest([Step::Field("metadata"), Step::Field("annotations")]);
+    let (metadata, _) = town.spans.nearest([Step::Field("metadata")]);
+    let (annotations, has_annotations) = town.spans.nearest([Step::Field("metadata"), Step::Field("annotations")]);
     let is_filled =
         town.value.pointer("/metadata/annotations").is_some_and(|v| v.as_object().is_some_and(|m| !m.is_empty()));
     if has_annotations && !is_filled {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::{Diagnostic, Inside, Manifest, Place, Step};
+use crate::manifest::{Diagnostic, Inside, Manifest, Spans, Step};
 
 /// What a key starts with, whose it is, and how many characters follow at least: fewer is a word about keys, not a key.
 const KEYS: [(&str, &str, usize); 13] = [
@@ -26,34 +26,34 @@ const KEYS: [(&str, &str, usize); 13] = [
 /// Refuses every text in `spec` that holds what looks like a key.
 pub(super) fn check(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
     if let Some(spec) = manifest.value.get("spec")
-        && let Some(place) = manifest.place.step(Step::Field("spec"))
+        && let Some(spans) = manifest.spans.step(Step::Field("spec"))
     {
-        walk(manifest, spec, place, found);
+        walk(manifest, spec, spans, found);
     }
 }
 
 /// The depth is bounded by the reader's [`crate::manifest::DEPTH_MAX`].
-fn walk(manifest: &Manifest, value: &Value, place: &Place, found: &mut Vec<Diagnostic>) {
+fn walk(manifest: &Manifest, value: &Value, spans: &Spans, found: &mut Vec<Diagnostic>) {
     if found.len() >= super::MISTAKES_MAX {
         return;
     }
-    match (value, &place.inside) {
+    match (value, &spans.inside) {
         (Value::String(text), _) => {
             if let Some(what) = key_in(text) {
                 let message = format!("this looks like {what}");
-                let mistake = Diagnostic::error("secret", message, &manifest.source, place.of_key());
+                let mistake = Diagnostic::error("secret", message, &manifest.source, spans.of_key());
                 found.push(mistake.label("a manifest is kept in git").hint(
                     "let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed",
                 ));
             }
         }
-        (Value::Array(items), Inside::Items(places)) => {
-            items.iter().zip(places).for_each(|(item, place)| walk(manifest, item, place, found));
+        (Value::Array(items), Inside::Items(inner)) => {
+            items.iter().zip(inner).for_each(|(item, spans)| walk(manifest, item, spans, found));
         }
-        (Value::Object(map), Inside::Fields(places)) => {
+        (Value::Object(map), Inside::Fields(inner)) => {
             for (name, value) in map {
-                if let Some(place) = places.get(name) {
-                    walk(manifest, value, place, found);
+                if let Some(spans) = inner.get(name) {
+                    walk(manifest, value, spans, found);
                 }
             }
         }

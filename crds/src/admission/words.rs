@@ -1,4 +1,4 @@
-//! Words for what a schema refuses: the place, what was expected there, and what to write.
+//! Words for what a schema refuses: the field, what was expected there, and what to write.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
@@ -50,13 +50,13 @@ pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -
     let error = |code: &'static str, text: String| {
         Diagnostic::error(code, text, &manifest.source, manifest.value_at(steps(path.segments())))
     };
-    let place = shown(path);
+    let field = shown(path);
     match reason {
         Reason::Required => required(manifest, props, path),
-        Reason::TypeInvalid => wrong_type(error("wrong-type", String::new()), props, value, &place),
+        Reason::TypeInvalid => wrong_type(error("wrong-type", String::new()), props, value, &field),
         Reason::NotSupported => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let mistake = error("wrong-value", format!("{place} cannot be {}", quote(&text)));
+            let mistake = error("wrong-value", format!("{field} cannot be {}", quote(&text)));
             let choices: Vec<&str> =
                 props.and_then(|it| it.enum_.as_ref()).into_iter().flatten().filter_map(|it| it.0.as_str()).collect();
             match suggest::nearest(&text, choices.iter().copied()) {
@@ -68,9 +68,9 @@ pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -
         Reason::TooLong | Reason::TooMany => {
             let max = props.and_then(|it| it.max_length.or(it.max_items)).unwrap_or_default();
             let what = if *reason == Reason::TooLong { "characters" } else { "items" };
-            error("too-long", format!("{place} has more than {max} {what}"))
+            error("too-long", format!("{field} has more than {max} {what}"))
         }
-        Reason::Invalid | Reason::Forbidden | Reason::Unknown => invalid(&error, props, value, &place, message),
+        Reason::Invalid | Reason::Forbidden | Reason::Unknown => invalid(&error, props, value, &field, message),
     }
 }
 
@@ -86,9 +86,9 @@ pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> D
         .unwrap_or(&violation.message);
     // Rules of the object as a whole are about its name. Others often start with the field that they are about.
     let subject = text.split_whitespace().next().unwrap_or_default().trim_matches('`');
-    let span = match manifest.place.nearest(steps(path).chain([Step::Field(subject)])) {
+    let span = match manifest.spans.nearest(steps(path).chain([Step::Field(subject)])) {
         _ if path.is_empty() => manifest.name_at(),
-        (place, true) => place.of_value(),
+        (spans, true) => spans.of_value(),
         _ => manifest.value_at(steps(path)),
     };
     Diagnostic::error("rule", text, &manifest.source, span)
@@ -108,7 +108,7 @@ fn required(manifest: &Manifest, props: Option<&JSONSchemaProps>, path: &FieldPa
     }
 }
 
-fn wrong_type(mistake: Diagnostic, props: Option<&JSONSchemaProps>, value: &Value, place: &str) -> Diagnostic {
+fn wrong_type(mistake: Diagnostic, props: Option<&JSONSchemaProps>, value: &Value, field: &str) -> Diagnostic {
     let wanted = props.and_then(|it| it.type_.as_deref()).unwrap_or_default();
     let (wanted, hint) = match (wanted, value) {
         ("string", Value::Bool(_) | Value::Number(_)) => ("text", "put it in quotes"),
@@ -128,7 +128,7 @@ fn wrong_type(mistake: Diagnostic, props: Option<&JSONSchemaProps>, value: &Valu
         Value::Array(_) => "a list",
         Value::Object(_) => "a mapping",
     };
-    let mistake = Diagnostic { message: format!("{place} must be {wanted}"), ..mistake }.label(format!("this is {is}"));
+    let mistake = Diagnostic { message: format!("{field} must be {wanted}"), ..mistake }.label(format!("this is {is}"));
     if hint.is_empty() { mistake } else { mistake.hint(hint) }
 }
 
@@ -156,20 +156,20 @@ fn invalid(
     error: &dyn Fn(&'static str, String) -> Diagnostic,
     props: Option<&JSONSchemaProps>,
     value: &Value,
-    place: &str,
+    field: &str,
     message: &str,
 ) -> Diagnostic {
     if value.as_str() == Some("") {
-        return error("empty", format!("{place} is empty"));
+        return error("empty", format!("{field} is empty"));
     }
     if let Some(pattern) = props.and_then(|it| it.pattern.as_deref()).filter(|_| message.contains("should match")) {
         let text = value.as_str().unwrap_or_default();
-        let mistake = error("form", format!("{place} cannot be {}", quote(text)));
+        let mistake = error("form", format!("{field} cannot be {}", quote(text)));
         return mistake.hint(form(pattern));
     }
     // An apiserver's sentence is `…: spec.n in body should be less than or equal to 4`.
     let rest = message.split_once(" in body ").map_or(message, |(_, rest)| rest);
-    error("bound", format!("{place} {rest}"))
+    error("bound", format!("{field} {rest}"))
 }
 
 /// A pattern in words; the kinds have few.

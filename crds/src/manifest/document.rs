@@ -1,4 +1,4 @@
-//! Reads a stream of YAML documents into JSON values, and beside each the tree of its places.
+//! Reads a stream of YAML documents into JSON values, and beside each the tree of its spans.
 //!
 //! Everything is bounded, so that no text, however hostile, costs more than a few times its size: an alias is paid for
 //! with the nodes and bytes that it stands for.
@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
 
 use super::diagnostic::{Diagnostic, quote};
-use super::place::{Inside, Place};
 use super::scalar;
 use super::source::Source;
+use super::spans::{Inside, Spans};
 
 /// Most documents in one file.
 pub const DOCUMENTS_MAX: usize = 10_000;
@@ -30,7 +30,7 @@ const MISTAKES_MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     pub value: Value,
-    pub place: Place,
+    pub spans: Spans,
 }
 
 /// Reads all documents; empty ones are left out.
@@ -65,7 +65,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Vec<Document>, Vec<Diagnostic
 #[derive(Debug, Clone)]
 struct Node {
     value: Value,
-    place: Place,
+    spans: Spans,
     nodes: usize,
     bytes: usize,
     height: usize,
@@ -82,8 +82,8 @@ struct Frame {
 }
 
 enum Content {
-    Items(Vec<Value>, Vec<Place>),
-    Fields { map: Map<String, Value>, places: BTreeMap<String, Place>, key: Option<(String, Range<usize>)> },
+    Items(Vec<Value>, Vec<Spans>),
+    Fields { map: Map<String, Value>, inner: BTreeMap<String, Spans>, key: Option<(String, Range<usize>)> },
 }
 
 struct Reader<'a> {
@@ -107,8 +107,8 @@ impl Reader<'_> {
                 let is_text = style != ScalarStyle::Plain || tag.is_some_and(|t| t.core_suffix() == Some("str"));
                 let value = if is_text { Value::String(text.into_owned()) } else { scalar::resolve(&text) };
                 let bytes = value.as_str().map_or(8, str::len);
-                let place = Place { key: None, value: range, inside: Inside::Nothing };
-                return self.finish(Node { value, place, nodes: 1, bytes, height: 0 }, anchor);
+                let spans = Spans { key: None, value: range, inside: Inside::Nothing };
+                return self.finish(Node { value, spans, nodes: 1, bytes, height: 0 }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
@@ -116,7 +116,7 @@ impl Reader<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
-                let content = Content::Fields { map: Map::new(), places: BTreeMap::new(), key: None };
+                let content = Content::Fields { map: Map::new(), inner: BTreeMap::new(), key: None };
                 return self.open(range, anchor, content);
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -152,20 +152,20 @@ impl Reader<'_> {
         }
         self.count(known.nodes, &range)?;
         let mut node = self.anchors[&anchor].clone();
-        node.place.value = range;
-        node.place.key = None;
+        node.spans.value = range;
+        node.spans.key = None;
         self.finish(node, 0)
     }
 
     /// Puts a finished value where it belongs.
     fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Box<Diagnostic>> {
-        self.count(1, &node.place.value)?;
+        self.count(1, &node.spans.value)?;
         if self.frames.len() + node.height > DEPTH_MAX {
             let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Diagnostic::error("too-deep", message, self.source, node.place.value).into());
+            return Err(Diagnostic::error("too-deep", message, self.source, node.spans.value).into());
         }
         if anchor != 0 {
-            self.count(node.nodes, &node.place.value)?;
+            self.count(node.nodes, &node.spans.value)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.frames.last_mut() {
@@ -178,10 +178,10 @@ impl Reader<'_> {
             None if node.value.is_null() => Ok(()),
             None if self.documents.len() >= DOCUMENTS_MAX => {
                 let message = format!("more than {DOCUMENTS_MAX} documents in one file");
-                Err(Diagnostic::error("too-many-documents", message, self.source, node.place.value).into())
+                Err(Diagnostic::error("too-many-documents", message, self.source, node.spans.value).into())
             }
             None => {
-                self.documents.push(Document { value: node.value, place: node.place });
+                self.documents.push(Document { value: node.value, spans: node.spans });
                 Ok(())
             }
         }
@@ -237,31 +237,31 @@ impl Reader<'_> {
 impl Frame {
     /// Adds a value; gives the mistake, if it is one.
     fn put(&mut self, node: Node, source: &Arc<Source>) -> Option<Diagnostic> {
-        let Node { value, mut place, nodes, bytes, height } = node;
+        let Node { value, mut spans, nodes, bytes, height } = node;
         self.nodes += nodes;
         self.bytes += bytes;
         self.height = self.height.max(height + 1);
         match &mut self.content {
-            Content::Items(values, places) => {
+            Content::Items(values, inner) => {
                 values.push(value);
-                places.push(place);
+                inner.push(spans);
                 None
             }
-            Content::Fields { map, places, key } => {
+            Content::Fields { map, inner, key } => {
                 let Some((name, at)) = key.take() else {
-                    let at = place.value.clone();
+                    let at = spans.value.clone();
                     let (name, mistake) = key_text(value, source, &at);
                     *key = Some((name, at));
                     return mistake;
                 };
-                place.key = Some(at.clone());
-                if let Some(first) = places.get(&name) {
+                spans.key = Some(at.clone());
+                if let Some(first) = inner.get(&name) {
                     let message = format!("{} is given twice", quote(&name));
                     let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
                     return Some(duplicate.related(source, first.of_key(), "first given here"));
                 }
                 map.insert(name.clone(), value);
-                places.insert(name, place);
+                inner.insert(name, spans);
                 None
             }
         }
@@ -270,11 +270,11 @@ impl Frame {
     fn close(self, end: usize) -> (Node, usize) {
         let Self { start, anchor, nodes, bytes, height, content } = self;
         let (value, inside) = match content {
-            Content::Items(values, places) => (Value::Array(values), Inside::Items(places)),
-            Content::Fields { map, places, .. } => (Value::Object(map), Inside::Fields(places)),
+            Content::Items(values, inner) => (Value::Array(values), Inside::Items(inner)),
+            Content::Fields { map, inner, .. } => (Value::Object(map), Inside::Fields(inner)),
         };
-        let place = Place { key: None, value: start..end.max(start), inside };
-        (Node { value, place, nodes, bytes, height }, anchor)
+        let spans = Spans { key: None, value: start..end.max(start), inside };
+        (Node { value, spans, nodes, bytes, height }, anchor)
     }
 }
 

@@ -4,9 +4,9 @@
 
 mod diagnostic;
 mod document;
-mod place;
 mod scalar;
 mod source;
+mod spans;
 mod write;
 
 use std::ops::Range;
@@ -16,8 +16,8 @@ use serde_json::Value;
 
 pub use diagnostic::{Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
 pub use document::{ALIAS_BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
-pub use place::{Inside, Place, Step};
 pub use source::Source;
+pub use spans::{Inside, Spans, Step};
 pub use write::to_yaml;
 
 /// Largest manifest file, in bytes: sixteen of the largest objects.
@@ -37,7 +37,7 @@ pub struct Manifest {
     /// The whole object.
     pub value: Value,
     /// Where each of its fields stands.
-    pub place: Place,
+    pub spans: Spans,
 }
 
 impl Manifest {
@@ -48,12 +48,12 @@ impl Manifest {
 
     /// What to underline for the value at a path, such as `["spec".into(), "beads".into(), 2.into()]`.
     pub fn value_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
-        self.place.nearest(path).0.of_value()
+        self.spans.nearest(path).0.of_value()
     }
 
     /// What to underline for the key at a path.
     pub fn key_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
-        self.place.nearest(path).0.of_key()
+        self.spans.nearest(path).0.of_key()
     }
 
     /// What to underline for the object as a whole: its name.
@@ -90,10 +90,10 @@ pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnosti
     let documents = document::read(&source)?;
     let mut manifests = Vec::with_capacity(documents.len());
     let mut mistakes = Vec::new();
-    for document::Document { value, place } in documents {
-        match header(&source, &value, &place) {
+    for document::Document { value, spans } in documents {
+        match header(&source, &value, &spans) {
             Ok([api_version, kind, name]) => {
-                manifests.push(Manifest { source: Arc::clone(&source), api_version, kind, name, value, place });
+                manifests.push(Manifest { source: Arc::clone(&source), api_version, kind, name, value, spans });
             }
             Err(mistake) => mistakes.push(*mistake),
         }
@@ -102,23 +102,23 @@ pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnosti
 }
 
 /// Reads `apiVersion`, `kind` and `metadata.name`: nothing else can be understood without them.
-fn header(source: &Arc<Source>, value: &Value, place: &Place) -> Result<[String; 3], Box<Diagnostic>> {
+fn header(source: &Arc<Source>, value: &Value, spans: &Spans) -> Result<[String; 3], Box<Diagnostic>> {
     if !value.is_object() {
-        let span = place.value.clone();
+        let span = spans.value.clone();
         return Err(Diagnostic::error("not-an-object", "this is no object", source, span)
             .hint("an object has `apiVersion`, `kind`, `metadata` and `spec`")
             .into());
     }
     Ok([
-        text_at(source, value, place, &["apiVersion"])?,
-        text_at(source, value, place, &["kind"])?,
-        text_at(source, value, place, &["metadata", "name"])?,
+        text_at(source, value, spans, &["apiVersion"])?,
+        text_at(source, value, spans, &["kind"])?,
+        text_at(source, value, spans, &["metadata", "name"])?,
     ])
 }
 
-fn text_at(source: &Arc<Source>, value: &Value, place: &Place, path: &[&str]) -> Result<String, Box<Diagnostic>> {
+fn text_at(source: &Arc<Source>, value: &Value, spans: &Spans, path: &[&str]) -> Result<String, Box<Diagnostic>> {
     let shown = path.join(".");
-    let (nearest, found) = place.nearest(path.iter().map(|&field| Step::Field(field)));
+    let (nearest, found) = spans.nearest(path.iter().map(|&field| Step::Field(field)));
     let mistake = match path.iter().try_fold(value, |value, field| value.get(field)) {
         Some(Value::String(text)) => return Ok(text.clone()),
         Some(Value::Null) | None => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// Where one value, and the key that names it, stand in the file, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Spans {
     /// The key that names it; an item of a list and a document have none.
     pub key: Option<Range<usize>>,
     /// The value itself.
@@ -21,9 +21,9 @@ pub enum Inside {
     #[default]
     Nothing,
     /// The fields of a mapping.
-    Fields(BTreeMap<String, Place>),
+    Fields(BTreeMap<String, Spans>),
     /// The items of a list.
-    Items(Vec<Place>),
+    Items(Vec<Spans>),
 }
 
 /// One step of the way from a document to a field.
@@ -47,9 +47,9 @@ impl From<usize> for Step<'_> {
     }
 }
 
-impl Place {
-    /// The place one step inside, if the file has it.
-    pub fn step(&self, step: Step<'_>) -> Option<&Place> {
+impl Spans {
+    /// The spans of what lies one step inside, if the file has it.
+    pub fn step(&self, step: Step<'_>) -> Option<&Spans> {
         match (&self.inside, step) {
             (Inside::Fields(fields), Step::Field(name)) => fields.get(name),
             (Inside::Items(items), Step::Item(index)) => items.get(index),
@@ -57,16 +57,16 @@ impl Place {
         }
     }
 
-    /// The place at the end of a path, or the nearest above it that the file has; and whether it was found.
-    pub fn nearest<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> (&Place, bool) {
-        let mut place = self;
+    /// The spans of what is at the end of a path, or the nearest above it that the file has; and whether it was found.
+    pub fn nearest<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> (&Spans, bool) {
+        let mut spans = self;
         for step in path {
-            match place.step(step) {
-                Some(inner) => place = inner,
-                None => return (place, false),
+            match spans.step(step) {
+                Some(inner) => spans = inner,
+                None => return (spans, false),
             }
         }
-        (place, true)
+        (spans, true)
     }
 
     /// What to underline when the value is wrong: the value, or its key where the value is empty.
