@@ -15,7 +15,7 @@ use gastown::world::layout::Layout;
 use gastown::world::session::children::Children;
 use gastown::world::session::exits::{Ended, Exits};
 use gastown::world::session::{SessionTown, Sessions};
-use gastown_controllers::world::{Job, JobKey, JobState, RigId, SandboxId};
+use gastown_controllers::world::{Job, JobKey, JobState, Owner, SandboxId};
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, JobSpec, Started};
@@ -110,7 +110,7 @@ impl Drop for Town {
 
 fn job(command: &str, round: u32) -> Job {
     Job::Setup {
-        rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
+        owner: Owner::rig("shop", "rig"),
         sandbox: SandboxId { name: "nux".to_owned(), uid: "box".to_owned() },
         prepared: "p".to_owned(),
         made: jiff::Timestamp::UNIX_EPOCH,
@@ -246,8 +246,8 @@ fn sweeping_keeps_the_newest_and_all_that_run() {
 
 fn sweeping_lets_go_of_old_fetches_first() {
     let town = Town::new();
-    let rig = RigId { name: "shop".to_owned(), uid: "rig".to_owned() };
-    let fetch = |round| Job::Fetch { rig: rig.clone(), url: "/x".to_owned(), cause: "test".to_owned(), round };
+    let rig = Owner::rig("shop", "rig");
+    let fetch = |round| Job::Fetch { owner: rig.clone(), url: "/x".to_owned(), cause: "test".to_owned(), round };
     let all = [job("exit 0", 1), fetch(1), fetch(2), fetch(3)];
     for job in &all {
         town.jobs.ensure(job).unwrap();

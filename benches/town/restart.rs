@@ -16,9 +16,7 @@ use gastown::world::real::Real;
 use gastown::world::session::children::Children;
 use gastown::world::session::exits::Exits;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{RigId, SandboxId, Session, SessionSpec};
-use gastown_crds::common::Person;
+use gastown_controllers::world::{Owner, SandboxId, Session, SessionSpec};
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records;
@@ -246,16 +244,11 @@ pub fn sandbox(uid: &str) -> SandboxId {
 
 pub fn spec(uid: &str, attempt: u32) -> SessionSpec {
     SessionSpec {
-        rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
-        polecat: "nux".to_owned(),
-        bead: "sh-abc".to_owned(),
-        bead_uid: uid.to_owned(),
+        owner: Owner { kind: "Bead".into(), name: "sh-abc".to_owned(), uid: uid.to_owned() },
         attempt,
         work: "digest".to_owned(),
         command: AGENT.map(str::to_owned).to_vec(),
         env: Vec::new(),
-        base: Oid("0".repeat(40)),
         rework: None,
-        author: Person { name: "nux".to_owned(), email: "nux@town.invalid".to_owned() },
     }
 }

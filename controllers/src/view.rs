@@ -110,7 +110,7 @@ impl<'a> View<'a> {
 
     /// A rig's repository and target branch.
     pub fn repo(&self, rig: &RigSettings<'_>) -> Result<&'a RepoFacts, NotSeen> {
-        self.ask(&AskRepo { rig: rig.id.clone(), branch: rig.branch.map(str::to_owned) })
+        self.ask(&AskRepo { owner: rig.id.clone(), branch: rig.branch.map(str::to_owned) })
     }
 
     /// A sandbox and its session.

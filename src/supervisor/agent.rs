@@ -48,7 +48,7 @@ pub fn run(spec: &AgentSpec) -> i32 {
 fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let mut signals = Signals::catch()?;
     let Some(held) = lock::take(&spec.lock, lock::PATIENCE)? else { return Ok(REFUSED) };
-    let meant = Holder { bead_uid: spec.bead_uid.clone(), attempt: spec.attempt };
+    let meant = Holder { owner_uid: spec.owner_uid.clone(), attempt: spec.attempt };
     if records::read::<Holder>(&spec.holder)?.as_ref() != Some(&meant) {
         // Withdrawn, or another attempt was meant since: a start that comes late must not come at all.
         return Ok(REFUSED);

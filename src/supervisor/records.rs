@@ -63,11 +63,12 @@ pub struct AgentSpec {
     pub holder: PathBuf,
     /// The sandbox's uid.
     pub sandbox_uid: String,
-    /// The bead's uid.
-    pub bead_uid: String,
+    /// The uid of the object whose attempt it is; that was always a bead when version 1 was written down.
+    #[serde(rename = "beadUid")]
+    pub owner_uid: String,
     /// Which attempt at it.
     pub attempt: u32,
-    /// The digest of the bead's text.
+    /// The digest of what is to be done.
     pub work: String,
     /// The program and its arguments.
     pub command: Vec<String>,
@@ -102,8 +103,9 @@ pub struct JobSpec<J> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
-    /// The bead's uid.
-    pub bead_uid: String,
+    /// The uid of the object whose attempt it is; that was always a bead when version 1 was written down.
+    #[serde(rename = "beadUid")]
+    pub owner_uid: String,
     /// Which attempt at it.
     pub attempt: u32,
 }
@@ -238,7 +240,7 @@ mod tests {
     fn a_record_comes_back_and_carries_its_version() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("holder.json");
-        let holder = Holder { bead_uid: "b".to_owned(), attempt: 2 };
+        let holder = Holder { owner_uid: "b".to_owned(), attempt: 2 };
         write(&path, &holder, true).unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), r#"{"attempt":2,"beadUid":"b","version":1}"#);
         assert_eq!(read::<Holder>(&path).unwrap(), Some(holder));

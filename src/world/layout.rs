@@ -141,14 +141,14 @@ impl Layout {
         self.data.join("locks").join(format!("job-{key}"))
     }
 
-    /// All attempts at a bead.
-    pub fn runs(&self, bead_uid: &str) -> PathBuf {
-        self.state.join("runs").join(bead_uid)
+    /// All attempts at an object, such as a bead.
+    pub fn runs(&self, owner_uid: &str) -> PathBuf {
+        self.state.join("runs").join(owner_uid)
     }
 
-    /// One attempt at a bead.
-    pub fn run(&self, bead_uid: &str, attempt: u32) -> PathBuf {
-        self.runs(bead_uid).join(attempt.to_string())
+    /// One attempt at an object.
+    pub fn run(&self, owner_uid: &str, attempt: u32) -> PathBuf {
+        self.runs(owner_uid).join(attempt.to_string())
     }
 
     /// A job.

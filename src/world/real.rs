@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
     self as ports, ActError, Ask, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Machine, Oid,
-    Question, Replay, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes,
+    Owner, Question, Replay, Replays, RepoFacts, Repositories, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes,
     Seen, Session, SessionSpec, WorldEvent,
 };
 use jiff::Timestamp;
@@ -104,8 +104,8 @@ impl Real {
 
     fn look_at_sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
         let session = self.sessions.look(id).map_err(|e| in_a_line(&e))?;
-        if let Session::Running { bead_uid, attempt } = &session {
-            self.exits.watch_run(bead_uid, *attempt, &id.uid);
+        if let Session::Running { owner_uid, attempt } = &session {
+            self.exits.watch_run(owner_uid, *attempt, &id.uid);
         }
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
         Ok(SandboxFacts { sandbox, session })
@@ -125,7 +125,7 @@ impl Real {
 
 impl Repositories for Real {
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
-        self.seen(asked, self.git.facts(&asked.rig, asked.branch.as_deref()).map_err(|e| e.message()))
+        self.seen(asked, self.git.facts(&asked.owner, asked.branch.as_deref()).map_err(|e| e.message()))
     }
 
     fn replays(&self, asked: &AskReplay) -> Seen<Replays> {
@@ -133,11 +133,11 @@ impl Repositories for Real {
     }
 
     fn replay(&self, replay: &Replay) -> Result<(), ActError> {
-        let Replay { rig, key, onto, candidates, committer } = replay;
+        let Replay { owner: rig, key, onto, candidates, committer } = replay;
         self.git.replay(rig, key, onto, candidates, committer).map_err(|e| git_failed(&e))
     }
 
-    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
+    fn archive(&self, rig: &Owner, name: &str, head: &Oid) -> Result<(), ActError> {
         self.git.archive(rig, name, head).map_err(|e| git_failed(&e))
     }
 }
@@ -166,13 +166,12 @@ impl ports::Sessions for Real {
     }
 
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
-        let Some(mut extra) = self.git.session_env(id).map_err(|e| git_failed(&e))? else {
+        let Some(extra) = self.git.session_env(id).map_err(|e| git_failed(&e))? else {
             // An agent without its folder would fail at once, be charged for it, and have no guard.
             return Err(back_off(format!("{} has no worktree to start in; it is made first", id.name)));
         };
-        extra.push(("GT_BASE".to_owned(), spec.base.0.clone()));
         self.sessions.ensure(id, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
-        self.exits.watch_run(&spec.bead_uid, spec.attempt, &id.uid);
+        self.exits.watch_run(&spec.owner.uid, spec.attempt, &id.uid);
         Ok(())
     }
 

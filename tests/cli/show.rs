@@ -1,7 +1,7 @@
 //! `gt get`, `describe`, `status`, `wait`, `logs`, `doctor` and `version` of a town that is down.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Job, RigId};
+use gastown_controllers::world::{Job, Owner};
 use gastown_crds::{Bead, MergeRequest};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, JobResult, JobSpec, Spec, Started};
@@ -237,7 +237,7 @@ fn the_log_of_a_verification_that_runs_is_found() {
     ");
 
     let rig: serde_json::Value = serde_json::from_str(&folder.raw(&["get", "rig/shop", "-o", "json"])).unwrap();
-    let rig = RigId { name: "shop".into(), uid: rig["metadata"]["uid"].as_str().unwrap().into() };
+    let rig = Owner::rig("shop", rig["metadata"]["uid"].as_str().unwrap());
     let layout = folder.opened().layout;
     let job = |key: &str, job: Job, log: &str, ended: bool| {
         let dir = layout.job(key);
@@ -260,13 +260,13 @@ fn the_log_of_a_verification_that_runs_is_found() {
         lock
     };
     let verify = |round| Job::Verify {
-        rig: rig.clone(),
+        owner: rig.clone(),
         commit: Oid(oid.into()),
         tree: Oid(oid.into()),
         checks: Vec::new(),
         round,
     };
-    let fetch = Job::Fetch { rig: rig.clone(), url: "/x".into(), cause: "c".into(), round: 1 };
+    let fetch = Job::Fetch { owner: rig.clone(), url: "/x".into(), cause: "c".into(), round: 1 };
     let _running = job("running", verify(2), "checking\nstill checking\n", false);
     let _fetch = job("fetched", fetch, "fetched\n", true);
     let _over = job("over", verify(1), "it failed\n", true);

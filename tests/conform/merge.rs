@@ -60,7 +60,7 @@ fn merges(mut t: Story) -> Vec<String> {
         let key = format!("merge-{n}");
         let candidates = vec![candidate];
         t.does(
-            &Act::EnsureReplay(Replay { rig: rig(), key: key.clone(), onto, candidates, committer: committer() }),
+            &Act::EnsureReplay(Replay { owner: rig(), key: key.clone(), onto, candidates, committer: committer() }),
             "ok",
         );
         // Without what the commit is called: a commit that is equal to an earlier one has its name.

@@ -18,7 +18,7 @@ both_worlds! {
 /// A push from what `main` was to a commit.
 fn push(t: &Story, from: Option<&Oid>, to: &Oid) -> Job {
     Job::Push {
-        rig: rig(),
+        owner: rig(),
         url: t.world.url("shop"),
         branch: "main".into(),
         from: from.cloned(),
@@ -119,7 +119,7 @@ fn a_push_backward_or_of_an_unknown_commit_is_none(t: &mut Story) {
     let not_fetched = push(t, Some(&commit), &t.world.tip("shop", "main").unwrap());
     t.runs(&not_fetched, "exited ERROR");
     let elsewhere = Job::Push {
-        rig: rig(),
+        owner: rig(),
         url: t.world.url("nowhere"),
         branch: "main".into(),
         from: Some(target),

@@ -11,7 +11,7 @@ use gastown::town::{Places, Town};
 use gastown::world::real::Real;
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
-use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, JobKey, RigId, SandboxId, SessionSpec};
+use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, JobKey, Owner, SandboxId, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Started};
 use git2::Repository;
@@ -111,13 +111,13 @@ impl RealWorld {
 
     /// The process that holds a session's lock and records its end.
     fn supervisor(&self, spec: &SessionSpec) -> ProcessId {
-        let folder = self.town.layout.run(&spec.bead_uid, spec.attempt);
+        let folder = self.town.layout.run(&spec.owner.uid, spec.attempt);
         records::read::<Started>(&folder.join(records::STARTED)).unwrap().unwrap().process
     }
 
     /// The agent of an attempt, as soon as it has begun.
     fn agent_of(&self, spec: &SessionSpec) -> ProcessId {
-        let path = self.town.layout.run(&spec.bead_uid, spec.attempt).join(records::AGENT);
+        let path = self.town.layout.run(&spec.owner.uid, spec.attempt).join(records::AGENT);
         let mut agent = None;
         let begun = self.until(&mut || {
             agent = records::read(&path).unwrap();
@@ -243,7 +243,7 @@ impl World for RealWorld {
         self.remote(remote).refname_to_id(&format!("refs/heads/{branch}")).ok().map(|id| Oid(id.to_string()))
     }
 
-    fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid> {
+    fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         let clone = self.town.layout.bare_clone(&rig.uid);
         Repository::open_bare(clone).map_or_else(|_| BTreeMap::new(), |repo| git::refs(&repo))
     }
@@ -278,11 +278,11 @@ impl World for RealWorld {
     }
 
     fn intend(&self, spec: &SessionSpec) {
-        fs_err::create_dir_all(self.town.layout.run(&spec.bead_uid, spec.attempt)).unwrap();
+        fs_err::create_dir_all(self.town.layout.run(&spec.owner.uid, spec.attempt)).unwrap();
     }
 
     fn end_slowly(&self, spec: &SessionSpec, _: &str) {
-        let folder = self.town.layout.run(&spec.bead_uid, spec.attempt);
+        let folder = self.town.layout.run(&spec.owner.uid, spec.attempt);
         let agent = self.agent_of(spec);
         // The server first: it sends those of its panes on that are stopped.
         self.stop(&self.server());
@@ -308,7 +308,7 @@ impl World for RealWorld {
         self.kill(&agent);
     }
 
-    fn lose_clone(&self, rig: &RigId) {
+    fn lose_clone(&self, rig: &Owner) {
         fs_err::remove_dir_all(self.town.layout.bare_clone(&rig.uid)).unwrap();
     }
 

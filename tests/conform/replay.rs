@@ -147,7 +147,7 @@ fn what_is_archived_stays_and_unknown_commits_are_not_archived(t: &mut Story) {
     t.cloned();
     t.works("nux", "a", &["write", "a", "x", "commit", "change"]);
     let head = t.hands_in("nux", "a").head;
-    let archive = |head: &Oid| Act::Archive { rig: rig(), name: "a-mr".into(), head: head.clone() };
+    let archive = |head: &Oid| Act::Archive { owner: rig(), name: "a-mr".into(), head: head.clone() };
     for _ in 0..2 {
         t.does(&archive(&head), "ok");
         assert_eq!(t.at("archive/a-mr"), head);

@@ -33,17 +33,17 @@ fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) 
     t.world.add_remote("shop", Some(&[("lines", "1")]));
     let (commit, sandbox) = (Oid("1".repeat(40)), polecat("nux"));
     let (base, start, target) = (commit.clone(), commit.clone(), commit.clone());
-    let spec = SandboxSpec { rig: rig(), prepared: "p".into(), branch: "polecat/nux/a".into(), base, start, target };
+    let spec = SandboxSpec { owner: rig(), prepared: "p".into(), branch: "polecat/nux/a".into(), base, start, target };
     t.does(&Act::EnsureSandbox { sandbox: sandbox.clone(), spec }, "refused: NotCloned");
     let replay = Act::EnsureReplay(Replay {
-        rig: rig(),
+        owner: rig(),
         key: "k".into(),
         onto: commit.clone(),
         candidates: Vec::new(),
         committer: committer(),
     });
     t.does(&replay, "refused: NotCloned");
-    t.does(&Act::Archive { rig: rig(), name: "mr".into(), head: commit.clone() }, "refused: NotCloned");
+    t.does(&Act::Archive { owner: rig(), name: "mr".into(), head: commit.clone() }, "refused: NotCloned");
     let attempt = t.attempt("nux", "a", 1, &["exit", "0"]);
     t.does(&session("nux", &attempt), "refused: BackOff");
     t.does(&end("nux"), "ok");
@@ -54,7 +54,7 @@ fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) 
     let fetch = t.fetch_job("shop", 1);
     let url = t.world.url("shop");
     let push = Job::Push {
-        rig: rig(),
+        owner: rig(),
         url,
         branch: "main".into(),
         from: None,

@@ -1,7 +1,7 @@
 //! Sandboxes: prepared once, switched and removed with everything rescued, and left alone while a session runs.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Act, RigId, SandboxId, SandboxSpec};
+use gastown_controllers::world::{Act, Owner, SandboxId, SandboxSpec};
 
 use super::both_worlds;
 use super::story::{LINES, Story, end, runs, sandbox, session};
@@ -84,7 +84,7 @@ fn a_branch_that_begins_again_keeps_its_old_tip(t: &mut Story) {
     t.does(&session("nux", &spec), "ok");
     t.comes_to_see(&runs("a"), "1: ended with 0 by itself; 2: ended with 0 by itself");
     let head = t.at("heads/polecat/nux/a");
-    t.does(&Act::Archive { rig: rig(), name: "a-mr".into(), head }, "ok");
+    t.does(&Act::Archive { owner: rig(), name: "a-mr".into(), head }, "ok");
     let act = ensure(t, "nux", "a", "once more", None);
     t.does(&act, "ok");
     let archived = "archive/a-mr: second {b: x; lines: 1 2 3 4 5}";
@@ -167,7 +167,7 @@ fn what_cannot_be_prepared_is_refused_and_changes_nothing(t: &mut Story) {
     // A sandbox belongs to one rig.
     for prepared in ["for-a", "for-b"] {
         let mut spec = t.spec("nux", "b");
-        (spec.rig, spec.prepared) = (RigId { name: "other".into(), uid: "rig-2".into() }, prepared.into());
+        (spec.owner, spec.prepared) = (Owner::rig("other", "rig-2"), prepared.into());
         t.does(&Act::EnsureSandbox { sandbox: polecat("nux"), spec }, "refused: ForeignSandbox");
     }
     t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");

@@ -13,7 +13,7 @@ use gastown::world::sim::{AgentHandle, SimWorld};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, AskRuns, Fact, Job, JobKey, RigId, Run, RunState, SessionSpec, exit,
+    Act, ActError, Adapter, Ask, AskRuns, Fact, Job, JobKey, Owner, Run, RunState, SessionSpec, exit,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -176,7 +176,7 @@ impl World for Simulated {
         self.world.remote_tip(remote, branch)
     }
 
-    fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid> {
+    fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         self.world.refs(rig)
     }
 
@@ -209,7 +209,7 @@ impl World for Simulated {
     fn end_slowly(&self, spec: &SessionSpec, gate: &str) {
         // Nobody takes their time here.
         self.open(gate);
-        let runs = Ask::Runs(AskRuns(spec.bead_uid.clone()));
+        let runs = Ask::Runs(AskRuns(spec.owner.uid.clone()));
         let is_over = |run: &Run| run.attempt == spec.attempt && matches!(run.state, RunState::Ended(_));
         let mut over = || matches!(self.look(&runs), Seen::Known(Fact::Runs(runs)) if runs.iter().any(is_over));
         assert!(self.until(&mut over));
@@ -219,7 +219,7 @@ impl World for Simulated {
 
     fn kill_agent(&self, spec: &SessionSpec) {
         let _time = self.runtime.enter();
-        assert!(self.world.kill_agent_of(&spec.bead_uid));
+        assert!(self.world.kill_agent_of(&spec.owner.uid));
     }
 
     fn lose_session(&self, _: &SessionSpec) {
@@ -227,7 +227,7 @@ impl World for Simulated {
         assert_eq!(self.world.kill_all_sessions(true), 1);
     }
 
-    fn lose_clone(&self, rig: &RigId) {
+    fn lose_clone(&self, rig: &Owner) {
         self.world.lose_clone(&rig.uid);
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, Ask, AskReplay, AskRepo, AskRuns, Candidate, Check, Fact, Job, JobKey, Replay, RepoFacts, SandboxFacts,
+    Act, Ask, AskReplay, AskRepo, AskRuns, Candidate, Check, Fact, Job, JobKey, Owner, Replay, RepoFacts, SandboxFacts,
     SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
@@ -130,11 +130,11 @@ impl Story {
     }
 
     pub fn clone_job(&self, remote: &str, round: u32) -> Job {
-        Job::Clone { rig: rig(), url: self.world.url(remote), round }
+        Job::Clone { owner: rig(), url: self.world.url(remote), round }
     }
 
     pub fn fetch_job(&self, remote: &str, round: u32) -> Job {
-        Job::Fetch { rig: rig(), url: self.world.url(remote), cause: "a test".into(), round }
+        Job::Fetch { owner: rig(), url: self.world.url(remote), cause: "a test".into(), round }
     }
 
     /// When a polecat's worktree was made; any time, if there is none.
@@ -148,7 +148,7 @@ impl Story {
     /// The setup of a polecat's worktree as it is now, if it is in this preparation.
     pub fn setup_job(&self, name: &str, prepared: &str, command: &str, round: u32) -> Job {
         Job::Setup {
-            rig: rig(),
+            owner: rig(),
             sandbox: polecat(name),
             prepared: prepared.into(),
             made: self.made(name),
@@ -173,7 +173,7 @@ impl Story {
     pub fn spec(&self, name: &str, bead: &str) -> SandboxSpec {
         let base = self.target();
         let (prepared, branch) = (format!("for-{bead}"), format!("polecat/{name}/{bead}"));
-        SandboxSpec { rig: rig(), prepared, branch, base: base.clone(), start: base.clone(), target: base }
+        SandboxSpec { owner: rig(), prepared, branch, base: base.clone(), start: base.clone(), target: base }
     }
 
     #[track_caller]
@@ -184,20 +184,23 @@ impl Story {
 
     /// An attempt of a polecat at a bead, whose agent does as the words say.
     pub fn attempt(&self, name: &str, bead: &str, attempt: u32, words: &[&str]) -> SessionSpec {
-        let env = [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")];
-        let env = env.map(|(name, value)| NameValue { name: name.into(), value: value.into() });
+        let email = format!("{name}@town.invalid");
+        let env = [
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_AUTHOR_NAME", name),
+            ("GIT_AUTHOR_EMAIL", &email),
+            ("GIT_COMMITTER_NAME", name),
+            ("GIT_COMMITTER_EMAIL", &email),
+        ];
+        let env = env.map(|(name, value)| NameValue { name: name.into(), value: value.into() }).into();
         SessionSpec {
-            rig: rig(),
-            polecat: name.into(),
-            bead: bead.into(),
-            bead_uid: bead.into(),
+            owner: Owner { kind: "Bead".into(), name: bead.into(), uid: bead.into() },
             attempt,
             work: "text".into(),
             command: self.world.agent(words),
-            env: env.into(),
-            base: Oid("0".repeat(40)),
+            env,
             rework: None,
-            author: Person { name: name.into(), email: format!("{name}@town.invalid") },
         }
     }
 
@@ -229,7 +232,7 @@ impl Story {
         let onto = self.target();
         let key = replay_key(&rig(), &onto, candidates, &committer());
         let (candidates, ask) = (candidates.to_vec(), Ask::Replay(AskReplay(key.clone())));
-        (Act::EnsureReplay(Replay { rig: rig(), key, onto, candidates, committer: committer() }), ask)
+        (Act::EnsureReplay(Replay { owner: rig(), key, onto, candidates, committer: committer() }), ask)
     }
 }
 
@@ -248,11 +251,11 @@ pub fn committer() -> Person {
 pub fn verify_job(commit: &Oid, tree: &Oid, checks: &[&str], round: u32) -> Job {
     let check = |run: &&str| Check { name: (*run).to_owned(), run: (*run).to_owned(), timeout_s: 60 };
     let (commit, tree, checks) = (commit.clone(), tree.clone(), checks.iter().map(check).collect());
-    Job::Verify { rig: rig(), commit, tree, checks, round }
+    Job::Verify { owner: rig(), commit, tree, checks, round }
 }
 
 pub fn repo(branch: Option<&str>) -> Ask {
-    Ask::Repo(AskRepo { rig: rig(), branch: branch.map(str::to_owned) })
+    Ask::Repo(AskRepo { owner: rig(), branch: branch.map(str::to_owned) })
 }
 
 pub fn sandbox(name: &str) -> Ask {

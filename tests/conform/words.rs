@@ -65,7 +65,9 @@ impl Words<'_> {
         };
         match session {
             Session::None => worktree,
-            Session::Running { bead_uid, attempt } => format!("{worktree}; attempt {attempt} at {bead_uid} runs"),
+            Session::Running { owner_uid: bead_uid, attempt } => {
+                format!("{worktree}; attempt {attempt} at {bead_uid} runs")
+            }
             Session::Strays { .. } => format!("{worktree}; strays"),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::WorldEvent;
-use gastown_controllers::world::{Adapter, JobKey, RigId, SandboxId, SessionSpec};
+use gastown_controllers::world::{Adapter, JobKey, Owner, SandboxId, SessionSpec};
 
 /// Files by path.
 pub type Files = BTreeMap<String, String>;
@@ -34,7 +34,7 @@ pub trait World: Adapter {
     /// Where a remote's branch is.
     fn tip(&self, remote: &str, branch: &str) -> Option<Oid>;
     /// What keeps commits reachable in a rig's clone: `heads/…`, `archive/…`, `rescue/…`.
-    fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid>;
+    fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid>;
     /// The first line of a commit's message, and its tree.
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)>;
     /// What a tree holds.
@@ -58,7 +58,7 @@ pub trait World: Adapter {
     /// The machine dies under an attempt, without a trace.
     fn lose_session(&self, spec: &SessionSpec);
     /// Somebody deletes the rig's clone.
-    fn lose_clone(&self, rig: &RigId);
+    fn lose_clone(&self, rig: &Owner);
     /// The terminal dies under all sessions.
     fn hang_up(&self);
     /// The machine dies under a job, without a trace.
@@ -67,8 +67,8 @@ pub trait World: Adapter {
     fn blind(&self, job: &JobKey, blind: bool);
 }
 
-pub fn rig() -> RigId {
-    RigId { name: "shop".into(), uid: "rig-1".into() }
+pub fn rig() -> Owner {
+    Owner::rig("shop", "rig-1")
 }
 
 pub fn polecat(name: &str) -> SandboxId {

@@ -12,7 +12,6 @@ use gastown::world::sim::AgentHandle;
 use gastown::world::sim::behavior::Behavior;
 use gastown::world::sim::commits::Tree;
 use gastown_controllers::world::{Job, exit};
-use gastown_crds::actor::Worker;
 use gastown_crds::bead::{CloseReason, ReworkKind};
 use gastown_crds::merge_request::MergeRequestSpec;
 use gastown_crds::{Bead, MergeRequest, names};
@@ -90,17 +89,17 @@ impl Behavior for Script {
 
     fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {
         let spec = &handle.spec;
-        let actor = Worker::new(&spec.rig.name, &spec.polecat).to_string();
+        let actor = spec.variable("GT_ACTOR").expect("an agent knows who it is").to_owned();
         let client = client(&self.server, Some(&actor), None);
-        let work = self.works[&spec.bead];
-        let takes = self.takes(&format!("agent/{}/{}", spec.bead, spec.attempt));
+        let work = self.works[&spec.owner.name];
+        let takes = self.takes(&format!("agent/{}/{}", spec.owner.name, spec.attempt));
         Box::pin(async move { session(&handle, &client, work, takes, &actor).await.unwrap_or(1) })
     }
 }
 
 async fn session(handle: &AgentHandle, client: &Client, work: Work, takes: Duration, actor: &str) -> kube::Result<i32> {
     let beads: Api<Bead> = Api::default_namespaced(client.clone());
-    let bead = &handle.spec.bead;
+    let (bead, base) = (&handle.spec.owner.name, handle.spec.variable("GT_BASE").unwrap_or_default());
     let rework = handle.spec.rework.as_ref().map(|(kind, _)| *kind);
     loop {
         let steps = ready_steps(&beads, bead).await?;
@@ -124,18 +123,18 @@ async fn session(handle: &AgentHandle, client: &Client, work: Work, takes: Durat
     }
     tokio::time::sleep(takes).await;
     let head = handle.head().expect("a session has a branch");
-    if head == handle.spec.base {
+    if head.0 == base {
         handle.give_up();
         close(&beads, bead, CloseReason::NoChanges, actor).await?;
     } else {
         handle.hand_in();
-        let name = names::merge_request(bead, &handle.spec.bead_uid, &head.0, handle.spec.attempt);
+        let name = names::merge_request(bead, &handle.spec.owner.uid, &head.0, handle.spec.attempt);
         let spec = MergeRequestSpec {
             bead: bead.clone(),
-            rig: handle.spec.rig.name.clone(),
+            rig: handle.spec.variable("GT_RIG").unwrap_or_default().to_owned(),
             polecat: handle.polecat().to_owned(),
             head: head.0,
-            base: handle.spec.base.0.clone(),
+            base: base.to_owned(),
             attempt: handle.spec.attempt,
         };
         let requests: Api<MergeRequest> = Api::default_namespaced(client.clone());

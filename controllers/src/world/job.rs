@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Question, RigId, SandboxId, Seen};
+use super::{ActError, Ask, Fact, Oid, Owner, Question, SandboxId, Seen};
 
 /// Jobs.
 pub trait Jobs {
@@ -38,8 +38,9 @@ impl Question for JobKey {
 pub enum Job {
     /// Makes the town's bare clone, guards included. Idempotent: a whole clone is made beside and renamed.
     Clone {
-        /// The rig.
-        rig: RigId,
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
         /// What to clone.
         url: String,
         /// Counts up with every try.
@@ -47,8 +48,9 @@ pub enum Job {
     },
     /// Brings `refs/gt/target/*` up to date with the remote.
     Fetch {
-        /// The rig.
-        rig: RigId,
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
         /// The remote, in case the declared url has changed.
         url: String,
         /// What made it necessary, such as a push's key: one cause is one fetch.
@@ -58,8 +60,9 @@ pub enum Job {
     },
     /// Copies the declared files in and runs `workspace.setup` in the worktree.
     Setup {
-        /// The rig.
-        rig: RigId,
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
         /// Whose worktree.
         sandbox: SandboxId,
         /// Which preparation of the worktree (see [`Sandbox::prepared`]).
@@ -79,8 +82,9 @@ pub enum Job {
     },
     /// Runs the rig's checks on a commit in a clean worktree. The result speaks of its tree.
     Verify {
-        /// The rig.
-        rig: RigId,
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
         /// The commit to check out.
         commit: Oid,
         /// Its tree: what the verdict is filed under.
@@ -92,8 +96,9 @@ pub enum Job {
     },
     /// Fast-forwards a branch of the remote, with a lease on its present value.
     Push {
-        /// The rig.
-        rig: RigId,
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
         /// The remote.
         url: String,
         /// The branch.
@@ -129,22 +134,22 @@ impl Job {
     pub fn key(&self) -> JobKey {
         let inputs = match self {
             // A verdict belongs to the tree and the commands, whatever commit carried the tree.
-            Self::Verify { rig, tree, checks, round, .. } => {
-                serde_json::json!(["verify", rig.uid, tree, checks, round])
+            Self::Verify { owner, tree, checks, round, .. } => {
+                serde_json::json!(["verify", owner.uid, tree, checks, round])
             }
             other => serde_json::json!(other),
         };
         JobKey(gastown_crds::names::digest(&["job", &inputs.to_string()]))
     }
 
-    /// The rig it works for.
-    pub fn rig(&self) -> &RigId {
+    /// The object that it works for.
+    pub fn owner(&self) -> &Owner {
         match self {
-            Self::Clone { rig, .. }
-            | Self::Fetch { rig, .. }
-            | Self::Setup { rig, .. }
-            | Self::Verify { rig, .. }
-            | Self::Push { rig, .. } => rig,
+            Self::Clone { owner, .. }
+            | Self::Fetch { owner, .. }
+            | Self::Setup { owner, .. }
+            | Self::Verify { owner, .. }
+            | Self::Push { owner, .. } => owner,
         }
     }
 }
@@ -207,6 +212,22 @@ impl fmt::Display for Job {
             Self::Verify { round, .. } => ("verify", round),
             Self::Push { round, .. } => ("push", round),
         };
-        write!(f, "{what} for {}, round {round}", self.rig().name)
+        write!(f, "{what} for {}, round {round}", self.owner().name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_job_is_the_same_in_every_release() {
+        // Golden: a name that changes would do again what was done, and lose its log.
+        let rig = || Owner::rig("shop", "rig-1");
+        let fetch = Job::Fetch { owner: rig(), url: "/repos/shop.git".into(), cause: "url".into(), round: 1 };
+        insta::assert_snapshot!(fetch.key().0, @"4dd6625cf8160818ae1a4438e277c013");
+        let (commit, tree) = (Oid("c".repeat(40)), Oid("d".repeat(40)));
+        let verify = Job::Verify { owner: rig(), commit, tree, checks: Vec::new(), round: 1 };
+        insta::assert_snapshot!(verify.key().0, @"ec56012c1d7aeed4dada178159ba0248");
     }
 }

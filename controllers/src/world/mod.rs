@@ -1,10 +1,12 @@
 //! The world as controllers see it: one port for each adapter, with what is asked of it, what it answers and what it does.
 //!
-//! Facts and effects name a [`RigId`], a [`SandboxId`] or a [`JobKey`], never a path or a pane: the adapter knows where
+//! Facts and effects name an [`Owner`], a [`SandboxId`] or a [`JobKey`], never a path or a pane: the adapter knows where
 //! they are. Engine and adapters meet here and nowhere else.
 //!
 //! To add a question or an act: its type and a method of the trait in its port's file, one line in each table here, and
 //! the method in the real and in the simulated adapter.
+
+mod owner;
 
 mod repository;
 
@@ -23,9 +25,8 @@ use gastown_crds::reason::Reason;
 pub use crate::seen::{Oid, Seen};
 pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
 pub use machine::{AskMachine, Host, Machine};
-pub use repository::{
-    AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, RigId, replay_key,
-};
+pub use owner::Owner;
+pub use repository::{AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, replay_key};
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{AskProgram, AskRuns, Run, RunEnd, RunState, Session, SessionSpec, Sessions};
 
@@ -46,7 +47,7 @@ pub enum Ask {
     Repo(AskRepo),
     /// What of a sandbox and its session?
     Sandbox(SandboxId),
-    /// Which attempts at a bead?
+    /// Which attempts at an object?
     Runs(AskRuns),
     /// How is a job?
     Job(JobKey),
@@ -125,8 +126,8 @@ pub enum Act {
     },
     /// The commit stays reachable as `refs/gt/archive/<name>`.
     Archive {
-        /// The rig.
-        rig: RigId,
+        /// The object in whose repository it is.
+        owner: Owner,
         /// The merge request's name.
         name: String,
         /// The commit.
@@ -148,7 +149,7 @@ impl fmt::Display for Act {
                 write!(f, "prepare {} on {} at {}", sandbox.name, spec.branch, spec.start.short())
             }
             Self::EnsureSession { sandbox, spec } => {
-                write!(f, "start {} on {}, attempt {}", sandbox.name, spec.bead, spec.attempt)
+                write!(f, "start {} on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt)
             }
             Self::EndSession { sandbox } => write!(f, "end the session of {}", sandbox.name),
             Self::Archive { name, .. } => write!(f, "archive {name}"),
@@ -187,7 +188,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Act::EnsureSandbox { sandbox, spec } => self.ensure_sandbox(sandbox, spec),
             Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
             Act::EndSession { sandbox } => self.end_session(sandbox),
-            Act::Archive { rig, name, head } => self.archive(rig, name, head),
+            Act::Archive { owner, name, head } => self.archive(owner, name, head),
             Act::RemoveSandbox { sandbox } => self.remove_sandbox(sandbox),
         }
     }

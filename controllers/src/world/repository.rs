@@ -6,25 +6,25 @@ use gastown_crds::common::Person;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Question, Seen};
+use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen};
 
 /// Repositories, as git has them.
 pub trait Repositories {
-    /// What is there of a rig's repository, and of its target branch.
+    /// What is there of an object's repository, and of its target branch.
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts>;
     /// What a replay's record says: see [`Replays`].
     fn replays(&self, asked: &AskReplay) -> Seen<Replays>;
     /// Records the replay of candidates onto a commit.
     fn replay(&self, replay: &Replay) -> Result<(), ActError>;
     /// Keeps a commit reachable as `refs/gt/archive/<name>`.
-    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError>;
+    fn archive(&self, owner: &Owner, name: &str, head: &Oid) -> Result<(), ActError>;
 }
 
-/// What is there of a rig's repository, and of its target branch?
+/// What is there of an object's repository, and of its target branch?
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskRepo {
-    /// The rig.
-    pub rig: RigId,
+    /// The object whose repository it is.
+    pub owner: Owner,
     /// The branch; none: the remote's HEAD.
     pub branch: Option<String>,
 }
@@ -63,8 +63,8 @@ pub type Replays = Option<Vec<Replayed>>;
 /// A replay of candidates onto a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// The rig.
-    pub rig: RigId,
+    /// The object whose repository it is.
+    pub owner: Owner,
     /// The record's name: see [`replay_key`].
     pub key: String,
     /// Onto which commit.
@@ -75,16 +75,7 @@ pub struct Replay {
     pub committer: Person,
 }
 
-/// A rig's repository on this machine: the Rig's uid. The name goes along for people's eyes only.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RigId {
-    /// The Rig's name.
-    pub name: String,
-    /// The Rig's uid.
-    pub uid: String,
-}
-
-/// What is seen of a rig's repository on this machine.
+/// What is seen of a repository on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RepoFacts {
     /// The bare clone exists, whole.
@@ -140,7 +131,7 @@ pub enum Replayed {
 }
 
 /// The name of a replay's record: the same inputs give the same commits, so the record is good for ever.
-pub fn replay_key(rig: &RigId, onto: &Oid, candidates: &[Candidate], committer: &Person) -> String {
-    let inputs = serde_json::json!([rig.uid, onto, candidates, committer]);
+pub fn replay_key(owner: &Owner, onto: &Oid, candidates: &[Candidate], committer: &Person) -> String {
+    let inputs = serde_json::json!([owner.uid, onto, candidates, committer]);
     gastown_crds::names::digest(&["replay", &inputs.to_string()])
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Question, RigId, Seen, Session};
+use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen, Session};
 
 /// Worktrees of polecats. What one held is rescued before it changes or goes.
 pub trait Sandboxes {
@@ -62,8 +62,8 @@ pub struct Sandbox {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxSpec {
-    /// The rig.
-    pub rig: RigId,
+    /// The object in whose repository it is.
+    pub owner: Owner,
     /// The name of this preparation; a worktree that carries it already is left alone.
     pub prepared: String,
     /// The branch to be on.

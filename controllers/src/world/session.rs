@@ -1,15 +1,14 @@
 //! The port of sessions: agents at work, their attempts at beads, and the programs that they are.
 
 use gastown_crds::bead::ReworkKind;
-use gastown_crds::common::{NameValue, Person};
+use gastown_crds::common::NameValue;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Question, RigId, SandboxId, Seen};
+use super::{ActError, Ask, Fact, Owner, Question, SandboxId, Seen};
 
 /// Sessions of agents. A sandbox has at most one.
 pub trait Sessions {
-    /// The attempts at a bead, ascending.
+    /// The attempts at an object, ascending.
     fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>>;
     /// Whether a program would start.
     fn program(&self, asked: &AskProgram) -> Seen<bool>;
@@ -19,7 +18,7 @@ pub trait Sessions {
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError>;
 }
 
-/// Which attempts were made at the bead with this uid?
+/// Which attempts were made at the object with this uid?
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskRuns(pub String);
 
@@ -59,8 +58,8 @@ pub enum Session {
     None,
     /// The lock is held and no exit is recorded.
     Running {
-        /// The bead's uid.
-        bead_uid: String,
+        /// The uid of the object whose attempt it is.
+        owner_uid: String,
         /// Which attempt at it.
         attempt: u32,
     },
@@ -71,12 +70,12 @@ pub enum Session {
     },
 }
 
-/// One attempt at a bead: `runs/<bead uid>/<n>/`, made before the spawn.
+/// One attempt: `runs/<the owner's uid>/<n>/`, made before the spawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// Which: counts up from 1.
     pub attempt: u32,
-    /// The digest of the bead's text that it was for.
+    /// The digest of the text that it was for.
     pub work: String,
     /// How far it came.
     pub state: RunState,
@@ -111,30 +110,27 @@ pub struct RunEnd {
     pub tail: String,
 }
 
-/// Everything a session needs to know, as data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// What a session runs, and for which object.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSpec {
-    /// The rig.
-    pub rig: RigId,
-    /// The polecat's name within its rig.
-    pub polecat: String,
-    /// The bead's name.
-    pub bead: String,
-    /// The bead's uid.
-    pub bead_uid: String,
-    /// Which attempt it is.
+    /// The object whose attempts it counts among, such as the bead that is worked on.
+    pub owner: Owner,
+    /// Which attempt at it, from 1.
     pub attempt: u32,
-    /// The digest of the bead's text.
+    /// The digest of what is to be done. Attempts at another text do not count against this one.
     pub work: String,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// Variables of the Runtime.
+    /// Variables that the agent sees; of two with one name, the later counts. The adapter adds those that say where things
+    /// are on this machine.
     pub env: Vec<NameValue>,
-    /// Where the branch began: `GT_BASE`.
-    pub base: Oid,
-    /// Why the work came back, and the log or files that say more.
+    /// Why the work came back, and the log or files that say more: `GT_REWORK` and `GT_REWORK_LOG`.
     pub rework: Option<(ReworkKind, String)>,
-    /// Who its commits are by.
-    pub author: Person,
+}
+
+impl SessionSpec {
+    /// The value of a variable.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|variable| variable.name == name).map(|variable| variable.value.as_str())
+    }
 }

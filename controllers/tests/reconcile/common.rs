@@ -140,7 +140,7 @@ impl Scene {
     }
 
     pub fn rig(&mut self, rig: Rig) -> &mut Self {
-        let id = RigId { name: rig.name_any(), uid: rig.uid().unwrap() };
+        let id = Owner::rig(rig.name_any(), rig.uid().unwrap());
         let facts = RepoFacts {
             cloned: true,
             branch: Some("main".into()),
@@ -148,7 +148,7 @@ impl Scene {
             target_tree: Some(oid('0')),
             ..RepoFacts::default()
         };
-        self.known(Ask::Repo(AskRepo { rig: id, branch: Some("main".into()) }), Fact::Repo(facts));
+        self.known(Ask::Repo(AskRepo { owner: id, branch: Some("main".into()) }), Fact::Repo(facts));
         self.add(rig);
         self
     }

@@ -83,7 +83,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
     scene.rig(rig);
     let made = |second| Sandbox { made: at(second), ..prepared(0) };
     let job = |second| Job::Setup {
-        rig: RigId { name: "shop".into(), uid: "shop-uid".into() },
+        owner: Owner::rig("shop", "shop-uid"),
         sandbox: SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() },
         prepared: prepared(0).prepared,
         made: at(second),
@@ -100,14 +100,33 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
         scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(made(second)), session: Session::None });
         scene.plan(&key()).effects
     };
-    assert!(matches!(acts(500)[..], [Effect::Confirm(_), Effect::Act(Act::EnsureSession { .. })]));
+    let started = acts(500);
+    let [Effect::Confirm(_), Effect::Act(Act::EnsureSession { spec, .. })] = &started[..] else {
+        panic!("a session and nothing else: {started:?}");
+    };
+    assert_eq!((spec.owner.kind.as_ref(), spec.owner.name.as_str()), ("Bead", "shop-a"));
+    let env: Vec<String> = spec.env.iter().map(|it| format!("{}={}", it.name, it.value)).collect();
+    insta::assert_snapshot!(env.join("\n"), @"
+    GT_ROLE=polecat
+    GT_RIG=shop
+    GT_POLECAT=nux
+    GT_BEAD=shop-a
+    GT_ATTEMPT=1
+    GT_BASE=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    BD_ACTOR=shop/polecats/nux
+    GT_ACTOR=shop/polecats/nux
+    GIT_AUTHOR_NAME=nux
+    GIT_AUTHOR_EMAIL=nux@town.invalid
+    GIT_COMMITTER_NAME=nux
+    GIT_COMMITTER_EMAIL=nux@town.invalid
+    ");
     assert_eq!(acts(600), [Effect::Act(Act::EnsureJob(job(600)))]);
 }
 
 #[test]
 fn a_running_session_is_left_alone() {
     let mut scene = scene();
-    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    scene.sandbox("shop-nux", sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 }));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
 }
 
@@ -141,7 +160,7 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
     scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForSlot (may go on as soon as a slot is free)");
     // What runs, runs: who wrote that it waits did not know.
-    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 3 }));
+    scene.sandbox("shop-nux", sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 3 }));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     claim shop-a for shop-nux
     shop-nux: Working Ready=True Working
@@ -151,7 +170,7 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
 #[test]
 fn what_runs_keeps_its_place_whatever_its_rig_lacks_by_then() {
     let mut scene = scene();
-    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    scene.sandbox("shop-nux", sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 }));
     scene.remove::<Runtime>("script");
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Working Ready=True Working");
 }
@@ -238,7 +257,7 @@ fn an_agent_whose_head_was_lost_starts_at_the_target_again() {
 fn a_handed_in_bead_ends_the_session_and_keeps_the_sandbox() {
     let mut scene = scene();
     scene.request(request("shop-a", "shop", 1, MergeState::Queued));
-    scene.sandbox("shop-nux", sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }));
+    scene.sandbox("shop-nux", sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 }));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     end the session of shop-nux
     shop-nux: Zombie Ready=False Switching (its work is handed in; its session is being ended)
@@ -252,7 +271,7 @@ fn a_deleted_polecat_goes_only_when_its_sandbox_is_rescued_and_gone() {
     leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
     scene.polecat(leaving);
     for (facts, first) in [
-        (sandbox(Session::Running { bead_uid: "shop-a-uid".into(), attempt: 1 }), "end the session of shop-nux"),
+        (sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 }), "end the session of shop-nux"),
         (sandbox(Session::None), "remove the sandbox of shop-nux"),
         (SandboxFacts::default(), "finalizers of shop-nux: []"),
     ] {

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use gastown_controllers::world::{RigId, exit};
+use gastown_controllers::world::{Owner, exit};
 
 use super::guard::quote;
 use super::program::Call;
@@ -53,7 +53,7 @@ impl From<GitError> for Failure {
 
 impl Git {
     /// Makes the rig's clone, or finds it made.
-    pub(super) fn clone_rig(&self, rig: &RigId, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) fn clone_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let repo_lock = self.remote_lock(&rig.uid)?;
         guard::install(&self.layout)?;
         let place = self.layout.bare_clone(&rig.uid);
@@ -85,7 +85,7 @@ impl Git {
     }
 
     /// Brings the rig's clone up to date with its remote.
-    pub(super) fn fetch_rig(&self, rig: &RigId, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) fn fetch_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let place = self.layout.bare_clone(&rig.uid);
         if !place.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{RepoFacts, RigId};
+use gastown_controllers::world::{Owner, RepoFacts};
 use git2::{ErrorCode, Repository};
 
 use super::message::merge_request;
@@ -25,7 +25,7 @@ pub(super) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
 impl Git {
     /// What is there of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
     /// appears by a rename, so one that is there is whole.
-    pub fn facts(&self, rig: &RigId, branch: Option<&str>) -> Result<RepoFacts, GitError> {
+    pub fn facts(&self, rig: &Owner, branch: Option<&str>) -> Result<RepoFacts, GitError> {
         if !self.layout.bare_clone(&rig.uid).exists() {
             return Ok(RepoFacts::default());
         }
@@ -35,7 +35,7 @@ impl Git {
     }
 
     /// Opens a rig's clone for reading.
-    pub(super) fn open(&self, rig: &RigId) -> Result<Repository, GitError> {
+    pub(super) fn open(&self, rig: &Owner) -> Result<Repository, GitError> {
         let clone = self.layout.bare_clone(&rig.uid);
         if !clone.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() });
@@ -44,7 +44,7 @@ impl Git {
             .map_err(|source| GitError::Read { doing: format!("open the clone of rig `{}`", rig.name), source })
     }
 
-    fn read(&self, repo: &Repository, rig: &RigId, branch: Option<&str>) -> Result<RepoFacts, git2::Error> {
+    fn read(&self, repo: &Repository, rig: &Owner, branch: Option<&str>) -> Result<RepoFacts, git2::Error> {
         let cloned = RepoFacts { cloned: true, ..RepoFacts::default() };
         let branch = match branch {
             Some(branch) => Some(branch.to_owned()),
@@ -66,7 +66,7 @@ impl Git {
     }
 
     /// The merge requests found behind a tip, remembered for as long as it stays the rig's tip.
-    fn landed(&self, repo: &Repository, rig: &RigId, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
+    fn landed(&self, repo: &Repository, rig: &Owner, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
         // What a thread that panicked left there is still whole: it is only ever replaced.
         let mut known = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, landed)) = known.get(&rig.uid).filter(|(at, _)| *at == tip) {

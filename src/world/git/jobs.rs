@@ -11,15 +11,15 @@ impl Git {
     /// Does a job to its end, and gives the exit code of its process; its log is for people.
     pub fn run_job(&self, job: &Job, log: &mut dyn Write) -> i32 {
         let done = match job {
-            Job::Clone { rig, url, round: _ } => self.clone_rig(rig, url, log),
-            Job::Fetch { rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
-            Job::Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s, round: _ } => {
+            Job::Clone { owner: rig, url, round: _ } => self.clone_rig(rig, url, log),
+            Job::Fetch { owner: rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
+            Job::Setup { owner: rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s, round: _ } => {
                 let (made, timeout_s) = (*made, *timeout_s);
                 let setup = super::setup::Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s };
                 self.set_up(&setup, log)
             }
-            Job::Verify { rig, commit, tree, checks, round: _ } => self.verify(rig, commit, tree, checks, log),
-            Job::Push { rig, url, branch, from, to, force, update_checked_out, round: _ } => {
+            Job::Verify { owner: rig, commit, tree, checks, round: _ } => self.verify(rig, commit, tree, checks, log),
+            Job::Push { owner: rig, url, branch, from, to, force, update_checked_out, round: _ } => {
                 let push = super::push::Push {
                     rig,
                     url,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{RigId, exit};
+use gastown_controllers::world::{Owner, exit};
 use git2::Repository;
 
 use super::clone::{Failure, asks_for_password, auth_hint, late, redact, say};
@@ -14,7 +14,7 @@ use super::{Git, GitError};
 
 /// A push, as its job has it.
 pub(super) struct Push<'a> {
-    pub rig: &'a RigId,
+    pub rig: &'a Owner,
     pub url: &'a str,
     pub branch: &'a str,
     pub from: Option<&'a Oid>,

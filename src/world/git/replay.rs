@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Candidate, Replayed, RigId};
+use gastown_controllers::world::{Candidate, Owner, Replayed};
 use gastown_crds::common::Person;
 use git2::{Commit, Repository, Signature, Sort, TreeWalkMode, TreeWalkResult};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ impl Git {
     /// The replay of `candidates` onto `onto` is recorded under `key`.
     pub fn replay(
         &self,
-        rig: &RigId,
+        rig: &Owner,
         key: &str,
         onto: &Oid,
         candidates: &[Candidate],
@@ -71,7 +71,7 @@ impl Git {
 /// What is kept of a replay.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    rig: RigId,
+    rig: Owner,
     results: Vec<Replayed>,
 }
 

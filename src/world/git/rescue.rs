@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{RigId, SandboxId};
+use gastown_controllers::world::{Owner, SandboxId};
 
 use super::repo_lock::RepoLock;
 use super::{Git, GitError};
@@ -29,7 +29,7 @@ const IDENTITY: [(&str, &str); 4] = [
 
 impl Git {
     /// The commit stays reachable as `refs/gt/archive/<name>`.
-    pub fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), GitError> {
+    pub fn archive(&self, rig: &Owner, name: &str, head: &Oid) -> Result<(), GitError> {
         let repo = self.open(rig)?;
         let reference = format!("refs/gt/archive/{name}");
         if repo.refname_to_id(&reference).is_ok_and(|id| id.to_string() == head.0) {

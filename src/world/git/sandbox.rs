@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{RigId, Sandbox, SandboxId, SandboxSpec};
+use gastown_controllers::world::{Owner, Sandbox, SandboxId, SandboxSpec};
 use gastown_supervisor::records;
 use serde::{Deserialize, Serialize};
 
@@ -83,17 +83,17 @@ impl Git {
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
-        let repo = self.open(&spec.rig)?;
+        let repo = self.open(&spec.owner)?;
         let (base, start_at) = spec.points(|oid| holds(&repo, oid));
         let start = commit_of(&repo, start_at)?;
         guard::install(&self.layout)?;
-        let repo_lock = self.repo_lock(&spec.rig.uid)?;
+        let repo_lock = self.repo_lock(&spec.owner.uid)?;
         // Another process may have been at it while this one waited.
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
         self.refuse_if_in_use(id)?;
-        let clone = self.layout.bare_clone(&spec.rig.uid);
+        let clone = self.layout.bare_clone(&spec.owner.uid);
         let held = Held { clone: &clone, repo_lock: &repo_lock };
         let path = self.layout.worktree(&id.uid);
         let moving = Some((spec.branch.as_str(), start));
@@ -111,7 +111,7 @@ impl Git {
         let record = Record {
             polecat: id.name.clone(),
             uid: id.uid.clone(),
-            rig_uid: spec.rig.uid.clone(),
+            rig_uid: spec.owner.uid.clone(),
             prepared: spec.prepared.clone(),
             branch: spec.branch.clone(),
             base: base.clone(),
@@ -153,11 +153,11 @@ impl Git {
     }
 
     fn is_prepared(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<bool, GitError> {
-        self.check_owner(id, &spec.rig)?;
+        self.check_owner(id, &spec.owner)?;
         Ok(self.record(id)?.is_some_and(|record| record.prepared == spec.prepared))
     }
 
-    fn check_owner(&self, id: &SandboxId, rig: &RigId) -> Result<(), GitError> {
+    fn check_owner(&self, id: &SandboxId, rig: &Owner) -> Result<(), GitError> {
         match self.recorded(id)? {
             Some(record) if record.rig_uid != rig.uid => Err(foreign(&id.name, &record.rig_uid, &rig.uid)),
             _ => Ok(()),

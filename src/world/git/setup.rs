@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gastown_controllers::world::{RigId, Sandbox, SandboxId, exit};
+use gastown_controllers::world::{Owner, Sandbox, SandboxId, exit};
 use jiff::Timestamp;
 
 use super::clone::{Failure, say};
@@ -15,7 +15,7 @@ use crate::exec::ExecError;
 
 /// A setup, as its job has it.
 pub(super) struct Setup<'a> {
-    pub rig: &'a RigId,
+    pub rig: &'a Owner,
     pub sandbox: &'a SandboxId,
     pub prepared: &'a str,
     pub made: Timestamp,

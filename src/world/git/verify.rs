@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Check, RigId, SandboxId, exit};
+use gastown_controllers::world::{Check, Owner, SandboxId, exit};
 
 use super::clone::{Failure, say};
 use super::disk_space::Last;
@@ -26,7 +26,7 @@ impl Git {
     /// Runs the checks, in order, up to the first that fails.
     pub(super) fn verify(
         &self,
-        rig: &RigId,
+        rig: &Owner,
         commit: &Oid,
         tree: &Oid,
         checks: &[Check],
@@ -54,14 +54,14 @@ impl Git {
         Ok(())
     }
 
-    fn get_ready(&self, rig: &RigId, commit: &Oid, tree: &Oid, worktree: &Path) -> Result<(), Failure> {
+    fn get_ready(&self, rig: &Owner, commit: &Oid, tree: &Oid, worktree: &Path) -> Result<(), Failure> {
         self.is_tree_of(rig, commit, tree)?;
         guard::install(&self.layout)?;
         self.check_out(rig, commit, worktree)
     }
 
     /// The verdict will be filed under the tree, so it had better be the commit's.
-    fn is_tree_of(&self, rig: &RigId, commit: &Oid, tree: &Oid) -> Result<(), Failure> {
+    fn is_tree_of(&self, rig: &Owner, commit: &Oid, tree: &Oid) -> Result<(), Failure> {
         let repo = self.open(rig)?;
         let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id)).map(|c| c.tree_id());
         let doing = format!("find commit {}", commit.short());
@@ -74,7 +74,7 @@ impl Git {
     }
 
     /// Brings the worktree to exactly the commit; ignored files stay.
-    fn check_out(&self, rig: &RigId, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
+    fn check_out(&self, rig: &Owner, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
         let clone = self.layout.bare_clone(&rig.uid);
         let repo_lock = self.repo_lock(&rig.uid)?;
         let held = Held { clone: &clone, repo_lock: &repo_lock };

@@ -74,8 +74,8 @@ fn record(layout: &Layout, key: String) -> Option<JobRecord> {
         Job::Clone { .. } => ("clone", None),
         Job::Fetch { .. } => ("fetch", None),
         Job::Setup { .. } => ("setup", None),
-        Job::Verify { rig, .. } => ("verify", Some(rig.uid.clone())),
+        Job::Verify { owner: rig, .. } => ("verify", Some(rig.uid.clone())),
         Job::Push { .. } => ("push", None),
     };
-    Some(JobRecord { key, verb, rig: job.rig().name.clone(), end, verifies, touched })
+    Some(JobRecord { key, verb, rig: job.owner().name.clone(), end, verifies, touched })
 }

@@ -14,8 +14,8 @@ use crate::layout::Layout;
 const ATTEMPTS_MAX: usize = 1000;
 
 /// The numbers of all attempts at a bead, ascending.
-pub fn numbers(layout: &Layout, bead_uid: &str) -> io::Result<Vec<u32>> {
-    let entries = match fs_err::read_dir(layout.runs(bead_uid)) {
+pub fn numbers(layout: &Layout, owner_uid: &str) -> io::Result<Vec<u32>> {
+    let entries = match fs_err::read_dir(layout.runs(owner_uid)) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e),
@@ -29,30 +29,30 @@ pub fn numbers(layout: &Layout, bead_uid: &str) -> io::Result<Vec<u32>> {
 }
 
 /// The newest attempts at a bead, ascending.
-pub fn of(layout: &Layout, bead_uid: &str) -> Result<Vec<Run>, SessionError> {
-    let numbers = numbers(layout, bead_uid)?;
+pub fn of(layout: &Layout, owner_uid: &str) -> Result<Vec<Run>, SessionError> {
+    let numbers = numbers(layout, owner_uid)?;
     let oldest = numbers.len().saturating_sub(ATTEMPTS_MAX);
-    numbers[oldest..].iter().map(|attempt| one(layout, bead_uid, *attempt)).collect()
+    numbers[oldest..].iter().map(|attempt| one(layout, owner_uid, *attempt)).collect()
 }
 
 /// The file that an attempt's output goes to; its older half, if it was long, is beside it as `output.log.1`.
-pub fn log_path(layout: &Layout, bead_uid: &str, attempt: u32) -> PathBuf {
-    layout.run(bead_uid, attempt).join(records::OUTPUT)
+pub fn log_path(layout: &Layout, owner_uid: &str, attempt: u32) -> PathBuf {
+    layout.run(owner_uid, attempt).join(records::OUTPUT)
 }
 
 /// The spec of an attempt, if it is on record.
-fn spec(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
-    let spec = records::read::<Spec<NoJob>>(&layout.run(bead_uid, attempt).join(records::SPEC))?;
+fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
+    let spec = records::read::<Spec<NoJob>>(&layout.run(owner_uid, attempt).join(records::SPEC))?;
     Ok(spec.map(|spec| match spec {
         Spec::Session(spec) => spec,
         Spec::Job(JobSpec { job, .. }) => match job {},
     }))
 }
 
-fn one(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Run, SessionError> {
-    let spec = spec(layout, bead_uid, attempt)?;
+fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Run, SessionError> {
+    let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
-    let holder = Holder { bead_uid: bead_uid.to_owned(), attempt };
+    let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
     let state = match (occupants::exit(layout, &holder)?, spec) {
         (Some(end), _) => ended(layout, &holder, end),
         (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
@@ -64,7 +64,7 @@ fn one(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Run, SessionErro
                 ended(layout, &holder, end)
             } else {
                 // The start is recorded once, under the lock.
-                RunState::Lost { at: records::written(&layout.run(bead_uid, attempt).join(records::STARTED))? }
+                RunState::Lost { at: records::written(&layout.run(owner_uid, attempt).join(records::STARTED))? }
             }
         }
         (None, _) => RunState::Intended,
@@ -73,6 +73,6 @@ fn one(layout: &Layout, bead_uid: &str, attempt: u32) -> Result<Run, SessionErro
 }
 
 fn ended(layout: &Layout, run: &Holder, Exit { code, own, at }: Exit) -> RunState {
-    let tail = log::tail(&log_path(layout, &run.bead_uid, run.attempt));
+    let tail = log::tail(&log_path(layout, &run.owner_uid, run.attempt));
     RunState::Ended(RunEnd { code, own, at, tail })
 }

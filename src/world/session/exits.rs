@@ -38,7 +38,7 @@ pub enum Ended {
 /// What is waited for: which attempt or job.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Watched {
-    Run { bead_uid: String, attempt: u32, sandbox_uid: String },
+    Run { owner_uid: String, attempt: u32, sandbox_uid: String },
     Job(JobKey),
 }
 
@@ -60,9 +60,9 @@ impl Exits {
 
     /// Wakes when the attempt begins, when its supervisor ends, and when its last process ends. To be called when a look
     /// said that it runs or is intended; again is harmless. False: too many are waited for.
-    pub fn watch_run(&self, bead_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
-        let (bead_uid, sandbox_uid) = (bead_uid.to_owned(), sandbox_uid.to_owned());
-        self.watch(Watched::Run { bead_uid, attempt, sandbox_uid })
+    pub fn watch_run(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
+        let (owner_uid, sandbox_uid) = (owner_uid.to_owned(), sandbox_uid.to_owned());
+        self.watch(Watched::Run { owner_uid, attempt, sandbox_uid })
     }
 
     /// Wakes when the job begins and when it ends. To be called when a look said that it runs or is absent though ensured.
@@ -93,7 +93,7 @@ impl Exits {
 
     async fn follow(&self, what: &Watched) -> io::Result<()> {
         let dir = match what {
-            Watched::Run { bead_uid, attempt, .. } => self.sessions.layout.run(bead_uid, *attempt),
+            Watched::Run { owner_uid, attempt, .. } => self.sessions.layout.run(owner_uid, *attempt),
             Watched::Job(key) => self.sessions.layout.job(&key.0),
         };
         let Some(started) = self.began(what, &dir).await? else {
@@ -103,8 +103,8 @@ impl Exits {
         };
         ended(started.process.open()).await?;
         self.sessions.children.reap();
-        if let Watched::Run { bead_uid, attempt, sandbox_uid } = what {
-            let run = Holder { bead_uid: bead_uid.clone(), attempt: *attempt };
+        if let Watched::Run { owner_uid, attempt, sandbox_uid } = what {
+            let run = Holder { owner_uid: owner_uid.clone(), attempt: *attempt };
             while let Some(left) = self.left(&run, sandbox_uid).await? {
                 // Once for the supervisor, then for each who is left.
                 self.wake(what).await;

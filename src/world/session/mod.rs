@@ -14,18 +14,13 @@
 //!
 //! | variable | value |
 //! |---|---|
-//! | the Runtime's | as declared |
+//! | the controller's | what the session is about: see `controllers/src/kinds/polecat/environment.rs` |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
 //! | `GT_DATA`, `GT_STATE` | where the town's things lie, wherever the agent's home is |
-//! | `GT_ROLE` | `polecat` |
-//! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
-//! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |
 //! | `GT_REWORK` | empty, `Red` or `Conflict`: why the work came back |
 //! | `GT_REWORK_LOG` | a file with the log, or the conflicting files; empty when there was no rework |
-//! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
-//! | `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` | who its commits are by; `GIT_COMMITTER_*` the same |
 //! | `GT_DEGRADED` | `true` without tmux; otherwise not set |
-//! | the caller's | `GT_BASE`, and what the git guard needs |
+//! | the caller's | what the git guard needs |
 //! | `PATH` | the Runtime's or the inherited one, after the folder of `gt` and `bd` |
 
 pub mod program;
@@ -178,7 +173,7 @@ impl Sessions {
             return Err(SessionError::Unknown { name: sandbox.name.clone(), pids });
         };
         if self.exit(&holder)?.is_none() {
-            return Ok(Session::Running { bead_uid: holder.bead_uid, attempt: holder.attempt });
+            return Ok(Session::Running { owner_uid: holder.owner_uid, attempt: holder.attempt });
         }
         let pids = self.strays(&sandbox.uid, &holder)?;
         // Only our own supervisor is left, on its way out.
@@ -186,13 +181,13 @@ impl Sessions {
     }
 
     /// The attempts at a bead, ascending.
-    pub fn runs(&self, bead_uid: &str) -> Result<Vec<Run>, SessionError> {
-        attempts::of(&self.layout, bead_uid)
+    pub fn runs(&self, owner_uid: &str) -> Result<Vec<Run>, SessionError> {
+        attempts::of(&self.layout, owner_uid)
     }
 
     /// Where an attempt's output is; its older half, if it was long, is beside it as `output.log.1`.
-    pub fn run_log_path(&self, bead_uid: &str, attempt: u32) -> PathBuf {
-        attempts::log_path(&self.layout, bead_uid, attempt)
+    pub fn run_log_path(&self, owner_uid: &str, attempt: u32) -> PathBuf {
+        attempts::log_path(&self.layout, owner_uid, attempt)
     }
 
     fn occupied(&self, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
@@ -212,7 +207,7 @@ impl Sessions {
     }
 
     fn run_dir(&self, run: &Holder) -> PathBuf {
-        self.layout.run(&run.bead_uid, run.attempt)
+        self.layout.run(&run.owner_uid, run.attempt)
     }
 
     fn started(&self, run: &Holder) -> Result<Option<Started>, RecordError> {

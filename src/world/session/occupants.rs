@@ -52,16 +52,16 @@ pub(super) fn strays(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result
 
 /// The agent of this attempt, if it lives.
 pub(super) fn agent(layout: &Layout, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
-    let agent = records::read::<ProcessId>(&layout.run(&run.bead_uid, run.attempt).join(records::AGENT))?;
+    let agent = records::read::<ProcessId>(&layout.run(&run.owner_uid, run.attempt).join(records::AGENT))?;
     Ok(agent.filter(ProcessId::lives))
 }
 
 /// That this attempt began, and as which process.
 pub(super) fn started(layout: &Layout, run: &Holder) -> Result<Option<Started>, RecordError> {
-    records::read(&layout.run(&run.bead_uid, run.attempt).join(records::STARTED))
+    records::read(&layout.run(&run.owner_uid, run.attempt).join(records::STARTED))
 }
 
 /// How this attempt ended.
 pub(super) fn exit(layout: &Layout, run: &Holder) -> Result<Option<Exit>, RecordError> {
-    records::read(&layout.run(&run.bead_uid, run.attempt).join(records::EXIT))
+    records::read(&layout.run(&run.owner_uid, run.attempt).join(records::EXIT))
 }

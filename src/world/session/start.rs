@@ -7,7 +7,6 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use gastown_controllers::world::{SandboxId, SessionSpec};
-use gastown_crds::actor::Worker;
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, lock, log, watch};
 
@@ -34,7 +33,7 @@ impl Sessions {
         extra: &[(String, String)],
     ) -> Result<(), SessionError> {
         self.children.reap();
-        let run = Holder { bead_uid: spec.bead_uid.clone(), attempt: spec.attempt };
+        let run = Holder { owner_uid: spec.owner.uid.clone(), attempt: spec.attempt };
         if self.started(&run)?.is_some() {
             return Ok(());
         }
@@ -62,7 +61,7 @@ impl Sessions {
             lock,
             holder: self.layout.sandbox_holder(&sandbox.uid),
             sandbox_uid: sandbox.uid.clone(),
-            bead_uid: spec.bead_uid.clone(),
+            owner_uid: spec.owner.uid.clone(),
             attempt: spec.attempt,
             work: spec.work.clone(),
             command,
@@ -87,7 +86,7 @@ impl Sessions {
 
     /// The folder of an attempt. Made exclusively; one that is there and was never started is used again.
     fn intend(&self, run: &Holder) -> Result<PathBuf, SessionError> {
-        fs_err::create_dir_all(self.layout.runs(&run.bead_uid))?;
+        fs_err::create_dir_all(self.layout.runs(&run.owner_uid))?;
         let dir = self.run_dir(run);
         match fs_err::create_dir(&dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
@@ -154,7 +153,6 @@ impl Sessions {
         degraded: bool,
         extra: &[(String, String)],
     ) -> Result<Vec<(String, String)>, SessionError> {
-        let actor = Worker::new(&spec.rig.name, &spec.polecat).to_string();
         let (rework, rework_log) = match &spec.rework {
             Some((kind, text)) => {
                 let path = dir.join(records::REWORK);
@@ -170,19 +168,8 @@ impl Sessions {
             ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
             ("GT_DATA", self.layout.data().to_string_lossy().into_owned()),
             ("GT_STATE", self.layout.state().to_string_lossy().into_owned()),
-            ("GT_ROLE", "polecat".to_owned()),
-            ("GT_RIG", spec.rig.name.clone()),
-            ("GT_POLECAT", spec.polecat.clone()),
-            ("GT_BEAD", spec.bead.clone()),
-            ("GT_ATTEMPT", spec.attempt.to_string()),
             ("GT_REWORK", rework),
             ("GT_REWORK_LOG", rework_log),
-            ("BD_ACTOR", actor.clone()),
-            ("GT_ACTOR", actor),
-            ("GIT_AUTHOR_NAME", spec.author.name.clone()),
-            ("GIT_AUTHOR_EMAIL", spec.author.email.clone()),
-            ("GIT_COMMITTER_NAME", spec.author.name.clone()),
-            ("GIT_COMMITTER_EMAIL", spec.author.email.clone()),
         ];
         env.extend(ours.map(|(name, value)| (name.to_owned(), value)));
         if degraded {
@@ -208,7 +195,7 @@ impl Sessions {
         {
             return Ok(text);
         }
-        Ok(log::tail(&self.run_log_path(&run.bead_uid, run.attempt)))
+        Ok(log::tail(&self.run_log_path(&run.owner_uid, run.attempt)))
     }
 
     /// What a person runs to be with the session; without tmux, to follow its output.
@@ -220,7 +207,7 @@ impl Sessions {
             return Ok(command);
         }
         let mut follow: Vec<_> = ["tail", "-n", TAIL_LINES, "-F"].map(OsString::from).into();
-        follow.push(self.run_log_path(&run.bead_uid, run.attempt).into());
+        follow.push(self.run_log_path(&run.owner_uid, run.attempt).into());
         Ok(follow)
     }
 

@@ -41,7 +41,7 @@ impl AgentHandle {
             return;
         }
         let tree = state.commits.put_tree(worktree.files);
-        let author = self.spec.author.name.clone();
+        let author = self.spec.variable("GIT_AUTHOR_NAME").unwrap_or_default().to_owned();
         let commit = Commit { parent: Some(tip), tree, message: message.to_owned(), author, landed: None, date };
         let commit = state.commits.put(commit);
         state.take_in(&worktree.rig_uid, &commit);
@@ -59,8 +59,8 @@ impl AgentHandle {
         let head = self.head();
         let mut state = self.world.state();
         if let Some(head) = head {
-            let rig = self.spec.rig.uid.clone();
-            state.handed_in.insert((rig, head));
+            let owner = state.worktrees.get(&self.sandbox.uid).map(|worktree| worktree.rig_uid.clone());
+            state.handed_in.extend(owner.map(|owner| (owner, head)));
         }
         drop(state);
         self.give_up();

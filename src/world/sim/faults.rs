@@ -13,15 +13,15 @@ const HUNG_UP: i32 = 128 + 1;
 
 impl SimWorld {
     /// Kills the agent of a bead (by uid), as `kill -9` would. Answers whether it had one.
-    pub fn kill_agent_of(&self, bead_uid: &str) -> bool {
+    pub fn kill_agent_of(&self, owner_uid: &str) -> bool {
         let found = self
             .state()
             .sessions
             .iter()
-            .find(|(_, live)| live.bead_uid == bead_uid)
+            .find(|(_, live)| live.owner_uid == owner_uid)
             .map(|(sandbox, live)| (sandbox.clone(), live.attempt));
         let Some((sandbox, attempt)) = found else { return false };
-        self.over(&sandbox, &(bead_uid.to_owned(), attempt), KILLED, true);
+        self.over(&sandbox, &(owner_uid.to_owned(), attempt), KILLED, true);
         true
     }
 
@@ -32,7 +32,7 @@ impl SimWorld {
             .state()
             .sessions
             .iter()
-            .map(|(uid, live)| (uid.clone(), (live.bead_uid.clone(), live.attempt), live.since))
+            .map(|(uid, live)| (uid.clone(), (live.owner_uid.clone(), live.attempt), live.since))
             .collect();
         for (sandbox, attempt, since) in &all {
             if without_a_trace {

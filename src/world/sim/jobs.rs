@@ -75,7 +75,7 @@ impl State {
     /// How a job ends by the state of the world.
     fn judge(&mut self, job: &Job) -> (i32, String) {
         let failed = |code, text: &str| (code, text.to_owned());
-        let cloned = self.clones.contains_key(&job.rig().uid);
+        let cloned = self.clones.contains_key(&job.owner().uid);
         match job {
             Job::Clone { .. } if cloned => failed(exit::OK, "it is there already"),
             Job::Clone { url, .. } => self.reach(url),
@@ -86,12 +86,12 @@ impl State {
                 Some(w) if w.prepared == *prepared && w.made == *made && !w.is_broken => failed(exit::OK, ""),
                 _ => failed(exit::ERROR, "the worktree is not in this preparation"),
             },
-            Job::Verify { rig, commit, tree, .. } => {
+            Job::Verify { owner: rig, commit, tree, .. } => {
                 let is_its_tree = self.commits.get(commit).is_some_and(|commit| commit.tree == *tree);
                 let can_run = self.holds(rig, commit) && is_its_tree;
                 if can_run { failed(exit::OK, "") } else { failed(exit::ERROR, "there is no such commit and tree") }
             }
-            Job::Push { rig, url, branch, from, to, force, update_checked_out, round: _ } => {
+            Job::Push { owner: rig, url, branch, from, to, force, update_checked_out, round: _ } => {
                 let from = from.as_ref().filter(|_| !force);
                 if !from.into_iter().chain([to]).all(|commit| self.holds(rig, commit)) {
                     return failed(exit::ERROR, "there is no such commit");
@@ -136,8 +136,8 @@ impl State {
     fn carry_out(&mut self, job: &Job) {
         match job {
             // What is there already is left as it was fetched.
-            Job::Clone { rig, .. } if self.clones.contains_key(&rig.uid) => {}
-            Job::Clone { rig, url, .. } | Job::Fetch { rig, url, .. } => self.fetch(rig, url),
+            Job::Clone { owner: rig, .. } if self.clones.contains_key(&rig.uid) => {}
+            Job::Clone { owner: rig, url, .. } | Job::Fetch { owner: rig, url, .. } => self.fetch(rig, url),
             Job::Push { url, branch, to, .. } => {
                 if let Some(remote) = self.remotes.get_mut(url) {
                     remote.branches.insert(branch.clone(), to.clone());

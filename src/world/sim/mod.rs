@@ -42,8 +42,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Jobs, Machine, Oid, Replay,
-    Replayed, Replays, RepoFacts, Repositories, RigId, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
+    ActError, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Jobs, Machine, Oid, Owner, Replay,
+    Replayed, Replays, RepoFacts, Repositories, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
     SessionSpec, Sessions, WorldEvent,
 };
 use jiff::Timestamp;
@@ -201,7 +201,7 @@ impl SimWorld {
 
 impl Repositories for SimWorld {
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
-        self.seen(|state| state.repo(&asked.rig, asked.branch.as_deref()))
+        self.seen(|state| state.repo(&asked.owner, asked.branch.as_deref()))
     }
 
     fn replays(&self, asked: &AskReplay) -> Seen<Replays> {
@@ -210,11 +210,11 @@ impl Repositories for SimWorld {
 
     fn replay(&self, replay: &Replay) -> Result<(), ActError> {
         self.may_act()?;
-        let Replay { rig, key, onto, candidates, committer } = replay;
+        let Replay { owner: rig, key, onto, candidates, committer } = replay;
         self.state().ensure_replay(rig, key, onto, candidates, committer)
     }
 
-    fn archive(&self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
+    fn archive(&self, rig: &Owner, name: &str, head: &Oid) -> Result<(), ActError> {
         self.may_act()?;
         self.state().archive(rig, name, head)
     }

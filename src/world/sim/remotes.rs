@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::RigId;
+use gastown_controllers::world::Owner;
 
 use super::SimWorld;
 use super::commits::{Commit, Tree};
@@ -85,7 +85,7 @@ impl SimWorld {
     }
 
     /// What keeps commits reachable in a rig's clone, beside what was fetched: `heads/…`, `archive/…`, `rescue/…`.
-    pub fn refs(&self, rig: &RigId) -> BTreeMap<String, Oid> {
+    pub fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         let state = self.state();
         let Some(clone) = state.clones.get(&rig.uid) else { return BTreeMap::new() };
         let named = |kind: &'static str| move |(name, oid): (&String, &Oid)| (format!("{kind}/{name}"), oid.clone());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Candidate, Replayed, RepoFacts, RigId};
+use gastown_controllers::world::{ActError, Candidate, Owner, Replayed, RepoFacts};
 use gastown_crds::common::Person;
 
 use super::State;
@@ -36,7 +36,7 @@ pub(super) struct Clone {
 }
 
 impl State {
-    pub(super) fn repo(&self, rig: &RigId, branch: Option<&str>) -> RepoFacts {
+    pub(super) fn repo(&self, rig: &Owner, branch: Option<&str>) -> RepoFacts {
         let Some(clone) = self.clones.get(&rig.uid) else { return RepoFacts::default() };
         let branch = branch.map(str::to_owned).or_else(|| clone.head.clone());
         let target = branch.as_ref().and_then(|branch| clone.targets.get(branch)).cloned();
@@ -50,7 +50,7 @@ impl State {
     }
 
     /// Takes in what a remote holds now.
-    pub(super) fn fetch(&mut self, rig: &RigId, url: &str) {
+    pub(super) fn fetch(&mut self, rig: &Owner, url: &str) {
         let Some(remote) = self.remotes.get(url) else { return };
         let (head, branches) = (remote.head.clone(), remote.branches.clone());
         let clone = self.clones.entry(rig.uid.clone()).or_default();
@@ -77,12 +77,12 @@ impl State {
     }
 
     /// Whether a rig's clone holds a commit.
-    pub(super) fn holds(&self, rig: &RigId, commit: &Oid) -> bool {
+    pub(super) fn holds(&self, rig: &Owner, commit: &Oid) -> bool {
         self.clones.get(&rig.uid).is_some_and(|clone| clone.holds.contains(commit))
     }
 
     /// Refuses, as git does, what is to be read from a clone that is not there or does not hold it.
-    pub(super) fn find(&self, rig: &RigId, commit: &Oid) -> Result<(), GitError> {
+    pub(super) fn find(&self, rig: &Owner, commit: &Oid) -> Result<(), GitError> {
         if !self.clones.contains_key(&rig.uid) {
             return Err(GitError::NotCloned { rig: rig.name.clone() });
         }
@@ -95,7 +95,7 @@ impl State {
 
     pub(super) fn ensure_replay(
         &mut self,
-        rig: &RigId,
+        rig: &Owner,
         key: &str,
         onto: &Oid,
         candidates: &[Candidate],
@@ -117,7 +117,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn archive(&mut self, rig: &RigId, name: &str, head: &Oid) -> Result<(), ActError> {
+    pub(super) fn archive(&mut self, rig: &Owner, name: &str, head: &Oid) -> Result<(), ActError> {
         match self.find(rig, head) {
             // Here it is a ref that is to be set, which git itself refuses.
             Err(GitError::Read { doing, source }) => {

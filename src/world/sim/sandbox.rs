@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    ActError, Run, RunEnd, RunState, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
+    ActError, Owner, Run, RunEnd, RunState, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
 };
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -48,7 +48,7 @@ impl Worktree {
 pub(super) struct Live {
     pub(super) name: String,
     pub(super) bead: String,
-    pub(super) bead_uid: String,
+    pub(super) owner_uid: String,
     pub(super) attempt: u32,
     /// When it started.
     pub(super) since: Timestamp,
@@ -60,7 +60,7 @@ pub(super) struct Live {
 impl State {
     pub(super) fn session(&self, sandbox_uid: &str) -> Session {
         match self.sessions.get(sandbox_uid) {
-            Some(live) => Session::Running { bead_uid: live.bead_uid.clone(), attempt: live.attempt },
+            Some(live) => Session::Running { owner_uid: live.owner_uid.clone(), attempt: live.attempt },
             None => Session::None,
         }
     }
@@ -72,20 +72,20 @@ impl State {
         now: Timestamp,
     ) -> Result<(), ActError> {
         if let Some(worktree) = self.worktrees.get(&id.uid) {
-            if worktree.rig_uid != spec.rig.uid {
+            if worktree.rig_uid != spec.owner.uid {
                 let what = format!("the worktree of `{}`", id.name);
-                let (owner, asked) = (worktree.rig_uid.clone(), spec.rig.uid.clone());
+                let (owner, asked) = (worktree.rig_uid.clone(), spec.owner.uid.clone());
                 return Err(GitError::Foreign { what, owner, asked }.into());
             }
             if worktree.prepared == spec.prepared && !worktree.is_broken {
                 return Ok(());
             }
         }
-        let (base, start) = spec.points(|oid| self.holds(&spec.rig, oid));
-        self.find(&spec.rig, start)?;
+        let (base, start) = spec.points(|oid| self.holds(&spec.owner, oid));
+        self.find(&spec.owner, start)?;
         let (base, start) = (base.clone(), start.clone());
         self.refuse_if_in_use(&id.uid, &id.name)?;
-        let SandboxSpec { rig, prepared, branch, .. } = spec.clone();
+        let SandboxSpec { owner: rig, prepared, branch, .. } = spec.clone();
         let on_branch = |(uid, worktree): &(&String, &Worktree)| {
             let is_on = worktree.branch == branch && worktree.detached.is_none() && !worktree.is_broken;
             **uid != id.uid && worktree.rig_uid == rig.uid && is_on
@@ -178,20 +178,20 @@ impl State {
 
     /// Whether anything of an attempt was ever started.
     fn has_run(&self, spec: &SessionSpec) -> bool {
-        let run = self.runs.get(&spec.bead_uid).and_then(|runs| runs.get(&spec.attempt));
+        let run = self.runs.get(&spec.owner.uid).and_then(|runs| runs.get(&spec.attempt));
         run.is_some_and(|run| run.state != RunState::Intended)
     }
 
     /// The attempt's folder is there.
     fn intend(&mut self, spec: &SessionSpec) {
-        let runs = self.runs.entry(spec.bead_uid.clone()).or_default();
+        let runs = self.runs.entry(spec.owner.uid.clone()).or_default();
         if runs.contains_key(&spec.attempt) {
             return;
         }
         let last = runs.keys().next_back().copied().unwrap_or(0);
         runs.insert(spec.attempt, Run { attempt: spec.attempt, work: spec.work.clone(), state: RunState::Intended });
         if spec.attempt != last + 1 {
-            self.violated(format!("attempt {} at {} follows {last}", spec.attempt, spec.bead));
+            self.violated(format!("attempt {} at {} follows {last}", spec.attempt, spec.owner.name));
         }
     }
 }
@@ -216,13 +216,13 @@ impl SimWorld {
                 return Err(refused(SessionError::Busy { name: id.name.clone() }.to_string()));
             }
             state.intend(spec);
-            if let Some(other) = state.sessions.values().find(|live| live.bead_uid == spec.bead_uid) {
-                let message = format!("{} has two workers: {} and {}", spec.bead, other.name, id.name);
+            if let Some(other) = state.sessions.values().find(|live| live.owner_uid == spec.owner.uid) {
+                let message = format!("{} has two workers: {} and {}", spec.owner.name, other.name, id.name);
                 state.violated(message);
             }
-            let SessionSpec { bead, bead_uid, attempt, .. } = spec.clone();
+            let (Owner { name: bead, uid: owner_uid, .. }, attempt) = (spec.owner.clone(), spec.attempt);
             let since = self.now();
-            let live = Live { name: id.name.clone(), bead, bead_uid, attempt, since, may_end: false, agent: None };
+            let live = Live { name: id.name.clone(), bead, owner_uid, attempt, since, may_end: false, agent: None };
             state.sessions.insert(id.uid.clone(), live);
             let at_work = state.sessions.values().filter(|live| !live.may_end).count();
             state.busiest = state.busiest.max(at_work);
@@ -230,7 +230,7 @@ impl SimWorld {
         }
         let handle = AgentHandle::new(self.clone(), id.clone(), spec.clone());
         let agent = self.inner.behavior.agent(handle);
-        let (world, id, attempt) = (self.clone(), id.clone(), (spec.bead_uid.clone(), spec.attempt));
+        let (world, id, attempt) = (self.clone(), id.clone(), (spec.owner.uid.clone(), spec.attempt));
         let uid = id.uid.clone();
         let task = tokio::spawn(async move {
             let code = agent.await;
@@ -247,7 +247,7 @@ impl SimWorld {
             .state()
             .sessions
             .get(&id.uid)
-            .map(|l| ((l.bead_uid.clone(), l.attempt), (!l.may_end).then(|| l.bead.clone())))
+            .map(|l| ((l.owner_uid.clone(), l.attempt), (!l.may_end).then(|| l.bead.clone())))
         else {
             return;
         };
@@ -264,17 +264,17 @@ impl SimWorld {
         self.free(sandbox_uid, attempt, RunState::Ended(end));
     }
 
-    pub(super) fn free(&self, sandbox_uid: &str, (bead_uid, attempt): &(String, u32), state_then: RunState) {
+    pub(super) fn free(&self, sandbox_uid: &str, (owner_uid, attempt): &(String, u32), state_then: RunState) {
         {
             let mut state = self.state();
-            let is_it = |live: &Live| live.bead_uid == *bead_uid && live.attempt == *attempt;
+            let is_it = |live: &Live| live.owner_uid == *owner_uid && live.attempt == *attempt;
             if !state.sessions.get(sandbox_uid).is_some_and(is_it) {
                 return;
             }
             if let Some(agent) = state.sessions.remove(sandbox_uid).and_then(|live| live.agent) {
                 agent.abort();
             }
-            if let Some(run) = state.runs.get_mut(bead_uid).and_then(|runs| runs.get_mut(attempt)) {
+            if let Some(run) = state.runs.get_mut(owner_uid).and_then(|runs| runs.get_mut(attempt)) {
                 run.state = state_then;
             }
         }
@@ -284,7 +284,7 @@ impl SimWorld {
 
 impl State {
     fn set_run(&mut self, spec: &SessionSpec, to: RunState) {
-        if let Some(run) = self.runs.get_mut(&spec.bead_uid).and_then(|runs| runs.get_mut(&spec.attempt)) {
+        if let Some(run) = self.runs.get_mut(&spec.owner.uid).and_then(|runs| runs.get_mut(&spec.attempt)) {
             run.state = to;
         }
     }

@@ -12,7 +12,7 @@ use super::town::Town;
 
 fn setup(town: &Town, commands: &[&str], copy: &[&str], timeout_s: u64) -> Job {
     Job::Setup {
-        rig: town.rig.clone(),
+        owner: town.rig.clone(),
         sandbox: Town::sandbox("nux"),
         prepared: "for-a".into(),
         // The time is no matter where there is no worktree.
@@ -33,7 +33,7 @@ fn verify(town: &Town, commit: &Oid, checks: &[(&str, u64)]) -> (i32, String) {
         timeout_s: *timeout_s,
     };
     let checks = checks.iter().enumerate().map(check).collect();
-    town.run(&Job::Verify { rig: town.rig.clone(), commit: commit.clone(), tree, checks, round: 1 })
+    town.run(&Job::Verify { owner: town.rig.clone(), commit: commit.clone(), tree, checks, round: 1 })
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn what_landed_is_found_by_its_trailer() {
 #[test]
 fn an_empty_remote_a_missing_one_and_one_that_asks() {
     let town = Town::new();
-    let clone = |url: &str| town.run(&Job::Clone { rig: town.rig.clone(), url: url.into(), round: 1 });
+    let clone = |url: &str| town.run(&Job::Clone { owner: town.rig.clone(), url: url.into(), round: 1 });
     super::town::must(super::town::sh(&town.path("."), "git init -q empty", &[]));
     let (code, log) = clone(&town.path("empty").display().to_string());
     assert_eq!(code, exit::NO_BRANCH, "{log}");
@@ -103,7 +103,7 @@ fn an_empty_remote_a_missing_one_and_one_that_asks() {
     let git = town.git.clone().with_env("GIT_SSH_COMMAND", ssh);
     let mut log = Vec::new();
     let code =
-        git.run_job(&Job::Clone { rig: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 }, &mut log);
+        git.run_job(&Job::Clone { owner: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 }, &mut log);
     assert_eq!(code, exit::AUTH, "{}", String::from_utf8_lossy(&log));
 }
 
@@ -124,7 +124,7 @@ fn a_remote_that_wants_a_password_is_told_from_a_broken_one_without_a_prompt() {
     });
     let git = town.git.clone().with_env("no_proxy", "127.0.0.1");
     let mut log = Vec::new();
-    let code = git.run_job(&Job::Clone { rig: town.rig.clone(), url, round: 1 }, &mut log);
+    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, round: 1 }, &mut log);
     let log = String::from_utf8(log).unwrap();
     assert_eq!(code, exit::AUTH, "{log}");
     assert!(!log.contains("s3cret"), "{log}");
@@ -140,7 +140,8 @@ fn a_transfer_that_takes_too_long_names_its_limit_and_a_way_on() {
     let limits = Limits { transfer: Duration::from_secs(1), ..Limits::default() };
     town.git = town.git.clone().with_env("GIT_CONFIG_GLOBAL", town.path("gitconfig")).with_limits(limits);
     town.up("git commit -q --allow-empty -m next");
-    let (code, log) = town.run(&Job::Fetch { rig: town.rig.clone(), url: town.url(), cause: "test".into(), round: 1 });
+    let (code, log) =
+        town.run(&Job::Fetch { owner: town.rig.clone(), url: town.url(), cause: "test".into(), round: 1 });
     assert!(code == exit::ERROR && log.contains("did not end within 1s"), "{log}");
     assert!(log.contains(&format!("git -C {} fetch", town.clone().display())), "{log}");
     fs_err::remove_dir_all(town.clone()).unwrap();
@@ -154,7 +155,7 @@ fn a_remote_that_falls_silent_is_given_up_long_before_the_limit() {
     let (ssh, said) = (town.path("ssh"), town.path("said"));
     fs_err::write(&ssh, format!("#!/bin/sh\n(echo \"$@\"; env) > {}\nexit 255\n", said.display())).unwrap();
     super::town::must(super::town::sh(&town.path("."), "chmod +x ssh", &[]));
-    let job = Job::Clone { rig: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 };
+    let job = Job::Clone { owner: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 };
     let git = town.git.clone().with_env("GIT_SSH_COMMAND", &ssh);
     assert_eq!(git.run_job(&job, &mut Vec::new()), exit::FAILED);
     let told = fs_err::read_to_string(&said).unwrap();
@@ -261,7 +262,11 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
     let (code, log) = verify(&town, &commit, &[("git branch -f main HEAD", 60)]);
     assert_eq!(code, exit::FAILED, "a check moves no ref: {log}");
     let (rig, tree) = (town.rig.clone(), town.main());
-    assert_eq!(town.run(&Job::Verify { rig, commit, tree, checks: vec![], round: 1 }).0, exit::ERROR, "not its tree");
+    assert_eq!(
+        town.run(&Job::Verify { owner: rig, commit, tree, checks: vec![], round: 1 }).0,
+        exit::ERROR,
+        "not its tree"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ struct Try<'a> {
 
 fn push(town: &Town, Try { branch, from, to, force, update }: Try) -> (i32, String) {
     town.run(&Job::Push {
-        rig: town.rig.clone(),
+        owner: town.rig.clone(),
         url: town.url(),
         branch: branch.into(),
         from: from.cloned(),
@@ -148,7 +148,7 @@ fn a_remote_that_asks_is_auth() {
         .clone()
         .with_env("GIT_SSH_COMMAND", "sh -c 'echo Permission denied \\(publickey\\). >&2; exit 255' ssh");
     let job = Job::Push {
-        rig: town.rig.clone(),
+        owner: town.rig.clone(),
         url: "git@example.org:a.git".into(),
         branch: "main".into(),
         from: Some(from),

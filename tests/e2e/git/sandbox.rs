@@ -203,7 +203,7 @@ fn a_held_session_lock_and_another_owner_stop_it() {
     assert!(matches!(town.git.remove_sandbox(&id), Err(GitError::InUse { .. })));
     drop(file);
     let mut other = town.spec("nux", "a");
-    other.rig.uid = "rig-2".into();
+    other.owner.uid = "rig-2".into();
     assert!(matches!(town.git.ensure_sandbox(&id, &other), Err(GitError::Foreign { .. })));
     assert!(worktree.join("lines").exists());
 }

@@ -8,7 +8,7 @@ use gastown::world::exec::Exec;
 use gastown::world::git::Git;
 use gastown::world::layout::Layout;
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Candidate, Job, RigId, SandboxId, SandboxSpec, exit};
+use gastown_controllers::world::{Candidate, Job, Owner, SandboxId, SandboxSpec, exit};
 
 /// What keeps git here from reading anything of the user's.
 const ISOLATED: [(&str, &str); 7] = [
@@ -23,7 +23,7 @@ const ISOLATED: [(&str, &str); 7] = [
 
 pub struct Town {
     pub git: Git,
-    pub rig: RigId,
+    pub rig: Owner,
     folder: tempfile::TempDir,
 }
 
@@ -40,7 +40,7 @@ impl Town {
         let folder = tempfile::tempdir().unwrap();
         let git =
             ISOLATED.iter().take(2).fold(Git::new(Layout::below(folder.path())), |git, (n, v)| git.with_env(n, v));
-        let town = Self { git, rig: RigId { name: "shop".into(), uid: "rig-1".into() }, folder };
+        let town = Self { git, rig: Owner::rig("shop", "rig-1"), folder };
         fs_err::create_dir_all(town.upstream()).unwrap();
         town.up("git init -q -b main && printf 'target/\\n' > .gitignore && printf '1\\n2\\n3\\n4\\n5\\n' > lines && git add . && git commit -qm first");
         town
@@ -72,12 +72,12 @@ impl Town {
     }
 
     pub fn clone_job(&self) -> Job {
-        Job::Clone { rig: self.rig.clone(), url: self.url(), round: 1 }
+        Job::Clone { owner: self.rig.clone(), url: self.url(), round: 1 }
     }
 
     pub fn fetch(&self) {
         let (code, log) =
-            self.run(&Job::Fetch { rig: self.rig.clone(), url: self.url(), cause: "test".into(), round: 1 });
+            self.run(&Job::Fetch { owner: self.rig.clone(), url: self.url(), cause: "test".into(), round: 1 });
         assert_eq!(code, exit::OK, "{log}");
     }
 
@@ -111,7 +111,7 @@ impl Town {
     pub fn spec(&self, name: &str, bead: &str) -> SandboxSpec {
         let base = self.git.facts(&self.rig, Some("main")).unwrap().target.unwrap();
         SandboxSpec {
-            rig: self.rig.clone(),
+            owner: self.rig.clone(),
             prepared: format!("for-{bead}"),
             branch: format!("polecat/{name}/{bead}"),
             base: base.clone(),

@@ -137,7 +137,7 @@ fn a_start_that_was_withdrawn_or_has_been_does_not_come() {
 
     // As if it had never begun, and then another attempt was meant, or none.
     fs_err::remove_file(town.layout.run("bead", 1).join(records::STARTED)).unwrap();
-    records::write(&town.layout.sandbox_holder("one"), &Holder { bead_uid: "bead".to_owned(), attempt: 2 }, false)
+    records::write(&town.layout.sandbox_holder("one"), &Holder { owner_uid: "bead".to_owned(), attempt: 2 }, false)
         .unwrap();
     assert_eq!(late(), REFUSED, "another is meant");
     town.sessions.end(&sandbox).unwrap();

@@ -10,8 +10,7 @@ use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::world::{RigId, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
-use gastown_crds::common::Person;
+use gastown_controllers::world::{Owner, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Started};
 
@@ -148,17 +147,12 @@ pub fn shell(attempt: u32, text: &str) -> SessionSpec {
 
 pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
     SessionSpec {
-        rig: RigId { name: "shop".to_owned(), uid: "rig".to_owned() },
-        polecat: "nux".to_owned(),
-        bead: "sh-abc".to_owned(),
-        bead_uid: "bead".to_owned(),
+        owner: Owner { kind: "Bead".into(), name: "sh-abc".to_owned(), uid: "bead".to_owned() },
         attempt,
         work: "digest".to_owned(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         env: Vec::new(),
-        base: gastown_controllers::seen::Oid("0".repeat(40)),
         rework: None,
-        author: Person { name: "nux".to_owned(), email: "nux@town.invalid".to_owned() },
     }
 }
 
@@ -166,7 +160,7 @@ pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
 pub const WAITS: &str = "echo $$ > pid; exec sleep 600";
 
 pub fn running(attempt: u32) -> Session {
-    Session::Running { bead_uid: "bead".to_owned(), attempt }
+    Session::Running { owner_uid: "bead".to_owned(), attempt }
 }
 
 /// Waits for a state, within a bound.

@@ -237,7 +237,7 @@ impl Landing<'_> {
             Step::Replay { candidates: list } => {
                 let key = replay_key(&rig.id, target, &list, &rig.committer);
                 let (onto, committer) = (target.clone(), rig.committer.clone());
-                plan.act(Act::EnsureReplay(Replay { rig: rig.id.clone(), key, onto, candidates: list, committer }));
+                plan.act(Act::EnsureReplay(Replay { owner: rig.id.clone(), key, onto, candidates: list, committer }));
                 self.all_wait(candidates, Reason::Queued, "");
             }
             Step::Verify { commit, tree, round } => {
@@ -398,7 +398,7 @@ impl Landing<'_> {
                 (Reason::Red, "makes a green target red".to_owned(), red.tail, Some(key))
             }
         };
-        plan.act(Act::Archive { rig: self.rig.id.clone(), name: name.to_owned(), head: candidate.head.clone() });
+        plan.act(Act::Archive { owner: self.rig.id.clone(), name: name.to_owned(), head: candidate.head.clone() });
         // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
         if self.view.failed.is_some() {
             return;

@@ -2,6 +2,8 @@
 
 mod dispatch;
 
+mod environment;
+
 mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};

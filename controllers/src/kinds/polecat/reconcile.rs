@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::sandbox_id;
+use super::{environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
@@ -27,7 +27,7 @@ use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
 use crate::tries::{Tried, tried};
 use crate::view::{self, NotSeen, View};
-use crate::world::{Act, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
+use crate::world::{Act, Owner, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
 
 /// What a polecat is found to be doing: the word, the reason, the message.
 struct Doing {
@@ -156,7 +156,7 @@ impl Hook<'_> {
         let starting = |reason, message: String| doing(PolecatState::Starting, reason, message);
         let bead_uid = self.bead.uid().unwrap_or_default();
         // What runs already needs none of what follows.
-        if let Session::Running { bead_uid: of, attempt } = &self.facts.session
+        if let Session::Running { owner_uid: of, attempt } = &self.facts.session
             && *of == bead_uid
             && self.is_prepared()
         {
@@ -257,7 +257,7 @@ impl Hook<'_> {
             None => (target.clone(), target.clone()),
         };
         SandboxSpec {
-            rig: rig.id.clone(),
+            owner: rig.id.clone(),
             prepared: self.prepared(),
             branch: names::branch(&self.polecat.spec.name, &self.bead.name_any()),
             base,
@@ -340,17 +340,12 @@ impl Hook<'_> {
         plan.act(Act::EnsureSession {
             sandbox: sandbox_id(self.polecat),
             spec: SessionSpec {
-                rig: rig.id.clone(),
-                polecat: self.polecat.spec.name.clone(),
-                bead: self.bead.name_any(),
-                bead_uid,
+                owner: Owner::of(self.bead),
                 attempt,
                 work: work_digest(&self.bead.spec),
                 command: runtime.spec.command.clone(),
-                env: runtime.spec.env.clone(),
-                base: self.base(repo),
+                env: environment::of(self.polecat, self.bead, (rig, runtime), (attempt, &self.base(repo))),
                 rework,
-                author: rig.author(&self.polecat.spec.name),
             },
         });
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))

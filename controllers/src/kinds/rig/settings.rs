@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::kinds::town::TownSettings;
-use crate::world::{Check, Job, Oid, RigId, SandboxId};
+use crate::world::{Check, Job, Oid, Owner, SandboxId};
 
 /// The longest a check, and all setup commands together, may take.
 const TIMEOUT_DEFAULT: Duration = Duration::from_mins(10);
@@ -24,8 +24,8 @@ const BATCH_DEFAULT: u32 = 16;
 /// A rig's settings in effect. Made once per reconcile that needs them.
 #[derive(Debug, Clone)]
 pub struct RigSettings<'a> {
-    /// The rig in the world.
-    pub id: RigId,
+    /// The rig, as the owner of its repository and jobs.
+    pub id: Owner,
     /// What its repository is cloned from.
     pub url: &'a str,
     /// The target branch; none: the remote's HEAD.
@@ -62,7 +62,7 @@ impl<'a> RigSettings<'a> {
             timeout_s: check.timeout.map_or(TIMEOUT_DEFAULT, Duration::from).as_secs(),
         };
         Self {
-            id: RigId { name: rig.name_any(), uid: rig.uid().unwrap_or_default() },
+            id: Owner::of(rig),
             url: &spec.repo.url,
             branch: spec.repo.branch.as_deref(),
             interval: spec.repo.interval.map_or(INTERVAL_DEFAULT, Duration::from).max(INTERVAL_MIN),
@@ -86,18 +86,18 @@ impl<'a> RigSettings<'a> {
 
     /// Clones the repository.
     pub fn clone_job(&self, round: u32) -> Job {
-        Job::Clone { rig: self.id.clone(), url: self.url.to_owned(), round }
+        Job::Clone { owner: self.id.clone(), url: self.url.to_owned(), round }
     }
 
     /// Fetches the target, once for each cause.
     pub fn fetch_job(&self, cause: &str, round: u32) -> Job {
-        Job::Fetch { rig: self.id.clone(), url: self.url.to_owned(), cause: cause.to_owned(), round }
+        Job::Fetch { owner: self.id.clone(), url: self.url.to_owned(), cause: cause.to_owned(), round }
     }
 
     /// Makes a worktree ready that was prepared under this name at this instant.
     pub fn setup_job(&self, sandbox: SandboxId, (prepared, made): (&str, Timestamp), round: u32) -> Job {
         Job::Setup {
-            rig: self.id.clone(),
+            owner: self.id.clone(),
             sandbox,
             prepared: prepared.to_owned(),
             made,
@@ -111,14 +111,14 @@ impl<'a> RigSettings<'a> {
 
     /// Verifies a tree, checked out as a commit that has it.
     pub fn verify_job(&self, commit: &Oid, tree: &Oid, round: u32) -> Job {
-        let (rig, checks) = (self.id.clone(), self.checks.clone());
-        Job::Verify { rig, commit: commit.clone(), tree: tree.clone(), checks, round }
+        let (owner, checks) = (self.id.clone(), self.checks.clone());
+        Job::Verify { owner, commit: commit.clone(), tree: tree.clone(), checks, round }
     }
 
     /// Moves a branch of the remote to a commit: from this one, or with `force` from wherever the town left it.
     pub fn push_job(&self, branch: &str, from: Option<&Oid>, to: &Oid, force: bool, round: u32) -> Job {
         Job::Push {
-            rig: self.id.clone(),
+            owner: self.id.clone(),
             url: self.url.to_owned(),
             branch: branch.to_owned(),
             from: from.cloned(),
