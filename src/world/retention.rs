@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::git::trash;
+use super::git::folders;
 use super::layout::Layout;
 
 /// Beads that are over and whose attempts are kept: at most 4 MiB of output each attempt.
@@ -56,7 +56,7 @@ impl Leftovers {
         let (runs, caches) = (over(self.runs, &living.beads), over(self.caches, &living.rigs));
         let mut removed = 0;
         for path in [oldest(runs, BEADS_KEPT), oldest(caches, 0), oldest(self.replays, REPLAYS_KEPT)].concat() {
-            match trash::remove(&path) {
+            match folders::remove(&path) {
                 Ok(()) => removed += 1,
                 // What a check or an agent made unremovable is left to people; the rest goes.
                 Err(error) => tracing::warn!(%error, "a leftover could not be removed"),

@@ -5,7 +5,9 @@ use std::io::Write;
 use gastown_controllers::world::{Job, exit};
 
 use super::Git;
-use super::clone::{Failure, say};
+use super::failure::{Failure, say};
+use super::landing::push::Push;
+use super::sandbox::setup::Setup;
 
 impl Git {
     /// Does a job to its end, and gives the exit code of its process; its log is for people.
@@ -15,12 +17,12 @@ impl Git {
             Job::Fetch { owner: rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
             Job::Setup { owner: rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s, round: _ } => {
                 let (made, timeout_s) = (*made, *timeout_s);
-                let setup = super::setup::Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s };
+                let setup = Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s };
                 self.set_up(&setup, log)
             }
             Job::Verify { owner: rig, commit, tree, checks, round: _ } => self.verify(rig, commit, tree, checks, log),
             Job::Push { owner: rig, url, branch, from, to, force, update_checked_out, round: _ } => {
-                let push = super::push::Push {
+                let push = Push {
                     rig,
                     url,
                     branch,

@@ -18,26 +18,18 @@
 
 mod error;
 
-mod clone;
-mod disk_space;
-mod facts;
-pub mod guard;
-mod jobs;
-mod message;
-mod nested;
+mod failure;
+pub(crate) mod folders;
+
 mod program;
-mod push;
-mod replay;
-mod repo_lock;
-mod rescue;
+
+mod clone;
+
 mod sandbox;
-mod setup;
-mod status;
-mod stream;
-pub(crate) mod trash;
-mod unfinished;
-mod verify;
-mod worktree;
+
+mod landing;
+
+mod jobs;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -49,16 +41,17 @@ use serde::Serialize;
 
 use crate::layout::Layout;
 
+pub use clone::guard;
+pub use clone::remote::reach;
 pub use error::GitError;
-pub use sandbox::Record;
-pub use status::{commits_ahead, dirty, head, reach};
+pub use sandbox::{Record, commits_ahead, dirty, head};
 
 /// Git for one town: where its repositories lie, and what its git program is told beside its own settings.
 #[derive(Debug, Clone)]
 pub struct Git {
     layout: Layout,
     env: Vec<(OsString, OsString)>,
-    landed: Arc<Mutex<facts::Landed>>,
+    landed: Arc<Mutex<clone::facts::Landed>>,
     limits: Limits,
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use gastown_controllers::world::exit;
 use rustix::fs::{StatVfs, statvfs};
 
-use super::Git;
+use crate::git::Git;
 
 /// Fewer free files than a check's own folders and logs need.
 const INODES_MIN: u64 = 100;

@@ -7,7 +7,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::GitError;
+use crate::git::GitError;
 use crate::layout::Layout;
 
 /// The one script behind every hook.
@@ -69,7 +69,7 @@ fn write(hooks: &Path, name: &str, script: &str) -> std::io::Result<()> {
 }
 
 /// A text as one word for a shell.
-pub(super) fn quote(text: &str) -> String {
+pub(in crate::git) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

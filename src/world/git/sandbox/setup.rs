@@ -2,19 +2,18 @@
 
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, exit};
 use jiff::Timestamp;
 
-use super::clone::{Failure, say};
-use super::stream::Run;
-use super::{Git, GitError, guard};
-use crate::exec::ExecError;
+use crate::git::clone::guard;
+use crate::git::failure::{Failure, say};
+use crate::git::program::Ended;
+use crate::git::{Git, GitError};
 
 /// A setup, as its job has it.
-pub(super) struct Setup<'a> {
+pub(in crate::git) struct Setup<'a> {
     pub rig: &'a Owner,
     pub sandbox: &'a SandboxId,
     pub prepared: &'a str,
@@ -25,18 +24,9 @@ pub(super) struct Setup<'a> {
     pub timeout_s: u64,
 }
 
-/// How a shell command ended.
-pub(super) enum Ended {
-    Code(i32),
-    /// It did not end in time.
-    Late(String),
-    /// It did not start.
-    Not(String),
-}
-
 impl Git {
     /// Copies the declared files in and runs the commands.
-    pub(super) fn set_up(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
+    pub(in crate::git) fn set_up(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
         let same = |there: Sandbox| there.prepared == setup.prepared && there.made == setup.made;
         let record = if self.sandbox(setup.sandbox)?.is_some_and(same) { self.record(setup.sandbox)? } else { None };
         let Some(record) = record else {
@@ -65,24 +55,6 @@ impl Git {
             }
         }
         Ok(())
-    }
-
-    /// Runs a shell command in a worktree, its output to the log as it comes.
-    pub(super) fn run_shell(
-        &self,
-        command: &str,
-        worktree: &Path,
-        env: &[(String, String)],
-        limit: Duration,
-        log: &mut dyn Write,
-    ) -> Ended {
-        let exec = self.shell(command, worktree, env);
-        let run = Run { exec: &exec, name: command, stdin: Stdio::null(), limit, end_strays: true };
-        match run.run(&mut |_, piece| drop(log.write_all(piece))) {
-            Ok(code) => Ended::Code(code),
-            Err(ExecError::TimedOut { .. }) => Ended::Late(format!("`{command}` did not end in time")),
-            Err(e) => Ended::Not(GitError::Exec { doing: format!("run `{command}`"), source: e }.message()),
-        }
     }
 
     fn copy_in(&self, setup: &Setup, worktree: &Path, log: &mut dyn Write) -> Result<(), Failure> {

@@ -4,23 +4,20 @@
 //! another user that a container made). That is no reason to stop: it is left beside, and tried again the next time.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gastown_controllers::world::SandboxId;
 
-use super::worktree::absent;
-use super::{GitError, nested};
+use super::nested;
+use crate::git::GitError;
+use crate::git::folders::{absent, remove};
 
 /// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
 const ASIDE_MAX: u32 = 100;
 /// Folders that are left beside one place because they cannot be removed. More, and people must look.
 const TRASH_MAX: u32 = 100;
-/// What an owner needs of a folder to remove what is in it.
-const OWNER_ALL: u32 = 0o700;
-
 /// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
-pub(super) fn discard(path: &Path, entry: Option<&Path>) -> io::Result<()> {
+pub(in crate::git) fn discard(path: &Path, entry: Option<&Path>) -> io::Result<()> {
     discard_by(path, entry, &remove)
 }
 
@@ -73,34 +70,6 @@ fn sweep_by(path: &Path, remove: &dyn Fn(&Path) -> io::Result<()>) {
     }
 }
 
-/// Removes a folder, if need be after taking back the right to, or a file.
-pub(crate) fn remove(folder: &Path) -> io::Result<()> {
-    if folder.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
-        return absent(fs_err::remove_file(folder));
-    }
-    if absent(fs_err::remove_dir_all(folder)).is_ok() {
-        return Ok(());
-    }
-    unlock(folder);
-    absent(fs_err::remove_dir_all(folder))
-}
-
-/// Lets its owner into each folder, as far as that goes. Symbolic links are not followed.
-fn unlock(folder: &Path) {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(found) = folder.symlink_metadata() else { continue };
-        let mode = found.permissions().mode();
-        if mode & OWNER_ALL != OWNER_ALL {
-            // Refused if it is somebody else's; whether it matters, the removal will say.
-            fs_err::set_permissions(&folder, PermissionsExt::from_mode(mode | OWNER_ALL)).ok();
-        }
-        let Ok(entries) = fs_err::read_dir(&folder) else { continue };
-        let is_folder = |entry: &fs_err::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        folders.extend(entries.flatten().filter(is_folder).map(|entry| entry.path()));
-    }
-}
-
 /// The first name beside a place that is not taken.
 fn free(path: &Path) -> io::Result<PathBuf> {
     names(path).find(|trash| trash.symlink_metadata().is_err()).ok_or_else(|| {
@@ -142,22 +111,5 @@ mod tests {
         sweep(&path);
         discard(&path, None).unwrap();
         assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn an_owner_is_let_in_and_links_are_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, outside) = (made(dir.path()), dir.path().join("outside"));
-        fs_err::create_dir_all(path.join("locked/deep")).unwrap();
-        fs_err::create_dir(&outside).unwrap();
-        std::os::unix::fs::symlink(&outside, path.join("link")).unwrap();
-        let mode = |path: &Path, mode| fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        mode(&outside, 0o500);
-        mode(&path.join("locked/deep"), 0o000);
-        mode(&path.join("locked"), 0o055);
-        unlock(&path);
-        let now = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((now(&path.join("locked")), now(&path.join("locked/deep"))), (0o755, 0o700));
-        assert_eq!(now(&outside), 0o500);
     }
 }

@@ -1,14 +1,23 @@
 //! The git program: every call names what it is for, has a limit, never prompts, and runs no hooks of anybody.
+//!
+//! Beside it: how its output is read ([`stream`]), the lock that a call may hold ([`repo_lock`]), and the shell commands
+//! that a rig declares ([`shell`]).
+
+mod repo_lock;
+mod shell;
+mod stream;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::repo_lock::RepoLock;
-use super::stream::{From, Run};
+use self::stream::{From, Run};
 use super::{Git, GitError};
 use crate::exec::{Exec, ExecError, Output};
+
+pub(super) use self::repo_lock::RepoLock;
+pub(super) use self::shell::Ended;
 
 /// How long a local command may take: a worktree of 100,000 files takes about 5 s, with filters several times that.
 pub(super) const LOCAL_MAX: Duration = Duration::from_mins(2);
@@ -78,15 +87,6 @@ impl Git {
     /// A call of git on a repository: a bare clone or a worktree.
     pub(super) fn call_in(&self, dir: &Path, doing: impl Into<String>) -> Call<'_> {
         self.call(doing).cwd(dir)
-    }
-
-    /// A shell command in a worktree, with `env` on top.
-    pub(super) fn shell(&self, command: &str, dir: &Path, env: &[(String, String)]) -> Exec {
-        let mut exec = scrub(Exec::new("sh").args(["-c", command]).cwd(dir));
-        for (name, value) in &self.env {
-            exec = exec.env(name, value);
-        }
-        env.iter().fold(exec, |exec, (name, value)| exec.env(name, value))
     }
 
     /// A variable as children will see it.

@@ -1,14 +1,12 @@
-//! Questions about one worktree, for the verbs that agents run in it: is it dirty, where is its tip, how far ahead? And one
-//! about a remote, for whoever declares it: does it answer?
+//! Questions about one worktree, for the verbs that agents run in it: is it dirty, where is its tip, how far ahead?
 
 use std::path::Path;
-use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use git2::Repository;
 
-use super::clone::redact;
-use super::{Git, GitError};
+use crate::git::clone::facts::oid;
+use crate::git::{Git, GitError};
 use crate::layout::Layout;
 
 /// Whether the worktree holds anything uncommitted: changes, or files that are neither tracked nor ignored.
@@ -16,13 +14,6 @@ use crate::layout::Layout;
 pub fn dirty(worktree: &Path) -> Result<bool, GitError> {
     // No path of the layout is used; a call needs only the environment.
     Git::new(Layout::below(worktree)).is_dirty(worktree)
-}
-
-/// Whether a remote answers, asked as the town will ask it: without a prompt, within the limit.
-pub fn reach(url: &str, limit: Duration) -> Result<(), GitError> {
-    let git = Git::new(Layout::below(Path::new("/")));
-    let call = git.call(format!("reach `{}`", redact(url)));
-    git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run().map(drop)
 }
 
 /// The commit that is checked out.
@@ -55,16 +46,6 @@ impl Git {
     }
 }
 
-/// Whether a clone holds a commit. One that cannot be read is not taken for lost.
-pub(super) fn holds(repo: &Repository, commit: &Oid) -> bool {
-    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(drop));
-    found.is_ok() || found.is_err_and(|error| error.code() != git2::ErrorCode::NotFound)
-}
-
 fn reading(worktree: &Path, source: git2::Error) -> GitError {
     GitError::Read { doing: format!("read the worktree `{}`", worktree.display()), source }
-}
-
-pub(super) fn oid(id: git2::Oid) -> Oid {
-    Oid(id.to_string())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Git, GitError};
+use crate::git::{Git, GitError};
 
 /// How long a lock is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -19,13 +19,13 @@ const LOCK_TRY_EVERY: Duration = Duration::from_millis(5);
 
 /// A held lock; dropped, it is free once the children that were given it have ended too.
 #[derive(Debug)]
-pub(super) struct RepoLock {
+pub(in crate::git) struct RepoLock {
     file: File,
 }
 
 impl RepoLock {
     /// Takes the lock at `path`, waiting at most `limit`.
-    pub(super) fn take(path: &Path, what: &str, limit: Duration) -> Result<Self, GitError> {
+    pub(in crate::git) fn take(path: &Path, what: &str, limit: Duration) -> Result<Self, GitError> {
         let error = |source| GitError::Io { doing: format!("lock `{}`", path.display()), source };
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder).map_err(error)?;
@@ -49,19 +49,19 @@ impl RepoLock {
 
     /// The lock as a child's standard input (the file is empty): should this process be killed, it stays taken
     /// until the git that it started has ended.
-    pub(super) fn stdin(&self) -> Stdio {
+    pub(in crate::git) fn stdin(&self) -> Stdio {
         self.file.try_clone().map_or_else(|_| Stdio::null(), Stdio::from)
     }
 }
 
 impl Git {
     /// The lock of a rig's clone: worktrees and branches.
-    pub(super) fn repo_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
+    pub(in crate::git) fn repo_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
         RepoLock::take(&self.lock_path(rig_uid, "lock"), "the rig's repository", LOCK_WAIT_MAX)
     }
 
     /// The lock of a rig's remote: clone and fetch. Apart, since they may take minutes and change other refs.
-    pub(super) fn remote_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
+    pub(in crate::git) fn remote_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
         RepoLock::take(&self.lock_path(rig_uid, "remote.lock"), "the rig's remote", LOCK_WAIT_MAX)
     }
 

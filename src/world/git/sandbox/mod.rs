@@ -1,8 +1,19 @@
 //! A polecat's worktree: made ready for a bead, switched to the next one with its ignored files kept, removed.
 //!
+//! Here is in which order; the steps are [`checkout`], [`setup`], [`rescue`] and [`trash`]; what is there is seen by
+//! [`worktree`], [`nested`] and [`status`].
+//!
 //! A record beside the worktree tells which preparation it is in. It is written after the worktree is so, and taken away
 //! before the worktree is changed: a crash in between leaves a worktree that says nothing, which is rescued and prepared
 //! again. Invariant: nothing is switched or removed while a session is in it, or when its owner is another.
+
+mod checkout;
+mod nested;
+pub(super) mod rescue;
+pub(super) mod setup;
+mod status;
+pub(super) mod trash;
+pub(super) mod worktree;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,11 +23,15 @@ use gastown_controllers::world::{Owner, Sandbox, SandboxId, SandboxSpec};
 use gastown_supervisor::records;
 use serde::{Deserialize, Serialize};
 
-use super::rescue::Held;
-use super::status::holds;
-use super::worktree::{self, Found, absent};
-use super::{Git, GitError, guard, nested, read_record, trash, write_by_rename};
+use self::rescue::Held;
+use self::worktree::Found;
+use super::clone::facts::holds;
+use super::clone::guard;
+use super::folders::{absent, is_empty};
+use super::{Git, GitError, read_record, write_by_rename};
 use crate::session;
+
+pub use self::status::{commits_ahead, dirty, head};
 
 /// What a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +57,7 @@ impl Git {
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
         let looking = |source| looking(id, source);
         let (folder, file) = (self.layout.worktree(&id.uid), self.layout.sandbox_record(&id.uid));
-        let is_there = !worktree::is_empty(&folder).map_err(looking)?;
+        let is_there = !is_empty(&folder).map_err(looking)?;
         let Some(Record { prepared, branch, base, .. }) = self.recorded(id)? else {
             let made = is_there.then(|| records::written(&folder)).transpose().map_err(looking)?;
             let nothing =
@@ -242,62 +257,6 @@ impl Git {
         let tips: BTreeSet<git2::Oid> =
             ids.into_iter().chain(branches).flatten().filter(|tip| repo.find_commit(*tip).is_ok()).collect();
         self.keep(held, id, &tips, moving)
-    }
-
-    /// Makes the worktree, without a branch.
-    pub(super) fn add(&self, held: &Held, id: &SandboxId, path: &Path, start: &Oid) -> Result<PathBuf, GitError> {
-        if let Some(parent) = path.parent() {
-            fs_err::create_dir_all(parent).map_err(|source| looking(id, source))?;
-        }
-        // No `-b`: that writes to the shared config, and refuses a branch that a crash left behind.
-        self.call_in(held.clone, format!("make the worktree of `{}`", id.name))
-            .repo_lock(held.repo_lock)
-            .args(["worktree", "add", "--quiet", "--detach"])
-            .arg(path)
-            .arg(&start.0)
-            .run()?;
-        match worktree::find(held.clone, path).map_err(|source| looking(id, source))? {
-            Found::Whole(entry) => Ok(entry),
-            other => Err(looking(id, std::io::Error::other(format!("after `git worktree add` it is {other:?}")))),
-        }
-    }
-
-    /// Brings a rescued worktree to `start`, keeping ignored files. False if something of the old work stays in it.
-    fn switch(&self, held: &Held, id: &SandboxId, path: &Path, entry: &Path, start: &Oid) -> Result<bool, GitError> {
-        worktree::clear_unfinished(entry).map_err(|source| looking(id, source))?;
-        let call = || self.call_in(path, format!("switch the worktree of `{}`", id.name)).repo_lock(held.repo_lock);
-        call().args(["checkout", "--quiet", "--force", "--detach", &start.0]).run()?;
-        let cleaned = call().args(["clean", "--quiet", "--force", "-d"]).output()?.ok();
-        // Repositories within the worktree survive a clean.
-        let left = call().args(["ls-files", "--others", "--exclude-standard", "--directory"]).run()?;
-        Ok(cleaned && left.stdout.is_empty())
-    }
-
-    /// Puts the worktree on its branch, which begins at `start`.
-    fn attach(&self, held: &Held, path: &Path, entry: &Path, branch: &str, start: &Oid) -> Result<(), GitError> {
-        let io = |source| GitError::Io { doing: format!("look for worktrees on {branch}"), source };
-        for (folder, other) in worktree::on_branch(held.clone, branch).map_err(io)? {
-            if other.file_name() == entry.file_name() {
-                continue;
-            }
-            // An older sandbox, of a namesake: it keeps its commit and its files, and leaves us the branch.
-            let uid = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.refuse_if_in_use(&SandboxId { name: uid.clone(), uid })?;
-            let git_dir = format!("--git-dir={}", other.display());
-            let commit = self.call(format!("read {branch}")).args([&git_dir, "rev-parse", "HEAD^{commit}"]).run()?;
-            self.call(format!("free {branch}"))
-                .repo_lock(held.repo_lock)
-                .args([&git_dir, "update-ref", "--no-deref", "HEAD", &commit.text()])
-                .run()?;
-        }
-        // Left by a git that was killed; this branch is only moved by its polecat, which does not run now.
-        absent(fs_err::remove_file(held.clone.join(format!("refs/heads/{branch}.lock")))).map_err(io)?;
-        self.set_ref(held, &format!("refs/heads/{branch}"), &start.0)?;
-        self.call_in(path, format!("check out {branch}"))
-            .repo_lock(held.repo_lock)
-            .args(["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")])
-            .run()?;
-        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use gastown_supervisor::records::written;
 use jiff::{SignedDuration, Timestamp};
 
-use super::trash;
+use crate::git::folders;
 
 /// How old such a file is before it is nobody's: twice what the longest call of ours may take.
 const UNFINISHED_MIN: SignedDuration = SignedDuration::from_hours(2);
@@ -30,7 +30,7 @@ fn try_sweep(objects: &Path, now: Timestamp) -> io::Result<()> {
     for path in found {
         // One that is gone by now was in use.
         if written(&path).is_ok_and(|at| now.duration_since(at) > UNFINISHED_MIN) {
-            trash::remove(&path)?;
+            folders::remove(&path)?;
         }
     }
     Ok(())

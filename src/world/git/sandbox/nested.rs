@@ -10,8 +10,8 @@ use std::path::Path;
 use gastown_controllers::seen::Oid;
 use git2::{ObjectType, Repository};
 
-use super::GitError;
-use super::worktree::is_empty;
+use crate::git::GitError;
+use crate::git::folders::is_empty;
 
 /// Whether there is a repository within the worktree, or one that its entry keeps for a submodule. `tree` is what a
 /// rescue found in it.

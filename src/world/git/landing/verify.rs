@@ -10,21 +10,21 @@ use std::time::Duration;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Owner, SandboxId, exit};
 
-use super::clone::{Failure, say};
 use super::disk_space::Last;
-use super::repo_lock::RepoLock;
-use super::rescue::Held;
-use super::setup::Ended;
-use super::trash::discard;
-use super::worktree::{self, Found};
-use super::{Git, GitError, guard};
+use crate::git::clone::guard;
+use crate::git::failure::{Failure, say};
+use crate::git::program::{Ended, RepoLock};
+use crate::git::sandbox::rescue::Held;
+use crate::git::sandbox::trash::discard;
+use crate::git::sandbox::worktree::{self, Found};
+use crate::git::{Git, GitError};
 
 /// How long the worktree is waited for while another verification of the rig runs there.
 const WORKTREE_WAIT_MAX: Duration = Duration::from_mins(10);
 
 impl Git {
     /// Runs the checks, in order, up to the first that fails.
-    pub(super) fn verify(
+    pub(in crate::git) fn verify(
         &self,
         rig: &Owner,
         commit: &Oid,

@@ -8,19 +8,18 @@ use gastown_controllers::world::{Owner, RepoFacts};
 use git2::{ErrorCode, Repository};
 
 use super::message::merge_request;
-use super::status::oid;
-use super::{Git, GitError};
+use crate::git::{Git, GitError};
 
 /// The ref namespace of the remote's branches, as last fetched.
-pub(super) const TARGETS: &str = "refs/gt/target/";
+pub(in crate::git) const TARGETS: &str = "refs/gt/target/";
 /// The symbolic ref to the remote's HEAD branch.
-pub(super) const HEAD: &str = "refs/gt/head";
+pub(in crate::git) const HEAD: &str = "refs/gt/head";
 
 /// How far back landed merge requests are looked for, in commits.
 const LANDED_COMMITS_MAX: usize = 1000;
 
 /// What landed on a target, per rig: it only changes when the tip does.
-pub(super) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
+pub(in crate::git) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
 
 impl Git {
     /// What is there of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
@@ -35,7 +34,7 @@ impl Git {
     }
 
     /// Opens a rig's clone for reading.
-    pub(super) fn open(&self, rig: &Owner) -> Result<Repository, GitError> {
+    pub(in crate::git) fn open(&self, rig: &Owner) -> Result<Repository, GitError> {
         let clone = self.layout.bare_clone(&rig.uid);
         if !clone.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() });
@@ -101,4 +100,14 @@ fn find_landed(repo: &Repository, tip: git2::Oid) -> Result<BTreeMap<String, Oid
         }
     }
     Ok(landed)
+}
+
+/// Whether a clone holds a commit. One that cannot be read is not taken for lost.
+pub(in crate::git) fn holds(repo: &Repository, commit: &Oid) -> bool {
+    let found = git2::Oid::from_str(&commit.0).and_then(|id| repo.find_commit(id).map(drop));
+    found.is_ok() || found.is_err_and(|error| error.code() != git2::ErrorCode::NotFound)
+}
+
+pub(in crate::git) fn oid(id: git2::Oid) -> Oid {
+    Oid(id.to_string())
 }

@@ -7,13 +7,14 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, exit};
 use git2::Repository;
 
-use super::clone::{Failure, asks_for_password, auth_hint, late, redact, say};
-use super::facts::TARGETS;
-use super::message::merge_request;
-use super::{Git, GitError};
+use crate::git::clone::facts::TARGETS;
+use crate::git::clone::message::merge_request;
+use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
+use crate::git::failure::{Failure, late, say};
+use crate::git::{Git, GitError};
 
 /// A push, as its job has it.
-pub(super) struct Push<'a> {
+pub(in crate::git) struct Push<'a> {
     pub rig: &'a Owner,
     pub url: &'a str,
     pub branch: &'a str,
@@ -46,7 +47,7 @@ const CONTENDED_SIGNS: [&str; 8] = [
 
 impl Git {
     /// Pushes; that the remote holds the commit already is success.
-    pub(super) fn push(&self, push: &Push, log: &mut dyn Write) -> Result<(), Failure> {
+    pub(in crate::git) fn push(&self, push: &Push, log: &mut dyn Write) -> Result<(), Failure> {
         let repo = self.open(push.rig)?;
         // An empty lease: the branch must not be there.
         let lease = if push.force {

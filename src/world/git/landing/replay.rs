@@ -15,10 +15,10 @@ use gastown_crds::common::Person;
 use git2::{Commit, Repository, Signature, Sort, TreeWalkMode, TreeWalkResult};
 use serde::{Deserialize, Serialize};
 
-use super::message::with_trailers;
-use super::program::Call;
-use super::status::{holds, oid};
-use super::{Git, GitError, read_record, write_by_rename};
+use crate::git::clone::facts::{holds, oid};
+use crate::git::clone::message::with_trailers;
+use crate::git::program::Call;
+use crate::git::{Git, GitError, read_record, write_by_rename};
 
 /// Commits that one candidate may bring; a branch with more lands as one squashed commit, within the time of an act.
 const COMMITS_MAX: usize = 50;

@@ -10,11 +10,12 @@ use std::path::Path;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, SandboxId};
 
-use super::repo_lock::RepoLock;
-use super::{Git, GitError};
+use crate::git::folders::absent;
+use crate::git::program::RepoLock;
+use crate::git::{Git, GitError};
 
 /// A clone at work: its rig's repository, its lock held.
-pub(super) struct Held<'a> {
+pub(in crate::git) struct Held<'a> {
     pub clone: &'a Path,
     pub repo_lock: &'a RepoLock,
 }
@@ -59,8 +60,7 @@ impl Git {
             |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).repo_lock(held.repo_lock);
         call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
-        super::worktree::absent(fs_err::remove_file(&index))
-            .map_err(|source| GitError::Io { doing: doing("tidy up"), source })?;
+        absent(fs_err::remove_file(&index)).map_err(|source| GitError::Io { doing: doing("tidy up"), source })?;
         if before.map_or_else(|| is_empty_tree(&tree), |before| before == tree) {
             return Ok(Oid(tree));
         }
@@ -128,8 +128,8 @@ fn is_empty_tree(tree: &str) -> bool {
 /// Copies an index with its time: git looks again at files that are as young as the index, and a younger copy would
 /// hide a change made in the same instant.
 fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
-    super::worktree::absent(fs_err::remove_file(to))?;
-    super::worktree::absent(fs_err::remove_file(to.with_extension("lock")))?;
+    absent(fs_err::remove_file(to))?;
+    absent(fs_err::remove_file(to.with_extension("lock")))?;
     if !from.exists() {
         return Ok(());
     }

@@ -6,9 +6,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::git::folders::{absent, is_empty};
+
 /// What is there where a worktree should be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(in crate::git) enum Found {
     /// Nothing, or an empty folder.
     Nothing,
     /// A worktree of this clone, with its entry.
@@ -22,7 +24,7 @@ pub(super) enum Found {
 }
 
 /// Looks at `path` as a worktree of `clone`.
-pub(super) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
+pub(in crate::git) fn find(clone: &Path, path: &Path) -> io::Result<Found> {
     let entry = match named_entry(path)? {
         Some(entry) => entry,
         None if is_empty(path)? => return Ok(Found::Nothing),
@@ -66,7 +68,7 @@ pub(super) fn named_entry(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// The clone's entry that names the folder, whether or not the folder is there.
-pub(super) fn entry_of(clone: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
+pub(in crate::git) fn entry_of(clone: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
     let wanted = real(path);
     for entry in list(&clone.join("worktrees"))? {
         let Ok(text) = fs_err::read_to_string(entry.join("gitdir")) else { continue };
@@ -92,7 +94,7 @@ pub(super) fn on_branch(clone: &Path, branch: &str) -> io::Result<Vec<(PathBuf, 
 }
 
 /// What git leaves in an entry when it is killed, or in the middle of a rebase, merge or bisection.
-pub(super) fn clear_unfinished(entry: &Path) -> io::Result<()> {
+pub(in crate::git) fn clear_unfinished(entry: &Path) -> io::Result<()> {
     for name in ["rebase-merge", "rebase-apply", "sequencer"] {
         absent(fs_err::remove_dir_all(entry.join(name)))?;
     }
@@ -104,31 +106,14 @@ pub(super) fn clear_unfinished(entry: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes "it is not there" as done.
-pub(super) fn absent(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
 /// A path without symbolic links, as git writes it down; the last part need not be there.
-pub(super) fn real(path: &Path) -> PathBuf {
+fn real(path: &Path) -> PathBuf {
     if let Ok(real) = fs_err::canonicalize(path) {
         return real;
     }
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => fs_err::canonicalize(parent).map_or_else(|_| path.to_owned(), |p| p.join(name)),
         _ => path.to_owned(),
-    }
-}
-
-/// Whether nothing is there, or a folder with nothing in it.
-pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
-    match fs_err::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e),
     }
 }
 

@@ -9,7 +9,7 @@ const BEAD: &str = "Gastown-Bead";
 const MERGE_REQUEST: &str = "Gastown-MR";
 
 /// The message with both trailers; those of an earlier landing are replaced.
-pub(super) fn with_trailers(message: &[u8], bead: &str, merge_request: &str) -> Vec<u8> {
+pub(in crate::git) fn with_trailers(message: &[u8], bead: &str, merge_request: &str) -> Vec<u8> {
     let mut lines: Vec<&[u8]> = message.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).collect();
     trim_blank_end(&mut lines);
     let start = last_paragraph(&lines);
@@ -27,7 +27,7 @@ pub(super) fn with_trailers(message: &[u8], bead: &str, merge_request: &str) -> 
 }
 
 /// The merge request that a landed commit came from.
-pub(super) fn merge_request(message: &[u8]) -> Option<String> {
+pub(in crate::git) fn merge_request(message: &[u8]) -> Option<String> {
     let mut lines: Vec<&[u8]> = message.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).collect();
     trim_blank_end(&mut lines);
     let value = lines[last_paragraph(&lines)..].iter().find_map(|line| {

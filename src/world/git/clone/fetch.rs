@@ -1,0 +1,113 @@
+//! The remote's branches are brought into a clone, and which of them is the remote's HEAD is recorded.
+
+use std::io::Write;
+use std::path::Path;
+
+use gastown_base::clock::{Clock, SystemClock};
+use gastown_controllers::world::{Owner, exit};
+
+use super::remote::{SILENCE_MAX, asks_for_password, auth_hint, redact};
+use super::{facts, unfinished};
+use crate::git::failure::{Failure, late, say};
+use crate::git::program::RepoLock;
+use crate::git::{Git, GitError};
+
+impl Git {
+    /// Brings the rig's clone up to date with its remote.
+    pub(in crate::git) fn fetch_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
+        let place = self.layout.bare_clone(&rig.uid);
+        if !place.exists() {
+            return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
+        }
+        let repo_lock = self.remote_lock(&rig.uid)?;
+        let (clone, shown) = (place.display(), redact(url));
+        let hint = format!("to bring it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
+        self.bring(&place, &repo_lock, url, &hint, log)
+    }
+
+    /// Fetches all branches, and records which of them is the remote's HEAD. `hint` is for when that takes too long.
+    pub(super) fn bring(
+        &self,
+        repo: &Path,
+        repo_lock: &RepoLock,
+        url: &str,
+        hint: &str,
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let shown = redact(url);
+        unfinished::sweep(repo, SystemClock.now());
+        let listed = self
+            .remote(self.call_in(repo, format!("list the branches of {shown}")))?
+            .repo_lock(repo_lock)
+            .limit(SILENCE_MAX)
+            .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
+            .output()?;
+        if !listed.ok() {
+            return Err(refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
+        }
+        let listed = listed.text();
+        if !listed.lines().any(|line| line.contains("\trefs/heads/")) {
+            let message = format!(
+                "{shown} has no branch yet: push a first commit to it, then it is tried again, or run: git -C <your checkout> push {shown} HEAD"
+            );
+            return Err(Failure { code: exit::NO_BRANCH, message });
+        }
+        let fetched = self
+            .remote(self.call_in(repo, format!("fetch from {shown}")))?
+            .repo_lock(repo_lock)
+            .limit(self.limits.transfer)
+            .args([
+                "fetch",
+                "--prune",
+                "--no-write-fetch-head",
+                "--update-shallow",
+                "--no-recurse-submodules",
+                "--quiet",
+            ])
+            .args(["--", url])
+            .args(["+refs/heads/*:refs/gt/target/*", "+refs/heads/*:refs/remotes/origin/*"])
+            .output()
+            .map_err(|error| late(error, hint))?;
+        if !fetched.ok() {
+            return Err(refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
+        }
+        self.note_head(repo, &listed)?;
+        say(log, &format!("fetched {shown}"));
+        Ok(())
+    }
+
+    /// Records the HEAD branch that `ls-remote --symref` told of; a detached HEAD is none.
+    fn note_head(&self, repo: &Path, listed: &str) -> Result<(), GitError> {
+        let head = listed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
+        let refs = |branch: &str| {
+            [
+                (facts::HEAD.to_owned(), format!("{}{branch}", facts::TARGETS)),
+                ("refs/remotes/origin/HEAD".to_owned(), format!("refs/remotes/origin/{branch}")),
+            ]
+        };
+        for (name, target) in refs(head.unwrap_or_default()) {
+            let call = self.call_in(repo, "record the remote's HEAD branch").arg("symbolic-ref");
+            if head.is_some() {
+                call.args([&name, &target]).run()?;
+            } else {
+                // Deleting what is not there is refused, and is what is wanted.
+                call.args(["--delete", "--quiet", &name]).output()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a remote's refusal means for a job.
+fn refused(doing: &str, url: &str, complaint: &str) -> Failure {
+    if asks_for_password(complaint) {
+        return Failure { code: exit::AUTH, message: format!("could not {doing}: {complaint}\n{}", auth_hint(url)) };
+    }
+    let hint = if complaint.contains("dubious ownership") {
+        "to trust that folder, run the `git config --global --add safe.directory` line above"
+    } else {
+        "to see it for yourself, run"
+    };
+    let message = format!("could not {doing}: {complaint}\n{hint}: git ls-remote {}", redact(url));
+    Failure { code: exit::FAILED, message }
+}

@@ -1,0 +1,102 @@
+//! Calls that talk to a remote: without a prompt, and not for ever. What a remote's complaint means, and a url as shown.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::git::program::Call;
+use crate::git::{Git, GitError};
+use crate::layout::Layout;
+
+/// How long a remote may take to list its branches, and how long it may be silent while it sends them.
+pub(super) const SILENCE_MAX: Duration = Duration::from_mins(2);
+/// How often a silent ssh server is asked whether it is still there.
+const ALIVE_EVERY: Duration = Duration::from_secs(30);
+
+/// What git says when a remote wants to know who we are, or we who it is.
+const AUTH_SIGNS: [&str; 10] = [
+    "could not read Username",
+    "could not read Password",
+    "terminal prompts disabled",
+    "Authentication failed",
+    "Permission denied (",
+    "Host key verification failed",
+    "returned error: 401",
+    "returned error: 403",
+    "HTTP Basic: Access denied",
+    "Permission to ",
+];
+
+/// Whether a remote answers, asked as the town will ask it: without a prompt, within the limit.
+pub fn reach(url: &str, limit: Duration) -> Result<(), GitError> {
+    let git = Git::new(Layout::below(Path::new("/")));
+    let call = git.call(format!("reach `{}`", redact(url)));
+    git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run().map(drop)
+}
+
+impl Git {
+    /// A call that talks to a remote: nobody is there to answer a question.
+    pub(in crate::git) fn remote<'a>(&self, call: Call<'a>) -> Result<Call<'a>, GitError> {
+        // An askpass that fails makes git give up where it would otherwise open a window.
+        let call = call.env("GIT_ASKPASS", "false").env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
+        // The limit is long: a remote that is gone must not hold the rig that long. A byte a second will do; git's own
+        // signs of life, while a remote makes ready what it sends, are as few.
+        let silence_s = SILENCE_MAX.as_secs().to_string();
+        let patience = [("GIT_HTTP_LOW_SPEED_LIMIT", "1"), ("GIT_HTTP_LOW_SPEED_TIME", silence_s.as_str())];
+        let unsaid = patience.into_iter().filter(|(name, _)| self.var(name).is_none());
+        let call = unsaid.fold(call, |call, (name, value)| call.env(name, value));
+        if self.var("GIT_SSH").is_some() && self.var("GIT_SSH_COMMAND").is_none() {
+            return Ok(call);
+        }
+        let ssh = match self.var("GIT_SSH_COMMAND") {
+            Some(ssh) => ssh.to_string_lossy().into_owned(),
+            None => self.call("read core.sshCommand").args(["config", "--get", "core.sshCommand"]).output()?.text(),
+        };
+        let ssh = if ssh.is_empty() { "ssh".to_owned() } else { ssh };
+        let program = ssh.split_whitespace().next().unwrap_or_default();
+        // Only OpenSSH is known to take the option; whatever else people name here may not.
+        let is_ssh = Path::new(program).file_name().is_some_and(|name| name == "ssh");
+        if !is_ssh {
+            return Ok(call.env("GIT_SSH_COMMAND", ssh));
+        }
+        let (every, times) = (ALIVE_EVERY.as_secs(), SILENCE_MAX.as_secs() / ALIVE_EVERY.as_secs());
+        let alive = format!("-o ServerAliveInterval={every} -o ServerAliveCountMax={times}");
+        Ok(call.env("GIT_SSH_COMMAND", format!("{ssh} -o BatchMode=yes {alive}")))
+    }
+}
+
+/// Whether a complaint says that the remote wants a password or a key.
+pub(in crate::git) fn asks_for_password(complaint: &str) -> bool {
+    AUTH_SIGNS.iter().any(|sign| complaint.contains(sign))
+}
+
+/// What to do then.
+pub(in crate::git) fn auth_hint(url: &str) -> String {
+    format!(
+        "the town never types a password: give git one to remember (an ssh key in your agent, or a credential helper) until this works without a question: git ls-remote {}",
+        redact(url)
+    )
+}
+
+/// A url as it may be shown: without the user's name and password.
+pub(in crate::git) fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    match rest[..host_end].rfind('@') {
+        Some(at) if rest[..at].contains(':') || scheme.starts_with("http") => format!("{scheme}://{}", &rest[at + 1..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn a_shown_url_has_no_password() {
+        assert_eq!(redact("https://me:s3cret@example.org/a.git"), "https://example.org/a.git");
+        assert_eq!(redact("https://token@example.org/a@b.git"), "https://example.org/a@b.git");
+        assert_eq!(redact("ssh://git@example.org/a.git"), "ssh://git@example.org/a.git");
+        assert_eq!(redact("git@example.org:a.git"), "git@example.org:a.git");
+        assert_eq!(redact("/srv/a@b.git"), "/srv/a@b.git");
+    }
+}

@@ -1,0 +1,7 @@
+//! Landing what was handed in: replayed onto the target ([`replay`]), checked ([`verify`], which tells a full disk from a
+//! failed check by [`disk_space`]), and pushed ([`push`]).
+
+mod disk_space;
+pub(super) mod push;
+mod replay;
+mod verify;
