@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::agent::context::{self, Answer, connected, finish};
-use crate::cli::table::visible;
+use crate::cli::common::table::visible;
 
 /// What `bd` and `gt bd` take.
 #[derive(Debug, Clone, Args)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::issue::Issue;
 use crate::cli::agent::error::Error;
-use crate::cli::table::escaped;
+use crate::cli::common::table::escaped;
 
 /// The version of the shapes that `bd --json` prints.
 const SCHEMA_VERSION: u32 = 1;

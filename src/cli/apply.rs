@@ -16,9 +16,9 @@ use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::Value;
 
-use super::context::{Context, Link};
-use super::error::{CliError, Exit};
-use super::kinds::{KINDS, Kind};
+use super::common::context::{Context, Link};
+use super::common::error::{CliError, Exit};
+use super::common::kinds::{KINDS, Kind};
 use crate::manifests;
 use crate::town::Town;
 use change::Change;

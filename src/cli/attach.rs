@@ -8,9 +8,9 @@ use gastown_controllers::polecat::sandbox_id;
 use gastown_controllers::world::Session;
 use gastown_crds::Polecat;
 
-use super::context::Context;
-use super::error::{CliError, Exit};
-use super::kinds;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::kinds;
 use crate::world::exec::Exec;
 
 /// Be with a polecat's session.

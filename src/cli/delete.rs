@@ -7,10 +7,11 @@ use kube::api::DeleteParams;
 use kube::runtime::watcher;
 use tokio::time::Instant;
 
-use super::context::{Context, Link};
-use super::error::{CliError, Exit};
-use super::kinds::{Kind, targets};
-use super::{apply, watching};
+use super::apply;
+use super::common::context::{Context, Link};
+use super::common::error::{CliError, Exit};
+use super::common::kinds::{Kind, targets};
+use super::common::watching;
 use crate::cli::wait::Timeout;
 use crate::insight;
 use crate::town::Town;

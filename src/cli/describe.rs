@@ -10,12 +10,12 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::age::age;
-use super::context::{Context, Link};
-use super::error::CliError;
-use super::kinds::{Kind, Target, targets};
-use super::table::{Table, plain, visible};
-use super::terminal::{Color, Terminal};
+use super::common::age::age;
+use super::common::context::{Context, Link};
+use super::common::error::CliError;
+use super::common::kinds::{Kind, Target, targets};
+use super::common::table::{Table, plain, visible};
+use super::common::terminal::{Color, Terminal};
 use crate::insight::related::{Cell, Columns, Section};
 use crate::insight::{self, next};
 use crate::town::Town;

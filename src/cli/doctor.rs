@@ -8,9 +8,9 @@ use gastown_crds::Runtime;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use super::context::Context;
-use super::error::{CliError, Exit};
-use super::table::Table;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::table::Table;
 use crate::town::{Town, TownError};
 use crate::world::agents::AGENTS;
 use crate::world::exec::Exec;

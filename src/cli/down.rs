@@ -7,8 +7,8 @@ use clap::Args;
 use gastown_supervisor::watch;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::cli::context::Context;
-use crate::cli::error::{CliError, Exit};
+use crate::cli::common::context::Context;
+use crate::cli::common::error::{CliError, Exit};
 use crate::cli::up::STOP_MAX;
 use crate::connect::StoreLock;
 

@@ -10,11 +10,11 @@ use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 
-use super::context::{Context, Link};
-use super::error::{CliError, Exit};
-use super::kinds::{self, KINDS, Kind};
-use super::table::escaped;
-use super::watching;
+use super::common::context::{Context, Link};
+use super::common::error::{CliError, Exit};
+use super::common::kinds::{self, KINDS, Kind};
+use super::common::table::escaped;
+use super::common::watching;
 
 use rows::Columns;
 

@@ -12,9 +12,9 @@ use gastown_crds::manifest::{self, Manifest, Step};
 use gastown_crds::names;
 use gastown_supervisor::process::exit_code;
 
-use super::context::Context;
-use super::error::{CliError, Exit};
-use super::files;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::files;
 use crate::clock::{Ids, RandomIds};
 use crate::town::{TOWN_FILE, Town, TownError};
 use crate::world::exec::Exec;

@@ -4,11 +4,11 @@ mod jobs;
 
 use clap::Args as ClapArgs;
 
-use super::context::{Context, Link};
-use super::error::{CliError, Exit};
-use super::inotify::Inotify;
-use super::kinds::{Target, targets};
-use super::table::visible;
+use super::common::context::{Context, Link};
+use super::common::error::{CliError, Exit};
+use super::common::inotify::Inotify;
+use super::common::kinds::{Target, targets};
+use super::common::table::visible;
 use crate::insight;
 use crate::insight::logs::{LogOf, Verification};
 use crate::world::records::{Log, LogReader, Records, is_key};

@@ -1,4 +1,4 @@
-//! The command line: one file per command, and what they share.
+//! The command line: one file per command; what they share is in `common`, agents' commands in `agent`.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes:
 //!
@@ -15,18 +15,7 @@
 
 pub mod agent;
 
-pub mod error;
-pub mod table;
-pub mod terminal;
-
-mod age;
-mod context;
-mod files;
-mod inotify;
-mod jsonpath;
-mod kinds;
-mod suggest;
-mod watching;
+pub mod common;
 
 mod apply;
 mod attach;
@@ -55,9 +44,9 @@ use crate::town::{Places, Town};
 use crate::world::real;
 use crate::world::session::Sessions;
 use crate::world::session::children::Children;
-use context::Context;
-use error::{CliError, Exit};
-use terminal::Terminal;
+use common::context::Context;
+use common::error::{CliError, Exit};
+use common::terminal::Terminal;
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -15,9 +15,9 @@ use gastown_crds::manifest;
 use gastown_crds::{admission, names};
 use serde_json::Value;
 
-use super::context::Context;
-use super::error::{CliError, Exit};
-use super::files;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::files;
 use crate::insight::text::quoted;
 use crate::world::git;
 use detect::Check;

@@ -2,11 +2,11 @@
 
 use clap::Args as ClapArgs;
 
-use super::age::age;
-use super::context::Context;
-use super::error::{CliError, Exit};
-use super::table::{Table, escaped};
-use super::terminal::Color;
+use super::common::age::age;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::table::{Table, escaped};
+use super::common::terminal::Color;
 use crate::insight::overview::{self, Overview};
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.

@@ -17,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::api::{self, Server};
-use crate::cli::context::Context;
-use crate::cli::error::{CliError, Exit};
+use crate::cli::common::context::Context;
+use crate::cli::common::error::{CliError, Exit};
 use crate::clock::SystemClock;
 use crate::connect::{StoreLock, answers, options};
 use crate::engine::{Engine, Parts};

@@ -4,8 +4,8 @@ use clap::Args as ClapArgs;
 use gastown_crds::common::API_VERSION;
 use serde_json::json;
 
-use super::context::Context;
-use super::error::CliError;
+use super::common::context::Context;
+use super::common::error::CliError;
 
 /// Say which gt this is.
 #[derive(Debug, ClapArgs)]

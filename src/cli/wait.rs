@@ -15,10 +15,11 @@ use kube::runtime::watcher;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::context::{Context, Link};
-use super::error::{CliError, Exit};
-use super::kinds::{Kind, Target, targets};
-use super::{delete, suggest, table, watching};
+use super::common::context::{Context, Link};
+use super::common::error::{CliError, Exit};
+use super::common::kinds::{Kind, Target, targets};
+use super::common::{suggest, table, watching};
+use super::delete;
 use crate::insight::{self, OpenBead};
 use crate::town::Town;
 use around::Around;

@@ -62,7 +62,7 @@ impl Context {
 
 /// Who asks, as the environment says; somebody, where it says nothing that can be told.
 pub fn actor() -> String {
-    crate::cli::context::actor().unwrap_or_else(|| "somebody".into())
+    crate::cli::common::context::actor().unwrap_or_else(|| "somebody".into())
 }
 
 /// The town: as named, else by `GT_TOWN`, else the nearest one from here upwards.

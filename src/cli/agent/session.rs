@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gastown_crds::names;
 
 use super::error::Error;
-use crate::cli::context::variable;
+use crate::cli::common::context::variable;
 
 /// Who works on what, as `GT_*` say.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use gastown_crds::merge_patch;
 use serde_json::{Map, Value, json};
 
-use crate::cli::kinds::Kind;
+use crate::cli::common::kinds::Kind;
 
 /// What is to be done with one object.
 #[derive(Debug, Clone, PartialEq)]

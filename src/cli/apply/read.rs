@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Manifest};
 use serde_json::Value;
 
-use crate::cli::context::Context;
-use crate::cli::error::{CliError, Exit};
-use crate::cli::files;
+use crate::cli::common::context::Context;
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::files;
 
 /// Most manifest files below the folders given.
 const FILES_MAX: usize = 10_000;

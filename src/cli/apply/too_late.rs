@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Stored;
-use crate::cli::context::{Link, pages};
-use crate::cli::error::CliError;
+use crate::cli::common::context::{Link, pages};
+use crate::cli::common::error::CliError;
 
 /// What is told of the beads and convoys among these manifests.
 pub async fn told(link: &Link, manifests: &[Manifest], stored: &Stored) -> Result<Vec<Diagnostic>, CliError> {

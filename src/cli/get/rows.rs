@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::cli::age::age;
-use crate::cli::jsonpath::Path;
-use crate::cli::kinds::Kind;
-use crate::cli::table::Table;
+use crate::cli::common::age::age;
+use crate::cli::common::jsonpath::Path;
+use crate::cli::common::kinds::Kind;
+use crate::cli::common::table::Table;
 
 /// What stands where there is nothing: a blank cell would shift the columns for `awk`.
 const NOTHING: &str = "-";
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_declared_column_can_be_read() {
-        for kind in crate::cli::kinds::KINDS {
+        for kind in crate::cli::common::kinds::KINDS {
             assert_eq!(Columns::of(kind).columns.len(), kind.columns.len());
         }
     }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::detect::{Check, Files, checks};
-use crate::cli::context::Context;
-use crate::cli::error::{CliError, Exit};
-use crate::cli::files;
+use crate::cli::common::context::Context;
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::files;
 use crate::insight::text::quoted;
 use crate::world::git;
 

@@ -12,8 +12,8 @@ use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 
 use super::lines::Lines;
-use crate::cli::context::{Context, Link};
-use crate::cli::watching::{Changes, Watches};
+use crate::cli::common::context::{Context, Link};
+use crate::cli::common::watching::{Changes, Watches};
 use crate::insight::kinds::{bead, convoy};
 use crate::insight::{Blocked, Blocker, Progress, Snapshot};
 use crate::town::Town;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::cli::age;
+use crate::cli::common::age;
 use crate::insight::progress::Event;
 use crate::insight::text::{CHARS_MIN, cut, plain};
 

@@ -1,0 +1,17 @@
+//! What commands share: the town and its API at hand, how a command fails, and what it reads and prints.
+
+pub mod context;
+pub mod error;
+
+pub mod kinds;
+pub mod suggest;
+
+pub mod age;
+pub mod table;
+pub mod terminal;
+
+pub mod jsonpath;
+
+pub mod files;
+pub mod inotify;
+pub mod watching;
