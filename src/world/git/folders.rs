@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn an_owner_is_let_in_and_links_are_not_followed() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, outside) = (made(dir.path()), dir.path().join("outside"));
+        let (path, outside) = (dir.path().join("worktree"), dir.path().join("outside"));
         fs_err::create_dir_all(path.join("locked/deep")).unwrap();
         fs_err::create_dir(&outside).unwrap();
         std::os::unix::fs::symlink(&outside, path.join("link")).unwrap();
