@@ -14,6 +14,8 @@ pub mod actor;
 
 pub mod names;
 
+pub mod suggest;
+
 pub mod merge_patch;
 
 pub mod schema;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use futures::{FutureExt, StreamExt};
+use gastown_crds::suggest;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::watcher;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::{Kind, Target, targets};
-use super::common::{suggest, table, watching};
+use super::common::{table, watching};
 use super::delete;
 use crate::insight::{self, OpenBead};
 use crate::town::Town;

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use super::formula::{cycle, unknown_need};
 use super::set::{Set, spec};
-use super::suggest;
 use crate::convoy::{ConvoyBead, ConvoySpec};
 use crate::formula::FormulaSpec;
 use crate::formula_text::{is_built_in, uses};
 use crate::graph;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::suggest;
 
 /// The formula of beads that name none.
 const FORMULA_DEFAULT: &str = "work";

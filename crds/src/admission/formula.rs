@@ -1,11 +1,11 @@
 //! A formula's steps among themselves: needs that exist, no circles, and no vars out of thin air.
 
 use super::set::{Set, spec};
-use super::suggest;
 use crate::formula::{FormulaSpec, Step as FormulaStep};
 use crate::formula_text::{BUILT_IN, is_built_in, needs, uses};
 use crate::graph;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::suggest;
 
 /// Checks each formula.
 pub(crate) fn check(set: &mut Set<'_>, formulas: &[&Manifest]) {

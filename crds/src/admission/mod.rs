@@ -9,7 +9,6 @@ mod references;
 pub(crate) mod rigs;
 mod secrets;
 mod set;
-mod suggest;
 mod words;
 
 use serde_json::{Map, Value};
@@ -19,6 +18,7 @@ use crate::kinds::{KINDS, Kind, NamedBy};
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::merge_patch;
 use crate::names;
+use crate::suggest;
 
 pub(crate) use set::{CheckAmong, nothing_more};
 pub use set::{Known, SetOptions, admit_set};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{MISTAKES_MAX, references, suggest};
+use super::{MISTAKES_MAX, references};
 use crate::kinds::{KINDS, Kind};
 use crate::manifest::{Diagnostic, Manifest, quote};
+use crate::suggest;
 
 /// What exists beside the set: in the store, or built in.
 pub trait Known {

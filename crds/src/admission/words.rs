@@ -4,10 +4,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use serde_json::Value;
 
 use super::fields::{self, shown};
-use super::suggest;
 use crate::kinds::Kind;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::schema::{FieldPath, Reason, Segment, Violation};
+use crate::suggest;
 
 /// The way to a field as the manifest's places have it.
 pub(super) fn steps(path: &[Segment]) -> impl Iterator<Item = Step<'_>> {

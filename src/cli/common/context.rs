@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gastown_crds::actor::{Actor, Worker};
 use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
-use gastown_crds::names;
+use gastown_crds::{names, suggest};
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, ListParams, ObjectList};
 use kube::core::NamespaceResourceScope;
@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 
 use super::error::{CliError, Exit};
 use super::kinds::Kind;
-use super::suggest;
 use super::terminal::Terminal;
 use crate::clock::{Clock, SystemClock};
 use crate::connect::Connection;

@@ -1,9 +1,10 @@
 //! What people may call a kind: its singular, plural or short name, whatever the case; and `KIND/NAME`.
 
+use gastown_crds::suggest;
+
 pub use gastown_crds::{KINDS, Kind};
 
 use super::error::{CliError, Exit};
-use super::suggest;
 
 /// The kind that a person means.
 pub fn find(word: &str) -> Result<&'static Kind, CliError> {

@@ -4,7 +4,6 @@ pub mod context;
 pub mod error;
 
 pub mod kinds;
-pub mod suggest;
 
 pub mod age;
 pub mod table;
