@@ -1,5 +1,7 @@
 //! Texts that fit where they are shown: in one line, in so many characters, or in a shell.
 
+use std::borrow::Cow;
+
 /// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
 pub fn plain(text: &str) -> String {
     let mut lines = text.lines();
@@ -27,11 +29,8 @@ pub fn cut(text: &str, chars_max: usize) -> String {
 
 /// A word as a shell takes it back, so that a command that is shown can be pasted.
 pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    // A word with a NUL is one that no shell can take: it is shown, not run.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -41,8 +40,9 @@ mod tests {
     #[test]
     fn what_a_shell_would_read_otherwise_is_quoted() {
         assert_eq!(quoted("rigs/shop.yaml"), "rigs/shop.yaml");
-        assert_eq!(quoted("/my town/it's"), r"'/my town/it'\''s'");
-        assert_eq!(quoted(""), "''");
+        for word in ["", "/my town/it's", "$HOME/`x`\\", "a\nb", "~/!x^y", "\"both\" 'kinds'"] {
+            assert_eq!(shlex::split(&quoted(word)), Some(vec![word.to_owned()]));
+        }
     }
 
     #[test]

@@ -240,6 +240,12 @@ impl Exec {
     }
 }
 
+/// A path as one word of a text for a shell.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).expect("only a NUL cannot be quoted, and no path has one").into_owned()
+}
+
 fn kill_group(child: &Child) {
     let _already_gone = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
@@ -258,6 +264,14 @@ fn read_in_background(pipe: impl Read + Send + 'static) -> std::thread::JoinHand
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_reads_a_path_back_as_it_is() {
+        for path in ["/plain/gt-0.1", "/a b/it's", "/$HOME/`id`/\\", "/\"both\" 'kinds'/*?", "/two\nlines/#%!~"] {
+            let script = format!("printf %s {}", shell_word(Path::new(path)));
+            assert_eq!(Exec::new("sh").args(["-c", &script]).run().unwrap().stdout, path.as_bytes());
+        }
+    }
 
     #[test]
     fn output_and_code_come_back() {

@@ -19,7 +19,7 @@ use gastown_supervisor::watch;
 use rustix::process::Signal;
 
 use super::SessionError;
-use crate::exec::{Exec, Output};
+use crate::exec::{Exec, Output, shell_word};
 use crate::layout::Layout;
 
 /// The server's settings. History: 2000 lines of 100 columns are 2.2 MiB a session when full; a session that is over is
@@ -191,8 +191,7 @@ impl<'a> Tmux<'a> {
 
 /// Shell text that runs a program, as `pipe-pane` takes it: tmux expands `#` and `%` before the shell sees it.
 pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a Path>) -> String {
-    let quoted = words.into_iter().map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")));
-    let text = quoted.collect::<Vec<_>>().join(" ");
+    let text = words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ");
     format!("exec {}", text.replace('#', "##").replace('%', "%%"))
 }
 
@@ -203,6 +202,6 @@ mod tests {
     #[test]
     fn a_path_reaches_the_shell_as_it_is() {
         let words = [Path::new("/a b/gt"), Path::new("/it's/100%/#S")];
-        assert_eq!(shell_command(words), r"exec '/a b/gt' '/it'\''s/100%%/##S'");
+        assert_eq!(shell_command(words), r##"exec '/a b/gt' "/it's/100%%/##S""##);
     }
 }

@@ -7,6 +7,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::exec::shell_word;
 use crate::git::GitError;
 use crate::layout::Layout;
 
@@ -47,7 +48,7 @@ pub fn install(layout: &Layout) -> Result<(), GitError> {
         fs_err::create_dir_all(&clones)?;
         fs_err::create_dir_all(&hooks)?;
         // The script compares with `pwd -P`, so it needs the path without symbolic links.
-        let script = SCRIPT.replace("@CLONES@", &quote(&fs_err::canonicalize(clones)?.display().to_string()));
+        let script = SCRIPT.replace("@CLONES@", &shell_word(&fs_err::canonicalize(clones)?));
         HOOKS.iter().try_for_each(|name| write(&hooks, name, &script))
     };
     write_all()
@@ -66,11 +67,6 @@ fn write(hooks: &Path, name: &str, script: &str) -> std::io::Result<()> {
     fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
     file.persist(&path)?;
     Ok(())
-}
-
-/// A text as one word for a shell.
-pub(in crate::git) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any. Nothing is

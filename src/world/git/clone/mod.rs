@@ -19,10 +19,10 @@ use std::path::Path;
 
 use gastown_controllers::world::Owner;
 
-use self::guard::quote;
 use self::remote::redact;
 use super::failure::{Failure, say};
 use super::{Git, GitError};
+use crate::exec::shell_word;
 
 impl Git {
     /// Makes the rig's clone, or finds it made.
@@ -59,9 +59,9 @@ impl Git {
 
     /// Writes the clone's settings: those of the repository at `repo` that is to be used at `place`.
     fn configure(&self, repo: &Path, place: &Path) -> Result<(), GitError> {
-        let hooks = self.layout.hooks().display().to_string();
-        let place = place.display().to_string();
-        let receive = format!("git -c core.hooksPath={} receive-pack", quote(&hooks));
+        let hooks = self.layout.hooks();
+        let receive = format!("git -c core.hooksPath={} receive-pack", shell_word(&hooks));
+        let (hooks, place) = (hooks.display().to_string(), place.display().to_string());
         let settings = [
             // Nothing is ever collected: a commit that a polecat dropped can still be found.
             ("gc.auto", "0"),
