@@ -202,6 +202,6 @@ mod tests {
     #[test]
     fn a_path_reaches_the_shell_as_it_is() {
         let words = [Path::new("/a b/gt"), Path::new("/it's/100%/#S")];
-        assert_eq!(shell_command(words), r##"exec '/a b/gt' "/it's/100%%/##S""##);
+        assert_eq!(shell_command(words), r#"exec '/a b/gt' "/it's/100%%/##S""#);
     }
 }
