@@ -57,9 +57,9 @@ pub enum ConnectError {
     /// The store cannot be opened.
     #[error("could not open the town's store {}", path.display())]
     Open {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: api::OpenError,
     },

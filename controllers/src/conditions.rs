@@ -55,7 +55,7 @@ impl<'a> Conditions<'a> {
         self.fails(failure.count);
     }
 
-    /// Notes how often in a row something has failed that a condition tells of.
+    /// Notes how often in a row something has failed that a condition reports.
     pub fn fails(&mut self, failures: u32) {
         self.failures = self.failures.max(failures);
     }

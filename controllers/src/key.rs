@@ -8,7 +8,7 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::view::View;
 
-/// Which keys go first when many are due: what frees or lands work before what starts more.
+/// The order of keys when many are due: work is freed and landed before more is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// Cheap, and others wait for it: beads, convoys, dispatch, definitions.

@@ -28,13 +28,13 @@ pub trait Watched:
     + Sync
     + 'static
 {
-    /// What follows from the objects of this kind, by whatever controllers look it up. `()` where names are enough.
+    /// The index that is kept of the objects of this kind, by whatever controllers look up. `()` where names are enough.
     type Index: Default + fmt::Debug + PartialEq + Send + Sync + 'static;
 
     /// Takes this object into the index, or out of it.
     fn index(&self, _: &mut Self::Index, _: Presence) {}
 
-    /// What is kept of an object that is never worked on again.
+    /// The part that is kept of an object that is never worked on again.
     fn slim(object: Arc<Self>) -> Arc<Self> {
         object
     }
@@ -211,7 +211,7 @@ impl Objects {
         self.store_of(kind).map(AnyStore::names).unwrap_or_default()
     }
 
-    /// What follows from the objects of a kind.
+    /// The index of the objects of a kind.
     pub(crate) fn index<K: Watched>(&self) -> &K::Index {
         &self.store::<K>().index
     }

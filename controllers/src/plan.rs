@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use crate::draft::Draft;
 use crate::world::Act;
 
-/// What one reconcile wants.
+/// All that one reconcile wants.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
-    /// What is to be done, in order; the first that fails ends the list.
+    /// The effects, in order; the first that fails ends the list.
     pub effects: Vec<Effect>,
-    /// What was observed. Only what differs from the present status is in here.
+    /// The statuses that differ from the present ones.
     pub status: Vec<StatusWrite>,
     /// When to look again even if nothing happens.
     pub requeue: Option<Timestamp>,
@@ -109,7 +109,7 @@ pub enum Write {
         object: Version,
         /// The patch.
         patch: Value,
-        /// What it does, for people.
+        /// The change in words, for people.
         what: String,
         /// JSON pointer of an instant in the patch that says when it was made: no part of what is wanted.
         dated: Option<&'static str>,
@@ -176,7 +176,7 @@ impl Write {
         self
     }
 
-    /// What is wanted, without when and on which version.
+    /// The same write without its instant and the version of the object.
     fn wish(&self) -> Self {
         let mut wish = self.clone();
         if let Self::Patch { object, patch, dated, .. } = &mut wish {
@@ -189,7 +189,7 @@ impl Write {
     }
 }
 
-/// What must still be so of an object when it is read again.
+/// A field of an object that must still hold a value when it is read again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirm {
     /// Its kind.
@@ -200,9 +200,9 @@ pub struct Confirm {
     pub uid: String,
     /// JSON pointer of the field.
     pub field: &'static str,
-    /// What the field must hold.
+    /// The value that the field must hold.
     pub value: Value,
-    /// What that means, for people.
+    /// The meaning of that in words, for people.
     pub what: String,
 }
 

@@ -4,14 +4,14 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-/// What an adapter answers when it is asked to look.
+/// The answer of an adapter that was asked to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen<T> {
     /// It was seen.
     Known(T),
     /// It could not be seen. Invariant: nothing is killed, deleted, restarted or dispatched on this.
     Unknown {
-        /// What went wrong, for people.
+        /// The error, for people.
         why: String,
         /// Since when nothing was seen.
         since: Timestamp,

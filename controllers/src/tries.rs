@@ -36,7 +36,7 @@ pub fn tried(view: &View<'_>, job: impl Fn(u32) -> Job) -> Result<Tried, NotSeen
     tried_until(view, job, |exited| exited.code == exit::OK)
 }
 
-/// The same for a job whose success is told by more than its exit code.
+/// The same for a job whose success depends on more than its exit code.
 pub fn tried_until(
     view: &View<'_>,
     job: impl Fn(u32) -> Job,

@@ -29,7 +29,7 @@ pub type Facts = BTreeMap<Ask, Seen<Fact>>;
 pub struct Failure {
     /// A reason for the condition.
     pub reason: Reason,
-    /// What went wrong.
+    /// The message of the error.
     pub message: String,
     /// How often in a row.
     pub count: u32,
@@ -47,13 +47,13 @@ pub struct NotSeen {
 }
 
 impl NotSeen {
-    /// What a condition says of it.
+    /// The message of a condition about it.
     pub fn message(&self) -> String {
         format!("{}; waiting until it can be observed", self.why)
     }
 }
 
-/// What one reconcile may know.
+/// All that one reconcile may know.
 #[derive(Debug)]
 pub struct View<'a> {
     /// The present.
@@ -62,7 +62,7 @@ pub struct View<'a> {
     pub objects: &'a Objects,
     /// The town's settings, defaults filled in.
     pub settings: TownSettings<'a>,
-    /// What failed last, if it is still held back.
+    /// The last failure, if its back-off is not over.
     pub failed: Option<&'a Failure>,
     facts: &'a Facts,
     missing: RefCell<BTreeSet<Ask>>,
@@ -86,7 +86,7 @@ impl<'a> View<'a> {
         (over <= self.now && due > self.now).then_some(due)
     }
 
-    /// What was asked for and not looked at yet. While this is not empty, the plan means nothing.
+    /// The questions that were asked and not looked at yet. While there are any, the plan means nothing.
     pub fn missing(self) -> BTreeSet<Ask> {
         self.missing.into_inner()
     }

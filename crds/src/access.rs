@@ -16,7 +16,7 @@ pub enum AgentAccess {
     Write(fn(&AgentWrite<'_>) -> Result<(), String>),
 }
 
-/// What a write does to an object.
+/// The kinds of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Make an object.
@@ -34,7 +34,7 @@ pub enum Verb {
 pub struct AgentWrite<'a> {
     /// The agent.
     pub agent: &'a Actor,
-    /// What it does.
+    /// The kind of write.
     pub verb: Verb,
     /// The object as it is.
     pub old: Option<&'a Value>,

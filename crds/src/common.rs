@@ -76,7 +76,7 @@ pub enum ConditionStatus {
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is spoken of, in CamelCase; unique in the list.
+    /// The aspect, in CamelCase; unique in the list.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 63))]
     pub type_: String,
@@ -102,7 +102,7 @@ pub(crate) fn instant(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
 }
 
-/// What a duration looks like: Go's form, without a sign. Digits are bounded because their sum must fit 64 bits of seconds.
+/// The form of a duration: Go's form, without a sign. Digits are bounded because their sum must fit 64 bits of seconds.
 pub const DURATION_PATTERN: &str = r"^([0-9]{1,12}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))+$";
 
 /// A bounded, positive [`Duration`]; `kube` itself writes no bounds, and an apiserver refuses rules on unbounded text.
@@ -183,7 +183,7 @@ pub struct NameValue {
     pub value: String,
 }
 
-/// Who a commit is by.
+/// The author or committer of a commit.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Person {
@@ -197,7 +197,7 @@ pub struct Person {
 
 /// Condition types, as constants.
 pub mod types {
-    /// What runs: it is up and may be used.
+    /// The object is up and may be used.
     pub const READY: &str = "Ready";
     /// A convoy: every bead it wants is closed.
     pub const LANDED: &str = "Landed";

@@ -56,7 +56,7 @@ pub enum CookError {
     UnknownNeed {
         /// The step.
         step: String,
-        /// What it needs.
+        /// The steps that it needs.
         need: String,
     },
     /// A step uses a var that is neither declared nor built in.
@@ -154,7 +154,7 @@ fn in_order(formula: &FormulaSpec) -> Result<Vec<&Step>, CookError> {
     Ok(graph::order(&names, &needs).into_iter().map(|name| by_name[name]).collect())
 }
 
-/// What each step needs.
+/// The steps that each step needs.
 pub(crate) fn needs(formula: &FormulaSpec) -> Needs<'_> {
     formula.steps.iter().map(|step| (step.name.as_str(), step.needs.iter().map(String::as_str).collect())).collect()
 }

@@ -72,7 +72,7 @@ reasons! {
     RefNotFound => Person, "declare what is missing, and `gt apply -f` it; this goes on by itself then";
     /// The spec asks to wait.
     Suspended => Person waits, "take `suspend: true` out where it stands, and `gt apply -f` it";
-    /// Something could not be seen; nothing is done on a guess.
+    /// Something could not be observed; waiting until it can be.
     Unknown => Town, "waiting until it can be observed: see the message above, and `gt doctor`";
     /// A failed effect is tried again after a delay.
     BackOff => Town;

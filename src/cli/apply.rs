@@ -73,7 +73,7 @@ async fn apply(
     let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
     let mut more = between;
     more.extend(commands::missing(&manifests, &stored));
-    more.extend(too_late::told(link, &manifests, &stored).await?);
+    more.extend(too_late::check(link, &manifests, &stored).await?);
     more.retain(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
     found.extend(more);
     refuse(&found, gt)?;
@@ -83,7 +83,7 @@ async fn apply(
     todo.extend(manifests);
     for (nth, manifest) in todo.iter().enumerate() {
         let old = stored.object(&manifest.kind, &manifest.name);
-        let done = put(link, manifest, old, args.dry_run).await.map_err(|error| told(error, &todo, nth))?;
+        let done = put(link, manifest, old, args.dry_run).await.map_err(|error| failed_at(error, &todo, nth))?;
         let dry = if args.dry_run { " (dry run)" } else { "" };
         let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| kind.singular);
         gt.out.data(&format!("{kind}/{} {}{dry}", manifest.name, done.word()))?;
@@ -100,7 +100,7 @@ fn is_in(mistake: &Diagnostic, manifest: &Manifest) -> bool {
 }
 
 /// Says which object the API refused, and what was done before.
-fn told(error: CliError, todo: &[Manifest], nth: usize) -> CliError {
+fn failed_at(error: CliError, todo: &[Manifest], nth: usize) -> CliError {
     let manifest = &todo[nth];
     let (line, column) = manifest.source.line_col(manifest.name_at().start);
     let place = format!("{}:{line}:{column}", manifest.file());

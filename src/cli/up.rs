@@ -115,11 +115,11 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         return Ok(ExitCode::SUCCESS);
     }
     let mut new = Vec::new();
-    let told = fs_err::File::open(&path).and_then(|mut log| {
+    let said = fs_err::File::open(&path).and_then(|mut log| {
         log.seek(SeekFrom::Start(log_from))?;
         log.take(TOLD_BYTES_MAX).read_to_end(&mut new)
     });
-    drop(told);
+    drop(said);
     let new = String::from_utf8_lossy(&new);
     Err(CliError::new(Exit::Failed, format!("the controller did not start:\n{}", new.trim_end()))
         .hint("`gt doctor` says what is missing here"))
@@ -236,17 +236,17 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
     tokio::spawn(sweep(town.layout.clone(), client.clone()));
     let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (finish, finished) = tokio::sync::oneshot::channel();
     let stop_told = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         info!("stopping: waits for what is under way to end");
-        let _nobody_waits = tell.send(());
+        let _nobody_waits = finish.send(());
     };
     let too_late = async move {
-        drop(told.await);
+        drop(finished.await);
         tokio::time::sleep(EFFECTS_MAX).await;
     };
     tokio::select! {

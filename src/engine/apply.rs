@@ -24,7 +24,7 @@ pub enum Applied {
     Failed(Reason, String),
 }
 
-/// What a plan is applied with.
+/// The API and the world, through which plans are applied.
 #[derive(Clone)]
 pub struct Applier {
     /// The API.

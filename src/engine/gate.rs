@@ -26,7 +26,7 @@ struct Held {
 }
 
 impl Gate {
-    /// The failure of a key, for its controller to tell.
+    /// The failure of a key, for its controller to report.
     pub fn failure(&self, key: &Key) -> Option<&Failure> {
         self.held.get(key).map(|held| &held.failure)
     }
@@ -61,7 +61,7 @@ impl Gate {
         }
     }
 
-    /// Notes a success: the gate is open. Answers whether it was closed, so that the status is told.
+    /// Notes a success: the gate is open. Answers whether it was closed: the status has to say so.
     pub fn worked(&mut self, key: &Key) -> bool {
         self.held.remove(key).is_some()
     }

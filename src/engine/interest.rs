@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::key::Key;
 use gastown_controllers::world::{Ask, WorldEvent};
 
-/// Who asked about what may run.
+/// The keys that asked about what may run.
 #[derive(Debug, Default)]
 pub struct Interest {
     keys: BTreeMap<WorldEvent, BTreeSet<Key>>,
@@ -32,7 +32,7 @@ impl Interest {
         }
     }
 
-    /// Who wants to know of this.
+    /// The keys that asked about this.
     pub fn of(&self, event: &WorldEvent) -> BTreeSet<Key> {
         self.keys.get(event).cloned().unwrap_or_default()
     }

@@ -58,7 +58,7 @@ const CHANGES_MAX: usize = 256;
 /// A clock that goes back by more than this was set, and not only slowed down.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
-/// What an engine is made of.
+/// The parts of an engine.
 pub struct Parts {
     /// The API.
     pub client: Client,
@@ -66,7 +66,7 @@ pub struct Parts {
     pub adapter: Arc<dyn Adapter>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What ends or begins in the world.
+    /// The events of the world.
     pub wakes: BoxStream<'static, WorldEvent>,
     /// Whether the adapter's calls may block.
     pub blocking: bool,
@@ -85,7 +85,7 @@ pub struct Counters {
     pub looks: u64,
 }
 
-/// What a task beside the loop brings back.
+/// The result of a task beside the loop.
 enum TaskResult {
     Looked(Key, Facts),
     Applied(Key, Plan, Applied, Wrote),
@@ -150,7 +150,7 @@ impl Engine {
         }
     }
 
-    /// What it has done so far.
+    /// Its counters.
     pub fn counters(&self) -> Counters {
         self.counters
     }

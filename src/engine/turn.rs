@@ -1,4 +1,4 @@
-//! One turn of a key: its controller decides, what it misses is looked at, what it wants is done, what it saw is told.
+//! One turn of a key: its controller decides, what it misses is looked at, what it wants is done, its status is written.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,15 +41,15 @@ impl Engine {
         self.counters.reconciles += 1;
         let Plan { effects, status, requeue } = plan;
         let held = self.gate.holds(&key, &effects, now);
-        // Nothing tells when a thing can be seen again.
+        // No event says when a thing can be seen again.
         let blind = facts.values().any(|fact| fact.known().is_none()).then(|| now + BLIND_DELAY);
         if let Some(at) = held.into_iter().chain(requeue).chain(blind).min() {
             self.queue.add(key.clone(), at);
         }
         if held.is_some() || effects.is_empty() {
             // With nothing to try, there is nothing that fails.
-            let told = held.is_none() && self.gate.worked(&key);
-            if told {
+            let reopened = held.is_none() && self.gate.worked(&key);
+            if reopened {
                 self.queue.add(key.clone(), now);
             }
             if status.is_empty() {
@@ -174,7 +174,7 @@ impl Engine {
         let seed = key.to_string();
         let until = self.gate.failed(key, effects, (reason, message), now, |n| settings.delay(n, &seed));
         self.queue.add(key.clone(), until);
-        // At once, to tell; the gate keeps it from trying.
+        // At once, to write its status; the gate keeps it from trying.
         self.queue.add(key.clone(), now);
     }
 
@@ -207,7 +207,7 @@ impl Engine {
     }
 
     /// Brings the slots in line with what was seen of jobs. Who is interested in one that is over has just seen so, or is
-    /// told by its end; one that is absent may be started yet.
+    /// known by its end; one that is absent may be started yet.
     fn note_jobs(&mut self, key: &Key, facts: &Facts, now: Timestamp) {
         for (ask, fact) in facts {
             let (Ask::Job(job), Seen::Known(Fact::Job(state))) = (ask, fact) else { continue };

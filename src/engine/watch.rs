@@ -10,7 +10,7 @@ use kube::{Api, Client, ResourceExt};
 
 use super::apply::version_of;
 
-/// What a watch says.
+/// A change that a watch reports.
 #[derive(Debug)]
 pub enum Change {
     /// A list begins: what it does not name is gone.

@@ -19,7 +19,7 @@ use crate::view::View;
 pub static CONTROLLER: Controller =
     Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile));
 
-/// How long until a program that is not on PATH is looked for again: nothing tells of an installation.
+/// How long until a program that is not on PATH is looked for again: no event reports an installation.
 pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
 
 impl Watched for Runtime {

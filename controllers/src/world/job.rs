@@ -32,7 +32,7 @@ impl Question for JobKey {
     }
 }
 
-/// What may take longer than a second. The adapter runs it as a supervised child; its inputs are its name.
+/// Work that may take longer than a second. The adapter runs it as a supervised child; its name is a digest of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Job {
@@ -41,7 +41,7 @@ pub enum Job {
         /// The object whose repository it is.
         #[serde(rename = "rig")]
         owner: Owner,
-        /// What to clone.
+        /// The address to clone from.
         url: String,
         /// Counts up with every try.
         round: u32,
@@ -53,7 +53,7 @@ pub enum Job {
         owner: Owner,
         /// The remote, in case the declared url has changed.
         url: String,
-        /// What made it necessary, such as a push's key: one cause is one fetch.
+        /// The cause, such as a push's key: one fetch is made for each.
         cause: String,
         /// Counts up with every try.
         round: u32,
@@ -63,9 +63,9 @@ pub enum Job {
         /// The object whose repository it is.
         #[serde(rename = "rig")]
         owner: Owner,
-        /// Whose worktree.
+        /// The sandbox whose worktree it is.
         sandbox: SandboxId,
-        /// Which preparation of the worktree (see [`Sandbox::prepared`]).
+        /// The preparation of the worktree (see [`Sandbox::prepared`]).
         prepared: String,
         /// When it was made (see [`Sandbox::made`]).
         made: Timestamp,
@@ -103,9 +103,9 @@ pub enum Job {
         url: String,
         /// The branch.
         branch: String,
-        /// What the remote must hold; none: the branch must not exist. Ignored with `force`.
+        /// The commit that the remote must hold; none: the branch must not exist. Ignored with `force`.
         from: Option<Oid>,
-        /// What it shall hold.
+        /// The commit that it shall hold.
         to: Oid,
         /// Moves the branch anywhere, from what the town itself last made of it: only for `gastown/<bead>` branches, which
         /// are the town's own.
@@ -121,7 +121,7 @@ pub enum Job {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What it is called.
+    /// Its name in logs.
     pub name: String,
     /// Shell text.
     pub run: String,
@@ -176,7 +176,7 @@ pub mod exit {
     pub const AUTH: i32 = 77;
 }
 
-/// What is seen of a job.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
     /// Never started.
@@ -197,7 +197,7 @@ pub enum JobState {
 pub struct Exited {
     /// The exit code; see [`exit`].
     pub code: i32,
-    /// When.
+    /// The instant of its end.
     pub at: Timestamp,
     /// The tail of its log, at most 4096 bytes.
     pub tail: String,

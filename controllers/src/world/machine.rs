@@ -4,11 +4,11 @@ use super::{Ask, Fact, Question, Seen};
 
 /// The machine that all this runs on.
 pub trait Host {
-    /// What it can bear. Seen once, at the start.
+    /// Its limits, read once, at the start.
     fn machine(&self) -> Seen<Machine>;
 }
 
-/// What can this machine bear?
+/// Asks for the limits of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskMachine;
 
@@ -24,13 +24,13 @@ impl Question for AskMachine {
     }
 }
 
-/// What this machine can bear.
+/// The limits of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Its cores.
     pub cores: u32,
     /// A hard limit on polecats that the machine's owner has set, if any.
     pub polecats_max: Option<u32>,
-    /// What is missing here and does harm, such as tmux; none if all is well.
+    /// The thing that is missing here and does harm, such as tmux; none if all is well.
     pub degraded: Option<String>,
 }

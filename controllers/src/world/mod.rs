@@ -32,7 +32,7 @@ pub use session::{AskProgram, AskRuns, Run, RunEnd, RunState, Session, SessionSp
 
 /// A question of some port, and the type of its answer.
 pub trait Question {
-    /// What is answered.
+    /// The type of the answer.
     type Answer;
     /// The question among all others.
     fn ask(&self) -> Ask;
@@ -43,19 +43,19 @@ pub trait Question {
 /// A question to the world.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
-    /// What is there of a rig's repository, and of its target branch?
+    /// The state of a repository and of its target branch.
     Repo(AskRepo),
-    /// What of a sandbox and its session?
+    /// The state of a sandbox and its session.
     Sandbox(SandboxId),
-    /// Which attempts at an object?
+    /// The attempts at an object.
     Runs(AskRuns),
-    /// How is a job?
+    /// The state of a job.
     Job(JobKey),
-    /// What was a replay's result?
+    /// The result of a replay.
     Replay(AskReplay),
-    /// Would this program start?
+    /// Whether a program would start.
     Program(AskProgram),
-    /// What can this machine bear?
+    /// The limits of this machine.
     Machine,
 }
 
@@ -79,7 +79,7 @@ pub enum Fact {
 }
 
 impl Ask {
-    /// Which event says that the answer may have changed; none: only another look finds out.
+    /// The event that says that the answer may have changed; none: only another look finds out.
     pub fn changed_by(&self) -> Option<WorldEvent> {
         match self {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
@@ -107,21 +107,21 @@ pub enum Act {
     EnsureReplay(Replay),
     /// The worktree exists in this preparation. What it held before is rescued first.
     EnsureSandbox {
-        /// Whose.
+        /// The sandbox.
         sandbox: SandboxId,
-        /// How.
+        /// How it is prepared.
         spec: SandboxSpec,
     },
     /// The attempt's session runs, or has run. Exclusive: while another holds the lock, nothing starts.
     EnsureSession {
-        /// Whose.
+        /// The sandbox.
         sandbox: SandboxId,
-        /// What.
+        /// What runs in it.
         spec: SessionSpec,
     },
     /// No session of this attempt runs; strays are ended too.
     EndSession {
-        /// Whose.
+        /// The sandbox.
         sandbox: SandboxId,
     },
     /// The commit stays reachable as `refs/gt/archive/<name>`.
@@ -135,7 +135,7 @@ pub enum Act {
     },
     /// The sandbox is gone; what it held is rescued first.
     RemoveSandbox {
-        /// Whose.
+        /// The sandbox.
         sandbox: SandboxId,
     },
 }
@@ -198,7 +198,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ActError {
-    /// What was tried and what went wrong, for people.
+    /// The operation and what went wrong, for people.
     pub message: String,
     /// The reason for a condition, where a program should tell it apart.
     pub reason: Reason,

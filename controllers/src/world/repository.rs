@@ -10,9 +10,9 @@ use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen};
 
 /// Repositories, as git has them.
 pub trait Repositories {
-    /// What is there of an object's repository, and of its target branch.
+    /// The state of an object's repository and of its target branch.
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts>;
-    /// What a replay's record says: see [`Replays`].
+    /// The recorded result of a replay: see [`Replays`].
     fn replays(&self, asked: &AskReplay) -> Seen<Replays>;
     /// Records the replay of candidates onto a commit.
     fn replay(&self, replay: &Replay) -> Result<(), ActError>;
@@ -20,7 +20,7 @@ pub trait Repositories {
     fn archive(&self, owner: &Owner, name: &str, head: &Oid) -> Result<(), ActError>;
 }
 
-/// What is there of an object's repository, and of its target branch?
+/// Asks for the state of an object's repository and of its target branch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskRepo {
     /// The object whose repository it is.
@@ -41,7 +41,7 @@ impl Question for AskRepo {
     }
 }
 
-/// What was the result of the replay with this key (see [`replay_key`])?
+/// Asks for the result of the replay with this key (see [`replay_key`]).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskReplay(pub String);
 
@@ -69,13 +69,13 @@ pub struct Replay {
     pub key: String,
     /// Onto which commit.
     pub onto: Oid,
-    /// What, in order.
+    /// The commits to replay, in order.
     pub candidates: Vec<Candidate>,
-    /// Who commits.
+    /// The committer of the new commits.
     pub committer: Person,
 }
 
-/// What is seen of a repository on this machine.
+/// The state of a repository on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RepoFacts {
     /// The bare clone exists, whole.
@@ -108,7 +108,7 @@ pub struct Candidate {
     pub title: String,
 }
 
-/// What becomes of one candidate when a list of them is replayed onto a commit, in order.
+/// The result for one candidate when a list of them is replayed onto a commit, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "replayed", rename_all = "camelCase")]
 pub enum Replayed {

@@ -7,7 +7,7 @@ use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen, Session};
 
 /// Worktrees of polecats. What one held is rescued before it changes or goes.
 pub trait Sandboxes {
-    /// What is there of a sandbox and its session.
+    /// The state of a sandbox and its session.
     fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts>;
     /// The worktree exists in this preparation.
     fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError>;
@@ -36,7 +36,7 @@ impl Question for SandboxId {
     }
 }
 
-/// What is seen of a sandbox.
+/// The state of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SandboxFacts {
     /// Its worktree, if there is one.
@@ -48,7 +48,7 @@ pub struct SandboxFacts {
 /// A worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Which preparation it is in: a digest of bead, rework and start that the plan chose.
+    /// The name of its preparation: a digest of bead, rework and start that the plan chose.
     pub prepared: String,
     /// The branch it was prepared with.
     pub branch: String,

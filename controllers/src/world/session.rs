@@ -18,7 +18,7 @@ pub trait Sessions {
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError>;
 }
 
-/// Which attempts were made at the object with this uid?
+/// Asks for the attempts at the object with this uid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskRuns(pub String);
 
@@ -34,7 +34,7 @@ impl Question for AskRuns {
     }
 }
 
-/// Would this program start? (Its name or path, as in `Runtime.spec.command[0]`.)
+/// Asks whether a program would start, by its name or path, as in `Runtime.spec.command[0]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskProgram(pub String);
 
@@ -50,7 +50,7 @@ impl Question for AskProgram {
     }
 }
 
-/// What is seen of a session. Liveness is the lock, never the pane.
+/// The state of a session. Liveness is the lock, never the pane.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Session {
     /// The lock is free.
@@ -60,7 +60,7 @@ pub enum Session {
     Running {
         /// The uid of the object whose attempt it is.
         owner_uid: String,
-        /// Which attempt at it.
+        /// The number of the attempt.
         attempt: u32,
     },
     /// The lock is held although an exit is recorded: processes that outlived their agent.
@@ -73,7 +73,7 @@ pub enum Session {
 /// One attempt: `runs/<the owner's uid>/<n>/`, made before the spawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Which: counts up from 1.
+    /// Its number, from 1.
     pub attempt: u32,
     /// The digest of the text that it was for.
     pub work: String,
@@ -104,18 +104,18 @@ pub struct RunEnd {
     pub code: i32,
     /// Whether the agent ended by itself. Ended by us, or with its terminal: not charged.
     pub own: bool,
-    /// When.
+    /// The instant of its end.
     pub at: Timestamp,
     /// The tail of its output, at most 4096 bytes.
     pub tail: String,
 }
 
-/// What a session runs, and for which object.
+/// The program of a session, and the object that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSpec {
     /// The object whose attempts it counts among, such as the bead that is worked on.
     pub owner: Owner,
-    /// Which attempt at it, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The digest of what is to be done. Attempts at another text do not count against this one.
     pub work: String,

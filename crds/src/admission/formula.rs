@@ -35,12 +35,12 @@ fn check_vars(set: &mut Set<'_>, manifest: &Manifest, formula: &FormulaSpec, at:
     for (field, text) in texts {
         let used = uses(text.as_deref().unwrap_or_default());
         let unknown = |name: &str| !is_built_in(name) && !formula.vars.iter().any(|var| var.name == name);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for (_, name) in used {
-            if !unknown(name) || told.contains(&name) {
+            if !unknown(name) || reported.contains(&name) {
                 continue;
             }
-            told.push(name);
+            reported.push(name);
             set.report(|| {
                 let span = manifest.value_at(["spec".into(), "steps".into(), at.into(), field.into()]);
                 let message = format!("`{{{{{name}}}}}` is no var of formula {}", quote(&manifest.name));

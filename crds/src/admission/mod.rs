@@ -1,4 +1,4 @@
-//! Admission: what a manifest may say, checked as an apiserver would, and told to a person, with the place in the file.
+//! Admission: what a manifest may say, checked as an apiserver would, and reported to a person, with the place in the file.
 //!
 //! `admit` looks at one object, `admit_set` at what objects say of each other.
 
@@ -26,7 +26,7 @@ pub use set::{Known, SetOptions, admit_set};
 /// Largest object, in bytes of JSON.
 pub const OBJECT_BYTES_MAX: usize = 256 << 10;
 
-/// Most mistakes told about one object, and about one set: nobody mends more before trying again.
+/// Most mistakes reported of one object, and of one set: nobody corrects more before trying again.
 pub const MISTAKES_MAX: usize = 100;
 
 /// Code of a name that is none.

@@ -14,7 +14,7 @@ pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
         let Some(rig) = spec::<RigSpec>(manifest) else { continue };
         let target = (normal(&rig.repo.url), rig.repo.branch.clone());
         let first = *targets.entry(target).or_insert(manifest);
-        // The same name twice is told as a duplicate.
+        // The same name twice is reported as a duplicate.
         if first.name != manifest.name {
             set.report(|| shared_target(manifest, first, rig.repo.branch.as_deref()));
         }

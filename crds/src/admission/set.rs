@@ -10,7 +10,7 @@ use crate::kinds::{KINDS, Kind};
 use crate::manifest::{Diagnostic, Manifest, quote};
 use crate::suggest;
 
-/// What exists beside the set: in the store, or built in.
+/// The objects that exist beside the set: in the store, or built in.
 pub trait Known {
     /// The names of all objects of a kind.
     fn names(&self, kind: &str) -> Vec<String>;
@@ -37,7 +37,7 @@ pub struct SetOptions {
 
 /// Everything that is wrong between the objects of a set; what is wrong with each alone is [`super::admit`]'s.
 ///
-/// At most [`MISTAKES_MAX`] are told.
+/// At most [`MISTAKES_MAX`] are reported.
 pub fn admit_set(manifests: &[Manifest], known: &dyn Known, options: SetOptions) -> Vec<Diagnostic> {
     let mut index: BTreeMap<(&str, &str), &Manifest> = BTreeMap::new();
     for manifest in manifests {
@@ -74,7 +74,7 @@ pub(crate) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// Reports a mistake; it is worded only when it will be told.
+    /// Reports a mistake; its text is made only if it will be shown.
     pub fn report(&mut self, mistake: impl FnOnce() -> Diagnostic) {
         if self.found.len() < MISTAKES_MAX {
             self.found.push(mistake());

@@ -142,7 +142,7 @@ pub enum BeadType {
     /// A piece of work.
     #[default]
     Task,
-    /// A defect to mend.
+    /// A defect to fix.
     Bug,
     /// Something new.
     Feature,
@@ -218,7 +218,7 @@ pub struct Closed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub message: Option<String>,
-    /// When.
+    /// The instant of the close.
     #[schemars(schema_with = "crate::common::instant")]
     pub at: Timestamp,
     /// Who: `<rig>/polecats/<name>`, `gt`, or a person.
@@ -257,7 +257,7 @@ pub enum BeadState {
     Closed,
 }
 
-/// What was seen of a bead.
+/// The status of a bead, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BeadStatus {
@@ -287,7 +287,8 @@ pub struct BeadStatus {
     /// The polecat that had it last: its sandbox is warm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_polecat: Option<String>,
-    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
+    /// nothing fails.
     #[serde(default)]
     pub consecutive_failures: u32,
 }

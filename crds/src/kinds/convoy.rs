@@ -129,7 +129,7 @@ pub struct ConvoyBead {
     pub vars: Vec<NameValue>,
 }
 
-/// What was seen of a convoy.
+/// The status of a convoy, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConvoyStatus {
@@ -159,7 +159,8 @@ pub struct ConvoyStatus {
     /// Beads set aside for a person.
     #[serde(default)]
     pub set_aside: u32,
-    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
+    /// nothing fails.
     #[serde(default)]
     pub consecutive_failures: u32,
 }

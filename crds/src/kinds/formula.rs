@@ -112,7 +112,7 @@ pub struct Step {
     pub run: Option<String>,
 }
 
-/// What was seen of a formula.
+/// The status of a formula, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FormulaStatus {

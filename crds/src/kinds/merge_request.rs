@@ -118,7 +118,7 @@ impl MergeState {
     }
 }
 
-/// What was seen of a merge request.
+/// The status of a merge request, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct MergeRequestStatus {
@@ -145,7 +145,8 @@ pub struct MergeRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub job: Option<String>,
-    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
+    /// nothing fails.
     #[serde(default)]
     pub consecutive_failures: u32,
 }

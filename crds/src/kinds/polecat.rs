@@ -100,7 +100,7 @@ pub enum PolecatState {
     Zombie,
 }
 
-/// What was seen of a polecat.
+/// The status of a polecat, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PolecatStatus {
@@ -124,7 +124,8 @@ pub struct PolecatStatus {
     /// The attempt its session is, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
+    /// nothing fails.
     #[serde(default)]
     pub consecutive_failures: u32,
 }

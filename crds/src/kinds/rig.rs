@@ -42,7 +42,7 @@ impl Registered for Rig {
     }
 }
 
-/// What a rig asks for.
+/// The desired state of a rig.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
     group = "gastown.io",
@@ -210,7 +210,7 @@ pub struct Identity {
     pub committer: Option<Person>,
 }
 
-/// What was seen of a rig.
+/// The status of a rig, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RigStatus {
@@ -231,7 +231,8 @@ pub struct RigStatus {
     /// Merge requests that have not landed yet.
     #[serde(default)]
     pub queued: u32,
-    /// How often in a row what its conditions tell of has failed: it is tried again, with back-off. 0 while nothing fails.
+    /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
+    /// nothing fails.
     #[serde(default)]
     pub consecutive_failures: u32,
 }

@@ -76,7 +76,7 @@ pub enum OnRework {
     Restart,
 }
 
-/// What was seen of a runtime.
+/// The status of a runtime, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimeStatus {

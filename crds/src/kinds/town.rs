@@ -39,7 +39,7 @@ impl Registered for Town {
     }
 }
 
-/// What a town asks for.
+/// The desired state of a town.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[kube(
     group = "gastown.io",
@@ -97,7 +97,7 @@ pub struct Retry {
     pub max_delay: Option<Duration>,
 }
 
-/// What was seen of a town.
+/// The status of a town, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TownStatus {

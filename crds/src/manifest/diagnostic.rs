@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer,
 
 use super::source::Source;
 
-/// Most diagnostics printed at once: nobody mends more before trying again.
+/// Most diagnostics printed at once: nobody corrects more before trying again.
 pub const SHOWN_MAX: usize = 50;
 /// Longest piece of the user's text that is repeated in a message, in characters.
 const QUOTE_CHARS_MAX: usize = 80;
@@ -30,17 +30,17 @@ pub enum Severity {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// What sort of mistake it is: short, stable, for programs and searches.
+    /// The sort of mistake: short, stable, for programs and searches.
     pub code: &'static str,
-    /// What is wrong, in a line.
+    /// The mistake, in a line.
     pub message: String,
     /// The file it is in.
     pub source: Arc<Source>,
     /// The bytes to underline.
     pub span: Range<usize>,
-    /// What stands beside the underline; may be empty.
+    /// The text beside the underline; may be empty.
     pub label: String,
-    /// What to do next.
+    /// The next step.
     pub hints: Vec<String>,
     /// Other places that have to do with it.
     pub related: Vec<Related>,
@@ -53,7 +53,7 @@ pub struct Related {
     pub source: Arc<Source>,
     /// The bytes to underline.
     pub span: Range<usize>,
-    /// What stands beside the underline.
+    /// The text beside the underline.
     pub label: String,
 }
 

@@ -10,7 +10,7 @@ pub struct Spans {
     pub key: Option<Range<usize>>,
     /// The value itself.
     pub value: Range<usize>,
-    /// What lies inside.
+    /// The spans of what lies inside.
     pub inside: Inside,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// What comes first in an object, in this order; the rest follows by alphabet.
+/// The fields that come first in an object, in this order; the rest follows by alphabet.
 const FIRST: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
 
 /// The YAML text of a value, ending with a newline: `apiVersion`, `kind`, `metadata`, `spec`, `status` first, `name`

@@ -72,7 +72,7 @@ fn below(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mu
     }
 }
 
-/// The item that this one was, which only a list that is a map can tell.
+/// The item that this one was, which is known only in a list that is a map.
 fn old_item<'a>(node: &Node, item: &Value, old: Option<&'a Value>) -> Option<&'a Value> {
     let ListType::Map(keys) = &node.list else { return None };
     old?.as_array()?.iter().find(|was| keys.iter().all(|key| was.get(key) == item.get(key)))

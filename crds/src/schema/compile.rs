@@ -33,7 +33,7 @@ pub enum SchemaError {
     Pattern {
         /// Where in the schema.
         path: FieldPath,
-        /// Why.
+        /// The reason.
         #[source]
         source: regex::Error,
     },
@@ -42,7 +42,7 @@ pub enum SchemaError {
     Rule {
         /// Where in the schema.
         path: FieldPath,
-        /// What the compiler says, with the rule.
+        /// The message of the compiler, with the rule.
         why: String,
     },
     /// A keyword that structural schemas do not have, or a shape that they forbid.
@@ -50,7 +50,7 @@ pub enum SchemaError {
     NotStructural {
         /// Where in the schema.
         path: FieldPath,
-        /// What is forbidden.
+        /// The construct that is forbidden.
         why: String,
     },
 }
@@ -83,7 +83,7 @@ impl Type {
     }
 }
 
-/// What a list is: plain, a set of values, or a map by some of its items' fields.
+/// The type of a list: plain, a set of values, or a map by some of its items' fields.
 #[derive(Debug)]
 pub(super) enum ListType {
     Atomic,
@@ -91,7 +91,7 @@ pub(super) enum ListType {
     Map(Vec<String>),
 }
 
-/// What an object's undeclared keys are.
+/// How an object's undeclared keys are treated.
 #[derive(Debug)]
 pub(super) enum Additional {
     None,

@@ -8,7 +8,7 @@ use super::compile::{Additional, ListType, Node, Type};
 use super::path::At;
 use super::violation::Violation;
 
-/// The most mistakes that one object is told about; a person mends a few at a time.
+/// The most mistakes that are reported of one object; a person corrects a few at a time.
 const VIOLATIONS_MAX: usize = 100;
 
 pub(super) fn validate(root: &Node, object: &Value) -> Vec<Violation> {

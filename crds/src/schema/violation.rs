@@ -49,9 +49,9 @@ impl Reason {
 /// One mistake in one object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
-    /// Where.
+    /// The field.
     pub path: FieldPath,
-    /// What kind of mistake.
+    /// The kind of mistake.
     pub reason: Reason,
     /// The sentence without the path, such as `Invalid value: -1: spec.n in body should be greater than or equal to 0`.
     pub message: String,
@@ -106,7 +106,7 @@ impl Violation {
     }
 }
 
-/// The longest value that a message repeats, in characters; what is longer tells nobody more.
+/// The longest value that a message repeats, in characters; what is longer helps nobody more.
 const SHOWN_CHARS_MAX: usize = 200;
 
 fn shown(value: &Value) -> String {

@@ -60,7 +60,7 @@ impl Context {
     }
 }
 
-/// Who asks, as the environment says; somebody, where it says nothing that can be told.
+/// The actor who asks, as the environment names it; a person, where it names none.
 pub fn actor() -> String {
     crate::cli::common::context::actor().unwrap_or_else(|| "somebody".into())
 }

@@ -32,7 +32,7 @@ pub enum Error {
     Api {
         /// What was asked of it.
         what: String,
-        /// Why not.
+        /// The reason.
         #[source]
         source: ApiFailure,
     },
@@ -41,7 +41,7 @@ pub enum Error {
     Git {
         /// What was to be read.
         what: &'static str,
-        /// Why not.
+        /// The reason.
         #[source]
         source: git2::Error,
     },
@@ -51,9 +51,9 @@ pub enum Error {
     /// A file or stream could not be used.
     #[error("could not {what}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// Why it failed.
+        /// The error.
         #[source]
         source: std::io::Error,
     },

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::session::Session;
 use super::work::{Step, Work, load};
 
-/// The most of a rework log that is told, in bytes; the file has the rest.
+/// The most of a rework log that is shown, in bytes; the file has the rest.
 const LOG_BYTES_MAX: usize = 8192;
 
 /// Print what an agent has to know to work on its bead
@@ -124,7 +124,7 @@ fn came_back(rework: &str, log: Option<&str>, file: Option<&std::path::Path>) ->
     text.push_str(match rework {
         "Conflict" => "If your branch still holds the commits handed in: `git fetch origin`, rebase onto the target branch, and resolve\n\
              the conflicts. If it began anew, do the work again on what is there now.\n\n",
-        _ => "Find the cause, mend it, and run the checks yourself before you hand in again.\n\n",
+        _ => "Find the cause, fix it, and run the checks yourself before you hand in again.\n\n",
     });
     text
 }
@@ -212,10 +212,10 @@ mod tests {
             rework_log: Some(PathBuf::from("/runs/1/rework")),
             ..session()
         };
-        let told = text(&session, &work(), Some("test logout ... FAILED\n```\n"));
-        let (_, told) = told.split_once("An earlier session").unwrap();
-        let (told, _) = told.split_once("## Steps").unwrap();
-        insta::assert_snapshot!(told);
+        let shown = text(&session, &work(), Some("test logout ... FAILED\n```\n"));
+        let (_, shown) = shown.split_once("An earlier session").unwrap();
+        let (shown, _) = shown.split_once("## Steps").unwrap();
+        insta::assert_snapshot!(shown);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub async fn load(context: &Context, bead: &str, polecat: &str) -> Result<Option
     Ok(Some(Work::of(bead, &steps.items, &requests.items)))
 }
 
-/// Finds the bead on a polecat's hook by looking at the open beads of its rig; for those who are not told by a session.
+/// Finds the bead on a polecat's hook by looking at the open beads of its rig; for those who have no session that names it.
 pub async fn find_hooked(context: &Context, rig: &str, polecat: &str) -> Result<Option<Bead>, Error> {
     // A closed state is never wrong: it is written after the close, which is for ever.
     let open = ListParams::default().fields(&format!("spec.rig={rig},spec.type!=Step,status.state!=Closed"));

@@ -1,4 +1,4 @@
-//! Work that could not run: a bead for the `script` runtime whose formula needs a `command` that nobody gave. Told, and applied:
+//! Work that could not run: a bead for the `script` runtime whose formula needs a `command` that nobody gave. It is a warning, and applied:
 //! the command may follow.
 
 use gastown_controllers::bead::FORMULA_DEFAULT;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Stored;
 use crate::world::agents::AGENTS;
 
-/// What is told of the beads and convoys among these manifests.
+/// Warnings about the beads and convoys among these manifests.
 pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
     let known = Known { manifests, stored };
     let mut found = Vec::new();
@@ -18,7 +18,7 @@ pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
         let spec = &manifest.value["spec"];
         match manifest.kind.as_str() {
             "Bead" if known.lacks_command(spec, None) => {
-                found.push(told(manifest, vec!["spec".into()], &manifest.name, 0));
+                found.push(warning(manifest, vec!["spec".into()], &manifest.name, 0));
             }
             "Convoy" => {
                 let items = spec["beads"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -27,7 +27,7 @@ pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
                 let others = lacking.count();
                 found.extend(first.map(|(nth, item)| {
                     let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
-                    told(manifest, path, item["name"].as_str().unwrap_or_default(), others)
+                    warning(manifest, path, item["name"].as_str().unwrap_or_default(), others)
                 }));
             }
             _ => {}
@@ -36,7 +36,7 @@ pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
     found
 }
 
-fn told(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) -> Diagnostic {
+fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) -> Diagnostic {
     let name = manifest::quote(name);
     let who = match others {
         0 => format!("{name} has"),
@@ -44,10 +44,10 @@ fn told(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) -> 
         n => format!("{name} and {n} other beads have"),
     };
     let message = format!("{who} no `command`, and the `script` runtime runs nothing else");
-    let mut told = Diagnostic::error("no-command", message, &manifest.source, manifest.value_at(path))
+    let mut warning = Diagnostic::error("no-command", message, &manifest.source, manifest.value_at(path))
         .hint("add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town");
-    told.severity = Severity::Warning;
-    told
+    warning.severity = Severity::Warning;
+    warning
 }
 
 /// What is known of objects: as the files say, else as the store does, else as they are built in.

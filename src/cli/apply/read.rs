@@ -15,7 +15,7 @@ const FILES_MAX: usize = 10_000;
 /// Deepest folder looked into.
 const DEPTH_MAX: usize = 32;
 
-/// What was read.
+/// The manifests that were read.
 #[derive(Debug, Default)]
 pub struct Read {
     /// Every object of the files without a mistake, in the order of the files.

@@ -1,4 +1,4 @@
-//! Text that comes too late: of beads that have landed, told and applied, as it does no harm; and of what is on its way out,
+//! Text that comes too late: of beads that have landed, which is a warning and applied, as it does no harm; and of what is on its way out,
 //! which is refused, as it would be gone with it.
 
 use gastown_controllers::bead::work_digest;
@@ -16,8 +16,8 @@ use super::Stored;
 use crate::cli::common::context::{Link, pages};
 use crate::cli::common::error::CliError;
 
-/// What is told of the beads and convoys among these manifests.
-pub async fn told(link: &Link, manifests: &[Manifest], stored: &Stored) -> Result<Vec<Diagnostic>, CliError> {
+/// Warnings and refusals about the beads and convoys among these manifests.
+pub async fn check(link: &Link, manifests: &[Manifest], stored: &Stored) -> Result<Vec<Diagnostic>, CliError> {
     let mut found = Vec::new();
     for manifest in manifests {
         let old = stored.object(&manifest.kind, &manifest.name);
@@ -36,9 +36,9 @@ pub async fn told(link: &Link, manifests: &[Manifest], stored: &Stored) -> Resul
 }
 
 fn warning(code: &'static str, message: String, manifest: &Manifest, path: Vec<Step<'_>>) -> Diagnostic {
-    let mut told = Diagnostic::error(code, message, &manifest.source, manifest.value_at(path));
-    told.severity = Severity::Warning;
-    told
+    let mut warning = Diagnostic::error(code, message, &manifest.source, manifest.value_at(path));
+    warning.severity = Severity::Warning;
+    warning
 }
 
 fn deleted(manifest: &Manifest) -> Diagnostic {

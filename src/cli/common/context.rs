@@ -28,7 +28,7 @@ pub struct Context {
     pub town: Option<PathBuf>,
     /// Where things lie on this machine.
     pub places: Places,
-    /// Where words go.
+    /// The terminal that messages go to.
     pub out: Terminal,
     /// Where the present comes from.
     pub clock: SystemClock,
@@ -82,7 +82,7 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Who asks, as the environment says: the session's actor, else the user. It is told in a header, which carries printable
+/// Who asks, as the environment says: the session's actor, else the user. It is sent in a header, which carries printable
 /// ASCII only; a name that does not fit is left out.
 pub fn actor() -> Option<String> {
     let session = || Some(Worker::new(variable("GT_RIG")?, variable("GT_POLECAT")?).to_string());

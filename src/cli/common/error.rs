@@ -1,4 +1,4 @@
-//! How a command fails: what, why and what to do, and the exit code that tells scripts which.
+//! How a command fails: what, why and what to do, and the exit code that says so to scripts.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ pub struct CliError {
 }
 
 impl CliError {
-    /// What went wrong.
+    /// The message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), causes: Vec::new(), hint: None }
     }
@@ -53,9 +53,9 @@ impl CliError {
     #[must_use]
     pub fn because(mut self, error: &dyn Error) -> Self {
         let text = error.to_string();
-        let told = self.causes.last().unwrap_or(&self.message);
-        let repeats = told.ends_with(&text);
-        let below = causes::below(if repeats { told } else { &text }, error);
+        let last = self.causes.last().unwrap_or(&self.message);
+        let repeats = last.ends_with(&text);
+        let below = causes::below(if repeats { last } else { &text }, error);
         self.causes.extend((!repeats).then_some(text).into_iter().chain(below));
         self
     }

@@ -34,7 +34,7 @@ pub async fn link<T>(
     until: Option<Instant>,
     look: impl AsyncFn(&Link) -> Result<Option<T>, CliError>,
 ) -> Result<(Link, T), CliError> {
-    let mut told = false;
+    let mut reported = false;
     loop {
         let connection = Connection::open(town, actor().as_deref())?;
         let link =
@@ -50,9 +50,9 @@ pub async fn link<T>(
         drop(link);
         connection.close();
         seen?;
-        if !told {
+        if !reported {
             gt.out.talk("the town is down: waiting for `gt up`");
-            told = true;
+            reported = true;
         }
         up(town, until).await?;
     }
@@ -87,7 +87,7 @@ fn private(town: &Town) -> std::io::Result<()> {
     fs_err::set_permissions(town.layout.runtime(), std::fs::Permissions::from_mode(0o700))
 }
 
-/// The watches of one command: that they have lost the town is told once.
+/// The watches of one command: that they have lost the town is reported once.
 #[derive(Debug, Clone)]
 pub struct Watches {
     out: Terminal,

@@ -1,4 +1,4 @@
-//! How a repository is tested, told from the files at its root.
+//! How a repository is tested, guessed from the files at its root.
 
 use serde_json::Value;
 

@@ -28,7 +28,7 @@ pub struct Repository {
     pub checks: Vec<Check>,
     /// Files that git does not hold and a worktree probably needs.
     pub copy: Vec<String>,
-    /// Where they are.
+    /// The folder that they are in.
     pub copy_from: Option<String>,
     /// What people should know.
     pub notes: Vec<String>,

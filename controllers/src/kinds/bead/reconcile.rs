@@ -142,15 +142,15 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
     Ok((plan, draft))
 }
 
-/// What a bead waits for whose polecat has left its slot, as that says it.
+/// The state of a bead whose polecat has left its slot, with the reason and the message that the polecat gives.
 fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
-    let told = status.and_then(|s| condition(&s.conditions, types::READY));
-    let reason = told.and_then(|told| Reason::parse(&told.reason)).unwrap_or(Reason::BackOff);
-    let message = told.map_or("its polecat waits with it", |told| &told.message);
+    let ready = status.and_then(|s| condition(&s.conditions, types::READY));
+    let reason = ready.and_then(|ready| Reason::parse(&ready.reason)).unwrap_or(Reason::BackOff);
+    let message = ready.map_or("its polecat waits with it", |ready| &ready.message);
     (BeadState::Waiting, reason, message.to_owned())
 }
 
-/// What keeps a bead from being dispatched, whether it was begun before or not.
+/// The reason why a bead may not be dispatched, whether it was begun before or not; none if it may.
 fn held_back(bead: &Bead, view: &View<'_>) -> Option<(Reason, String)> {
     let spec = &bead.spec;
     let open = open_needs(bead, view);

@@ -70,7 +70,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
             Some(bead) => update(bead, spec, view, &mut plan),
         }
     }
-    // While a rig is missing, what its beads are called is not known: nothing is withdrawn on a guess.
+    // While a rig is missing, what its beads are called is not known: nothing is withdrawn until it is.
     if wanted.missing.is_none() {
         let names = wanted.beads.iter().map(|bead| bead.name.clone()).collect();
         withdraw(convoy, &names, view, &mut plan);
@@ -79,11 +79,11 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     plan
 }
 
-/// What a convoy wants, as far as its rigs are known.
+/// The beads that a convoy wants, as far as its rigs are known.
 struct Wanted {
     /// In the order of their needs.
     beads: Vec<WantedBead>,
-    /// What keeps the others from being made.
+    /// The reason why the others cannot be made yet.
     missing: Option<String>,
 }
 

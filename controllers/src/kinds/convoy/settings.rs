@@ -14,7 +14,7 @@ const RUN_DEFAULT: u32 = 1;
 /// A convoy's settings in effect. Made once per reconcile.
 #[derive(Debug, Clone)]
 pub struct ConvoySettings<'a> {
-    /// Which run of the same work it is, from 1: a new run makes new beads.
+    /// The number of the run of the same work, from 1: a new run makes new beads.
     pub run: u32,
     /// Its beads, as the convoy lists them.
     pub beads: Vec<BeadSettings<'a>>,
@@ -37,7 +37,7 @@ impl<'a> ConvoySettings<'a> {
     }
 }
 
-/// What a convoy says of one of its beads.
+/// One of a convoy's beads, with the convoy's defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct BeadSettings<'a> {
     /// Its name within the convoy.

@@ -55,19 +55,19 @@ pub struct Queue<'a> {
     pub target: &'a Oid,
     /// Its tree.
     pub target_tree: &'a Oid,
-    /// What waits, in order of creation.
+    /// The merge requests that wait, in order of creation.
     pub candidates: &'a [Candidate],
     /// How many are taken together; at least one is.
     pub batch_max: usize,
     /// False if the rig declares no checks and allows that: then every tree is green.
     pub verified: bool,
-    /// What was recorded of replaying these onto `target`: one result each.
+    /// The recorded results of replaying these onto `target`, one for each; none: not replayed yet.
     pub replays: &'a dyn Fn(&[Candidate]) -> Option<Vec<Replayed>>,
     /// The tries at verifying a tree: rounds 1, 2, … without gaps. What follows an absent or running one is not read.
     pub tries: &'a dyn Fn(&Oid) -> Vec<JobState>,
 }
 
-/// What is to be done next, and what there is to report.
+/// The next step, and what there is to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The one thing to do or to wait for.
@@ -94,14 +94,14 @@ pub enum Step {
         commit: Oid,
         /// Its tree.
         tree: Oid,
-        /// Which try at it, from 1.
+        /// The number of the try, from 1.
         round: u32,
     },
     /// Wait for this verification.
     Running {
         /// The tree.
         tree: Oid,
-        /// Which try at it.
+        /// The number of the try.
         round: u32,
     },
     /// The last try could not run. Start this verification, but not before a delay that grows with `errors`.
@@ -110,7 +110,7 @@ pub enum Step {
         commit: Oid,
         /// Its tree.
         tree: Oid,
-        /// Which try at it.
+        /// The number of the try.
         round: u32,
         /// How many tries in a row could not run, at least 1.
         errors: u32,
@@ -121,14 +121,14 @@ pub enum Step {
     Land {
         /// The commit.
         commit: Oid,
-        /// What lands with it, in order: the merge request's name and the commit it becomes.
+        /// The merge requests that land with it, in order: the name of each, and the commit that it becomes.
         merge_requests: Vec<(String, Oid)>,
     },
     /// Send this back.
     Reject {
         /// The merge request's name.
         merge_request: String,
-        /// Why.
+        /// The reason.
         why: Rejection,
     },
     /// The target holds all of this already.
@@ -139,7 +139,7 @@ pub enum Step {
     /// The target is red and nothing queued repairs it: wait until it moves, or a candidate arrives. After a delay that
     /// grows with `round`, verify it again.
     BaseRed {
-        /// Which try at its tree would be next.
+        /// The number of the next try at its tree.
         round: u32,
         /// When the one before was over.
         over: Timestamp,
@@ -234,7 +234,7 @@ impl Queue<'_> {
         verdict::of_target(self.target_tree, &(self.tries)(self.target_tree))
     }
 
-    /// What replayed cleanly; reds until `since` are not counted.
+    /// The candidates that replayed cleanly; reds until `since` are not counted.
     fn prefixes(&self, batch: &[Candidate], replayed: Vec<Replayed>, since: Option<Timestamp>) -> Vec<Prefix> {
         let each = batch.iter().zip(replayed);
         each.filter_map(|(candidate, result)| {
@@ -261,7 +261,7 @@ fn flaky(tree: &Oid, refuted: Option<u32>, merge_request: Option<&str>) -> Optio
     Some(Flaky { tree: tree.clone(), round: refuted?, merge_request: merge_request.map(str::to_owned) })
 }
 
-/// What is final about the first candidate, since nothing stands before it but the target.
+/// The step that is final for the first candidate, since nothing stands before it but the target.
 fn judge_alone(first: &Candidate, replayed: Option<&Replayed>) -> Option<Step> {
     let merge_request = first.merge_request.clone();
     match replayed? {

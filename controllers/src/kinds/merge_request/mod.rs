@@ -22,7 +22,7 @@ use crate::objects::{Change, Objects, Presence, Watched, change, created};
 pub static QUEUE: Controller =
     Controller::of::<Rig>("merge", Lane::World, |name, view| view.with(name, queue::reconcile));
 
-/// What follows from merge requests.
+/// The index of merge requests.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Index {
     /// Bead to its merge requests.

@@ -1,7 +1,7 @@
 //! The merge queue of one rig: what was handed in lands, comes back, or waits; `landing::next` decides, this carries it out.
 //!
 //! Invariants: only this moves a target branch, forward only; `Merged` means found on the freshly fetched target; a head
-//! that comes back is archived before it is told so.
+//! that comes back is archived before its merge request says so.
 
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
@@ -32,7 +32,7 @@ const TRIES_MAX: u32 = 200;
 /// A red target is verified again after the first of these, doubling to the second: its checks may be red for a reason
 /// elsewhere.
 const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(6));
-/// What is said of a branch whose checks contradicted one another.
+/// The message about a branch whose checks contradicted one another.
 const FOUND_FLAKY: &str = "found on the target; a check of it was red once and then green, so it is flaky: see the job";
 
 /// Decides about one rig's queue.
@@ -94,7 +94,7 @@ pub enum Pushed {
     Refused(Exited),
 }
 
-/// What the rig's newest push came to, if it did not go through. Read from the merge requests: they say what is wanted.
+/// The state of the rig's newest push, unless it went through. The merge requests say which push is wanted.
 pub fn pushed(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Result<Option<Pushed>, NotSeen> {
     let (Some(from), Some(branch)) = (&facts.target, &facts.branch) else { return Ok(None) };
     // The push carries the batch's tip: the last of it.
@@ -109,7 +109,7 @@ pub fn pushed(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Resu
     })
 }
 
-/// What becomes of one merge request in this reconcile.
+/// The new state of one merge request, as this reconcile finds it.
 struct Outcome {
     name: String,
     state: MergeState,
@@ -265,7 +265,7 @@ impl Landing<'_> {
             }
             Step::Reject { merge_request, why } => {
                 self.reject(candidates, &merge_request, why, plan);
-                // It is told once its head is kept, before anything else is begun.
+                // Its status says so once its head is kept, before anything else is begun.
                 busy = true;
             }
             Step::AlreadyApplied { merge_request } => {
@@ -344,7 +344,7 @@ impl Landing<'_> {
             Tried::Waiting { last, due, failures } => {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
-                // A refused push to the target is the rig's trouble, and told there.
+                // A refused push to the target is the rig's trouble, and its status says so.
                 let (reason, see) = if own { (Reason::PushRefused, "") } else { (Reason::Pushing, "; see the rig") };
                 let message = format!("the push was refused {}{see}:\n{}", times(failures), last.tail);
                 self.set_all(landing, MergeState::Queued, reason, &message);
@@ -399,7 +399,7 @@ impl Landing<'_> {
             }
         };
         plan.act(Act::Archive { owner: self.rig.id.clone(), name: name.to_owned(), head: candidate.head.clone() });
-        // Told only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
+        // Said only once the head is kept: a polecat that saw it come back would start over, and lose the branch.
         if self.view.failed.is_some() {
             return;
         }
@@ -422,7 +422,7 @@ impl Landing<'_> {
         self.set(&request.name_any(), state, reason, message, landed);
     }
 
-    /// What becomes of all that land together, each as a commit of its own.
+    /// Sets the state of all that land together, each as a commit of its own.
     fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: Reason, message: &str) {
         for (name, oid) in landing {
             self.set(name, state, reason, message, Some(oid.clone()));

@@ -70,7 +70,7 @@ pub fn reconcile(view: &View<'_>) -> Plan {
     plan
 }
 
-/// What this round has given away so far; the index only knows of earlier ones.
+/// The slots that this round has given away so far; the index only knows of earlier rounds.
 struct Round<'a> {
     view: &'a View<'a>,
     max: u32,

@@ -29,7 +29,7 @@ pub fn sandbox_id(polecat: &Polecat) -> SandboxId {
     SandboxId { name: polecat.name_any(), uid: polecat.uid().unwrap_or_default() }
 }
 
-/// What follows from polecats.
+/// The index of polecats.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Index {
     /// Rig to its polecats.

@@ -29,7 +29,7 @@ use crate::tries::{Tried, tried};
 use crate::view::{self, NotSeen, View};
 use crate::world::{Act, Owner, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
 
-/// What a polecat is found to be doing: the word, the reason, the message.
+/// The state that a polecat is found in, with reason and message.
 struct Doing {
     state: PolecatState,
     ready: ConditionStatus,
@@ -202,7 +202,7 @@ impl Hook<'_> {
         }
         if !is_poured(self.bead, round(&self.requests), self.view) {
             let doing = starting(Reason::Preparing, "waits for its steps".into());
-            // They are there at once, or not until somebody mends the formula.
+            // They are there at once, or not until somebody corrects the formula.
             let soon = cooked(self.bead, self.view).is_ok();
             return Ok(if soon { doing } else { self.waits(Waiting::Bead, doing, plan) });
         }
@@ -266,7 +266,7 @@ impl Hook<'_> {
         }
     }
 
-    /// What `workspace.setup` keeps it from, or none if it is done.
+    /// The state while `workspace.setup` is not done yet; none once it is.
     fn setup(&self, rig: &RigSettings<'_>, plan: &mut Plan) -> Result<Option<Doing>, NotSeen> {
         let Some(sandbox) = self.facts.sandbox.as_ref() else { return Ok(None) };
         if rig.workspace.setup.is_empty() && rig.workspace.copy.is_empty() {

@@ -134,7 +134,7 @@ fn clone(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Beca
     })
 }
 
-/// What keeps a fetch from being done, or none if it is.
+/// The reason why a fetch is not done yet; none once it is.
 fn fetch(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
     // What another clock dates into the future says nothing of the present.
     let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
@@ -179,7 +179,7 @@ fn refused(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Result<
     }
 }
 
-/// What was cloned from elsewhere is fetched once: a url that was changed, and leads nowhere, is told before work is begun.
+/// A changed `spec.repo.url` is fetched from once, so that a wrong one is reported before any work is begun.
 fn reach(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
     match tried(view, |round| rig.clone_job(round))? {
         Tried::Done(_) => Ok(None),
@@ -197,7 +197,7 @@ fn poll(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan)
     if window == 0 { Ok(None) } else { fetch(settings, view, plan, &format!("interval-{window}")) }
 }
 
-/// Which interval of the rig's life this is, and when the next begins.
+/// The number of the present interval of the rig's life, and when the next begins.
 fn window(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>) -> (i64, jiff::Timestamp) {
     let interval = i64::try_from(settings.interval.as_secs()).unwrap_or(i64::MAX).max(1);
     let since = created(rig).as_second();

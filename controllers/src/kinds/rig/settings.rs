@@ -26,7 +26,7 @@ const BATCH_DEFAULT: u32 = 16;
 pub struct RigSettings<'a> {
     /// The rig, as the owner of its repository and jobs.
     pub id: Owner,
-    /// What its repository is cloned from.
+    /// The address that its repository is cloned from.
     pub url: &'a str,
     /// The target branch; none: the remote's HEAD.
     pub branch: Option<&'a str>,
@@ -38,15 +38,15 @@ pub struct RigSettings<'a> {
     pub setup_timeout: Duration,
     /// The Runtime that works here.
     pub runtime: &'a str,
-    /// What happens with a verified branch.
+    /// How a verified branch lands.
     pub strategy: Strategy,
     /// Whether a push updates a working copy that has the target checked out.
     pub update_checked_out: bool,
     /// How many merge requests are verified together at most.
     pub batch_max: usize,
-    /// What must pass before anything lands; none: nothing is verified.
+    /// The checks that must pass before anything lands; empty: nothing is verified.
     pub checks: Vec<Check>,
-    /// Who commits what lands.
+    /// The committer of what lands.
     pub committer: Person,
     author: Option<&'a Person>,
 }
@@ -78,7 +78,7 @@ impl<'a> RigSettings<'a> {
         }
     }
 
-    /// Who the commits of one of its polecats are by.
+    /// The author of the commits of one of its polecats.
     pub fn author(&self, polecat: &str) -> Person {
         let default = || Person { name: polecat.to_owned(), email: format!("{polecat}@town.invalid") };
         self.author.cloned().unwrap_or_else(default)
@@ -130,7 +130,7 @@ impl<'a> RigSettings<'a> {
     }
 }
 
-/// What the names of a rig's beads start with.
+/// The prefix of the names of a rig's beads.
 pub(crate) fn bead_prefix(rig: &Rig) -> String {
     rig.spec.prefix.clone().unwrap_or_else(|| rig.name_any())
 }

@@ -14,7 +14,7 @@ use crate::world::{Exited, JobState, exit};
 pub struct Red {
     /// The tree.
     pub tree: Oid,
-    /// Which try it was: its job's log holds the rest.
+    /// The number of the try; the log of its job holds the rest.
     pub round: u32,
     /// Whether a check failed; else it could not run, did not end, or killed what ran it.
     pub failed: bool,
@@ -40,10 +40,10 @@ const UNABLE_MAX: u32 = 3;
 /// A tree at which the verification's own process was killed so often is red: machines are not restarted that often.
 const LOST_MAX: u32 = 5;
 
-/// What is said of a try whose process was killed.
+/// The message about a try whose process was killed.
 const LOST: &str = "its process was killed";
 
-/// What is known of a tree.
+/// The verdict on a tree, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Tried {
     /// Green, once for all.
@@ -57,7 +57,7 @@ pub(super) enum Tried {
     Open {
         /// It was red once. Enough to bisect with, not to blame.
         was_red: bool,
-        /// What would decide it.
+        /// The try that would decide it.
         upcoming: Upcoming,
     },
 }
@@ -83,7 +83,7 @@ impl Tried {
     }
 }
 
-/// What is known of the target's own tree.
+/// The verdict on the target's own tree, as far as it is known.
 pub(super) enum Target {
     /// It is green.
     Green {
