@@ -3,14 +3,14 @@
 //! The parts are crates, so that the compiler holds the walls between them; here is what people and agents type, and what
 //! connects it with a town's API. The parts are named here once, for the commands and the tests.
 
-pub mod bd;
 pub mod cli;
-pub mod connect;
-pub mod guard;
 pub mod manifests;
 
+pub use gastown_agent as agent;
 pub use gastown_api as api;
-pub use gastown_base::{causes, clock};
+pub use gastown_base::{causes, clock, text};
+pub use gastown_bd as bd;
+pub use gastown_connect as connect;
 pub use gastown_engine as engine;
 pub use gastown_insight as insight;
 pub use gastown_world::{self as world, town};

@@ -1,5 +1,7 @@
-//! What every part stands on: time and ids as arguments, and errors told once.
+//! What every part stands on: time and ids as arguments, errors told once, and texts that a terminal may have.
 
 pub mod clock;
 
 pub mod causes;
+
+pub mod text;

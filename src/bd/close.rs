@@ -19,12 +19,12 @@ use super::issue::Issue;
 use super::print;
 use super::ready::open_needs;
 use super::show::get;
-use crate::cli::agent::context::{Answer, Context, connected, current_dir};
-use crate::cli::agent::error::{ApiFailure, Error};
-use crate::cli::agent::session::Session;
-use crate::cli::agent::work::is_hooked;
-use crate::cli::agent::worktree::Worktree;
-use crate::clock::{Clock as _, SystemClock};
+use gastown_agent::context::{Answer, Context, connected, current_dir};
+use gastown_agent::error::{ApiFailure, Error};
+use gastown_agent::session::Session;
+use gastown_agent::work::is_hooked;
+use gastown_agent::worktree::Worktree;
+use gastown_base::clock::{Clock as _, SystemClock};
 
 /// How often a close is tried when others write the same bead. Its controller writes a status now and then; nobody
 /// writes eight times between a read and a write.

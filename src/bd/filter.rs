@@ -5,7 +5,7 @@ use gastown_crds::actor::Worker;
 use gastown_crds::bead::BeadType;
 use gastown_crds::names;
 
-use crate::cli::agent::error::Error;
+use gastown_agent::error::Error;
 
 /// A type in Beads' words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,8 +10,8 @@ use super::filter::{self, TypeName};
 use super::issue::{Issue, Listed, status};
 use super::print;
 use super::scan::{Query, scan};
-use crate::cli::agent::context::{Answer, Context};
-use crate::cli::agent::error::Error;
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
 
 /// List beads; closed ones and steps are left out unless asked for
 #[derive(Debug, Clone, Args)]

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::issue::Issue;
-use crate::cli::agent::error::Error;
-use crate::cli::common::table::escaped;
+use gastown_agent::error::Error;
+use gastown_base::text::escaped;
 
 /// The version of the shapes that `bd --json` prints.
 const SCHEMA_VERSION: u32 = 1;

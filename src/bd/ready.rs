@@ -20,9 +20,9 @@ use super::issue::{Issue, Listed, created};
 use super::print;
 use super::scan::{Query, Slim, scan};
 use super::show::get;
-use crate::cli::agent::context::{Answer, Context};
-use crate::cli::agent::error::Error;
-use crate::cli::agent::work;
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
+use gastown_agent::work;
 
 /// Priorities there are.
 const PRIORITIES: std::ops::RangeInclusive<u32> = 0..=4;

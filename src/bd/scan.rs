@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::cli::agent::context::Context;
-use crate::cli::agent::error::{ApiFailure, Error};
+use gastown_agent::context::Context;
+use gastown_agent::error::{ApiFailure, Error};
 
 /// Beads of one page: a few megabytes at most usual sizes.
 const PAGE_BEADS: u32 = 1000;

@@ -11,8 +11,8 @@ use kube::ResourceExt;
 use super::issue::{BLOCKS, Details, Issue, PARENT_CHILD, label_name};
 use super::scan::{Query, scan};
 use super::{filter, print};
-use crate::cli::agent::context::{Answer, Context};
-use crate::cli::agent::error::Error;
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
 
 /// Show beads in full
 #[derive(Debug, Clone, Args)]

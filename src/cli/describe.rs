@@ -14,10 +14,11 @@ use super::common::age::age;
 use super::common::context::{Context, Link};
 use super::common::error::CliError;
 use super::common::kinds::{Kind, Target, targets};
-use super::common::table::{Table, plain, visible};
+use super::common::table::{Table, plain};
 use super::common::terminal::{Color, Terminal};
 use crate::insight::related::{Cell, Columns, Section};
 use crate::insight::{self, next};
+use crate::text::visible;
 use crate::town::Town;
 use crate::world::records::Records;
 

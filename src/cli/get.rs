@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::{self, KINDS, Kind};
-use super::common::table::escaped;
 use super::common::watching;
+use crate::text::escaped;
 
 use rows::Columns;
 

@@ -8,9 +8,9 @@ use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::inotify::Inotify;
 use super::common::kinds::{Target, targets};
-use super::common::table::visible;
 use crate::insight;
 use crate::insight::logs::{LogOf, Verification};
+use crate::text::visible;
 use crate::world::records::{Log, LogReader, Records, is_key};
 
 /// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.

@@ -1,4 +1,5 @@
-//! The command line: one file per command; what they share is in `common`, agents' commands in `agent`.
+//! The command line: one file per command; what they share is in `common`. Agents' commands are crates
+//! of their own, `src/agent` and `src/bd`.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes:
 //!
@@ -12,8 +13,6 @@
 //! | 5 | what was waited for did not come true in time |
 //! | 6 | there is no town here, or no way to its API |
 //! | 7 | what was waited for cannot come true before a person does something |
-
-pub mod agent;
 
 pub mod common;
 
@@ -38,12 +37,12 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::bd;
 use crate::clock::SystemClock;
 use crate::town::{Places, Town};
 use crate::world::real;
 use crate::world::session::Sessions;
 use crate::world::session::children::Children;
+use crate::{agent, bd};
 use common::context::Context;
 use common::error::{CliError, Exit};
 use common::terminal::Terminal;

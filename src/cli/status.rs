@@ -5,9 +5,10 @@ use clap::Args as ClapArgs;
 use super::common::age::age;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
-use super::common::table::{Table, escaped};
+use super::common::table::Table;
 use super::common::terminal::Color;
 use crate::insight::overview::{self, Overview};
+use crate::text::escaped;
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.
 const ROWS_MAX: usize = 10;

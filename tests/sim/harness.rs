@@ -128,7 +128,7 @@ impl Sim {
             kinds: KINDS.into_iter().map(Served::registered).collect(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::new(1)),
-            guard: gastown::guard::check,
+            guard: gastown::connect::guard::check,
         };
         let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
         let works = town.works.iter().map(|(rig, bead, work)| (names::bead(rig, CONVOY, 1, bead), *work)).collect();

@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use super::table::visible;
 use crate::causes;
 use crate::connect::ConnectError;
+use crate::text::visible;
 use crate::town::TownError;
 
 /// The exit codes; the table for people is in the module above and in `gt --help`.

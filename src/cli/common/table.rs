@@ -3,8 +3,6 @@
 //! What a person copies is never cut: in a narrow terminal one column of words is cut with `…`, and where that is not
 //! enough, the columns that are missed least are left out.
 
-use std::fmt::Write as _;
-
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table as Comfy, Width};
 
 pub use crate::insight::text::plain;
@@ -154,26 +152,6 @@ fn one_line(cells: &[String], kept: &[usize]) -> Row {
     let mut row = Row::from(kept.map(Cell::new).collect::<Vec<_>>());
     row.max_height(1);
     row
-}
-
-/// A text of several lines, without characters that a terminal would obey.
-pub fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
-}
-
-/// JSON in which what a terminal would obey is escaped: writers of JSON leave out U+007F to U+009F, which stand in texts only.
-pub fn escaped(json: String) -> String {
-    if !json.chars().any(|c| matches!(c, '\u{7f}'..='\u{9f}')) {
-        return json;
-    }
-    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
-        if matches!(c, '\u{7f}'..='\u{9f}') {
-            let _infallible = write!(text, "\\u{:04x}", u32::from(c));
-        } else {
-            text.push(c);
-        }
-        text
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::error::{CliError, Exit};
-use super::table::visible;
+use crate::text::visible;
 
 /// The two streams of a command.
 #[derive(Debug, Clone, Copy)]

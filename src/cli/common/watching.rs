@@ -15,11 +15,12 @@ use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::context::{Context, Link, actor};
+use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::inotify::Inotify;
 use super::terminal::Terminal;
 use crate::connect::Connection;
+use crate::connect::actor::actor;
 use crate::town::Town;
 
 /// How long a controller that comes up is given between its socket's file and its first answer.

@@ -5,7 +5,7 @@
 use gastown_crds::access::{self, AgentWrite};
 use gastown_crds::actor::Actor;
 
-use crate::api::guard::GuardRequest;
+use gastown_api::guard::GuardRequest;
 
 /// Refuses what an agent may not do.
 pub fn check(request: &GuardRequest<'_>) -> Result<(), String> {
@@ -17,7 +17,7 @@ pub fn check(request: &GuardRequest<'_>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::guard::Verb;
+    use gastown_api::guard::Verb;
     use serde_json::json;
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::causes::in_a_line;
-use crate::connect::ConnectError;
-use crate::town::TownError;
-use crate::world::exec::ExecError;
+use gastown_base::causes::in_a_line;
+use gastown_connect::ConnectError;
+use gastown_world::exec::ExecError;
+use gastown_world::town::TownError;
 
 /// Why a verb failed. The process ends with 1, as `bd` does.
 #[derive(Debug, thiserror::Error)]

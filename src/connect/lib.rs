@@ -1,7 +1,10 @@
 //! The way to a town's API: its controller's socket, or, while none runs, the store itself for one command.
 //!
 //! Whoever opens the store holds its lock. A command holds it for its own requests only, never across git; one that
-//! waits names the holder.
+//! waits names the holder. Who asks is in [`actor`]; what agents may write there, in [`guard`].
+
+pub mod actor;
+pub mod guard;
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -16,11 +19,10 @@ use kube::Client;
 use rustix::fs::{FlockOperation, flock};
 use tower::ServiceExt;
 
-use crate::api::guard::ACTOR_HEADER;
-use crate::api::{self, Server};
-use crate::clock::{RandomIds, SystemClock};
-use crate::guard;
-use crate::town::Town;
+use gastown_api::guard::ACTOR_HEADER;
+use gastown_api::{self as api, Server};
+use gastown_base::clock::{RandomIds, SystemClock};
+use gastown_world::town::Town;
 
 /// How long a command waits for the store; its holder's requests take milliseconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);

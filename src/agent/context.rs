@@ -12,8 +12,8 @@ use gastown_crds::Bead;
 use kube::{Api, Client};
 
 use super::error::Error;
-use crate::connect::Connection;
-use crate::town::{Places, Town};
+use gastown_connect::Connection;
+use gastown_world::town::{Places, Town};
 
 /// How long a verb goes on when the controller goes down under it, or is coming up and holds the store: a session that
 /// ends for it costs an attempt, and a controller is back within seconds.
@@ -62,7 +62,7 @@ impl Context {
 
 /// The actor who asks, as the environment names it; a person, where it names none.
 pub fn actor() -> String {
-    crate::cli::common::context::actor().unwrap_or_else(|| "somebody".into())
+    gastown_connect::actor::actor().unwrap_or_else(|| "somebody".into())
 }
 
 /// The town: as named, else by `GT_TOWN`, else the nearest one from here upwards.

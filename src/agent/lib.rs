@@ -1,4 +1,5 @@
-//! The agents' verbs: `gt hook`, `gt prime` and `gt done`. They answer with the controller up or down.
+//! The agents' commands: `gt hook`, `gt prime` and `gt done`, and what `bd` shares with them. They answer with the
+//! controller up or down.
 
 pub mod context;
 pub mod error;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use git2::{Oid, Repository, RepositoryState};
 
 use super::error::Error;
-use crate::world::exec::Exec;
+use gastown_world::exec::Exec;
 
 /// `git status` looks at every file: a minute is enough for a million of them on a cold disk.
 const STATUS_LIMIT: Duration = Duration::from_mins(1);

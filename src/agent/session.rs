@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use gastown_crds::names;
 
 use super::error::Error;
-use crate::cli::common::context::variable;
+use gastown_connect::actor::variable;
 
 /// Who works on what, as `GT_*` say.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::agent::context::{self, Answer, connected, finish};
-use crate::cli::common::table::visible;
+use gastown_agent::context::{self, Answer, connected, finish};
+use gastown_base::text::visible;
 
 /// What `bd` and `gt bd` take.
 #[derive(Debug, Clone, Args)]
