@@ -1,14 +1,14 @@
-//! An error and what caused it, each told once: some errors repeat what they wrap, and nobody wants to read it twice.
+//! An error and its causes, each printed once: some errors repeat what they wrap, and nobody wants to read it twice.
 
 use std::error::Error;
 
-/// The causes of an error that has been told as `told`, the nearest first; without those that say nothing new.
-pub fn below(told: &str, error: &dyn Error) -> Vec<String> {
+/// The causes of an error that was printed as `printed`, the nearest first; without those that say nothing new.
+pub fn below(printed: &str, error: &dyn Error) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !causes.last().map_or(told, String::as_str).ends_with(&text) {
+        if !causes.last().map_or(printed, String::as_str).ends_with(&text) {
             causes.push(text);
         }
         next = cause.source();

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
-/// Where "now" comes from.
+/// The clock: the source of the present.
 pub trait Clock: Send + Sync + 'static {
     /// The wall-clock instant.
     fn now(&self) -> Timestamp;
 }
 
-/// Where new identities come from.
+/// The source of new uids.
 pub trait Ids: Send + Sync + 'static {
     /// A fresh object uid, in the form of a UUID.
     fn uid(&self) -> String;

@@ -1,4 +1,4 @@
-//! What every part stands on: time and ids as arguments, errors told once, and texts that a terminal may have.
+//! What every part stands on: time and ids as arguments, errors printed once, and texts that a terminal may show.
 
 pub mod clock;
 

@@ -1,4 +1,4 @@
-//! Texts of others as a terminal may have them: what it would obey is shown, or escaped.
+//! Texts of others, made safe for a terminal: control characters are shown as a sign, or escaped.
 
 use std::fmt::Write as _;
 

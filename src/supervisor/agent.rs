@@ -53,23 +53,23 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
         // Withdrawn, or another attempt was meant since: a start that comes late must not come at all.
         return Ok(REFUSED);
     }
-    let started = spec.run_dir.join(records::STARTED);
+    let started = spec.attempt_dir.join(records::STARTED);
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
     records::write(&started, &Started { process, tmux: pane() }, false)?;
 
-    let output = spec.run_dir.join(records::OUTPUT);
+    let output = spec.attempt_dir.join(records::OUTPUT);
     let (mut terminal, ended) = match start(spec, &held, &output) {
         Ok((mut agent, terminal)) => {
             if let Some(process) = ProcessId::of(agent.id().cast_signed()) {
-                records::write(&spec.run_dir.join(records::AGENT), &process, false)?;
+                records::write(&spec.attempt_dir.join(records::AGENT), &process, false)?;
             }
             (terminal, wait(&mut agent, &mut signals)?)
         }
         Err((error, terminal)) => (terminal, not_started(&spec.command, &error)),
     };
-    let (code, told, why) = ended;
-    let own = !told && !spec.run_dir.join(records::ENDING).exists();
+    let (code, asked, why) = ended;
+    let own = !asked && !spec.attempt_dir.join(records::ENDING).exists();
     let last = format!("gt: {} ended with {code}{why}", spec.command.first().map_or("agent", String::as_str));
     // Said before it is recorded, and only where somebody still listens: not to a terminal that is held with Ctrl-S.
     if let Ok(flags) = fcntl_getfl(&terminal) {
@@ -78,9 +78,9 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     if terminal.write_all(format!("\n{last}\n").as_bytes()).is_ok() {
         drop(terminal);
         let said = || log::plain(&log::last_bytes(&output, 1024)).trim_end().ends_with(&last);
-        watch::until(&spec.run_dir, LOG_LAG_MAX, said)?;
+        watch::until(&spec.attempt_dir, LOG_LAG_MAX, said)?;
     }
-    records::write(&spec.run_dir.join(records::EXIT), &Exit { code, own, at: now() }, true)?;
+    records::write(&spec.attempt_dir.join(records::EXIT), &Exit { code, own, at: now() }, true)?;
     Ok(code)
 }
 
@@ -134,7 +134,7 @@ fn program(spec: &AgentSpec) -> &OsStr {
     spec.command.first().map_or(OsStr::new(""), OsStr::new)
 }
 
-/// The beginning of the variables that tell of the terminal: those are the pane's own.
+/// The beginning of the variables that describe the terminal: those are the pane's own.
 const TERMINAL: &str = "TERM";
 
 /// What whoever started us has, without what is foreign; then the spec's variables, then PATH with the town's programs
@@ -161,24 +161,24 @@ fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
     agent
 }
 
-/// Waits for the agent, handing on what we are told. Its exit code, and whether it was told to end.
+/// Waits for the agent and hands signals on to it. Gives its exit code, and whether a signal asked it to end.
 fn wait(agent: &mut Child, signals: &mut Signals) -> io::Result<(i32, bool, String)> {
     let group = Pid::from_child(agent);
     let pidfd = process::open(group.as_raw_nonzero().get());
-    let mut told = false;
+    let mut asked = false;
     loop {
         let watched: Vec<_> = pidfd.iter().map(AsFd::as_fd).chain(signals.descriptors()).collect();
         let ended = watch::readable(&watched, None)?.first().copied().unwrap_or(true);
         drop(watched);
-        // Signals first: a terminal that goes away tells us before the agent can notice.
+        // Signals first: a terminal that goes away signals us before the agent can notice.
         for signal in signals.arrived() {
-            told = true;
+            asked = true;
             // One that is stopped would not hear it.
             let _ = kill_process_group(group, signal);
             let _ = kill_process_group(group, Signal::CONT);
         }
         if ended {
-            return Ok((process::exit_code(agent.wait()?), told, String::new()));
+            return Ok((process::exit_code(agent.wait()?), asked, String::new()));
         }
     }
 }
@@ -189,7 +189,7 @@ fn not_started(command: &[String], error: &io::Error) -> (i32, bool, String) {
     (code, false, format!(": could not start `{}`: {error}", command.join(" ")))
 }
 
-/// Where in tmux we are, from what tmux tells its panes: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.
+/// Where in tmux we are, from the variables that tmux sets in its panes: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.
 fn pane() -> Option<Pane> {
     let (tmux, pane) = (std::env::var("TMUX").ok()?, std::env::var("TMUX_PANE").ok()?);
     let mut fields = tmux.rsplitn(3, ',');

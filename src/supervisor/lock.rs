@@ -37,7 +37,7 @@ pub fn take(path: &Path, patience: Duration) -> io::Result<Option<File>> {
     }
 }
 
-/// Whether somebody holds it.
+/// Whether a process holds the lock.
 pub fn held(path: &Path) -> io::Result<bool> {
     let file = match open(path, false) {
         Ok(file) => file,

@@ -46,8 +46,8 @@ impl Write for Log {
             self.file = append(&self.path)?;
             self.bytes = 0;
         }
-        let room = usize::try_from(self.bytes_max - self.bytes).unwrap_or(usize::MAX);
-        let written = self.file.write(&text[..text.len().min(room)])?;
+        let free = usize::try_from(self.bytes_max - self.bytes).unwrap_or(usize::MAX);
+        let written = self.file.write(&text[..text.len().min(free)])?;
         self.bytes += written as u64;
         Ok(written)
     }
@@ -64,7 +64,7 @@ pub fn append(path: &Path) -> io::Result<File> {
     fs_err::OpenOptions::from_options(options).open(path).map(fs_err::File::into_file)
 }
 
-/// Where the older half is.
+/// The file with the older half of a log.
 pub fn older(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".1");
@@ -123,7 +123,7 @@ pub struct Plain {
     begun: Vec<u8>,
 }
 
-/// What the next character belongs to.
+/// The state of the reader: what the next character belongs to.
 #[derive(Debug, Clone, Copy, Default)]
 enum At {
     #[default]
@@ -168,7 +168,7 @@ impl Plain {
         }
     }
 
-    /// What is left once there is no next piece.
+    /// The rest, once there is no next piece: a sign for a character that was cut off.
     pub fn end(&mut self) -> &'static str {
         let is_shown = !std::mem::take(&mut self.begun).is_empty() && matches!(self.at, At::Text | At::Return);
         if is_shown { "\u{fffd}" } else { "" }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::watch;
 
-/// One process, for ever.
+/// The identity of a process; no later process with the same pid has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessId {
-    /// Its number.
+    /// The process id.
     pub pid: i32,
-    /// When it began, in clock ticks since the machine started.
+    /// The start of the process, in clock ticks since the machine started.
     pub start: u64,
-    /// Which start of the machine that was.
+    /// The id of that start of the machine (`boot_id`).
     pub boot: String,
 }
 
@@ -38,7 +38,7 @@ impl ProcessId {
         Self::of(rustix::process::getpid().as_raw_nonzero().get())
     }
 
-    /// Whether it lives.
+    /// Whether the process lives.
     pub fn lives(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
     }
@@ -53,7 +53,7 @@ impl ProcessId {
     /// Sends it a signal, and no other process.
     pub fn signal(&self, signal: Signal) {
         if let Some(pidfd) = self.open() {
-            // Ended in between is fine: there is nobody left to tell.
+            // Ended in between is fine: there is nobody left to signal.
             let _ = pidfd_send_signal(pidfd, signal);
         }
     }

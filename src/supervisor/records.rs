@@ -22,22 +22,22 @@ const RECORD_BYTES_MAX: u64 = 1024 * 1024;
 pub const SPEC: &str = "spec.json";
 /// Written by `gt __run` once it holds the lock: from then on this attempt or job is never started again.
 pub const STARTED: &str = "started.json";
-/// Which process the agent is: it may let go of the lock that it inherited.
+/// The agent's process: it may let go of the lock that it inherited.
 pub const AGENT: &str = "agent.json";
-/// How an agent ended.
+/// The end of an agent.
 pub const EXIT: &str = "exit.json";
-/// How a job ended.
+/// The end of a job.
 pub const RESULT: &str = "result.json";
 /// Put by the controller before it ends a session, so that the end is not charged to the agent.
 pub const ENDING: &str = "ending";
-/// What an agent printed.
+/// The output of an agent.
 pub const OUTPUT: &str = "output.log";
-/// What a job printed.
+/// The output of a job.
 pub const LOG: &str = "log";
-/// Why the work came back: what `GT_REWORK_LOG` names.
+/// The log that says why the work came back; `GT_REWORK_LOG` names it.
 pub const REWORK: &str = "rework.log";
 
-/// What to run. What a job is, its caller knows: `J` is that type.
+/// The spec of an attempt or a job; `J` is the caller's type of jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "camelCase")]
 pub enum Spec<J> {
@@ -55,8 +55,9 @@ pub enum NoJob {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSpec {
-    /// The folder of the attempt.
-    pub run_dir: PathBuf,
+    /// The folder of the attempt; version 1 calls it `runDir`.
+    #[serde(rename = "runDir")]
+    pub attempt_dir: PathBuf,
     /// The sandbox's lock.
     pub lock: PathBuf,
     /// The file that says which attempt the lock is meant for.
@@ -66,7 +67,7 @@ pub struct AgentSpec {
     /// The uid of the object whose attempt it is; that was always a bead when version 1 was written down.
     #[serde(rename = "beadUid")]
     pub owner_uid: String,
-    /// Which attempt at it.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The digest of what is to be done.
     pub work: String,
@@ -99,14 +100,14 @@ pub struct JobSpec<J> {
     pub job: J,
 }
 
-/// Which attempt a sandbox's lock is meant for.
+/// The attempt that a sandbox's lock is meant for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// The uid of the object whose attempt it is; that was always a bead when version 1 was written down.
     #[serde(rename = "beadUid")]
     pub owner_uid: String,
-    /// Which attempt at it.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
 }
 
@@ -116,7 +117,7 @@ pub struct Holder {
 pub struct Started {
     /// The `gt __run` that holds the lock.
     pub process: ProcessId,
-    /// Where people can see it.
+    /// The pane that shows it, if there is one.
     #[serde(default)]
     pub tmux: Option<Pane>,
 }
@@ -133,7 +134,7 @@ pub struct Pane {
     pub pane: String,
 }
 
-/// How an agent ended.
+/// The end of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exit {
@@ -141,40 +142,40 @@ pub struct Exit {
     pub code: i32,
     /// Whether it ended by itself.
     pub own: bool,
-    /// When.
+    /// The time of the end.
     pub at: Timestamp,
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobResult {
     /// Its exit code.
     pub code: i32,
-    /// When.
+    /// The time of the end.
     pub at: Timestamp,
 }
 
-/// Why a record could not be read or written.
+/// A record could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file system refused; the error names the path.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is not what it should be.
+    /// The record is not JSON, or lacks a field.
     #[error("`{path}` is damaged: {why}; if nothing of it runs, delete the folder it is in")]
     Damaged {
-        /// Which.
+        /// The record's file.
         path: PathBuf,
-        /// Why.
+        /// The parser's message.
         why: String,
     },
     /// A later release wrote it.
     #[error("`{path}` was written by a later release (version {version}); use that release of `gt`")]
     Newer {
-        /// Which.
+        /// The record's file.
         path: PathBuf,
-        /// Its version.
+        /// The record's version.
         version: u64,
     },
 }
@@ -200,7 +201,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> 
     serde_json::from_value(value).map(Some).map_err(damaged)
 }
 
-/// When a record was written.
+/// The time at which a record was written.
 pub fn written(path: &Path) -> io::Result<Timestamp> {
     let written = fs_err::metadata(path)?.modified()?;
     Timestamp::try_from(written).map_err(io::Error::other)

@@ -1,4 +1,4 @@
-//! The signals that tell `gt __run` to end, as descriptors that can be waited for beside the agent.
+//! The signals that ask `gt __run` to end, as descriptors that can be waited for beside the agent.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
 
-/// What we are told by: the terminal is gone, somebody wants us gone, somebody interrupts.
+/// HUP: the terminal is gone. TERM: somebody ends us. INT: somebody interrupts.
 const SIGNALS: [Signal; 3] = [Signal::HUP, Signal::TERM, Signal::INT];
 
 /// The signals, caught from now on.
@@ -27,7 +27,7 @@ impl Signals {
         Ok(Self { pipes })
     }
 
-    /// What becomes readable when one arrives.
+    /// One descriptor for each signal; it becomes readable when the signal arrives.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.pipes.iter().map(|(_, pipe)| pipe.as_fd())
     }

@@ -57,7 +57,7 @@ impl Sessions {
         let dir = self.intend(&run)?;
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let agent = AgentSpec {
-            run_dir: dir.clone(),
+            attempt_dir: dir.clone(),
             lock,
             holder: self.layout.sandbox_holder(&sandbox.uid),
             sandbox_uid: sandbox.uid.clone(),
