@@ -17,7 +17,7 @@ pub(super) use gastown_crds::admission::OBJECT_BYTES_MAX;
 const OWNED_BY_SERVER: [&str; 6] =
     ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"];
 
-/// Which half of an object a write is about.
+/// The half of an object that a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Half {
     /// Everything but the status.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::kind::Served;
 use super::status::ApiError;
 
-/// What every kind can do.
+/// The verbs of every kind.
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// `/version`: the Kubernetes version whose semantics are kept, with our own as the build.

@@ -11,9 +11,9 @@ pub(super) const ACTOR_BYTES_MAX: usize = 256;
 /// A write about to be made.
 #[derive(Debug)]
 pub struct GuardRequest<'a> {
-    /// Who asks, if the request says so.
+    /// The actor, if the request names one.
     pub actor: Option<&'a str>,
-    /// What for.
+    /// The verb of the request.
     pub verb: Verb,
     /// The kind, such as `Bead`.
     pub kind: &'a str,

@@ -32,12 +32,12 @@ pub struct Served {
     schema: Source,
 }
 
-/// Where its schema is.
+/// The schema of a kind.
 #[derive(Debug)]
 enum Source {
     /// In the registry, which compiles it when it is first used.
     Registry(&'static Kind),
-    /// Here.
+    /// Held here.
     Own(Box<Schema>),
 }
 

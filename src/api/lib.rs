@@ -44,13 +44,13 @@ pub use kind::Served;
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
 pub use store::{OpenError, Place, Writer};
 
-/// What a server is given.
+/// The parts that a server is made from.
 pub struct Options {
     /// The kinds to serve.
     pub kinds: Vec<Served>,
-    /// Where `creationTimestamp` and `deletionTimestamp` come from.
+    /// The clock for `creationTimestamp` and `deletionTimestamp`.
     pub clock: Arc<dyn Clock>,
-    /// Where uids come from.
+    /// The source of uids.
     pub ids: Arc<dyn Ids>,
     /// Judges every write by who asks.
     pub guard: Guard,

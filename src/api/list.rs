@@ -2,7 +2,7 @@
 //!
 //! # Design notes
 //! Pages go by key order, each read from the present state; all pages answer the resourceVersion of the first. A client
-//! that then watches from it is told of every change since, so it ends up with the present state, as after a snapshot.
+//! that then watches from it gets every change since, so it ends up with the present state, as after a snapshot.
 //! Once the changes since the first page are gone that no longer holds, and the next page is answered with 410 Expired.
 
 use axum::response::Response;
@@ -17,10 +17,10 @@ use super::selector;
 use super::status::{ApiError, json_response};
 use super::store::{PageRequest, Row};
 
-/// The longest token that is read, in bytes: a namespace and a name, with room to spare.
+/// The longest token that is read, in bytes: a namespace and a name take less than half of it.
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// Where a following page starts.
+/// The start of a following page.
 struct Continue {
     revision: i64,
     after: (String, String),

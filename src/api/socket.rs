@@ -17,7 +17,7 @@ use tower::Service;
 use super::Server;
 use super::guard::ACTOR_HEADER;
 
-/// Why a client for a socket cannot be made.
+/// A client for a socket cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The actor's name does not fit a header.

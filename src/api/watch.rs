@@ -1,4 +1,4 @@
-//! Watches: a stream of changes behind a cursor, told in the frames of the Kubernetes API.
+//! Watches: a stream of changes behind a cursor, encoded as the frames of the Kubernetes API.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -112,7 +112,7 @@ impl Watch {
                 Next::Events(events) => {
                     let mut bytes = Vec::new();
                     for event in &events {
-                        self.tell(event, &mut bytes);
+                        self.encode(event, &mut bytes);
                     }
                     if !bytes.is_empty() {
                         return Some(bytes.into());
@@ -145,7 +145,8 @@ impl Watch {
         }
     }
 
-    fn tell(&self, event: &Event, bytes: &mut Vec<u8>) {
+    /// Appends the frame of a change, if the watch selects the object or did so before.
+    fn encode(&self, event: &Event, bytes: &mut Vec<u8>) {
         if event.key.kind != self.kind.resource || self.ns.as_ref().is_some_and(|ns| *ns != event.key.ns) {
             return;
         }

@@ -73,7 +73,7 @@ impl Store {
         self.db.query_row(&format!("PRAGMA max_page_count = {pages_max}"), [], |_| Ok(()))
     }
 
-    /// Runs a batch as one transaction; on a failure nothing of it is done, and every operation is told so.
+    /// Runs a batch as one transaction; on a failure nothing of it is done, and every operation is answered with the failure.
     pub fn apply(&mut self, batch: Vec<Op>, now: Timestamp, ids: &dyn Ids) -> (Vec<Reply>, Vec<Event>) {
         let operations = batch.len();
         match self.transact(batch, now, ids) {

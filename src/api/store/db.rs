@@ -33,7 +33,7 @@ CREATE INDEX marks_by_value ON marks (what, value, id);
 CREATE TABLE garbage (owner TEXT PRIMARY KEY, after_id INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
-/// Why a store cannot be opened.
+/// A store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file was made by something else.
@@ -41,7 +41,7 @@ pub enum OpenError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What its header says.
+        /// The application id in its header.
         found: i32,
     },
     /// The file was made by a newer gt.
@@ -49,9 +49,9 @@ pub enum OpenError {
     Newer {
         /// The file.
         path: PathBuf,
-        /// Its schema.
+        /// The schema's version in the file.
         found: i32,
-        /// Ours.
+        /// The newest version that this release knows.
         known: i32,
     },
     /// SQLite refused.
@@ -59,7 +59,7 @@ pub enum OpenError {
     Sqlite {
         /// The file, or `:memory:`.
         path: PathBuf,
-        /// Why.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
@@ -68,7 +68,7 @@ pub enum OpenError {
     Definition {
         /// The definition's name.
         name: String,
-        /// Why.
+        /// The schema's error.
         #[source]
         source: gastown_crds::schema::SchemaError,
     },
@@ -77,7 +77,7 @@ pub enum OpenError {
     Unservable {
         /// The definition's name.
         name: String,
-        /// What is missing.
+        /// The missing part.
         why: &'static str,
     },
     /// The writer thread could not be started.
@@ -140,7 +140,7 @@ pub(super) fn open_reader(place: &Place) -> Result<Option<Connection>, OpenError
 fn configure(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     db.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
-    // FULL: a commit has reached the disk before anyone is told. NORMAL would not sync a WAL per commit.
+    // FULL: a commit has reached the disk before a write is answered. NORMAL would not sync a WAL per commit.
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Key;
 
-/// What a kind declares to the store.
+/// The declaration of a kind to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KindIndex {
     /// `plural.group`, such as `beads.gastown.io`.

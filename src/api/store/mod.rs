@@ -29,7 +29,7 @@ pub use ring::{Next, Subscription};
 pub(super) use writer::Handle;
 pub use writer::Writer;
 
-/// Where the store is.
+/// The place of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A SQLite file, made when absent. Its directory must exist; its lock is the caller's.
@@ -38,7 +38,7 @@ pub enum Place {
     Memory,
 }
 
-/// What names an object: the kind's `plural.group`, the namespace, the name.
+/// The name of an object: the kind's `plural.group`, the namespace, the name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// `plural.group`, such as `beads.gastown.io`.
@@ -49,12 +49,12 @@ pub struct Key {
     pub name: String,
 }
 
-/// What a writer believed about an object when it decided.
+/// The state of an object that a write is conditional on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// There is none.
+    /// There is no such object.
     Absent,
-    /// It is at this resourceVersion.
+    /// The object is at this resourceVersion.
     Revision(i64),
 }
 
@@ -63,7 +63,7 @@ pub enum Expect {
 pub enum Op {
     /// Writes the whole object. `uid`, `creationTimestamp` and `resourceVersion` are the store's to set.
     Put {
-        /// Which.
+        /// The object.
         key: Key,
         /// The condition of the write.
         expect: Expect,
@@ -72,7 +72,7 @@ pub enum Op {
     },
     /// Removes an object, or, while it has finalizers, marks it as being deleted.
     Delete {
-        /// Which.
+        /// The object.
         key: Key,
         /// Only the object with this uid.
         uid: Option<String>,
@@ -81,32 +81,32 @@ pub enum Op {
     },
 }
 
-/// What became of one operation.
+/// The result of one operation.
 pub type Reply = Result<Outcome, Refusal>;
 
 /// A change that was made, or was already so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// What happened.
+    /// The effect of the operation.
     pub change: Change,
     /// The object as it is now; when removed, as it was last.
     pub object: Arc<str>,
 }
 
-/// What an operation did to an object.
+/// The effect of an operation on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// There was none before.
+    /// The object is new.
     Created,
-    /// It differs from before.
+    /// The object has changed.
     Updated,
     /// Already so; nothing was written.
     Unchanged,
-    /// It is gone.
+    /// The object is gone.
     Removed,
 }
 
-/// Why an operation was not done.
+/// An operation was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The name is taken.
@@ -150,13 +150,13 @@ pub enum Verb {
 pub struct Event {
     /// The resourceVersion that the change made.
     pub revision: i64,
-    /// What happened.
+    /// The kind of change.
     pub verb: Verb,
-    /// To which object.
+    /// The object's name.
     pub key: Key,
     /// The object after the change; when deleted, its last state at the deletion's resourceVersion.
     pub object: Arc<str>,
-    /// What selectors see of it.
+    /// The index entries that selectors compare.
     pub marks: Arc<IndexEntries>,
     /// The object before, for watches that it leaves.
     pub old: Option<(Arc<str>, Arc<IndexEntries>)>,
@@ -165,7 +165,7 @@ pub struct Event {
 /// How much work the store has done since it was opened; budgets in tests are written in these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// SQL statements run, transaction control aside.
+    /// SQL statements run, without transaction control.
     pub statements: u64,
     /// Transactions committed, each one sync of the disk.
     pub commits: u64,

@@ -12,15 +12,15 @@ use super::{Counts, Key, Refusal};
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its name.
+    /// The kind, namespace and name.
     pub key: Key,
-    /// Its resourceVersion.
+    /// The resourceVersion.
     pub revision: i64,
-    /// Its JSON text.
+    /// The JSON text.
     pub object: String,
 }
 
-/// Which objects to list.
+/// The objects to list.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
     /// The kind, as `plural.group`.
@@ -38,9 +38,9 @@ pub struct PageRequest {
 /// A page of objects and the revision that it was read at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// In the order of (namespace, name).
+    /// The objects, in the order of (namespace, name).
     pub rows: Vec<Row>,
-    /// Whether more follow.
+    /// Whether more objects follow.
     pub has_more: bool,
     /// The newest revision in the snapshot that was read.
     pub revision: i64,
@@ -120,7 +120,7 @@ fn query(request: &PageRequest) -> (String, Vec<Param>) {
     }
     sql.push_str(" ORDER BY ns, name");
     if let Some(max) = objects_max {
-        // One more than asked tells whether there is more.
+        // One more than asked shows whether there is more.
         sql.push_str(" LIMIT ?");
         parameters.push(i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX).into());
     }

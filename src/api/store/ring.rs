@@ -21,14 +21,14 @@ const TAIL_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The most events that one look hands to a watch.
 const EVENTS_PER_LOOK_MAX: usize = 64;
 
-/// What a watch sees when it looks.
+/// The answer to one look of a watch.
 #[derive(Debug)]
 pub enum Next {
     /// Changes after its cursor, in order; the cursor has moved behind them.
     Events(Vec<Arc<Event>>),
     /// Nothing new: wait for `Subscription::changed`.
     Wait,
-    /// Its place is gone: it must list again.
+    /// The changes after its cursor are gone: the client must list again.
     Expired,
     /// The server wants open watches to end; new ones may start.
     Ended,
@@ -89,7 +89,7 @@ impl Ring {
         }
         inner.trim();
         drop(inner);
-        self.tell();
+        self.notify();
     }
 
     fn head(&self) -> i64 {
@@ -105,17 +105,17 @@ impl Ring {
         let mut inner = self.lock();
         inner.drop_while(|_| true);
         drop(inner);
-        self.tell();
+        self.notify();
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.lock().news += 1;
         self.wake.notify_waiters();
     }
 
     fn end_watches(&self) {
         self.lock().epoch += 1;
-        self.tell();
+        self.notify();
     }
 
     pub(super) fn subscribe(self: &Arc<Self>, after: i64) -> Subscription {

@@ -1,4 +1,4 @@
-//! Who runs the store: a thread that commits in groups, or the caller itself, one request at a time.
+//! The writer of the store: a thread that commits in groups, or the caller itself, one request at a time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,7 +18,7 @@ const WAITING_OPS_MAX: usize = 1_024;
 /// Operations in one transaction. One sync of the disk is shared by them; more would only delay the first one's answer.
 const BATCH_OPS_MAX: usize = 256;
 
-/// Who runs the store.
+/// The runner of the store's operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// A thread of its own: concurrent writes share a commit.
@@ -125,7 +125,7 @@ impl Handle {
         self.rings.of(kind).subscribe(after)
     }
 
-    /// The newest revision that watches have been told of.
+    /// The newest revision that was published to watches.
     pub(crate) fn published(&self) -> i64 {
         self.rings.head()
     }
