@@ -46,12 +46,12 @@ pub struct CloseArgs {
     force: bool,
 }
 
-/// Who closes, why, and what was seen before.
+/// A close: its arguments, the agent's session, and the worktree as it was before.
 struct Closing<'a> {
     args: &'a CloseArgs,
     /// The session, if an agent closes.
     agent: Option<Session>,
-    /// Its worktree, if it closes the bead on its hook.
+    /// The agent's worktree, if it closes the bead on its hook.
     worktree: Option<Worktree>,
 }
 
@@ -118,7 +118,7 @@ impl Closing<'_> {
         Err(Error::Api { what: format!("close `{id}`"), source: ApiFailure::Contended(TRIES_MAX) })
     }
 
-    /// Whether whoever asks may close it, and as what.
+    /// The reason to close it with, if whoever asks may close it.
     async fn judge(&self, bead: &Bead, context: &Context) -> Result<CloseReason, Error> {
         let Some(session) = &self.agent else { return Ok(CloseReason::Done) };
         let (id, polecat) = (bead.name_any(), session.polecat_object());

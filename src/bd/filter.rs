@@ -1,4 +1,4 @@
-//! What people write to choose beads, checked and put into the API's words.
+//! Filters as people write them, checked and put into the API's words.
 
 use clap::ValueEnum;
 use gastown_crds::actor::Worker;
@@ -12,7 +12,7 @@ use gastown_agent::error::Error;
 pub enum TypeName {
     /// A piece of work.
     Task,
-    /// A defect to mend.
+    /// A defect to fix.
     Bug,
     /// Something new.
     Feature,

@@ -79,9 +79,9 @@ pub struct Related {
     dependency_type: &'static str,
 }
 
-/// It must be closed first.
+/// The edge to a bead that must be closed first.
 pub const BLOCKS: &str = "blocks";
-/// It is the whole.
+/// The edge to the bead that this one is a part of.
 pub const PARENT_CHILD: &str = "parent-child";
 
 impl Issue {
@@ -168,7 +168,7 @@ pub fn status(closed: bool, assigned: bool, state: BeadState) -> &'static str {
     }
 }
 
-/// Where a bead's controller found it to stand.
+/// The state that a bead's controller has written.
 pub fn state(bead: &Bead) -> BeadState {
     bead.status.as_ref().map(|s| s.state).unwrap_or_default()
 }
@@ -204,12 +204,12 @@ pub fn label_name(key: &str, value: &str) -> String {
     if value.is_empty() { key.to_owned() } else { format!("{key}:{value}") }
 }
 
-/// When a bead was made.
+/// The time at which a bead was made.
 pub fn created(bead: &Bead) -> Timestamp {
     bead.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
 
-/// When something was last known to happen to a bead: there is no other record of its changes.
+/// The time of the last known change of a bead: its conditions and its close are the only record.
 fn updated(bead: &Bead) -> Timestamp {
     let conditions = bead.status.iter().flat_map(|s| &s.conditions).map(|c| c.last_transition_time);
     let closed = bead.spec.closed.iter().map(|c| c.at);

@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use gastown_agent::context::{self, Answer, connected, finish};
 use gastown_base::text::visible;
 
-/// What `bd` and `gt bd` take.
+/// The arguments of `bd` and `gt bd`.
 #[derive(Debug, Clone, Args)]
 pub struct BdArgs {
     /// Print what Beads prints

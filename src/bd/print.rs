@@ -26,7 +26,7 @@ pub fn failure(message: &str, hint: Option<String>) -> String {
     json(&object)
 }
 
-/// The same, of an error.
+/// An error as `bd --json` prints it.
 pub fn error(error: &Error) -> String {
     failure(&error.line(), error.hint())
 }

@@ -139,13 +139,13 @@ pub async fn open_needs(context: &Context, bead: &Bead) -> Result<Vec<String>, E
     Ok(open)
 }
 
-/// Open, and nobody has it or had its branch handed in or set aside.
+/// Whether a bead is open, and nobody has it, has handed it in, or has to fix it.
 fn is_free(slim: &Slim) -> bool {
     let out = matches!(slim.status.state, BeadState::Landing | BeadState::SetAside);
     !slim.is_closed() && slim.spec.assignee.is_none() && !out
 }
 
-/// The same by the specs alone: one look at every open bead.
+/// Ready beads by their specs alone: one look at every open bead.
 async fn computed(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
     let query = Query { fields: vec!["status.state!=Closed".into()], ..Query::default() };
     let (mut open, mut free) = (BTreeSet::new(), Vec::new());

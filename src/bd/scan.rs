@@ -17,25 +17,25 @@ use gastown_agent::error::{ApiFailure, Error};
 /// Beads of one page: a few megabytes at most usual sizes.
 const PAGE_BEADS: u32 = 1000;
 
-/// What is asked of the API.
+/// A query to the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     /// Conditions on selectable fields.
     pub fields: Vec<String>,
     /// Conditions on labels.
     pub labels: Vec<String>,
-    /// The most beads that are wanted of it; none: all.
+    /// The most beads that are wanted; none: all.
     pub beads_max: Option<usize>,
 }
 
 /// The part of a bead that decides whether it is printed.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Slim {
-    /// Its name, age and generation.
+    /// The name, age and generation.
     pub metadata: SlimMetadata,
-    /// Who has it, what it needs.
+    /// The assignee, the needs, and more.
     pub spec: SlimSpec,
-    /// Where it was found to stand.
+    /// The state as its controller has written it.
     #[serde(default)]
     pub status: SlimStatus,
 }
@@ -44,12 +44,12 @@ pub struct Slim {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlimMetadata {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// When it was made.
+    /// The time at which it was made.
     #[serde(default)]
     pub creation_timestamp: Option<Timestamp>,
-    /// Counts the changes of its spec.
+    /// The number of the spec's last change.
     #[serde(default)]
     pub generation: Option<i64>,
 }
@@ -57,19 +57,19 @@ pub struct SlimMetadata {
 /// A part of a bead's spec.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SlimSpec {
-    /// What sort of work it is.
+    /// The type of work.
     #[serde(default, rename = "type")]
     pub type_: BeadType,
     /// 0 (first) to 4 (last).
     #[serde(default)]
     pub priority: u32,
-    /// What must be closed before.
+    /// The beads that must be closed before.
     #[serde(default)]
     pub needs: Vec<String>,
     /// The bead it is a part of.
     #[serde(default)]
     pub parent: Option<String>,
-    /// Who has it.
+    /// The assignee.
     #[serde(default)]
     pub assignee: Option<Assignee>,
     #[serde(default)]
@@ -80,29 +80,29 @@ pub struct SlimSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SlimStatus {
-    /// In one word.
+    /// The state.
     #[serde(default)]
     pub state: BeadState,
-    /// The generation that the word speaks of.
+    /// The generation of the spec that the state is about.
     #[serde(default)]
     pub observed_generation: Option<i64>,
 }
 
 impl Slim {
-    /// Whether it is closed.
+    /// Whether the bead is closed.
     pub fn is_closed(&self) -> bool {
         self.spec.closed.is_some()
     }
 
-    /// Whether it is a part of another.
+    /// Whether the bead is a part of another.
     pub fn is_step(&self) -> bool {
         self.spec.type_ == BeadType::Step
     }
 }
 
-/// A bead that may yet be printed: what decides, and its text.
+/// A bead that may yet be printed: its deciding part, and its text.
 pub struct Candidate<'a> {
-    /// What decides.
+    /// The part that decides.
     pub slim: Slim,
     text: &'a str,
 }
@@ -127,7 +127,7 @@ struct PageMetadata {
     next: Option<String>,
 }
 
-/// Shows each bead of a query to `each`, in the order of their names, until it has seen enough. Tells whether the API had
+/// Shows each bead of a query to `each`, in the order of their names, until it has seen enough. Gives whether the API had
 /// more than was wanted.
 pub async fn scan(
     context: &Context,

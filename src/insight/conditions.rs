@@ -8,7 +8,7 @@ use super::text::plain;
 /// Failures in a row that are not reported to people: what fails twice and then works was busy, locked or out of reach.
 const FAILURES_IGNORED: u32 = 2;
 
-/// Whether what a condition tells of has failed so often in a row that a person has to fix the cause.
+/// Whether a condition has reported so many failures in a row that a person has to fix the cause.
 pub fn keeps_failing(found: &Condition, failures: u32) -> bool {
     // A setup is reported from the first failure on.
     found.status == ConditionStatus::False && found.reason != Reason::SetupFailed && failures > FAILURES_IGNORED

@@ -42,11 +42,11 @@ impl LastWords {
     pub fn text(&self, chars_max: usize) -> String {
         let Self { code, line } = self;
         let head = format!("agent ended (exit {code})");
-        let room = chars_max.saturating_sub(head.len() + ": ".len());
-        if line.is_empty() || room < CHARS_MIN {
+        let left = chars_max.saturating_sub(head.len() + ": ".len());
+        if line.is_empty() || left < CHARS_MIN {
             return format!("{ENDED} (exit {code})");
         }
-        format!("{head}: {}", cut(line, room))
+        format!("{head}: {}", cut(line, left))
     }
 }
 

@@ -19,9 +19,9 @@ pub struct Section {
 pub struct Columns {
     /// A heading for each.
     pub headings: &'static [&'static str],
-    /// Those that consist of words and may be cut where there is little room, the first of them first.
+    /// Those that consist of words and may be cut in a narrow terminal, the first of them first.
     pub words: &'static [&'static str],
-    /// Those that may be left out where there is little room, the first of them first.
+    /// Those that may be left out in a narrow terminal, the first of them first.
     pub spare: &'static [&'static str],
 }
 
