@@ -1,7 +1,7 @@
 //! Time, ids and chance as arguments: the two traits everything that is not pure takes them from.
 //!
-//! The real town reads the machine; a simulation counts. Invariant: no other file of this crate asks the system for the time
-//! or for randomness, so a run is repeatable from its seed.
+//! The real town reads the machine; a simulation counts. Invariant: no other file of this crate gives its caller the
+//! system's time or randomness, so a run is repeatable from its seed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

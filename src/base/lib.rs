@@ -1,7 +1,12 @@
-//! What every part stands on: time and ids as arguments, errors printed once, and texts that a terminal may show.
+//! What every part stands on: time and ids as arguments, errors printed once, texts that a terminal may show, files that are
+//! locked or written whole.
 
 pub mod clock;
 
 pub mod causes;
 
 pub mod text;
+
+pub mod lock;
+
+pub mod whole_file;

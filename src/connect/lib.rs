@@ -6,17 +6,17 @@
 pub mod actor;
 pub mod guard;
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gastown_base::lock;
 use gastown_crds::KINDS;
 use http::HeaderValue;
 use kube::Client;
-use rustix::fs::{FlockOperation, flock};
 use tower::ServiceExt;
 
 use gastown_api::guard::ACTOR_HEADER;
@@ -41,7 +41,7 @@ pub struct Connection {
 /// The lock on a town's store.
 #[derive(Debug)]
 pub struct StoreLock {
-    _fd: OwnedFd,
+    _file: File,
 }
 
 /// Why there is no way to the API.
@@ -73,31 +73,22 @@ pub enum ConnectError {
 impl StoreLock {
     /// Takes the lock, if it is free, and writes who has it.
     pub fn try_take(path: &Path) -> Result<Option<Self>, std::io::Error> {
-        if let Some(dir) = path.parent() {
-            fs_err::create_dir_all(dir)?;
-        }
-        let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).read(true).open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-        let (file, _) = file.into_parts();
-        file.set_len(0)?;
-        file.write_all_at(std::process::id().to_string().as_bytes(), 0)?;
-        Ok(Some(Self { _fd: file.into() }))
+        Self::take_within(path, Duration::ZERO)
     }
 
     /// Takes the lock once whoever has it for a command lets go, within the limit that commands wait too.
     pub fn take(path: &Path) -> Result<Option<Self>, std::io::Error> {
-        let started = Instant::now();
-        loop {
-            let lock = Self::try_take(path)?;
-            if lock.is_some() || started.elapsed() > LOCK_WAIT_MAX {
-                return Ok(lock);
-            }
-            std::thread::sleep(LOCK_RETRY);
+        Self::take_within(path, LOCK_WAIT_MAX)
+    }
+
+    fn take_within(path: &Path, patience: Duration) -> Result<Option<Self>, std::io::Error> {
+        if let Some(dir) = path.parent() {
+            fs_err::create_dir_all(dir)?;
         }
+        let Some(file) = lock::take(path, patience)? else { return Ok(None) };
+        file.set_len(0)?;
+        file.write_all_at(std::process::id().to_string().as_bytes(), 0)?;
+        Ok(Some(Self { _file: file }))
     }
 
     /// Who wrote itself down as the holder.

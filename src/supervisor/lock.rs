@@ -1,68 +1,20 @@
-//! The lock that says a session or job is alive: the kernel's `flock`, freed when the last process that inherited its
-//! descriptor has ended, however it ended.
+//! The lock that says a session or job is alive: [`gastown_base::lock`], inherited by what it is held for.
 //!
 //! # Design notes
-//! A look must not make a start fail. So looking takes the lock *shared* for an instant (looks never disturb each
-//! other), and starting takes it exclusively, trying again for [`PATIENCE`]: many times longer than a look.
+//! A look must not make a start fail: a start tries again for [`PATIENCE`], many times longer than a look.
 //! Who holds it is read from `/proc/<pid>/fdinfo`, where the kernel lists the lock itself: a process that merely has the
 //! file open, such as one that is just looking, is not taken for a holder.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
+pub use gastown_base::lock::{held, release, take};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 /// How long a start waits for a lock that somebody looks at. A look holds it for some ten microseconds.
 pub const PATIENCE: Duration = Duration::from_millis(200);
-
-/// Between two tries.
-const RETRY: Duration = Duration::from_millis(2);
-
-/// Takes the lock exclusively; none: another holds it and kept it for `patience`.
-pub fn take(path: &Path, patience: Duration) -> io::Result<Option<File>> {
-    let file = open(path, true)?;
-    let deadline = Instant::now() + patience;
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(Some(file)),
-            Err(Errno::WOULDBLOCK) if Instant::now() >= deadline => return Ok(None),
-            Err(Errno::WOULDBLOCK) => std::thread::sleep(RETRY),
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-}
-
-/// Whether a process holds the lock.
-pub fn held(path: &Path) -> io::Result<bool> {
-    let file = match open(path, false) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e),
-    };
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => {
-                release(&file);
-                return Ok(false);
-            }
-            Err(Errno::WOULDBLOCK) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-}
-
-/// Frees a lock that was taken, before its file is closed: a process that another thread is just starting may have got a
-/// copy of the descriptor, and would hold the lock until it becomes its program.
-pub fn release(lock: &File) {
-    // Cannot fail on an open file; closing would free it all the same, a little later.
-    let _ = flock(lock, FlockOperation::Unlock);
-}
 
 /// Lets every process that is started from now on hold the lock too.
 pub fn bequeath(lock: &File) -> io::Result<()> {
@@ -100,15 +52,6 @@ fn holds(pid: i32, path: &Path) -> bool {
             && fs_err::read_to_string(format!("/proc/{pid}/fdinfo/{}", fd.file_name().to_string_lossy()))
                 .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE ")))
     })
-}
-
-fn open(path: &Path, create: bool) -> io::Result<File> {
-    let file = fs_err::OpenOptions::from_options({
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).write(create).create(create).truncate(false).mode(0o600);
-        options
-    });
-    file.open(path).map(fs_err::File::into_file)
 }
 
 #[cfg(test)]

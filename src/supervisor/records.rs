@@ -3,9 +3,10 @@
 //! Each is JSON with a `version`, written whole under another name and renamed, so a reader sees all of it or nothing.
 //! Invariant: what version 1 says is understood by every later release; fields are added, never changed.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use gastown_base::whole_file::{Survives, WholeFile};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -218,19 +219,10 @@ pub fn write<T: Serialize>(path: &Path, record: &T, durable: bool) -> Result<(),
     Ok(())
 }
 
-/// Writes a file under another name and renames it.
+/// Writes a file whole or not at all. `durable`: it survives a power cut from now on.
 pub fn write_text(path: &Path, text: &[u8], durable: bool) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
-    file.write_all(text)?;
-    if durable {
-        file.as_file().sync_all()?;
-    }
-    file.persist(path).map_err(|e| e.error)?;
-    if durable {
-        fs_err::File::open(dir)?.sync_all()?;
-    }
-    Ok(())
+    let survives = if durable { Survives::All } else { Survives::Nothing };
+    WholeFile::at(path).survives(survives).write(text)
 }
 
 #[cfg(test)]

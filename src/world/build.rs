@@ -14,7 +14,7 @@ const PACKAGE: &str = "gastown-supervisor";
 const PROGRAM: &str = "gt-supervisor";
 
 /// What the program is made from.
-const SOURCES: [&str; 3] = ["../supervisor", "../../Cargo.toml", "../../Cargo.lock"];
+const SOURCES: [&str; 4] = ["../supervisor", "../base", "../../Cargo.toml", "../../Cargo.lock"];
 
 fn main() {
     let (target, out) = (var("TARGET"), PathBuf::from(var("OUT_DIR")));

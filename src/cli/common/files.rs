@@ -1,8 +1,8 @@
 //! Files of a town's folder: written whole or not at all, and never over what is there unless that is meant.
 
-use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
+use gastown_base::whole_file::WholeFile;
 use gastown_crds::names;
 
 use super::error::{CliError, Exit};
@@ -32,13 +32,10 @@ fn write(file: &Path, text: &str, over: bool) -> Result<(), CliError> {
     };
     let dir = file.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(dir).map_err(|e| failed(&e))?;
-    let mut temporary = tempfile::NamedTempFile::new_in(dir).map_err(|e| failed(&e))?;
-    temporary.write_all(text.as_bytes()).map_err(|e| failed(&e))?;
-    // A temporary file is for its owner alone; this one is for everybody who may read the folder.
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    temporary.as_file().set_permissions(readable).map_err(|e| failed(&e))?;
-    let kept = if over { temporary.persist(file) } else { temporary.persist_noclobber(file) };
-    kept.map(drop).map_err(|e| failed(&e.error))
+    // For everybody who may read the folder.
+    let whole = WholeFile::at(file).mode(0o644);
+    let whole = if over { whole } else { whole.only_new() };
+    whole.write(text.as_bytes()).map_err(|e| failed(&e))
 }
 
 /// A name made of a text: lower-case letters, digits and `-`; none where nothing is left of it.

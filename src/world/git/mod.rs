@@ -32,11 +32,11 @@ mod landing;
 mod jobs;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gastown_base::whole_file::{Survives, WholeFile};
 use serde::Serialize;
 
 use crate::layout::Layout;
@@ -105,13 +105,8 @@ fn write_by_rename(path: &Path, record: &impl Serialize) -> Result<(), GitError>
     let folder = path.parent().unwrap_or(Path::new("/"));
     let write = || {
         fs_err::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, record)?;
-        file.flush()?;
         // A record that a power cut leaves empty would have to be cleared by hand.
-        file.as_file().sync_data()?;
-        file.persist(path)?;
-        Ok(())
+        WholeFile::at(path).survives(Survives::Contents).write(&serde_json::to_vec(record)?)
     };
     write().map_err(|source| GitError::Io { doing: format!("write `{}`", path.display()), source })
 }

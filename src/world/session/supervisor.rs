@@ -14,9 +14,10 @@
 //! The third would do beside a controller, which maps the same pages; but it gives up the random load address of `gt`,
 //! and needs a variable in the environment of every session.
 
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use gastown_base::whole_file::WholeFile;
 
 use super::program::starts;
 use crate::layout::Layout;
@@ -33,11 +34,7 @@ pub(super) fn install(layout: &Layout) -> io::Result<()> {
     }
     let dir = path.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(dir)?;
-    let permissions = std::fs::Permissions::from_mode(0o755);
-    let mut file = tempfile::Builder::new().prefix(".new-").permissions(permissions).tempfile_in(dir)?;
-    file.write_all(PROGRAM)?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    WholeFile::at(&path).mode(0o755).write(PROGRAM)
 }
 
 /// The program that supervises sessions. Where the file system of the town's data starts no programs, it is `gt` itself,
@@ -48,6 +45,8 @@ pub(super) fn program(layout: &Layout) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

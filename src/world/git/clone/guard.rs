@@ -4,8 +4,9 @@
 //! `core.hooksPath` that a repository's tooling writes into the shared config; the clone's config names it too, and so
 //! does the command that receives a push. It judges only in the town's clones, and then runs the repository's own hook.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use gastown_base::whole_file::WholeFile;
 
 use crate::exec::shell_word;
 use crate::git::GitError;
@@ -60,13 +61,8 @@ fn write(hooks: &Path, name: &str, script: &str) -> std::io::Result<()> {
     if fs_err::read(&path).is_ok_and(|text| text == script.as_bytes()) {
         return Ok(());
     }
-    // By rename, since another process may be running the old one; and closed before, since a file that is open for
-    // writing cannot be run.
-    let file = tempfile::NamedTempFile::new_in(hooks)?.into_temp_path();
-    fs_err::write(&file, script)?;
-    fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
-    file.persist(&path)?;
-    Ok(())
+    // Another process may be running the old one.
+    WholeFile::at(&path).mode(0o755).write(script.as_bytes())
 }
 
 /// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any. Nothing is

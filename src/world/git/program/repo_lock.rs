@@ -6,16 +6,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use gastown_base::lock;
 
 use crate::git::{Git, GitError};
 
 /// How long a lock is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a taken lock is tried again: flock has no wait with a limit.
-const LOCK_TRY_EVERY: Duration = Duration::from_millis(5);
 
 /// A held lock; dropped, it is free once the children that were given it have ended too.
 #[derive(Debug)]
@@ -30,21 +28,9 @@ impl RepoLock {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder).map_err(error)?;
         }
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(error)?;
-        let deadline = Instant::now() + limit;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { file }),
-                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                    std::thread::sleep(LOCK_TRY_EVERY);
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => {
-                    return Err(GitError::Busy { what: what.to_owned(), lock: path.display().to_string(), limit });
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(error(e.into())),
-            }
-        }
+        let busy = || GitError::Busy { what: what.to_owned(), lock: path.display().to_string(), limit };
+        let file = lock::take(path, limit).map_err(error)?.ok_or_else(busy)?;
+        Ok(Self { file })
     }
 
     /// The lock as a child's standard input (the file is empty): should this process be killed, it stays taken

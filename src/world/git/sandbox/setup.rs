@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gastown_base::whole_file::WholeFile;
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, exit};
 use jiff::Timestamp;
 
@@ -144,11 +145,12 @@ fn resolve(from: &Path, worktree: &Path, file: &str) -> Result<(PathBuf, PathBuf
 fn copy(source: &Path, target: &Path) -> io::Result<()> {
     let folder = target.parent().unwrap_or(Path::new("/"));
     fs_err::create_dir_all(folder)?;
-    // By rename, so that a link that is there is replaced and not followed.
-    let beside = tempfile::NamedTempFile::new_in(folder)?.into_temp_path();
-    fs_err::copy(source, &beside)?;
-    beside.persist(target)?;
-    Ok(())
+    // A link that is there is replaced and not followed.
+    WholeFile::at(target).fill(|copy| {
+        let mut source = fs_err::File::open(source)?;
+        io::copy(source.file_mut(), copy)?;
+        copy.set_permissions(source.metadata()?.permissions())
+    })
 }
 
 /// A path as a line of an exclude file that means just this path.
