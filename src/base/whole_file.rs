@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What of a written file survives a power cut.
+/// How much of a written file survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survives {
     /// It may be lost, or be there without its contents.
@@ -30,7 +30,7 @@ pub struct WholeFile<'a> {
 }
 
 impl<'a> WholeFile<'a> {
-    /// One that takes the place of what is there, for its owner's eyes only.
+    /// A file that takes the place of what is there, for its owner's eyes only.
     pub fn at(path: &'a Path) -> Self {
         Self { path, mode: 0o600, survives: Survives::Nothing, only_new: false }
     }
