@@ -18,15 +18,13 @@ use tokio::time::Instant;
 
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
+use super::common::gone::gone;
 use super::common::kinds::{Kind, Target, targets};
+use super::common::timeout::Timeout;
 use super::common::{table, watching};
-use super::delete;
 use crate::insight::{self, OpenBead};
 use crate::town::Town;
 use around::Around;
-
-/// Longest wait, as a bound on the arithmetic: a month.
-const WAIT_MAX: Duration = Duration::from_hours(31 * 24);
 
 /// How long nothing may move before it is said that nothing can. A controller looks at what was applied within
 /// milliseconds; after three seconds it has.
@@ -51,20 +49,6 @@ pub struct Args {
     /// How long, such as `90s`, `5m` or `1h30m`; for all objects together.
     #[arg(long, default_value = "30s")]
     timeout: Timeout,
-}
-
-/// How long to wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeout(pub Duration);
-
-impl FromStr for Timeout {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let duration: kube::core::Duration = text.parse().map_err(|_| "say it such as 90s, 5m or 1h30m".to_owned())?;
-        let duration = Duration::from(duration);
-        if duration > WAIT_MAX { Err("at most 744h".to_owned()) } else { Ok(Self(duration)) }
-    }
 }
 
 /// What is waited for.
@@ -98,7 +82,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let until = Instant::now() + args.timeout.0;
     for target in targets {
         match &args.what {
-            For::Delete => delete::gone(gt, &town, target.kind, target.name, until, args.timeout).await?,
+            For::Delete => gone(gt, &town, target.kind, target.name, until, args.timeout).await?,
             For::Condition { type_, status } => {
                 let type_ = known(target.kind, type_)?;
                 let wish = Wish { target, type_, status };

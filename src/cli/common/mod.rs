@@ -14,3 +14,6 @@ pub mod jsonpath;
 pub mod files;
 pub mod inotify;
 pub mod watching;
+
+pub mod gone;
+pub mod timeout;
