@@ -3,10 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use gastown_crds::kinds::Kind;
+
 use crate::kinds::CONTROLLERS;
 use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::view::View;
+use crate::watches::Watches;
 
 /// The order of keys when many are due: work is freed and landed before more is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,20 +24,50 @@ pub enum Lane {
 pub struct Controller {
     name: &'static str,
     lane: Lane,
-    exists: fn(&Objects, &str) -> bool,
+    /// The kind whose objects it has a key for each; none: it has one key for the whole town.
+    about: Option<About>,
     reconcile: fn(&str, &View<'_>) -> Plan,
-    is_single: bool,
+    watches: fn(&mut Watches),
+}
+
+/// A kind, and whether it has an object of a name.
+#[derive(Clone, Copy)]
+struct About {
+    kind: fn() -> &'static Kind,
+    exists: fn(&Objects, &str) -> bool,
 }
 
 impl Controller {
-    /// A controller with one key for each object of a kind. `reconcile` gets the object's name: see [`View::with`].
-    pub const fn of<K: Watched>(name: &'static str, lane: Lane, reconcile: fn(&str, &View<'_>) -> Plan) -> Self {
-        Self { name, lane, exists: |objects, name| objects.get::<K>(name).is_some(), reconcile, is_single: false }
+    /// A controller with one key for each object of a kind. It looks at an object whenever that changes, and after what it
+    /// `watches` beside. `reconcile` gets the object's name: see [`View::with`].
+    pub const fn of<K: Watched>(
+        name: &'static str,
+        lane: Lane,
+        reconcile: fn(&str, &View<'_>) -> Plan,
+        watches: fn(&mut Watches),
+    ) -> Self {
+        let about = Some(About { kind: K::row, exists: |objects, name| objects.get::<K>(name).is_some() });
+        Self { name, lane, about, reconcile, watches }
     }
 
-    /// A controller with one key for the whole town. It runs once everything is known, and whenever it is woken.
-    pub const fn single(name: &'static str, lane: Lane, reconcile: fn(&str, &View<'_>) -> Plan) -> Self {
-        Self { name, lane, exists: |_, _| true, reconcile, is_single: true }
+    /// A controller with one key for the whole town. It runs once everything is known, and after what it `watches`.
+    pub const fn single(
+        name: &'static str,
+        lane: Lane,
+        reconcile: fn(&str, &View<'_>) -> Plan,
+        watches: fn(&mut Watches),
+    ) -> Self {
+        Self { name, lane, about: None, reconcile, watches }
+    }
+
+    /// Whether it has a key for each object of this kind.
+    pub(crate) fn is_about(&self, kind: &Kind) -> bool {
+        self.about.is_some_and(|about| (about.kind)() == kind)
+    }
+
+    /// Declares what it watches beside.
+    pub(crate) fn declare(&self, watches: &mut Watches) {
+        (self.watches)(watches);
     }
 
     /// The key of an object.
@@ -45,7 +78,7 @@ impl Controller {
 
     /// The key of a controller that has but one; none of any other.
     pub fn single_key(&'static self) -> Option<Key> {
-        self.is_single.then(|| self.key(""))
+        self.about.is_none().then(|| self.key(""))
     }
 }
 
@@ -69,7 +102,7 @@ impl Key {
 
     /// Whether the object that it is about is there.
     pub fn exists(&self, objects: &Objects) -> bool {
-        (self.controller.exists)(objects, &self.name)
+        self.controller.about.is_none_or(|about| (about.exists)(objects, &self.name))
     }
 
     /// Where its controller stands among all.

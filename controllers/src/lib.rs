@@ -8,6 +8,8 @@ pub mod key;
 
 pub mod objects;
 
+pub mod watches;
+
 pub mod view;
 
 pub mod plan;

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::key::Key;
 use crate::kinds;
+use crate::watches::Watchers;
 
 /// A kind whose objects are held in memory, because controllers decide by them. The engine watches each such kind.
 pub trait Watched:
@@ -38,11 +39,6 @@ pub trait Watched:
     fn slim(object: Arc<Self>) -> Arc<Self> {
         object
     }
-
-    /// Adds the keys that look again after a change. `objects` already holds what is new.
-    ///
-    /// Before and after are both given, so that whoever *loses* something is woken too.
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>);
 }
 
 /// Whether an object enters an index or leaves it.
@@ -126,6 +122,7 @@ pub struct Objects {
 struct Store<K: Watched> {
     by_name: BTreeMap<String, Arc<K>>,
     index: K::Index,
+    watchers: Watchers<K>,
 }
 
 /// A [`Store`], whatever its kind.
@@ -161,13 +158,12 @@ impl<K: Watched> AnyStore for Store<K> {
     }
 
     fn wakes(&self, name: &str, old: Option<&Object>, objects: &Objects) -> BTreeSet<Key> {
-        let mut keys = BTreeSet::new();
         let old = old.and_then(|old| old.inner.downcast_ref::<K>());
         let new = self.by_name.get(name).map(AsRef::as_ref);
-        if old.is_some() || new.is_some() {
-            K::wakes(&Change { old, new }, objects, &mut keys);
+        if old.is_none() && new.is_none() {
+            return BTreeSet::new();
         }
-        keys
+        self.watchers.keys(&Change { old, new }, objects)
     }
 }
 
@@ -176,7 +172,8 @@ impl Default for Objects {
         struct Empty(Vec<(&'static Kind, Box<dyn AnyStore>)>);
         impl kinds::Visitor for Empty {
             fn visit<K: Watched>(&mut self) {
-                let store = Store::<K> { by_name: BTreeMap::new(), index: K::Index::default() };
+                let watchers = Watchers::of(&kinds::CONTROLLERS);
+                let store = Store::<K> { by_name: BTreeMap::new(), index: K::Index::default(), watchers };
                 self.0.push((K::row(), Box::new(store)));
             }
         }

@@ -1,33 +1,22 @@
 //! The Formula controller: its steps form no circle, and its digest says which text a bead was poured from.
 
-use std::collections::BTreeSet;
-
 use gastown_crds::Formula;
 use gastown_crds::common::types;
 use gastown_crds::formula_text::{BUILT_IN, CookError, cook, digest};
 use gastown_crds::reason::Reason;
 
 use crate::draft::Draft;
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::bead::{self, formula_of};
-use crate::objects::{Change, Objects, Watched};
+use crate::key::{Controller, Lane};
+use crate::objects::Watched;
 use crate::plan::Plan;
 use crate::view::View;
 
 /// Whether steps can be made of formulas.
 pub static CONTROLLER: Controller =
-    Controller::of::<Formula>("formula", Lane::Objects, |name, view| view.with(name, reconcile));
+    Controller::of::<Formula>("formula", Lane::Objects, |name, view| view.with(name, reconcile), |_| {});
 
 impl Watched for Formula {
     type Index = ();
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        let name = change.name();
-        if change.differs(|formula| &formula.spec) {
-            keys.extend(objects.open_beads().filter(|b| formula_of(&b.spec) == name).map(|bead| bead::key_of(bead)));
-        }
-        keys.insert(CONTROLLER.key(name));
-    }
 }
 
 /// Decides about one formula.

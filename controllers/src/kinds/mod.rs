@@ -1,4 +1,4 @@
-//! One folder or file for each kind: its index, who looks again when it changes, and its controllers.
+//! One folder or file for each kind: its index, its settings, its controllers and what these watch.
 //!
 //! To add a kind: its file, one line in [`visit_watched`], and one in [`CONTROLLERS`] for each controller that it has.
 

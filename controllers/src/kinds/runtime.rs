@@ -1,34 +1,26 @@
 //! The Runtime controller: would its program start here?
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use gastown_crds::Runtime;
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Polecat, Runtime};
-use kube::ResourceExt;
 
 use crate::draft::Draft;
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::polecat;
-use crate::objects::{Change, Objects, Watched};
+use crate::key::{Controller, Lane};
+use crate::objects::Watched;
 use crate::plan::Plan;
 use crate::view::View;
 
 /// Whether the programs of runtimes are there.
 pub static CONTROLLER: Controller =
-    Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile));
+    Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile), |_| {});
 
 /// How long until a program that is not on PATH is looked for again: no event reports an installation.
 pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
 
 impl Watched for Runtime {
     type Index = ();
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        keys.insert(CONTROLLER.key(change.name()));
-        keys.extend(objects.all::<Polecat>().map(|polecat| polecat::CONTROLLER.key(polecat.name_any())));
-    }
 }
 
 /// Decides about one runtime.

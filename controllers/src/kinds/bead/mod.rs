@@ -1,4 +1,4 @@
-//! Beads: their index, who looks again when one changes, and the controller that says where each stands.
+//! Beads: their index, and the controller that says where each stands.
 
 mod attempts;
 
@@ -18,24 +18,56 @@ pub use molecule::{
 pub use reconcile::reconcile;
 pub use writes::{claim, close, release, respec};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gastown_crds::Bead;
 use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Town};
 use kube::ResourceExt;
 
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::{convoy, merge_request, polecat, rig, town};
-use crate::objects::{Change, Objects, Presence, Watched};
+use crate::key::{Controller, Lane};
+use crate::objects::{Presence, Watched};
+use crate::watches::Watches;
 
 /// Where each bead stands.
 pub static CONTROLLER: Controller =
-    Controller::of::<Bead>("bead", Lane::Objects, |name, view| view.with(name, reconcile));
+    Controller::of::<Bead>("bead", Lane::Objects, |name, view| view.with(name, reconcile), watches);
 
-/// The key of a bead.
-pub(crate) fn key_of(bead: &Bead) -> Key {
-    CONTROLLER.key(bead.name_any())
+fn watches(watches: &mut Watches) {
+    watches.on::<Bead>(|change, objects, again| {
+        again.all(objects.needed_by(&change.name()).map(|bead| bead.name_any()));
+        again.all(change.each().filter_map(|step| step.spec.parent.clone()));
+    });
+    watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.bead.clone())));
+    // A polecat says what a bead waits for that is its own.
+    watches.on::<Polecat>(|change, objects, again| {
+        let uids = change.each().map(|polecat| polecat.uid().unwrap_or_default());
+        uids.for_each(|uid| again.all(objects.assigned_to(&uid).map(|bead| bead.name_any())));
+    });
+    watches.on::<Convoy>(|change, objects, again| {
+        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
+            let name = change.name();
+            let open = objects.beads_of_convoy(&name).filter(|bead| bead.spec.closed.is_none());
+            again.all(open.map(|bead| bead.name_any()));
+        }
+    });
+    watches.on::<Formula>(|change, objects, again| {
+        if change.differs(|formula| &formula.spec) {
+            let name = change.name();
+            let mine = objects.open_beads().filter(|bead| formula_of(&bead.spec) == name);
+            again.all(mine.map(|bead| bead.name_any()));
+        }
+    });
+    watches.on::<Rig>(|change, objects, again| {
+        if change.differs(|rig| &rig.spec) {
+            again.all(objects.open_in_rig(&change.name()).map(|bead| bead.name_any()));
+        }
+    });
+    // Back-off and limits are the town's.
+    watches.on::<Town>(|change, objects, again| {
+        if change.differs(|town| &town.spec) {
+            again.all(objects.open_beads().map(|bead| bead.name_any()));
+        }
+    });
 }
 
 /// The convoy that wants a bead.
@@ -62,41 +94,4 @@ impl Watched for Bead {
         slim.metadata.managed_fields = None;
         Arc::new(slim)
     }
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        let name = change.name();
-        keys.insert(CONTROLLER.key(&name));
-        keys.extend(objects.needed_by(&name).map(|bead| key_of(bead)));
-        for bead in change.each() {
-            wake_around(bead, change.new.is_none(), objects, keys);
-        }
-    }
-}
-
-fn wake_around(bead: &Bead, gone: bool, objects: &Objects, keys: &mut BTreeSet<Key>) {
-    let spec = &bead.spec;
-    if let Some(parent) = &spec.parent {
-        keys.insert(CONTROLLER.key(parent));
-        // A polecat starts when its molecule is whole.
-        keys.extend(worker_of(parent, objects));
-        return;
-    }
-    keys.extend(polecat::DISPATCH.single_key());
-    keys.extend([town::CONTROLLER.key(town::NAME), rig::CONTROLLER.key(&spec.rig)]);
-    if let Some(convoy) = convoy_of(bead) {
-        keys.insert(convoy::CONTROLLER.key(convoy));
-    }
-    if let Some(assignee) = &spec.assignee {
-        keys.insert(polecat::CONTROLLER.key(&assignee.polecat));
-    }
-    if spec.closed.is_some() || gone {
-        // Its merge request, if any, is withdrawn.
-        keys.insert(merge_request::QUEUE.key(&spec.rig));
-    }
-}
-
-/// The polecat that has a bead.
-pub(crate) fn worker_of(bead: &str, objects: &Objects) -> Option<Key> {
-    let assignee = objects.get::<Bead>(bead)?.spec.assignee.as_ref()?;
-    Some(polecat::CONTROLLER.key(&assignee.polecat))
 }

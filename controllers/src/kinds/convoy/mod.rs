@@ -19,28 +19,31 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::draft::Draft;
-use crate::key::{Controller, Key, Lane};
+use crate::key::{Controller, Lane};
 use crate::kinds::bead::{self, convoy_of, requests, state};
-use crate::kinds::polecat;
-use crate::objects::{Change, Objects, Watched};
+use crate::objects::Watched;
 use crate::plan::{Plan, Write};
 use crate::view::View;
+use crate::watches::Watches;
 
 /// Convoys and their beads.
 pub static CONTROLLER: Controller =
-    Controller::of::<Convoy>("convoy", Lane::Objects, |name, view| view.with(name, reconcile));
+    Controller::of::<Convoy>("convoy", Lane::Objects, |name, view| view.with(name, reconcile), watches);
+
+fn watches(watches: &mut Watches) {
+    watches.on::<Bead>(|change, _, again| {
+        again.all(change.each().filter(|bead| bead.spec.parent.is_none()).filter_map(convoy_of).map(str::to_owned));
+    });
+    // What its beads are called follows from their rigs.
+    watches.on::<Rig>(|change, objects, again| {
+        if change.differs(|rig| &rig.spec) {
+            again.all(objects.all::<Convoy>().map(|convoy| convoy.name_any()));
+        }
+    });
+}
 
 impl Watched for Convoy {
     type Index = ();
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        let name = change.name();
-        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
-            keys.extend(objects.beads_of_convoy(&name).filter(|b| b.spec.closed.is_none()).map(|b| bead::key_of(b)));
-            keys.extend(polecat::DISPATCH.single_key());
-        }
-        keys.insert(CONTROLLER.key(name));
-    }
 }
 
 /// Decides about one convoy.

@@ -1,4 +1,4 @@
-//! Merge requests: their index, who looks again when one changes, and the merge queue of each rig, which lands them.
+//! Merge requests: their index, and the merge queue of each rig, which lands them.
 
 mod landing;
 
@@ -10,17 +10,27 @@ pub use queue::{Pushed, pushed, tries};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::{MergeRequest, Rig};
+use gastown_crds::{Bead, MergeRequest, Rig};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::{bead, rig};
-use crate::objects::{Change, Objects, Presence, Watched, change, created};
+use crate::key::{Controller, Lane};
+use crate::objects::{Objects, Presence, Watched, change, created};
+use crate::watches::Watches;
 
 /// The merge queue of each rig.
 pub static QUEUE: Controller =
-    Controller::of::<Rig>("merge", Lane::World, |name, view| view.with(name, queue::reconcile));
+    Controller::of::<Rig>("merge", Lane::World, |name, view| view.with(name, queue::reconcile), watches);
+
+fn watches(watches: &mut Watches) {
+    watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));
+    // The merge request of a bead that is closed, or gone, is withdrawn.
+    watches.on::<Bead>(|change, _, again| {
+        let is_gone = change.new.is_none();
+        let over = change.each().filter(|bead| is_gone || bead.spec.closed.is_some());
+        again.all(over.filter(|bead| bead.spec.parent.is_none()).map(|bead| bead.spec.rig.clone()));
+    });
+}
 
 /// The index of merge requests.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -39,14 +49,6 @@ impl Watched for MergeRequest {
         change(&mut index.of_bead, self.spec.bead.clone(), name.clone(), presence);
         if !self.status.as_ref().is_some_and(|s| s.state.is_final()) {
             change(&mut index.queue, self.spec.rig.clone(), (created(self), name), presence);
-        }
-    }
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        for request in change.each() {
-            let spec = &request.spec;
-            keys.extend([bead::CONTROLLER.key(&spec.bead), QUEUE.key(&spec.rig), rig::CONTROLLER.key(&spec.rig)]);
-            keys.extend(bead::worker_of(&spec.bead, objects));
         }
     }
 }

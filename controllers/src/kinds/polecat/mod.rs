@@ -1,4 +1,4 @@
-//! Polecats: their index, who looks again when one changes, their controller, and dispatch, which gives them work.
+//! Polecats: their index, their controller, and dispatch, which gives them work.
 
 mod dispatch;
 
@@ -9,20 +9,70 @@ mod reconcile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::Polecat;
+use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::bead;
-use crate::objects::{Change, Objects, Presence, Watched, change};
+use crate::key::{Controller, Lane};
+use crate::objects::{Objects, Presence, Watched, change};
+use crate::watches::Watches;
 use crate::world::SandboxId;
 
 /// Worktree and session of each polecat.
 pub static CONTROLLER: Controller =
-    Controller::of::<Polecat>("polecat", Lane::World, |name, view| view.with(name, reconcile::reconcile));
+    Controller::of::<Polecat>("polecat", Lane::World, |name, view| view.with(name, reconcile::reconcile), watches);
 
 /// Which polecat gets which bead: one key for the whole town, so capacity is decided in one place.
-pub static DISPATCH: Controller = Controller::single("dispatch", Lane::Objects, |_, view| dispatch::reconcile(view));
+pub static DISPATCH: Controller =
+    Controller::single("dispatch", Lane::Objects, |_, view| dispatch::reconcile(view), dispatch_watches);
+
+fn watches(watches: &mut Watches) {
+    watches.on::<Bead>(|change, objects, again| {
+        for bead in change.each() {
+            // It starts when the steps of its bead are whole.
+            let parent = bead.spec.parent.as_ref().and_then(|parent| worker_of(parent, objects));
+            let own = bead.spec.assignee.as_ref().filter(|_| bead.spec.parent.is_none());
+            again.all(parent.or_else(|| own.map(|assignee| assignee.polecat.clone())));
+        }
+    });
+    watches.on::<MergeRequest>(|change, objects, again| {
+        again.all(change.each().filter_map(|request| worker_of(&request.spec.bead, objects)));
+    });
+    watches.on::<Rig>(|change, objects, again| {
+        again.all(objects.polecats_in(&change.name()).map(|polecat| polecat.name_any()));
+    });
+    watches.on::<Runtime>(|_, objects, again| again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any())));
+    // Back-off, limits and the default runtime are the town's.
+    watches.on::<Town>(|change, objects, again| {
+        if change.differs(|town| &town.spec) {
+            again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any()));
+        }
+    });
+}
+
+fn dispatch_watches(watches: &mut Watches) {
+    watches.on::<Bead>(|change, _, again| {
+        if change.each().any(|bead| bead.spec.parent.is_none()) {
+            again.single();
+        }
+    });
+    watches.on::<Polecat>(|_, _, again| again.single());
+    watches.on::<Rig>(|_, _, again| again.single());
+    watches.on::<Convoy>(|change, _, again| {
+        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
+            again.single();
+        }
+    });
+    watches.on::<Town>(|change, _, again| {
+        if change.differs(|town| &town.spec) {
+            again.single();
+        }
+    });
+}
+
+/// The name of the polecat that has a bead.
+fn worker_of(bead: &str, objects: &Objects) -> Option<String> {
+    Some(objects.get::<Bead>(bead)?.spec.assignee.as_ref()?.polecat.clone())
+}
 
 /// The sandbox of a polecat.
 pub fn sandbox_id(polecat: &Polecat) -> SandboxId {
@@ -41,15 +91,6 @@ impl Watched for Polecat {
 
     fn index(&self, index: &mut Index, presence: Presence) {
         change(&mut index.in_rig, self.spec.rig.clone(), self.name_any(), presence);
-    }
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        keys.insert(CONTROLLER.key(change.name()));
-        keys.extend(DISPATCH.single_key());
-        for polecat in change.each() {
-            let uid = polecat.uid().unwrap_or_default();
-            keys.extend(objects.assigned_to(&uid).map(|bead| bead::key_of(bead)));
-        }
     }
 }
 

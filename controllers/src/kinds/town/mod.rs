@@ -4,40 +4,37 @@ mod settings;
 
 pub use settings::{RUNTIME_DEFAULT, TownSettings};
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Polecat, Town};
-use kube::ResourceExt;
+use gastown_crds::{Bead, Town};
 
 use crate::draft::Draft;
-use crate::key::{Controller, Key, Lane};
-use crate::kinds::{bead, polecat};
-use crate::objects::{Change, Objects, Watched};
+use crate::key::{Controller, Lane};
+use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::view::View;
+use crate::watches::Watches;
 
 /// The town's own status.
 pub static CONTROLLER: Controller =
-    Controller::of::<Town>("town", Lane::Objects, |name, view| view.with(name, reconcile));
+    Controller::of::<Town>("town", Lane::Objects, |name, view| view.with(name, reconcile), watches);
+
+fn watches(watches: &mut Watches) {
+    // How many polecats work is in its status.
+    watches.on::<Bead>(|change, _, again| {
+        if change.each().any(|bead| bead.spec.parent.is_none()) {
+            again.at(NAME);
+        }
+    });
+}
 
 /// The name of every town: there is one in a namespace.
 pub const NAME: &str = "town";
 
 impl Watched for Town {
     type Index = ();
-
-    fn wakes(change: &Change<'_, Self>, objects: &Objects, keys: &mut BTreeSet<Key>) {
-        keys.insert(CONTROLLER.key(NAME));
-        if change.differs(|town| &town.spec) {
-            // Back-off, limits and the default runtime are the town's.
-            keys.extend(polecat::DISPATCH.single_key());
-            keys.extend(objects.all::<Polecat>().map(|polecat| polecat::CONTROLLER.key(polecat.name_any())));
-            keys.extend(objects.open_beads().map(|bead| bead::key_of(bead)));
-        }
-    }
 }
 
 impl Objects {
