@@ -45,7 +45,7 @@ impl Leftovers {
 
     /// Removes of it what is over and too much. Answers how many folders and files went.
     pub fn sweep(self, living: &Living) -> usize {
-        // Named by a uid alone; beside them lie locks and what was set aside.
+        // Named by a uid alone; beside them lie locks and what is in quarantine.
         let is_over = |kept: &BTreeSet<String>, path: &Path| {
             let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('.'));
             name.is_some_and(|name| !kept.contains(name)) && path.is_dir()

@@ -60,7 +60,7 @@ pub struct Git {
 pub struct Limits {
     /// How long a clone, a fetch or a push may take. One whose remote falls silent is given up long before.
     pub transfer: Duration,
-    /// How long it may take to rescue what a worktree holds; then it is kept aside as it is.
+    /// How long it may take to rescue what a worktree holds; then it is quarantined as it is.
     pub rescue: Duration,
     /// How many free bytes a check must leave for its failure to be taken for one.
     pub room_bytes: u64,

@@ -306,12 +306,12 @@ fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
     assert_eq!(fs_err::read_dir(worktree.parent().unwrap()).unwrap().count(), 0, "nothing is left of it");
     town.polecat("nux", "b");
     // What a crash left half removed.
-    let trash = worktree.with_extension("trash");
+    let discarded = worktree.with_extension("trash");
     super::town::must(super::town::sh(
         &town.path("."),
-        &format!("mkdir {0} && cd {0} && {lock}", trash.display()),
+        &format!("mkdir {0} && cd {0} && {lock}", discarded.display()),
         &[],
     ));
     town.polecat("nux", "c");
-    assert!(!trash.exists());
+    assert!(!discarded.exists());
 }

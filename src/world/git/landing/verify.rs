@@ -14,8 +14,8 @@ use super::disk_space::Last;
 use crate::git::clone::guard;
 use crate::git::failure::{Failure, say};
 use crate::git::program::{Ended, RepoLock};
+use crate::git::sandbox::quarantine::discard;
 use crate::git::sandbox::rescue::Held;
-use crate::git::sandbox::trash::discard;
 use crate::git::sandbox::worktree::{self, Found};
 use crate::git::{Git, GitError};
 

@@ -1,6 +1,6 @@
 //! A polecat's worktree: made ready for a bead, switched to the next one with its ignored files kept, removed.
 //!
-//! Here is in which order; the steps are [`checkout`], [`setup`], [`rescue`] and [`trash`]; what is there is seen by
+//! Here is in which order; the steps are [`checkout`], [`setup`], [`rescue`] and [`quarantine`]; what is there is seen by
 //! [`worktree`], [`nested`] and [`status`].
 //!
 //! A record beside the worktree tells which preparation it is in. It is written after the worktree is so, and taken away
@@ -9,10 +9,10 @@
 
 mod checkout;
 mod nested;
+pub(super) mod quarantine;
 pub(super) mod rescue;
 pub(super) mod setup;
 mod status;
-pub(super) mod trash;
 pub(super) mod worktree;
 
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ impl Git {
         let entry = match kept {
             Some(entry) if self.switch(&held, id, &path, &entry, start_at)? => entry,
             Some(entry) => {
-                trash::set_aside(&path, Some(&entry), id)?;
+                quarantine::keep(&path, Some(&entry), id)?;
                 self.add(&held, id, &path, start_at)?
             }
             None => self.add(&held, id, &path, start_at)?,
@@ -144,14 +144,14 @@ impl Git {
                 let (clone, repo_lock) = (self.layout.bare_clone(&rig_uid), self.repo_lock(&rig_uid)?);
                 let held = Held { clone: &clone, repo_lock: &repo_lock };
                 if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
-                    trash::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                    quarantine::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
                 }
             }
             // Files, and no repository to rescue them to.
-            None if path.exists() => trash::set_aside(&path, None, id)?,
+            None if path.exists() => quarantine::keep(&path, None, id)?,
             None => {}
         }
-        trash::discard(&path, None).map_err(|source| removing(id, source))?;
+        quarantine::discard(&path, None).map_err(|source| removing(id, source))?;
         absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
     }
 
@@ -200,7 +200,7 @@ impl Git {
         moving: Option<(&str, git2::Oid)>,
     ) -> Result<Option<PathBuf>, GitError> {
         let looking = |source| looking(id, source);
-        trash::sweep(path);
+        quarantine::sweep(path);
         let found = worktree::find(held.clone, path).map_err(looking)?;
         let entry = match &found {
             Found::Whole(entry) => Some(entry.clone()),
@@ -224,13 +224,13 @@ impl Git {
         };
         absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
         if !rescued {
-            trash::set_aside(path, entry.as_deref(), id)?;
+            quarantine::keep(path, entry.as_deref(), id)?;
             return Ok(None);
         }
         if matches!(found, Found::Whole(_)) {
             return Ok(entry);
         }
-        trash::discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
+        quarantine::discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
         Ok(None)
     }
 

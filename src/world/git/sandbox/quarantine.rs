@@ -1,7 +1,11 @@
-//! Getting folders that others wrote in out of the way: kept aside whole, or renamed, which counts, and then removed.
+//! Quarantine: folders that others wrote in are moved out of the way, kept whole or to be removed.
 //!
 //! What a check or an agent leaves behind may not let itself be removed (folders without write permission, files of
-//! another user that a container made). That is no reason to stop: it is left beside, and tried again the next time.
+//! another user that a container made). That is no reason to stop: the folder stays in quarantine, and removing it is
+//! tried again the next time.
+//!
+//! On disk the names are `<uid>.kept-N` for what is kept, and `.trash` and `.trash-N` for what is to be removed. They stay
+//! as they are, since earlier releases have left such folders.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,45 +16,47 @@ use super::nested;
 use crate::git::GitError;
 use crate::git::folders::{absent, remove};
 
-/// Worktrees kept aside for one polecat, because git could not rescue what they held. More, and people must look.
-const ASIDE_MAX: u32 = 100;
-/// Folders that are left beside one place because they cannot be removed. More, and people must look.
-const TRASH_MAX: u32 = 100;
-/// Removes a worktree's folder and its entry. By a rename first, so that a crash leaves no half worktree to rescue.
+/// Most worktrees that are kept for one polecat, because git could not rescue their files. More, and people must look.
+const KEPT_MAX: u32 = 100;
+/// Most folders of one place that stay in quarantine because they cannot be removed. More, and people must look.
+const DISCARDED_MAX: u32 = 100;
+
+/// Removes a worktree's folder and its entry. The folder is renamed first, so that a crash leaves no half worktree to rescue.
 pub(in crate::git) fn discard(path: &Path, entry: Option<&Path>) -> io::Result<()> {
     discard_by(path, entry, &remove)
 }
 
-/// Removes what was left beside a place, as far as it lets itself be removed.
+/// Removes what of a place is in quarantine to be removed, as far as that goes.
 pub(super) fn sweep(path: &Path) {
     sweep_by(path, &remove);
 }
 
-/// Moves what git could not rescue out of the way, whole. Repositories of submodules are in its entry, which then stays.
-pub(super) fn set_aside(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
-    let aside = (1..=ASIDE_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
-    let Some(aside) = aside else {
-        let message = format!("{ASIDE_MAX} worktrees are kept there already: look through them and delete some");
+/// Moves a worktree that git could not rescue into quarantine, whole. Repositories of submodules are in its entry, which
+/// then stays.
+pub(super) fn keep(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
+    let kept = (1..=KEPT_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
+    let Some(kept) = kept else {
+        let message = format!("{KEPT_MAX} worktrees are kept there already: look through them and delete some");
         return Err(GitError::Io {
-            doing: format!("set the worktree `{}` aside", path.display()),
+            doing: format!("quarantine the worktree `{}`", path.display()),
             source: std::io::Error::other(message),
         });
     };
-    let doing = format!("set the worktree aside as `{}`", aside.display());
-    let set_aside = || {
+    let doing = format!("quarantine the worktree as `{}`", kept.display());
+    let quarantine = || {
         let entry = match entry {
             Some(entry) if nested::keeps_submodules(entry)? => {
                 // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
-                fs_err::write(entry.join("gitdir"), format!("{}\n", aside.join(".git").display()))?;
+                fs_err::write(entry.join("gitdir"), format!("{}\n", kept.join(".git").display()))?;
                 None
             }
             other => other,
         };
-        fs_err::rename(path, &aside)?;
+        fs_err::rename(path, &kept)?;
         discard(path, entry)
     };
-    set_aside().map_err(|source| GitError::Io { doing, source })?;
-    tracing::warn!(sandbox = id.name, aside = %aside.display(), "a worktree holds what git cannot rescue: kept aside");
+    quarantine().map_err(|source| GitError::Io { doing, source })?;
+    tracing::warn!(sandbox = id.name, quarantine = %kept.display(), "git cannot rescue what is in a worktree: it is quarantined");
     Ok(())
 }
 
@@ -63,24 +69,26 @@ fn discard_by(path: &Path, entry: Option<&Path>, remove: &dyn Fn(&Path) -> io::R
 }
 
 fn sweep_by(path: &Path, remove: &dyn Fn(&Path) -> io::Result<()>) {
-    for trash in names(path).filter(|trash| trash.symlink_metadata().is_ok()) {
-        if let Err(error) = remove(&trash) {
-            tracing::warn!(%error, "`{}` cannot be removed: it is left there; remove it by hand", trash.display());
+    for discarded in names(path).filter(|discarded| discarded.symlink_metadata().is_ok()) {
+        if let Err(error) = remove(&discarded) {
+            tracing::warn!(%error, "`{}` cannot be removed: it is left there; remove it by hand", discarded.display());
         }
     }
 }
 
 /// The first name beside a place that is not taken.
 fn free(path: &Path) -> io::Result<PathBuf> {
-    names(path).find(|trash| trash.symlink_metadata().is_err()).ok_or_else(|| {
+    names(path).find(|discarded| discarded.symlink_metadata().is_err()).ok_or_else(|| {
         let (first, folder) = (path.with_extension("trash"), path.parent().unwrap_or(path));
         let (first, folder) = (first.display(), folder.display());
-        io::Error::other(format!("{TRASH_MAX} folders like `{first}` cannot be removed: delete them from `{folder}`"))
+        io::Error::other(format!(
+            "{DISCARDED_MAX} folders like `{first}` cannot be removed: delete them from `{folder}`"
+        ))
     })
 }
 
 fn names(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let later = (2..=TRASH_MAX).map(|n| path.with_extension(format!("trash-{n}")));
+    let later = (2..=DISCARDED_MAX).map(|n| path.with_extension(format!("trash-{n}")));
     std::iter::once(path.with_extension("trash")).chain(later)
 }
 
@@ -99,7 +107,7 @@ mod tests {
     fn what_cannot_be_removed_is_left_beside_up_to_a_bound_and_tried_again() {
         let dir = tempfile::tempdir().unwrap();
         let refuse = |_: &Path| Err(io::Error::from(io::ErrorKind::PermissionDenied));
-        for n in 1..=TRASH_MAX as usize {
+        for n in 1..=DISCARDED_MAX as usize {
             let path = made(dir.path());
             discard_by(&path, None, &refuse).unwrap();
             assert!(!path.exists());

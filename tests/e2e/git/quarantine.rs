@@ -1,4 +1,4 @@
-//! Worktrees that hold what git cannot rescue are kept aside, whole: nothing that an agent made is deleted with one.
+//! Worktrees that hold what git cannot rescue are quarantined, whole: nothing that an agent made is deleted with one.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use rustix::fs::{FlockOperation, flock};
 use super::town::{Town, must, sh};
 
 #[test]
-fn what_git_cannot_rescue_is_set_aside_whole() {
+fn what_git_cannot_rescue_is_quarantined_whole() {
     let town = Town::cloned();
     let worktree = town.polecat("nux", "a");
     // A repository within the worktree, without a commit: `git add` gives up on it.
     town.work("nux", "git init -q inner && echo precious > inner/file && echo too > loose");
     town.polecat("nux", "b");
-    let aside = worktree.with_file_name("uid-nux.kept-1");
-    assert_eq!(fs_err::read_to_string(aside.join("inner/file")).unwrap(), "precious\n");
-    assert!(aside.join("loose").exists());
+    let kept = worktree.with_file_name("uid-nux.kept-1");
+    assert_eq!(fs_err::read_to_string(kept.join("inner/file")).unwrap(), "precious\n");
+    assert!(kept.join("loose").exists());
     assert_eq!(town.work("nux", "ls && git branch --show-current"), "lines\npolecat/nux/b");
 }
 
 #[test]
-fn what_takes_too_long_to_rescue_is_set_aside_whole() {
+fn what_takes_too_long_to_rescue_is_quarantined_whole() {
     let mut town = Town::new();
     fs_err::write(town.path("gitconfig"), "[filter \"x\"]\n clean = sleep 600\n").unwrap();
     let limits = Limits { rescue: Duration::from_secs(1), ..Limits::default() };
@@ -31,8 +31,8 @@ fn what_takes_too_long_to_rescue_is_set_aside_whole() {
     let worktree = town.polecat("nux", "a");
     town.work("nux", "echo much > much.bin");
     town.polecat("nux", "b");
-    let aside = worktree.with_file_name("uid-nux.kept-1");
-    assert_eq!(fs_err::read_to_string(aside.join("much.bin")).unwrap(), "much\n");
+    let kept = worktree.with_file_name("uid-nux.kept-1");
+    assert_eq!(fs_err::read_to_string(kept.join("much.bin")).unwrap(), "much\n");
     assert_eq!(town.work("nux", "ls && git branch --show-current"), "lines\npolecat/nux/b");
     town.work("nux", "echo more > more.bin");
     town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
@@ -56,10 +56,10 @@ fn a_repository_within_a_worktree_outlives_it() {
         let git_dir = town.work("nux", &format!("cd {inner} && git rev-parse --absolute-git-dir"));
         let commit = town.work("nux", &format!("cd {inner} && git rev-parse HEAD"));
         town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
-        let aside = worktree.with_file_name(format!("uid-nux.kept-{n}"));
-        assert_eq!(fs_err::read_to_string(aside.join(inner).join("loose")).unwrap(), "loose\n", "{inner}");
-        let git_dir = git_dir.replace(&worktree.display().to_string(), &aside.display().to_string());
-        must(sh(&aside, &format!("git --git-dir={git_dir} --work-tree={inner} cat-file commit {commit}"), &[]));
+        let kept = worktree.with_file_name(format!("uid-nux.kept-{n}"));
+        assert_eq!(fs_err::read_to_string(kept.join(inner).join("loose")).unwrap(), "loose\n", "{inner}");
+        let git_dir = git_dir.replace(&worktree.display().to_string(), &kept.display().to_string());
+        must(sh(&kept, &format!("git --git-dir={git_dir} --work-tree={inner} cat-file commit {commit}"), &[]));
         assert!(!worktree.exists() && town.git.sandbox(&Town::sandbox("nux")).unwrap().is_none());
     }
     // What is ignored is nobody's work, repositories or not.
@@ -88,7 +88,7 @@ fn a_submodule_that_was_emptied_keeps_its_commits() {
 }
 
 #[test]
-fn a_worktree_whose_agent_made_a_repository_of_it_is_set_aside() {
+fn a_worktree_whose_agent_made_a_repository_of_it_is_quarantined() {
     let town = Town::cloned();
     let (id, worktree) = (Town::sandbox("nux"), town.polecat("nux", "a"));
     let prepared = || town.git.sandbox(&id).unwrap().map(|sandbox| sandbox.prepared);
@@ -108,7 +108,7 @@ fn a_worktree_whose_agent_made_a_repository_of_it_is_set_aside() {
     town.git.remove_sandbox(&id).unwrap();
     assert_eq!((prepared(), worktree.exists()), (None, false));
     for n in 1..=2 {
-        let aside = worktree.with_file_name(format!("uid-nux.kept-{n}"));
-        assert_eq!(must(sh(&aside, "git show HEAD:own", &[])), "own");
+        let kept = worktree.with_file_name(format!("uid-nux.kept-{n}"));
+        assert_eq!(must(sh(&kept, "git show HEAD:own", &[])), "own");
     }
 }
