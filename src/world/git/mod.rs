@@ -62,15 +62,15 @@ pub struct Limits {
     pub transfer: Duration,
     /// How long it may take to rescue what a worktree holds; then it is quarantined as it is.
     pub rescue: Duration,
-    /// How many free bytes a check must leave for its failure to be taken for one.
-    pub room_bytes: u64,
+    /// Free bytes below which a check that fails is taken to have failed because the disk is full.
+    pub free_bytes_min: u64,
 }
 
 impl Default for Limits {
     /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In two minutes a disk takes more than anyone wants to keep twice.
     /// With less than 16 MiB free hardly anything links, installs or starts a database.
     fn default() -> Self {
-        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, room_bytes: 16 * 1024 * 1024 }
+        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, free_bytes_min: 16 * 1024 * 1024 }
     }
 }
 

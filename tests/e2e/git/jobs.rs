@@ -273,18 +273,18 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
 fn a_full_disk_is_nobodys_red() {
     let mut town = Town::cloned();
     let commit = town.main();
-    let no_room = "echo 'ld: final link failed: No space left on device' >&2";
+    let disk_full = "echo 'ld: final link failed: No space left on device' >&2";
     let check = |town: &Town, run: &str| verify(town, &commit, &[(run, 60)]);
-    let (code, log) = check(&town, &format!("{no_room}; exit 1"));
+    let (code, log) = check(&town, &format!("{disk_full}; exit 1"));
     assert!(code == exit::UNABLE && log.contains("failed with 1, but it says `No space left on device`"), "{log}");
-    assert_eq!(check(&town, no_room).0, exit::OK);
+    assert_eq!(check(&town, disk_full).0, exit::OK);
     let much = "head -c 8192 /dev/zero | tr '\\0' x";
-    assert_eq!(check(&town, &format!("{no_room}; {much}; exit 1")).0, exit::FAILED, "not its last words");
-    let limits = Limits { room_bytes: u64::MAX, ..Limits::default() };
+    assert_eq!(check(&town, &format!("{disk_full}; {much}; exit 1")).0, exit::FAILED, "not its last words");
+    let limits = Limits { free_bytes_min: u64::MAX, ..Limits::default() };
     town.git = town.git.clone().with_limits(limits);
     for run in ["exit 1", "no-such-program-here"] {
         let (code, log) = check(&town, run);
-        assert!(code == exit::ERROR && log.contains("hardly any room left"), "{log}");
+        assert!(code == exit::ERROR && log.contains("is almost full"), "{log}");
     }
     assert_eq!(check(&town, "true").0, exit::OK);
 }

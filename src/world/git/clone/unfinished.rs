@@ -14,7 +14,7 @@ use crate::git::folders;
 /// How old such a file is before it is nobody's: twice what the longest call of ours may take.
 const UNFINISHED_MIN: SignedDuration = SignedDuration::from_hours(2);
 
-/// Removes them, as far as that goes: what stays takes room, and no more.
+/// Removes the temporary files of killed gits, as far as that goes: what stays takes disk space, and no more.
 pub(super) fn sweep(clone: &Path, now: Timestamp) {
     if let Err(error) = try_sweep(&clone.join("objects"), now) {
         tracing::warn!(%error, "what killed gits left in a clone could not be removed");

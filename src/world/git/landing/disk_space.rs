@@ -1,8 +1,8 @@
-//! Whether a check may have failed for want of room: a full disk is nobody's red, whatever the check makes of it.
+//! Whether a check may have failed because the disk is full: that is no fault of the branch, so the branch is not red.
 //!
-//! Two signs: there is hardly any room left, or the check's last words say so. The second counts too, since what took the
-//! room may be gone with the check (its temporary files, half of what it linked); but a branch may say what it likes, so if
-//! it goes on saying so it is red.
+//! Two signs: the disk is almost full, or the check's last words say that it was. The second counts too, since the files
+//! that filled the disk may be gone with the check (its temporary files, half of what it linked). But a branch may print
+//! what it likes: if the check goes on saying so, the branch is red.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::git::Git;
 
 /// Fewer free files than a check's own folders and logs need.
 const INODES_MIN: u64 = 100;
-/// What is looked at of a check's output, in bytes: whoever stops for want of room says so at the end.
+/// The part of a check's output that is read for signs, in bytes, at its end: a program that finds the disk full stops.
 const LAST_BYTES: usize = 4096;
-/// How programs say that there is no room.
+/// The messages of programs that find the disk full.
 const SIGNS: [&str; 3] = ["No space left on device", "ENOSPC", "Disk quota exceeded"];
 
-/// A log that is written on to, and whose last bytes are kept.
+/// A writer to a log that keeps the last bytes.
 pub(super) struct Last<'a> {
     log: &'a mut dyn Write,
     bytes: Vec<u8>,
@@ -51,16 +51,16 @@ impl Write for Last<'_> {
 }
 
 impl Git {
-    /// Why a check that failed may have done so for want of room: where it ran, for its temporary files, or by what it
-    /// `said` last; and the exit code that means that.
-    pub(super) fn want_of_room(&self, worktree: &Path, said: &str) -> Option<(i32, String)> {
+    /// Signs that a check failed because a disk is full: the one it ran on, the one of its temporary files, or one that it
+    /// named in what it `said` last. None if there are none; else the exit code for it, and a message.
+    pub(super) fn disk_full(&self, worktree: &Path, said: &str) -> Option<(i32, String)> {
         let temporary = self.var("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let is_short = |place: &&Path| statvfs(*place).is_ok_and(|found| is_short(&found, self.limits.room_bytes));
+        let is_short = |place: &&Path| statvfs(*place).is_ok_and(|found| is_short(&found, self.limits.free_bytes_min));
         if let Some(place) = [worktree, temporary.as_path()].iter().find(|place| is_short(place)) {
-            return Some((exit::ERROR, format!("there is hardly any room left in `{}`: free some", place.display())));
+            return Some((exit::ERROR, format!("the disk of `{}` is almost full: free some space", place.display())));
         }
         let sign = SIGNS.iter().find(|sign| said.contains(**sign))?;
-        Some((exit::UNABLE, format!("it says `{sign}`: free some room where it writes (df -h; df -i)")))
+        Some((exit::UNABLE, format!("it says `{sign}`: free some space where it writes (df -h; df -i)")))
     }
 }
 

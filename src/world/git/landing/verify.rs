@@ -1,6 +1,6 @@
 //! A rig's checks, run on a commit in a clean worktree that is kept for them: its caches stay warm.
 //!
-//! The verdict is about a tree. Red is a check that ran and said no; one that could not run (not found, out of time, no room)
+//! The verdict is about a tree. Red is a check that ran and said no; one that could not run (not found, out of time, disk full)
 //! is neither red nor green.
 
 use std::io::Write;
@@ -45,7 +45,7 @@ impl Git {
             let limit = Duration::from_secs(check.timeout_s);
             let ended = self.run_shell(&check.run, &worktree, &env, limit, &mut last);
             let said = last.said();
-            judge(check, ended).map_err(|failure| match self.want_of_room(&worktree, &said) {
+            judge(check, ended).map_err(|failure| match self.disk_full(&worktree, &said) {
                 Some((code, why)) => Failure { code, message: format!("{}, but {why}", failure.message) },
                 None => failure,
             })?;
@@ -115,7 +115,7 @@ impl Git {
     }
 }
 
-/// What it says about the branch how a check ended, if there was room for it.
+/// The verdict on the branch by how a check ended, unless the disk was full.
 fn judge(check: &Check, ended: Ended) -> Result<(), Failure> {
     let could_not_run = |why: &str| {
         let message = format!("check {} could not run: {why}", check.name);

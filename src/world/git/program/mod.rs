@@ -165,8 +165,8 @@ impl<'a> Call<'a> {
         let run = Run { exec: &exec, name: "git", stdin, limit, end_strays: false };
         let code = run.run(&mut |from, piece| {
             let kept = if from == From::Stdout { &mut stdout } else { &mut stderr };
-            let room = OUTPUT_BYTES_MAX - kept.len();
-            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+            let free = OUTPUT_BYTES_MAX - kept.len();
+            kept.extend_from_slice(&piece[..piece.len().min(free)]);
         });
         Ok(Output { code: code.map_err(error)?, stdout, stderr })
     }
