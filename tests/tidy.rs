@@ -136,8 +136,8 @@ fn insight_knows_no_command_no_api_no_world_and_no_terminal() {
 #[test]
 fn commands_read_attempts_and_jobs_through_their_records() {
     let words = [
-        "layout.run(",
-        "layout.runs(",
+        "layout.attempt(",
+        "layout.attempts(",
         "layout.job(",
         "layout.job_lock(",
         "gastown_supervisor::records",

@@ -77,7 +77,7 @@ pub fn measure(table: &mut Table) {
     runtime.block_on(seed(&client));
     eprintln!("  {BEADS} beads are there");
 
-    let run = layout.run(&uid, 1);
+    let run = layout.attempt(&uid, 1);
     let Some(Spec::Session(session)) = records::read::<Spec<NoJob>>(&run.join(records::SPEC)).unwrap() else {
         panic!("no session")
     };
@@ -126,7 +126,7 @@ async fn one_works(up: &Up, client: &Client) -> String {
     let beads: Api<Bead> = Api::default_namespaced(client.clone());
     let uid = beads.get("shop-first").await.unwrap().uid().unwrap();
     let deadline = Instant::now() + WAIT_MAX;
-    while !up.town.layout.run(&uid, 1).join(records::AGENT).exists() {
+    while !up.town.layout.attempt(&uid, 1).join(records::AGENT).exists() {
         assert!(Instant::now() < deadline, "the agent does not work within {WAIT_MAX:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

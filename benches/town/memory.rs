@@ -47,7 +47,7 @@ fn of_a_session(layout: &Layout) -> Vec<u32> {
     sessions.ensure(&sandbox, &spec, &[]).unwrap();
     let began = Instant::now();
     // Both are at rest once what the agent said has come through.
-    while log::tail(&sessions.run_log_path("0", 1)).is_empty() {
+    while log::tail(&sessions.attempt_log_path("0", 1)).is_empty() {
         assert!(began.elapsed() < WAIT_MAX, "nothing is recorded within {WAIT_MAX:?}");
         std::thread::sleep(Duration::from_millis(5));
     }

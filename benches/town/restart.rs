@@ -129,7 +129,7 @@ async fn all_work(client: &kube::Client, layout: &Layout) -> Vec<String> {
     loop {
         let all = beads.list(&ListParams::default()).await.unwrap().items;
         let uids: Vec<String> = all.iter().filter(|b| b.spec.parent.is_none()).filter_map(ResourceExt::uid).collect();
-        let works = |uid: &&String| layout.run(uid, 1).join(records::AGENT).exists();
+        let works = |uid: &&String| layout.attempt(uid, 1).join(records::AGENT).exists();
         if uids.iter().filter(works).count() == AGENTS {
             return uids;
         }
@@ -154,7 +154,7 @@ pub fn end_tmux(layout: &Layout) {
 }
 
 fn kill_agent(layout: &Layout, bead_uid: &str) -> Instant {
-    let agent: ProcessId = records::read(&layout.run(bead_uid, 1).join(records::AGENT)).unwrap().unwrap();
+    let agent: ProcessId = records::read(&layout.attempt(bead_uid, 1).join(records::AGENT)).unwrap().unwrap();
     let killed = Instant::now();
     agent.signal(Signal::KILL);
     killed
@@ -170,7 +170,7 @@ fn seen(path: &Path, since: Instant) -> Duration {
 }
 
 fn killed(layout: &Layout, bead_uid: &str) -> Stages {
-    let (first, second) = (layout.run(bead_uid, 1), layout.run(bead_uid, 2));
+    let (first, second) = (layout.attempt(bead_uid, 1), layout.attempt(bead_uid, 2));
     let since = kill_agent(layout, bead_uid);
     Stages {
         ended: seen(&first.join(records::EXIT), since),
@@ -204,7 +204,7 @@ impl Floor {
         for uid in (0..AGENTS).map(|n| n.to_string()) {
             fs_err::create_dir_all(layout.worktree(&uid)).unwrap();
             sessions.ensure(&sandbox(&uid), &spec(&uid, 1), &[]).unwrap();
-            seen(&layout.run(&uid, 1).join(records::AGENT), Instant::now());
+            seen(&layout.attempt(&uid, 1).join(records::AGENT), Instant::now());
         }
         Self { layout: layout.clone(), sessions }
     }
@@ -214,7 +214,7 @@ impl Floor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (exits, mut ended) = Exits::new(Arc::clone(&self.sessions), tokio::runtime::Handle::current());
-            exits.watch_run(uid, 1, uid);
+            exits.watch_attempt(uid, 1, uid);
             // The wait is under way once its task has run.
             tokio::task::yield_now().await;
             let (layout, killed_uid) = (self.layout.clone(), uid.to_owned());

@@ -1,6 +1,6 @@
 //! Where a town's things lie on this machine: one function for each path, and nothing else knows.
 //!
-//! Clones, locks and worktree guards are data; store, worktrees, runs and jobs are state. Nothing lies under the town's
+//! Clones, locks and worktree guards are data; store, worktrees, attempts and jobs are state. Nothing lies under the town's
 //! repository: an agent must not inherit a parent folder's instructions.
 
 use std::path::{Path, PathBuf};
@@ -141,14 +141,14 @@ impl Layout {
         self.data.join("locks").join(format!("job-{key}"))
     }
 
-    /// All attempts at an object, such as a bead.
-    pub fn runs(&self, owner_uid: &str) -> PathBuf {
+    /// The folder of all attempts at an object, such as a bead. On disk it is called `runs`, as earlier releases call it.
+    pub fn attempts(&self, owner_uid: &str) -> PathBuf {
         self.state.join("runs").join(owner_uid)
     }
 
-    /// One attempt at an object.
-    pub fn run(&self, owner_uid: &str, attempt: u32) -> PathBuf {
-        self.runs(owner_uid).join(attempt.to_string())
+    /// The folder of one attempt at an object.
+    pub fn attempt(&self, owner_uid: &str, attempt: u32) -> PathBuf {
+        self.attempts(owner_uid).join(attempt.to_string())
     }
 
     /// A job.

@@ -105,7 +105,7 @@ impl Real {
     fn look_at_sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
         let session = self.sessions.look(id).map_err(|e| in_a_line(&e))?;
         if let Session::Running { owner_uid, attempt } = &session {
-            self.exits.watch_run(owner_uid, *attempt, &id.uid);
+            self.exits.watch_attempt(owner_uid, *attempt, &id.uid);
         }
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
         Ok(SandboxFacts { sandbox, session })
@@ -171,7 +171,7 @@ impl ports::Sessions for Real {
             return Err(back_off(format!("{} has no worktree to start in; it is made first", id.name)));
         };
         self.sessions.ensure(id, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
-        self.exits.watch_run(&spec.owner.uid, spec.attempt, &id.uid);
+        self.exits.watch_attempt(&spec.owner.uid, spec.attempt, &id.uid);
         Ok(())
     }
 

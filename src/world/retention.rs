@@ -28,7 +28,7 @@ pub struct Living {
 /// What lies there, over or not, by when it was last written to.
 #[derive(Debug)]
 pub struct Leftovers {
-    runs: Vec<(SystemTime, PathBuf)>,
+    attempts: Vec<(SystemTime, PathBuf)>,
     caches: Vec<(SystemTime, PathBuf)>,
     replays: Vec<(SystemTime, PathBuf)>,
 }
@@ -37,7 +37,7 @@ impl Leftovers {
     /// What lies there now.
     pub fn of(layout: &Layout) -> io::Result<Self> {
         Ok(Self {
-            runs: entries(&layout.runs(""))?,
+            attempts: entries(&layout.attempts(""))?,
             caches: entries(&layout.verify_worktree(""))?,
             replays: layout.replay("").parent().map(entries).transpose()?.unwrap_or_default(),
         })
@@ -53,9 +53,9 @@ impl Leftovers {
         let over = |all: Vec<(SystemTime, PathBuf)>, kept: &BTreeSet<String>| -> Vec<_> {
             all.into_iter().filter(|(_, path)| is_over(kept, path)).collect()
         };
-        let (runs, caches) = (over(self.runs, &living.beads), over(self.caches, &living.rigs));
+        let (attempts, caches) = (over(self.attempts, &living.beads), over(self.caches, &living.rigs));
         let mut removed = 0;
-        for path in [oldest(runs, BEADS_KEPT), oldest(caches, 0), oldest(self.replays, REPLAYS_KEPT)].concat() {
+        for path in [oldest(attempts, BEADS_KEPT), oldest(caches, 0), oldest(self.replays, REPLAYS_KEPT)].concat() {
             match folders::remove(&path) {
                 Ok(()) => removed += 1,
                 // What a check or an agent made unremovable is left to people; the rest goes.
@@ -107,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::below(dir.path());
         for n in 0..BEADS_KEPT + 3 {
-            fs_err::create_dir_all(layout.run(&format!("bead-{n}"), 1)).unwrap();
+            fs_err::create_dir_all(layout.attempt(&format!("bead-{n}"), 1)).unwrap();
         }
         for rig in ["gone", "here"] {
             fs_err::create_dir_all(layout.verify_worktree(rig).join("target")).unwrap();
@@ -120,10 +120,10 @@ mod tests {
         assert!(layout.verify_worktree("here").exists() && !layout.verify_worktree("gone").exists());
         assert!(layout.verify_worktree("here.lock").exists());
         for n in 0..10 {
-            fs_err::create_dir_all(layout.run(&format!("more-{n}"), 1)).unwrap();
+            fs_err::create_dir_all(layout.attempt(&format!("more-{n}"), 1)).unwrap();
         }
         assert_eq!(sweep(&living), 3, "thirteen are open or among the newest");
-        assert!(open.iter().all(|bead| layout.runs(bead).exists()));
+        assert!(open.iter().all(|bead| layout.attempts(bead).exists()));
         assert_eq!(sweep(&Living::default()), 1 + 10, "what was open counts now, and goes by its age");
     }
 }

@@ -111,13 +111,13 @@ impl RealWorld {
 
     /// The process that holds a session's lock and records its end.
     fn supervisor(&self, spec: &SessionSpec) -> ProcessId {
-        let folder = self.town.layout.run(&spec.owner.uid, spec.attempt);
+        let folder = self.town.layout.attempt(&spec.owner.uid, spec.attempt);
         records::read::<Started>(&folder.join(records::STARTED)).unwrap().unwrap().process
     }
 
     /// The agent of an attempt, as soon as it has begun.
     fn agent_of(&self, spec: &SessionSpec) -> ProcessId {
-        let path = self.town.layout.run(&spec.owner.uid, spec.attempt).join(records::AGENT);
+        let path = self.town.layout.attempt(&spec.owner.uid, spec.attempt).join(records::AGENT);
         let mut agent = None;
         let begun = self.until(&mut || {
             agent = records::read(&path).unwrap();
@@ -278,11 +278,11 @@ impl World for RealWorld {
     }
 
     fn intend(&self, spec: &SessionSpec) {
-        fs_err::create_dir_all(self.town.layout.run(&spec.owner.uid, spec.attempt)).unwrap();
+        fs_err::create_dir_all(self.town.layout.attempt(&spec.owner.uid, spec.attempt)).unwrap();
     }
 
     fn end_slowly(&self, spec: &SessionSpec, _: &str) {
-        let folder = self.town.layout.run(&spec.owner.uid, spec.attempt);
+        let folder = self.town.layout.attempt(&spec.owner.uid, spec.attempt);
         let agent = self.agent_of(spec);
         // The server first: it sends those of its panes on that are stopped.
         self.stop(&self.server());

@@ -85,12 +85,12 @@ mod tests {
         let records = Records::of(&layout);
         assert!(records.attempts("bead").is_empty() && records.attempt_numbers("bead").is_empty());
         for attempt in [10, 9] {
-            fs_err::create_dir_all(layout.run("bead", attempt)).unwrap();
+            fs_err::create_dir_all(layout.attempt("bead", attempt)).unwrap();
         }
-        fs_err::write(layout.runs("bead").join("notes"), "").unwrap();
+        fs_err::write(layout.attempts("bead").join("notes"), "").unwrap();
         assert_eq!(records.attempt_numbers("bead"), [9, 10]);
         assert_eq!(records.attempts("bead").len(), 2);
-        fs_err::write(layout.run("bead", 9).join(files::EXIT), "{").unwrap();
+        fs_err::write(layout.attempt("bead", 9).join(files::EXIT), "{").unwrap();
         assert_eq!(records.attempt_numbers("bead"), [9, 10]);
     }
 

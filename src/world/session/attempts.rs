@@ -15,7 +15,7 @@ const ATTEMPTS_MAX: usize = 1000;
 
 /// The numbers of all attempts at a bead, ascending.
 pub fn numbers(layout: &Layout, owner_uid: &str) -> io::Result<Vec<u32>> {
-    let entries = match fs_err::read_dir(layout.runs(owner_uid)) {
+    let entries = match fs_err::read_dir(layout.attempts(owner_uid)) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(e),
@@ -37,12 +37,12 @@ pub fn of(layout: &Layout, owner_uid: &str) -> Result<Vec<Run>, SessionError> {
 
 /// The file that an attempt's output goes to; its older half, if it was long, is beside it as `output.log.1`.
 pub fn log_path(layout: &Layout, owner_uid: &str, attempt: u32) -> PathBuf {
-    layout.run(owner_uid, attempt).join(records::OUTPUT)
+    layout.attempt(owner_uid, attempt).join(records::OUTPUT)
 }
 
 /// The spec of an attempt, if it is on record.
 fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
-    let spec = records::read::<Spec<NoJob>>(&layout.run(owner_uid, attempt).join(records::SPEC))?;
+    let spec = records::read::<Spec<NoJob>>(&layout.attempt(owner_uid, attempt).join(records::SPEC))?;
     Ok(spec.map(|spec| match spec {
         Spec::Session(spec) => spec,
         Spec::Job(JobSpec { job, .. }) => match job {},
@@ -64,7 +64,7 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Run, SessionErr
                 ended(layout, &holder, end)
             } else {
                 // The start is recorded once, under the lock.
-                RunState::Lost { at: records::written(&layout.run(owner_uid, attempt).join(records::STARTED))? }
+                RunState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
             }
         }
         (None, _) => RunState::Intended,
@@ -72,7 +72,7 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Run, SessionErr
     Ok(Run { attempt, work, state })
 }
 
-fn ended(layout: &Layout, run: &Holder, Exit { code, own, at }: Exit) -> RunState {
-    let tail = log::tail(&log_path(layout, &run.owner_uid, run.attempt));
+fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at }: Exit) -> RunState {
+    let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
     RunState::Ended(RunEnd { code, own, at, tail })
 }

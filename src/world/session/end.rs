@@ -25,19 +25,19 @@ impl Sessions {
     /// No session of this sandbox runs, and none that was on its way will. Strays are ended too.
     pub fn end(&self, sandbox: &SandboxId) -> Result<(), SessionError> {
         self.children.reap();
-        let Some(run) = self.holder(&sandbox.uid)? else {
+        let Some(holder) = self.holder(&sandbox.uid)? else {
             // Nothing was ever meant to run here, or it was withdrawn; a lock that is held all the same is not ours to
             // break: `look` says so.
             return self.look(sandbox).map(drop);
         };
-        if self.occupied(&sandbox.uid, &run)? {
-            if self.exit(&run)?.is_none() {
-                records::write_text(&self.run_dir(&run).join(records::ENDING), b"", false)?;
+        if self.occupied(&sandbox.uid, &holder)? {
+            if self.exit(&holder)?.is_none() {
+                records::write_text(&self.attempt_dir(&holder).join(records::ENDING), b"", false)?;
             }
-            self.terminate(sandbox, &run)?;
+            self.terminate(sandbox, &holder)?;
         }
         self.withdraw(sandbox)?;
-        let pane = self.started(&run)?.and_then(|started| started.tmux);
+        let pane = self.started(&holder)?.and_then(|started| started.tmux);
         if let (Some(pane), Some(tmux)) = (pane, self.tmux()) {
             // What holds the terminal open without the lock goes with the terminal.
             tmux.kill(&pane, &sandbox.uid)?;
@@ -47,24 +47,24 @@ impl Sessions {
     }
 
     /// Asks, waits, kills; until nobody holds the lock.
-    fn terminate(&self, sandbox: &SandboxId, run: &Holder) -> Result<(), SessionError> {
-        let supervisor = self.started(run)?.map(|started| started.process).filter(ProcessId::lives);
+    fn terminate(&self, sandbox: &SandboxId, holder: &Holder) -> Result<(), SessionError> {
+        let supervisor = self.started(holder)?.map(|started| started.process).filter(ProcessId::lives);
         // A supervisor hands it on to the agent's group; asking that one twice would make some agents skip their farewell.
-        let told = supervisor.as_ref().and(self.agent(run)?).map(|agent| agent.pid);
+        let told = supervisor.as_ref().and(self.agent(holder)?).map(|agent| agent.pid);
         if let Some(supervisor) = &supervisor {
             supervisor.signal(Signal::TERM);
         }
-        let strays = self.strays(&sandbox.uid, run)?;
+        let strays = self.strays(&sandbox.uid, holder)?;
         for signal in [Signal::TERM, Signal::CONT] {
             send(&strays, told, signal);
         }
         let asked = Instant::now();
-        while asked.elapsed() < GRACE && self.occupied(&sandbox.uid, run)? {
-            wait_for_one(&self.all(&sandbox.uid, run)?, GRACE.saturating_sub(asked.elapsed()))?;
+        while asked.elapsed() < GRACE && self.occupied(&sandbox.uid, holder)? {
+            wait_for_one(&self.all(&sandbox.uid, holder)?, GRACE.saturating_sub(asked.elapsed()))?;
         }
         let killed = Instant::now();
-        while self.occupied(&sandbox.uid, run)? {
-            let strays = self.strays(&sandbox.uid, run)?;
+        while self.occupied(&sandbox.uid, holder)? {
+            let strays = self.strays(&sandbox.uid, holder)?;
             if killed.elapsed() > KILL_MAX {
                 return Err(SessionError::Stubborn { name: sandbox.name.clone(), pids: strays });
             }
@@ -73,15 +73,15 @@ impl Sessions {
             if let Some(supervisor) = supervisor.as_ref().filter(|_| killed.elapsed() > KILL_MAX / 2) {
                 supervisor.signal(Signal::KILL);
             }
-            wait_for_one(&self.all(&sandbox.uid, run)?, ROUND)?;
+            wait_for_one(&self.all(&sandbox.uid, holder)?, ROUND)?;
         }
         Ok(())
     }
 
     /// Everybody of a sandbox, its supervisor included.
-    fn all(&self, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
+    fn all(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
         let mut pids = lock::holders(&self.layout.sandbox_lock(sandbox_uid))?;
-        pids.extend(self.strays(sandbox_uid, run)?);
+        pids.extend(self.strays(sandbox_uid, holder)?);
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)

@@ -35,10 +35,10 @@ pub enum Ended {
     Job(JobKey),
 }
 
-/// What is waited for: which attempt or job.
+/// The attempt or job that is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Watched {
-    Run { owner_uid: String, attempt: u32, sandbox_uid: String },
+    Attempt { owner_uid: String, attempt: u32, sandbox_uid: String },
     Job(JobKey),
 }
 
@@ -60,9 +60,9 @@ impl Exits {
 
     /// Wakes when the attempt begins, when its supervisor ends, and when its last process ends. To be called when a look
     /// said that it runs or is intended; again is harmless. False: too many are waited for.
-    pub fn watch_run(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
+    pub fn watch_attempt(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
         let (owner_uid, sandbox_uid) = (owner_uid.to_owned(), sandbox_uid.to_owned());
-        self.watch(Watched::Run { owner_uid, attempt, sandbox_uid })
+        self.watch(Watched::Attempt { owner_uid, attempt, sandbox_uid })
     }
 
     /// Wakes when the job begins and when it ends. To be called when a look said that it runs or is absent though ensured.
@@ -93,7 +93,7 @@ impl Exits {
 
     async fn follow(&self, what: &Watched) -> io::Result<()> {
         let dir = match what {
-            Watched::Run { owner_uid, attempt, .. } => self.sessions.layout.run(owner_uid, *attempt),
+            Watched::Attempt { owner_uid, attempt, .. } => self.sessions.layout.attempt(owner_uid, *attempt),
             Watched::Job(key) => self.sessions.layout.job(&key.0),
         };
         let Some(started) = self.began(what, &dir).await? else {
@@ -103,9 +103,9 @@ impl Exits {
         };
         ended(started.process.open()).await?;
         self.sessions.children.reap();
-        if let Watched::Run { owner_uid, attempt, sandbox_uid } = what {
-            let run = Holder { owner_uid: owner_uid.clone(), attempt: *attempt };
-            while let Some(left) = self.left(&run, sandbox_uid).await? {
+        if let Watched::Attempt { owner_uid, attempt, sandbox_uid } = what {
+            let holder = Holder { owner_uid: owner_uid.clone(), attempt: *attempt };
+            while let Some(left) = self.left(&holder, sandbox_uid).await? {
                 // Once for the supervisor, then for each who is left.
                 self.wake(what).await;
                 ended(Some(left)).await?;
@@ -141,14 +141,14 @@ impl Exits {
     }
 
     /// One process that is left of an attempt whose supervisor has ended.
-    async fn left(&self, run: &Holder, sandbox_uid: &str) -> io::Result<Option<OwnedFd>> {
-        let (sessions, run, sandbox_uid) = (Arc::clone(&self.sessions), run.clone(), sandbox_uid.to_owned());
+    async fn left(&self, holder: &Holder, sandbox_uid: &str) -> io::Result<Option<OwnedFd>> {
+        let (sessions, holder, sandbox_uid) = (Arc::clone(&self.sessions), holder.clone(), sandbox_uid.to_owned());
         let look = move || {
             // The lock belongs to the next attempt already: whoever holds it is that one's affair.
-            if sessions.holder(&sandbox_uid).map_err(io::Error::other)?.as_ref() != Some(&run) {
+            if sessions.holder(&sandbox_uid).map_err(io::Error::other)?.as_ref() != Some(&holder) {
                 return Ok(None);
             }
-            let pids = sessions.strays(&sandbox_uid, &run).map_err(io::Error::other)?;
+            let pids = sessions.strays(&sandbox_uid, &holder).map_err(io::Error::other)?;
             Ok(pids.into_iter().filter_map(ProcessId::of).find_map(|process| process.open()))
         };
         self.runtime.spawn_blocking(look).await.map_err(io::Error::other)?
@@ -156,7 +156,7 @@ impl Exits {
 
     async fn wake(&self, what: &Watched) {
         let ended = match what {
-            Watched::Run { sandbox_uid, .. } => Ended::Session(sandbox_uid.clone()),
+            Watched::Attempt { sandbox_uid, .. } => Ended::Session(sandbox_uid.clone()),
             Watched::Job(key) => Ended::Job(key.clone()),
         };
         // Nobody listens any more: the engine is going down.

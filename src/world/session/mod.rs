@@ -160,7 +160,7 @@ impl Sessions {
             let _quiet = self.withdrawing.lock().unwrap_or_else(PoisonError::into_inner);
             let holder = self.holder(&sandbox.uid)?;
             let occupied = match &holder {
-                Some(run) => self.occupied(&sandbox.uid, run)?,
+                Some(holder) => self.occupied(&sandbox.uid, holder)?,
                 None => lock::held(&path)?,
             };
             if !occupied {
@@ -186,35 +186,35 @@ impl Sessions {
     }
 
     /// Where an attempt's output is; its older half, if it was long, is beside it as `output.log.1`.
-    pub fn run_log_path(&self, owner_uid: &str, attempt: u32) -> PathBuf {
+    pub fn attempt_log_path(&self, owner_uid: &str, attempt: u32) -> PathBuf {
         attempts::log_path(&self.layout, owner_uid, attempt)
     }
 
-    fn occupied(&self, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
-        occupants::occupied(&self.layout, sandbox_uid, run)
+    fn occupied(&self, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
+        occupants::occupied(&self.layout, sandbox_uid, holder)
     }
 
-    fn strays(&self, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
-        occupants::strays(&self.layout, sandbox_uid, run)
+    fn strays(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+        occupants::strays(&self.layout, sandbox_uid, holder)
     }
 
-    fn agent(&self, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
-        occupants::agent(&self.layout, run)
+    fn agent(&self, holder: &Holder) -> Result<Option<ProcessId>, RecordError> {
+        occupants::agent(&self.layout, holder)
     }
 
     fn holder(&self, sandbox_uid: &str) -> Result<Option<Holder>, RecordError> {
         occupants::holder(&self.layout, sandbox_uid)
     }
 
-    fn run_dir(&self, run: &Holder) -> PathBuf {
-        self.layout.run(&run.owner_uid, run.attempt)
+    fn attempt_dir(&self, holder: &Holder) -> PathBuf {
+        self.layout.attempt(&holder.owner_uid, holder.attempt)
     }
 
-    fn started(&self, run: &Holder) -> Result<Option<Started>, RecordError> {
-        occupants::started(&self.layout, run)
+    fn started(&self, holder: &Holder) -> Result<Option<Started>, RecordError> {
+        occupants::started(&self.layout, holder)
     }
 
-    fn exit(&self, run: &Holder) -> Result<Option<Exit>, RecordError> {
-        occupants::exit(&self.layout, run)
+    fn exit(&self, holder: &Holder) -> Result<Option<Exit>, RecordError> {
+        occupants::exit(&self.layout, holder)
     }
 }

@@ -12,10 +12,10 @@ use crate::layout::Layout;
 
 /// Whether somebody works in a sandbox, or what is left of it; a look says so, too.
 pub fn in_use(layout: &Layout, sandbox: &SandboxId) -> Result<bool, SessionError> {
-    let Some(run) = holder(layout, &sandbox.uid)? else {
+    let Some(holder) = holder(layout, &sandbox.uid)? else {
         return Ok(lock::held(&layout.sandbox_lock(&sandbox.uid))?);
     };
-    Ok(occupied(layout, &sandbox.uid, &run)? && !leaving(layout, &sandbox.uid, &run)?)
+    Ok(occupied(layout, &sandbox.uid, &holder)? && !leaving(layout, &sandbox.uid, &holder)?)
 }
 
 /// Which attempt a sandbox's lock is meant for.
@@ -25,43 +25,43 @@ pub(super) fn holder(layout: &Layout, sandbox_uid: &str) -> Result<Option<Holder
 
 /// Whether this attempt, or what is left of it, has the sandbox: the lock is held, or the agent, which may have closed
 /// the descriptor that it inherited, lives.
-pub(super) fn occupied(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
-    Ok(lock::held(&layout.sandbox_lock(sandbox_uid))? || agent(layout, run)?.is_some())
+pub(super) fn occupied(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
+    Ok(lock::held(&layout.sandbox_lock(sandbox_uid))? || agent(layout, holder)?.is_some())
 }
 
 /// Whether only the supervisor of a recorded end is left: the lock is as good as free. One that is held though nobody is
 /// seen to hold it is not: not every process may be looked into.
-pub(super) fn leaving(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<bool, SessionError> {
-    if exit(layout, run)?.is_none() || !strays(layout, sandbox_uid, run)?.is_empty() {
+pub(super) fn leaving(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
+    if exit(layout, holder)?.is_none() || !strays(layout, sandbox_uid, holder)?.is_empty() {
         return Ok(false);
     }
-    let supervisor = started(layout, run)?.is_some_and(|started| started.process.lives());
+    let supervisor = started(layout, holder)?.is_some_and(|started| started.process.lives());
     Ok(supervisor || !lock::held(&layout.sandbox_lock(sandbox_uid))?)
 }
 
 /// The agent and the holders of the sandbox's lock, without the supervisor of this attempt.
-pub(super) fn strays(layout: &Layout, sandbox_uid: &str, run: &Holder) -> Result<Vec<i32>, SessionError> {
-    let supervisor = started(layout, run)?.map(|started| started.process).filter(ProcessId::lives);
+pub(super) fn strays(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+    let supervisor = started(layout, holder)?.map(|started| started.process).filter(ProcessId::lives);
     let mut pids = lock::holders(&layout.sandbox_lock(sandbox_uid))?;
     pids.retain(|pid| supervisor.as_ref().is_none_or(|supervisor| supervisor.pid != *pid));
-    pids.extend(agent(layout, run)?.map(|agent| agent.pid));
+    pids.extend(agent(layout, holder)?.map(|agent| agent.pid));
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
 }
 
 /// The agent of this attempt, if it lives.
-pub(super) fn agent(layout: &Layout, run: &Holder) -> Result<Option<ProcessId>, RecordError> {
-    let agent = records::read::<ProcessId>(&layout.run(&run.owner_uid, run.attempt).join(records::AGENT))?;
+pub(super) fn agent(layout: &Layout, holder: &Holder) -> Result<Option<ProcessId>, RecordError> {
+    let agent = records::read::<ProcessId>(&layout.attempt(&holder.owner_uid, holder.attempt).join(records::AGENT))?;
     Ok(agent.filter(ProcessId::lives))
 }
 
 /// That this attempt began, and as which process.
-pub(super) fn started(layout: &Layout, run: &Holder) -> Result<Option<Started>, RecordError> {
-    records::read(&layout.run(&run.owner_uid, run.attempt).join(records::STARTED))
+pub(super) fn started(layout: &Layout, holder: &Holder) -> Result<Option<Started>, RecordError> {
+    records::read(&layout.attempt(&holder.owner_uid, holder.attempt).join(records::STARTED))
 }
 
 /// How this attempt ended.
-pub(super) fn exit(layout: &Layout, run: &Holder) -> Result<Option<Exit>, RecordError> {
-    records::read(&layout.run(&run.owner_uid, run.attempt).join(records::EXIT))
+pub(super) fn exit(layout: &Layout, holder: &Holder) -> Result<Option<Exit>, RecordError> {
+    records::read(&layout.attempt(&holder.owner_uid, holder.attempt).join(records::EXIT))
 }

@@ -86,8 +86,8 @@ impl Sessions {
 
     /// The folder of an attempt. Made exclusively; one that is there and was never started is used again.
     fn intend(&self, run: &Holder) -> Result<PathBuf, SessionError> {
-        fs_err::create_dir_all(self.layout.runs(&run.owner_uid))?;
-        let dir = self.run_dir(run);
+        fs_err::create_dir_all(self.layout.attempts(&run.owner_uid))?;
+        let dir = self.attempt_dir(run);
         match fs_err::create_dir(&dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
             _ => {}
@@ -195,7 +195,7 @@ impl Sessions {
         {
             return Ok(text);
         }
-        Ok(log::tail(&self.run_log_path(&run.owner_uid, run.attempt)))
+        Ok(log::tail(&self.attempt_log_path(&run.owner_uid, run.attempt)))
     }
 
     /// What a person runs to be with the session; without tmux, to follow its output.
@@ -207,7 +207,7 @@ impl Sessions {
             return Ok(command);
         }
         let mut follow: Vec<_> = ["tail", "-n", TAIL_LINES, "-F"].map(OsString::from).into();
-        follow.push(self.run_log_path(&run.owner_uid, run.attempt).into());
+        follow.push(self.attempt_log_path(&run.owner_uid, run.attempt).into());
         Ok(follow)
     }
 

@@ -24,11 +24,11 @@ fn ends_and_starts_wake() {
     let town = Town::new();
     let (one, two) = (town.sandbox("one"), town.sandbox("two"));
     town.start(&one, &shell(1, WAITS));
-    fs_err::create_dir_all(town.layout.run("bead", 2)).unwrap();
+    fs_err::create_dir_all(town.layout.attempt("bead", 2)).unwrap();
     runtime().block_on(async {
         let (exits, mut wakes) = Exits::new(Arc::clone(&town.sessions), tokio::runtime::Handle::current());
-        assert!(exits.watch_run("bead", 1, "one") && exits.watch_run("bead", 1, "one"));
-        assert!(exits.watch_run("bead", 2, "two"));
+        assert!(exits.watch_attempt("bead", 1, "one") && exits.watch_attempt("bead", 1, "one"));
+        assert!(exits.watch_attempt("bead", 2, "two"));
         kill(town.agent(&one));
         assert_eq!(next(&mut wakes).await, Ended::Session("one".to_owned()));
         assert_eq!(town.look(&one), Session::None);
@@ -54,7 +54,7 @@ fn who_outlives_its_supervisor_is_waited_for() {
         // A controller that was just started.
         let sessions = Arc::new(town.restarted());
         let (exits, mut wakes) = Exits::new(sessions, tokio::runtime::Handle::current());
-        assert!(exits.watch_run("bead", 1, "one"));
+        assert!(exits.watch_attempt("bead", 1, "one"));
         kill(town.started(1).process.pid);
         assert_eq!(next(&mut wakes).await, Ended::Session("one".to_owned()));
         assert_eq!(town.look(&one), running(1));
@@ -73,7 +73,7 @@ fn no_zombie_is_left() {
     town.start(&one, &shell(1, WAITS));
     runtime().block_on(async {
         let (exits, mut wakes) = Exits::new(Arc::clone(&town.sessions), tokio::runtime::Handle::current());
-        assert!(exits.watch_run("bead", 1, "one"));
+        assert!(exits.watch_attempt("bead", 1, "one"));
         kill(town.agent(&one));
         assert_eq!(next(&mut wakes).await, Ended::Session("one".to_owned()));
         assert_eq!(town.children.count(), 0);

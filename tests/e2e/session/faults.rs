@@ -116,7 +116,7 @@ fn a_held_lock_refuses_with_75() {
     let sandbox = town.sandbox("one");
     town.start(&sandbox, &shell(1, WAITS));
     let agent = town.agent(&sandbox);
-    let spec = town.layout.run("bead", 1).join(records::SPEC);
+    let spec = town.layout.attempt("bead", 1).join(records::SPEC);
     let started = town.started(1);
     let second = Exec::new(env!("CARGO_BIN_EXE_gt")).arg(WORD).arg(&spec).run().unwrap();
     assert_eq!(second.code, REFUSED);
@@ -131,12 +131,12 @@ fn a_start_that_was_withdrawn_or_has_been_does_not_come() {
     town.start(&sandbox, &shell(1, "exit 0"));
     town.ended(1);
     wait_until("the lock is free", || town.look(&sandbox) == Session::None);
-    let spec = town.layout.run("bead", 1).join(records::SPEC);
+    let spec = town.layout.attempt("bead", 1).join(records::SPEC);
     let late = || Exec::new(env!("CARGO_BIN_EXE_gt")).arg(WORD).arg(&spec).run().unwrap().code;
     assert_eq!(late(), REFUSED, "it has been");
 
     // As if it had never begun, and then another attempt was meant, or none.
-    fs_err::remove_file(town.layout.run("bead", 1).join(records::STARTED)).unwrap();
+    fs_err::remove_file(town.layout.attempt("bead", 1).join(records::STARTED)).unwrap();
     records::write(&town.layout.sandbox_holder("one"), &Holder { owner_uid: "bead".to_owned(), attempt: 2 }, false)
         .unwrap();
     assert_eq!(late(), REFUSED, "another is meant");
@@ -150,7 +150,7 @@ fn an_intent_that_never_started_is_started_by_the_next_ensure() {
     let town = Town::new();
     let sandbox = town.sandbox("one");
     // A crash right after the folder was made.
-    fs_err::create_dir_all(town.layout.run("bead", 1)).unwrap();
+    fs_err::create_dir_all(town.layout.attempt("bead", 1)).unwrap();
     assert_eq!(town.state(1), Some(RunState::Intended));
     town.start(&sandbox, &shell(1, "exit 7"));
     assert_eq!(town.ended(1).code, 7);

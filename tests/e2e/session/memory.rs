@@ -15,7 +15,7 @@ const PRIVATE_KIB_MAX: u32 = 1536;
 fn a_session_takes_little_memory_beside_its_agent() {
     for town in [Town::new(), Town::without_tmux()] {
         town.start(&town.sandbox("one"), &shell(1, "echo on; exec sleep 600"));
-        let log = town.sessions.run_log_path("bead", 1);
+        let log = town.sessions.attempt_log_path("bead", 1);
         wait_until("it is recorded", || gastown_supervisor::log::tail(&log) == "on");
         let each: Vec<_> = running(&town.layout.supervisor()).into_iter().map(private_kib).collect();
         assert_eq!(each.len(), 2, "supervisor and recorder");

@@ -91,7 +91,7 @@ impl Town {
     }
 
     pub fn started(&self, attempt: u32) -> Started {
-        records::read(&self.layout.run("bead", attempt).join(records::STARTED)).unwrap().unwrap()
+        records::read(&self.layout.attempt("bead", attempt).join(records::STARTED)).unwrap().unwrap()
     }
 
     /// The agent of an attempt, once it has written its pid into the worktree's file `pid`.
