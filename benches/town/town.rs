@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// Where a town's files lie: on the disk of the build. Its sockets need a short path of their own.
 pub fn places(dir: &Path, short: &Path) -> Places {
     let user = rustix::process::getuid().as_raw();
-    Places { data_home: dir.join("data"), state_home: dir.join("state"), temp: short.to_owned(), user, told: None }
+    Places { data_home: dir.join("data"), state_home: dir.join("state"), temp: short.to_owned(), user, session: None }
 }
 
 /// A town `home` in a folder; `spec` is more of its file.

@@ -13,7 +13,7 @@ use std::process::Command;
 const PACKAGE: &str = "gastown-supervisor";
 const PROGRAM: &str = "gt-supervisor";
 
-/// What the program is made from.
+/// The sources of the program.
 const SOURCES: [&str; 4] = ["../supervisor", "../base", "../../Cargo.toml", "../../Cargo.lock"];
 
 fn main() {

@@ -38,14 +38,14 @@ pub struct Exec {
     limit: Duration,
 }
 
-/// How a child ended, and what it said.
+/// The exit code and output of a child.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Its exit code; 128 + n for signal n.
+    /// The exit code; 128 + n for signal n.
     pub code: i32,
-    /// What it wrote to standard output.
+    /// The bytes from standard output.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error.
+    /// The bytes from standard error.
     pub stderr: Vec<u8>,
 }
 
@@ -60,28 +60,28 @@ impl Output {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
 
-    /// Whether it ended with 0.
+    /// Whether the exit code is 0.
     pub fn ok(&self) -> bool {
         self.code == 0
     }
 }
 
-/// Why there is no output.
+/// A program could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
     /// The program could not be started.
     #[error("could not start `{program}`")]
     Spawn {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// The program was still running at its limit; its process group was killed.
     #[error("`{program}` did not end within {limit:?}")]
     TimedOut {
-        /// Which.
+        /// The program.
         program: String,
         /// The limit.
         limit: Duration,
@@ -89,9 +89,9 @@ pub enum ExecError {
     /// The program ran, and could not be waited for.
     #[error("could not wait for `{program}`")]
     Wait {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

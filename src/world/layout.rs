@@ -1,4 +1,4 @@
-//! Where a town's things lie on this machine: one function for each path, and nothing else knows.
+//! The paths of a town on this machine: one function for each, and nothing else knows.
 //!
 //! Clones, locks and worktree guards are data; store, worktrees, attempts and jobs are state. Nothing lies under the town's
 //! repository: an agent must not inherit a parent folder's instructions.
@@ -36,27 +36,27 @@ impl Layout {
         Self { data: dir.join("data"), state: dir.join("state"), runtime: dir.join("run") }
     }
 
-    /// The same folders again, as another process was told them.
+    /// The folders that another process of the town has passed on.
     pub fn of(data: PathBuf, state: PathBuf, runtime: PathBuf) -> Self {
         Self { data, state, runtime }
     }
 
-    /// What must outlive the loss of the store.
+    /// The folder of what must outlive the loss of the store.
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// What can be made again by looking.
+    /// The folder of what can be made again by looking.
     pub fn state(&self) -> &Path {
         &self.state
     }
 
-    /// Sockets: 0700, short.
+    /// The folder of sockets: mode 0700, a short path.
     pub fn runtime(&self) -> &Path {
         &self.runtime
     }
 
-    /// Where the folder of the sockets is written down: temporary folders differ from shell to shell.
+    /// The file that names the folder of the sockets: temporary folders differ from shell to shell.
     pub fn runtime_record(&self) -> PathBuf {
         self.state.join("runtime")
     }
@@ -86,12 +86,12 @@ impl Layout {
         self.runtime.join("tmux.sock")
     }
 
-    /// What tmux servers of this town are set to.
+    /// The configuration of the town's tmux servers.
     pub fn tmux_conf(&self) -> PathBuf {
         self.state.join("tmux.conf")
     }
 
-    /// Which process the tmux server is; apart from its socket, which temporary folders lose.
+    /// The record of the tmux server's process; apart from its socket, which temporary folders lose.
     pub fn tmux_server(&self) -> PathBuf {
         self.state.join("tmux.json")
     }
@@ -116,7 +116,7 @@ impl Layout {
         self.state.join("worktrees").join(sandbox_uid)
     }
 
-    /// What the worktree of a polecat was prepared for; beside it, so that no `git clean` takes it.
+    /// The record of what a polecat's worktree was prepared for; beside it, so that no `git clean` takes it.
     pub fn sandbox_record(&self, sandbox_uid: &str) -> PathBuf {
         self.state.join("worktrees").join(format!("{sandbox_uid}.json"))
     }
@@ -131,7 +131,7 @@ impl Layout {
         self.data.join("locks").join(sandbox_uid)
     }
 
-    /// Which attempt a sandbox's lock is meant for: whoever takes the lock and is not named here lets go again.
+    /// The record of the attempt that a sandbox's lock is meant for: whoever takes the lock and is not named here lets go again.
     pub fn sandbox_holder(&self, sandbox_uid: &str) -> PathBuf {
         self.data.join("locks").join(format!("{sandbox_uid}.json"))
     }

@@ -16,7 +16,7 @@ const BEADS_KEPT: usize = 500;
 /// Replays that are kept; one that is gone is made again, and gives the same.
 const REPLAYS_KEPT: usize = 1000;
 
-/// What is not over, by uid.
+/// The beads and rigs that are not over, by uid.
 #[derive(Debug, Default)]
 pub struct Living {
     /// Beads that are open: their attempts count.
@@ -25,7 +25,7 @@ pub struct Living {
     pub rigs: BTreeSet<String>,
 }
 
-/// What lies there, over or not, by when it was last written to.
+/// The folders and files of attempts, checks and replays, by the time of their last change.
 #[derive(Debug)]
 pub struct Leftovers {
     attempts: Vec<(SystemTime, PathBuf)>,
@@ -34,7 +34,7 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// What lies there now.
+    /// The folders and files that are there now.
     pub fn of(layout: &Layout) -> io::Result<Self> {
         Ok(Self {
             attempts: entries(&layout.attempts(""))?,
@@ -66,7 +66,7 @@ impl Leftovers {
     }
 }
 
-/// What lies in a folder, by when it was last written to; a folder that is not there is empty.
+/// The entries of a folder, by the time of their last change; a folder that is not there is empty.
 fn entries(folder: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     let listed = match fs_err::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

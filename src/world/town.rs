@@ -17,23 +17,23 @@ pub const TOWN_FILE: &str = "town.yaml";
 /// A town on this machine.
 #[derive(Debug, Clone)]
 pub struct Town {
-    /// Its folder.
+    /// The town's folder.
     pub dir: PathBuf,
-    /// Its name: the namespace of its objects.
+    /// The town's name: the namespace of its objects.
     pub name: String,
     /// Its random identity, which everything in the world carries.
     pub uid: String,
-    /// Where its things lie.
+    /// The town's paths on this machine.
     pub layout: Layout,
 }
 
-/// Why there is no town to speak of.
+/// A town cannot be found or read.
 #[derive(Debug, thiserror::Error)]
 pub enum TownError {
     /// No folder from here upwards holds one.
     #[error("there is no town here: no `{TOWN_FILE}` in {} or above", from.display())]
     NotFound {
-        /// Where the search began.
+        /// The folder at which the search began.
         from: PathBuf,
     },
     /// The working directory is gone.
@@ -47,7 +47,7 @@ pub enum TownError {
     Invalid {
         /// The file.
         file: PathBuf,
-        /// What is wrong.
+        /// The mistake in the file.
         why: String,
     },
     /// The file carries no identity.
@@ -58,7 +58,7 @@ pub enum TownError {
     },
 }
 
-/// What this machine says of where things go: the environment, read once.
+/// The places for a town's files on this machine: the environment, read once.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// `$XDG_DATA_HOME`, else `~/.local/share`.
@@ -69,18 +69,18 @@ pub struct Places {
     pub temp: PathBuf,
     /// The user's id.
     pub user: u32,
-    /// Where the things of one town lie, as its sessions are told.
-    pub told: Option<Told>,
+    /// The folders of one town, in a session of that town.
+    pub session: Option<SessionFolders>,
 }
 
-/// Where the things of a town lie, whatever the homes in the environment are.
+/// A town's folders as its sessions have them in `GT_DATA` and `GT_STATE`, whatever `HOME` and the XDG variables say.
 #[derive(Debug, Clone)]
-pub struct Told {
-    /// Of the town with this uid.
+pub struct SessionFolders {
+    /// The town's uid.
     pub town_uid: String,
-    /// What must outlive the loss of the store.
+    /// The folder of what must outlive the loss of the store.
     pub data: PathBuf,
-    /// What can be made again by looking.
+    /// The folder of what can be made again by looking.
     pub state: PathBuf,
 }
 
@@ -92,9 +92,9 @@ impl Places {
             let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
             set.unwrap_or_else(|| home.join(default))
         };
-        let told = || {
+        let session = || {
             let path = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
-            Some(Told {
+            Some(SessionFolders {
                 town_uid: std::env::var("GT_TOWN_UID").ok()?,
                 data: path("GT_DATA")?,
                 state: path("GT_STATE")?,
@@ -105,7 +105,7 @@ impl Places {
             state_home: dir("XDG_STATE_HOME", ".local/state"),
             temp: std::env::temp_dir(),
             user: rustix::process::getuid().as_raw(),
-            told: told(),
+            session: session(),
         }
     }
 }
@@ -153,15 +153,15 @@ impl Town {
         let uid = uid.ok_or_else(|| TownError::NoUid { file: file.clone() })?;
         // The uid becomes a folder's name.
         if uid.len() < 8 || uid.len() > 64 || !uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-            return Err(invalid(format!("its `{ANNOTATION_TOWN_UID}` is no uid: remove it and run `gt init`")));
+            return Err(invalid(format!("its `{ANNOTATION_TOWN_UID}` is not a uid: remove it and run `gt init`")));
         }
         let name = header.metadata.namespace.unwrap_or_else(|| "default".into());
         if !gastown_crds::names::is_label(&name) {
-            return Err(invalid(format!("its namespace `{name}` is no name: use a-z, 0-9 and `-`")));
+            return Err(invalid(format!("invalid namespace `{name}`: use a-z, 0-9 and `-`")));
         }
         let mut layout = Layout::new(&places.data_home, &places.state_home, &places.temp, places.user, &uid);
-        if let Some(told) = places.told.as_ref().filter(|told| told.town_uid == uid) {
-            layout = Layout::of(told.data.clone(), told.state.clone(), layout.runtime().to_owned());
+        if let Some(session) = places.session.as_ref().filter(|session| session.town_uid == uid) {
+            layout = Layout::of(session.data.clone(), session.state.clone(), layout.runtime().to_owned());
         }
         if let Ok(runtime) = fs_err::read_to_string(layout.runtime_record())
             && Path::new(runtime.trim()).is_absolute()
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn places(dir: &Path) -> Places {
-        Places { data_home: dir.into(), state_home: dir.into(), temp: dir.into(), user: 1, told: None }
+        Places { data_home: dir.into(), state_home: dir.into(), temp: dir.into(), user: 1, session: None }
     }
 
     fn town(text: &str) -> Result<Town, TownError> {

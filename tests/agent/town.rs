@@ -39,7 +39,7 @@ impl TestTown {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gt"), at("bin").join(name)).unwrap();
         }
         let user = rustix::process::getuid().as_raw();
-        let places = Places { data_home: at("data"), state_home: at("state"), temp: at("tmp"), user, told: None };
+        let places = Places { data_home: at("data"), state_home: at("state"), temp: at("tmp"), user, session: None };
         let town = Town::open(&at("town"), &places).unwrap();
         let mut new = Self { dir, town, base: String::new() };
         new.git("repo", &["init", "--quiet", "--initial-branch=main"]);

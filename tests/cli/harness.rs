@@ -154,7 +154,7 @@ impl Folder {
             state_home: self.path("state"),
             temp: self.path(""),
             user,
-            told: None,
+            session: None,
         };
         Town::open(&self.path("home"), &places).unwrap()
     }

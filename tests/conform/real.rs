@@ -64,7 +64,7 @@ impl RealWorld {
         fs_err::write(root.join("town/town.yaml"), TOWN).unwrap();
         fs_err::write(root.join("agent.sh"), AGENT).unwrap();
         let places =
-            Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, told: None };
+            Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, session: None };
         let town = Town::open(&root.join("town"), &places).unwrap();
 
         // What waits for ends needs a runtime that runs while the script blocks.

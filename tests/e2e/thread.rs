@@ -113,7 +113,7 @@ async fn one_bead_goes_from_declared_to_merged() {
     fs_err::create_dir_all(root.join("town")).unwrap();
     fs_err::write(root.join("town/town.yaml"), town_yaml).unwrap();
     let places =
-        Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, told: None };
+        Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, session: None };
     let town = Town::open(&root.join("town"), &places).unwrap();
 
     let server = Server::open(&Place::Memory, Writer::Threaded, options()).unwrap();

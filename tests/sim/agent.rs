@@ -79,7 +79,7 @@ impl Behavior for Script {
         }
     }
 
-    fn tells(&self, what: &str) -> Option<Duration> {
+    fn delay_of(&self, what: &str) -> Option<Duration> {
         match self.seed.map(|_| self.draw(&format!("tells {what}"), 10)) {
             Some(0) => None,
             Some(n) if n < 4 => Some(Duration::from_millis(self.draw(&format!("late {what}"), 5_000))),

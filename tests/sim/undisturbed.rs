@@ -99,7 +99,7 @@ fn a_town_at_rest_does_nothing_however_often_it_is_woken() {
         sim.touch_everything().await;
         sim.server.compact();
         sim.server.end_watches();
-        sim.world.tell_everything();
+        sim.world.notify_of_everything();
         engine.run(tokio::time::sleep(Duration::from_mins(1))).await;
         let woken = engine.counters().reconciles - reconciles;
         assert!(woken > 30, "only {woken} reconciles: it was not woken");

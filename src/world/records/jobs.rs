@@ -11,13 +11,13 @@ use crate::layout::Layout;
 /// A job on record.
 #[derive(Debug)]
 pub struct JobRecord {
-    /// Its key.
+    /// The job's key.
     pub key: String,
     /// The kind of job: `verify`.
     pub verb: &'static str,
     /// The name of the rig that it works for.
     pub rig: String,
-    /// Its end, if it has ended.
+    /// The job's end, or that it runs.
     pub end: JobEnd,
     /// The uid of the rig whose queue it verifies, if it does that.
     pub(super) verifies: Option<String>,
@@ -28,16 +28,16 @@ pub struct JobRecord {
 /// The end of a job, as its record and its lock say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobEnd {
-    /// It runs.
+    /// The job runs.
     Running,
-    /// It ended with this exit code.
+    /// The job ended with this exit code.
     Ended(i32),
-    /// It neither runs nor left a result.
+    /// The job neither runs nor left a result.
     Lost,
 }
 
 impl JobRecord {
-    /// Whether it runs now.
+    /// Whether the job runs now.
     pub fn is_running(&self) -> bool {
         self.end == JobEnd::Running
     }

@@ -37,7 +37,7 @@ impl Log {
         self.file.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Whether something was printed.
+    /// Whether anything was printed.
     pub fn exists(&self) -> bool {
         self.file.exists()
     }

@@ -1,4 +1,4 @@
-//! The records and logs of attempts and jobs on this machine: the one door for commands that show them.
+//! The records and logs of attempts and jobs on this machine, for commands that show them.
 //!
 //! A record is a help, never a reason to fail: what cannot be read is left out. Controllers, for whom "not there" and "not
 //! readable" differ, ask [`Sessions`](super::session::Sessions) and [`Jobs`](super::jobs::Jobs).

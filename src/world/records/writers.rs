@@ -10,17 +10,17 @@ use gastown_supervisor::records::{self, Started};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Whoever adds to the log of an attempt or job.
+/// The processes that add to the log of an attempt or job.
 #[derive(Debug)]
 pub enum Writers {
-    /// Nothing says who: it has not begun.
+    /// They are not on record: the attempt or job has not begun.
     Unknown,
     /// These live: the supervisor, and the agent, which may outlive it. None, if all of them have ended.
     Known(Vec<OwnedFd>),
 }
 
 impl Writers {
-    /// As the records in its folder say. A record that cannot be read says nothing.
+    /// The writers by the records in the folder of an attempt or job. A record that cannot be read says nothing.
     pub fn of(folder: &Path) -> Self {
         let Ok(Some(Started { process, tmux: _ })) = records::read(&folder.join(records::STARTED)) else {
             return Self::Unknown;
@@ -29,12 +29,12 @@ impl Writers {
         Self::Known([Some(process), agent].into_iter().flatten().filter_map(|it| it.open()).collect())
     }
 
-    /// Whether all of them have ended.
+    /// Whether all writers have ended.
     pub fn are_gone(&self) -> bool {
         matches!(self, Self::Known(living) if living.is_empty())
     }
 
-    /// Waits until one of them ends; for ever, where nothing says who they are. Must be called in a tokio runtime.
+    /// Waits until one of them ends; for ever, if they are not on record. Must be called in a tokio runtime.
     #[expect(deprecated, reason = "sound for a descriptor that is owned: nobody can close it before it is let go of")]
     pub async fn one_ended(self) -> io::Result<()> {
         let Self::Known(living) = self else { return std::future::pending().await };

@@ -14,13 +14,13 @@ impl Children {
         self.reap();
     }
 
-    /// Buries those that have ended. Called at each start and at each end that is noticed.
+    /// Reaps those that have ended. Called at each start and at each end that is noticed.
     pub fn reap(&self) {
         let still_runs = |child: &mut Child| matches!(child.try_wait(), Ok(None));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain_mut(still_runs);
     }
 
-    /// How many live, or are still to be buried.
+    /// The number of children that live, or were not reaped yet.
     pub fn count(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }

@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(600);
 /// How long killing may take. Each round kills all that is found; what forks meanwhile is found by the next.
 const KILL_MAX: Duration = Duration::from_millis(700);
 
-/// How long a round waits for what it killed.
+/// The time that a round waits for the processes that it killed.
 const ROUND: Duration = Duration::from_millis(50);
 
 impl Sessions {
@@ -50,13 +50,13 @@ impl Sessions {
     fn terminate(&self, sandbox: &SandboxId, holder: &Holder) -> Result<(), SessionError> {
         let supervisor = self.started(holder)?.map(|started| started.process).filter(ProcessId::lives);
         // A supervisor hands it on to the agent's group; asking that one twice would make some agents skip their farewell.
-        let told = supervisor.as_ref().and(self.agent(holder)?).map(|agent| agent.pid);
+        let signalled = supervisor.as_ref().and(self.agent(holder)?).map(|agent| agent.pid);
         if let Some(supervisor) = &supervisor {
             supervisor.signal(Signal::TERM);
         }
         let strays = self.strays(&sandbox.uid, holder)?;
         for signal in [Signal::TERM, Signal::CONT] {
-            send(&strays, told, signal);
+            send(&strays, signalled, signal);
         }
         let asked = Instant::now();
         while asked.elapsed() < GRACE && self.occupied(&sandbox.uid, holder)? {

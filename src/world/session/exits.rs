@@ -1,4 +1,4 @@
-//! Wakes: tells the engine that a session or job has begun or ended, the moment the kernel knows it, so nobody polls.
+//! Wakes: notifies the engine that a session or job has begun or ended, the moment the kernel knows it, so nobody polls.
 //!
 //! A wake says *look again*, nothing more. Which processes to wait for is read from the records, so a controller that
 //! was just started waits for what runs already. What outlives its supervisor is waited for too, until the lock is free.

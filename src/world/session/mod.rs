@@ -59,14 +59,14 @@ use crate::layout::Layout;
 use children::Children;
 pub use occupants::in_use;
 
-/// What sessions need to know of their town.
+/// The parts of a town that sessions are started with.
 #[derive(Debug, Clone)]
 pub struct SessionTown {
     /// The town's uid.
     pub uid: String,
     /// The town's folder.
     pub dir: PathBuf,
-    /// Where programs are looked for: tmux, and what agents start with.
+    /// The PATH for tmux, and the one that agents start with.
     pub path: OsString,
     /// The agents that are built in: a command word such as `gt:script`, and the shell text it stands for.
     pub agents: BTreeMap<&'static str, &'static str>,
@@ -83,7 +83,7 @@ pub struct Sessions {
     withdrawing: Mutex<()>,
 }
 
-/// Why a session could not be seen, started or ended.
+/// A session could not be seen, started or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The file system refused; the error names the path.
@@ -95,54 +95,54 @@ pub enum SessionError {
     /// A program could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
-    /// tmux said no.
+    /// tmux refused.
     #[error("tmux would not {what}: {complaint}")]
     Tmux {
-        /// What it was asked to do.
+        /// The request, to complete "tmux would not …".
         what: &'static str,
-        /// What it said.
+        /// The complaint of tmux.
         complaint: String,
     },
     /// Another session has the sandbox.
     #[error("the sandbox of {name} is in use by another session; it has to end first")]
     Busy {
-        /// Whose sandbox.
+        /// The polecat's name.
         name: String,
     },
-    /// The lock is held, and nothing says for which attempt.
+    /// The lock is held, and no record says for which attempt.
     #[error("the lock of {name} is held by processes {pids:?}, and nothing says what they are; end them to go on")]
     Unknown {
-        /// Whose sandbox.
+        /// The polecat's name.
         name: String,
-        /// Who holds it.
+        /// The processes that hold the lock.
         pids: Vec<i32>,
     },
     /// The command is empty or names an agent that is not built in.
-    #[error("`{word}` is no program; the Runtime's command has to name one")]
+    #[error("invalid command `{word}`: the Runtime's command has to name a program")]
     NoCommand {
-        /// What it says.
+        /// The first word of the command.
         word: String,
     },
-    /// It was started and did not begin.
+    /// The session was started and did not begin.
     #[error("the session of {name} did not begin within {limit:?}; it is tried again")]
     NotBegun {
-        /// Whose.
+        /// The polecat's name.
         name: String,
-        /// The limit.
+        /// The time that it was waited for.
         limit: std::time::Duration,
     },
-    /// It does not end.
+    /// Processes do not end.
     #[error("processes {pids:?} of {name} do not end even when killed")]
     Stubborn {
-        /// Whose.
+        /// The polecat's name.
         name: String,
-        /// Which.
+        /// The processes.
         pids: Vec<i32>,
     },
     /// There is nothing to show.
     #[error("{name} has no session now")]
     NoSession {
-        /// Whose.
+        /// The polecat's name.
         name: String,
     },
 }
@@ -153,7 +153,7 @@ impl Sessions {
         Self { layout, town, children, tmux_is_new_enough: Mutex::default(), withdrawing: Mutex::default() }
     }
 
-    /// What is there of a sandbox's session.
+    /// The state of a sandbox's session.
     pub fn look(&self, sandbox: &SandboxId) -> Result<Session, SessionError> {
         let path = self.layout.sandbox_lock(&sandbox.uid);
         let holder = {
@@ -185,7 +185,7 @@ impl Sessions {
         attempts::of(&self.layout, owner_uid)
     }
 
-    /// Where an attempt's output is; its older half, if it was long, is beside it as `output.log.1`.
+    /// The file with an attempt's output; its older half, if it was long, is beside it as `output.log.1`.
     pub fn attempt_log_path(&self, owner_uid: &str, attempt: u32) -> PathBuf {
         attempts::log_path(&self.layout, owner_uid, attempt)
     }

@@ -1,4 +1,4 @@
-//! Who is in a sandbox: its agent, whoever holds its lock, and the supervisor that may be just leaving.
+//! The processes in a sandbox: its agent, the holders of its lock, and the supervisor that may be just leaving.
 //!
 //! Functions of the records alone, so that whoever works on a worktree asks the same as whoever looks at its session.
 
@@ -18,7 +18,7 @@ pub fn in_use(layout: &Layout, sandbox: &SandboxId) -> Result<bool, SessionError
     Ok(occupied(layout, &sandbox.uid, &holder)? && !leaving(layout, &sandbox.uid, &holder)?)
 }
 
-/// Which attempt a sandbox's lock is meant for.
+/// The attempt that a sandbox's lock is meant for.
 pub(super) fn holder(layout: &Layout, sandbox_uid: &str) -> Result<Option<Holder>, RecordError> {
     records::read(&layout.sandbox_holder(sandbox_uid))
 }
@@ -56,12 +56,12 @@ pub(super) fn agent(layout: &Layout, holder: &Holder) -> Result<Option<ProcessId
     Ok(agent.filter(ProcessId::lives))
 }
 
-/// That this attempt began, and as which process.
+/// The record of this attempt's start, with its process.
 pub(super) fn started(layout: &Layout, holder: &Holder) -> Result<Option<Started>, RecordError> {
     records::read(&layout.attempt(&holder.owner_uid, holder.attempt).join(records::STARTED))
 }
 
-/// How this attempt ended.
+/// The record of this attempt's end.
 pub(super) fn exit(layout: &Layout, holder: &Holder) -> Result<Option<Exit>, RecordError> {
     records::read(&layout.attempt(&holder.owner_uid, holder.attempt).join(records::EXIT))
 }

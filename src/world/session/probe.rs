@@ -1,4 +1,4 @@
-//! What this machine can bear: cores, and whether tmux and git are there and new enough.
+//! The machine's capacity: cores, and whether tmux and git are there and new enough.
 
 use std::ffi::OsStr;
 
@@ -40,7 +40,7 @@ fn lacks(name: &str, flag: &str, min: (u32, u32), path: &OsStr) -> Option<String
     }
 }
 
-/// Whether this tmux can be used.
+/// Whether this tmux is new enough.
 pub(super) fn tmux_is_new_enough(program: &OsStr) -> bool {
     Exec::new(program).arg("-V").run().is_ok_and(|out| out.ok() && version(&out.text()).is_none_or(|v| v >= TMUX_MIN))
 }

@@ -1,4 +1,4 @@
-//! Which programs a session would find, and those of the town's own: the folder its PATH starts with, the supervisor.
+//! The programs that a session would find, and the town's own: the folder that its PATH starts with, the supervisor.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use crate::layout::Layout;
 /// The names that this program goes by in a session.
 const NAMES: [&str; 2] = ["gt", "bd"];
 
-/// Where a program is: itself if it is a path, otherwise the first of that name in `path`.
+/// The path of a program: itself if it is a path, otherwise the first of that name in `path`.
 pub fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name)).filter(|program| starts(program));

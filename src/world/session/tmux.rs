@@ -7,7 +7,7 @@
 //! # Design notes
 //! A socket in a temporary folder gets lost while its server lives, and tmux then says "no server" and would start a
 //! second one. So the server's process is recorded in the town's state, and a server that lives without its socket is
-//! told to make it again (SIGUSR1) before anything else is asked.
+//! signalled to make it again (SIGUSR1) before anything else is asked.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -94,11 +94,11 @@ impl<'a> Tmux<'a> {
         Ok(())
     }
 
-    /// Whether a session was started with these words.
+    /// Whether the session there was started with this command.
     fn runs(&self, target: &str, pane: &[OsString]) -> Result<bool, SessionError> {
         let output = self.command().args(["display-message", "-p", "-t", target, "#{pane_start_command}"]).run()?;
         let command = output.text();
-        // tmux may quote a word; the last one, the attempt's own folder, tells it from every other.
+        // tmux may quote a word; the last one, the attempt's own folder, is in no other.
         Ok(output.ok() && pane.last().is_some_and(|word| command.contains(&*word.to_string_lossy())))
     }
 
@@ -136,7 +136,7 @@ impl<'a> Tmux<'a> {
         Ok(output.ok().then(|| output.text()))
     }
 
-    /// What a person runs to see and type into a session.
+    /// The command by which a person sees and types into a session.
     pub fn attach(&self, pane: &Pane) -> Result<Option<Vec<OsString>>, SessionError> {
         if !self.reachable(pane)? {
             return Ok(None);

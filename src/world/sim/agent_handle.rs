@@ -1,4 +1,4 @@
-//! `AgentHandle`: a session as its agent sees it: the worktree, the branch, and what it was told.
+//! `AgentHandle`: a session as its agent sees it: the worktree, the branch, and its spec.
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{SandboxId, SessionSpec};
@@ -6,11 +6,11 @@ use gastown_controllers::world::{SandboxId, SessionSpec};
 use super::SimWorld;
 use super::commits::{Commit, Tree};
 
-/// Where an agent works. It is of no use once the session is over: nothing is written any more.
+/// A handle for an agent at work. It is of no use once the session is over: nothing is written any more.
 pub struct AgentHandle {
     world: SimWorld,
     sandbox: SandboxId,
-    /// What the session was told.
+    /// The spec that the session was started with.
     pub spec: SessionSpec,
 }
 

@@ -1,4 +1,4 @@
-//! `Behavior`: what no rule decides. How long things take, what a check says, what an agent does, which events get lost.
+//! `Behavior`: what no rule decides. How long things take, the verdict of a check, an agent's work, which events get lost.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use gastown_controllers::world::{Job, exit};
 use super::AgentHandle;
 use super::commits::Tree;
 
-/// How long anything takes where nobody says otherwise.
+/// The default duration of anything.
 const TAKES: Duration = Duration::from_secs(1);
 
-/// What a simulated world is left to. Everything has a default: then agents do nothing, for ever, and all else works.
+/// The behavior of a simulated world. Everything has a default: then agents do nothing, for ever, and all else works.
 pub trait Behavior: Send + Sync + 'static {
     /// How long something takes, by its name: `fetch/<key>`, `verify/<key>`.
     fn takes(&self, what: &str) -> Duration {
@@ -26,13 +26,13 @@ pub trait Behavior: Send + Sync + 'static {
         (exit::OK, String::new())
     }
 
-    /// Whether the news that something has ended gets through, and after how long. Controllers must do without.
-    fn tells(&self, what: &str) -> Option<Duration> {
+    /// The delay of an event, by its name; none: the event is lost. Controllers must do without events.
+    fn delay_of(&self, what: &str) -> Option<Duration> {
         let _ = what;
         Some(Duration::ZERO)
     }
 
-    /// Whether a program would start.
+    /// Whether a program is there and can be started.
     fn has_program(&self, name: &str) -> bool {
         let _ = name;
         true
@@ -47,6 +47,6 @@ pub trait Behavior: Send + Sync + 'static {
 
 /// The behavior in which agents do nothing: for finding out what controllers would do.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Still;
+pub struct IdleAgents;
 
-impl Behavior for Still {}
+impl Behavior for IdleAgents {}

@@ -22,15 +22,15 @@ pub type Tree = BTreeMap<String, String>;
 pub struct Commit {
     /// Its parent; none for the first one. There are no merges here.
     pub parent: Option<Oid>,
-    /// Its tree's name.
+    /// The name of its tree.
     pub tree: Oid,
-    /// What it says.
+    /// The message.
     pub message: String,
-    /// Who wrote it.
+    /// The author's name.
     pub author: String,
     /// The trailers that the queue adds: the bead and the merge request.
     pub landed: Option<(String, String)>,
-    /// Seconds since 1970: what tells two commits of the same content apart.
+    /// Seconds since 1970: two commits of the same content differ in it.
     pub date: i64,
 }
 
@@ -83,12 +83,12 @@ impl Commits {
         std::iter::successors(first, |(_, commit)| self.commits.get_key_value(commit.parent.as_ref()?))
     }
 
-    /// Whether one is the other, or before it.
+    /// Whether `earlier` is `later`, or an ancestor of it.
     pub fn is_before(&self, earlier: &Oid, later: &Oid) -> bool {
         self.history(later).any(|(name, _)| name == earlier)
     }
 
-    /// Which commit each merge request became last, among those that lead to a target.
+    /// The last commit of each merge request, among those that lead to a target.
     pub fn landed(&self, target: &Oid) -> BTreeMap<String, Oid> {
         let mut landed = BTreeMap::new();
         for (name, commit) in self.history(target).take(LANDED_COMMITS_MAX) {
@@ -99,7 +99,7 @@ impl Commits {
         landed
     }
 
-    /// Replays candidates onto a commit, in order; `there` tells of each whether the clone holds its commits.
+    /// Replays candidates onto a commit, in order; `there` says for each whether the clone holds its commits.
     pub fn replay(
         &mut self,
         onto: &Oid,

@@ -1,4 +1,4 @@
-//! Faults: what befalls a world from outside, as a test or a seed wants it.
+//! Faults that a test or a seed injects into a world.
 
 use gastown_controllers::world::{JobState, RunState};
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::SimWorld;
 use gastown_controllers::world::WorldEvent;
 
-/// As a shell tells of SIGKILL.
+/// A shell's exit code for SIGKILL.
 const KILLED: i32 = 128 + 9;
-/// As a shell tells of SIGHUP: what a terminal that goes away sends.
+/// A shell's exit code for SIGHUP, which a terminal that goes away sends.
 const HUNG_UP: i32 = 128 + 1;
 
 impl SimWorld {
@@ -65,7 +65,7 @@ impl SimWorld {
             }
         }
         for key in &lost {
-            self.tell(WorldEvent::Job(key.clone()));
+            self.notify(WorldEvent::Job(key.clone()));
         }
         lost.len()
     }
@@ -81,12 +81,12 @@ impl SimWorld {
         self.state().refusals = how_many;
     }
 
-    /// All that ever ended or began is told again: spurious news.
-    pub fn tell_everything(&self) {
+    /// Sends the events of all that ever ended or began again: spurious news.
+    pub fn notify_of_everything(&self) {
         let jobs = self.state().jobs.keys().cloned().map(WorldEvent::Job).collect::<Vec<_>>();
         let sandboxes = self.state().worktrees.keys().cloned().map(WorldEvent::Sandbox).collect::<Vec<_>>();
-        for woke in jobs.into_iter().chain(sandboxes) {
-            self.tell(woke);
+        for event in jobs.into_iter().chain(sandboxes) {
+            self.notify(event);
         }
     }
 }

@@ -57,7 +57,7 @@ impl SimWorld {
                 begun.state = JobState::Exited(Exited { code, at, tail });
             }
         }
-        self.tell(WorldEvent::Job(key.clone()));
+        self.notify(WorldEvent::Job(key.clone()));
     }
 }
 
@@ -72,7 +72,7 @@ fn kind(job: &Job) -> &'static str {
 }
 
 impl State {
-    /// How a job ends by the state of the world.
+    /// The exit code and log of a job, by the state of the world.
     fn judge(&mut self, job: &Job) -> (i32, String) {
         let failed = |code, text: &str| (code, text.to_owned());
         let cloned = self.clones.contains_key(&job.owner().uid);
@@ -124,7 +124,7 @@ impl State {
         }
     }
 
-    /// Whether a remote has anything to fetch.
+    /// The result of asking a remote for its branches.
     fn reach(&self, url: &str) -> (i32, String) {
         match self.remotes.get(url) {
             None => (exit::FAILED, "there is no such repository".to_owned()),

@@ -94,7 +94,7 @@ struct State {
     listeners: Vec<mpsc::UnboundedSender<WorldEvent>>,
     /// Since when and until when nothing can be seen.
     blind: Option<(Timestamp, Timestamp)>,
-    /// How many acts from now on fail.
+    /// The number of acts from now on that fail.
     refusals: u32,
     /// The most sessions that were at work at once.
     busiest: usize,
@@ -109,7 +109,7 @@ impl SimWorld {
         Self { inner: Arc::new(Inner { clock, behavior, state: Mutex::default() }) }
     }
 
-    /// What ends or begins from now on, for an engine.
+    /// The events from now on, for an engine: sessions and jobs that begin or end.
     pub fn wakes(&self) -> BoxStream<'static, WorldEvent> {
         // Bounded by what happens while an engine is busy; one that is gone is forgotten at the next event.
         let (sender, receiver) = mpsc::unbounded();
@@ -117,7 +117,7 @@ impl SimWorld {
         receiver.boxed()
     }
 
-    /// What was done here that must not be.
+    /// The breaches of the invariants above.
     pub fn violations(&self) -> Vec<String> {
         let mut state = self.state();
         state.check_heads("at the end");
@@ -143,28 +143,28 @@ impl SimWorld {
         self.inner.clock.now()
     }
 
-    /// Tells whoever listens, if behavior lets it through.
-    fn tell(&self, woke: WorldEvent) {
-        let what = match &woke {
+    /// Sends an event to the listeners, after the delay that the behavior gives it; none: the event is lost.
+    fn notify(&self, event: WorldEvent) {
+        let what = match &event {
             WorldEvent::Job(key) => format!("job/{}", key.0),
             WorldEvent::Sandbox(uid) => format!("sandbox/{uid}"),
         };
-        let Some(delay) = self.inner.behavior.tells(&what) else { return };
+        let Some(delay) = self.inner.behavior.delay_of(&what) else { return };
         if delay.is_zero() {
-            self.state().send(&woke);
+            self.state().send(&event);
             return;
         }
         let world = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
-            world.state().send(&woke);
+            world.state().send(&event);
         });
     }
 }
 
 impl State {
-    fn send(&mut self, woke: &WorldEvent) {
-        self.listeners.retain(|listener| listener.unbounded_send(woke.clone()).is_ok());
+    fn send(&mut self, event: &WorldEvent) {
+        self.listeners.retain(|listener| listener.unbounded_send(event.clone()).is_ok());
     }
 
     fn violated(&mut self, what: impl Into<String>) {

@@ -1,4 +1,4 @@
-//! What people do with a simulated world's remotes, and what may be read of it beside what the adapter tells.
+//! A simulated world's remotes as people use them, and what tests may read beside the adapter's answers.
 
 use std::collections::BTreeMap;
 
@@ -62,12 +62,12 @@ impl SimWorld {
         }
     }
 
-    /// Where a remote's branch is.
+    /// The commit that a remote's branch is at.
     pub fn remote_tip(&self, url: &str, branch: &str) -> Option<Oid> {
         self.state().remotes.get(url)?.branches.get(branch).cloned()
     }
 
-    /// What a remote's branch holds.
+    /// The tree of a remote's branch.
     pub fn remote_tree(&self, url: &str, branch: &str) -> Option<Tree> {
         let state = self.state();
         let tip = state.remotes.get(url)?.branches.get(branch)?;

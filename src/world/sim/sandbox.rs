@@ -15,7 +15,7 @@ use crate::git::GitError;
 use crate::session::SessionError;
 use gastown_controllers::world::WorldEvent;
 
-/// What a signal's exit codes start from.
+/// The exit code of signal n is this plus n.
 const SIGNALLED: i32 = 128;
 const SIGTERM: i32 = 15;
 
@@ -27,9 +27,9 @@ pub(super) struct Worktree {
     pub(super) branch: String,
     pub(super) base: Oid,
     pub(super) made: Timestamp,
-    /// What its files hold, committed or not.
+    /// The files, committed or not.
     pub(super) files: Tree,
-    /// Where it is, if a younger namesake has taken its branch.
+    /// The commit that it is at, if a younger namesake has taken its branch.
     pub(super) detached: Option<Oid>,
     /// Its clone is gone: it is files, and in no preparation.
     pub(super) is_broken: bool,
@@ -50,7 +50,7 @@ pub(super) struct Live {
     pub(super) bead: String,
     pub(super) owner_uid: String,
     pub(super) attempt: u32,
-    /// When it started.
+    /// The time at which the session started.
     pub(super) since: Timestamp,
     /// Its agent has begun to hand in, or to close its bead: from here on it may be ended.
     pub(super) may_end: bool,
@@ -107,7 +107,7 @@ impl State {
             self.keep(&rig.uid, &moved, None);
         }
         let files = self.commits.tree_of(&start);
-        // Here no time need pass between two; where it does, their records tell them apart.
+        // Here no time need pass between two; where it does, their records differ.
         let made = self.made.map_or(now, |last| now.max(last + Duration::from_nanos(1)));
         self.made = Some(made);
         let worktree =
@@ -176,7 +176,7 @@ impl State {
         }
     }
 
-    /// Whether anything of an attempt was ever started.
+    /// Whether an attempt was ever started.
     fn has_run(&self, spec: &SessionSpec) -> bool {
         let run = self.runs.get(&spec.owner.uid).and_then(|runs| runs.get(&spec.attempt));
         run.is_some_and(|run| run.state != RunState::Intended)
@@ -278,7 +278,7 @@ impl SimWorld {
                 run.state = state_then;
             }
         }
-        self.tell(WorldEvent::Sandbox(sandbox_uid.to_owned()));
+        self.notify(WorldEvent::Sandbox(sandbox_uid.to_owned()));
     }
 }
 
