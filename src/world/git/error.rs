@@ -9,54 +9,54 @@ use gastown_controllers::world::ActError;
 use crate::exec::ExecError;
 use gastown_base::causes::in_a_line;
 
-/// Why something with git did not work.
+/// An operation on a repository failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// The git program could not be run to its end.
     #[error("could not {doing}")]
     Exec {
-        /// What was tried.
+        /// The operation, to complete "could not …".
         doing: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: ExecError,
     },
     /// The git program refused.
     #[error("could not {doing}: {complaint}")]
     Refused {
-        /// What was tried.
+        /// The operation, to complete "could not …".
         doing: String,
-        /// Its exit code.
+        /// The exit code of git.
         code: i32,
-        /// What it said.
+        /// The complaint of git.
         complaint: String,
     },
     /// A repository could not be read.
     #[error("could not {doing}")]
     Read {
-        /// What was tried.
+        /// The operation, to complete "could not …".
         doing: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: git2::Error,
     },
     /// A file could not be read or written.
     #[error("could not {doing}")]
     Io {
-        /// What was tried.
+        /// The operation, to complete "could not …".
         doing: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// Another process held the lock for too long.
     #[error("{what} is busy: waited {limit:?} for `{lock}`")]
     Busy {
-        /// What.
+        /// The thing that is locked.
         what: String,
-        /// Its lock.
+        /// The lock's file.
         lock: String,
-        /// How long was waited.
+        /// The time that the lock was waited for.
         limit: Duration,
     },
     /// The rig has no clone yet.
@@ -68,17 +68,17 @@ pub enum GitError {
     /// What is there belongs to something else, so it is left alone.
     #[error("{what} belongs to {owner}, not to {asked}: left alone")]
     Foreign {
-        /// What.
+        /// The thing that is there.
         what: String,
-        /// Whose it is.
+        /// The owner of it.
         owner: String,
-        /// For whom it was asked.
+        /// The owner that was expected.
         asked: String,
     },
     /// A session runs in the worktree, so it is left alone.
     #[error("a session still runs in the worktree of `{sandbox}`: end it first")]
     InUse {
-        /// Whose worktree.
+        /// The polecat's name.
         sandbox: String,
     },
 }
@@ -96,7 +96,7 @@ impl GitError {
         }
     }
 
-    /// Whether it took longer than it may.
+    /// Whether git did not end within its limit.
     pub(super) fn is_late(&self) -> bool {
         matches!(self, Self::Exec { source: ExecError::TimedOut { .. }, .. })
     }

@@ -1,4 +1,4 @@
-//! How a job of git fails: the exit code of its process, and what stands in its log.
+//! The failure of a job of git: the exit code of its process, and the message in its log.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use gastown_controllers::world::exit;
 
 use super::GitError;
 
-/// The job's answer to a failure: its exit code, and what stands in its log.
+/// A failed job: its exit code, and the message in its log.
 pub(super) struct Failure {
     pub code: i32,
     pub message: String,
@@ -22,7 +22,7 @@ impl From<GitError> for Failure {
     }
 }
 
-/// The failure of a call; of one that took too long, with what to do about it.
+/// The failure of a call; one that took too long gets the hint.
 pub(super) fn late(error: GitError, hint: &str) -> Failure {
     let is_late = error.is_late();
     let Failure { code, message } = error.into();

@@ -1,13 +1,13 @@
-//! Folders and files by what should be so: there is nothing, or nothing any more.
+//! Folders and files: whether one is absent or empty, and removing it.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// What an owner needs of a folder to remove what is in it.
+/// The permissions that an owner needs on a folder to remove what is in it.
 const OWNER_ALL: u32 = 0o700;
 
-/// Takes "it is not there" as done.
+/// Takes "not found" as success.
 pub(super) fn absent(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -15,7 +15,7 @@ pub(super) fn absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether nothing is there, or a folder with nothing in it.
+/// Whether there is nothing at a path, or an empty folder.
 pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
     match fs_err::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
@@ -24,7 +24,7 @@ pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a folder, if need be after taking back the right to, or a file.
+/// Removes a file or a folder, if need be after giving its owner the permission.
 pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     if folder.symlink_metadata().is_ok_and(|it| !it.is_dir()) {
         return absent(fs_err::remove_file(folder));

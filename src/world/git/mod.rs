@@ -46,7 +46,7 @@ pub use clone::remote::reach;
 pub use error::GitError;
 pub use sandbox::{Record, commits_ahead, dirty, head};
 
-/// Git for one town: where its repositories lie, and what its git program is told beside its own settings.
+/// Git for one town: its paths, and the variables that its git program gets beside its own settings.
 #[derive(Debug, Clone)]
 pub struct Git {
     layout: Layout,
@@ -55,12 +55,12 @@ pub struct Git {
     limits: Limits,
 }
 
-/// How much git is given here.
+/// The limits of git operations.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a clone, a fetch or a push may take. One whose remote falls silent is given up long before.
+    /// The longest time for a clone, a fetch or a push. One whose remote falls silent is given up long before.
     pub transfer: Duration,
-    /// How long it may take to rescue what a worktree holds; then it is quarantined as it is.
+    /// The longest time for rescuing what a worktree holds; then it is quarantined as it is.
     pub rescue: Duration,
     /// Free bytes below which a check that fails is taken to have failed because the disk is full.
     pub free_bytes_min: u64,
@@ -87,14 +87,14 @@ impl Git {
         self
     }
 
-    /// Gives it other limits.
+    /// Sets the limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Where things lie.
+    /// The town's paths.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -1,4 +1,4 @@
-//! What is seen of a rig's repository: read by git2 from the bare clone, without a single subprocess.
+//! The facts of a rig's repository: read by git2 from the bare clone, without a single subprocess.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -15,14 +15,14 @@ pub(in crate::git) const TARGETS: &str = "refs/gt/target/";
 /// The symbolic ref to the remote's HEAD branch.
 pub(in crate::git) const HEAD: &str = "refs/gt/head";
 
-/// How far back landed merge requests are looked for, in commits.
+/// The depth to which landed merge requests are searched for, in commits.
 const LANDED_COMMITS_MAX: usize = 1000;
 
-/// What landed on a target, per rig: it only changes when the tip does.
+/// The merge requests that landed on a target, per rig, with the tip they were found at.
 pub(in crate::git) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
 
 impl Git {
-    /// What is there of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
+    /// The facts of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
     /// appears by a rename, so one that is there is whole.
     pub fn facts(&self, rig: &Owner, branch: Option<&str>) -> Result<RepoFacts, GitError> {
         if !self.layout.bare_clone(&rig.uid).exists() {

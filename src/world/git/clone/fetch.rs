@@ -76,7 +76,7 @@ impl Git {
         Ok(())
     }
 
-    /// Records the HEAD branch that `ls-remote --symref` told of; a detached HEAD is none.
+    /// Records the HEAD branch that `ls-remote --symref` names; a detached HEAD is none.
     fn note_head(&self, repo: &Path, listed: &str) -> Result<(), GitError> {
         let head = listed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
         let refs = |branch: &str| {
@@ -98,7 +98,7 @@ impl Git {
     }
 }
 
-/// What a remote's refusal means for a job.
+/// The failure of a job whose remote refuses.
 fn refused(doing: &str, url: &str, complaint: &str) -> Failure {
     if asks_for_password(complaint) {
         return Failure { code: exit::AUTH, message: format!("could not {doing}: {complaint}\n{}", auth_hint(url)) };

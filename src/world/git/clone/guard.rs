@@ -65,7 +65,7 @@ fn write(hooks: &Path, name: &str, script: &str) -> std::io::Result<()> {
     WholeFile::at(&path).mode(0o755).write(script.as_bytes())
 }
 
-/// What a session, a setup command or a check runs with: the guard's hooks, and the branch it may move, if any. Nothing is
+/// The environment of a session, a setup command or a check: the guard's hooks, and the branch it may move, if any. Nothing is
 /// signed: there is no key for who commits there, nobody to unlock one, and a replay drops signatures anyway.
 pub fn env(layout: &Layout, branch: Option<&str>) -> Vec<(String, String)> {
     let hooks = layout.hooks().display().to_string();

@@ -1,4 +1,4 @@
-//! Commit messages: the trailers that tell which bead and which merge request a landed commit came from.
+//! Commit messages: the trailers that name the bead and the merge request of a landed commit.
 //!
 //! As `git interpret-trailers` does it: the last paragraph, if every line of it is a trailer and it is not the title,
 //! takes them in; else they become a paragraph of their own. Worked on as bytes: a message need not be UTF-8.
@@ -43,7 +43,7 @@ fn trim_blank_end(lines: &mut Vec<&[u8]>) {
     }
 }
 
-/// Where the last paragraph begins.
+/// The index of the last paragraph's first line.
 fn last_paragraph(lines: &[&[u8]]) -> usize {
     lines.iter().rposition(|line| line.is_empty()).map_or(0, |blank| blank + 1)
 }

@@ -66,7 +66,7 @@ impl Git {
             // Nothing is ever collected: a commit that a polecat dropped can still be found.
             ("gc.auto", "0"),
             ("maintenance.auto", "false"),
-            // A bare repository keeps no reflogs unless told to.
+            // A bare repository keeps no reflogs by default.
             ("core.logAllRefUpdates", "true"),
             ("core.hooksPath", &hooks),
             ("remote.origin.url", &place),

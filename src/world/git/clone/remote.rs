@@ -1,4 +1,4 @@
-//! Calls that talk to a remote: without a prompt, and not for ever. What a remote's complaint means, and a url as shown.
+//! Calls that talk to a remote, without a prompt and within a limit; its complaints, and a url as shown.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crate::git::program::Call;
 use crate::git::{Git, GitError};
 use crate::layout::Layout;
 
-/// How long a remote may take to list its branches, and how long it may be silent while it sends them.
+/// The longest time for a remote to list its branches, and the longest that it may be silent while it sends them.
 pub(super) const SILENCE_MAX: Duration = Duration::from_mins(2);
-/// How often a silent ssh server is asked whether it is still there.
+/// The interval at which a silent ssh server is asked whether it is still there.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
 
-/// What git says when a remote wants to know who we are, or we who it is.
+/// Messages of git when a remote asks for credentials, or its host key is unknown.
 const AUTH_SIGNS: [&str; 10] = [
     "could not read Username",
     "could not read Password",
@@ -69,7 +69,7 @@ pub(in crate::git) fn asks_for_password(complaint: &str) -> bool {
     AUTH_SIGNS.iter().any(|sign| complaint.contains(sign))
 }
 
-/// What to do then.
+/// The hint for a remote that wants a password or a key.
 pub(in crate::git) fn auth_hint(url: &str) -> String {
     format!(
         "the town never types a password: give git one to remember (an ssh key in your agent, or a credential helper) until this works without a question: git ls-remote {}",

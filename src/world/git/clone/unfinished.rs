@@ -1,4 +1,4 @@
-//! What gits that were killed left among a clone's objects: temporary files, some of them of gigabytes.
+//! Temporary files that killed gits left among a clone's objects, some of them of gigabytes.
 //!
 //! Git's own collection would remove them, and nothing is ever collected here. By age alone: a git that writes keeps its
 //! file young, and agents' gits work on the same clone beside ours.
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::git::folders;
 
-/// How old such a file is before it is nobody's: twice what the longest call of ours may take.
+/// The age from which such a file belongs to no running git: twice the limit of our longest call.
 const UNFINISHED_MIN: SignedDuration = SignedDuration::from_hours(2);
 
 /// Removes the temporary files of killed gits, as far as that goes: what stays takes disk space, and no more.

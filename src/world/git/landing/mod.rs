@@ -1,4 +1,4 @@
-//! Landing what was handed in: replayed onto the target ([`replay`]), checked ([`verify`], which tells a full disk from a
+//! Landing what was handed in: replayed onto the target ([`replay`]), checked ([`verify`], which knows a full disk from a
 //! failed check by [`disk_space`]), and pushed ([`push`]).
 
 mod disk_space;

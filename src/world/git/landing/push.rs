@@ -24,7 +24,7 @@ pub(in crate::git) struct Push<'a> {
     pub update_checked_out: bool,
 }
 
-/// What a remote says when the branch is checked out there.
+/// Messages of a remote in which the branch is checked out.
 const CHECKED_OUT_SIGNS: [&str; 5] = [
     "branch is currently checked out",
     "Working directory has unstaged changes",
@@ -33,7 +33,7 @@ const CHECKED_OUT_SIGNS: [&str; 5] = [
     "push-to-checkout hook declined",
 ];
 
-/// What git says when the branch is not, or no longer, where the lease says.
+/// Messages of git when the branch is not, or no longer, where the lease says.
 const CONTENDED_SIGNS: [&str; 8] = [
     "(stale info)",
     "(fetch first)",
@@ -118,12 +118,12 @@ fn check_forward(repo: &Repository, push: &Push) -> Result<(), Failure> {
     Err(Failure { code: exit::FAILED, message })
 }
 
-/// Where it is noted what the town last made of a branch of its own.
+/// The ref that notes the commit to which the town last pushed a branch of its own.
 fn own_ref(branch: &str) -> String {
     format!("refs/gt/own/{branch}")
 }
 
-/// What the town's own branch must hold to be overwritten: nothing, or a commit that the town made, as last fetched. One
+/// The lease for overwriting the town's own branch. It may hold nothing, or a commit that the town made, as last fetched. One
 /// that somebody else made on it is theirs.
 fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
     let read = |source| GitError::Read { doing: format!("see what {} holds", push.branch), source };
@@ -147,7 +147,7 @@ fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
     Err(Failure { code: exit::PROTECTED, message })
 }
 
-/// What a refusal means, and what to do about it. Anything that the remote itself refuses, and that is not a race, is a
+/// The exit code for a refusal, and a hint. Anything that the remote itself refuses, and that is not a race, is a
 /// rule of the remote's.
 fn judge(said: &str, push: &Push) -> (i32, String) {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));

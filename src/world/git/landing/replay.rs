@@ -68,7 +68,7 @@ impl Git {
     }
 }
 
-/// What is kept of a replay.
+/// The record of a replay.
 #[derive(Serialize, Deserialize)]
 struct Record {
     rig: Owner,
@@ -86,7 +86,7 @@ struct Replay<'a> {
     committer: &'a Person,
 }
 
-/// What merging one thing gave.
+/// The result of a merge.
 enum Merged {
     Tree(git2::Oid),
     Conflict(Vec<String>),

@@ -19,7 +19,7 @@ use crate::git::sandbox::rescue::Held;
 use crate::git::sandbox::worktree::{self, Found};
 use crate::git::{Git, GitError};
 
-/// How long the worktree is waited for while another verification of the rig runs there.
+/// The longest time that the worktree is waited for while another verification of the rig runs there.
 const WORKTREE_WAIT_MAX: Duration = Duration::from_mins(10);
 
 impl Git {

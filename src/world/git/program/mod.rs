@@ -172,7 +172,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What a complaint ends with: git puts the reason last, and hints around it.
+/// The last lines of a complaint: git puts the reason last, and hints around it.
 fn last_lines(complaint: &str) -> String {
     let lines: Vec<&str> = complaint.lines().filter(|l| !l.starts_with("hint:") && !l.is_empty()).collect();
     lines[lines.len().saturating_sub(6)..].join("; ")

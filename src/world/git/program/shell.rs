@@ -10,12 +10,12 @@ use super::stream::Run;
 use crate::exec::{Exec, ExecError};
 use crate::git::{Git, GitError};
 
-/// How a shell command ended.
+/// The end of a shell command.
 pub(in crate::git) enum Ended {
     Code(i32),
-    /// It did not end in time.
+    /// The command did not end in time.
     Late(String),
-    /// It did not start.
+    /// The command did not start.
     Not(String),
 }
 

@@ -19,21 +19,21 @@ const DRAIN_MAX: Duration = Duration::from_millis(500);
 /// Pieces of output on their way, of at most 16 KiB each; a slow reader holds the program back.
 const PIECES_MAX: usize = 16;
 
-/// What a program is run with.
+/// A program to run, with its input and limits.
 pub(super) struct Run<'a> {
     /// The program.
     pub exec: &'a Exec,
-    /// Its name, for errors.
+    /// The program's name, for errors.
     pub name: &'a str,
-    /// Its standard input.
+    /// The standard input.
     pub stdin: Stdio,
-    /// How long it may take.
+    /// The longest time it may take.
     pub limit: Duration,
-    /// End what it left behind in its process group.
+    /// Whether to kill what it left behind in its process group.
     pub end_strays: bool,
 }
 
-/// Where output came from.
+/// The stream that output came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
     Stdout,

@@ -3,7 +3,7 @@
 //! Here is in which order; the steps are [`checkout`], [`setup`], [`rescue`] and [`quarantine`]; what is there is seen by
 //! [`worktree`], [`nested`] and [`status`].
 //!
-//! A record beside the worktree tells which preparation it is in. It is written after the worktree is so, and taken away
+//! A record beside the worktree names the preparation that it is in. It is written after the worktree is so, and taken away
 //! before the worktree is changed: a crash in between leaves a worktree that says nothing, which is rescued and prepared
 //! again. Invariant: nothing is switched or removed while a session is in it, or when its owner is another.
 
@@ -33,7 +33,7 @@ use crate::session;
 
 pub use self::status::{commits_ahead, dirty, head};
 
-/// What a worktree was prepared for.
+/// The record of what a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -43,16 +43,16 @@ pub struct Record {
     pub uid: String,
     /// The Rig's uid.
     pub rig_uid: String,
-    /// Which preparation.
+    /// The digest of the preparation.
     pub prepared: String,
     /// The branch it was prepared with.
     pub branch: String,
-    /// Where that branch began.
+    /// The commit that the branch began at.
     pub base: Oid,
 }
 
 impl Git {
-    /// What is there of a sandbox; none if nothing is. A worktree that is not whole is in no preparation, so it is made
+    /// The sandbox as it is; none if there is nothing. A worktree that is not whole is in no preparation, so it is made
     /// again, or rescued; but one that its agent made a repository of its own is left to it while it runs.
     pub fn sandbox(&self, id: &SandboxId) -> Result<Option<Sandbox>, GitError> {
         let looking = |source| looking(id, source);
@@ -88,7 +88,7 @@ impl Git {
         Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()))
     }
 
-    /// What a session or a command in this sandbox runs with (see [`guard::env`]); none if it is not there.
+    /// The environment of a session or a command in this sandbox (see [`guard::env`]); none if it is not there.
     pub fn session_env(&self, id: &SandboxId) -> Result<Option<Vec<(String, String)>>, GitError> {
         Ok(self.record(id)?.map(|record| guard::env(&self.layout, Some(&record.branch))))
     }

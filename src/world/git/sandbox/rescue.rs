@@ -20,7 +20,7 @@ pub(in crate::git) struct Held<'a> {
     pub repo_lock: &'a RepoLock,
 }
 
-/// Who commits a rescue.
+/// The author and committer of a rescue.
 const IDENTITY: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "Gas Town"),
     ("GIT_AUTHOR_EMAIL", "rescue@town.invalid"),

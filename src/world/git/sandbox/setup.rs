@@ -117,7 +117,7 @@ fn refuse(why: &str) -> Failure {
     Failure { code: exit::FAILED, message: why.to_owned() }
 }
 
-/// Where a declared file is and goes; refused if either leaves its folder, by `..` or by a symbolic link.
+/// The paths that a declared file is copied from and to; refused if either leaves its folder, by `..` or by a symbolic link.
 fn resolve(from: &Path, worktree: &Path, file: &str) -> Result<(PathBuf, PathBuf), String> {
     let relative = Path::new(file);
     if relative.components().any(|c| !matches!(c, Component::Normal(_))) || relative.starts_with(".git") {

@@ -1,4 +1,4 @@
-//! What is there where a worktree should be, and git's own entry for it in the clone.
+//! A worktree as it is found on disk: its folder, and git's own entry for it in the clone.
 //!
 //! A worktree is two things that a crash can part: the folder, whose `.git` file names an entry `worktrees/<name>` of
 //! the clone, and that entry, whose `gitdir` file names the folder. Nothing here runs git.
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::folders::{absent, is_empty};
 
-/// What is there where a worktree should be.
+/// The state of the folder of a worktree.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::git) enum Found {
     /// Nothing, or an empty folder.
@@ -93,7 +93,7 @@ pub(super) fn on_branch(clone: &Path, branch: &str) -> io::Result<Vec<(PathBuf, 
     Ok(found)
 }
 
-/// What git leaves in an entry when it is killed, or in the middle of a rebase, merge or bisection.
+/// Removes what git leaves in an entry when it is killed, or in the middle of a rebase, merge or bisection.
 pub(in crate::git) fn clear_unfinished(entry: &Path) -> io::Result<()> {
     for name in ["rebase-merge", "rebase-apply", "sequencer"] {
         absent(fs_err::remove_dir_all(entry.join(name)))?;
