@@ -73,7 +73,7 @@ impl Target<'_> {
         if ns.is_some_and(|ns| !metadata::is_namespace(ns)) {
             let name = ns.unwrap_or_default();
             return Err(ApiError::bad_request(format!(
-                "`{name}` is no namespace: use lower case letters, digits and '-', at most 63"
+                "invalid namespace `{name}`: use lower case letters, digits and '-', at most 63"
             )));
         }
         Ok(kind)

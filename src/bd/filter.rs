@@ -38,7 +38,7 @@ impl TypeName {
 /// A polecat as `bd` writes it: `<rig>/polecats/<name>`.
 pub fn polecat(text: &str) -> Result<Worker, Error> {
     Worker::parse(text)
-        .ok_or_else(|| Error::refused(format!("`{text}` names no polecat"), "write it as RIG/polecats/NAME"))
+        .ok_or_else(|| Error::refused(format!("invalid polecat name `{text}`"), "write it as RIG/polecats/NAME"))
 }
 
 /// A bead's id: labels joined by dots.
@@ -47,7 +47,7 @@ pub fn id(text: &str) -> Result<&str, Error> {
         return Ok(text);
     }
     let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
-    Err(Error::refused(format!("`{shown}` is no bead's id"), "`bd list` shows the ids"))
+    Err(Error::refused(format!("invalid bead id `{shown}`"), "`bd list` shows the ids"))
 }
 
 /// A priority: `1` or `P1`.

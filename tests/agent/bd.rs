@@ -101,7 +101,7 @@ fn list_chooses_by_what_beads_are() {
     assert_snapshot!(town.person("bd list --assignee nux --json"), @r#"
     exit 1
     2> {
-    2>   "error": "`nux` names no polecat",
+    2>   "error": "invalid polecat name `nux`",
     2>   "hint": "write it as RIG/polecats/NAME",
     2>   "schema_version": 1
     2> }
