@@ -8,6 +8,7 @@ use gastown_controllers::polecat::sandbox_id;
 use gastown_controllers::world::Session;
 use gastown_crds::Polecat;
 
+use super::common::complete;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::kinds;
@@ -18,7 +19,7 @@ use crate::world::exec::Exec;
 #[command(after_help = "Leave it with Ctrl-b d: the agent goes on.")]
 pub struct Args {
     /// The polecat.
-    #[arg(value_name = "POLECAT")]
+    #[arg(value_name = "POLECAT", add = complete::polecats())]
     polecat: String,
 }
 

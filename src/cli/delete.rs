@@ -5,6 +5,7 @@ use kube::api::DeleteParams;
 use tokio::time::Instant;
 
 use super::apply;
+use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::gone::gone;
@@ -16,7 +17,7 @@ use crate::insight;
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
-    #[arg(value_name = "KIND/NAME", required_unless_present = "files")]
+    #[arg(value_name = "KIND/NAME", required_unless_present = "files", add = complete::targets())]
     objects: Vec<String>,
     /// Remove what these manifests declare.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", conflicts_with = "objects")]

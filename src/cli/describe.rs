@@ -11,6 +11,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::common::age::age;
+use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::CliError;
 use super::common::kinds::{Kind, Target, targets};
@@ -29,7 +30,7 @@ const LINES_MAX: usize = 40;
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
-    #[arg(value_name = "KIND/NAME", required = true)]
+    #[arg(value_name = "KIND/NAME", required = true, add = complete::targets())]
     objects: Vec<String>,
 }
 

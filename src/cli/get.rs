@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher;
 use serde_json::{Value, json};
 
+use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::{self, KINDS, Kind};
@@ -23,10 +24,10 @@ use rows::Columns;
 #[command(after_help = kinds())]
 pub struct Args {
     /// KIND, KIND/NAME, or several kinds parted by commas.
-    #[arg(value_name = "KIND[/NAME]")]
+    #[arg(value_name = "KIND[/NAME]", add = complete::kinds_or_objects())]
     kind: String,
     /// Names of objects.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
     /// How it is shown.
     #[arg(short, long, value_enum)]

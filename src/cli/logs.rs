@@ -4,6 +4,7 @@ mod jobs;
 
 use clap::Args as ClapArgs;
 
+use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::inotify::Inotify;
@@ -17,7 +18,7 @@ use crate::world::records::{Log, LogReader, Records, is_key};
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// polecat/NAME, bead/NAME, mr/NAME or job/KEY; `controller`, or nothing, for the controller's.
-    #[arg(value_name = "WHAT")]
+    #[arg(value_name = "WHAT", add = complete::logs())]
     what: Vec<String>,
     /// Which attempt at the bead. Default: the last.
     #[arg(long)]

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::clock::SystemClock;
 use crate::town::{Places, Town};
@@ -93,8 +93,14 @@ enum Command {
     Bd(bd::BdArgs),
 }
 
-/// The program: reads the arguments, runs the command, and says how it ended.
+/// What the command line takes.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The program: answers a shell that completes a word, else reads the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    common::complete::answer_shell(command);
     let cli = Cli::parse();
     let out = Terminal::of_process();
     let gt = Context {

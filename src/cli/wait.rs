@@ -16,6 +16,7 @@ use kube::runtime::watcher;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::gone::gone;
@@ -41,10 +42,10 @@ before you do something (beads that failed too often, a suspended rig, a referen
 again by itself, such as an address that cannot be reached, is printed and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
-    #[arg(value_name = "KIND/NAME", required = true)]
+    #[arg(value_name = "KIND/NAME", required = true, add = complete::targets())]
     objects: Vec<String>,
     /// `condition=TYPE[=STATUS]` or `delete`.
-    #[arg(long = "for", value_name = "WHAT")]
+    #[arg(long = "for", value_name = "WHAT", add = complete::conditions())]
     what: For,
     /// How long, such as `90s`, `5m` or `1h30m`; for all objects together.
     #[arg(long, default_value = "30s")]

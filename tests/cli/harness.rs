@@ -118,6 +118,11 @@ impl Folder {
         self.run(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(cwd).stdin(stdin))
     }
 
+    /// Runs a shell in the town.
+    pub fn shell(&self, shell: &str, args: &[&str]) -> Done {
+        self.run(Exec::new(shell).args(args).cwd(self.path("home")))
+    }
+
     /// Runs `gt` as an agent.
     pub fn gt_as_agent(&self, args: &[&str]) -> Done {
         let exec = Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"));

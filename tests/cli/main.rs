@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod apply;
+mod complete;
 mod harness;
 mod mistakes;
 mod rigs;

@@ -6,6 +6,7 @@ pub mod error;
 pub mod kinds;
 
 pub mod age;
+pub mod complete;
 pub mod table;
 pub mod terminal;
 
