@@ -26,16 +26,16 @@ use change::Change;
 /// How often a change is computed anew because somebody else changed the object meanwhile.
 const TRIES_MAX: u32 = 5;
 
-/// Make the town's objects as files say: create what is absent, change what differs.
+/// Apply manifests: create objects that do not exist, change those that differ.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// A manifest, a folder (all YAML below it), or `-` for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", required = true, value_name = "FILE|DIR|-")]
     files: Vec<String>,
-    /// Let references lead nowhere for now; their objects wait until it exists.
+    /// Accept references to what does not exist yet; the objects that refer to it wait until it does.
     #[arg(long)]
     allow_missing: bool,
-    /// Say what would be done, and do nothing.
+    /// Only say what would change.
     #[arg(long)]
     dry_run: bool,
 }

@@ -14,11 +14,11 @@ use super::common::error::{CliError, Exit};
 use super::common::kinds;
 use crate::world::exec::Exec;
 
-/// Be with a polecat's session.
+/// Attach this terminal to a polecat's session.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Leave it with Ctrl-b d: the agent goes on.")]
+#[command(after_help = "Detach with Ctrl-b d: the agent goes on.")]
 pub struct Args {
-    /// The polecat.
+    /// The polecat's name.
     #[arg(value_name = "POLECAT", add = complete::polecats())]
     polecat: String,
 }

@@ -13,22 +13,22 @@ use super::common::kinds::{Kind, targets};
 use super::common::timeout::Timeout;
 use crate::insight;
 
-/// Remove objects.
+/// Delete objects.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required_unless_present = "files", add = complete::targets())]
     objects: Vec<String>,
-    /// Remove what these manifests declare.
+    /// Delete the objects that these manifests declare.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", conflicts_with = "objects")]
     files: Vec<String>,
-    /// Do not return before they are gone.
+    /// Wait until they are gone.
     #[arg(long)]
     wait: bool,
-    /// How long to wait for each.
+    /// How long to wait for each object, such as `90s` or `5m`.
     #[arg(long, default_value = "30s", requires = "wait")]
     timeout: Timeout,
-    /// An object that does not exist is deleted already.
+    /// Do not fail when an object does not exist.
     #[arg(long)]
     ignore_not_found: bool,
 }

@@ -26,7 +26,7 @@ use crate::world::records::Records;
 /// Longest text of a condition or field that is shown, in lines; the rest is in a log.
 const LINES_MAX: usize = 40;
 
-/// Show one object, what it has to do with, and the next step.
+/// Show objects in detail: what they are related to, and the next step.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….

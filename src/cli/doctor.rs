@@ -17,10 +17,10 @@ use crate::world::exec::Exec;
 use crate::world::session::probe::{GIT_MIN, TMUX_MIN, version};
 use crate::world::session::program::find;
 
-/// Say what is missing here, and how to get it.
+/// Say what is missing on this machine, and how to get it.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }

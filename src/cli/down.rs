@@ -15,7 +15,7 @@ use crate::connect::StoreLock;
 /// A stop that takes longer says what it waits for: most take a few milliseconds.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// Stops the controller.
+/// Stop the controller; agents and jobs go on.
 #[derive(Debug, Args)]
 pub struct DownArgs {}
 

@@ -19,20 +19,20 @@ use crate::text::escaped;
 
 use rows::Columns;
 
-/// Show objects.
+/// List objects, or show them as YAML or JSON.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = kinds())]
 pub struct Args {
-    /// KIND, KIND/NAME, or several kinds parted by commas.
+    /// KIND, KIND/NAME, or several kinds separated by commas.
     #[arg(value_name = "KIND[/NAME]", add = complete::kinds_or_objects())]
     kind: String,
     /// Names of objects.
     #[arg(value_name = "NAME", add = complete::names())]
     names: Vec<String>,
-    /// How it is shown.
+    /// The form of the output.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
-    /// Go on showing what changes.
+    /// Keep running, and show each change.
     #[arg(short, long)]
     watch: bool,
     /// Only those with these labels, such as `gastown.io/convoy=release`.
@@ -48,7 +48,7 @@ fn kinds() -> String {
     let named = |kind: &&Kind| format!("{} ({})", kind.plural, kind.short_names.join(", "));
     let all: Vec<String> = KINDS.iter().map(named).collect();
     format!(
-        "Kinds: {}; `all` is every kind.\nBeads that are steps of others are shown by `gt get steps`, or by name.",
+        "Kinds: {}; `all` is every kind.\n`gt get beads` leaves out beads that are steps of other beads; `gt get steps` lists those.",
         all.join(", ")
     )
 }
@@ -56,13 +56,13 @@ fn kinds() -> String {
 /// A form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// The table, uncut, and why each object is as it is.
+    /// The table with whole texts, and the reason for each object's state.
     Wide,
     /// YAML.
     Yaml,
     /// JSON.
     Json,
-    /// KIND/NAME, one a line.
+    /// KIND/NAME, one per line.
     Name,
 }
 

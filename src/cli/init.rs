@@ -22,13 +22,13 @@ use crate::world::exec::Exec;
 /// How long git may take to say whether one file is staged: it reads an index, and the largest take seconds.
 const LOOK_MAX: Duration = Duration::from_mins(1);
 
-/// Make a folder a town.
+/// Make a folder a town: write its `town.yaml`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// The folder; made if it is absent.
+    /// The folder; created if it does not exist.
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// The town's name, its objects' namespace. Default: the folder's name.
+    /// The town's name, and the namespace of its objects. Default: the folder's name.
     #[arg(long)]
     name: Option<String>,
     /// Commit `town.yaml`, if the folder is in a git repository.

@@ -14,19 +14,19 @@ use crate::insight::logs::{LogOf, Verification};
 use crate::text::visible;
 use crate::world::records::{Log, LogReader, Records, is_key};
 
-/// Show a log: of a polecat, a bead, a merge request, a job, or of the controller.
+/// Show the log of a polecat, a bead, a merge request, a job or the controller.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// polecat/NAME, bead/NAME, mr/NAME or job/KEY; `controller`, or nothing, for the controller's.
+    /// polecat/NAME, bead/NAME, mr/NAME, job/KEY or `controller`. Default: the controller's log.
     #[arg(value_name = "WHAT", add = complete::logs())]
     what: Vec<String>,
-    /// Which attempt at the bead. Default: the last.
+    /// The number of the attempt at the bead. Default: the last.
     #[arg(long)]
     attempt: Option<u32>,
-    /// Only the last so many lines of what is there.
+    /// Begin with the last LINES lines of it. Default: all of it.
     #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
-    /// Go on showing what is added, until it has ended.
+    /// Keep running, and show what is added, until the log ends.
     #[arg(short, long)]
     follow: bool,
 }

@@ -6,8 +6,8 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done, or already so |
-//! | 1 | it did not work |
-//! | 2 | it was asked wrongly: no such command, option or kind |
+//! | 1 | it failed |
+//! | 2 | wrong usage: no such command, option or kind |
 //! | 3 | the object does not exist |
 //! | 4 | the input was refused; nothing was changed |
 //! | 5 | what was waited for did not come true in time |
@@ -50,8 +50,8 @@ use common::terminal::Terminal;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or already so
-  1  it did not work
-  2  it was asked wrongly
+  1  it failed
+  2  wrong usage: no such command, option or kind
   3  the object does not exist
   4  the input was refused; nothing was changed
   5  what was waited for did not come true in time
@@ -62,7 +62,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "gt", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
-    /// The town's folder. Default: the nearest from here upwards that holds a `town.yaml`.
+    /// The town's folder. Default: the nearest one, from here upwards, that has a `town.yaml`.
     #[arg(long, global = true, env = "GT_TOWN", value_name = "DIR")]
     town: Option<PathBuf>,
     #[command(subcommand)]

@@ -38,20 +38,20 @@ pub enum Command {
 /// Declare a repository: writes rigs/NAME.yaml and shows it.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A repository on this machine, or the address of one.
+    /// A repository: its folder on this machine, or its URL.
     #[arg(value_name = "PATH|URL")]
     place: String,
-    /// The rig's name. Default: the repository's.
+    /// The rig's name. Default: the repository's name.
     #[arg(long)]
     name: Option<String>,
-    /// The branch that work lands on. Default: the repository's own.
+    /// The branch that work lands on. Default: the repository's default branch.
     #[arg(long)]
     branch: Option<String>,
-    /// What happens with verified work. Default: Push for a repository on this machine, Branch for any other.
+    /// How verified work lands. Default: Push for a repository on this machine, Branch for any other.
     #[arg(long, value_enum, ignore_case = true)]
     strategy: Option<Strategy>,
-    /// A shell command that must pass before work lands; may be given several times. Default: found out, for a
-    /// repository on this machine.
+    /// A shell command that must pass before work lands; may be given several times. Default: for a
+    /// repository on this machine, what its files call for.
     #[arg(long, value_name = "CMD")]
     verify: Vec<String>,
     /// Let work land without any check.
@@ -62,10 +62,10 @@ pub struct Args {
 /// What happens with verified work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Strategy {
-    /// The branch is fast-forwarded to it.
+    /// Fast-forward the branch to it.
     #[value(name = "Push")]
     Push,
-    /// It is left as a branch for people to merge.
+    /// Leave it as a branch for people to merge.
     #[value(name = "Branch")]
     Branch,
 }

@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 10;
 /// Show what needs you, what is worked on, what waits, and what has landed.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }

@@ -52,14 +52,14 @@ const CLOSE_MAX: Duration = Duration::from_secs(10);
 /// How long after it was told to stop a controller may still be there.
 pub const STOP_MAX: Duration = EFFECTS_MAX.saturating_add(REST_MAX).saturating_add(REST_MAX).saturating_add(CLOSE_MAX);
 
-/// Starts the controller.
+/// Start the controller.
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Stay in the foreground and log to standard error.
     #[arg(long)]
     foreground: bool,
-    /// At most this many polecats at once on this machine, whatever the town says.
-    #[arg(long, env = "GT_MACHINE_POLECATS", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// At most so many polecats at once on this machine, even if the town allows more.
+    #[arg(long, value_name = "N", env = "GT_MACHINE_POLECATS", value_parser = clap::value_parser!(u32).range(1..=1000))]
     machine_polecats: Option<u32>,
     /// Leave the terminal and say `ready` on standard output; what `gt up` starts.
     #[arg(long, hide = true)]

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::common::context::Context;
 use super::common::error::CliError;
 
-/// Say which gt this is.
+/// Print the version of this gt.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }

@@ -37,17 +37,17 @@ const BLOCKERS_MAX: usize = 5;
 /// Wait until a condition is true, or an object is gone.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-For a convoy's landing it prints what happens and what blocks it. It ends with 7 once nothing of the convoy can move
-before you do something (beads that failed too often, a suspended rig, a reference that leads nowhere); what the town tries
-again by itself, such as an address that cannot be reached, is printed and waited for.")]
+For `condition=Landed` of a convoy it prints progress, and what blocks it. It ends with 7 when nothing in the convoy can \
+go on before you do something, for instance because beads failed too often, a rig is suspended, or a reference names what \
+does not exist. What the town retries by itself, such as a remote that cannot be reached, is printed and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required = true, add = complete::targets())]
     objects: Vec<String>,
-    /// `condition=TYPE[=STATUS]` or `delete`.
+    /// What to wait for: `condition=TYPE[=STATUS]`, or `delete`.
     #[arg(long = "for", value_name = "WHAT", add = complete::conditions())]
     what: For,
-    /// How long, such as `90s`, `5m` or `1h30m`; for all objects together.
+    /// How long to wait for all objects together, such as `90s`, `5m` or `1h30m`.
     #[arg(long, default_value = "30s")]
     timeout: Timeout,
 }

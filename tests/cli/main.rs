@@ -5,6 +5,7 @@
 mod apply;
 mod complete;
 mod harness;
+mod help;
 mod mistakes;
 mod rigs;
 mod show;
