@@ -1,4 +1,4 @@
-# `make` lists what there is. All of it needs a Rust toolchain; `make tools` looks for the rest.
+# `make` lists what there is. `make tools` looks for what all of it needs, a Rust toolchain included.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench check fmt tools
@@ -25,5 +25,5 @@ check: ## what CI runs: format, lints, licences, then every test
 fmt: ## format the code
 	cargo fmt --all
 
-tools: ## install what is missing: git, tmux, a C compiler
+tools: ## install what is missing: git, tmux, a C compiler, a Rust toolchain
 	@.ci/tools
