@@ -100,7 +100,7 @@ pub fn command() -> clap::Command {
 
 /// The program: answers a shell that completes a word, else reads the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    common::complete::answer_shell(command);
+    common::complete::answer_shell();
     let cli = Cli::parse();
     let out = Terminal::of_process();
     let gt = Context {

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Command};
+use clap::ArgMatches;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::CompleteEnv;
 use kube::ResourceExt;
@@ -16,6 +16,7 @@ use kube::api::ListParams;
 use super::context::Context;
 use super::kinds::{KINDS, Kind};
 use super::terminal::Terminal;
+use crate::cli::{block_on, command};
 use crate::clock::SystemClock;
 use crate::town::Places;
 
@@ -24,8 +25,8 @@ const ASKED: &str = "COMPLETE";
 /// How long the API may take, as long as the lock of a store is waited for; a shell stands still meanwhile.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-/// Answers a shell that asks, and ends this process then. `command` makes the command line that is completed.
-pub fn answer_shell(command: impl Fn() -> Command) {
+/// Answers a shell that asks, and ends this process then.
+pub fn answer_shell() {
     if std::env::var_os(ASKED).is_some() {
         CompleteEnv::with_factory(command).var(ASKED).complete();
     }
@@ -145,7 +146,7 @@ fn stored(kind: &Kind) -> Option<Vec<String>> {
     if !town.layout.store().exists() {
         return None;
     }
-    let listed = crate::cli::block_on(gt.with_api(&town, async |link| {
+    let listed = block_on(gt.with_api(&town, async |link| {
         let all = ListParams::default();
         Ok(tokio::time::timeout(ANSWER_MAX, link.list(kind, &all)).await)
     }));
