@@ -17,8 +17,8 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
-    Ask, AskMachine, AskProgram, AskReplay, AskRepo, AskRuns, Fact, JobKey, JobState, Machine, Question, Replayed,
-    RepoFacts, Run, SandboxFacts, SandboxId,
+    Ask, AskAttempts, AskMachine, AskProgram, AskReplay, AskRepo, Attempt, Fact, JobKey, JobState, Machine, Question,
+    Replayed, RepoFacts, SandboxFacts, SandboxId,
 };
 
 /// Facts by the question they answer.
@@ -119,8 +119,8 @@ impl<'a> View<'a> {
     }
 
     /// The attempts at a bead.
-    pub fn runs(&self, bead_uid: &str) -> Result<&'a [Run], NotSeen> {
-        self.ask(&AskRuns(bead_uid.to_owned())).map(Vec::as_slice)
+    pub fn attempts(&self, bead_uid: &str) -> Result<&'a [Attempt], NotSeen> {
+        self.ask(&AskAttempts(bead_uid.to_owned())).map(Vec::as_slice)
     }
 
     /// A job.

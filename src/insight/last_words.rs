@@ -1,6 +1,6 @@
 //! Last words: how an agent ended that handed nothing in, and the last line of its output.
 
-use gastown_controllers::world::{Run, RunState};
+use gastown_controllers::world::{Attempt, AttemptState};
 use gastown_crds::Bead;
 
 use super::text::{CHARS_MIN, cut, plain};
@@ -21,9 +21,9 @@ pub struct LastWords {
 
 impl LastWords {
     /// Of the last attempt at a bead whose agent ended by itself, as far as there is a record of it.
-    pub fn of(bead: &Bead, attempts: &[Run]) -> Option<Self> {
+    pub fn of(bead: &Bead, attempts: &[Attempt]) -> Option<Self> {
         attempts.iter().rev().find_map(|run| match &run.state {
-            RunState::Ended(end) if end.own => {
+            AttemptState::Ended(end) if end.own => {
                 // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own
                 // words.
                 let announced = format!("script: {}", bead.spec.title);
@@ -54,7 +54,7 @@ impl LastWords {
 mod tests {
     use super::super::testing::object;
     use super::*;
-    use gastown_controllers::world::RunEnd;
+    use gastown_controllers::world::AttemptEnd;
     use jiff::Timestamp;
     use serde_json::json;
 
@@ -62,9 +62,9 @@ mod tests {
         object("Bead", "shop-a", &json!({}), &json!({}))
     }
 
-    fn ended(tail: &str) -> Vec<Run> {
-        let end = RunEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned() };
-        vec![Run { attempt: 1, work: String::new(), state: RunState::Ended(end) }]
+    fn ended(tail: &str) -> Vec<Attempt> {
+        let end = AttemptEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned() };
+        vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end) }]
     }
 
     #[test]

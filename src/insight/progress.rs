@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use gastown_controllers::world::Run;
+use gastown_controllers::world::Attempt;
 use gastown_crds::bead::{Assignee, BeadState, CloseReason, ReworkKind};
 use gastown_crds::{Bead, BeadStatus};
 use kube::ResourceExt;
@@ -114,7 +114,7 @@ impl Event {
 impl Progress {
     /// The events between the last observation of a bead and this one. `attempts` reads the attempts at the bead, and is
     /// only called if an agent has ended.
-    pub fn observe(&mut self, bead: &Bead, attempts: impl FnOnce(&Bead) -> Vec<Run>) -> Vec<Event> {
+    pub fn observe(&mut self, bead: &Bead, attempts: impl FnOnce(&Bead) -> Vec<Attempt>) -> Vec<Event> {
         let new = Seen::of(bead);
         let old = self.beads.insert(bead.name_any(), new.clone());
         let status = bead.status.clone().unwrap_or_default();

@@ -60,7 +60,7 @@ mod tests {
     use super::super::testing::{bead, bead_of_convoy, convoy, object, polecat, request, rig, town};
     use super::super::{Snapshot, Subject};
     use super::*;
-    use gastown_controllers::world::{Run, RunEnd, RunState};
+    use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState};
     use gastown_crds::{Convoy, Town};
     use kube::ResourceExt;
     use serde_json::json;
@@ -94,15 +94,15 @@ mod tests {
         let mut mine = request("Queued", "Verifying", "");
         mine.spec.bead = "shop-b".to_owned();
         town.add([mine]);
-        let end = |own| RunEnd { code: 1, own, at: Timestamp::UNIX_EPOCH, tail: String::new() };
+        let end = |own| AttemptEnd { code: 1, own, at: Timestamp::UNIX_EPOCH, tail: String::new() };
         let states = [
-            RunState::Ended(end(true)),
-            RunState::Ended(end(false)),
-            RunState::Lost { at: Timestamp::UNIX_EPOCH },
-            RunState::Running,
-            RunState::Intended,
+            AttemptState::Ended(end(true)),
+            AttemptState::Ended(end(false)),
+            AttemptState::Lost { at: Timestamp::UNIX_EPOCH },
+            AttemptState::Running,
+            AttemptState::Intended,
         ];
-        let run = |(attempt, state)| Run { attempt, work: String::new(), state };
+        let run = |(attempt, state)| Attempt { attempt, work: String::new(), state };
         town.put_attempts("uid-shop-b", (1..).zip(states).map(run).collect());
         insta::assert_snapshot!(related(town.bead("shop-b").unwrap(), &town), @"
         Needs: NAME STATE REASON POLECAT ATTEMPTS TITLE

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use gastown_controllers::bead::convoy_of;
 use gastown_controllers::bead::state;
-use gastown_controllers::world::Run;
+use gastown_controllers::world::Attempt;
 use gastown_crds::bead::BeadType;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::core::NamespaceResourceScope;
@@ -34,7 +34,7 @@ pub struct Snapshot {
     beads: Objects<Bead>,
     requests: Objects<MergeRequest>,
     /// The attempts at beads, ascending, by the bead's uid.
-    attempts: BTreeMap<String, Vec<Run>>,
+    attempts: BTreeMap<String, Vec<Attempt>>,
     /// The merge requests that are not over, by their bead; computed when it is first asked for.
     open_requests: OnceLock<Objects<MergeRequest>>,
 }
@@ -139,12 +139,12 @@ impl Snapshot {
     }
 
     /// Adds the attempts at a bead, ascending.
-    pub fn put_attempts(&mut self, bead_uid: impl Into<String>, attempts: Vec<Run>) {
+    pub fn put_attempts(&mut self, bead_uid: impl Into<String>, attempts: Vec<Attempt>) {
         self.attempts.insert(bead_uid.into(), attempts);
     }
 
     /// The attempts at a bead, ascending, as far as they are known.
-    pub fn attempts(&self, bead_uid: &str) -> &[Run] {
+    pub fn attempts(&self, bead_uid: &str) -> &[Attempt] {
         self.attempts.get(bead_uid).map(Vec::as_slice).unwrap_or_default()
     }
 }

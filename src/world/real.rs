@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Machine, Oid,
-    Owner, Question, Replay, Replays, RepoFacts, Repositories, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes,
-    Seen, Session, SessionSpec, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState,
+    Machine, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec,
+    Sandboxes, Seen, Session, SessionSpec, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -157,8 +157,8 @@ impl Sandboxes for Real {
 }
 
 impl ports::Sessions for Real {
-    fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>> {
-        self.seen(asked, self.sessions.runs(&asked.0).map_err(|e| in_a_line(&e)))
+    fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>> {
+        self.seen(asked, self.sessions.attempts(&asked.0).map_err(|e| in_a_line(&e)))
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {

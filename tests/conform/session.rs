@@ -2,7 +2,7 @@
 
 use gastown_controllers::seen::Seen;
 use gastown_controllers::world::WorldEvent;
-use gastown_controllers::world::{Fact, Job, JobState, Run, RunState};
+use gastown_controllers::world::{Attempt, AttemptState, Fact, Job, JobState};
 use jiff::Timestamp;
 
 use super::both_worlds;
@@ -143,8 +143,8 @@ fn a_machine_that_dies_leaves_a_lost_attempt(t: &mut Story) {
 
 fn lost_at(t: &Story) -> Timestamp {
     match t.world.look(&runs("a")) {
-        Seen::Known(Fact::Runs(runs)) => match runs[..] {
-            [Run { state: RunState::Lost { at }, .. }] => at,
+        Seen::Known(Fact::Attempts(runs)) => match runs[..] {
+            [Attempt { state: AttemptState::Lost { at }, .. }] => at,
             _ => panic!("{runs:?}"),
         },
         other => panic!("{other:?}"),

@@ -13,7 +13,7 @@ use gastown::world::sim::{AgentHandle, SimWorld};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, AskRuns, Fact, Job, JobKey, Owner, Run, RunState, SessionSpec, exit,
+    Act, ActError, Adapter, Ask, AskAttempts, Attempt, AttemptState, Fact, Job, JobKey, Owner, SessionSpec, exit,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -209,9 +209,9 @@ impl World for Simulated {
     fn end_slowly(&self, spec: &SessionSpec, gate: &str) {
         // Nobody takes their time here.
         self.open(gate);
-        let runs = Ask::Runs(AskRuns(spec.owner.uid.clone()));
-        let is_over = |run: &Run| run.attempt == spec.attempt && matches!(run.state, RunState::Ended(_));
-        let mut over = || matches!(self.look(&runs), Seen::Known(Fact::Runs(runs)) if runs.iter().any(is_over));
+        let runs = Ask::Attempts(AskAttempts(spec.owner.uid.clone()));
+        let is_over = |run: &Attempt| run.attempt == spec.attempt && matches!(run.state, AttemptState::Ended(_));
+        let mut over = || matches!(self.look(&runs), Seen::Known(Fact::Attempts(runs)) if runs.iter().any(is_over));
         assert!(self.until(&mut over));
     }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, Ask, AskReplay, AskRepo, AskRuns, Candidate, Check, Fact, Job, JobKey, Owner, Replay, RepoFacts, SandboxFacts,
-    SandboxSpec, SessionSpec, replay_key,
+    Act, Ask, AskAttempts, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Owner, Replay, RepoFacts,
+    SandboxFacts, SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
 use jiff::Timestamp;
@@ -263,7 +263,7 @@ pub fn sandbox(name: &str) -> Ask {
 }
 
 pub fn runs(bead: &str) -> Ask {
-    Ask::Runs(AskRuns(bead.to_owned()))
+    Ask::Attempts(AskAttempts(bead.to_owned()))
 }
 
 pub fn job(key: &JobKey) -> Ask {

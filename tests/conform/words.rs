@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Fact, JobState, Replayed, RepoFacts, Run, RunState, SandboxFacts, Session, exit};
+use gastown_controllers::world::{
+    Attempt, AttemptState, Fact, JobState, Replayed, RepoFacts, SandboxFacts, Session, exit,
+};
 
 use super::worlds::World;
 
@@ -23,7 +25,7 @@ impl Words<'_> {
         match fact {
             Fact::Repo(facts) => self.repo(facts),
             Fact::Sandbox(facts) => self.sandbox(facts),
-            Fact::Runs(runs) => runs.iter().map(run).collect::<Vec<_>>().join("; "),
+            Fact::Attempts(runs) => runs.iter().map(run).collect::<Vec<_>>().join("; "),
             Fact::Job(state) => match state {
                 JobState::Absent => "absent".to_owned(),
                 JobState::Running => "running".to_owned(),
@@ -107,16 +109,16 @@ impl Words<'_> {
     }
 }
 
-fn run(run: &Run) -> String {
-    let Run { attempt, work, state } = run;
+fn run(run: &Attempt) -> String {
+    let Attempt { attempt, work, state } = run;
     // A start that was cut short may or may not have said what it is for.
-    assert!(work == "text" || *state == RunState::Intended, "{run:?}");
+    assert!(work == "text" || *state == AttemptState::Intended, "{run:?}");
     match state {
-        RunState::Intended => format!("{attempt}: intended"),
-        RunState::Running => format!("{attempt}: running"),
-        RunState::Ended(end) if end.own => format!("{attempt}: ended with {} by itself", end.code),
-        RunState::Ended(end) => format!("{attempt}: was ended with {}", end.code),
-        RunState::Lost { .. } => format!("{attempt}: lost"),
+        AttemptState::Intended => format!("{attempt}: intended"),
+        AttemptState::Running => format!("{attempt}: running"),
+        AttemptState::Ended(end) if end.own => format!("{attempt}: ended with {} by itself", end.code),
+        AttemptState::Ended(end) => format!("{attempt}: was ended with {}", end.code),
+        AttemptState::Lost { .. } => format!("{attempt}: lost"),
     }
 }
 

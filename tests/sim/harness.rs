@@ -12,7 +12,7 @@ use gastown::world::sim::SimWorld;
 use gastown::world::sim::clock::SimClock;
 use gastown::world::sim::commits::Tree;
 use gastown_controllers::seen::Seen;
-use gastown_controllers::world::{Adapter, Ask, AskRuns, Fact};
+use gastown_controllers::world::{Adapter, Ask, AskAttempts, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
 use gastown_crds::{Bead, Convoy, KINDS, MergeRequest, Rig, names};
@@ -340,8 +340,8 @@ impl Sim {
             }
         }
         let tree = |rig: &&str| ((*rig).to_owned(), self.world.remote_tree(rig, "main").unwrap());
-        let attempts = |bead: &Bead| match self.world.look(&Ask::Runs(AskRuns(bead.uid().unwrap()))) {
-            Seen::Known(Fact::Runs(runs)) => (bead.name_any(), runs.len()),
+        let attempts = |bead: &Bead| match self.world.look(&Ask::Attempts(AskAttempts(bead.uid().unwrap()))) {
+            Seen::Known(Fact::Attempts(runs)) => (bead.name_any(), runs.len()),
             other => panic!("{other:?}"),
         };
         let closed = |bead: &Bead| (bead.name_any(), bead.spec.closed.as_ref().map(|closed| closed.reason));

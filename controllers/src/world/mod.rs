@@ -28,7 +28,7 @@ pub use machine::{AskMachine, Host, Machine};
 pub use owner::Owner;
 pub use repository::{AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, replay_key};
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
-pub use session::{AskProgram, AskRuns, Run, RunEnd, RunState, Session, SessionSpec, Sessions};
+pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Session, SessionSpec, Sessions};
 
 /// A question of some port, and the type of its answer.
 pub trait Question {
@@ -48,7 +48,7 @@ pub enum Ask {
     /// The state of a sandbox and its session.
     Sandbox(SandboxId),
     /// The attempts at an object.
-    Runs(AskRuns),
+    Attempts(AskAttempts),
     /// The state of a job.
     Job(JobKey),
     /// The result of a replay.
@@ -66,8 +66,8 @@ pub enum Fact {
     Repo(RepoFacts),
     /// To `Ask::Sandbox`.
     Sandbox(SandboxFacts),
-    /// To `Ask::Runs`, by attempt, ascending.
-    Runs(Vec<Run>),
+    /// To `Ask::Attempts`, by attempt, ascending.
+    Attempts(Vec<Attempt>),
     /// To `Ask::Job`.
     Job(JobState),
     /// To `Ask::Replay`.
@@ -84,7 +84,7 @@ impl Ask {
         match self {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
-            Self::Repo(_) | Self::Runs(_) | Self::Replay(_) | Self::Program(_) | Self::Machine => None,
+            Self::Repo(_) | Self::Attempts(_) | Self::Replay(_) | Self::Program(_) | Self::Machine => None,
         }
     }
 }
@@ -173,7 +173,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
         match ask {
             Ask::Repo(asked) => self.repo(asked).map(Fact::Repo),
             Ask::Sandbox(id) => self.sandbox(id).map(Fact::Sandbox),
-            Ask::Runs(asked) => self.runs(asked).map(Fact::Runs),
+            Ask::Attempts(asked) => self.attempts(asked).map(Fact::Attempts),
             Ask::Job(key) => self.job(key).map(Fact::Job),
             Ask::Replay(asked) => self.replays(asked).map(Fact::Replay),
             Ask::Program(asked) => self.program(asked).map(Fact::Program),

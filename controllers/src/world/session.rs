@@ -9,7 +9,7 @@ use super::{ActError, Ask, Fact, Owner, Question, SandboxId, Seen};
 /// Sessions of agents. A sandbox has at most one.
 pub trait Sessions {
     /// The attempts at an object, ascending.
-    fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>>;
+    fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>>;
     /// Whether a program would start.
     fn program(&self, asked: &AskProgram) -> Seen<bool>;
     /// The attempt's session runs, or has run. Exclusive: while another holds the lock, nothing starts.
@@ -20,17 +20,17 @@ pub trait Sessions {
 
 /// Asks for the attempts at the object with this uid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AskRuns(pub String);
+pub struct AskAttempts(pub String);
 
-impl Question for AskRuns {
-    type Answer = Vec<Run>;
+impl Question for AskAttempts {
+    type Answer = Vec<Attempt>;
 
     fn ask(&self) -> Ask {
-        Ask::Runs(self.clone())
+        Ask::Attempts(self.clone())
     }
 
     fn answer(fact: &Fact) -> Option<&Self::Answer> {
-        if let Fact::Runs(it) = fact { Some(it) } else { None }
+        if let Fact::Attempts(it) = fact { Some(it) } else { None }
     }
 }
 
@@ -72,24 +72,24 @@ pub enum Session {
 
 /// One attempt: `runs/<the owner's uid>/<n>/`, made before the spawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct Attempt {
     /// Its number, from 1.
     pub attempt: u32,
     /// The digest of the text that it was for.
     pub work: String,
     /// How far it came.
-    pub state: RunState,
+    pub state: AttemptState,
 }
 
 /// How far an attempt came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RunState {
+pub enum AttemptState {
     /// The folder is there, nothing was started (yet): a crash between intent and act, or a start under way.
     Intended,
     /// Its session holds the lock.
     Running,
     /// It ended, and left its exit.
-    Ended(RunEnd),
+    Ended(AttemptEnd),
     /// It had started, holds no lock, and left no exit: machine, tmux or supervisor died. Not charged.
     Lost {
         /// When it had started.
@@ -99,7 +99,7 @@ pub enum RunState {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunEnd {
+pub struct AttemptEnd {
     /// The agent's exit code; 128 + n for signal n.
     pub code: i32,
     /// Whether the agent ended by itself. Ended by us, or with its terminal: not charged.

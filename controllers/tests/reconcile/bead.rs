@@ -3,7 +3,7 @@
 use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{AskRuns, Run, RunEnd, RunState};
+use gastown_controllers::world::{AskAttempts, Attempt, AttemptEnd, AttemptState};
 use gastown_crds::bead::{BeadState, BeadStatus, CloseReason, Closed, Waiting};
 use gastown_crds::common::ConditionStatus;
 use gastown_crds::merge_request::MergeState;
@@ -19,9 +19,9 @@ fn scene() -> Scene {
     scene
 }
 
-fn ended(bead: &Bead, attempt: u32, own: bool) -> Run {
-    let end = RunEnd { code: 3, own, at: at(900), tail: "no such file".into() };
-    Run { attempt, work: work_digest(&bead.spec), state: RunState::Ended(end) }
+fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
+    let end = AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into() };
+    Attempt { attempt, work: work_digest(&bead.spec), state: AttemptState::Ended(end) }
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_new_text_wants_new_steps_but_not_under_a_running_agent() {
     step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
     step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
     let bead = claimed(bead("shop-a", "shop"), "shop-nux");
-    let running = Run { attempt: 1, work: "older".into(), state: RunState::Running };
+    let running = Attempt { attempt: 1, work: "older".into(), state: AttemptState::Running };
     scene.bead(step).bead(bead).runs("shop-a", vec![running]);
     assert!(scene.plan(&key("shop-a")).effects.is_empty());
     scene.runs("shop-a", vec![]);
@@ -183,6 +183,6 @@ fn failures_at_an_older_text_do_not_count() {
 fn decides_nothing_when_its_attempts_could_not_be_read() {
     let mut scene = scene();
     scene.bead(claimed(bead("shop-a", "shop"), "shop-toast"));
-    scene.unknown(gastown_controllers::world::Ask::Runs(AskRuns("shop-a-uid".into())), "permission denied");
+    scene.unknown(gastown_controllers::world::Ask::Attempts(AskAttempts("shop-a-uid".into())), "permission denied");
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; waiting until it can be observed)");
 }

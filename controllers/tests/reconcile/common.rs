@@ -180,8 +180,8 @@ impl Scene {
         )
     }
 
-    pub fn runs(&mut self, bead: &str, runs: Vec<Run>) -> &mut Self {
-        self.known(Ask::Runs(AskRuns(format!("{bead}-uid"))), Fact::Runs(runs))
+    pub fn runs(&mut self, bead: &str, runs: Vec<Attempt>) -> &mut Self {
+        self.known(Ask::Attempts(AskAttempts(format!("{bead}-uid"))), Fact::Attempts(runs))
     }
 
     /// The plan; every fact that it asks for must be in the scene.

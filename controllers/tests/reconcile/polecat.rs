@@ -46,12 +46,12 @@ fn sandbox(session: Session) -> SandboxFacts {
     SandboxFacts { sandbox: Some(prepared(0)), session }
 }
 
-fn run(attempt: u32, state: RunState) -> Run {
-    Run { attempt, work: work(), state }
+fn run(attempt: u32, state: AttemptState) -> Attempt {
+    Attempt { attempt, work: work(), state }
 }
 
-fn died(second: i64) -> RunState {
-    RunState::Ended(RunEnd { code: 137, own: true, at: at(second), tail: String::new() })
+fn died(second: i64) -> AttemptState {
+    AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new() })
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_formula_that_is_gone_keeps_its_bead_and_nothing_else() {
 #[test]
 fn an_attempt_that_was_only_intended_goes_on_as_the_same() {
     let mut scene = scene();
-    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, RunState::Intended)]);
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, AttemptState::Intended)]);
     assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 1"));
 }
 

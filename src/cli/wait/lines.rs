@@ -56,7 +56,7 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::insight::progress::Progress;
-    use gastown_controllers::world::{Run, RunEnd, RunState};
+    use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState};
     use gastown_crds::Bead;
     use gastown_crds::bead::Waiting;
     use serde_json::json;
@@ -114,8 +114,8 @@ mod tests {
         let mut printed = Vec::new();
         for (nth, bead) in states.iter().enumerate() {
             let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
-            let end = RunEnd { code: 3, own: true, at: start, tail: "cannot find npm".to_owned() };
-            let run = Run { attempt: 1, work: String::new(), state: RunState::Ended(end) };
+            let end = AttemptEnd { code: 3, own: true, at: start, tail: "cannot find npm".to_owned() };
+            let run = Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end) };
             let events = progress.observe(bead, |_| vec![run]);
             printed.extend(events.iter().map(|event| lines.event(event, now)));
         }

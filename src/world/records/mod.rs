@@ -9,7 +9,7 @@ mod log;
 
 mod writers;
 
-use gastown_controllers::world::Run;
+use gastown_controllers::world::Attempt;
 use gastown_supervisor::records as files;
 
 use super::layout::Layout;
@@ -32,7 +32,7 @@ impl Records {
     }
 
     /// The attempts at a bead, ascending.
-    pub fn attempts(&self, bead_uid: &str) -> Vec<Run> {
+    pub fn attempts(&self, bead_uid: &str) -> Vec<Attempt> {
         attempts::of(&self.layout, bead_uid).unwrap_or_default()
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use gastown_controllers::world::{Run, RunEnd, RunState};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
@@ -29,7 +29,7 @@ pub fn numbers(layout: &Layout, owner_uid: &str) -> io::Result<Vec<u32>> {
 }
 
 /// The newest attempts at a bead, ascending.
-pub fn of(layout: &Layout, owner_uid: &str) -> Result<Vec<Run>, SessionError> {
+pub fn of(layout: &Layout, owner_uid: &str) -> Result<Vec<Attempt>, SessionError> {
     let numbers = numbers(layout, owner_uid)?;
     let oldest = numbers.len().saturating_sub(ATTEMPTS_MAX);
     numbers[oldest..].iter().map(|attempt| one(layout, owner_uid, *attempt)).collect()
@@ -49,7 +49,7 @@ fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSp
     }))
 }
 
-fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Run, SessionError> {
+fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, SessionError> {
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
@@ -58,21 +58,21 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Run, SessionErr
         (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
             let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
             if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
-                RunState::Running
+                AttemptState::Running
             } else if let Some(end) = occupants::exit(layout, &holder)? {
                 // It has ended between the two looks; the end was recorded before the lock was freed.
                 ended(layout, &holder, end)
             } else {
                 // The start is recorded once, under the lock.
-                RunState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
+                AttemptState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
             }
         }
-        (None, _) => RunState::Intended,
+        (None, _) => AttemptState::Intended,
     };
-    Ok(Run { attempt, work, state })
+    Ok(Attempt { attempt, work, state })
 }
 
-fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at }: Exit) -> RunState {
+fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at }: Exit) -> AttemptState {
     let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
-    RunState::Ended(RunEnd { code, own, at, tail })
+    AttemptState::Ended(AttemptEnd { code, own, at, tail })
 }

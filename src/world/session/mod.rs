@@ -49,7 +49,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gastown_controllers::world::{Run, SandboxId, Session};
+use gastown_controllers::world::{Attempt, SandboxId, Session};
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
@@ -181,7 +181,7 @@ impl Sessions {
     }
 
     /// The attempts at a bead, ascending.
-    pub fn runs(&self, owner_uid: &str) -> Result<Vec<Run>, SessionError> {
+    pub fn attempts(&self, owner_uid: &str) -> Result<Vec<Attempt>, SessionError> {
         attempts::of(&self.layout, owner_uid)
     }
 

@@ -1,6 +1,6 @@
 //! Faults that a test or a seed injects into a world.
 
-use gastown_controllers::world::{JobState, RunState};
+use gastown_controllers::world::{AttemptState, JobState};
 use std::time::Duration;
 
 use super::SimWorld;
@@ -36,7 +36,7 @@ impl SimWorld {
             .collect();
         for (sandbox, attempt, since) in &all {
             if without_a_trace {
-                self.free(sandbox, attempt, RunState::Lost { at: *since });
+                self.free(sandbox, attempt, AttemptState::Lost { at: *since });
             } else {
                 self.over(sandbox, attempt, HUNG_UP, false);
             }

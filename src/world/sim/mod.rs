@@ -42,8 +42,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskProgram, AskReplay, AskRepo, AskRuns, Host, Job, JobKey, JobState, Jobs, Machine, Oid, Owner, Replay,
-    Replayed, Replays, RepoFacts, Repositories, Run, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
+    ActError, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState, Jobs, Machine, Oid,
+    Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
     SessionSpec, Sessions, WorldEvent,
 };
 use jiff::Timestamp;
@@ -88,7 +88,7 @@ struct State {
     made: Option<Timestamp>,
     sessions: BTreeMap<String, Live>,
     /// By the bead's uid and the attempt.
-    runs: BTreeMap<String, BTreeMap<u32, Run>>,
+    attempts: BTreeMap<String, BTreeMap<u32, Attempt>>,
     /// Heads that agents have handed in, by the rig's uid.
     handed_in: BTreeSet<(String, Oid)>,
     listeners: Vec<mpsc::UnboundedSender<WorldEvent>>,
@@ -241,8 +241,8 @@ impl Sandboxes for SimWorld {
 }
 
 impl Sessions for SimWorld {
-    fn runs(&self, asked: &AskRuns) -> Seen<Vec<Run>> {
-        self.seen(|state| state.runs.get(&asked.0).into_iter().flat_map(BTreeMap::values).cloned().collect())
+    fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>> {
+        self.seen(|state| state.attempts.get(&asked.0).into_iter().flat_map(BTreeMap::values).cloned().collect())
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {

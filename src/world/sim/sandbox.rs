@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    ActError, Owner, Run, RunEnd, RunState, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
+    ActError, Attempt, AttemptEnd, AttemptState, Owner, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
 };
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -178,18 +178,21 @@ impl State {
 
     /// Whether an attempt was ever started.
     fn has_run(&self, spec: &SessionSpec) -> bool {
-        let run = self.runs.get(&spec.owner.uid).and_then(|runs| runs.get(&spec.attempt));
-        run.is_some_and(|run| run.state != RunState::Intended)
+        let run = self.attempts.get(&spec.owner.uid).and_then(|all| all.get(&spec.attempt));
+        run.is_some_and(|run| run.state != AttemptState::Intended)
     }
 
     /// The attempt's folder is there.
     fn intend(&mut self, spec: &SessionSpec) {
-        let runs = self.runs.entry(spec.owner.uid.clone()).or_default();
+        let runs = self.attempts.entry(spec.owner.uid.clone()).or_default();
         if runs.contains_key(&spec.attempt) {
             return;
         }
         let last = runs.keys().next_back().copied().unwrap_or(0);
-        runs.insert(spec.attempt, Run { attempt: spec.attempt, work: spec.work.clone(), state: RunState::Intended });
+        runs.insert(
+            spec.attempt,
+            Attempt { attempt: spec.attempt, work: spec.work.clone(), state: AttemptState::Intended },
+        );
         if spec.attempt != last + 1 {
             self.violated(format!("attempt {} at {} follows {last}", spec.attempt, spec.owner.name));
         }
@@ -226,7 +229,7 @@ impl SimWorld {
             state.sessions.insert(id.uid.clone(), live);
             let at_work = state.sessions.values().filter(|live| !live.may_end).count();
             state.busiest = state.busiest.max(at_work);
-            state.set_run(spec, RunState::Running);
+            state.set_run(spec, AttemptState::Running);
         }
         let handle = AgentHandle::new(self.clone(), id.clone(), spec.clone());
         let agent = self.inner.behavior.agent(handle);
@@ -260,11 +263,11 @@ impl SimWorld {
     /// A session is over: its attempt has its end, and its sandbox is free.
     pub(super) fn over(&self, sandbox_uid: &str, attempt: &(String, u32), code: i32, own: bool) {
         let tail = format!("it ended with {code}");
-        let end = RunEnd { code, own, at: self.now(), tail };
-        self.free(sandbox_uid, attempt, RunState::Ended(end));
+        let end = AttemptEnd { code, own, at: self.now(), tail };
+        self.free(sandbox_uid, attempt, AttemptState::Ended(end));
     }
 
-    pub(super) fn free(&self, sandbox_uid: &str, (owner_uid, attempt): &(String, u32), state_then: RunState) {
+    pub(super) fn free(&self, sandbox_uid: &str, (owner_uid, attempt): &(String, u32), state_then: AttemptState) {
         {
             let mut state = self.state();
             let is_it = |live: &Live| live.owner_uid == *owner_uid && live.attempt == *attempt;
@@ -274,7 +277,7 @@ impl SimWorld {
             if let Some(agent) = state.sessions.remove(sandbox_uid).and_then(|live| live.agent) {
                 agent.abort();
             }
-            if let Some(run) = state.runs.get_mut(owner_uid).and_then(|runs| runs.get_mut(attempt)) {
+            if let Some(run) = state.attempts.get_mut(owner_uid).and_then(|all| all.get_mut(attempt)) {
                 run.state = state_then;
             }
         }
@@ -283,8 +286,8 @@ impl SimWorld {
 }
 
 impl State {
-    fn set_run(&mut self, spec: &SessionSpec, to: RunState) {
-        if let Some(run) = self.runs.get_mut(&spec.owner.uid).and_then(|runs| runs.get_mut(&spec.attempt)) {
+    fn set_run(&mut self, spec: &SessionSpec, to: AttemptState) {
+        if let Some(run) = self.attempts.get_mut(&spec.owner.uid).and_then(|all| all.get_mut(&spec.attempt)) {
             run.state = to;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::town::{Town, WAITS, kill, running, shell, wait_until};
 use gastown::world::session::exits::{Ended, Exits};
-use gastown_controllers::world::{RunState, Session};
+use gastown_controllers::world::{AttemptState, Session};
 use tokio::sync::mpsc::Receiver;
 
 /// Far more than a wake takes; only a wake that is lost takes as long.
@@ -62,7 +62,7 @@ fn who_outlives_its_supervisor_is_waited_for() {
         while town.look(&one) != Session::None {
             assert_eq!(next(&mut wakes).await, Ended::Session("one".to_owned()));
         }
-        assert!(matches!(town.state(1), Some(RunState::Lost { .. })));
+        assert!(matches!(town.state(1), Some(AttemptState::Lost { .. })));
     });
 }
 

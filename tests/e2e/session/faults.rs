@@ -3,7 +3,7 @@
 use super::town::{Town, WAITS, kill, lives, running, shell, wait_until};
 use gastown::world::exec::Exec;
 use gastown::world::session::SessionError;
-use gastown_controllers::world::{RunState, SandboxId, Session};
+use gastown_controllers::world::{AttemptState, SandboxId, Session};
 use gastown_supervisor::records::{self, Holder};
 use gastown_supervisor::{REFUSED, WORD, lock};
 
@@ -19,7 +19,7 @@ fn a_killed_supervisor_frees_nothing_while_its_agent_lives() {
 
     assert!(lives(agent));
     assert_eq!(town.look(&sandbox), running(1));
-    assert_eq!(town.state(1), Some(RunState::Running));
+    assert_eq!(town.state(1), Some(AttemptState::Running));
     let busy = town.sessions.ensure(&sandbox, &shell(2, "exit 0"), &[]);
     assert!(matches!(busy, Err(SessionError::Busy { .. })), "{busy:?}");
 
@@ -27,7 +27,7 @@ fn a_killed_supervisor_frees_nothing_while_its_agent_lives() {
     // A process lets go of the lock an instant before it is gone.
     wait_until("the agent is gone", || !lives(agent));
     assert_eq!(town.look(&sandbox), Session::None);
-    assert!(matches!(town.state(1), Some(RunState::Lost { .. })));
+    assert!(matches!(town.state(1), Some(AttemptState::Lost { .. })));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn an_agent_that_let_go_of_the_lock_still_has_the_sandbox() {
     kill(town.started(1).process.pid);
     wait_until("the lock is free", || !lock::held(&path).unwrap());
 
-    assert_eq!((town.look(&sandbox), town.state(1)), (running(1), Some(RunState::Running)));
+    assert_eq!((town.look(&sandbox), town.state(1)), (running(1), Some(AttemptState::Running)));
     let busy = town.sessions.ensure(&sandbox, &shell(2, "exit 0"), &[]);
     assert!(matches!(busy, Err(SessionError::Busy { .. })), "{busy:?}");
     town.sessions.end(&sandbox).unwrap();
@@ -151,7 +151,7 @@ fn an_intent_that_never_started_is_started_by_the_next_ensure() {
     let sandbox = town.sandbox("one");
     // A crash right after the folder was made.
     fs_err::create_dir_all(town.layout.attempt("bead", 1)).unwrap();
-    assert_eq!(town.state(1), Some(RunState::Intended));
+    assert_eq!(town.state(1), Some(AttemptState::Intended));
     town.start(&sandbox, &shell(1, "exit 7"));
     assert_eq!(town.ended(1).code, 7);
 }

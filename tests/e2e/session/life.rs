@@ -2,7 +2,7 @@
 
 use super::town::{Town, WAITS, kill, lives, running, shell, spec, wait_until};
 use gastown::world::session::SessionError;
-use gastown_controllers::world::{RunState, Session};
+use gastown_controllers::world::{AttemptState, Session};
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::NameValue;
 
@@ -15,7 +15,7 @@ fn an_agent_runs_in_a_terminal_and_its_exit_is_recorded() {
 
     town.start(&sandbox, &shell(1, "[ -t 0 ] && [ -t 1 ] && echo on a terminal; echo $$ > pid; read go; exit 3"));
     assert_eq!(town.look(&sandbox), running(1));
-    assert_eq!(town.state(1), Some(RunState::Running));
+    assert_eq!(town.state(1), Some(AttemptState::Running));
     town.agent(&sandbox);
     wait_until("it shows", || town.sessions.capture(&sandbox).unwrap().contains("on a terminal"));
 

@@ -10,7 +10,7 @@ use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::world::{Owner, Run, RunEnd, RunState, SandboxId, Session, SessionSpec};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Owner, SandboxId, Session, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Started};
 
@@ -70,19 +70,19 @@ impl Town {
         self.sessions.look(sandbox).unwrap()
     }
 
-    pub fn runs(&self) -> Vec<Run> {
-        self.sessions.runs("bead").unwrap()
+    pub fn runs(&self) -> Vec<Attempt> {
+        self.sessions.attempts("bead").unwrap()
     }
 
-    pub fn state(&self, attempt: u32) -> Option<RunState> {
+    pub fn state(&self, attempt: u32) -> Option<AttemptState> {
         self.runs().into_iter().find(|run| run.attempt == attempt).map(|run| run.state)
     }
 
     /// Waits for the end of an attempt.
-    pub fn ended(&self, attempt: u32) -> RunEnd {
+    pub fn ended(&self, attempt: u32) -> AttemptEnd {
         let mut end = None;
         wait_until("the attempt has ended", || {
-            if let Some(RunState::Ended(is)) = self.state(attempt) {
+            if let Some(AttemptState::Ended(is)) = self.state(attempt) {
                 end = Some(is);
             }
             end.is_some()

@@ -10,7 +10,7 @@ use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
 
 use crate::view::View;
-use crate::world::{Run, RunState};
+use crate::world::{Attempt, AttemptState};
 
 /// A digest of what people wrote: attempts at an older text do not count against a newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
@@ -20,16 +20,16 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
 /// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
-pub fn failures(spec: &BeadSpec, runs: &[Run], requests: &[&Arc<MergeRequest>]) -> u32 {
-    if runs.is_empty() {
+pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
+    if attempts.is_empty() {
         return 0;
     }
     let work = work_digest(spec);
-    let failed = |run: &&Run| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
+    let failed = |run: &&Attempt| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
         Some(request) => came_back(request),
-        None => matches!(&run.state, RunState::Ended(end) if end.own),
+        None => matches!(&run.state, AttemptState::Ended(end) if end.own),
     };
-    let count = runs.iter().filter(|r| r.work == work).filter(failed).count();
+    let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

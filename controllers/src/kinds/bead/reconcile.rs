@@ -19,7 +19,7 @@ use crate::conditions::{tail, times};
 use crate::draft::Draft;
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
-use crate::world::{Run, RunState};
+use crate::world::{Attempt, AttemptState};
 
 /// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
 const ENDING_DELAY: Duration = Duration::from_secs(2);
@@ -72,9 +72,9 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
 
     // A bead that nobody ever had has no attempts to look at.
     let touched = bead.spec.assignee.is_some() || status.last_polecat.is_some() || !requests.is_empty();
-    let runs = if touched { view.runs(&bead.uid().unwrap_or_default())? } else { &[] };
-    status.attempts = runs.last().map_or(0, |r| r.attempt);
-    status.failures = failures(&bead.spec, runs, &requests);
+    let attempts = if touched { view.attempts(&bead.uid().unwrap_or_default())? } else { &[] };
+    status.attempts = attempts.last().map_or(0, |r| r.attempt);
+    status.failures = failures(&bead.spec, attempts, &requests);
     status.rework = rework(&requests);
     let newest = requests.last();
 
@@ -94,12 +94,12 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, Reason::Landing, format!("handed in as {}", request.name_any()));
     } else if status.failures >= view.settings.backoff_limit {
-        let ended = runs.last().is_none_or(|r| r.state != RunState::Running);
+        let ended = attempts.last().is_none_or(|r| r.state != AttemptState::Running);
         if bead.spec.assignee.is_some() && ended {
             plan.write(release(bead));
         }
         status.state = BeadState::SetAside;
-        let message = set_aside(status, runs);
+        let message = set_aside(status, attempts);
         conditions.set_bool(types::SET_ASIDE, true, Reason::TooManyAttempts, message);
         conditions.set_bool(types::READY, false, Reason::TooManyAttempts, "set aside for a person");
     } else if let Some(assignee) = &bead.spec.assignee {
@@ -124,7 +124,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         status.state = state;
         conditions.set_bool(types::READY, state == BeadState::Ready, reason, message);
         // Steps are not pulled from under an agent that is at work on them.
-        if runs.last().is_none_or(|r| r.state != RunState::Running) {
+        if attempts.last().is_none_or(|r| r.state != AttemptState::Running) {
             molecule::pour(&mut draft, round(&requests), view, &mut plan);
         } else if !molecule::is_poured(bead, round(&requests), view) {
             // The session of an earlier claim is just ending, in another polecat's sandbox: nothing wakes this bead then.
@@ -195,9 +195,9 @@ fn open_needs(bead: &Bead, view: &View<'_>) -> Vec<String> {
     bead.spec.needs.iter().filter(open).cloned().collect()
 }
 
-fn set_aside(status: &BeadStatus, runs: &[Run]) -> String {
-    let last = runs.iter().rev().find_map(|r| match &r.state {
-        RunState::Ended(end) => Some((r.attempt, end)),
+fn set_aside(status: &BeadStatus, attempts: &[Attempt]) -> String {
+    let last = attempts.iter().rev().find_map(|r| match &r.state {
+        AttemptState::Ended(end) => Some((r.attempt, end)),
         _ => None,
     });
     let output = match (&status.rework, last) {

@@ -27,7 +27,9 @@ use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
 use crate::tries::{Tried, tried};
 use crate::view::{self, NotSeen, View};
-use crate::world::{Act, Owner, RepoFacts, Run, RunState, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec};
+use crate::world::{
+    Act, Attempt, AttemptState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec,
+};
 
 /// The state that a polecat is found in, with reason and message.
 struct Doing {
@@ -308,23 +310,23 @@ impl Hook<'_> {
         status: &mut PolecatStatus,
     ) -> Result<Doing, NotSeen> {
         let bead_uid = self.bead.uid().unwrap_or_default();
-        let runs = self.view.runs(&bead_uid)?;
+        let attempts = self.view.attempts(&bead_uid)?;
         let settings = &self.view.settings;
-        let failed = failures(&self.bead.spec, runs, &self.requests);
+        let failed = failures(&self.bead.spec, attempts, &self.requests);
         if failed >= settings.backoff_limit {
             return Ok(doing(PolecatState::Stalled, Reason::TooManyAttempts, "its bead is being set aside"));
         }
-        let last = runs.last();
+        let last = attempts.last();
         let attempt = match last.map(|r| (&r.state, r.attempt)) {
             None => 1,
             // Made before the spawn, and nothing was spawned: the same attempt goes on.
-            Some((RunState::Intended, n)) => n,
+            Some((AttemptState::Intended, n)) => n,
             // The lock is free and no exit is recorded yet: it is ending just now, and its exit wakes us.
-            Some((RunState::Running, _)) => return Ok(doing(PolecatState::Starting, Reason::Switching, "")),
-            Some((RunState::Ended(_) | RunState::Lost { .. }, n)) => n + 1,
+            Some((AttemptState::Running, _)) => return Ok(doing(PolecatState::Starting, Reason::Switching, "")),
+            Some((AttemptState::Ended(_) | AttemptState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
-        if let Some(due) = self.due(runs, failed) {
+        if let Some(due) = self.due(attempts, failed) {
             plan.again_at(due);
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
@@ -359,14 +361,14 @@ impl Hook<'_> {
 
     /// When the next session may start, if not now: the first restart and the first rework are at once, the later ones
     /// back off, whether they are charged or not.
-    fn due(&self, runs: &[Run], failed: u32) -> Option<Timestamp> {
-        let handed_in = |run: &Run| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
-        let ended = runs.iter().rev().take_while(|r| !handed_in(r) && r.state != RunState::Intended).count();
+    fn due(&self, attempts: &[Attempt], failed: u32) -> Option<Timestamp> {
+        let handed_in = |run: &Attempt| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
+        let ended = attempts.iter().rev().take_while(|r| !handed_in(r) && r.state != AttemptState::Intended).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
-        let at = match &runs.last()?.state {
-            RunState::Ended(end) => end.at,
-            RunState::Lost { at } => *at,
-            RunState::Intended | RunState::Running => return None,
+        let at = match &attempts.last()?.state {
+            AttemptState::Ended(end) => end.at,
+            AttemptState::Lost { at } => *at,
+            AttemptState::Intended | AttemptState::Running => return None,
         };
         let delay = self.view.settings.delay(restarts, &self.bead.uid().unwrap_or_default());
         self.view.wait_after(at, delay).filter(|_| restarts > 0)

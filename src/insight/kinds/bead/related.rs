@@ -1,6 +1,6 @@
 //! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
 
-use gastown_controllers::world::{Run, RunState};
+use gastown_controllers::world::{Attempt, AttemptState};
 use gastown_crds::common::{LABEL_BEAD, condition, is_true, types};
 use gastown_crds::{Bead, MergeRequest};
 use kube::ResourceExt;
@@ -71,13 +71,13 @@ fn row(bead: &Bead) -> Vec<Cell> {
     ]
 }
 
-fn attempt(bead: &str, run: &Run) -> Vec<Cell> {
+fn attempt(bead: &str, run: &Attempt) -> Vec<Cell> {
     let state = match &run.state {
-        RunState::Intended => "not started".to_owned(),
-        RunState::Running => "running".to_owned(),
-        RunState::Ended(end) if end.own => format!("ended with {}", end.code),
-        RunState::Ended(_) => "ended by the town".to_owned(),
-        RunState::Lost { .. } => "lost with its machine or tmux".to_owned(),
+        AttemptState::Intended => "not started".to_owned(),
+        AttemptState::Running => "running".to_owned(),
+        AttemptState::Ended(end) if end.own => format!("ended with {}", end.code),
+        AttemptState::Ended(_) => "ended by the town".to_owned(),
+        AttemptState::Lost { .. } => "lost with its machine or tmux".to_owned(),
     };
     let log = format!("gt logs bead/{bead} --attempt {}", run.attempt);
     vec![run.attempt.to_string().into(), state.into(), log.into()]
