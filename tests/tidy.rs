@@ -55,6 +55,20 @@ fn no_snapshot_waits_for_review() {
     assert!(left.is_empty(), "accept or delete these: {left:#?}");
 }
 
+#[test]
+fn every_link_of_a_document_leads_to_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let link = regex::Regex::new(r"\]\(([^)#\s]+)").unwrap();
+    let mut dead = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELIABILITY.md", "CHANGELOG.md"] {
+        let text = fs_err::read_to_string(root.join(document)).unwrap();
+        let links = link.captures_iter(&text).map(|found| found[1].to_owned());
+        let gone = |link: &String| !link.contains("://") && !root.join(link).exists();
+        dead.extend(links.filter(gone).map(|link| format!("{document}: {link}")));
+    }
+    assert!(dead.is_empty(), "there is no such file: {dead:#?}");
+}
+
 /// `MergeRequest` is in `merge_request.rs`.
 fn file_of(kind: &str) -> String {
     let mut file = String::new();
