@@ -1,4 +1,4 @@
-//! What clients ask before anything else: which groups, versions and kinds there are.
+//! Discovery: the groups, versions and kinds, which clients ask for before anything else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

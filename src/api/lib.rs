@@ -94,7 +94,7 @@ impl Server {
         kube::Client::new(service, namespace)
     }
 
-    /// How much the store has worked since it was opened.
+    /// The work that the store has done since it was opened.
     pub fn counters(&self) -> Counters {
         self.inner.store.counters()
     }
@@ -111,7 +111,7 @@ impl Server {
 
     /// Finishes what was accepted, ends the watches, and folds the write-ahead log into the file.
     ///
-    /// It waits for the writer thread: it blocks for at most one commit.
+    /// Waits for the writer thread, so it blocks for at most one commit.
     pub fn close(self) {
         self.inner.store.close();
     }

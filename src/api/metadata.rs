@@ -1,4 +1,4 @@
-//! What an apiserver demands of `metadata`: names, labels, annotations, finalizers, owners.
+//! The rules of an apiserver for `metadata`: names, labels, annotations, finalizers, owners.
 
 use gastown_crds::schema::{FieldPath, Reason, Segment, Violation};
 use serde_json::Value;

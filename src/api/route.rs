@@ -1,4 +1,4 @@
-//! What a request is about: its path and query, taken apart.
+//! Routes: the path and query of a request, parsed.
 
 use std::sync::Arc;
 

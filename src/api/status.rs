@@ -69,7 +69,7 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(kind, name, violations)
     }
 
-    /// What the store's refusal means to the client of this object.
+    /// The error for a client whose write to this object the store has refused.
     pub(super) fn refused(kind: &Served, name: &str, refusal: &Refusal) -> Self {
         match refusal {
             Refusal::AlreadyExists => {

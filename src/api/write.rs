@@ -25,7 +25,7 @@ use super::store::{Change, Expect, Key, Op, PageRequest, Refusal, Row};
 
 /// The most of a body that is read, in bytes: enough of an object over the bound to name the field that is too large.
 const BODY_BYTES_MAX: usize = 4 * admit::OBJECT_BYTES_MAX;
-/// How often a patch without a resourceVersion is tried anew when others write the same object.
+/// The most tries of a patch without a resourceVersion when others write the same object.
 const PATCH_TRIES_MAX: usize = 16;
 /// The most fields that a `Warning` header names.
 const WARNINGS_MAX: usize = 16;
@@ -262,7 +262,7 @@ impl Request<'_> {
         (self.server.inner.guard)(&request).map_err(|why| ApiError::forbidden(self.kind, name, &why))
     }
 
-    /// What is said about fields that no schema knows: refused, warned of, or nothing.
+    /// The treatment of fields that no schema knows: refused, warned of, or ignored.
     fn warnings(&self, unknown: &[FieldPath]) -> Result<Vec<String>, ApiError> {
         let lines = unknown.iter().take(WARNINGS_MAX).map(|path| format!("unknown field \"{path}\""));
         match self.parameters.field_validation.as_str() {

@@ -26,10 +26,10 @@ use gastown_agent::work::is_hooked;
 use gastown_agent::worktree::Worktree;
 use gastown_base::clock::{Clock as _, SystemClock};
 
-/// How often a close is tried when others write the same bead. Its controller writes a status now and then; nobody
+/// The most tries of a close when others write the same bead. Its controller writes a status now and then; nobody
 /// writes eight times between a read and a write.
 const TRIES_MAX: usize = 8;
-/// What the reason of a bead without changes starts with.
+/// The beginning of the reason for a bead without changes.
 const NO_CHANGES: &str = "no-changes";
 
 /// Close beads: steps that are done, or the bead on the hook when nothing has to change

@@ -61,7 +61,7 @@ pub fn label(text: &str) -> Result<String, Error> {
     let (key, value) = text.split_once([':', '=']).map_or((text, None), |(key, value)| (key, Some(value)));
     let plain = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
     if key.is_empty() || !plain(key) || !value.is_none_or(plain) {
-        return Err(Error::refused(format!("`{text}` is no label"), "write it as KEY:VALUE or KEY"));
+        return Err(Error::refused(format!("invalid label `{text}`"), "write it as KEY:VALUE or KEY"));
     }
     Ok(value.map_or_else(|| key.to_owned(), |value| format!("{key}={value}")))
 }

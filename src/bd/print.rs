@@ -1,4 +1,4 @@
-//! How `bd` prints: JSON in two-space indents, or a line for each bead.
+//! The output of `bd`: JSON in two-space indents, or a line for each bead.
 
 use std::fmt::Write as _;
 

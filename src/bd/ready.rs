@@ -86,7 +86,7 @@ fn type_condition(args: &ReadyArgs) -> String {
     args.type_.map_or_else(|| "spec.type!=Step".to_owned(), |t| format!("spec.type={}", t.bead_type()))
 }
 
-/// What the controller found ready, as far as it still is.
+/// The beads that the controller found ready and that still are.
 async fn found_ready(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
     let query = |priority: Option<u32>, beads: usize| {
         let mut fields = vec!["status.state=Ready".to_owned(), type_condition(args)];
@@ -128,7 +128,7 @@ async fn still_ready(query: &Query, context: &Context) -> Result<(Vec<Bead>, boo
     Ok((sure, has_more))
 }
 
-/// What a bead needs that is still open. What does not exist does not block.
+/// The needs of a bead that are still open. A need that does not exist does not block.
 pub async fn open_needs(context: &Context, bead: &Bead) -> Result<Vec<String>, Error> {
     let mut open = Vec::new();
     for need in &bead.spec.needs {

@@ -7,7 +7,7 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Who asks, as the environment says: the session's actor, else the user. It is sent in a header, which carries printable
+/// The actor by the environment: the session's actor, else the user. It is sent in a header, which carries printable
 /// ASCII only; a name that does not fit is left out.
 pub fn actor() -> Option<String> {
     let session = || Some(Worker::new(variable("GT_RIG")?, variable("GT_POLECAT")?).to_string());

@@ -24,9 +24,9 @@ use gastown_api::{self as api, Server};
 use gastown_base::clock::{RandomIds, SystemClock};
 use gastown_world::town::Town;
 
-/// How long a command waits for the store; its holder's requests take milliseconds.
+/// The longest wait of a command for the store; its holder's requests take milliseconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
-/// How long between two looks at the lock.
+/// The interval between two looks at the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(5);
 
 /// A way to the API, for as long as it lives.
@@ -44,7 +44,7 @@ pub struct StoreLock {
     _file: File,
 }
 
-/// Why there is no way to the API.
+/// There is no way to the API.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The folders cannot be made.
@@ -59,9 +59,9 @@ pub enum ConnectError {
     /// The store cannot be opened.
     #[error("could not open the town's store {}", path.display())]
     Open {
-        /// Its path.
+        /// The store's file.
         path: PathBuf,
-        /// The reason.
+        /// The cause.
         #[source]
         source: api::OpenError,
     },
@@ -91,7 +91,7 @@ impl StoreLock {
         Ok(Some(Self { _file: file }))
     }
 
-    /// Who wrote itself down as the holder.
+    /// The process id of the holder as it is recorded, or `unknown`.
     pub fn holder(path: &Path) -> String {
         fs_err::read_to_string(path).ok().filter(|pid| !pid.is_empty()).unwrap_or_else(|| "unknown".into())
     }
@@ -111,7 +111,7 @@ pub fn answers(socket: &Path) -> bool {
     ask().unwrap_or(false)
 }
 
-/// What an API of this town is made with.
+/// The options that a town's API is made with.
 pub fn options() -> api::Options {
     api::Options {
         kinds: KINDS.into_iter().map(api::Served::registered).collect(),

@@ -150,8 +150,8 @@ mod tests {
         Polecat Strays: processes of an ended session are being ended; `gt logs polecat/x`
         Polecat Idle: nothing: it takes the next ready bead
         Polecat Working: `gt attach x` to watch it, `gt logs -f polecat/x` to read along
-        Rig BaseRed: fix the branch itself, its own tests fail; nobody's work is blamed meanwhile
-        Rig VerifyError: correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed
+        Rig BaseRed: fix the branch itself, its own tests fail; nobody's work is rejected meanwhile
+        Rig VerifyError: correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is rejected
         Rig FetchFailed: see that `git ls-remote /src/shop` works; it is tried again by itself
         Rig Suspended: take `suspend: true` out where it stands, and `gt apply -f` it
         Rig Ok: declare work for it: a Convoy with `rig: x`, then `gt apply -f` it

@@ -89,7 +89,7 @@ mod tests {
     fn what_becomes_of_others_is_said_before_it_is_deleted() {
         let town = town();
         let a = bead_of_convoy("shop-a", &json!({}), "Ready", "Ready", "");
-        assert!(a.open_work(&town).unwrap().starts_with("bead/shop-a is of convoy/auth, which makes it anew"));
+        assert!(a.open_work(&town).unwrap().starts_with("bead/shop-a is of convoy/auth, which creates it again"));
         assert_eq!(bead("shop-a", &json!({}), "Ready", "Ready", "").open_work(&town), None);
         assert!(polecat("True", "Working", "").open_work(&town).unwrap().contains("works on bead/shop-a"));
         assert!(object::<Town>("Town", "town", &json!({}), &json!({})).open_work(&town).is_some());

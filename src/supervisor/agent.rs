@@ -26,10 +26,10 @@ use super::records::{self, AgentSpec, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
 use super::{REFUSED, command, complain, lock, log, now, process, process::ProcessId, watch};
 
-/// What the shell runs that becomes the agent: waits for the line, then takes its input from the terminal again.
+/// The script of the shell that becomes the agent: waits for the line, then takes its input from the terminal again.
 const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
 
-/// How long the end may wait for the log to hold all that was said. It takes a few milliseconds; tmux may be dead.
+/// The longest wait at the end for the log to hold all output. It takes a few milliseconds; tmux may be dead.
 const LOG_LAG_MAX: Duration = Duration::from_millis(250);
 
 /// The beginnings of variables that belong to whoever started us: another town, repository, bead or terminal.
@@ -137,8 +137,8 @@ fn program(spec: &AgentSpec) -> &OsStr {
 /// The beginning of the variables that describe the terminal: those are the pane's own.
 const TERMINAL: &str = "TERM";
 
-/// What whoever started us has, without what is foreign; then the spec's variables, then PATH with the town's programs
-/// first.
+/// Sets the agent's environment: the inherited one without what is foreign, then the spec's variables, then PATH with the
+/// town's programs first.
 fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
     for (name, _) in std::env::vars_os() {
         let word = name.to_string_lossy();
@@ -189,7 +189,7 @@ fn not_started(command: &[String], error: &io::Error) -> (i32, bool, String) {
     (code, false, format!(": could not start `{}`: {error}", command.join(" ")))
 }
 
-/// Where in tmux we are, from the variables that tmux sets in its panes: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.
+/// The tmux pane that we are in, from the variables that tmux sets there: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.
 fn pane() -> Option<Pane> {
     let (tmux, pane) = (std::env::var("TMUX").ok()?, std::env::var("TMUX_PANE").ok()?);
     let mut fields = tmux.rsplitn(3, ',');

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use gastown_base::lock::{held, release, take};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-/// How long a start waits for a lock that somebody looks at. A look holds it for some ten microseconds.
+/// The longest wait of a start for a lock that somebody looks at. A look holds it for some ten microseconds.
 pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Lets every process that is started from now on hold the lock too.

@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Most bytes of a tail, after what colours it is taken out.
 pub const TAIL_BYTES_MAX: usize = 4096;
 
-/// What a tail is made from, in bytes: colours may take three of four.
+/// The part of a log that a tail is made from, in bytes: colours may take three of four.
 const TAIL_RAW_BYTES: u64 = 4 * TAIL_BYTES_MAX as u64;
 
 /// A bounded log, open for writing.

@@ -1,4 +1,4 @@
-//! Which process a number means: a pid together with when it began and in which boot, since numbers are used again.
+//! The identity of a process: its pid with the time and boot in which it began, since pids are used again.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;

@@ -32,7 +32,7 @@ impl Signals {
         self.pipes.iter().map(|(_, pipe)| pipe.as_fd())
     }
 
-    /// Those that arrived since the last call.
+    /// The signals that arrived since the last call.
     pub fn arrived(&mut self) -> Vec<Signal> {
         let mut buffer = [0_u8; 64];
         let mut some = |pipe: &mut UnixStream| matches!(pipe.read(&mut buffer), Ok(n) if n > 0);

@@ -15,13 +15,13 @@ use gastown_supervisor::process::exit_code;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-/// What is kept of a child's standard output and of its standard error, in bytes each; the rest is read and dropped.
+/// The longest output that is kept, in bytes for each of the two streams; the rest is read and dropped.
 const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// See [`prepared`].
 static PREPARED: AtomicU64 = AtomicU64::new(0);
 
-/// How many programs this process has made ready to start, ever: what a budget of subprocesses counts.
+/// The number of programs that this process has ever made ready to start; tests count it against a budget.
 pub fn prepared() -> u64 {
     PREPARED.load(Ordering::Relaxed)
 }

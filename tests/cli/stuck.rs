@@ -173,7 +173,7 @@ fn what_is_open_is_told_before_it_is_deleted() {
     insta::assert_snapshot!(folder.gt(&["delete", "bead/shop-b", "town/town"]).all(), @"
     bead/shop-b deleted
     town/town deleted
-    ! warning: bead/shop-b is of convoy/auth, which makes it anew: its work is done again, even if it has landed
+    ! warning: bead/shop-b is of convoy/auth, which creates it again: its work is done again, even if it has landed
     !   to be rid of it, take it out of the convoy and `gt apply` that
     ! warning: town/town holds the town's settings: without it the defaults are in force
     exit 0

@@ -13,9 +13,9 @@ use super::{Key, Place};
 const APPLICATION_ID: i32 = 0x6761_7374;
 /// The layout below. A change of it is a new number and a migration.
 const SCHEMA_VERSION: i32 = 1;
-/// How long a connection waits for another one's lock, in milliseconds; only a backup ever holds one.
+/// The longest wait of a connection for another one's lock, in milliseconds; only a backup ever holds one.
 const BUSY_TIMEOUT_MS: u32 = 2_000;
-/// How many prepared statements a connection keeps; there are some 20 fixed ones and one per shape of selector.
+/// The number of prepared statements that a connection keeps; there are some 20 fixed ones and one per shape of selector.
 const STATEMENTS_CACHED_MAX: usize = 64;
 
 const TABLES: &str = "

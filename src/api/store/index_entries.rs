@@ -1,4 +1,4 @@
-//! What can be asked of objects without reading them: labels, declared selectable fields, and owners.
+//! Index entries, by which objects are selected without reading them: labels, declared selectable fields, and owners.
 
 use std::collections::BTreeSet;
 

@@ -162,7 +162,7 @@ pub struct Event {
     pub old: Option<(Arc<str>, Arc<IndexEntries>)>,
 }
 
-/// How much work the store has done since it was opened; budgets in tests are written in these.
+/// The work that the store has done since it was opened; tests have budgets in these units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// SQL statements run, without transaction control.

@@ -70,7 +70,7 @@ impl Subject for Convoy {
         let open = OpenWork::among(snapshot.beads_of(&name), snapshot)?;
         let becomes = match (open.idle(), open.working + open.landing) {
             (0, _) => "it goes once what is under way has landed".to_owned(),
-            (_, 0) => "they are withdrawn; `gt apply` of the convoy makes them anew".to_owned(),
+            (_, 0) => "they are withdrawn; `gt apply` of the convoy creates them again".to_owned(),
             (1, _) => "1 is withdrawn; it goes once what is under way has landed".to_owned(),
             (idle, _) => format!("{idle} are withdrawn; it goes once what is under way has landed"),
         };

@@ -86,10 +86,10 @@ impl Subject for Rig {
                 format!("see that `git ls-remote {}` works; it is tried again by itself", quoted(url))
             }
             Reason::BaseRed => {
-                "fix the branch itself, its own tests fail; nobody's work is blamed meanwhile".to_owned()
+                "fix the branch itself, its own tests fail; nobody's work is rejected meanwhile".to_owned()
             }
             Reason::VerifyError => {
-                "correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is blamed"
+                "correct `merge.verify` of the rig and `gt apply -f` it, or fix the branch; nobody's work is rejected"
                     .to_owned()
             }
             _ => return None,

@@ -128,7 +128,7 @@ impl LogReader {
 
 /// A way back over the last lines.
 struct Back {
-    /// Those to go.
+    /// The number of lines still to go back over.
     lines: usize,
     is_last_byte: bool,
 }

@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use super::{SessionError, Sessions};
 
-/// How long agents have to end by themselves: with the rest, it fits into the two seconds of an act.
+/// The time for agents to end by themselves: with the rest, it fits into the two seconds of an act.
 const GRACE: Duration = Duration::from_millis(600);
 
-/// How long killing may take. Each round kills all that is found; what forks meanwhile is found by the next.
+/// The longest time for killing. Each round kills all that is found; what forks meanwhile is found by the next.
 const KILL_MAX: Duration = Duration::from_millis(700);
 
 /// The time that a round waits for the processes that it killed.

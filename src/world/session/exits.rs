@@ -31,7 +31,7 @@ const WAKES_MAX: usize = 1024;
 pub enum Ended {
     /// The session of the sandbox with this uid.
     Session(String),
-    /// This job.
+    /// The job with this key.
     Job(JobKey),
 }
 

@@ -23,7 +23,7 @@ pub fn probe(path: &OsStr, polecats_max: Option<u32>) -> Machine {
     Machine { cores, polecats_max, degraded: (!missing.is_empty()).then(|| missing.join(". ")) }
 }
 
-/// What is wrong with a program: it is missing or too old.
+/// The problem with a program: it is missing or too old.
 fn lacks(name: &str, flag: &str, min: (u32, u32), path: &OsStr) -> Option<String> {
     let (major, minor) = min;
     let Some(program) = find(name, path) else {

@@ -33,10 +33,10 @@ set -g focus-events on
 set -s escape-time 10
 ";
 
-/// How long one command may take: 3.5 ms is usual, 15 ms with a thousand sessions.
+/// The longest time for one command: 3.5 ms is usual, 15 ms with a thousand sessions.
 const COMMAND_MAX: Duration = Duration::from_millis(900);
 
-/// How long a server may take to make its socket again.
+/// The longest time for a server to make its socket again.
 const SOCKET_MAX: Duration = Duration::from_millis(300);
 
 /// The option of a session that holds its sandbox's uid.
@@ -127,7 +127,7 @@ impl<'a> Tmux<'a> {
         Ok(())
     }
 
-    /// What a session's pane shows, if it is still this sandbox's.
+    /// The text that a session's pane shows, if it is still this sandbox's.
     pub fn capture(&self, pane: &Pane, uid: &str) -> Result<Option<String>, SessionError> {
         if !self.reachable(pane)? {
             return Ok(None);

@@ -13,13 +13,13 @@ const TAKES: Duration = Duration::from_secs(1);
 
 /// The behavior of a simulated world. Everything has a default: then agents do nothing, for ever, and all else works.
 pub trait Behavior: Send + Sync + 'static {
-    /// How long something takes, by its name: `fetch/<key>`, `verify/<key>`.
+    /// The duration of a job or an agent's work, by its name: `fetch/<key>`, `verify/<key>`.
     fn takes(&self, what: &str) -> Duration {
         let _ = what;
         TAKES
     }
 
-    /// How a job that is not refused by the state of the world ends: its exit code (see [`exit`]) and its log. `tree` is
+    /// The end of a job that is not refused by the state of the world: its exit code (see [`exit`]) and its log. `tree` is
     /// what a verification looks at, and what a setup runs in.
     fn ends(&self, job: &Job, tree: Option<&Tree>) -> (i32, String) {
         let _ = (job, tree);

@@ -91,7 +91,7 @@ fn take_in(region: &mut Range<usize>, hunks: &[Hunk]) -> usize {
     count
 }
 
-/// What stands in a region's place on the side of these hunks, which are all that touch it.
+/// A region's lines on the side of these hunks, which are all that touch it.
 fn image<'a>(region: &Range<usize>, hunks: &[Hunk], new: &'a [String]) -> &'a [String] {
     let (Some(first), Some(last)) = (hunks.first(), hunks.last()) else { return &[] };
     let before = first.old.start - region.start;

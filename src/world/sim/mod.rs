@@ -178,7 +178,7 @@ fn refused(message: impl Into<String>) -> ActError {
 }
 
 impl SimWorld {
-    /// What a look finds, unless nothing can be seen just now.
+    /// The answer to a look, unless nothing can be seen just now.
     fn seen<T>(&self, found: impl FnOnce(&State) -> T) -> Seen<T> {
         let now = self.now();
         let state = self.state();

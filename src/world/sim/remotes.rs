@@ -84,7 +84,7 @@ impl SimWorld {
         landed
     }
 
-    /// What keeps commits reachable in a rig's clone, beside what was fetched: `heads/…`, `archive/…`, `rescue/…`.
+    /// The refs that keep commits reachable in a rig's clone, beside what was fetched: `heads/…`, `archive/…`, `rescue/…`.
     pub fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         let state = self.state();
         let Some(clone) = state.clones.get(&rig.uid) else { return BTreeMap::new() };

@@ -200,7 +200,7 @@ impl State {
 }
 
 impl SimWorld {
-    /// What a crash in the middle of a start leaves behind: the attempt's folder, and nothing started.
+    /// Leaves what a crash in the middle of a start leaves: the attempt's folder, and nothing started.
     pub fn intend_session(&self, spec: &SessionSpec) {
         self.state().intend(spec);
     }

@@ -73,7 +73,7 @@ impl Subject for Bead {
     fn open_work(&self, _: &Snapshot) -> Option<String> {
         let (object, convoy) = (self.reference(), convoy_of(self)?);
         Some(format!(
-            "{object} is of convoy/{convoy}, which makes it anew: its work is done again, even if it has landed\n  to be rid \
+            "{object} is of convoy/{convoy}, which creates it again: its work is done again, even if it has landed\n  to be rid \
              of it, take it out of the convoy and `gt apply` that"
         ))
     }

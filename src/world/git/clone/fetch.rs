@@ -21,7 +21,7 @@ impl Git {
         }
         let repo_lock = self.remote_lock(&rig.uid)?;
         let (clone, shown) = (place.display(), redact(url));
-        let hint = format!("to bring it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
+        let hint = format!("to fetch it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
         self.bring(&place, &repo_lock, url, &hint, log)
     }
 

@@ -49,7 +49,8 @@ impl Git {
             .args(["init", "--quiet", "--bare", "--template=", "--initial-branch=gt-none"])
             .run()?;
         self.configure(&beside, &place)?;
-        let hint = "it begins anew each time: take a faster line, or name a copy that is nearer in spec.repo.url";
+        let hint =
+            "each try starts from the beginning: use a faster connection, or name a nearer copy in spec.repo.url";
         self.bring(&beside, &repo_lock, url, hint, log)?;
         fs_err::rename(&beside, &place).map_err(|e| io("put in place", e))?;
         drop(repo_lock);

@@ -53,7 +53,7 @@ impl Git {
         write_by_rename(&self.layout.replay(key), &Record { rig: rig.clone(), results })
     }
 
-    /// What a replay's result was; none if it was not made yet, or if its commits went with the clone they were made in.
+    /// The results of a replay; none if it was not made yet, or if its commits went with the clone they were made in.
     pub fn replayed(&self, key: &str) -> Result<Option<Vec<Replayed>>, GitError> {
         let Some(Record { rig, results }) = read_record(&self.layout.replay(key))? else { return Ok(None) };
         let repo = match self.open(&rig) {

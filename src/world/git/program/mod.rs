@@ -19,9 +19,9 @@ use crate::exec::{Exec, ExecError, Output};
 pub(super) use self::repo_lock::RepoLock;
 pub(super) use self::shell::Ended;
 
-/// How long a local command may take: a worktree of 100,000 files takes about 5 s, with filters several times that.
+/// The longest time for a local command: a worktree of 100,000 files takes about 5 s, with filters several times that.
 pub(super) const LOCAL_MAX: Duration = Duration::from_mins(2);
-/// What is kept of a command's output, in bytes for each of its two streams.
+/// The longest output that is kept of a command, in bytes for each of its two streams.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Variables that would point git elsewhere than its arguments say; a session's environment is full of them.

@@ -12,7 +12,7 @@ use gastown_base::lock;
 
 use crate::git::{Git, GitError};
 
-/// How long a lock is waited for: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
+/// The longest wait for a lock: a worktree of 10,000 files takes half a second, and few rigs have 60 polecats.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A held lock; dropped, it is free once the children that were given it have ended too.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::exec::{Exec, ExecError};
 
-/// How long output is still awaited after the program has ended: it is in the pipe already, only strays are slower.
+/// The longest wait for output after the program has ended: it is in the pipe already, only strays are slower.
 const DRAIN_MAX: Duration = Duration::from_millis(500);
 /// Pieces of output on their way, of at most 16 KiB each; a slow reader holds the program back.
 const PIECES_MAX: usize = 16;

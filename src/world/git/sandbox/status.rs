@@ -22,7 +22,7 @@ pub fn head(worktree: &Path) -> Result<Oid, GitError> {
     read().map(oid).map_err(|source| reading(worktree, source))
 }
 
-/// How many commits the worktree's tip has that `base` does not reach.
+/// The number of commits that the worktree's tip has and `base` does not reach.
 pub fn commits_ahead(worktree: &Path, base: &Oid) -> Result<u32, GitError> {
     let count = || {
         let repo = Repository::open(worktree)?;
