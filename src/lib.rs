@@ -1,7 +1,7 @@
 //! `gt` is a control plane for coding agents: a declared town that is reconciled until its work has landed.
 //!
-//! The parts are crates, so that the compiler holds the walls between them; here is what people and agents type, and what
-//! connects it with a town's API. The parts are named here once, for the commands and the tests.
+//! The parts are crates, so that the compiler holds the walls between them; here are people's commands, and the manifests
+//! that every town gets. The parts are named here once, for the commands and the tests.
 
 pub mod cli;
 pub mod manifests;

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use gastown_connect::Connection;
 use gastown_crds::Bead;
+use gastown_world::town::{Places, Town};
 use kube::{Api, Client};
 
 use super::error::Error;
-use gastown_connect::Connection;
-use gastown_world::town::{Places, Town};
 
 /// How long a verb goes on when the controller goes down under it, or is coming up and holds the store: a session that
 /// ends for it costs an attempt, and a controller is back within seconds.

@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
+use gastown_connect::actor::variable;
 use gastown_crds::names;
 
 use super::error::Error;
-use gastown_connect::actor::variable;
 
 /// Who works on what, as `GT_*` say.
 #[derive(Debug, Clone, PartialEq, Eq)]

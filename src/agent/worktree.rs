@@ -6,10 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use gastown_world::exec::Exec;
 use git2::{Oid, Repository, RepositoryState};
 
 use super::error::Error;
-use gastown_world::exec::Exec;
 
 /// `git status` looks at every file: a minute is enough for a million of them on a cold disk.
 const STATUS_LIMIT: Duration = Duration::from_mins(1);

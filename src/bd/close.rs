@@ -7,6 +7,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
+use gastown_agent::context::{Answer, Context, connected, current_dir};
+use gastown_agent::error::{ApiFailure, Error};
+use gastown_agent::session::Session;
+use gastown_agent::work::is_hooked;
+use gastown_agent::worktree::Worktree;
+use gastown_base::clock::{Clock as _, SystemClock};
 use gastown_crds::Bead;
 use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
@@ -19,12 +25,6 @@ use super::issue::Issue;
 use super::print;
 use super::ready::open_needs;
 use super::show::get;
-use gastown_agent::context::{Answer, Context, connected, current_dir};
-use gastown_agent::error::{ApiFailure, Error};
-use gastown_agent::session::Session;
-use gastown_agent::work::is_hooked;
-use gastown_agent::worktree::Worktree;
-use gastown_base::clock::{Clock as _, SystemClock};
 
 /// The most tries of a close when others write the same bead. Its controller writes a status now and then; nobody
 /// writes eight times between a read and a write.

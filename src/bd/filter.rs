@@ -1,11 +1,10 @@
 //! Filters as people write them, checked and put into the API's words.
 
 use clap::ValueEnum;
+use gastown_agent::error::Error;
 use gastown_crds::actor::Worker;
 use gastown_crds::bead::BeadType;
 use gastown_crds::names;
-
-use gastown_agent::error::Error;
 
 /// A type in Beads' words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
 use gastown_agent::context::{self, Answer, connected, finish};
 use gastown_base::text::visible;
 

@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
 use gastown_crds::Bead;
 use gastown_crds::actor::Worker;
 
@@ -10,8 +12,6 @@ use super::filter::{self, TypeName};
 use super::issue::{Issue, Listed, status};
 use super::print;
 use super::scan::{Query, scan};
-use gastown_agent::context::{Answer, Context};
-use gastown_agent::error::Error;
 
 /// List beads; closed ones and steps are left out unless asked for
 #[derive(Debug, Clone, Args)]

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use gastown_agent::error::Error;
+use gastown_base::text::escaped;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::issue::Issue;
-use gastown_agent::error::Error;
-use gastown_base::text::escaped;
 
 /// The version of the shapes that `bd --json` prints.
 const SCHEMA_VERSION: u32 = 1;

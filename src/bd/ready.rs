@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use clap::Args;
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
+use gastown_agent::work;
 use gastown_crds::Bead;
 use gastown_crds::bead::BeadState;
 use kube::ResourceExt;
@@ -20,9 +23,6 @@ use super::issue::{Issue, Listed, created};
 use super::print;
 use super::scan::{Query, Slim, scan};
 use super::show::get;
-use gastown_agent::context::{Answer, Context};
-use gastown_agent::error::Error;
-use gastown_agent::work;
 
 /// Priorities there are.
 const PRIORITIES: std::ops::RangeInclusive<u32> = 0..=4;

@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use gastown_agent::context::Context;
+use gastown_agent::error::{ApiFailure, Error};
 use gastown_crds::Bead;
 use gastown_crds::bead::{Assignee, BeadState, BeadType};
 use jiff::Timestamp;
@@ -10,9 +12,6 @@ use kube::api::ListParams;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-
-use gastown_agent::context::Context;
-use gastown_agent::error::{ApiFailure, Error};
 
 /// Beads of one page: a few megabytes at most usual sizes.
 const PAGE_BEADS: u32 = 1000;

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use clap::Args;
+use gastown_agent::context::{Answer, Context};
+use gastown_agent::error::Error;
 use gastown_crds::Bead;
 use kube::ResourceExt;
 
 use super::issue::{BLOCKS, Details, Issue, PARENT_CHILD, label_name};
 use super::scan::{Query, scan};
 use super::{filter, print};
-use gastown_agent::context::{Answer, Context};
-use gastown_agent::error::Error;
 
 /// Show beads in full
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,5 @@
-//! The command line: one file per command; what they share is in `common`. Agents' commands are crates
-//! of their own, `src/agent` and `src/bd`.
+//! The command line: one file per command; what they share is in `common`. Agents' commands are crates of
+//! their own, `src/agent` and `src/bd`.
 //!
 //! Data goes to standard output, talk to standard error. Exit codes:
 //!

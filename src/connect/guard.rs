@@ -2,10 +2,9 @@
 //!
 //! Requests carry their actor, which `gt` and `bd` take from the session's environment.
 
+use gastown_api::guard::GuardRequest;
 use gastown_crds::access::{self, AgentWrite};
 use gastown_crds::actor::Actor;
-
-use gastown_api::guard::GuardRequest;
 
 /// Refuses what an agent may not do.
 pub fn check(request: &GuardRequest<'_>) -> Result<(), String> {

@@ -13,16 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gastown_base::lock;
-use gastown_crds::KINDS;
-use http::HeaderValue;
-use kube::Client;
-use tower::ServiceExt;
-
 use gastown_api::guard::ACTOR_HEADER;
 use gastown_api::{self as api, Server};
 use gastown_base::clock::{RandomIds, SystemClock};
+use gastown_crds::KINDS;
 use gastown_world::town::Town;
+use http::HeaderValue;
+use kube::Client;
+use tower::ServiceExt;
 
 /// The longest wait of a command for the store; its holder's requests take milliseconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
