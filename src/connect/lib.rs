@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use gastown_api::guard::ACTOR_HEADER;
 use gastown_api::{self as api, Server};
 use gastown_base::clock::{RandomIds, SystemClock};
+use gastown_base::lock;
 use gastown_crds::KINDS;
 use gastown_world::town::Town;
 use http::HeaderValue;
