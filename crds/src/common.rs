@@ -141,6 +141,9 @@ pub trait Observed: Default + Clone + PartialEq + Serialize {
     /// Its conditions.
     fn conditions(&self) -> &[Condition];
 
+    /// How often in a row something has failed that a condition speaks of; 0 for a kind that has no field for it.
+    fn failures(&self) -> u32;
+
     /// Says what was found, and of which generation of the spec. `failures` counts how often in a row something failed that
     /// a condition speaks of; a kind whose controller never fails has no field for it.
     fn observe(&mut self, generation: Option<i64>, conditions: Vec<Condition>, failures: u32);
@@ -152,6 +155,10 @@ macro_rules! observed {
         impl $crate::common::Observed for $Status {
             fn conditions(&self) -> &[$crate::common::Condition] {
                 &self.conditions
+            }
+
+            fn failures(&self) -> u32 {
+                0 $(+ self.$failures)?
             }
 
             fn observe(

@@ -212,6 +212,8 @@ fn set_aside(status: &BeadStatus, attempts: &[Attempt]) -> String {
 fn unknown<'a>(bead: &'a Bead, view: &View<'_>, not_seen: &NotSeen) -> Draft<'a, Bead> {
     let mut draft = Draft::of(bead, view);
     draft.conditions.unknown(types::READY, not_seen);
+    // What has failed has not worked since.
+    draft.conditions.fails(draft.status.consecutive_failures);
     if draft.status.state == BeadState::Ready {
         draft.status.state = BeadState::Waiting;
     }

@@ -454,11 +454,11 @@ impl Landing<'_> {
 
     fn status<'r>(&self, request: &'r MergeRequest) -> Draft<'r, MergeRequest> {
         let mut draft = Draft::of(request, self.view);
-        let (status, conditions) = (&mut draft.status, &mut draft.conditions);
         let Some(outcome) = self.outcomes.iter().find(|o| o.name == request.name_any()) else {
-            conditions.keep();
+            draft.keep_conditions();
             return draft;
         };
+        let (status, conditions) = (&mut draft.status, &mut draft.conditions);
         let held = match (outcome.state, outcome.reason) {
             (MergeState::Merged, _) => ConditionStatus::True,
             (_, Reason::Unknown) => ConditionStatus::Unknown,
