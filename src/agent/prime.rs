@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use gastown_controllers::conditions;
 
 use super::context::{Answer, actor, connected, finish};
 use super::error::Error;
@@ -48,11 +49,7 @@ fn tail(log: &str) -> &str {
     if log.len() <= LOG_BYTES_MAX {
         return log;
     }
-    let mut from = log.len() - LOG_BYTES_MAX;
-    while !log.is_char_boundary(from) {
-        from += 1;
-    }
-    let rest = &log[from..];
+    let rest = conditions::tail(log, LOG_BYTES_MAX);
     rest.split_once('\n').map_or(rest, |(_, whole_lines)| whole_lines)
 }
 

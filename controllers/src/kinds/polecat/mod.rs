@@ -28,10 +28,11 @@ pub static DISPATCH: Controller =
 fn watches(watches: &mut Watches) {
     watches.on::<Bead>(|change, objects, again| {
         for bead in change.each() {
-            // It starts when the steps of its bead are whole.
-            let parent = bead.spec.parent.as_ref().and_then(|parent| worker_of(parent, objects));
-            let own = bead.spec.assignee.as_ref().filter(|_| bead.spec.parent.is_none());
-            again.all(parent.or_else(|| own.map(|assignee| assignee.polecat.clone())));
+            again.all(match &bead.spec.parent {
+                // It starts when the steps of its bead are whole.
+                Some(parent) => worker_of(parent, objects),
+                None => bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()),
+            });
         }
     });
     watches.on::<MergeRequest>(|change, objects, again| {
