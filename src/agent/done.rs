@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gastown_controllers::plan::owner;
+use gastown_controllers::seen::Oid;
 use gastown_crds::bead::CloseReason;
 use gastown_crds::{Bead, MergeRequest, MergeRequestSpec, names};
+use gastown_world::git::Git;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::context::{Answer, Context, actor, connected, current_dir, finish};
+use super::context::{Answer, Context, actor, connected, current_dir, find_town, finish};
 use super::error::Error;
 use super::session::Session;
 use super::work::{Work, load};
@@ -30,9 +32,23 @@ pub fn done(args: &DoneArgs, town: Option<&std::path::Path>) -> ExitCode {
 
 fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     let session = Session::required("gt done", "people land work through a polecat: `gt status` shows who has what")?;
-    // Looked at before connecting: the store is never held across git.
-    let worktree = Worktree::look(&current_dir()?, &session.base);
+    // Looked at, and brought to the rig's clone, before connecting: the store is never held across git.
+    let worktree = bring(&session, town);
     connected(town, &actor(), async |context| hand_in(&session, &worktree, context).await)
+}
+
+/// Looks at the worktree; what can be handed in is in the rig's clone then.
+fn bring(session: &Session, town: Option<&std::path::Path>) -> Result<Worktree, Error> {
+    let (dir, branch) = (current_dir()?, session.branch());
+    let worktree = Worktree::look(&dir, &session.base)?;
+    if worktree.ahead > 0 && worktree.check_committed(&branch).is_ok() {
+        let git = Git::new(find_town(town)?.layout);
+        let brought = git.hand_in(&dir, &session.polecat_object(), &branch, &Oid(worktree.head.clone()));
+        brought.map_err(|error| {
+            Error::refused(error.message(), "try `gt done` again; if it stays so, `gt doctor` looks at the town")
+        })?;
+    }
+    Ok(worktree)
 }
 
 async fn hand_in(session: &Session, worktree: &Result<Worktree, Error>, context: &Context) -> Result<Answer, Error> {

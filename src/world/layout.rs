@@ -106,9 +106,9 @@ impl Layout {
         self.data.join("clones").join(format!("{rig_uid}.git"))
     }
 
-    /// The guard hooks that worktrees run under.
-    pub fn hooks(&self) -> PathBuf {
-        self.data.join("hooks")
+    /// The folder of the polecats' own repositories.
+    pub fn sandboxes(&self) -> PathBuf {
+        self.data.join("sandboxes")
     }
 
     /// The worktree of a polecat.
@@ -124,6 +124,11 @@ impl Layout {
     /// The worktree that a rig's verifications run in.
     pub fn verify_worktree(&self, rig_uid: &str) -> PathBuf {
         self.state.join("verify").join(rig_uid)
+    }
+
+    /// The repository of that worktree.
+    pub fn verify_repository(&self, rig_uid: &str) -> PathBuf {
+        self.state.join("verify").join(format!("{rig_uid}.git"))
     }
 
     /// The lock that makes a sandbox's session exclusive.

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 
 use crate::agents::AGENTS;
-use crate::git::{self, Git, GitError};
+use crate::git::{Git, GitError};
 use crate::jobs::{Jobs, Keep};
 use crate::session::children::Children;
 use crate::session::exits::{Ended, Exits};
@@ -64,7 +64,6 @@ impl Real {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let refused = |error: std::io::Error| back_off(error.to_string());
         program::install(&town.layout, gt).map_err(refused)?;
-        git::guard::install(&town.layout).map_err(|e| git_failed(&e))?;
         let children = Arc::new(Children::default());
         let machine = probe::probe(&path, polecats_max);
         let sessions = Arc::new(sessions(town, path, Arc::clone(&children)));

@@ -1,18 +1,20 @@
 //! Git in the real world: a rig's bare clone, polecats' worktrees, the replay of what they hand in, and its push.
 //!
-//! git2 only reads (refs, ancestry, trees); the `git` program writes. One lock for each repository: what changes
-//! worktrees or branches holds the clone's lock, across processes. The town's own commands run no hooks and never
-//! prompt; polecats run under the guard's hooks (see [`guard`]).
+//! git2 only reads (refs, ancestry, trees); the `git` program writes. One lock for each repository, across processes: what
+//! changes the clone's branches holds the clone's, what changes a sandbox holds the sandbox's. The town's own commands run
+//! no hooks and never prompt.
 //!
-//! Work is never lost: what a worktree holds is committed to `refs/gt/rescue/…` before it is switched or removed, and a
-//! tip that nothing else reaches gets a ref there too. Nothing is ever collected (`gc.auto=0`).
+//! A polecat works in a repository of its own that borrows the clone's objects ([`sandbox`]): its hooks, settings, refs,
+//! stash and locks reach nobody else.
+//!
+//! Work is never lost: what a worktree holds is committed to `refs/gt/rescue/…` of the clone before it is switched or
+//! removed, and a tip that nothing else reaches gets a ref there too. Nothing is ever collected (`gc.auto=0`).
 //!
 //! | refs of the clone | what |
 //! |---|---|
 //! | `refs/gt/target/*` | the remote's branches, as last fetched |
 //! | `refs/gt/head` | symbolic: the remote's HEAD branch |
-//! | `refs/remotes/origin/*` | the same, as worktrees see it |
-//! | `refs/heads/polecat/*` | what polecats work on |
+//! | `refs/heads/polecat/*` | what polecats begin at, hand in or push, and leave behind |
 //! | `refs/gt/rescue/*`, `refs/gt/archive/*` | what must stay reachable |
 //! | `refs/gt/queue/*` | what is being pushed |
 
@@ -41,7 +43,6 @@ use serde::Serialize;
 
 use crate::layout::Layout;
 
-pub use clone::guard;
 pub use clone::remote::reach;
 pub use error::GitError;
 pub use sandbox::{Record, commits_ahead, dirty, head};

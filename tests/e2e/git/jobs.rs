@@ -65,7 +65,7 @@ fn a_fetch_follows_moves_deletions_and_a_new_head_branch() {
     let at = |branch| town.git.facts(&town.rig, branch).unwrap();
     assert_eq!((at(None).branch.as_deref(), at(Some("main")).target), (Some("trunk"), Some(town.main())));
     assert_eq!(at(Some("gone")).target, None);
-    assert_eq!(town.inside("git rev-parse origin/main"), town.main().0);
+    assert_eq!(town.inside("git rev-parse refs/gt/target/main"), town.main().0);
     town.up("git checkout -q --detach");
     town.fetch();
     assert_eq!(at(None).branch, None);
@@ -185,7 +185,7 @@ fn a_fetch_removes_what_killed_gits_left_long_ago() {
 }
 
 #[test]
-fn setup_copies_and_runs_under_the_guard() {
+fn setup_copies_and_runs_as_the_polecat() {
     let town = Town::cloned();
     let worktree = town.polecat("nux", "a");
     fs_err::create_dir_all(town.path("private/deep")).unwrap();
@@ -204,7 +204,8 @@ fn setup_copies_and_runs_under_the_guard() {
     assert!(!town.git.is_dirty(&worktree).unwrap());
     assert_eq!(town.run(&job).0, exit::OK, "twice is fine");
     assert_eq!(town.inside("grep -c . info/exclude"), "2");
-    assert_eq!(town.run(&setup(&town, &["git branch -f main HEAD"], &[], 60)).0, exit::FAILED);
+    assert_eq!(town.inside("cat $(cd ../../sandboxes/*.git; pwd)/info/exclude | grep -c '^/'"), "2");
+    assert_eq!(town.run(&setup(&town, &["git push -q origin HEAD:main"], &[], 60)).0, exit::FAILED);
     let (code, log) = town.run(&setup(&town, &["echo begun", "sleep 600"], &[], 3));
     assert_eq!(code, exit::ERROR, "{log}");
     assert!(log.contains("\nbegun\n"), "{log}");
@@ -259,8 +260,15 @@ fn checks_run_on_the_tree_and_say_green_red_or_neither() {
     assert!(code == exit::OK && log.contains(&commit.0), "the worktree is made again: {log}");
     assert_eq!(verify(&town, &commit, &[("no-such-program-here", 60)]).0, exit::UNABLE);
     assert_eq!(verify(&town, &commit, &[("sleep 600", 1)]).0, exit::UNABLE);
-    let (code, log) = verify(&town, &commit, &[("git branch -f main HEAD", 60)]);
-    assert_eq!(code, exit::FAILED, "a check moves no ref: {log}");
+    let refs = town.inside("git for-each-ref");
+    let own = "git branch -f main HEAD && git tag t && git config a.b c && git update-index --skip-worktree lines && echo x > lines";
+    assert_eq!(verify(&town, &commit, &[(own, 60)]).0, exit::OK);
+    assert_eq!(town.inside("git for-each-ref"), refs, "a check moves refs of its own repository only");
+    let (code, log) = verify(&town, &commit, &[("git push -q origin HEAD:refs/heads/main", 60)]);
+    assert!(code == exit::FAILED && log.contains("origin takes nothing"), "{log}");
+    let (code, log) =
+        verify(&town, &commit, &[("! git config a.b && ! git rev-parse -q --verify t && grep -c . lines", 60)]);
+    assert_eq!(code, exit::OK, "nothing of it is there for the next: {log}");
     let (rig, tree) = (town.rig.clone(), town.main());
     assert_eq!(
         town.run(&Job::Verify { owner: rig, commit, tree, checks: vec![], round: 1 }).0,

@@ -1,6 +1,6 @@
 //! Git on real repositories: clones, worktrees, guards, replay, verification and push, in temporary folders.
 
-mod guard;
+mod isolation;
 mod jobs;
 mod push;
 mod quarantine;

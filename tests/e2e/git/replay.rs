@@ -128,7 +128,10 @@ fn a_branch_with_merge_commits_lands_as_one() {
     let candidate = town.hand_in("nux", "a");
     town.up("sed -i s/5/five/ lines && git commit -qam five");
     town.fetch();
-    town.work("nux", "git merge -q --no-edit origin/main && echo a > a && git add a && git commit -qm a");
+    town.work(
+        "nux",
+        "git fetch -q && git merge -q --no-edit origin/main && echo a > a && git add a && git commit -qm a",
+    );
     let candidate = Candidate { head: town.hand_in("nux", "a").head, ..candidate };
     let tip = commit(&replay(&town, &[candidate])[0]);
     let log = town

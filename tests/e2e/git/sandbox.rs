@@ -9,6 +9,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::town::{Town, must, sh};
 
+fn repository(town: &Town) -> std::path::PathBuf {
+    town.git.layout().sandboxes().join("uid-nux.git")
+}
+
 fn rescued(town: &Town, name: &str) -> Vec<String> {
     let refs = town.inside(&format!("git for-each-ref --format='%(refname)' refs/gt/rescue/shop-{name}"));
     refs.lines().map(str::to_owned).collect()
@@ -86,7 +90,8 @@ fn a_restart_on_the_same_branch_keeps_the_old_tip() {
     assert_eq!(rescued(&town, "nux"), [format!("refs/gt/rescue/shop-nux/{}", &tip.0[..12])]);
     // What an archive reaches needs no second ref.
     town.work("nux", "echo d > d && git add . && git commit -qm d");
-    town.git.archive(&town.rig, "mr-1", &head(&town.worktree("nux")).unwrap()).unwrap();
+    let request = town.hand_in("nux", "a");
+    town.git.archive(&town.rig, "mr-1", &request.head).unwrap();
     spec.prepared = "third".into();
     town.git.ensure_sandbox(&Town::sandbox("nux"), &spec).unwrap();
     assert_eq!(rescued(&town, "nux").len(), 1);
@@ -126,7 +131,7 @@ fn what_is_left_of_a_sandbox_is_there_until_it_is_removed() {
         assert_eq!(town.git.sandbox(&id).unwrap().unwrap().prepared, "");
         town.git.remove_sandbox(&id).unwrap();
         assert_eq!(town.git.sandbox(&id).unwrap(), None);
-        assert!(!town.worktree("nux").exists() && !town.clone().join("worktrees/uid-nux").exists());
+        assert!(!town.worktree("nux").exists() && !repository(&town).exists());
     }
 }
 
@@ -134,7 +139,7 @@ fn what_is_left_of_a_sandbox_is_there_until_it_is_removed() {
 fn crashes_are_repaired() {
     let town = Town::cloned();
     let (id, spec) = (Town::sandbox("nux"), town.spec("nux", "a"));
-    let entry = town.clone().join("worktrees/uid-nux");
+    let entry = repository(&town).join("worktrees/uid-nux");
     let record = town.git.layout().sandbox_record(&id.uid);
     let again = |what: &str| {
         town.git.ensure_sandbox(&id, &spec).unwrap_or_else(|e| panic!("{what}: {}", e.message()));
@@ -149,14 +154,28 @@ fn crashes_are_repaired() {
     fs_err::remove_file(&record).unwrap();
     fs_err::write(entry.join("index.lock"), "").unwrap();
     fs_err::write(entry.join("HEAD.lock"), "").unwrap();
-    fs_err::write(town.clone().join(format!("refs/heads/{}.lock", spec.branch)), "").unwrap();
+    for lock in [format!("refs/heads/{}.lock", spec.branch), "config.lock".into(), "packed-refs.lock".into()] {
+        let lock = repository(&town).join(lock);
+        fs_err::create_dir_all(lock.parent().unwrap()).unwrap();
+        fs_err::write(lock, "").unwrap();
+    }
     again("locks left behind, no record");
 
     fs_err::remove_file(&record).unwrap();
     fs_err::write(entry.join("locked"), "initializing").unwrap();
     fs_err::remove_file(town.worktree("nux").join("lines")).unwrap();
-    again("killed in `worktree add`");
+    again("killed while it was checked out");
     assert!(rescued(&town, "nux").is_empty(), "nobody had worked there");
+
+    fs_err::remove_file(&record).unwrap();
+    fs_err::write(entry.join("locked"), "initializing").unwrap();
+    for left in ["HEAD", "commondir", "index"] {
+        fs_err::remove_file(entry.join(left)).unwrap();
+    }
+    fs_err::remove_dir_all(town.worktree("nux")).unwrap();
+    fs_err::remove_dir_all(repository(&town).join("refs")).unwrap();
+    again("killed while its repository was made");
+    assert!(!repository(&town).with_file_name("uid-nux.2.git").exists(), "and it is the one that is used");
 
     fs_err::remove_dir_all(town.worktree("nux")).unwrap();
     again("stale entry");
@@ -167,13 +186,55 @@ fn crashes_are_repaired() {
     fs_err::remove_dir_all(&entry).unwrap();
     again("no entry");
 
-    // An older namesake's worktree still has the branch checked out.
+    // An older namesake's worktree has a branch of that name checked out.
     let older = SandboxId { name: id.name.clone(), uid: "uid-older".into() };
     town.git.remove_sandbox(&id).unwrap();
     town.git.ensure_sandbox(&older, &spec).unwrap();
     again("branch checked out elsewhere");
-    let commit = must(sh(&town.git.layout().worktree("uid-older"), "git rev-parse --abbrev-ref HEAD", &[]));
-    assert_eq!(commit, "HEAD", "the older one is detached");
+    let branch = must(sh(&town.git.layout().worktree("uid-older"), "git rev-parse --abbrev-ref HEAD", &[]));
+    assert_eq!(branch, spec.branch, "the older one is left alone");
+}
+
+#[test]
+fn a_worktree_of_an_earlier_release_is_left_alone_then_rescued_and_made_one_of_its_own() {
+    let town = Town::cloned();
+    let (id, spec) = (Town::sandbox("nux"), town.spec("nux", "a"));
+    // As it was made: linked to the clone, on a branch of the clone.
+    let worktree = town.worktree("nux");
+    let add = format!(
+        "git branch {} HEAD~0 2>/dev/null || git branch {} refs/gt/target/main; git worktree add -q {} {}",
+        spec.branch,
+        spec.branch,
+        worktree.display(),
+        spec.branch
+    );
+    town.inside(&add);
+    let record = format!(
+        r#"{{"polecat":"{}","uid":"{}","rigUid":"{}","prepared":"{}","branch":"{}","base":"{}"}}"#,
+        id.name, id.uid, town.rig.uid, spec.prepared, spec.branch, spec.base.0
+    );
+    fs_err::write(town.git.layout().sandbox_record(&id.uid), record).unwrap();
+    town.git.ensure_sandbox(&id, &spec).unwrap();
+    town.work(
+        "nux",
+        "mkdir target && echo t > target/cache && echo c > c && git add . && git commit -qm c && echo u > u",
+    );
+    let request = town.hand_in("nux", "a");
+    assert_eq!(town.inside("git rev-parse polecat/nux/a"), request.head.0);
+    town.polecat("nux", "b");
+    assert_eq!(
+        town.work("nux", "ls && git branch --show-current && cat target/cache"),
+        "lines
+target
+polecat/nux/b
+t"
+    );
+    assert!(town.work("nux", "git rev-parse --git-common-dir").contains("sandboxes"));
+    assert_eq!(town.inside("git worktree list | wc -l"), "1");
+    assert_eq!(
+        town.inside(&format!("git ls-tree --name-only {}", rescued(&town, "nux")[0])),
+        ".gitignore\nc\nlines\nu"
+    );
 }
 
 #[test]
@@ -185,8 +246,12 @@ fn sixteen_worktrees_at_once() {
             scope.spawn(move || (0..8).for_each(|n| drop(town.polecat(&format!("p{half}{n}"), "bead"))));
         }
     });
-    let on = town.inside("git worktree list | grep -c polecat/p");
-    assert_eq!(on, "16");
+    for (half, n) in (0..2).flat_map(|half| (0..8).map(move |n| (half, n))) {
+        assert_eq!(
+            town.work(&format!("p{half}{n}"), "git status --porcelain --branch"),
+            format!("## polecat/p{half}{n}/bead")
+        );
+    }
 }
 
 #[test]
@@ -216,7 +281,7 @@ fn removing_rescues_first_and_twice_is_fine() {
     let loose = head(&worktree).unwrap();
     town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
     town.git.remove_sandbox(&Town::sandbox("nux")).unwrap();
-    assert!(!worktree.exists() && !town.clone().join("worktrees/uid-nux").exists());
+    assert!(!worktree.exists() && !repository(&town).exists());
     assert_eq!(town.git.sandbox(&Town::sandbox("nux")).unwrap(), None);
     let holds = town.inside(&format!(
         "for r in $(git for-each-ref --format='%(refname)' --contains {loose}); do git ls-tree --name-only $r; done"

@@ -130,7 +130,7 @@ impl Town {
         self.git.layout().worktree(&Self::sandbox(name).uid)
     }
 
-    /// Runs a script as the polecat: in its worktree, under the guard.
+    /// Runs a script as the polecat: in its worktree.
     pub fn by(&self, name: &str, script: &str) -> Said {
         let env = self.git.session_env(&Self::sandbox(name)).unwrap().unwrap();
         let env: Vec<(&str, &str)> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -145,10 +145,12 @@ impl Town {
     /// What a polecat hands in: its tip, as the merge request of a bead.
     pub fn hand_in(&self, name: &str, bead: &str) -> Candidate {
         let spec = self.spec(name, bead);
+        let head = gastown::world::git::head(&self.worktree(name)).unwrap();
+        self.git.hand_in(&self.worktree(name), &Self::sandbox(name).name, &spec.branch, &head).unwrap();
         Candidate {
             merge_request: format!("{bead}-mr"),
             bead: bead.into(),
-            head: gastown::world::git::head(&self.worktree(name)).unwrap(),
+            head,
             base: spec.base,
             date: "2026-01-02T03:04:05Z".parse().unwrap(),
             title: format!("Do {bead}"),

@@ -22,6 +22,7 @@ impl Git {
         let repo_lock = self.remote_lock(&rig.uid)?;
         let (clone, shown) = (place.display(), redact(url));
         let hint = format!("to fetch it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
+        self.configure(&place, &place, Some(url))?;
         self.bring(&place, &repo_lock, url, &hint, log)
     }
 
@@ -65,7 +66,7 @@ impl Git {
                 "--quiet",
             ])
             .args(["--", url])
-            .args(["+refs/heads/*:refs/gt/target/*", "+refs/heads/*:refs/remotes/origin/*"])
+            .arg("+refs/heads/*:refs/gt/target/*")
             .output()
             .map_err(|error| late(error, hint))?;
         if !fetched.ok() {
@@ -79,20 +80,12 @@ impl Git {
     /// Records the HEAD branch that `ls-remote --symref` names; a detached HEAD is none.
     fn note_head(&self, repo: &Path, listed: &str) -> Result<(), GitError> {
         let head = listed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
-        let refs = |branch: &str| {
-            [
-                (facts::HEAD.to_owned(), format!("{}{branch}", facts::TARGETS)),
-                ("refs/remotes/origin/HEAD".to_owned(), format!("refs/remotes/origin/{branch}")),
-            ]
-        };
-        for (name, target) in refs(head.unwrap_or_default()) {
-            let call = self.call_in(repo, "record the remote's HEAD branch").arg("symbolic-ref");
-            if head.is_some() {
-                call.args([&name, &target]).run()?;
-            } else {
-                // Deleting what is not there is refused, and is what is wanted.
-                call.args(["--delete", "--quiet", &name]).output()?;
-            }
+        let call = self.call_in(repo, "record the remote's HEAD branch").arg("symbolic-ref");
+        if let Some(branch) = head {
+            call.args([facts::HEAD, &format!("{}{branch}", facts::TARGETS)]).run()?;
+        } else {
+            // Deleting what is not there is refused, and is what is wanted.
+            call.args(["--delete", "--quiet", facts::HEAD]).output()?;
         }
         Ok(())
     }

@@ -1,16 +1,16 @@
 //! The rig's bare clone: made here, fetched ([`fetch`]), read ([`facts`], with the trailers of [`message`]), guarded
-//! ([`guard`]) and cleared of what killed gits left ([`unfinished`]); and talking to its remote ([`remote`]).
+//! ([`receive`]) and cleared of what killed gits left ([`unfinished`]); and talking to its remote ([`remote`]).
 //!
 //! It is made whole beside its place and renamed into it.
 //!
-//! The remote's branches go to `refs/gt/target/*`, and to `refs/remotes/origin/*` for worktrees to see; the clone has no
-//! branch of its own but the polecats'. For a worktree, `origin` is this very clone: a `git fetch` there brings
-//! `origin/main` to what the town last fetched, and a `git push` meets the guard. Only the town talks to the remote.
+//! The remote's branches go to `refs/gt/target/*`; the clone has no branch of its own but what polecats hand in. Polecats
+//! work in repositories of their own, which borrow the clone's objects and push here, where [`receive`] admits their own
+//! branch. Only the town talks to the remote from here.
 
 pub(super) mod facts;
 mod fetch;
-pub mod guard;
 pub(super) mod message;
+pub(in crate::git) mod receive;
 pub(super) mod remote;
 mod unfinished;
 
@@ -22,16 +22,14 @@ use gastown_controllers::world::Owner;
 use self::remote::redact;
 use super::failure::{Failure, say};
 use super::{Git, GitError};
-use crate::exec::shell_word;
 
 impl Git {
     /// Makes the rig's clone, or finds it made.
     pub(super) fn clone_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
         let repo_lock = self.remote_lock(&rig.uid)?;
-        guard::install(&self.layout)?;
         let place = self.layout.bare_clone(&rig.uid);
         if place.exists() {
-            self.configure(&place, &place)?;
+            self.configure(&place, &place, Some(url))?;
             say(log, &format!("the clone of rig `{}` is there already", rig.name));
             return Ok(());
         }
@@ -48,7 +46,7 @@ impl Git {
             .env("GIT_DEFAULT_REF_FORMAT", "files")
             .args(["init", "--quiet", "--bare", "--template=", "--initial-branch=gt-none"])
             .run()?;
-        self.configure(&beside, &place)?;
+        self.configure(&beside, &place, Some(url))?;
         let hint =
             "each try starts from the beginning: use a faster connection, or name a nearer copy in spec.repo.url";
         self.bring(&beside, &repo_lock, url, hint, log)?;
@@ -58,27 +56,33 @@ impl Git {
         Ok(())
     }
 
-    /// Writes the clone's settings: those of the repository at `repo` that is to be used at `place`.
-    fn configure(&self, repo: &Path, place: &Path) -> Result<(), GitError> {
-        let hooks = self.layout.hooks();
-        let receive = format!("git -c core.hooksPath={} receive-pack", shell_word(&hooks));
-        let (hooks, place) = (hooks.display().to_string(), place.display().to_string());
+    /// The clone at `repo`, which is to be used at `place`, has the town's settings and its hook; with `url`, its remote is
+    /// that one. What is so already costs no call of git.
+    pub(in crate::git) fn configure(&self, repo: &Path, place: &Path, url: Option<&str>) -> Result<(), GitError> {
+        receive::install(repo)?;
+        let hooks = place.join("hooks").display().to_string();
         let settings = [
-            // Nothing is ever collected: a commit that a polecat dropped can still be found.
-            ("gc.auto", "0"),
-            ("maintenance.auto", "false"),
+            // Nothing is ever collected: a commit that a polecat dropped can still be found, and sandboxes borrow from here.
+            ("gc.auto", Some("0")),
+            ("gc.pruneExpire", Some("never")),
+            ("maintenance.auto", Some("false")),
             // A bare repository keeps no reflogs by default.
-            ("core.logAllRefUpdates", "true"),
-            ("core.hooksPath", &hooks),
-            ("remote.origin.url", &place),
-            ("remote.origin.fetch", "+refs/gt/target/*:refs/remotes/origin/*"),
-            ("remote.origin.prune", "true"),
-            ("remote.origin.receivepack", &receive),
-            ("push.default", "current"),
-            // A tracking branch is a write to the shared config, where concurrent ones fail.
-            ("branch.autoSetupMerge", "false"),
+            ("core.logAllRefUpdates", Some("true")),
+            // The hook is run, whatever hooks the user has for all repositories.
+            ("core.hooksPath", Some(&hooks)),
+            ("receive.denyDeletes", Some("true")),
+            ("remote.origin.url", url),
+            ("remote.origin.fetch", Some("+refs/heads/*:refs/gt/target/*")),
+            ("remote.origin.prune", Some("true")),
         ];
+        let there = git2::Repository::open_bare(repo).and_then(|repo| repo.config()?.snapshot());
+        let there =
+            there.map_err(|source| GitError::Read { doing: "read the settings of the clone".to_owned(), source })?;
         for (name, value) in settings {
+            let Some(value) = value else { continue };
+            if there.get_str(name).is_ok_and(|is| is == value) {
+                continue;
+            }
             self.call_in(repo, format!("set {name} in the clone")).args(["config", name, value]).run()?;
         }
         Ok(())

@@ -8,15 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Check, Owner, SandboxId, exit};
+use gastown_controllers::world::{Check, Owner, exit};
 
 use super::disk_space::Last;
-use crate::git::clone::guard;
 use crate::git::failure::{Failure, say};
 use crate::git::program::{Ended, RepoLock};
+use crate::git::sandbox::environment;
 use crate::git::sandbox::quarantine::discard;
-use crate::git::sandbox::rescue::Held;
-use crate::git::sandbox::worktree::{self, Found};
+use crate::git::sandbox::repository::{self, Borrower};
 use crate::git::{Git, GitError};
 
 /// The longest time that the worktree is waited for while another verification of the rig runs there.
@@ -37,8 +36,8 @@ impl Git {
         let _mine = RepoLock::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
         // A full disk is nobody's red: only a check itself may fail.
         self.get_ready(rig, commit, tree, &worktree).map_err(|failure| Failure { code: exit::ERROR, ..failure })?;
-        // On no branch: a check may move no ref of the clone.
-        let env = guard::env(&self.layout, None);
+        // On no branch: a check may push nothing.
+        let env = environment::of(None);
         for check in checks {
             say(log, &format!("check {}: $ {}", check.name, check.run));
             let mut last = Last::of(log);
@@ -56,8 +55,7 @@ impl Git {
 
     fn get_ready(&self, rig: &Owner, commit: &Oid, tree: &Oid, worktree: &Path) -> Result<(), Failure> {
         self.is_tree_of(rig, commit, tree)?;
-        guard::install(&self.layout)?;
-        self.check_out(rig, commit, worktree)
+        self.check_out_exactly(rig, commit, worktree)
     }
 
     /// The verdict will be filed under the tree, so it had better be the commit's.
@@ -73,45 +71,39 @@ impl Git {
         Err(Failure { code: exit::ERROR, message })
     }
 
-    /// Brings the worktree to exactly the commit; ignored files stay.
-    fn check_out(&self, rig: &Owner, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
+    /// Brings the worktree to exactly the commit; ignored files stay. Its repository is renewed: what a check told its git is
+    /// not believed the next time.
+    fn check_out_exactly(&self, rig: &Owner, commit: &Oid, worktree: &Path) -> Result<(), Failure> {
         let clone = self.layout.bare_clone(&rig.uid);
-        let repo_lock = self.repo_lock(&rig.uid)?;
-        let held = Held { clone: &clone, repo_lock: &repo_lock };
+        let repo = self.layout.verify_repository(&rig.uid);
         let io = |source| GitError::Io { doing: format!("look at `{}`", worktree.display()), source };
-        let whole = match worktree::find(&clone, worktree).map_err(io)? {
-            Found::Whole(entry) => {
-                worktree::clear_unfinished(&entry).map_err(io)?;
-                self.bring_to(&held, commit, worktree)?
+        for _ in 0..2 {
+            let new = Borrower { repo: &repo, clone: &clone, worktree, branch: None, start: &commit.0 };
+            let entry = self.borrow_repository(&new)?;
+            if self.bring_to(commit, worktree)? {
+                repository::made(&entry).map_err(io)?;
+                return Ok(());
             }
-            _ => false,
-        };
-        if whole {
-            return Ok(());
-        }
-        // Nobody works here, so there is nothing to rescue.
-        let entry = worktree::entry_of(&clone, worktree).map_err(io)?;
-        discard(worktree, entry.as_deref()).map_err(io)?;
-        let owner = SandboxId { name: format!("{} verification", rig.name), uid: rig.uid.clone() };
-        self.add(&held, &owner, worktree, commit)?;
-        if self.bring_to(&held, commit, worktree)? {
-            return Ok(());
+            // Nobody works here, so there is nothing to rescue.
+            discard(worktree, Some(&repo)).map_err(io)?;
         }
         let message = format!("could not check {} out cleanly in `{}`", commit.short(), worktree.display());
         Err(Failure { code: exit::ERROR, message })
     }
 
     /// False if the worktree cannot be brought there, and should be made afresh.
-    fn bring_to(&self, held: &Held, commit: &Oid, worktree: &Path) -> Result<bool, GitError> {
+    fn bring_to(&self, commit: &Oid, worktree: &Path) -> Result<bool, GitError> {
+        // The bytes that are committed, whatever line ends the user prefers.
         let call = || {
-            let call =
-                self.call_in(worktree, format!("check out {} to verify it", commit.short())).repo_lock(held.repo_lock);
-            // The bytes that are committed, whatever line ends the user prefers.
+            let call = self.call_in(worktree, format!("check out {} to verify it", commit.short()));
             call.args(["-c", "core.autocrlf=false"])
         };
-        let checked_out = call().args(["checkout", "--quiet", "--force", "--detach", &commit.0]).output()?.ok();
+        // What is there already is looked at and keeps its time, so that what is built from it is not built again.
+        let mut brought = call().args(["read-tree", &commit.0]).output()?.ok();
+        call().args(["update-index", "-q", "--refresh"]).output()?;
+        brought = brought && call().args(["reset", "--quiet", "--hard", &commit.0]).output()?.ok();
         // Twice forced: repositories that a check left within it go as well.
-        Ok(checked_out && call().args(["clean", "--quiet", "--force", "--force", "-d"]).output()?.ok())
+        Ok(brought && call().args(["clean", "--quiet", "--force", "--force", "-d"]).output()?.ok())
     }
 }
 

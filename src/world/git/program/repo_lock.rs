@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gastown_base::lock;
+use gastown_controllers::world::SandboxId;
 
 use crate::git::{Git, GitError};
 
@@ -41,9 +42,15 @@ impl RepoLock {
 }
 
 impl Git {
-    /// The lock of a rig's clone: worktrees and branches.
+    /// The lock of a rig's clone: its branches.
     pub(in crate::git) fn repo_lock(&self, rig_uid: &str) -> Result<RepoLock, GitError> {
         RepoLock::take(&self.lock_path(rig_uid, "lock"), "the rig's repository", LOCK_WAIT_MAX)
+    }
+
+    /// The lock of a sandbox's worktree and repository.
+    pub(in crate::git) fn sandbox_lock(&self, id: &SandboxId) -> Result<RepoLock, GitError> {
+        let path = self.layout.sandboxes().join(format!("{}.lock", id.uid));
+        RepoLock::take(&path, &format!("the worktree of `{}`", id.name), LOCK_WAIT_MAX)
     }
 
     /// The lock of a rig's remote: clone and fetch. Apart, since they may take minutes and change other refs.

@@ -1,21 +1,23 @@
 //! A polecat's worktree: made ready for a bead, switched to the next one with its ignored files kept, removed.
 //!
-//! Here is in which order; the steps are [`checkout`], [`setup`], [`rescue`] and [`quarantine`]; what is there is seen by
-//! [`worktree`], [`nested`] and [`status`].
+//! Here is in which order; the steps are [`rescue`], [`quarantine`], [`repository`], [`checkout`], [`setup`] and
+//! [`hand_in`]; what is there is seen by [`worktree`], [`nested`] and [`status`].
 //!
 //! A record beside the worktree names the preparation that it is in. It is written after the worktree is so, and taken away
 //! before the worktree is changed: a crash in between leaves a worktree that says nothing, which is rescued and prepared
 //! again. Invariant: nothing is switched or removed while a session is in it, or when its owner is another.
 
 mod checkout;
+pub(super) mod environment;
+mod hand_in;
 mod nested;
 pub(super) mod quarantine;
+pub(super) mod repository;
 pub(super) mod rescue;
 pub(super) mod setup;
 mod status;
-pub(super) mod worktree;
+mod worktree;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
@@ -23,11 +25,12 @@ use gastown_controllers::world::{Owner, Sandbox, SandboxId, SandboxSpec};
 use gastown_supervisor::records;
 use serde::{Deserialize, Serialize};
 
+use self::repository::Borrower;
 use self::rescue::Held;
-use self::worktree::Found;
+use self::worktree::{Found, Home, State};
 use super::clone::facts::holds;
-use super::clone::guard;
 use super::folders::{absent, is_empty};
+use super::program::RepoLock;
 use super::{Git, GitError, read_record, write_by_rename};
 use crate::session;
 
@@ -58,7 +61,7 @@ impl Git {
         let looking = |source| looking(id, source);
         let (folder, file) = (self.layout.worktree(&id.uid), self.layout.sandbox_record(&id.uid));
         let is_there = !is_empty(&folder).map_err(looking)?;
-        let Some(Record { prepared, branch, base, .. }) = self.recorded(id)? else {
+        let Some(record) = self.recorded(id)? else {
             let made = is_there.then(|| records::written(&folder)).transpose().map_err(looking)?;
             let nothing =
                 |made| Sandbox { prepared: String::new(), branch: String::new(), base: Oid(String::new()), made };
@@ -66,14 +69,15 @@ impl Git {
         };
         // Its record is written once it is so.
         let made = records::written(&file).map_err(looking)?;
-        let is_so = self.is_whole(id)? || worktree::is_repository(&folder) && self.in_use(id)?;
+        let is_so = self.is_whole(id, &record)? || worktree::is_repository(&folder) && self.in_use(id)?;
+        let Record { prepared, branch, base, .. } = record;
         Ok(Some(Sandbox { prepared: if is_so { prepared } else { String::new() }, branch, base, made }))
     }
 
     /// The record of a sandbox whose worktree is really there.
     pub fn record(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
         let Some(record) = self.recorded(id)? else { return Ok(None) };
-        Ok(self.is_whole(id)?.then_some(record))
+        Ok(self.is_whole(id, &record)?.then_some(record))
     }
 
     fn recorded(&self, id: &SandboxId) -> Result<Option<Record>, GitError> {
@@ -83,14 +87,17 @@ impl Git {
         }
     }
 
-    fn is_whole(&self, id: &SandboxId) -> Result<bool, GitError> {
+    /// Whether the worktree is linked to a repository, and the commits are there that it borrows.
+    fn is_whole(&self, id: &SandboxId, record: &Record) -> Result<bool, GitError> {
         let entry = worktree::named_entry(&self.layout.worktree(&id.uid)).map_err(|source| looking(id, source))?;
-        Ok(entry.is_some_and(|entry| entry.join("HEAD").is_file()))
+        let Some(entry) = entry.filter(|entry| entry.join("HEAD").is_file()) else { return Ok(false) };
+        let repo = entry.ancestors().nth(2).and_then(|repo| git2::Repository::open_bare(repo).ok());
+        Ok(repo.is_some_and(|repo| holds(&repo, &record.base)))
     }
 
-    /// The environment of a session or a command in this sandbox (see [`guard::env`]); none if it is not there.
+    /// The environment of a session or a command in this sandbox (see [`environment::of`]); none if it is not there.
     pub fn session_env(&self, id: &SandboxId) -> Result<Option<Vec<(String, String)>>, GitError> {
-        Ok(self.record(id)?.map(|record| guard::env(&self.layout, Some(&record.branch))))
+        Ok(self.record(id)?.map(|record| environment::of(Some(&record.branch))))
     }
 
     /// The worktree is there in this preparation. What it held before is rescued first.
@@ -101,28 +108,28 @@ impl Git {
         let repo = self.open(&spec.owner)?;
         let (base, start_at) = spec.points(|oid| holds(&repo, oid));
         let start = commit_of(&repo, start_at)?;
-        guard::install(&self.layout)?;
-        let repo_lock = self.repo_lock(&spec.owner.uid)?;
+        let lock = self.sandbox_lock(id)?;
         // Another process may have been at it while this one waited.
         if self.is_prepared(id, spec)? {
             return Ok(());
         }
         self.refuse_if_in_use(id)?;
         let clone = self.layout.bare_clone(&spec.owner.uid);
-        let held = Held { clone: &clone, repo_lock: &repo_lock };
-        let path = self.layout.worktree(&id.uid);
-        let moving = Some((spec.branch.as_str(), start));
-
-        let kept = self.clear_the_way(&held, id, &path, moving)?;
-        let entry = match kept {
-            Some(entry) if self.switch(&held, id, &path, &entry, start_at)? => entry,
-            Some(entry) => {
-                quarantine::keep(&path, Some(&entry), id)?;
-                self.add(&held, id, &path, start_at)?
-            }
-            None => self.add(&held, id, &path, start_at)?,
+        self.configure(&clone, &clone, None)?;
+        let kept = {
+            let repo_lock = self.repo_lock(&spec.owner.uid)?;
+            let held = Held { clone: &clone, repo_lock: &repo_lock };
+            let kept = self.keep_work(&held, id, Some((spec.branch.as_str(), start)))?;
+            // The base stays reachable, whatever becomes of the remote's branches.
+            self.set_ref(&held, &format!("refs/heads/{}", spec.branch), &start_at.0)?;
+            kept
         };
-        self.attach(&held, &path, &entry, &spec.branch, start_at)?;
+        if !self.prepare(&lock, id, &clone, &spec.branch, start_at, &kept)? {
+            let path = self.layout.worktree(&id.uid);
+            let home = self.find(id, &clone)?.home;
+            quarantine::keep(&path, home.as_ref(), Some(&clone), id)?;
+            self.prepare(&lock, id, &clone, &spec.branch, start_at, &Kept::default())?;
+        }
         let record = Record {
             polecat: id.name.clone(),
             uid: id.uid.clone(),
@@ -134,37 +141,82 @@ impl Git {
         write_by_rename(&self.layout.sandbox_record(&id.uid), &record)
     }
 
+    /// Makes or renews the repository, and brings the worktree to `start`. False if something of the old work stays in it.
+    fn prepare(
+        &self,
+        lock: &RepoLock,
+        id: &SandboxId,
+        clone: &Path,
+        branch: &str,
+        start: &Oid,
+        kept: &Kept,
+    ) -> Result<bool, GitError> {
+        let looking = |source| looking(id, source);
+        let worktree = self.layout.worktree(&id.uid);
+        let own = kept.home.as_ref().filter(|home| home.repo != clone);
+        let repo = match own {
+            Some(home) => home.repo.clone(),
+            None => worktree::free_repository(&self.layout, &id.uid).map_err(looking)?,
+        };
+        let new = Borrower { repo: &repo, clone, worktree: &worktree, branch: Some(branch), start: &start.0 };
+        let entry = self.borrow_repository(&new)?;
+        if let Some(old) = kept.home.as_ref().filter(|home| home.repo == clone) {
+            quarantine::discard(&old.entry, None).map_err(looking)?;
+        }
+        if let Some(index) = &kept.index {
+            fs_err::rename(index, entry.join("index")).map_err(looking)?;
+        }
+        let clean = self.check_out(lock, &worktree, &id.name, start)?;
+        repository::made(&entry).map_err(looking)?;
+        Ok(clean)
+    }
+
     /// The sandbox is gone; what it held is rescued first. Its branches stay.
     pub fn remove_sandbox(&self, id: &SandboxId) -> Result<(), GitError> {
         let path = self.layout.worktree(&id.uid);
         let record = self.layout.sandbox_record(&id.uid);
         self.refuse_if_in_use(id)?;
+        let _lock = self.sandbox_lock(id)?;
         match self.rig_of(id, &path)? {
             Some(rig_uid) => {
                 let (clone, repo_lock) = (self.layout.bare_clone(&rig_uid), self.repo_lock(&rig_uid)?);
                 let held = Held { clone: &clone, repo_lock: &repo_lock };
-                if let Some(entry) = self.clear_the_way(&held, id, &path, None)? {
-                    quarantine::discard(&path, Some(&entry)).map_err(|source| removing(id, source))?;
+                let kept = self.keep_work(&held, id, None)?;
+                if let Some(index) = &kept.index {
+                    absent(fs_err::remove_file(index)).map_err(|source| removing(id, source))?;
+                }
+                if let Some(Home { repo, entry }) = kept.home {
+                    let goes = if repo == clone { entry } else { repo };
+                    quarantine::discard(&path, Some(&goes)).map_err(|source| removing(id, source))?;
                 }
             }
             // Files, and no repository to rescue them to.
-            None if path.exists() => quarantine::keep(&path, None, id)?,
+            None if path.exists() => quarantine::keep(&path, None, None, id)?,
             None => {}
         }
         quarantine::discard(&path, None).map_err(|source| removing(id, source))?;
         absent(fs_err::remove_file(record)).map_err(|source| removing(id, source))
     }
 
-    /// The rig whose clone a worktree is of: by its record, or by what git wrote there; none if there is no such clone.
+    /// The rig whose clone a sandbox borrows from: by its record, or by what its repository says; none if there is no such
+    /// clone.
     fn rig_of(&self, id: &SandboxId, path: &Path) -> Result<Option<String>, GitError> {
-        let rig_uid = if let Some(record) = self.recorded(id)? {
-            Some(record.rig_uid)
-        } else {
-            let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
-            let clone = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).and_then(Path::file_stem);
-            clone.map(|stem| stem.to_string_lossy().into_owned())
-        };
-        Ok(rig_uid.filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()))
+        if let Some(record) = self.recorded(id)? {
+            return Ok(Some(record.rig_uid).filter(|rig_uid| self.layout.bare_clone(rig_uid).exists()));
+        }
+        let entry = worktree::named_entry(path).map_err(|source| looking(id, source))?;
+        let named = entry.as_deref().and_then(|entry| entry.ancestors().nth(2)).map(Path::to_owned);
+        let known = || worktree::repositories(&self.layout, &id.uid).next();
+        Ok(named.or_else(known).and_then(|repo| self.lender(&repo)))
+    }
+
+    /// The uid of the rig whose clone a repository is, or borrows from; none if there is no such clone.
+    fn lender(&self, repo: &Path) -> Option<String> {
+        let alternates = fs_err::read_to_string(repo.join("objects/info/alternates")).ok();
+        let objects = alternates.as_deref().and_then(|text| text.lines().next()).map(Path::new);
+        let clone = objects.and_then(Path::parent).unwrap_or(repo);
+        let uid = clone.file_stem()?.to_string_lossy().into_owned();
+        self.layout.bare_clone(&uid).exists().then_some(uid)
     }
 
     fn is_prepared(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<bool, GitError> {
@@ -190,74 +242,65 @@ impl Git {
         if self.in_use(id)? { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
     }
 
-    /// Rescues what is at `path`, and takes the record away. Gives the entry of a worktree that can be switched; else
-    /// nothing is left there.
-    fn clear_the_way(
-        &self,
-        held: &Held,
-        id: &SandboxId,
-        path: &Path,
-        moving: Option<(&str, git2::Oid)>,
-    ) -> Result<Option<PathBuf>, GitError> {
-        let looking = |source| looking(id, source);
-        quarantine::sweep(path);
-        let found = worktree::find(held.clone, path).map_err(looking)?;
-        let entry = match &found {
-            Found::Whole(entry) => Some(entry.clone()),
-            Found::OfAnother(entry) => {
-                return Err(foreign(&id.name, &entry.display().to_string(), &held.clone.display().to_string()));
-            }
-            Found::Nothing | Found::HalfMade | Found::Stray => worktree::entry_of(held.clone, path).map_err(looking)?,
-        };
-        let branch = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?.map(|record| record.branch);
-        self.keep_tips(held, id, entry.as_deref(), branch.as_deref(), moving)?;
-        let rescued = match (&found, &entry) {
-            (Found::Whole(_), Some(entry)) => match self.rescue(held, id, path, entry) {
-                // What is switched keeps the repositories within it.
-                Ok(tree) => moving.is_some() || !nested::any(held.clone, path, entry, &tree)?,
-                // Such as a file that cannot be read, or some gigabytes: then the folder is kept as it is.
-                Err(GitError::Refused { .. }) => false,
-                Err(e) if e.is_late() => false,
-                Err(e) => return Err(e),
-            },
-            (found, _) => *found != Found::Stray,
-        };
-        absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
-        if !rescued {
-            quarantine::keep(path, entry.as_deref(), id)?;
-            return Ok(None);
-        }
-        if matches!(found, Found::Whole(_)) {
-            return Ok(entry);
-        }
-        quarantine::discard(path, entry.as_deref()).map_err(|source| removing(id, source))?;
-        Ok(None)
+    fn find(&self, id: &SandboxId, clone: &Path) -> Result<Found, GitError> {
+        let found = worktree::find(&self.layout, &id.uid, clone).map_err(|source| looking(id, source))?;
+        found.map_err(|entry| foreign(&id.name, &entry.display().to_string(), &clone.display().to_string()))
     }
 
-    /// Keeps the commits that HEAD, the branch that was worked on, and the branch that is to be moved are at.
-    fn keep_tips(
-        &self,
-        held: &Held,
-        id: &SandboxId,
-        entry: Option<&Path>,
-        branch: Option<&str>,
-        moving: Option<(&str, git2::Oid)>,
-    ) -> Result<(), GitError> {
-        let repo = git2::Repository::open_bare(held.clone)
-            .map_err(|source| GitError::Read { doing: format!("open the clone of `{}`", id.name), source })?;
-        let of_branch = |branch: &str| repo.refname_to_id(&format!("refs/heads/{branch}")).ok();
-        let id_in = |file: &str| {
-            let text = entry.and_then(|entry| fs_err::read_to_string(entry.join(file)).ok());
-            text.and_then(|text| git2::Oid::from_str(text.trim()).ok())
+    /// Rescues what the sandbox holds, and takes its record away. What git cannot rescue goes into quarantine; what is left
+    /// can be used again, or removed.
+    fn keep_work(&self, held: &Held, id: &SandboxId, moving: Option<(&str, git2::Oid)>) -> Result<Kept, GitError> {
+        let path = self.layout.worktree(&id.uid);
+        quarantine::sweep(&path);
+        let Found { state, home } = self.find(id, held.clone)?;
+        let branch = read_record::<Record>(&self.layout.sandbox_record(&id.uid))?.map(|record| record.branch);
+        // What is being made was empty, or has been rescued, before that began.
+        let worked_in = home.as_ref().filter(|home| !repository::is_being_made(&home.entry));
+        let mut rescued = match self.keep_commits(held, id, worked_in, branch.as_deref(), moving) {
+            // Such as a repository whose refs an agent has broken: it is kept as it is.
+            Err(GitError::Read { .. }) if home.is_some() => false,
+            other => other.map(|()| true)?,
         };
-        // A detached HEAD is an id (on a branch it is a name, and the branch keeps it); a rebase under way began with a
-        // tip that nothing else may reach.
-        let ids = ["HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"].map(id_in);
-        let branches = [branch.and_then(of_branch), moving.and_then(|(b, _)| of_branch(b))];
-        let tips: BTreeSet<git2::Oid> =
-            ids.into_iter().chain(branches).flatten().filter(|tip| repo.find_commit(*tip).is_ok()).collect();
-        self.keep(held, id, &tips, moving)
+        let mut index = None;
+        let modules = |home: &Home| nested::keeps_submodules(&home.entry).map_err(|source| looking(id, source));
+        match (&state, &home) {
+            (State::Whole, Some(home)) if rescued => {
+                let place = self.layout.sandboxes().join(format!("{}.index", id.uid));
+                fs_err::create_dir_all(self.layout.sandboxes()).map_err(|source| looking(id, source))?;
+                rescued = match self.rescue(held, id, &path, home, &place) {
+                    // What is used again keeps the repositories within it, but those in an entry of the clone.
+                    Ok(_) if moving.is_some() => home.repo != held.clone || !modules(home)?,
+                    Ok(tree) => !nested::any(held.clone, &path, &home.entry, &tree)?,
+                    // Such as a file that cannot be read, or some gigabytes: then the folder is kept as it is.
+                    Err(GitError::Refused { .. }) => false,
+                    Err(e) if e.is_late() => false,
+                    Err(e) => return Err(e),
+                };
+                index = Some(place);
+            }
+            (State::Stray, _) => rescued = false,
+            (_, Some(home)) if moving.is_none() => rescued &= !modules(home)?,
+            _ => {}
+        }
+        absent(fs_err::remove_file(self.layout.sandbox_record(&id.uid))).map_err(|source| removing(id, source))?;
+        if rescued {
+            return Ok(Kept { home, index });
+        }
+        quarantine::keep(&path, home.as_ref(), Some(held.clone), id)?;
+        if let Some(index) = index {
+            absent(fs_err::remove_file(index)).map_err(|source| removing(id, source))?;
+        }
+        Ok(Kept::default())
     }
+}
+
+/// What is left of a sandbox whose work is rescued.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The repository that its worktree is linked to.
+    home: Option<Home>,
+    /// An index of all that is in the worktree.
+    index: Option<PathBuf>,
 }
 
 /// A commit that the clone must hold.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use gastown_controllers::world::SandboxId;
 
 use super::nested;
+use super::worktree::Home;
 use crate::git::GitError;
 use crate::git::folders::{absent, remove};
 
@@ -31,9 +32,9 @@ pub(super) fn sweep(path: &Path) {
     sweep_by(path, &remove);
 }
 
-/// Moves a worktree that git could not rescue into quarantine, whole. Repositories of submodules are in its entry, which
-/// then stays.
-pub(super) fn keep(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
+/// Moves a worktree that git could not rescue into quarantine, whole, with its repository. The clone's entry of a worktree
+/// of an earlier release goes, unless it holds the repositories of submodules.
+pub(super) fn keep(path: &Path, home: Option<&Home>, clone: Option<&Path>, id: &SandboxId) -> Result<(), GitError> {
     let kept = (1..=KEPT_MAX).map(|n| path.with_file_name(format!("{}.kept-{n}", id.uid))).find(|p| !p.exists());
     let Some(kept) = kept else {
         let message = format!("{KEPT_MAX} worktrees are kept there already: look through them and delete some");
@@ -44,16 +45,18 @@ pub(super) fn keep(path: &Path, entry: Option<&Path>, id: &SandboxId) -> Result<
     };
     let doing = format!("quarantine the worktree as `{}`", kept.display());
     let quarantine = || {
-        let entry = match entry {
-            Some(entry) if nested::keeps_submodules(entry)? => {
+        let mut goes = None;
+        if let Some(Home { repo, entry }) = home {
+            if Some(repo.as_path()) == clone && !nested::keeps_submodules(entry)? {
+                goes = Some(entry.as_path());
+            } else {
                 // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
                 fs_err::write(entry.join("gitdir"), format!("{}\n", kept.join(".git").display()))?;
-                None
+                absent(fs_err::remove_file(entry.join("locked")))?;
             }
-            other => other,
-        };
-        fs_err::rename(path, &kept)?;
-        discard(path, entry)
+        }
+        absent(fs_err::rename(path, &kept))?;
+        discard(path, goes)
     };
     quarantine().map_err(|source| GitError::Io { doing, source })?;
     tracing::warn!(sandbox = id.name, quarantine = %kept.display(), "git cannot rescue what is in a worktree: it is quarantined");

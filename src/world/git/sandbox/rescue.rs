@@ -1,15 +1,18 @@
 //! Nothing is lost: what a worktree holds uncommitted becomes a commit, and a tip that nothing else reaches gets a ref.
 //!
-//! Both are named by their content, so that a crash and a second try leave no second copy. The index is worked on as a
-//! copy: a lock that a killed git left behind does not matter, and a rescue changes nothing in the worktree.
+//! Both are named by their content, so that a crash and a second try leave no second copy. A rescue changes nothing in the
+//! worktree or its repository, and needs neither its index nor its settings: locks that a killed git left do not matter.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, SandboxId};
 
+use super::repository::adopt;
+use super::worktree::Home;
 use crate::git::folders::absent;
 use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
@@ -41,40 +44,128 @@ impl Git {
     }
 
     /// Commits what is uncommitted in a worktree (files that are neither tracked nor ignored included) to
-    /// `refs/gt/rescue/<polecat>/<commit>`, if there is anything; gives the tree of all that it holds.
-    pub(super) fn rescue(&self, held: &Held, id: &SandboxId, worktree: &Path, entry: &Path) -> Result<Oid, GitError> {
+    /// `refs/gt/rescue/<polecat>/<commit>`, if there is anything; gives the tree of all that it holds, and leaves its index
+    /// at `index`.
+    ///
+    /// It is seen with the clone's settings and an index of its own: whatever the agent told its git (to skip a file, to
+    /// take it for unchanged, to ignore it), what is there is found.
+    pub(super) fn rescue(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        worktree: &Path,
+        home: &Home,
+        index: &Path,
+    ) -> Result<Oid, GitError> {
         let doing = |what: &str| format!("{what} the worktree of `{}`", id.name);
-        let tip = self
-            .call_in(worktree, doing("read the tip of"))
-            .args(["show", "--no-patch", "--format=%H %T %ct", "HEAD"])
-            .output()?;
+        let repo = git2::Repository::open_bare(held.clone)
+            .map_err(|source| GitError::Read { doing: doing("rescue"), source })?;
         // No commit yet (an orphan branch) is no reason to lose files.
-        let tip = if tip.ok() { tip.text() } else { String::new() };
-        let mut tip = tip.split(' ');
-        let (parent, before, date) = (tip.next(), tip.next(), tip.next().unwrap_or("0"));
-
-        let index = entry.join("gt-rescue-index");
-        copy_index(&entry.join("index"), &index)
-            .map_err(|source| GitError::Io { doing: doing("copy the index of"), source })?;
-        let call =
-            |what: &str| self.call_in(worktree, doing(what)).env("GIT_INDEX_FILE", &index).repo_lock(held.repo_lock);
+        let tip = tip(home).and_then(|tip| repo.find_commit(tip).ok());
+        let tidy = |source| GitError::Io { doing: doing("tidy up in"), source };
+        for left in [index.to_owned(), index.with_extension("lock")] {
+            absent(fs_err::remove_file(left)).map_err(tidy)?;
+        }
+        let call = |what: &str| {
+            self.call_in(worktree, doing(what))
+                .env("GIT_DIR", held.clone)
+                .env("GIT_WORK_TREE", worktree)
+                .env("GIT_INDEX_FILE", index)
+                .repo_lock(held.repo_lock)
+        };
+        let start = tip.as_ref().map_or_else(|| "--empty".to_owned(), |tip| tip.id().to_string());
+        call("read the tip of").args(["read-tree", &start]).run()?;
+        let left_out = self.left_out(worktree);
+        if !left_out.is_empty() {
+            let args = ["update-index", "-z", "--skip-worktree", "--stdin"];
+            // What the index does not have is refused, and then nothing was left out of it.
+            call("leave what is not checked out in").args(args).stdin(left_out.clone()).output()?;
+        }
         call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
-        absent(fs_err::remove_file(&index)).map_err(|source| GitError::Io { doing: doing("tidy up"), source })?;
+        if !left_out.is_empty() {
+            // From here on the index says what is there.
+            let args = ["update-index", "-z", "--force-remove", "--stdin"];
+            call("take what is not checked out from").args(args).stdin(left_out).output()?;
+        }
+        let before = tip.as_ref().map(|tip| tip.tree_id().to_string());
         if before.map_or_else(|| is_empty_tree(&tree), |before| before == tree) {
             return Ok(Oid(tree));
         }
         let mut commit = call("rescue").args(["commit-tree", &tree, "-m"]);
         commit = commit.arg(format!("rescue: what was uncommitted in the worktree of {}", id.name));
-        if let Some(parent) = parent.filter(|parent| !parent.is_empty()) {
-            commit = commit.args(["-p", parent]);
+        if tip.is_some() {
+            commit = commit.args(["-p", &start]);
         }
         // The date of the tip, so that the same content gives the same commit.
-        let date = format!("@{date} +0000");
+        let date = format!("@{} +0000", tip.map_or(0, |tip| tip.committer().when().seconds()));
         let commit = IDENTITY.iter().fold(commit, |commit, (name, value)| commit.env(name, value));
         let commit = commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).run()?.text();
         self.set_ref(held, &rescue_ref(id, &commit), &commit)?;
         Ok(Oid(tree))
+    }
+
+    /// The files that a sparse checkout leaves out of a worktree, as their names with a NUL after each: they are not there,
+    /// and were not deleted.
+    fn left_out(&self, worktree: &Path) -> Vec<u8> {
+        let listed = self
+            .call_in(worktree, "list what is not checked out")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .args(["ls-files", "-t", "-z"])
+            .output();
+        // An index that cannot be read has nothing to say.
+        let Ok(listed) = listed.map(|listed| listed.stdout) else { return Vec::new() };
+        let mut left_out = Vec::new();
+        for line in listed.split(|byte| *byte == 0) {
+            let Some(name) = line.strip_prefix(b"S ") else { continue };
+            if worktree.join(OsStr::from_bytes(name)).symlink_metadata().is_err() {
+                left_out.extend_from_slice(name);
+                left_out.push(0);
+            }
+        }
+        left_out
+    }
+
+    /// Brings what a sandbox's repository holds to the clone: its objects, its branch, and every commit that would be
+    /// reached by nothing else once `moving` is at its start.
+    pub(super) fn keep_commits(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        home: Option<&Home>,
+        branch: Option<&str>,
+        moving: Option<(&str, git2::Oid)>,
+    ) -> Result<(), GitError> {
+        let doing = || format!("keep the commits of `{}`", id.name);
+        let own = home.filter(|home| home.repo != held.clone);
+        if let Some(own) = own {
+            adopt(&own.repo, held.clone).map_err(|source| GitError::Io { doing: doing(), source })?;
+        }
+        let open =
+            |path: &Path| git2::Repository::open_bare(path).map_err(|source| GitError::Read { doing: doing(), source });
+        let clone = open(held.clone)?;
+        let of_branch =
+            |repo: &git2::Repository, branch: &str| repo.refname_to_id(&format!("refs/heads/{branch}")).ok();
+        let mut tips: BTreeSet<git2::Oid> = [branch, moving.map(|(branch, _)| branch)]
+            .into_iter()
+            .flatten()
+            .filter_map(|branch| of_branch(&clone, branch))
+            .collect();
+        tips.extend(home.map(|home| unnamed(&home.entry)).into_iter().flatten());
+        if let Some(own) = own {
+            let own = open(&own.repo)?;
+            tips.extend(named(&own, &clone).map_err(|source| GitError::Read { doing: doing(), source })?);
+            // Its branch stays, where it was last.
+            let is_over = branch.filter(|branch| moving.is_none_or(|(moving, _)| moving != *branch));
+            if let Some((branch, tip)) = is_over.and_then(|branch| Some((branch, of_branch(&own, branch)?)))
+                && of_branch(&clone, branch) != Some(tip)
+                && clone.find_commit(tip).is_ok()
+            {
+                self.set_ref(held, &format!("refs/heads/{branch}"), &tip.to_string())?;
+            }
+        }
+        tips.retain(|tip| clone.find_commit(*tip).is_ok());
+        self.keep(held, id, &tips, moving)
     }
 
     /// Gives a rescue ref to each of the tips that would be reached by nothing else once `moving` is at `start`.
@@ -116,6 +207,41 @@ impl Git {
     }
 }
 
+/// The commit that a worktree is at, as far as it can be read.
+fn tip(home: &Home) -> Option<git2::Oid> {
+    let head = fs_err::read_to_string(home.entry.join("HEAD")).ok()?;
+    match head.trim().strip_prefix("ref: ") {
+        Some(name) => git2::Repository::open_bare(&home.repo).ok()?.refname_to_id(name).ok(),
+        None => git2::Oid::from_str(head.trim()).ok(),
+    }
+}
+
+/// What no ref of a worktree's repository names: a detached HEAD, and what a rebase under way began with.
+fn unnamed(entry: &Path) -> impl Iterator<Item = git2::Oid> {
+    ["HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"].into_iter().filter_map(|file| {
+        let text = fs_err::read_to_string(entry.join(file)).ok()?;
+        git2::Oid::from_str(text.trim()).ok()
+    })
+}
+
+/// The commits that refs of a sandbox's repository name, each entry of the stash included; those that came with it are none
+/// of its own.
+fn named(own: &git2::Repository, clone: &git2::Repository) -> Result<BTreeSet<git2::Oid>, git2::Error> {
+    let mut tips = BTreeSet::new();
+    for reference in own.references()? {
+        let reference = reference?;
+        let Ok(name) = reference.name() else { continue };
+        if name.starts_with("refs/remotes/") || reference.target() == clone.refname_to_id(name).ok() {
+            continue;
+        }
+        tips.extend(reference.peel_to_commit().map(|commit| commit.id()));
+    }
+    if own.find_reference("refs/stash").is_ok() {
+        tips.extend(own.reflog("refs/stash")?.iter().map(|entry| entry.id_new()));
+    }
+    Ok(tips)
+}
+
 fn rescue_ref(id: &SandboxId, commit: &str) -> String {
     format!("refs/gt/rescue/{}/{}", id.name, commit.get(..12).unwrap_or(commit))
 }
@@ -123,17 +249,4 @@ fn rescue_ref(id: &SandboxId, commit: &str) -> String {
 /// The empty tree, in SHA-1 and in SHA-256.
 fn is_empty_tree(tree: &str) -> bool {
     tree.starts_with("4b825dc642cb6eb9a060e54bf8d69288fbee4904") || tree.starts_with("6ef19b41225c5369f1c104d45d8d85ef")
-}
-
-/// Copies an index with its time: git looks again at files that are as young as the index, and a younger copy would
-/// hide a change made in the same instant.
-fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
-    absent(fs_err::remove_file(to))?;
-    absent(fs_err::remove_file(to.with_extension("lock")))?;
-    if !from.exists() {
-        return Ok(());
-    }
-    fs_err::copy(from, to)?;
-    let modified = fs_err::metadata(from)?.modified()?;
-    std::fs::File::options().write(true).open(to)?.set_modified(modified)
 }

@@ -8,7 +8,7 @@ use gastown_base::whole_file::WholeFile;
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, exit};
 use jiff::Timestamp;
 
-use crate::git::clone::guard;
+use super::environment;
 use crate::git::failure::{Failure, say};
 use crate::git::program::Ended;
 use crate::git::{Git, GitError};
@@ -36,7 +36,7 @@ impl Git {
         };
         let worktree = self.layout.worktree(&setup.sandbox.uid);
         self.copy_in(setup, &worktree, log)?;
-        let env = guard::env(&self.layout, Some(&record.branch));
+        let env = environment::of(Some(&record.branch));
         let deadline = Instant::now() + Duration::from_secs(setup.timeout_s);
         for command in setup.commands {
             say(log, &format!("$ {command}"));
@@ -65,7 +65,7 @@ impl Git {
         let Some(from) = setup.copy_from else {
             return Err(refuse("workspace.copy needs workspace.copyFrom: the folder to copy from"));
         };
-        self.exclude(setup, log)?;
+        self.exclude(setup, worktree, log)?;
         for file in setup.copy {
             let (source, target) = resolve(Path::new(from), worktree, file).map_err(|why| refuse(&why))?;
             let tracked = self
@@ -81,35 +81,43 @@ impl Git {
         Ok(())
     }
 
-    /// Lists the copied files where git looks for what to ignore; worktrees share that file, as the rig does the list.
-    fn exclude(&self, setup: &Setup, log: &mut dyn Write) -> Result<(), Failure> {
-        let _lane = self.repo_lock(&setup.rig.uid)?;
-        let path = self.layout.bare_clone(&setup.rig.uid).join("info/exclude");
-        let mut text = fs_err::read_to_string(&path).unwrap_or_default();
-        let before = text.len();
-        for file in setup.copy {
-            let line = pattern(file);
-            if !text.lines().any(|l| l == line) {
-                if !text.is_empty() && !text.ends_with('\n') {
-                    text.push('\n');
-                }
-                text.push_str(&line);
-                text.push('\n');
-            }
+    /// Lists the copied files where git looks for what to ignore: in the sandbox's own repository, and in the clone, which
+    /// the next ones take it from and which decides what a rescue leaves alone.
+    fn exclude(&self, setup: &Setup, worktree: &Path, log: &mut dyn Write) -> Result<(), Failure> {
+        let doing = || "exclude the copied files from commits".to_owned();
+        let own = git2::Repository::open(worktree).map_err(|source| GitError::Read { doing: doing(), source })?;
+        let _lock = self.repo_lock(&setup.rig.uid)?;
+        let mut changed = false;
+        for repo in [own.commondir().to_owned(), self.layout.bare_clone(&setup.rig.uid)] {
+            let listed = list_in(&repo.join("info/exclude"), setup.copy);
+            changed |= listed.map_err(|source| GitError::Io { doing: doing(), source })?;
         }
-        if text.len() == before {
-            return Ok(());
+        if changed {
+            say(log, "listed the copied files in info/exclude");
         }
-        let beside = path.with_extension("new");
-        let write = || {
-            fs_err::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-            fs_err::write(&beside, &text)?;
-            fs_err::rename(&beside, &path)
-        };
-        write().map_err(|source| GitError::Io { doing: "exclude the copied files from commits".to_owned(), source })?;
-        say(log, "listed the copied files in info/exclude");
         Ok(())
     }
+}
+
+/// Adds files to an exclude file; whether any was new.
+fn list_in(path: &Path, files: &[String]) -> io::Result<bool> {
+    let mut text = fs_err::read_to_string(path).unwrap_or_default();
+    let before = text.len();
+    for line in files.iter().map(|file| pattern(file)) {
+        if !text.lines().any(|l| l == line) {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    if text.len() == before {
+        return Ok(false);
+    }
+    fs_err::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    WholeFile::at(path).write(text.as_bytes())?;
+    Ok(true)
 }
 
 /// A setting that cannot be followed.
