@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use gastown::clock::{Clock, SystemClock};
 use gastown::town::{Places, Town};
+use gastown::world::git::Git;
 use gastown::world::real::Real;
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
@@ -246,6 +247,13 @@ impl World for RealWorld {
     fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         let clone = self.town.layout.bare_clone(&rig.uid);
         Repository::open_bare(clone).map_or_else(|_| BTreeMap::new(), |repo| git::refs(&repo))
+    }
+
+    fn hand_in(&self, sandbox: &SandboxId, branch: &str) -> Oid {
+        let worktree = self.town.layout.worktree(&sandbox.uid);
+        let head = gastown::world::git::head(&worktree).unwrap();
+        Git::new(self.town.layout.clone()).hand_in(&worktree, &sandbox.name, branch, &head).unwrap();
+        head
     }
 
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)> {

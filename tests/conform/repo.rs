@@ -14,7 +14,7 @@ both_worlds! {
     a_remote_that_is_not_there_or_empty_fails_and_changes_nothing
     a_fetch_from_another_remote_takes_its_branches
     a_head_that_names_no_branch_is_none
-    a_clone_that_vanished_is_made_again_without_what_was_only_there
+    a_clone_that_vanished_is_made_again_and_sandboxes_still_have_their_work
 }
 
 fn what_was_never_there_is_seen_as_such(t: &mut Story) {
@@ -148,7 +148,7 @@ fn a_head_that_names_no_branch_is_none(t: &mut Story) {
     t.sees(&repo(None), "no branch");
 }
 
-fn a_clone_that_vanished_is_made_again_without_what_was_only_there(t: &mut Story) {
+fn a_clone_that_vanished_is_made_again_and_sandboxes_still_have_their_work(t: &mut Story) {
     t.cloned();
     t.works("nux", "a", &["write", "a", "x", "commit", "change"]);
     let candidate = t.hands_in("nux", "a");
@@ -164,16 +164,20 @@ fn a_clone_that_vanished_is_made_again_without_what_was_only_there(t: &mut Story
     let (act, ask) = t.replay(&[candidate]);
     t.does(&act, "ok");
     t.sees(&ask, "missing");
-    t.prepares("nux", "a");
+    // Its own repository still has what it did, and can borrow again.
     t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");
-    let kept = ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"];
+    assert_eq!(t.kept(), [""; 0]);
+    t.hand_in("nux", "a");
+    let kept = ["heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}"];
     assert_eq!(t.kept(), kept);
-    // What is left of one is there until it is removed.
     t.world.lose_clone(&rig());
     let again = t.clone_job("shop", 3);
     t.runs(&again, "exited OK");
-    t.sees(&sandbox("nux"), "in no preparation");
+    t.prepares("nux", "b");
+    t.sees(&sandbox("nux"), "for-b on polecat/nux/b from first");
+    assert_eq!(t.kept(), [kept[0], "heads/polecat/nux/b: first {lines: 1 2 3 4 5}"]);
+    // One whose clone is gone for good goes without it.
+    t.world.lose_clone(&rig());
     t.does(&Act::RemoveSandbox { sandbox: polecat("nux") }, "ok");
     t.sees(&sandbox("nux"), "no worktree");
-    assert_eq!(t.kept(), [""; 0]);
 }

@@ -37,7 +37,10 @@ fn a_preparation_is_made_once(t: &mut Story) {
     t.sees(&sandbox("nux"), "no worktree");
     t.works("nux", "a", &["write", "a", "x", "commit", "change", "write", "loose", "x"]);
     t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");
+    // What it commits is in its own repository, until it is handed in.
+    assert_eq!(t.kept(), ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"]);
     let kept = ["heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}"];
+    t.hand_in("nux", "a");
     assert_eq!(t.kept(), kept);
     // The same preparation is left alone, wherever it was to begin.
     t.moves(&[("new", "x")], 1);
@@ -68,7 +71,7 @@ fn another_preparation_rescues_what_was_uncommitted(t: &mut Story) {
 fn a_branch_that_begins_again_keeps_its_old_tip(t: &mut Story) {
     t.cloned();
     t.works("nux", "a", &["write", "a", "x", "commit", "change"]);
-    let head = t.at("heads/polecat/nux/a");
+    let head = t.hand_in("nux", "a");
     // Rework that goes on: from the head that was handed in. Nothing needs to be rescued.
     let act = ensure(t, "nux", "a", "go on", Some(&head));
     t.does(&act, "ok");
@@ -83,7 +86,7 @@ fn a_branch_that_begins_again_keeps_its_old_tip(t: &mut Story) {
     let spec = t.attempt("nux", "a", 2, &["write", "b", "x", "commit", "second"]);
     t.does(&session("nux", &spec), "ok");
     t.comes_to_see(&runs("a"), "1: ended with 0 by itself; 2: ended with 0 by itself");
-    let head = t.at("heads/polecat/nux/a");
+    let head = t.hand_in("nux", "a");
     t.does(&Act::Archive { owner: rig(), name: "a-mr".into(), head }, "ok");
     let act = ensure(t, "nux", "a", "once more", None);
     t.does(&act, "ok");
@@ -190,17 +193,18 @@ fn a_namesake_takes_the_branch_and_loses_nothing(t: &mut Story) {
     t.works("nux", "a", &["write", "a", "x", "commit", "change", "write", "loose", "x"]);
     let namesake = SandboxId { name: "shop-nux".into(), uid: "uid-younger".into() };
     let act = Act::EnsureSandbox { sandbox: namesake.clone(), spec: t.spec("nux", "a") };
-    // Not while the older one's session runs.
+    // Its repository is another, whether or not the older one's session runs.
     let waits = t.attempt("nux", "a", 2, &["wait", "gate"]);
     t.does(&session("nux", &waits), "ok");
-    t.does(&act, "refused: SandboxInUse");
-    t.does(&end("nux"), "ok");
     t.does(&act, "ok");
-    let mut kept = vec!["heads/polecat/nux/a: first {lines: 1 2 3 4 5}", "rescue: change {a: x; lines: 1 2 3 4 5}"];
-    assert_eq!(t.kept(), kept);
-    t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first");
+    assert_eq!(t.kept(), ["heads/polecat/nux/a: first {lines: 1 2 3 4 5}"]);
+    t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first; attempt 2 at a runs");
+    t.does(&end("nux"), "ok");
     t.does(&remove("nux"), "ok");
-    kept.push("rescue: rescue: what was uncommitted in the worktree of shop-nux {a: x; lines: 1 2 3 4 5; loose: x}");
+    let kept = [
+        "heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}",
+        "rescue: rescue: what was uncommitted in the worktree of shop-nux {a: x; lines: 1 2 3 4 5; loose: x}",
+    ];
     assert_eq!(t.kept(), kept);
     t.does(&Act::RemoveSandbox { sandbox: namesake }, "ok");
     assert_eq!(t.kept(), kept);

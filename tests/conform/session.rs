@@ -39,6 +39,7 @@ fn an_attempt_is_started_once_and_ends_by_itself(t: &mut Story) {
     t.comes_to_see(&runs("a"), "1: ended with 3 by itself");
     t.comes_to_see(&sandbox("nux"), IDLE);
     t.is_told(&WorldEvent::Sandbox(polecat("nux").uid));
+    t.hand_in("nux", "a");
     assert_eq!(t.kept(), ["heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}"]);
     // It has run.
     t.does(&session("nux", &first), "ok");

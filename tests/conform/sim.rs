@@ -13,7 +13,8 @@ use gastown::world::sim::{AgentHandle, SimWorld};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, AskAttempts, Attempt, AttemptState, Fact, Job, JobKey, Owner, SessionSpec, exit,
+    Act, ActError, Adapter, Ask, AskAttempts, Attempt, AttemptState, Fact, Job, JobKey, Owner, SandboxId, SessionSpec,
+    exit,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -178,6 +179,10 @@ impl World for Simulated {
 
     fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid> {
         self.world.refs(rig)
+    }
+
+    fn hand_in(&self, sandbox: &SandboxId, _: &str) -> Oid {
+        self.world.hand_in(&sandbox.uid).unwrap()
     }
 
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)> {

@@ -213,13 +213,19 @@ impl Story {
         self.comes_to_see(&runs(bead), "1: ended with 0 by itself");
     }
 
+    /// A polecat's branch goes to the clone; the commit that it is at.
+    #[track_caller]
+    pub fn hand_in(&self, name: &str, bead: &str) -> Oid {
+        self.world.hand_in(&polecat(name), &format!("polecat/{name}/{bead}"))
+    }
+
     /// What a polecat hands in for a bead that it began at the present target.
     #[track_caller]
     pub fn hands_in(&self, name: &str, bead: &str) -> Candidate {
         Candidate {
             merge_request: format!("{bead}-mr"),
             bead: bead.into(),
-            head: self.at(&format!("heads/polecat/{name}/{bead}")),
+            head: self.hand_in(name, bead),
             base: self.target(),
             date: "2026-01-02T03:04:05Z".parse().unwrap(),
             title: format!("Do {bead}"),

@@ -35,6 +35,8 @@ pub trait World: Adapter {
     fn tip(&self, remote: &str, branch: &str) -> Option<Oid>;
     /// What keeps commits reachable in a rig's clone: `heads/…`, `archive/…`, `rescue/…`.
     fn refs(&self, rig: &Owner) -> BTreeMap<String, Oid>;
+    /// What an agent does before it says that it has finished: the clone gets its branch. The commit that it is at.
+    fn hand_in(&self, sandbox: &SandboxId, branch: &str) -> Oid;
     /// The first line of a commit's message, and its tree.
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)>;
     /// What a tree holds.

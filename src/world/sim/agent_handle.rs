@@ -36,7 +36,10 @@ impl AgentHandle {
         let date = self.world.now().as_second();
         let mut state = self.world.state();
         let Some(worktree) = state.worktrees.get(&self.sandbox.uid).cloned() else { return };
-        let Some(tip) = state.tip(&worktree) else { return };
+        if !state.is_whole(&worktree) {
+            return;
+        }
+        let tip = worktree.tip;
         if state.commits.tree_of(&tip) == worktree.files {
             return;
         }
@@ -44,21 +47,22 @@ impl AgentHandle {
         let author = self.spec.variable("GIT_AUTHOR_NAME").unwrap_or_default().to_owned();
         let commit = Commit { parent: Some(tip), tree, message: message.to_owned(), author, landed: None, date };
         let commit = state.commits.put(commit);
-        state.take_in(&worktree.rig_uid, &commit);
-        state.move_tip(&self.sandbox.uid, commit);
+        if let Some(worktree) = state.worktrees.get_mut(&self.sandbox.uid) {
+            worktree.tip = commit;
+        }
     }
 
     /// The commit that the branch is at.
     pub fn head(&self) -> Option<Oid> {
         let state = self.world.state();
-        state.tip(state.worktrees.get(&self.sandbox.uid)?)
+        let worktree = state.worktrees.get(&self.sandbox.uid)?;
+        state.is_whole(worktree).then(|| worktree.tip.clone())
     }
 
-    /// Says that the head is about to be handed in; from here on the session may be ended.
+    /// Brings the head to the clone and says that it is about to be handed in; from here on the session may be ended.
     pub fn hand_in(&self) {
-        let head = self.head();
         let mut state = self.world.state();
-        if let Some(head) = head {
+        if let Some(head) = state.hand_in(&self.sandbox.uid) {
             let owner = state.worktrees.get(&self.sandbox.uid).map(|worktree| worktree.rig_uid.clone());
             state.handed_in.extend(owner.map(|owner| (owner, head)));
         }

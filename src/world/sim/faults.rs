@@ -44,15 +44,13 @@ impl SimWorld {
         all.len()
     }
 
-    /// A rig's clone is deleted, and with it all that was never pushed; of the worktrees of its polecats only files are left.
+    /// A rig's clone is deleted, and with it what was handed in and never pushed. Its polecats' worktrees borrow from it: until
+    /// it is made again, they are in no preparation.
     pub fn lose_clone(&self, rig_uid: &str) {
         let mut state = self.state();
         state.clones.remove(rig_uid);
         state.replays.retain(|_, (rig, _)| rig != rig_uid);
         state.handed_in.retain(|(rig, _)| rig != rig_uid);
-        for worktree in state.worktrees.values_mut().filter(|worktree| worktree.rig_uid == rig_uid) {
-            worktree.is_broken = true;
-        }
     }
 
     /// The supervisors of all jobs die: each has begun and leaves no result. Answers how many there were.

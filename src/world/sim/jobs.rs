@@ -83,7 +83,7 @@ impl State {
             _ if !cloned => failed(exit::ERROR, "there is no clone"),
             Job::Fetch { url, .. } => self.reach(url),
             Job::Setup { sandbox, prepared, made, .. } => match self.worktrees.get(&sandbox.uid) {
-                Some(w) if w.prepared == *prepared && w.made == *made && !w.is_broken => failed(exit::OK, ""),
+                Some(w) if w.prepared == *prepared && w.made == *made && self.is_whole(w) => failed(exit::OK, ""),
                 _ => failed(exit::ERROR, "the worktree is not in this preparation"),
             },
             Job::Verify { owner: rig, commit, tree, .. } => {

@@ -222,10 +222,7 @@ impl Repositories for SimWorld {
 
 impl Sandboxes for SimWorld {
     fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts> {
-        self.seen(|state| SandboxFacts {
-            sandbox: state.worktrees.get(&id.uid).map(Worktree::facts),
-            session: state.session(&id.uid),
-        })
+        self.seen(|state| SandboxFacts { sandbox: state.sandbox(&id.uid), session: state.session(&id.uid) })
     }
 
     fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {

@@ -99,6 +99,11 @@ impl SimWorld {
             .collect()
     }
 
+    /// A sandbox's commit is handed in: the clone has it, as its branch. None if there is none.
+    pub fn hand_in(&self, sandbox_uid: &str) -> Option<Oid> {
+        self.state().hand_in(sandbox_uid)
+    }
+
     /// A commit, wherever it is.
     pub fn commit(&self, commit: &Oid) -> Option<Commit> {
         self.state().commits.get(commit).cloned()

@@ -25,7 +25,7 @@ pub(super) struct Clone {
     pub(super) head: Option<String>,
     /// `refs/gt/target/*`: the remote's branches as last fetched.
     pub(super) targets: BTreeMap<String, Oid>,
-    /// Polecats' branches.
+    /// Polecats' branches, as they began, were handed in, or were left.
     pub(super) heads: BTreeMap<String, Oid>,
     /// `refs/gt/archive/*`.
     pub(super) archive: BTreeMap<String, Oid>,
@@ -33,6 +33,13 @@ pub(super) struct Clone {
     pub(super) rescued: Vec<Oid>,
     /// Every commit that it ever got. Nothing is collected.
     holds: BTreeSet<Oid>,
+}
+
+impl Clone {
+    /// Whether it holds a commit.
+    pub(super) fn holds(&self, commit: &Oid) -> bool {
+        self.holds.contains(commit)
+    }
 }
 
 impl State {
@@ -78,7 +85,7 @@ impl State {
 
     /// Whether a rig's clone holds a commit.
     pub(super) fn holds(&self, rig: &Owner, commit: &Oid) -> bool {
-        self.clones.get(&rig.uid).is_some_and(|clone| clone.holds.contains(commit))
+        self.clones.get(&rig.uid).is_some_and(|clone| clone.holds(commit))
     }
 
     /// Refuses, as git does, what is to be read from a clone that is not there or does not hold it.

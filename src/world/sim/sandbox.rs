@@ -29,18 +29,8 @@ pub(super) struct Worktree {
     pub(super) made: Timestamp,
     /// The files, committed or not.
     pub(super) files: Tree,
-    /// The commit that it is at, if a younger namesake has taken its branch.
-    pub(super) detached: Option<Oid>,
-    /// Its clone is gone: it is files, and in no preparation.
-    pub(super) is_broken: bool,
-}
-
-impl Worktree {
-    pub(super) fn facts(&self) -> Sandbox {
-        let Self { rig_uid: _, prepared, branch, base, made, files: _, detached: _, is_broken } = self;
-        let prepared = if *is_broken { String::new() } else { prepared.clone() };
-        Sandbox { prepared, branch: branch.clone(), base: base.clone(), made: *made }
-    }
+    /// The commit that its branch is at, in its own repository.
+    pub(super) tip: Oid,
 }
 
 /// A session that holds its sandbox's lock.
@@ -58,6 +48,18 @@ pub(super) struct Live {
 }
 
 impl State {
+    /// What is seen of a sandbox. Where the clone does not hold the commits that it borrows, it is in no preparation.
+    pub(super) fn sandbox(&self, uid: &str) -> Option<Sandbox> {
+        let worktree = self.worktrees.get(uid)?;
+        let Worktree { rig_uid: _, prepared, branch, base, made, files: _, tip: _ } = worktree;
+        let prepared = if self.is_whole(worktree) { prepared.clone() } else { String::new() };
+        Some(Sandbox { prepared, branch: branch.clone(), base: base.clone(), made: *made })
+    }
+
+    pub(super) fn is_whole(&self, worktree: &Worktree) -> bool {
+        self.clones.get(&worktree.rig_uid).is_some_and(|clone| clone.holds(&worktree.base))
+    }
+
     pub(super) fn session(&self, sandbox_uid: &str) -> Session {
         match self.sessions.get(sandbox_uid) {
             Some(live) => Session::Running { owner_uid: live.owner_uid.clone(), attempt: live.attempt },
@@ -77,7 +79,7 @@ impl State {
                 let (owner, asked) = (worktree.rig_uid.clone(), spec.owner.uid.clone());
                 return Err(GitError::Foreign { what, owner, asked }.into());
             }
-            if worktree.prepared == spec.prepared && !worktree.is_broken {
+            if worktree.prepared == spec.prepared && self.is_whole(worktree) {
                 return Ok(());
             }
         }
@@ -86,32 +88,16 @@ impl State {
         let (base, start) = (base.clone(), start.clone());
         self.refuse_if_in_use(&id.uid, &id.name)?;
         let SandboxSpec { owner: rig, prepared, branch, .. } = spec.clone();
-        let on_branch = |(uid, worktree): &(&String, &Worktree)| {
-            let is_on = worktree.branch == branch && worktree.detached.is_none() && !worktree.is_broken;
-            **uid != id.uid && worktree.rig_uid == rig.uid && is_on
-        };
-        let namesakes: Vec<String> = self.worktrees.iter().filter(on_branch).map(|(uid, _)| uid.clone()).collect();
-        for uid in &namesakes {
-            self.refuse_if_in_use(uid, uid)?;
-        }
-        self.keep_tip(id, Some((&branch, &start)));
+        self.keep_tips(id, Some((&branch, &start)));
         self.rescue(id);
-        let moved = self.clones.get_mut(&rig.uid).and_then(|clone| clone.heads.insert(branch.clone(), start.clone()));
-        if let Some(moved) = moved {
-            // An older sandbox, of a namesake, keeps its commit and its files.
-            for uid in &namesakes {
-                if let Some(older) = self.worktrees.get_mut(uid) {
-                    older.detached = Some(moved.clone());
-                }
-            }
-            self.keep(&rig.uid, &moved, None);
+        if let Some(clone) = self.clones.get_mut(&rig.uid) {
+            clone.heads.insert(branch.clone(), start.clone());
         }
         let files = self.commits.tree_of(&start);
         // Here no time need pass between two; where it does, their records differ.
         let made = self.made.map_or(now, |last| now.max(last + Duration::from_nanos(1)));
         self.made = Some(made);
-        let worktree =
-            Worktree { rig_uid: rig.uid, prepared, branch, base, made, files, detached: None, is_broken: false };
+        let worktree = Worktree { rig_uid: rig.uid, prepared, branch, base, made, files, tip: start };
         self.worktrees.insert(id.uid.clone(), worktree);
         self.check_heads(&format!("after {} was prepared", id.name));
         Ok(())
@@ -119,7 +105,7 @@ impl State {
 
     pub(super) fn remove_sandbox(&mut self, id: &SandboxId) -> Result<(), ActError> {
         self.refuse_if_in_use(&id.uid, &id.name)?;
-        self.keep_tip(id, None);
+        self.keep_tips(id, None);
         self.rescue(id);
         self.worktrees.remove(&id.uid);
         self.check_heads(&format!("after {} was removed", id.name));
@@ -134,11 +120,23 @@ impl State {
         Err(GitError::InUse { sandbox: name.to_owned() }.into())
     }
 
-    /// Keeps the commit that a worktree is at.
-    fn keep_tip(&mut self, id: &SandboxId, moving: Option<(&str, &Oid)>) {
-        let Some(worktree) = self.worktrees.get(&id.uid) else { return };
-        if let Some(tip) = self.tip(worktree) {
-            let rig_uid = worktree.rig_uid.clone();
+    /// Brings the commit that a worktree is at to the clone, as its branch if that moves forward, and keeps what was there.
+    fn keep_tips(&mut self, id: &SandboxId, moving: Option<(&str, &Oid)>) {
+        let Some(worktree) = self.worktrees.get(&id.uid).filter(|worktree| self.is_whole(worktree)).cloned() else {
+            return;
+        };
+        let Worktree { rig_uid, branch, tip, .. } = worktree;
+        self.take_in(&rig_uid, &tip);
+        let of_branch = |clones: &Self, branch: &str| clones.clones.get(&rig_uid)?.heads.get(branch).cloned();
+        let tips =
+            [of_branch(self, &branch), moving.and_then(|(moving, _)| of_branch(self, moving)), Some(tip.clone())];
+        if moving.is_none_or(|(moving, _)| moving != branch)
+            && of_branch(self, &branch).is_none_or(|there| self.commits.is_before(&there, &tip))
+            && let Some(clone) = self.clones.get_mut(&rig_uid)
+        {
+            clone.heads.insert(branch, tip);
+        }
+        for tip in tips.into_iter().flatten() {
             self.keep(&rig_uid, &tip, moving);
         }
     }
@@ -146,34 +144,30 @@ impl State {
     /// Commits what is uncommitted, and keeps it.
     fn rescue(&mut self, id: &SandboxId) {
         let Some(worktree) = self.worktrees.get(&id.uid).cloned() else { return };
-        let Some(tip) = self.tip(&worktree) else { return };
-        if self.commits.tree_of(&tip) == worktree.files {
+        // Where its commits cannot be read, all that it holds is uncommitted.
+        let parent = self.is_whole(&worktree).then_some(worktree.tip);
+        if !self.clones.contains_key(&worktree.rig_uid)
+            || parent.as_ref().is_some_and(|tip| self.commits.tree_of(tip) == worktree.files)
+        {
             return;
         }
         let tree = self.commits.put_tree(worktree.files);
         let message = format!("rescue: what was uncommitted in the worktree of {}", id.name);
-        let commit = Commit { parent: Some(tip), tree, message, author: id.name.clone(), landed: None, date: 0 };
+        let commit = Commit { parent, tree, message, author: id.name.clone(), landed: None, date: 0 };
         let commit = self.commits.put(commit);
         self.rescued(&worktree.rig_uid, commit);
     }
 
-    /// The commit that a worktree is at: its branch's, unless a namesake has taken that.
-    pub(super) fn tip(&self, worktree: &Worktree) -> Option<Oid> {
-        if worktree.is_broken {
-            return None;
+    /// Brings the commit that a worktree is at to the clone, as it is handed in. None if it cannot be read.
+    pub(super) fn hand_in(&mut self, sandbox_uid: &str) -> Option<Oid> {
+        let worktree = self.worktrees.get(sandbox_uid).filter(|worktree| self.is_whole(worktree))?;
+        let Worktree { rig_uid, branch, tip, .. } = worktree.clone();
+        self.take_in(&rig_uid, &tip);
+        let before = self.clones.get_mut(&rig_uid)?.heads.insert(branch, tip.clone());
+        if let Some(before) = before {
+            self.keep(&rig_uid, &before, None);
         }
-        let branch = || self.clones.get(&worktree.rig_uid)?.heads.get(&worktree.branch).cloned();
-        worktree.detached.clone().or_else(branch)
-    }
-
-    /// A worktree is at another commit, and with it the branch that it is on.
-    pub(super) fn move_tip(&mut self, sandbox_uid: &str, to: Oid) {
-        let Some(worktree) = self.worktrees.get_mut(sandbox_uid).filter(|worktree| !worktree.is_broken) else { return };
-        if let Some(detached) = &mut worktree.detached {
-            *detached = to;
-        } else if let Some(clone) = self.clones.get_mut(&worktree.rig_uid) {
-            clone.heads.insert(worktree.branch.clone(), to);
-        }
+        Some(tip)
     }
 
     /// Whether an attempt was ever started.
@@ -208,7 +202,7 @@ impl SimWorld {
     pub(super) fn start_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
         {
             let mut state = self.state();
-            if state.worktrees.get(&id.uid).is_none_or(|worktree| worktree.is_broken) {
+            if state.worktrees.get(&id.uid).is_none_or(|worktree| !state.is_whole(worktree)) {
                 return Err(refused(format!("{} has no worktree", id.name)));
             }
             if state.has_run(spec) {

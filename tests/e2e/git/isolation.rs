@@ -106,11 +106,11 @@ fn nothing_that_a_bead_told_its_git_is_there_for_the_next() {
     town.up("mkdir x y && echo 1 > x/f && echo 1 > y/f && echo prod > config.ini && git add . && git commit -qm more");
     town.fetch();
     town.polecat("nux", "a");
+    town.work("nux", "echo mine > kept && git add kept && git stash -q && git branch other");
     town.work("nux", "git update-index --skip-worktree config.ini && echo LOCAL > config.ini");
     town.work("nux", "git update-index --assume-unchanged lines && echo hidden > lines");
     town.work("nux", "echo '*.md' > ../ex && git config core.excludesFile $PWD/../ex && echo doc > NEW.md");
     town.work("nux", "echo '*.log' >> $(git rev-parse --git-path info/exclude) && echo x > a.log");
-    town.work("nux", "echo mine > kept && git add kept && git stash -q && git branch other");
     town.work("nux", "git remote set-url origin /elsewhere && git remote add evil /evil && git config alias.st status");
     assert_eq!(town.work("nux", "git status --porcelain"), "");
     town.work("nux", "git sparse-checkout set x && ! [ -e y/f ]");

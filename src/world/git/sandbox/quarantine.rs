@@ -49,7 +49,7 @@ pub(super) fn keep(path: &Path, home: Option<&Home>, clone: Option<&Path>, id: &
         if let Some(Home { repo, entry }) = home {
             if Some(repo.as_path()) == clone && !nested::keeps_submodules(entry)? {
                 goes = Some(entry.as_path());
-            } else {
+            } else if entry.is_dir() {
                 // Before the move, so that a crash in between leaves no entry that seems to have lost its folder.
                 fs_err::write(entry.join("gitdir"), format!("{}\n", kept.join(".git").display()))?;
                 absent(fs_err::remove_file(entry.join("locked")))?;

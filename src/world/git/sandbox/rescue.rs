@@ -155,11 +155,11 @@ impl Git {
         if let Some(own) = own {
             let own = open(&own.repo)?;
             tips.extend(named(&own, &clone).map_err(|source| GitError::Read { doing: doing(), source })?);
-            // Its branch stays, where it was last.
+            // Its branch stays where it was last, unless a namesake's is there by now.
             let is_over = branch.filter(|branch| moving.is_none_or(|(moving, _)| moving != *branch));
             if let Some((branch, tip)) = is_over.and_then(|branch| Some((branch, of_branch(&own, branch)?)))
-                && of_branch(&clone, branch) != Some(tip)
                 && clone.find_commit(tip).is_ok()
+                && of_branch(&clone, branch).is_none_or(|at| clone.graph_descendant_of(tip, at).unwrap_or(false))
             {
                 self.set_ref(held, &format!("refs/heads/{branch}"), &tip.to_string())?;
             }
