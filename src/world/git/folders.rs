@@ -1,8 +1,8 @@
-//! Folders and files: whether one is absent or empty, and removing it.
+//! Folders and files: whether one is absent or empty, what is in it, and removing it.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The permissions that an owner needs on a folder to remove what is in it.
 const OWNER_ALL: u32 = 0o700;
@@ -20,6 +20,15 @@ pub(super) fn is_empty(path: &Path) -> io::Result<bool> {
     match fs_err::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+/// What is in a folder; nothing if it is not there.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs_err::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(e),
     }
 }

@@ -4,12 +4,12 @@
 //! file young, and agents' gits work on the same clone beside ours.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gastown_supervisor::records::written;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::git::folders;
+use crate::git::folders::{self, list};
 
 /// The age from which such a file belongs to no running git: twice the limit of our longest call.
 const UNFINISHED_MIN: SignedDuration = SignedDuration::from_hours(2);
@@ -38,8 +38,4 @@ fn try_sweep(objects: &Path, now: Timestamp) -> io::Result<()> {
 
 fn is_temporary(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"tmp_"))
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    fs_err::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }

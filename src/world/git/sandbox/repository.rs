@@ -21,7 +21,7 @@ use git2::Repository;
 use super::worktree;
 use crate::git::clone::facts::{HEAD, TARGETS};
 use crate::git::clone::receive;
-use crate::git::folders::{absent, remove};
+use crate::git::folders::{absent, list, remove};
 use crate::git::{Git, GitError};
 
 /// The mark of git's own in an entry whose worktree is being made; the text is git's too.
@@ -236,12 +236,4 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
     }
     all.push_str(text);
     fs_err::write(path, all)
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs_err::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
 }

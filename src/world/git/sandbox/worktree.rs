@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::repository::is_being_made;
-use crate::git::folders::is_empty;
+use crate::git::folders::{is_empty, list};
 use crate::layout::Layout;
 
 /// Most repositories of one sandbox: the one that it is in, and those of worktrees in quarantine.
@@ -147,13 +147,5 @@ fn real(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => fs_err::canonicalize(parent).map_or_else(|_| path.to_owned(), |p| p.join(name)),
         _ => path.to_owned(),
-    }
-}
-
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs_err::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|e| e.path())).collect(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(e),
     }
 }
