@@ -1,7 +1,7 @@
 //! An agent as a process: takes the sandbox's lock, starts the agent in the worktree, and records how it ended.
 //!
 //! Invariants: an attempt is run at most once; two agents never share a sandbox; a killed supervisor frees nothing,
-//! because the agent holds the lock too.
+//! because the agent holds the lock too. An end is recorded once nothing is left of what the agent started.
 //!
 //! # Design notes
 //! With a terminal, the agent is the foreground process group of the pane. It must not touch the terminal before it is,
@@ -24,7 +24,7 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, t
 
 use super::records::{self, AgentSpec, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
-use super::{REFUSED, command, complain, lock, log, now, process, process::ProcessId, watch};
+use super::{REFUSED, command, complain, family, lock, log, now, process, process::ProcessId, watch};
 
 /// The script of the shell that becomes the agent: waits for the line, then takes its input from the terminal again.
 const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
@@ -46,7 +46,7 @@ pub fn run(spec: &AgentSpec) -> i32 {
 }
 
 fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
-    let mut signals = Signals::catch()?;
+    // First of all, so that its descriptor is one that a shell can close (below 10).
     let Some(held) = lock::take(&spec.lock, lock::PATIENCE)? else { return Ok(REFUSED) };
     let meant = Holder { owner_uid: spec.owner_uid.clone(), attempt: spec.attempt };
     if records::read::<Holder>(&spec.holder)?.as_ref() != Some(&meant) {
@@ -56,17 +56,22 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let started = spec.attempt_dir.join(records::STARTED);
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
+    let mut signals = Signals::catch()?;
     records::write(&started, &Started { process, tmux: pane() }, false)?;
 
     let output = spec.attempt_dir.join(records::OUTPUT);
-    let (mut terminal, ended) = match start(spec, &held, &output) {
-        Ok((mut agent, terminal)) => {
+    family::adopt()?;
+    let Begun { agent, mut terminal, recorder } = start(spec, &held, &output)?;
+    let ended = match agent {
+        Ok(agent) => {
             if let Some(process) = ProcessId::of(agent.id().cast_signed()) {
                 records::write(&spec.attempt_dir.join(records::AGENT), &process, false)?;
             }
-            (terminal, wait(&mut agent, &mut signals)?)
+            let ended = wait(Pid::from_child(&agent), &mut signals)?;
+            family::end_all(&spec.lock, recorder, &mut signals)?;
+            ended
         }
-        Err((error, terminal)) => (terminal, not_started(&spec.command, &error)),
+        Err(error) => not_started(&spec.command, &error),
     };
     let (code, asked, why) = ended;
     let own = !asked && !spec.attempt_dir.join(records::ENDING).exists();
@@ -84,32 +89,33 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     Ok(code)
 }
 
-/// Starts the agent; with it comes where to say the last line. A failure also says where.
-fn start(spec: &AgentSpec, held: &File, output: &Path) -> Result<(Child, File), (io::Error, File)> {
-    let nowhere = || File::options().write(true).open("/dev/null");
-    let error = |e: io::Error| (e, nowhere().expect("/dev/null can always be opened"));
+/// An agent that was started, or why it could not be.
+struct Begun {
+    agent: io::Result<Child>,
+    /// Where its last line is said.
+    terminal: File,
+    /// The process that records what it says, if that is a child of this one.
+    recorder: Option<i32>,
+}
+
+/// Starts the agent.
+fn start(spec: &AgentSpec, held: &File, output: &Path) -> io::Result<Begun> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        let terminal = File::from(stdin.as_fd().try_clone_to_owned().map_err(error)?);
-        return start_in_terminal(spec, held, stdin.as_fd()).map(|agent| (agent, terminal)).map_err(error);
+        let terminal = File::from(stdin.as_fd().try_clone_to_owned()?);
+        return Ok(Begun { agent: start_in_terminal(spec, held, stdin.as_fd()), terminal, recorder: None });
     }
-    let (read, write) = io::pipe().map_err(error)?;
+    let (read, write) = io::pipe()?;
     // The recorder is started before the lock is bequeathed: it is nobody's agent.
     let mut recorder = command(&spec.gt);
     recorder.arg(super::WORD).arg(super::RECORD).arg(output).stdin(read).stdout(Stdio::null());
-    recorder.process_group(0).spawn().map_err(error)?;
-    let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone().map_err(error)?));
+    let recorder = recorder.process_group(0).spawn()?.id().cast_signed();
+    let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone()?));
     let mut agent = environment(command(program(spec)), spec);
-    agent
-        .args(spec.command.iter().skip(1))
-        .stdin(Stdio::null())
-        .stdout(write.try_clone().map_err(error)?)
-        .stderr(write)
-        .process_group(0);
-    match lock::bequeath(held).and_then(|()| agent.spawn()) {
-        Ok(child) => Ok((child, terminal)),
-        Err(e) => Err((e, terminal)),
-    }
+    agent.args(spec.command.iter().skip(1)).stdin(Stdio::null()).stdout(write.try_clone()?).stderr(write);
+    agent.process_group(0);
+    let agent = lock::bequeath(held).and_then(|()| agent.spawn());
+    Ok(Begun { agent, terminal, recorder: Some(recorder) })
 }
 
 fn start_in_terminal(spec: &AgentSpec, held: &File, terminal: BorrowedFd<'_>) -> io::Result<Child> {
@@ -162,23 +168,26 @@ fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
 }
 
 /// Waits for the agent and hands signals on to it. Gives its exit code, and whether a signal asked it to end.
-fn wait(agent: &mut Child, signals: &mut Signals) -> io::Result<(i32, bool, String)> {
-    let group = Pid::from_child(agent);
-    let pidfd = process::open(group.as_raw_nonzero().get());
+fn wait(agent: Pid, signals: &mut Signals) -> io::Result<(i32, bool, String)> {
     let mut asked = false;
     loop {
-        let watched: Vec<_> = pidfd.iter().map(AsFd::as_fd).chain(signals.descriptors()).collect();
-        let ended = watch::readable(&watched, None)?.first().copied().unwrap_or(true);
-        drop(watched);
+        // Looked at before the wait: its end may have been told already.
+        let ended = family::reap(Some(agent))?.agent;
+        if ended.is_none() {
+            let watched: Vec<_> = signals.descriptors().collect();
+            watch::readable(&watched, None)?;
+        }
         // Signals first: a terminal that goes away signals us before the agent can notice.
         for signal in signals.arrived() {
             asked = true;
-            // One that is stopped would not hear it.
-            let _ = kill_process_group(group, signal);
-            let _ = kill_process_group(group, Signal::CONT);
+            if ended.is_none() {
+                // One that is stopped would not hear it.
+                let _ = kill_process_group(agent, signal);
+                let _ = kill_process_group(agent, Signal::CONT);
+            }
         }
-        if ended {
-            return Ok((process::exit_code(agent.wait()?), asked, String::new()));
+        if let Some(status) = ended {
+            return Ok((process::exit_code(status), asked, String::new()));
         }
     }
 }

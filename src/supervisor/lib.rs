@@ -23,6 +23,8 @@ pub mod watch;
 
 pub mod agent;
 
+pub mod family;
+
 pub mod job;
 
 mod signals;

@@ -5,9 +5,10 @@
 //! Who holds it is read from `/proc/<pid>/fdinfo`, where the kernel lists the lock itself: a process that merely has the
 //! file open, such as one that is just looking, is not taken for a holder.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use gastown_base::lock::{held, release, take};
@@ -36,7 +37,7 @@ pub fn holders(path: &Path) -> io::Result<Vec<i32>> {
     let mut pids = Vec::new();
     for entry in fs_err::read_dir("/proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if pid != own && holds(pid, &path) {
+        if pid != own && !held_by(pid, &path).is_empty() {
             pids.push(pid);
         }
     }
@@ -44,14 +45,19 @@ pub fn holders(path: &Path) -> io::Result<Vec<i32>> {
     Ok(pids)
 }
 
-fn holds(pid: i32, path: &Path) -> bool {
+/// The locks that a process holds of those at a path, which is a file or a folder, without symbolic links.
+pub fn held_by(pid: i32, path: &Path) -> Vec<PathBuf> {
     // Processes end while we look: what cannot be read any more holds nothing.
-    let Ok(descriptors) = fs_err::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    descriptors.flatten().any(|fd| {
-        fs_err::read_link(fd.path()).is_ok_and(|target| target == path)
-            && fs_err::read_to_string(format!("/proc/{pid}/fdinfo/{}", fd.file_name().to_string_lossy()))
-                .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE ")))
-    })
+    let Ok(descriptors) = fs_err::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let is_held = |descriptor: &OsStr| {
+        fs_err::read_to_string(format!("/proc/{pid}/fdinfo/{}", descriptor.to_string_lossy()))
+            .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE ")))
+    };
+    let at = |fd: fs_err::DirEntry| {
+        let target = fs_err::read_link(fd.path()).ok().filter(|target| target.starts_with(path))?;
+        is_held(&fd.file_name()).then_some(target)
+    };
+    descriptors.flatten().filter_map(at).collect()
 }
 
 #[cfg(test)]

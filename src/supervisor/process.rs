@@ -27,7 +27,7 @@ impl ProcessId {
     pub fn of(pid: i32) -> Option<Self> {
         let line = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let start = start(&line)?;
-        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        let boot = boot()?;
         // Its state would say Z while threads of it still run; the descriptor waits for the last of them.
         let ended = watch::readable(&[open(pid)?], Some(Duration::ZERO)).ok()?;
         (ended == [false]).then_some(Self { pid, start, boot })
@@ -41,6 +41,11 @@ impl ProcessId {
     /// Whether the process lives.
     pub fn lives(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Whether it began since the machine started.
+    pub fn is_of_this_boot(&self) -> bool {
+        boot().as_ref() == Some(&self.boot)
     }
 
     /// A descriptor that becomes readable when it ends; none if it has ended.
@@ -57,6 +62,10 @@ impl ProcessId {
             let _ = pidfd_send_signal(pidfd, signal);
         }
     }
+}
+
+fn boot() -> Option<String> {
+    Some(fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
 /// A descriptor for whoever has this number now.

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gastown_controllers::world::SandboxId;
+use gastown_supervisor::family::{self, GRACE};
 use gastown_supervisor::process::{self, ProcessId};
 use gastown_supervisor::records::{self, Holder};
 use gastown_supervisor::{lock, watch};
@@ -12,8 +13,6 @@ use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use super::{SessionError, Sessions};
 
-/// The time for agents to end by themselves: with the rest, it fits into the two seconds of an act.
-const GRACE: Duration = Duration::from_millis(600);
 
 /// The longest time for killing. Each round kills all that is found; what forks meanwhile is found by the next.
 const KILL_MAX: Duration = Duration::from_millis(700);
@@ -30,7 +29,7 @@ impl Sessions {
             // break: `look` says so.
             return self.look(sandbox).map(drop);
         };
-        if self.occupied(&sandbox.uid, &holder)? {
+        if self.is_there(&sandbox.uid, &holder)? {
             if self.exit(&holder)?.is_none() {
                 records::write_text(&self.attempt_dir(&holder).join(records::ENDING), b"", false)?;
             }
@@ -54,17 +53,20 @@ impl Sessions {
         if let Some(supervisor) = &supervisor {
             supervisor.signal(Signal::TERM);
         }
-        let strays = self.strays(&sandbox.uid, holder)?;
+        let mut strays = self.strays(&sandbox.uid, holder)?;
+        if supervisor.is_none() {
+            strays.extend(self.left(&sandbox.uid, holder)?);
+        }
         for signal in [Signal::TERM, Signal::CONT] {
             send(&strays, signalled, signal);
         }
         let asked = Instant::now();
-        while asked.elapsed() < GRACE && self.occupied(&sandbox.uid, holder)? {
+        while asked.elapsed() < GRACE && self.is_there(&sandbox.uid, holder)? {
             wait_for_one(&self.all(&sandbox.uid, holder)?, GRACE.saturating_sub(asked.elapsed()))?;
         }
         let killed = Instant::now();
-        while self.occupied(&sandbox.uid, holder)? {
-            let strays = self.strays(&sandbox.uid, holder)?;
+        while self.is_there(&sandbox.uid, holder)? {
+            let strays = self.everybody(&sandbox.uid, holder)?;
             if killed.elapsed() > KILL_MAX {
                 return Err(SessionError::Stubborn { name: sandbox.name.clone(), pids: strays });
             }
@@ -78,10 +80,25 @@ impl Sessions {
         Ok(())
     }
 
+    /// Whether the session, or what is left of it, is there.
+    fn is_there(&self, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
+        Ok(self.occupied(sandbox_uid, holder)? || !self.left(sandbox_uid, holder)?.is_empty())
+    }
+
+    /// The strays, what is below the supervisor, and what it has left.
+    fn everybody(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+        let mut pids = self.strays(sandbox_uid, holder)?;
+        match self.started(holder)?.map(|started| started.process).filter(ProcessId::lives) {
+            Some(supervisor) => pids.extend(family::of(supervisor.pid, &self.layout.sandbox_lock(sandbox_uid))?),
+            None => pids.extend(self.left(sandbox_uid, holder)?),
+        }
+        Ok(pids)
+    }
+
     /// Everybody of a sandbox, its supervisor included.
     fn all(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
         let mut pids = lock::holders(&self.layout.sandbox_lock(sandbox_uid))?;
-        pids.extend(self.strays(sandbox_uid, holder)?);
+        pids.extend(self.everybody(sandbox_uid, holder)?);
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)

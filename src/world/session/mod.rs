@@ -1,13 +1,16 @@
 //! Sessions of polecats: one agent in one worktree, in tmux or as a plain process, alive as long as its lock is held.
 //!
-//! A session is `gt __run` (see [`super::run`]) in a tmux pane. What is seen of it comes from its lock and its records,
-//! never from tmux: panes only say where to look on. Every function here blocks, none longer than two seconds.
+//! A session is `gt __run` (see [`gastown_supervisor`]) in a tmux pane. What is seen of it comes from its lock and its
+//! records, never from tmux: panes only say where to look on. Every function here blocks; ending a session takes as long as
+//! its agent is given to end by itself, everything else two seconds at most.
 //!
 //! # Invariants
 //! - A sandbox has at most one session: the lock. An attempt is started at most once: `started.json`, written under it.
 //! - An attempt's folder is made, exclusively, before anything is started.
 //! - A start that comes too late does not come: whoever takes the lock checks that the holder's file still names it.
 //! - Where the lock is held and it cannot be said by whom, the answer is an error, and nothing is ended.
+//! - A session is over when all that its agent started is gone; its supervisor sees to that, and if that one was killed,
+//!   whoever looks finds what it left.
 //!
 //! # What a session sees
 //! What the controller sees, without `GT_*`, `GIT_*`, `BD_*` and `TMUX*`; then, the later winning:
@@ -16,11 +19,12 @@
 //! |---|---|
 //! | the controller's | what the session is about: see `controllers/src/kinds/polecat/environment.rs` |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
+//! | `GT_SANDBOX` | the polecat's uid: the mark of all that belongs to it |
 //! | `GT_DATA`, `GT_STATE` | where the town's things lie, wherever the agent's home is |
 //! | `GT_REWORK` | empty, `Red` or `Conflict`: why the work came back |
 //! | `GT_REWORK_LOG` | a file with the log, or the conflicting files; empty when there was no rework |
 //! | `GT_DEGRADED` | `true` without tmux; otherwise not set |
-//! | the caller's | what the git guard needs |
+//! | the caller's | what git needs |
 //! | `PATH` | the Runtime's or the inherited one, after the folder of `gt` and `bd` |
 
 pub mod program;
@@ -81,6 +85,8 @@ pub struct Sessions {
     tmux_is_new_enough: Mutex<BTreeMap<PathBuf, bool>>,
     /// Held for the instant in which the lock is taken to withdraw a start, so that no look sees that.
     withdrawing: Mutex<()>,
+    /// For each sandbox, the attempt of which nothing is left: what is gone does not come back.
+    gone: Mutex<BTreeMap<String, Holder>>,
 }
 
 /// A session could not be seen, started or ended.
@@ -150,28 +156,32 @@ pub enum SessionError {
 impl Sessions {
     /// The sessions of a town.
     pub fn new(layout: Layout, town: SessionTown, children: Arc<Children>) -> Self {
-        Self { layout, town, children, tmux_is_new_enough: Mutex::default(), withdrawing: Mutex::default() }
+        Self { layout, town, children, tmux_is_new_enough: Mutex::default(), withdrawing: Mutex::default(), gone: Mutex::default() }
     }
 
     /// The state of a sandbox's session.
     pub fn look(&self, sandbox: &SandboxId) -> Result<Session, SessionError> {
         let path = self.layout.sandbox_lock(&sandbox.uid);
-        let holder = {
+        let (holder, occupied) = {
             let _quiet = self.withdrawing.lock().unwrap_or_else(PoisonError::into_inner);
             let holder = self.holder(&sandbox.uid)?;
             let occupied = match &holder {
                 Some(holder) => self.occupied(&sandbox.uid, holder)?,
                 None => lock::held(&path)?,
             };
+            (holder, occupied)
+        };
+        let Some(holder) = holder else {
             if !occupied {
                 return Ok(Session::None);
             }
-            holder
-        };
-        let Some(holder) = holder else {
             let pids = lock::holders(&path)?;
             return Err(SessionError::Unknown { name: sandbox.name.clone(), pids });
         };
+        if !occupied {
+            let pids = self.left(&sandbox.uid, &holder)?;
+            return Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } });
+        }
         if self.exit(&holder)?.is_none() {
             return Ok(Session::Running { owner_uid: holder.owner_uid, attempt: holder.attempt });
         }
@@ -196,6 +206,19 @@ impl Sessions {
 
     fn strays(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
         occupants::strays(&self.layout, sandbox_uid, holder)
+    }
+
+    /// What a killed supervisor has left of an attempt. Looked for until there is nothing.
+    fn left(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+        let gone = || self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if gone().get(sandbox_uid) == Some(holder) {
+            return Ok(Vec::new());
+        }
+        let left = occupants::left(&self.layout, sandbox_uid, holder)?;
+        if left.is_empty() && (self.exit(holder)?.is_some() || self.started(holder)?.is_some()) {
+            gone().insert(sandbox_uid.to_owned(), holder.clone());
+        }
+        Ok(left)
     }
 
     fn agent(&self, holder: &Holder) -> Result<Option<ProcessId>, RecordError> {

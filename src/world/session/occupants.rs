@@ -3,7 +3,7 @@
 //! Functions of the records alone, so that whoever works on a worktree asks the same as whoever looks at its session.
 
 use gastown_controllers::world::SandboxId;
-use gastown_supervisor::lock;
+use gastown_supervisor::{family, lock};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
 
@@ -48,6 +48,15 @@ pub(super) fn strays(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Res
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
+}
+
+/// What is left of this attempt, whose supervisor is gone, without holding its lock. A supervisor that recorded the end
+/// has seen to it that there is nothing.
+pub(super) fn left(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+    let (Some(started), None) = (started(layout, holder)?, exit(layout, holder)?) else { return Ok(Vec::new()) };
+    let (worktree, lock) = (layout.worktree(sandbox_uid), layout.sandbox_lock(sandbox_uid));
+    let worktree = fs_err::canonicalize(&worktree).unwrap_or(worktree);
+    Ok(family::left(&started.process, sandbox_uid, &worktree, &lock)?)
 }
 
 /// The agent of this attempt, if it lives.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
-use gastown_supervisor::{RECORD, WORD, lock, log, watch};
+use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program, supervisor};
@@ -52,6 +52,11 @@ impl Sessions {
             let same = before.as_ref() == Some(&run) && self.exit(&run)?.is_none();
             return if same { Ok(()) } else { Err(SessionError::Busy { name: sandbox.name.clone() }) };
         }
+        if let Some(before) = before.filter(|_| !occupied)
+            && !self.left(&sandbox.uid, &before)?.is_empty()
+        {
+            return Err(SessionError::Busy { name: sandbox.name.clone() });
+        }
         let command = self.command(&spec.command)?;
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
@@ -65,7 +70,7 @@ impl Sessions {
             attempt: spec.attempt,
             work: spec.work.clone(),
             command,
-            env: self.environment(spec, &dir, tmux.is_none(), extra)?,
+            env: self.environment(sandbox, spec, &dir, tmux.is_none(), extra)?,
             inherits: Some(inherits.clone()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
@@ -148,6 +153,7 @@ impl Sessions {
     /// The table in this module's description.
     fn environment(
         &self,
+        sandbox: &SandboxId,
         spec: &SessionSpec,
         dir: &Path,
         degraded: bool,
@@ -165,6 +171,7 @@ impl Sessions {
             spec.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
         let ours = [
             ("GT_TOWN_UID", self.town.uid.clone()),
+            (family::MARK, sandbox.uid.clone()),
             ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
             ("GT_DATA", self.layout.data().to_string_lossy().into_owned()),
             ("GT_STATE", self.layout.state().to_string_lossy().into_owned()),

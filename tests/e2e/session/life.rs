@@ -1,6 +1,6 @@
 //! The life of a session on real tmux: it starts, is seen, ends by itself or is ended, and its end is recorded.
 
-use super::town::{Town, WAITS, kill, lives, running, shell, spec, wait_until};
+use super::town::{Town, kill, lives, running, shell, spec, wait_until};
 use gastown::world::session::SessionError;
 use gastown_controllers::world::{AttemptState, Session};
 use gastown_crds::bead::ReworkKind;
@@ -150,27 +150,4 @@ fn stubborn_agents_and_what_they_left_behind_are_ended() {
     assert_eq!(town.look(&sandbox), Session::None);
     let end = town.ended(1);
     assert_eq!((end.code, end.own), (137, false));
-}
-
-#[test]
-fn strays_keep_the_sandbox_until_they_are_ended() {
-    let town = Town::new();
-    let sandbox = town.sandbox("one");
-    town.start(
-        &sandbox,
-        &shell(1, "setsid sh -c 'echo $$ > pid; exec sleep 600' & while ! [ -s pid ]; do sleep 0.01; done; exit 5"),
-    );
-    let stray = town.agent(&sandbox);
-    let end = town.ended(1);
-    assert_eq!((end.code, end.own), (5, true));
-    wait_until("strays are seen", || town.look(&sandbox) == Session::Strays { pids: vec![stray] });
-    let busy = town.sessions.ensure(&sandbox, &shell(2, "exit 0"), &[]);
-    assert!(matches!(busy, Err(SessionError::Busy { .. })), "{busy:?}");
-
-    town.sessions.end(&sandbox).unwrap();
-    wait_until("the stray is gone", || !lives(stray));
-    assert_eq!(town.look(&sandbox), Session::None);
-    assert_eq!(town.ended(1), end, "the end that was recorded stands");
-    town.start(&sandbox, &spec(2, &["sh", "-c", WAITS]));
-    assert_eq!(town.look(&sandbox), running(2));
 }

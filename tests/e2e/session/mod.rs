@@ -6,5 +6,6 @@ mod life;
 
 mod exits;
 mod faults;
+mod leftovers;
 
 mod memory;

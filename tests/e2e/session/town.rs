@@ -36,7 +36,7 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let few = dir.path().join("few");
         fs_err::create_dir(&few).unwrap();
-        for name in ["sh", "sleep", "setsid", "cat"] {
+        for name in ["sh", "sleep", "setsid", "cat", "env", "mv"] {
             let program = program::find(name, &std::env::var_os("PATH").unwrap()).unwrap();
             fs_err::os::unix::fs::symlink(program, few.join(name)).unwrap();
         }

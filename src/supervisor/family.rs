@@ -1,0 +1,212 @@
+//! What an agent has started, wherever that went: found, and ended with it.
+//!
+//! The supervisor is the reaper of all of it (`PR_SET_CHILD_SUBREAPER`, prctl(2)): a process whose parent is gone becomes
+//! its child, even one that leads a session of its own and has closed or changed all it inherited. So nothing gets away
+//! while the supervisor lives. What it leaves when it is killed itself is found by its mark or its folder ([`left`]).
+//!
+//! Some of it is not the agent's: an agent may have started the town's controller, and that one other sessions. Those are
+//! known by the town's other locks, which they hold.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, wait};
+
+use super::process::ProcessId;
+use super::signals::Signals;
+use super::{lock, watch};
+
+/// The variable that marks all of a session's processes: its sandbox's uid.
+pub const MARK: &str = "GT_SANDBOX";
+
+/// How long whoever is asked to end has for it, before it is killed.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// The time that a round of killing waits for the processes to be gone.
+const ROUND: Duration = Duration::from_millis(50);
+
+/// A process, as `/proc/<pid>/stat` has it.
+#[derive(Debug, Clone, Copy)]
+struct Stat {
+    parent: i32,
+    /// The device number of its terminal; 0: it has none.
+    terminal: i64,
+    /// When it began, in clock ticks since the machine started.
+    start: u64,
+}
+
+/// From here on this process is the parent of those below it whose own is gone.
+pub(super) fn adopt() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Reaps the children that have ended; the status of `agent`, if it is among them. None of the rest is anybody's to know.
+pub(super) fn reap(agent: Option<Pid>) -> io::Result<Reaped> {
+    let mut ended = None;
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if Some(pid) == agent => ended = Some(ExitStatus::from_raw(status.as_raw())),
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return Ok(Reaped { agent: ended, childless: false }),
+            Err(Errno::CHILD) => return Ok(Reaped { agent: ended, childless: true }),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// What [`reap`] found.
+pub(super) struct Reaped {
+    /// How the agent ended.
+    pub agent: Option<ExitStatus>,
+    /// Whether no child is left.
+    pub childless: bool,
+}
+
+/// Ends all that is below this process but the child `but`: asks, waits for [`GRACE`], kills. Returns when it is gone.
+pub(super) fn end_all(own_lock: &Path, but: Option<i32>, signals: &mut Signals) -> io::Result<()> {
+    let deadline = Instant::now() + GRACE;
+    let mut asked = Vec::new();
+    while !reap(None)?.childless {
+        let all = all()?;
+        let mut left = below(getpid().as_raw_nonzero().get(), &all);
+        left.retain(|pid| Some(*pid) != but);
+        let left: Vec<_> = ours(left, &all, own_lock).into_iter().filter_map(ProcessId::of).collect();
+        if left.is_empty() {
+            break;
+        }
+        let rest = deadline.saturating_duration_since(Instant::now());
+        for process in &left {
+            if rest.is_zero() {
+                process.signal(Signal::KILL);
+            } else if !asked.contains(process) {
+                process.signal(Signal::TERM);
+                // One that is stopped would not hear it.
+                process.signal(Signal::CONT);
+                asked.push(process.clone());
+            }
+        }
+        let open: Vec<_> = left.iter().filter_map(ProcessId::open).collect();
+        let watched: Vec<_> = open.iter().map(AsFd::as_fd).chain(signals.descriptors()).collect();
+        watch::readable(&watched, Some(if rest.is_zero() { ROUND } else { rest }))?;
+        drop(watched);
+        // Whoever asks us to end meanwhile asks for what is under way.
+        signals.arrived();
+    }
+    Ok(())
+}
+
+/// Whatever is below a process, such as a supervisor that lives, but other parts of the town.
+pub fn of(supervisor: i32, own_lock: &Path) -> io::Result<Vec<i32>> {
+    let all = all()?;
+    Ok(ours(below(supervisor, &all), &all, own_lock))
+}
+
+/// What a supervisor that was killed has left of a session: processes with its mark; and those that began no earlier than
+/// the supervisor, are somewhere in the worktree and have no terminal, which a person's shell would have.
+pub fn left(supervisor: &ProcessId, sandbox_uid: &str, worktree: &Path, own_lock: &Path) -> io::Result<Vec<i32>> {
+    let mark = format!("{MARK}={sandbox_uid}");
+    let all = all()?;
+    let own = getpid().as_raw_nonzero().get();
+    let is_left = |pid: i32, stat: &Stat| {
+        let is_there = || stat.terminal == 0 && stat.start >= supervisor.start && is_in(pid, worktree);
+        pid != own && (is_marked(pid, mark.as_bytes()) || is_there())
+    };
+    // After a restart of the machine nothing is left.
+    if !supervisor.is_of_this_boot() {
+        return Ok(Vec::new());
+    }
+    let found = all.iter().filter(|(pid, stat)| is_left(**pid, stat)).map(|(pid, _)| *pid).collect();
+    Ok(ours(found, &all, own_lock))
+}
+
+/// All processes of this machine that can be looked at.
+fn all() -> io::Result<BTreeMap<i32, Stat>> {
+    let mut all = BTreeMap::new();
+    for entry in fs_err::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that ends while we look is gone.
+        if let Some(stat) = fs_err::read(format!("/proc/{pid}/stat")).ok().and_then(|line| parse(&line)) {
+            all.insert(pid, stat);
+        }
+    }
+    Ok(all)
+}
+
+/// The name, in parentheses, may hold anything; the fields after it are numbers, the first of them the third.
+fn parse(line: &[u8]) -> Option<Stat> {
+    let after = line.iter().rposition(|byte| *byte == b')')? + 1;
+    let text = std::str::from_utf8(&line[after..]).ok()?;
+    let field = |n: usize| text.split_ascii_whitespace().nth(n - 3);
+    Some(Stat { parent: field(4)?.parse().ok()?, terminal: field(7)?.parse().ok()?, start: field(22)?.parse().ok()? })
+}
+
+/// The processes below one.
+fn below(root: i32, all: &BTreeMap<i32, Stat>) -> Vec<i32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(pid, stat)| stat.parent == parent && **pid != root).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.remove(0);
+    found
+}
+
+/// Those of the processes that belong to the agent and to us: without what runs as another user, and without other parts of
+/// the town, which are those that hold another of its locks, what is below those, and the tmux server that they are in.
+fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i32> {
+    let me = rustix::process::geteuid().as_raw();
+    pids.retain(|pid| fs_err::metadata(format!("/proc/{pid}")).is_ok_and(|it| it.uid() == me));
+    let Some(folder) = own_lock.parent().and_then(|folder| fs_err::canonicalize(folder).ok()) else { return pids };
+    let own = folder.join(own_lock.file_name().unwrap_or_default());
+    let mut others = Vec::new();
+    for (pid, _) in all {
+        let held = lock::held_by(*pid, &folder);
+        if held.iter().any(|lock| *lock != own) {
+            others.extend(below(*pid, all));
+            others.push(*pid);
+            // A verb holds the store for an instant, and whoever runs it is no part of the town.
+            if held.iter().any(|lock| *lock != own && !lock.ends_with("store")) {
+                others.extend(all.get(pid).map(|stat| stat.parent));
+            }
+        }
+    }
+    pids.retain(|pid| !others.contains(pid));
+    pids
+}
+
+fn is_marked(pid: i32, mark: &[u8]) -> bool {
+    let Ok(environment) = fs_err::read(format!("/proc/{pid}/environ")) else { return false };
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+}
+
+fn is_in(pid: i32, folder: &Path) -> bool {
+    fs_err::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd: PathBuf| cwd.starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let stat = b"7 (a) S (b)\xff) R 1 7 7 34816 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        let Stat { parent, terminal, start } = parse(stat).unwrap();
+        assert_eq!((parent, terminal, start), (1, 34816, 4711));
+    }
+
+    #[test]
+    fn what_is_below_is_found_at_any_depth() {
+        let stat = |parent| Stat { parent, terminal: 0, start: 0 };
+        let all = BTreeMap::from([(1, stat(0)), (2, stat(1)), (3, stat(2)), (4, stat(3)), (5, stat(1)), (6, stat(2))]);
+        assert_eq!(below(2, &all), [3, 6, 4]);
+        assert_eq!(below(5, &all), []);
+    }
+}

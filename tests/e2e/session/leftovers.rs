@@ -1,0 +1,124 @@
+//! What an agent leaves behind goes with its session, however far it went: no lock, no terminal, no environment.
+
+use super::town::{Town, WAITS, kill, lives, running, shell, wait_until};
+use gastown::world::session::SessionError;
+use gastown_controllers::world::{SandboxId, Session};
+use rustix::process::{Signal, kill_process};
+
+/// A program that lets go of all it inherited, in a session of its own, and says its pid in `file`.
+fn daemon(file: &str, environment: &str, go: &str) -> String {
+    let closed = "exec </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-";
+    format!("(setsid {environment} sh -c 'echo $$ > {file}.new; mv {file}.new {file}; {closed}; {go}' &); ")
+}
+
+/// Waits for the daemon to be said.
+fn said(file: &str) -> String {
+    format!("while ! [ -s {file} ]; do sleep 0.01; done; ")
+}
+
+/// The pid in a file of the worktree, once it is there.
+fn pid(town: &Town, sandbox: &SandboxId, file: &str) -> i32 {
+    let path = town.layout.worktree(&sandbox.uid).join(file);
+    wait_until("the daemon has said its pid", || path.exists());
+    fs_err::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn it_is_gone_before_the_end_is_recorded() {
+    for town in [Town::new(), Town::without_tmux()] {
+        let sandbox = town.sandbox("one");
+        let text = daemon("away", "env -i PATH=\"$PATH\"", "cd /; exec sleep 600") + &said("away") + "exit 5";
+        town.start(&sandbox, &shell(1, &text));
+        let away = pid(&town, &sandbox, "away");
+        let end = town.ended(1);
+        assert_eq!((end.code, end.own), (5, true));
+        assert!(!lives(away));
+        wait_until("the lock is free", || town.look(&sandbox) == Session::None);
+    }
+}
+
+#[test]
+fn it_goes_when_the_session_is_ended_even_if_it_does_not_listen() {
+    let town = Town::new();
+    let sandbox = town.sandbox("one");
+    let deaf = daemon("deaf", "", "trap \"\" TERM; while :; do sleep 1; done");
+    town.start(&sandbox, &shell(1, &format!("{deaf}{}{WAITS}", said("deaf"))));
+    let (agent, deaf) = (town.agent(&sandbox), pid(&town, &sandbox, "deaf"));
+    town.sessions.end(&sandbox).unwrap();
+    assert!(!lives(agent) && !lives(deaf));
+    assert!(!town.ended(1).own);
+    assert_eq!(town.look(&sandbox), Session::None);
+}
+
+#[test]
+fn what_a_killed_supervisor_leaves_is_seen_and_ended() {
+    let town = Town::new();
+    let sandbox = town.sandbox("one");
+    let marked = daemon("marked", "", "cd /; exec sleep 600");
+    let here = daemon("here", "env -i PATH=\"$PATH\"", "exec sleep 600");
+    let text = format!("{marked}{here}{}{}{WAITS}", said("marked"), said("here"));
+    town.start(&sandbox, &shell(1, &text));
+    let agent = town.agent(&sandbox);
+    let mut left = vec![pid(&town, &sandbox, "marked"), pid(&town, &sandbox, "here")];
+    left.sort_unstable();
+    let supervisor = town.started(1).process;
+    kill(supervisor.pid);
+    kill(agent);
+    wait_until("both are gone", || !supervisor.lives() && !lives(agent));
+
+    wait_until("what is left is seen", || town.look(&sandbox) == Session::Strays { pids: left.clone() });
+    assert_eq!(town.restarted().look(&sandbox).unwrap(), Session::Strays { pids: left.clone() });
+    let busy = town.sessions.ensure(&sandbox, &shell(2, "exit 0"), &[]);
+    assert!(matches!(busy, Err(SessionError::Busy { .. })), "{busy:?}");
+    town.sessions.end(&sandbox).unwrap();
+    assert!(!left.iter().any(|pid| lives(*pid)));
+    assert_eq!(town.look(&sandbox), Session::None);
+    town.start(&sandbox, &shell(2, WAITS));
+    assert_eq!(town.look(&sandbox), running(2));
+}
+
+#[test]
+fn another_part_of_the_town_is_not_the_agents() {
+    let town = Town::new();
+    let sandbox = town.sandbox("one");
+    let locks = town.layout.sandbox_lock("other");
+    let locks = locks.parent().unwrap().display();
+    // As a controller does that an agent has started, and the agent of another sandbox below it, which has a child.
+    let controller = daemon(
+        "controller",
+        "",
+        &format!("exec 8>>{locks}/store; flock 8; sh -c \"echo \\$\\$ > below; exec sleep 600\" & wait"),
+    );
+    let other = daemon("other", "", &format!("exec 8>>{locks}/other; flock 8; exec sleep 600"));
+    let text = format!("{controller}{other}{}{}while ! [ -s below ]; do sleep 0.01; done; exit 0", said("controller"), said("other"));
+    town.start(&sandbox, &shell(1, &text));
+    town.ended(1);
+    let theirs = ["controller", "below", "other"].map(|file| pid(&town, &sandbox, file));
+    assert!(theirs.iter().all(|pid| lives(*pid)));
+    wait_until("the lock is free", || town.look(&sandbox) == Session::None);
+    for pid in theirs {
+        kill(pid);
+    }
+}
+
+#[test]
+fn no_zombie_gathers_below_an_agent_that_goes_on() {
+    let town = Town::new();
+    let sandbox = town.sandbox("one");
+    let many = "for n in 1 2 3 4 5; do (sh -c 'sleep 0.05' &); done; ";
+    town.start(&sandbox, &shell(1, &format!("{many}{WAITS}")));
+    let agent = town.agent(&sandbox);
+    let supervisor = town.started(1).process.pid;
+    let children = || {
+        let stats = fs_err::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+            let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<i32>().ok()?;
+            (parent == supervisor).then_some(pid)
+        });
+        stats.collect::<Vec<_>>()
+    };
+    wait_until("only the agent is left", || children() == [agent]);
+    kill_process(rustix::process::Pid::from_raw(agent).unwrap(), Signal::TERM).unwrap();
+    town.ended(1);
+}
