@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -23,14 +24,20 @@ use super::process::ProcessId;
 use super::signals::Signals;
 use super::{lock, watch};
 
-/// The variable that marks all of a session's processes: its sandbox's uid.
+/// The variable that marks all of a session's processes: the path of its worktree, which no two towns of a machine share.
 pub const MARK: &str = "GT_SANDBOX";
+
+/// The variable that marks what a sandbox's setup has started, such as a database: the path of its worktree.
+pub const SETUP_MARK: &str = "GT_SETUP";
 
 /// How long whoever is asked to end has for it, before it is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// The time that a round of killing waits for the processes to be gone.
 const ROUND: Duration = Duration::from_millis(50);
+
+/// How long those that are killed are waited for; only a process that hangs in the kernel takes as long.
+const KILLED_MAX: Duration = Duration::from_secs(1);
 
 /// A process, as `/proc/<pid>/stat` has it.
 #[derive(Debug, Clone, Copy)]
@@ -71,35 +78,76 @@ pub(super) struct Reaped {
 
 /// Ends all that is below this process but the child `but`: asks, waits for [`GRACE`], kills. Returns when it is gone.
 pub(super) fn end_all(own_lock: &Path, but: Option<i32>, signals: &mut Signals) -> io::Result<()> {
-    let deadline = Instant::now() + GRACE;
-    let mut asked = Vec::new();
+    let mut ending = Ending::begin();
     while !reap(None)?.childless {
         let all = all()?;
         let mut left = below(getpid().as_raw_nonzero().get(), &all);
         left.retain(|pid| Some(*pid) != but);
-        let left: Vec<_> = ours(left, &all, own_lock).into_iter().filter_map(ProcessId::of).collect();
+        let left = ours(left, &all, own_lock);
         if left.is_empty() {
             break;
         }
-        let rest = deadline.saturating_duration_since(Instant::now());
-        for process in &left {
-            if rest.is_zero() {
-                process.signal(Signal::KILL);
-            } else if !asked.contains(process) {
-                process.signal(Signal::TERM);
-                // One that is stopped would not hear it.
-                process.signal(Signal::CONT);
-                asked.push(process.clone());
-            }
-        }
-        let open: Vec<_> = left.iter().filter_map(ProcessId::open).collect();
-        let watched: Vec<_> = open.iter().map(AsFd::as_fd).chain(signals.descriptors()).collect();
-        watch::readable(&watched, Some(if rest.is_zero() { ROUND } else { rest }))?;
-        drop(watched);
+        ending.round(&left, &signals.descriptors().collect::<Vec<_>>())?;
         // Whoever asks us to end meanwhile asks for what is under way.
         signals.arrived();
     }
     Ok(())
+}
+
+/// Ends the processes that began with this mark of a worktree: asks, waits for [`GRACE`], kills. False if
+/// some do not end.
+pub fn end_marked(name: &str, worktree: &Path, own_lock: &Path) -> io::Result<bool> {
+    let mark = mark(name, worktree);
+    let mut ending = Ending::begin();
+    loop {
+        let all = all()?;
+        let me = getpid().as_raw_nonzero().get();
+        let found = all.keys().copied().filter(|pid| *pid != me && is_marked(*pid, &mark)).collect();
+        let left = ours(found, &all, own_lock);
+        if left.is_empty() || ending.is_late() {
+            return Ok(left.is_empty());
+        }
+        ending.round(&left, &[])?;
+    }
+}
+
+/// Processes that are being ended.
+struct Ending {
+    began: Instant,
+    asked: Vec<ProcessId>,
+}
+
+impl Ending {
+    fn begin() -> Self {
+        Self { began: Instant::now(), asked: Vec::new() }
+    }
+
+    fn is_late(&self) -> bool {
+        self.began.elapsed() > GRACE + KILLED_MAX
+    }
+
+    /// Asks those that were not asked yet, or kills all; and waits until one of them has ended, or something else wakes it.
+    fn round(&mut self, left: &[i32], others: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let rest = GRACE.saturating_sub(self.began.elapsed());
+        let left: Vec<_> = left.iter().copied().filter_map(ProcessId::of).collect();
+        for process in &left {
+            if rest.is_zero() {
+                process.signal(Signal::KILL);
+            } else if !self.asked.contains(process) {
+                process.signal(Signal::TERM);
+                // One that is stopped would not hear it.
+                process.signal(Signal::CONT);
+                self.asked.push(process.clone());
+            }
+        }
+        let open: Vec<_> = left.iter().filter_map(ProcessId::open).collect();
+        // One that ended while we looked: look again.
+        if open.len() == left.len() {
+            let watched: Vec<_> = open.iter().map(AsFd::as_fd).chain(others.iter().copied()).collect();
+            watch::readable(&watched, Some(if rest.is_zero() { ROUND } else { rest }))?;
+        }
+        Ok(())
+    }
 }
 
 /// Whatever is below a process, such as a supervisor that lives, but other parts of the town.
@@ -110,13 +158,14 @@ pub fn of(supervisor: i32, own_lock: &Path) -> io::Result<Vec<i32>> {
 
 /// What a supervisor that was killed has left of a session: processes with its mark; and those that began no earlier than
 /// the supervisor, are somewhere in the worktree and have no terminal, which a person's shell would have.
-pub fn left(supervisor: &ProcessId, sandbox_uid: &str, worktree: &Path, own_lock: &Path) -> io::Result<Vec<i32>> {
-    let mark = format!("{MARK}={sandbox_uid}");
+pub fn left(supervisor: &ProcessId, worktree: &Path, own_lock: &Path) -> io::Result<Vec<i32>> {
+    let mark = mark(MARK, worktree);
+    let worktree = &fs_err::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
     let all = all()?;
     let own = getpid().as_raw_nonzero().get();
     let is_left = |pid: i32, stat: &Stat| {
         let is_there = || stat.terminal == 0 && stat.start >= supervisor.start && is_in(pid, worktree);
-        pid != own && (is_marked(pid, mark.as_bytes()) || is_there())
+        pid != own && (is_marked(pid, &mark) || is_there())
     };
     // After a restart of the machine nothing is left.
     if !supervisor.is_of_this_boot() {
@@ -180,6 +229,10 @@ fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i
     }
     pids.retain(|pid| !others.contains(pid));
     pids
+}
+
+fn mark(name: &str, worktree: &Path) -> Vec<u8> {
+    [name.as_bytes(), b"=", worktree.as_os_str().as_bytes()].concat()
 }
 
 fn is_marked(pid: i32, mark: &[u8]) -> bool {

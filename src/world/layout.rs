@@ -101,9 +101,14 @@ impl Layout {
         self.data.join("agents").join(format!("{name}.sh"))
     }
 
+    /// The folder of the town's bare clones.
+    pub fn clones(&self) -> PathBuf {
+        self.data.join("clones")
+    }
+
     /// The town's bare clone of a rig.
     pub fn bare_clone(&self, rig_uid: &str) -> PathBuf {
-        self.data.join("clones").join(format!("{rig_uid}.git"))
+        self.clones().join(format!("{rig_uid}.git"))
     }
 
     /// The folder of the polecats' own repositories.

@@ -166,9 +166,10 @@ impl ports::Sessions for Real {
 
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
         let Some(extra) = self.git.session_env(id).map_err(|e| git_failed(&e))? else {
-            // An agent without its folder would fail at once, be charged for it, and have no guard.
+            // An agent without its folder would fail at once, and be charged for it.
             return Err(back_off(format!("{} has no worktree to start in; it is made first", id.name)));
         };
+        self.git.remove_locks(id).map_err(|e| git_failed(&e))?;
         self.sessions.ensure(id, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
         self.exits.watch_attempt(&spec.owner.uid, spec.attempt, &id.uid);
         Ok(())

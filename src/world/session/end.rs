@@ -13,7 +13,6 @@ use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use super::{SessionError, Sessions};
 
-
 /// The longest time for killing. Each round kills all that is found; what forks meanwhile is found by the next.
 const KILL_MAX: Duration = Duration::from_millis(700);
 

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | the controller's | what the session is about: see `controllers/src/kinds/polecat/environment.rs` |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
-//! | `GT_SANDBOX` | the polecat's uid: the mark of all that belongs to it |
+//! | `GT_SANDBOX` | the worktree's folder: the mark of all that the agent starts |
 //! | `GT_DATA`, `GT_STATE` | where the town's things lie, wherever the agent's home is |
 //! | `GT_REWORK` | empty, `Red` or `Conflict`: why the work came back |
 //! | `GT_REWORK_LOG` | a file with the log, or the conflicting files; empty when there was no rework |
@@ -156,7 +156,14 @@ pub enum SessionError {
 impl Sessions {
     /// The sessions of a town.
     pub fn new(layout: Layout, town: SessionTown, children: Arc<Children>) -> Self {
-        Self { layout, town, children, tmux_is_new_enough: Mutex::default(), withdrawing: Mutex::default(), gone: Mutex::default() }
+        Self {
+            layout,
+            town,
+            children,
+            tmux_is_new_enough: Mutex::default(),
+            withdrawing: Mutex::default(),
+            gone: Mutex::default(),
+        }
     }
 
     /// The state of a sandbox's session.

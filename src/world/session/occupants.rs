@@ -3,9 +3,9 @@
 //! Functions of the records alone, so that whoever works on a worktree asks the same as whoever looks at its session.
 
 use gastown_controllers::world::SandboxId;
-use gastown_supervisor::{family, lock};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
+use gastown_supervisor::{family, lock};
 
 use super::SessionError;
 use crate::layout::Layout;
@@ -55,8 +55,7 @@ pub(super) fn strays(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Res
 pub(super) fn left(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
     let (Some(started), None) = (started(layout, holder)?, exit(layout, holder)?) else { return Ok(Vec::new()) };
     let (worktree, lock) = (layout.worktree(sandbox_uid), layout.sandbox_lock(sandbox_uid));
-    let worktree = fs_err::canonicalize(&worktree).unwrap_or(worktree);
-    Ok(family::left(&started.process, sandbox_uid, &worktree, &lock)?)
+    Ok(family::left(&started.process, &worktree, &lock)?)
 }
 
 /// The agent of this attempt, if it lives.

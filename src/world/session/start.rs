@@ -171,7 +171,7 @@ impl Sessions {
             spec.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
         let ours = [
             ("GT_TOWN_UID", self.town.uid.clone()),
-            (family::MARK, sandbox.uid.clone()),
+            (family::MARK, self.layout.worktree(&sandbox.uid).to_string_lossy().into_owned()),
             ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
             ("GT_DATA", self.layout.data().to_string_lossy().into_owned()),
             ("GT_STATE", self.layout.state().to_string_lossy().into_owned()),

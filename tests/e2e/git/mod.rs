@@ -2,6 +2,7 @@
 
 mod isolation;
 mod jobs;
+mod leftovers;
 mod push;
 mod quarantine;
 mod replay;

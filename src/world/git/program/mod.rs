@@ -1,16 +1,19 @@
 //! The git program: every call names what it is for, has a limit, never prompts, and runs no hooks of anybody.
 //!
-//! Beside it: how its output is read ([`stream`]), the lock that a call may hold ([`repo_lock`]), and the shell commands
-//! that a rig declares ([`shell`]).
+//! Beside it: how its output is read ([`stream`]), the lock that a call may hold ([`repo_lock`]), what killed gits left in
+//! its way ([`stale_lock`]), and the shell commands that a rig declares ([`shell`]).
 
 mod repo_lock;
 mod shell;
+mod stale_lock;
 mod stream;
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+
+use gastown_base::clock::{Clock, SystemClock};
 
 use self::stream::{From, Run};
 use super::{Git, GitError};
@@ -65,6 +68,9 @@ const SETTINGS: [&str; 10] = [
 pub(super) struct Call<'a> {
     exec: Exec,
     doing: String,
+    /// The folder that the clones are in.
+    clones: PathBuf,
+    cwd: PathBuf,
     repo_lock: Option<&'a RepoLock>,
     limit: Duration,
     stdin: Vec<u8>,
@@ -81,7 +87,8 @@ impl Git {
             exec = exec.env(name, value);
         }
         exec = scrub(exec).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "false");
-        Call { exec, doing: doing.into(), repo_lock: None, limit: LOCAL_MAX, stdin: Vec::new() }
+        let (clones, cwd) = (self.layout.clones(), PathBuf::new());
+        Call { exec, doing: doing.into(), clones, cwd, repo_lock: None, limit: LOCAL_MAX, stdin: Vec::new() }
     }
 
     /// A call of git on a repository: a bare clone or a worktree.
@@ -118,6 +125,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn cwd(mut self, dir: &Path) -> Self {
         self.exec = self.exec.cwd(dir);
+        dir.clone_into(&mut self.cwd);
         self
     }
 
@@ -152,17 +160,25 @@ impl<'a> Call<'a> {
         Err(GitError::Refused { doing, code: output.code, complaint: last_lines(&output.complaint()) })
     }
 
-    /// Runs it; its exit code is the caller's to judge.
+    /// Runs it; its exit code is the caller's to judge. Once more, if only a lock was in its way that a killed git had left.
     pub(super) fn output(self) -> Result<Output, GitError> {
-        let Self { exec, doing, repo_lock, limit, stdin } = self;
-        let error = |source: ExecError| GitError::Exec { doing, source };
+        let output = self.once()?;
+        if !output.ok() && stale_lock::remove(&output.complaint(), &self.clones, &self.cwd, SystemClock.now()) {
+            return self.once();
+        }
+        Ok(output)
+    }
+
+    fn once(&self) -> Result<Output, GitError> {
+        let Self { exec, doing, repo_lock, limit, stdin, .. } = self;
+        let error = |source: ExecError| GitError::Exec { doing: doing.clone(), source };
         if !stdin.is_empty() {
-            return exec.stdin(stdin).limit(limit).run().map_err(error);
+            return exec.clone().stdin(stdin.clone()).limit(*limit).run().map_err(error);
         }
         let stdin = repo_lock.map_or_else(Stdio::null, RepoLock::stdin);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         // A git that ends well may leave a helper behind on purpose (an ssh master, a credential cache): it stays.
-        let run = Run { exec: &exec, name: "git", stdin, limit, end_strays: false };
+        let run = Run { exec, name: "git", stdin, limit: *limit, end_strays: false };
         let code = run.run(&mut |from, piece| {
             let kept = if from == From::Stdout { &mut stdout } else { &mut stderr };
             let free = OUTPUT_BYTES_MAX - kept.len();

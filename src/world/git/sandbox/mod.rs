@@ -10,6 +10,7 @@
 mod checkout;
 pub(super) mod environment;
 mod hand_in;
+mod locks;
 mod nested;
 pub(super) mod quarantine;
 pub(super) mod repository;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, SandboxSpec};
-use gastown_supervisor::records;
+use gastown_supervisor::{family, records};
 use serde::{Deserialize, Serialize};
 
 use self::repository::Borrower;
@@ -114,6 +115,7 @@ impl Git {
             return Ok(());
         }
         self.refuse_if_in_use(id)?;
+        self.end_setup(id)?;
         let clone = self.layout.bare_clone(&spec.owner.uid);
         self.configure(&clone, &clone, None)?;
         let kept = {
@@ -176,6 +178,7 @@ impl Git {
         let path = self.layout.worktree(&id.uid);
         let record = self.layout.sandbox_record(&id.uid);
         self.refuse_if_in_use(id)?;
+        self.end_setup(id)?;
         let _lock = self.sandbox_lock(id)?;
         match self.rig_of(id, &path)? {
             Some(rig_uid) => {
@@ -240,6 +243,16 @@ impl Git {
 
     fn refuse_if_in_use(&self, id: &SandboxId) -> Result<(), GitError> {
         if self.in_use(id)? { Err(GitError::InUse { sandbox: id.name.clone() }) } else { Ok(()) }
+    }
+
+    /// What a setup of this sandbox has started is gone.
+    fn end_setup(&self, id: &SandboxId) -> Result<(), GitError> {
+        let (worktree, lock) = (self.layout.worktree(&id.uid), self.layout.sandbox_lock(&id.uid));
+        let ended = family::end_marked(family::SETUP_MARK, &worktree, &lock);
+        match ended.map_err(|source| looking(id, source))? {
+            true => Ok(()),
+            false => Err(GitError::InUse { sandbox: id.name.clone() }),
+        }
     }
 
     fn find(&self, id: &SandboxId, clone: &Path) -> Result<Found, GitError> {

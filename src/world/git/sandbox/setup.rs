@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gastown_base::whole_file::WholeFile;
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, exit};
+use gastown_supervisor::family;
 use jiff::Timestamp;
 
 use super::environment;
@@ -34,9 +35,13 @@ impl Git {
             let message = format!("the worktree of `{}` is not in this preparation any more", setup.sandbox.name);
             return Err(Failure { code: exit::ERROR, message });
         };
+        // An earlier round may have been killed on its way.
+        self.end_setup(setup.sandbox)?;
+        self.remove_locks(setup.sandbox)?;
         let worktree = self.layout.worktree(&setup.sandbox.uid);
         self.copy_in(setup, &worktree, log)?;
-        let env = environment::of(Some(&record.branch));
+        let mut env = environment::of(Some(&record.branch));
+        env.push((family::SETUP_MARK.to_owned(), worktree.to_string_lossy().into_owned()));
         let deadline = Instant::now() + Duration::from_secs(setup.timeout_s);
         for command in setup.commands {
             say(log, &format!("$ {command}"));
