@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown_world::exec::Exec;
+use gastown_world::git::unchanged_by_agent;
 use git2::{Oid, Repository, RepositoryState};
 
 use super::error::Error;
@@ -102,10 +103,17 @@ fn dirty(dir: &Path) -> Result<Vec<String>, Error> {
         let message = format!("`git status` ended with exit code {}: {}", output.code, output.complaint());
         return Err(Error::refused(message, "run it in the worktree that the session started in"));
     }
-    let text = String::from_utf8_lossy(&output.stdout);
+    if output.stdout.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What git called changed before the agent began is not for the agent to commit.
+    let as_it_was: Vec<Vec<u8>> =
+        unchanged_by_agent(dir).into_iter().map(|path| [b" M ", path.as_slice()].concat()).collect();
+    let entries = output.stdout.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    let changed = entries.filter(|entry| as_it_was.iter().all(|it| it != entry));
     // A file's name may hold anything; what is printed must not move the cursor.
-    let printable = |entry: &str| entry.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    Ok(text.split('\0').filter(|entry| !entry.is_empty()).map(printable).collect())
+    let printable = |c: char| if c.is_control() { '?' } else { c };
+    Ok(changed.map(|entry| String::from_utf8_lossy(entry).chars().map(printable).collect()).collect())
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ use crate::layout::Layout;
 
 pub use clone::remote::reach;
 pub use error::GitError;
-pub use sandbox::{Record, commits_ahead, dirty, head};
+pub use sandbox::{Record, commits_ahead, dirty, head, unchanged_by_agent};
 
 /// Git for one town: its paths, and the variables that its git program gets beside its own settings.
 #[derive(Debug, Clone)]

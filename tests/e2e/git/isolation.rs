@@ -215,3 +215,34 @@ fn a_value_of_any_shape_survives_the_settings_file() {
     assert_eq!(town.work("nux", "git remote get-url origin"), odd.display().to_string());
     town.work("nux", "git commit -q --allow-empty -m x && git fetch -q && git push -q");
 }
+
+#[test]
+fn what_git_calls_changed_after_a_checkout_is_not_the_agents() {
+    let town = Town::cloned();
+    town.up("printf 'one\\r\\ntwo\\r\\n' > dos.txt && cp dos.txt dos2.txt && git add . && git commit -qm dos");
+    town.up("echo '*.txt text' > .gitattributes && git add .gitattributes && git commit -qm attributes");
+    town.fetch();
+    town.polecat("nux", "a");
+    assert_eq!(town.work("nux", "git status --porcelain"), "");
+    // Neither is it in what a careless agent commits.
+    town.work("nux", "echo a > a && git add --all && git commit -qm a");
+    assert_eq!(town.work("nux", "git diff-tree -r --name-only --no-commit-id HEAD"), "a");
+    // Touched, or checked out again: git calls it changed; the content is the same, and nothing is rescued.
+    town.work("nux", "touch dos.txt");
+    assert_eq!(town.work("nux", "git status --porcelain").trim(), "M dos.txt");
+    let unchanged = gastown::world::git::unchanged_by_agent(&town.worktree("nux"));
+    assert_eq!(unchanged, [b"dos.txt".to_vec(), b"dos2.txt".to_vec()]);
+    let rescued = "git for-each-ref --format='%(refname)' refs/gt/rescue";
+    town.polecat("nux", "b");
+    assert_eq!(town.inside(rescued), "");
+
+    // What somebody writes is seen, rescued, and can be committed, even of the same length.
+    town.work("nux", "printf 'one\\r\\nTWO\\r\\n' > dos.txt");
+    assert_eq!(town.work("nux", "git status --porcelain").trim(), "M dos.txt");
+    let unchanged = gastown::world::git::unchanged_by_agent(&town.worktree("nux"));
+    assert_eq!(unchanged, [b"dos2.txt".to_vec()]);
+    town.polecat("nux", "c");
+    let rescued = town.inside(rescued);
+    assert_eq!(town.inside(&format!("git diff-tree -r --name-only --no-commit-id {rescued}")), "dos.txt");
+    assert_eq!(town.work("nux", "git status --porcelain && cat dos.txt"), "one\r\ntwo\r");
+}

@@ -102,3 +102,29 @@ fn what_a_setup_has_started_serves_its_bead_and_no_other() {
     town.polecat("nux", "b");
     assert!(!second.lives());
 }
+
+#[test]
+fn what_a_setup_has_changed_is_not_the_agents() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    let id = Town::sandbox("nux");
+    let commands =
+        ["echo 6 >> lines", "mkdir made && echo x > made/x", "echo x > 'a *file'", "mkdir target && echo x > target/x"];
+    let setup = Job::Setup {
+        owner: town.rig.clone(),
+        sandbox: id.clone(),
+        prepared: "for-a".into(),
+        made: town.git.sandbox(&id).unwrap().unwrap().made,
+        commands: commands.map(String::from).into(),
+        copy: Vec::new(),
+        copy_from: None,
+        timeout_s: 60,
+        round: 1,
+    };
+    assert_eq!(town.run(&setup).0, exit::OK);
+    assert_eq!(town.work("nux", "git status --porcelain"), "");
+    town.work("nux", "echo mine > mine && git add --all && git commit -qm mine");
+    assert_eq!(town.work("nux", "git diff-tree -r --name-only --no-commit-id HEAD"), "mine");
+    town.work("nux", "echo 7 >> lines && echo y > 'a new file'");
+    assert_eq!(town.work("nux", "git status --porcelain"), " M lines\n?? \"a new file\"");
+}

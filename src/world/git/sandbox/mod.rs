@@ -17,6 +17,7 @@ pub(super) mod repository;
 pub(super) mod rescue;
 pub(super) mod setup;
 mod status;
+mod unclean;
 mod worktree;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ use super::{Git, GitError, read_record, write_by_rename};
 use crate::session;
 
 pub use self::status::{commits_ahead, dirty, head};
+pub use self::unclean::unchanged_by_agent;
 
 /// The record of what a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +171,7 @@ impl Git {
             fs_err::rename(index, entry.join("index")).map_err(looking)?;
         }
         let clean = self.check_out(lock, &worktree, &id.name, start)?;
+        self.note_unclean(&worktree)?;
         repository::made(&entry).map_err(looking)?;
         Ok(clean)
     }

@@ -12,6 +12,7 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, SandboxId};
 
 use super::repository::adopt;
+use super::unclean;
 use super::worktree::Home;
 use crate::git::folders::absent;
 use crate::git::program::RepoLock;
@@ -75,18 +76,22 @@ impl Git {
         };
         let start = tip.as_ref().map_or_else(|| "--empty".to_owned(), |tip| tip.id().to_string());
         call("read the tip of").args(["read-tree", &start]).run()?;
-        let left_out = self.left_out(worktree);
+        let mut left_out = self.left_out(worktree);
+        for path in unclean::unchanged(worktree, &home.entry) {
+            left_out.extend(path);
+            left_out.push(0);
+        }
         if !left_out.is_empty() {
             let args = ["update-index", "-z", "--skip-worktree", "--stdin"];
             // What the index does not have is refused, and then nothing was left out of it.
-            call("leave what is not checked out in").args(args).stdin(left_out.clone()).output()?;
+            call("leave what nobody has changed in").args(args).stdin(left_out.clone()).output()?;
         }
         call("rescue").limit(self.limits.rescue).args(["add", "--all"]).run()?;
         let tree = call("rescue").arg("write-tree").run()?.text();
         if !left_out.is_empty() {
             // From here on the index says what is there.
             let args = ["update-index", "-z", "--force-remove", "--stdin"];
-            call("take what is not checked out from").args(args).stdin(left_out).output()?;
+            call("take what nobody has changed from").args(args).stdin(left_out).output()?;
         }
         let before = tip.as_ref().map(|tip| tip.tree_id().to_string());
         if before.map_or_else(|| is_empty_tree(&tree), |before| before == tree) {

@@ -60,7 +60,7 @@ impl Git {
                 }
             }
         }
-        Ok(())
+        Ok(self.note_made(&worktree)?)
     }
 
     fn copy_in(&self, setup: &Setup, worktree: &Path, log: &mut dyn Write) -> Result<(), Failure> {
@@ -104,8 +104,8 @@ impl Git {
     }
 }
 
-/// Adds files to an exclude file; whether any was new.
-fn list_in(path: &Path, files: &[String]) -> io::Result<bool> {
+/// Adds paths, as they lie below the root, to an exclude file; whether any was new.
+pub(super) fn list_in(path: &Path, files: &[String]) -> io::Result<bool> {
     let mut text = fs_err::read_to_string(path).unwrap_or_default();
     let before = text.len();
     for line in files.iter().map(|file| pattern(file)) {
