@@ -7,4 +7,5 @@ mod push;
 mod quarantine;
 mod replay;
 mod sandbox;
+mod tools;
 mod town;

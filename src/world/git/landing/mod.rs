@@ -2,6 +2,7 @@
 //! failed check by [`disk_space`]), and pushed ([`push`]).
 
 mod disk_space;
+mod large_files;
 pub(super) mod push;
 mod replay;
 mod verify;

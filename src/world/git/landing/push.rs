@@ -62,7 +62,8 @@ impl Git {
         self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
             .args(["update-ref", &queued, &push.to.0])
             .run()?;
-        let pushed = self.push_once(push, &clone, &lease, log);
+        let pushed = self.push_large_files(push, &clone, log);
+        let pushed = pushed.and_then(|()| self.push_once(push, &clone, &lease, log));
         if pushed.is_ok() && push.force {
             self.call_in(&clone, format!("note what {} holds", push.branch))
                 .args(["update-ref", &own_ref(push.branch), &push.to.0])

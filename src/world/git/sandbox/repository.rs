@@ -76,6 +76,10 @@ impl Git {
             fs_err::set_permissions(new.repo.join("config"), PermissionsExt::from_mode(0o600))?;
             // What a rig has copied into its worktrees is nobody's work in any of them.
             let copied = fs_err::read_to_string(new.clone.join("info/exclude")).unwrap_or_default();
+            // Large files are kept once for all, and are there when the branch is landed. By `lfs.storage` they would be too,
+            // but git-lfs 3.3 takes that for the remote's as well, if that one is a path.
+            fs_err::create_dir_all(new.clone.join("lfs"))?;
+            fs_err::os::unix::fs::symlink(new.clone.join("lfs"), new.repo.join("lfs"))?;
             fs_err::create_dir_all(new.repo.join("info"))?;
             append(&new.repo.join("info/exclude"), &copied)?;
             link(new, &entry)
@@ -189,7 +193,6 @@ fn remote_head(clone: &Repository) -> Option<String> {
 fn settings(clone: &Repository, new: &Borrower) -> String {
     let place = new.clone.display().to_string();
     let url = clone.config().and_then(|mut config| config.snapshot()?.get_string("remote.origin.url"));
-    let lfs = new.clone.join("lfs").display().to_string();
     let mut settings = vec![
         ("remote \"origin\"", "url", url.unwrap_or_else(|_| place.clone())),
         ("remote \"origin\"", "pushurl", place),
@@ -200,8 +203,6 @@ fn settings(clone: &Repository, new: &Borrower) -> String {
         ("maintenance", "auto", "false".to_owned()),
         // A bare repository keeps no reflogs by default.
         ("core", "logAllRefUpdates", "true".to_owned()),
-        // Large files are kept once for all, and are there when the branch is landed.
-        ("lfs", "storage", lfs),
     ];
     settings.extend(new.branch.map(|branch| ("remote \"origin\"", "receivepack", receive::command(branch))));
     let mut text = String::new();
