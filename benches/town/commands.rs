@@ -27,14 +27,14 @@ const IN_FLIGHT: usize = 64;
 const WAIT_MAX: Duration = Duration::from_mins(2);
 
 /// A controller in the background, and all that it started; gone with this.
-struct Up {
-    dir: tempfile::TempDir,
+pub struct Up {
+    pub dir: tempfile::TempDir,
     short: tempfile::TempDir,
-    town: Town,
+    pub town: Town,
 }
 
 impl Up {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
         let town = town::open(dir.path(), short.path(), "spec: {capacity: {polecats: 1}}\n");
         let up = Self { dir, short, town };

@@ -22,6 +22,9 @@ mod commands;
 
 mod queue;
 
+mod landing;
+mod sandbox;
+
 use std::path::PathBuf;
 use table::Table;
 
@@ -33,12 +36,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Measure = fn(&mut Table);
 
 /// What is measured, by the word that asks for it alone: `cargo bench --bench town -- objects`.
-const PARTS: [(&str, Measure); 5] = [
+const PARTS: [(&str, Measure); 7] = [
     ("objects", objects::measure),
     ("restart", restart::measure),
     ("memory", memory::measure),
     ("commands", commands::measure),
     ("queue", queue::measure),
+    ("sandbox", sandbox::measure),
+    ("landing", landing::measure),
 ];
 
 fn main() {
