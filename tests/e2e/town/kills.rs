@@ -1,6 +1,7 @@
 //! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
 
 use super::harness::{Town, git, kill, lives, wait_until, walk};
+use gastown_supervisor::process::ProcessId;
 use serde_json::Value;
 use std::process::Stdio;
 
@@ -175,4 +176,24 @@ fn the_tmux_server() {
     town.lands("c");
     all_is_well(&town, &["one", "two"]);
     assert_eq!(town.bead("one")["status"]["failures"], 0, "the death of tmux is not charged");
+}
+
+/// As a git that is killed in the middle of a commit leaves it, with whoever ran it; and a program of its agent's that has let
+/// go of everything and would work on.
+#[test]
+fn a_git_and_all_that_would_have_seen_to_it() {
+    let town = Town::new();
+    let kills = "[ $GT_ATTEMPT -gt 1 ] || { \
+                 lock=$(git rev-parse --git-path index.lock); touch $lock $(git rev-parse --git-path HEAD.lock); \
+                 setsid sh -c 'echo $$ > stray; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; while :; do echo x > x.txt; done' >/dev/null 2>&1 & \
+                 while ! [ -s stray ]; do sleep 0.01; done; supervisor=$(ps -o ppid= -p $PPID); kill -9 $supervisor $PPID; }; \
+                 cat stray > stray.txt; rm stray; rm -f x.txt; echo one > one.txt";
+    town.convoy("c", &[("one", &[], kills), ("two", &["one"], "echo two > two.txt; ls > all.txt")]);
+    town.up();
+    town.lands("c");
+    let show = |file: &str| git(&town.path("repos/shop.git"), &["show", &format!("main:{file}")]);
+    let stray: i32 = show("stray.txt").trim().parse().unwrap();
+    assert_eq!(ProcessId::of(stray), None);
+    assert!(!show("all.txt").contains("x.txt"), "nobody wrote into the next one's work");
+    all_is_well(&town, &["one", "two"]);
 }
