@@ -1,10 +1,10 @@
 # `make` lists what there is. `make tools` looks for what all of it needs, a Rust toolchain included.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check fmt tools
+.PHONY: help demo test bench check fmt tools realtools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: tools ## build gt, then see a small town work until its convoy has landed
 	cargo build --release --locked
@@ -27,3 +27,6 @@ fmt: ## format the code
 
 tools: ## install what is missing: git, tmux, a C compiler, a Rust toolchain
 	@.ci/tools
+
+realtools: ## install what tests try in sandboxes: git-lfs, husky, lefthook, pre-commit
+	@.ci/real-tools

@@ -1,28 +1,27 @@
 //! Real tools at work in a sandbox: Git LFS, and what manages hooks for people (husky with lint-staged, lefthook,
-//! pre-commit). `make tools` installs them; where one is missing, its test says so and is done, but in CI it fails.
+//! pre-commit). `make realtools` installs them; where one is missing, its test says so and is done.
 
 use std::path::{Path, PathBuf};
 
-use gastown::world::exec::Exec;
+use gastown::world::session::program;
 use gastown_controllers::world::{Job, exit};
 
 use super::town::Town;
 
-/// The folder that `make tools` installs to.
+/// The folder that they are installed to.
 fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools")
 }
 
-/// Whether a tool is there; in CI it has to be.
+/// Whether a tool is there.
 #[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
-fn has(program: impl AsRef<Path>) -> bool {
-    let program = program.as_ref();
-    let runs = Exec::new(program).arg("--version").run().is_ok_and(|output| output.ok());
-    assert!(runs || std::env::var_os("CI").is_none(), "{} is missing: make tools", program.display());
-    if !runs {
-        eprintln!("SKIPPED: {} is missing; `make tools` installs it", program.display());
+fn has(tool: impl AsRef<Path>) -> bool {
+    let (name, path) = (tool.as_ref().display().to_string(), std::env::var_os("PATH").unwrap_or_default());
+    let is_there = program::find(&name, &path).is_some();
+    if !is_there {
+        eprintln!("SKIPPED: {name} is missing; `make realtools` installs it");
     }
-    runs
+    is_there
 }
 
 #[test]
@@ -63,4 +62,88 @@ fn large_files_are_at_the_remote_before_the_commit_that_names_them() {
     let look = town.path("look");
     town.up(&format!("{lfs}git clone -q {url} {0} && cat {0}/two.bin {0}/moved.bin", look.display()));
     assert_eq!(fs_err::read_to_string(look.join("two.bin")).unwrap(), "two\n");
+}
+
+/// Two polecats in a rig with these files.
+fn rig_with(files: &[(&str, &str)]) -> Town {
+    let town = Town::new();
+    for (name, text) in files {
+        let path = town.upstream().join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, text).unwrap();
+    }
+    town.up("chmod -f +x .husky/* || true; git add . && git commit -qm files");
+    assert_eq!(town.run(&town.clone_job()).0, exit::OK);
+    town.polecat("nux", "a");
+    town.polecat("toast", "b");
+    town
+}
+
+/// What a hook manager that is installed by one polecat does to the others: nothing; and to its next bead: nothing either.
+fn stays_where_it_was_installed(town: &Town, settings: &str) {
+    assert_eq!(town.inside("git config --list"), settings, "the clone's settings");
+    assert_eq!(town.inside("ls hooks"), "update", "the clone's hooks");
+    let plain = "echo bad > plain.txt && git add . && git commit -qm plain && git show HEAD:plain.txt";
+    assert_eq!(town.work("toast", plain), "bad");
+    town.polecat("nux", "c");
+    assert_eq!(town.work("nux", plain), "bad");
+}
+
+#[test]
+fn husky_and_lint_staged_commit() {
+    let bin = tools().join("node_modules/.bin");
+    if !has(bin.join("lint-staged")) || !has(bin.join("husky")) {
+        return;
+    }
+    let package = r#"{ "lint-staged": { "*.txt": "sed -i s/bad/good/" } }"#;
+    let town = rig_with(&[("package.json", package), (".husky/pre-commit", "lint-staged\n")]);
+    let settings = town.inside("git config --list");
+    let path = format!("export PATH={}:$PATH; ", bin.display());
+    town.work("nux", &format!("{path}husky"));
+    // With something that is not staged, lint-staged puts it into a stash meanwhile.
+    let commit = "echo bad > a.txt && git add a.txt && echo more >> lines && git commit -qm a";
+    town.work("nux", &format!("{path}{commit}"));
+    assert_eq!(town.work("nux", "git show HEAD:a.txt && git status --porcelain && git stash list"), "good\n M lines");
+    town.work("nux", "git checkout -q lines");
+    let handed_in = town.hand_in("nux", "a");
+    assert_eq!(town.inside(&format!("git show {}:a.txt", handed_in.head)), "good");
+    stays_where_it_was_installed(&town, &settings);
+}
+
+#[test]
+fn lefthook_commits() {
+    let lefthook = tools().join("node_modules/.bin/lefthook");
+    if !has(&lefthook) {
+        return;
+    }
+    let hooks = "pre-commit:\n  jobs:\n    - run: sed -i s/bad/good/ {staged_files}\n      glob: '*.txt'\n      stage_fixed: true\n";
+    let town = rig_with(&[("lefthook.yml", hooks)]);
+    let settings = town.inside("git config --list");
+    let lefthook = lefthook.display();
+    town.work(
+        "nux",
+        &format!("{lefthook} install && echo bad > a.txt && git add a.txt && LEFTHOOK_BIN={lefthook} git commit -qm a"),
+    );
+    assert_eq!(town.work("nux", "git show HEAD:a.txt"), "good");
+    stays_where_it_was_installed(&town, &settings);
+}
+
+#[test]
+fn pre_commit_commits() {
+    let pre_commit = tools().join("python/bin/pre-commit");
+    if !has(&pre_commit) {
+        return;
+    }
+    let hooks =
+        "repos:\n- repo: local\n  hooks:\n  - { id: bad, name: no bad, language: pygrep, entry: bad, types: [text] }\n";
+    let town = rig_with(&[(".pre-commit-config.yaml", hooks)]);
+    let settings = town.inside("git config --list");
+    let own = format!("export PRE_COMMIT_HOME={}; ", town.path("pre-commit").display());
+    town.work("nux", &format!("{own}{} install", pre_commit.display()));
+    // With something that is not staged, it is put aside meanwhile.
+    let commit = "echo $WHAT > a.txt && git add a.txt && echo more >> lines && git commit -qm a";
+    assert_ne!(town.by("nux", &format!("{own}WHAT=bad; {commit}")).code, 0);
+    town.work("nux", &format!("{own}WHAT=good; {commit}"));
+    assert_eq!(town.work("nux", "git show HEAD:a.txt && git status --porcelain"), "good\n M lines");
+    stays_where_it_was_installed(&town, &settings);
 }
