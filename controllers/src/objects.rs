@@ -172,7 +172,7 @@ impl Default for Objects {
         struct Empty(Vec<(&'static Kind, Box<dyn AnyStore>)>);
         impl kinds::Visitor for Empty {
             fn visit<K: Watched>(&mut self) {
-                let watchers = Watchers::of(&kinds::CONTROLLERS);
+                let watchers = Watchers::of(kinds::CONTROLLERS);
                 let store = Store::<K> { by_name: BTreeMap::new(), index: K::Index::default(), watchers };
                 self.0.push((K::row(), Box::new(store)));
             }
@@ -291,5 +291,16 @@ pub(crate) mod tests {
         let mut reconciled: Vec<&str> = reconciled.map(|kind| kind.name).collect();
         reconciled.sort_unstable();
         assert_eq!(watched, reconciled);
+    }
+
+    #[test]
+    fn every_kind_but_records_has_a_controller() {
+        // The queue of a rig decides about all of its merge requests at once.
+        let decided_elsewhere = ["MergeRequest"];
+        for kind in KINDS {
+            let expected = kind.role == Role::Reconciled && !decided_elsewhere.contains(&kind.name);
+            let has_one = kinds::CONTROLLERS.iter().any(|controller| controller.is_about(kind));
+            assert_eq!(has_one, expected, "{}: add its controller to CONTROLLERS", kind.name);
+        }
     }
 }

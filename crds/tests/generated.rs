@@ -116,9 +116,9 @@ fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut V
 /// The names in a row are those that the type's derive has chosen.
 #[test]
 fn the_rows_name_each_kind_as_its_definition_does() {
-    let derived: Vec<_> = generated().map(|crd| crd.spec.names).into();
+    let derived: Vec<_> = generated().into_iter().map(|crd| crd.spec.names).collect();
     assert_eq!(derived.len(), KINDS.len());
-    for (kind, names) in KINDS.into_iter().zip(derived) {
+    for (kind, names) in KINDS.iter().copied().zip(derived) {
         assert_eq!((names.kind.as_str(), names.plural.as_str()), (kind.name, kind.plural));
         assert_eq!(names.singular.as_deref(), Some(kind.singular));
         assert_eq!(Kind::called(kind.plural), Some(kind));

@@ -113,7 +113,7 @@ fn asked(args: &Args) -> Result<Vec<Asked>, CliError> {
         return Ok(vec![Asked { kind: kinds::find(word)?, names, params }]);
     }
     if args.kind == "all" {
-        let kinds = KINDS.into_iter().filter(|kind| kind.name != "Bead");
+        let kinds = KINDS.iter().copied().filter(|kind| kind.name != "Bead");
         let mut all: Vec<Asked> = kinds.map(|kind| Asked { kind, names: Vec::new(), params: params.clone() }).collect();
         all.insert(all.len() - 1, beads(kinds::find("beads")?, &params, args));
         return Ok(all);

@@ -113,7 +113,7 @@ pub fn answers(socket: &Path) -> bool {
 /// The options that a town's API is made with.
 pub fn options() -> api::Options {
     api::Options {
-        kinds: KINDS.into_iter().map(api::Served::registered).collect(),
+        kinds: KINDS.iter().copied().map(api::Served::registered).collect(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
         guard: guard::check,

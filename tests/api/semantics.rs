@@ -452,7 +452,7 @@ async fn discovery_names_what_is_served() {
 
 #[tokio::test]
 async fn every_kind_of_a_town_can_be_served() {
-    let kinds = KINDS.into_iter().map(Served::registered).collect();
+    let kinds = KINDS.iter().copied().map(Served::registered).collect();
     let options = gastown::api::Options { kinds, ..options() };
     let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
     let resources = server.client("town").list_api_group_resources("gastown.io/v1alpha1").await.unwrap();

@@ -125,7 +125,7 @@ impl Sim {
         let virtual_time = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let clock = Arc::new(WallClock { virtual_time, back: Mutex::default() });
         let options = api::Options {
-            kinds: KINDS.into_iter().map(Served::registered).collect(),
+            kinds: KINDS.iter().copied().map(Served::registered).collect(),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::connect::guard::check,
@@ -286,7 +286,7 @@ impl Sim {
     /// Gives every object an annotation that means nothing.
     pub async fn touch_everything(&self) {
         let client = client(&self.server, None, None);
-        for plural in KINDS.map(|kind| kind.plural) {
+        for plural in KINDS.iter().map(|kind| kind.plural) {
             let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
             let list = client.request::<Value>(http::Request::get(&path).body(Vec::new()).unwrap()).await.unwrap();
             for object in list["items"].as_array().unwrap() {
@@ -303,7 +303,7 @@ impl Sim {
         let client = client(&self.server, None, None);
         let log = self.effects.log();
         let mut all: Vec<String> = log[log.len().saturating_sub(10)..].to_vec();
-        for plural in KINDS.map(|kind| kind.plural) {
+        for plural in KINDS.iter().map(|kind| kind.plural) {
             let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
             let list = client.request::<Value>(http::Request::get(path).body(Vec::new()).unwrap()).await.unwrap();
             for object in list["items"].as_array().unwrap() {

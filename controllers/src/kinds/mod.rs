@@ -42,7 +42,7 @@ pub fn visit_watched(visitor: &mut impl Visitor) {
 }
 
 /// Every controller, in the order in which their keys come of those that are woken at once.
-pub static CONTROLLERS: [&Controller; 9] = [
+pub static CONTROLLERS: &[&Controller] = &[
     &town::CONTROLLER,
     &runtime::CONTROLLER,
     &formula::CONTROLLER,

@@ -35,7 +35,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 
 /// Every kind, in the order of their dependencies: a town first, then what beads are made by. Their order is the order in
 /// which objects are applied.
-pub static KINDS: [&Kind; 8] = [
+pub static KINDS: &[&Kind] = &[
     &town::KIND,
     &runtime::KIND,
     &formula::KIND,
@@ -48,8 +48,8 @@ pub static KINDS: [&Kind; 8] = [
 
 /// Every kind's definition as its type and its row say it: what the committed YAML is generated from and compared with.
 /// Slow, because the schemas are derived anew: programs read [`Kind::definition`].
-pub fn generated() -> [CustomResourceDefinition; 8] {
-    [
+pub fn generated() -> Vec<CustomResourceDefinition> {
+    vec![
         kind::generated::<Town>(),
         kind::generated::<Runtime>(),
         kind::generated::<Formula>(),

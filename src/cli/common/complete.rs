@@ -58,7 +58,7 @@ pub fn targets() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let Some(current) = current.to_str() else { return Vec::new() };
         match &given("objects")[..] {
-            [] => kinds_then_objects(current, KINDS),
+            [] => kinds_then_objects(current, KINDS.iter().copied()),
             [first, ..] => names_after(first, current),
         }
     })
@@ -71,7 +71,7 @@ pub fn logs() -> ArgValueCompleter {
         if let [first, ..] = &given("what")[..] {
             return names_after(first, current);
         }
-        let kinds = KINDS.into_iter().filter(|kind| ["Polecat", "Bead", "MergeRequest"].contains(&kind.name));
+        let kinds = KINDS.iter().copied().filter(|kind| ["Polecat", "Bead", "MergeRequest"].contains(&kind.name));
         let mut found = kinds_then_objects(current, kinds);
         found.extend(starting(current, ["controller".to_owned()]));
         found
