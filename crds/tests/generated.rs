@@ -113,6 +113,44 @@ fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut V
     }
 }
 
+/// The fields below a schema that hold a text, as the rows name them: `beads[].rig`.
+fn texts(schema: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    if schema["type"] == "string" {
+        found.push(at.to_owned());
+    }
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        texts(inner, &at, found);
+    }
+    if schema.get("items").is_some() {
+        texts(&schema["items"], &format!("{at}[]"), found);
+    }
+}
+
+/// A name that leads nowhere is refused only if the row says that the field holds one.
+#[test]
+fn a_field_that_is_called_like_a_kind_is_a_reference() {
+    // `gt done` writes it from what it has just read, and it may outlive what it names.
+    let may_lead_nowhere = |kind: &Kind| kind.name == "MergeRequest";
+    for kind in KINDS {
+        let spec = serde_json::to_value(kind.props()).unwrap()["properties"]["spec"].take();
+        let mut fields = Vec::new();
+        texts(&spec, "", &mut fields);
+        for reference in kind.references {
+            let there = fields.iter().any(|field| field == reference.field) && Kind::named(reference.kind).is_some();
+            assert!(there, "{}: {reference:?} names no field or no kind", kind.name);
+        }
+        for field in fields {
+            let mut steps = field.split('.').map(|step| step.trim_end_matches("[]"));
+            let called = steps.clone().next_back().and_then(|name| Kind::called(&name.to_lowercase()));
+            let is_written_by_gt = steps.next().is_some_and(|first| kind.not_declared.contains(&first));
+            let Some(target) = called.filter(|_| !is_written_by_gt && !may_lead_nowhere(kind)) else { continue };
+            let named = kind.references.iter().any(|it| it.field == field && it.kind == target.name);
+            assert!(named, "{}: add `{field}`, a {}, to the references of its row", kind.name, target.name);
+        }
+    }
+}
+
 /// The names in a row are those that the type's derive has chosen.
 #[test]
 fn the_rows_name_each_kind_as_its_definition_does() {

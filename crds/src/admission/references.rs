@@ -10,22 +10,50 @@ use crate::manifest::{Manifest, Step};
 pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
     let Some(spec) = manifest.value.get("spec") else { return };
     for Reference { field, kind } in Kind::named(&manifest.kind).map_or(&[][..], |kind| kind.references) {
-        match field.split_once("[].") {
-            None => one(set, manifest, spec, &[Step::Field("spec")], field, kind),
-            Some((list, field)) => {
-                let items = spec.get(list).and_then(Value::as_array);
-                for (at, item) in items.into_iter().flatten().enumerate() {
-                    let path = [Step::Field("spec"), Step::Field(list), Step::Item(at)];
-                    one(set, manifest, item, &path, field, kind);
-                }
-            }
+        for (path, name) in named(spec, field) {
+            let span = manifest.value_at([Step::Field("spec")].into_iter().chain(path));
+            set.refer(manifest, span, kind, name);
         }
     }
 }
 
-fn one(set: &mut Set<'_>, manifest: &Manifest, owner: &Value, path: &[Step<'_>], field: &str, target: &str) {
-    if let Some(name) = owner.get(field).and_then(Value::as_str) {
-        let span = manifest.value_at(path.iter().copied().chain([Step::Field(field)]));
-        set.refer(manifest, span, target, name);
+/// The names that stand in a field, each with its place: one, or one for each item of the lists on the way.
+fn named<'a>(spec: &'a Value, field: &'a str) -> Vec<(Vec<Step<'a>>, &'a str)> {
+    let mut found = vec![(Vec::new(), spec)];
+    for step in field.split('.') {
+        let (name, is_list) = step.strip_suffix("[]").map_or((step, false), |name| (name, true));
+        let into_field = |(mut path, value): (Vec<Step<'a>>, &'a Value)| {
+            path.push(Step::Field(name));
+            value.get(name).map(|value| (path, value))
+        };
+        found = found.into_iter().filter_map(into_field).collect();
+        if is_list {
+            found = found.iter().flat_map(|(path, list)| items(path, list)).collect();
+        }
+    }
+    found.into_iter().filter_map(|(path, value)| value.as_str().map(|name| (path, name))).collect()
+}
+
+/// The items of a list, each with its place.
+fn items<'a>(path: &[Step<'a>], list: &'a Value) -> impl Iterator<Item = (Vec<Step<'a>>, &'a Value)> {
+    let items = list.as_array().into_iter().flatten().enumerate();
+    items.map(move |(at, item)| ([path, &[Step::Item(at)]].concat(), item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_is_found_however_deep_its_field_is() {
+        let spec = json!({"rig": "a", "on": {"rigs": ["b", "c"]}, "steps": [{"by": {"rig": "d"}}, {}, {"by": 1}]});
+        let names = |field: &'static str| named(&spec, field).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+        assert_eq!(names("rig"), ["a"]);
+        assert_eq!(names("on.rigs[]"), ["b", "c"]);
+        assert_eq!(names("steps[].by.rig"), ["d"]);
+        assert_eq!(names("steps[]").len() + names("nothing.rig").len() + names("rig[].x").len(), 0);
+        let places: Vec<_> = named(&spec, "on.rigs[]").into_iter().map(|(path, _)| path).collect();
+        assert_eq!(places[1], [Step::Field("on"), Step::Field("rigs"), Step::Item(1)]);
     }
 }

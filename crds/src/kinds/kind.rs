@@ -92,7 +92,7 @@ pub enum Role {
 /// A field that names an object of some kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reference {
-    /// The field, below `spec`; `beads[].rig` is that field of each item of a list.
+    /// The field, below `spec`, as `merge.rig`; `beads[].rig` is that field of each item of a list.
     pub field: &'static str,
     /// The kind that it names.
     pub kind: &'static str,
