@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use gastown::insight;
 use gastown_crds::KINDS;
+use gastown_crds::kinds::Role;
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs_err::read_dir(dir).unwrap() {
@@ -43,6 +45,34 @@ fn every_source_file_says_what_it_is_in_its_first_line() {
         }
     }
     assert!(silent.is_empty(), "these say nothing of themselves: {silent:#?}");
+}
+
+/// The file is where a crate, or a program of tests, begins; Cargo finds it by itself.
+fn is_a_root(file: &Path) -> bool {
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    ["lib.rs", "main.rs", "build.rs"].contains(&name.as_ref()) || folder == "tests"
+}
+
+#[test]
+fn every_source_file_is_a_module_of_the_one_above_it() {
+    let mut left_out = Vec::new();
+    for file in below(&OURS) {
+        if file.extension().is_none_or(|it| it != "rs") || is_a_root(&file) {
+            continue;
+        }
+        // `git/mod.rs` is the module `git` of the folder above, or of the file of that folder's name.
+        let module = if file.ends_with("mod.rs") { file.parent().unwrap() } else { &file };
+        let (folder, name) = (module.parent().unwrap(), module.file_stem().unwrap().to_string_lossy().into_owned());
+        let mut above: Vec<_> = ["lib.rs", "main.rs", "mod.rs"].iter().map(|it| folder.join(it)).collect();
+        above.push(folder.with_extension("rs"));
+        let line = regex::Regex::new(&format!(r"(?m)^ *(pub(\([a-z: ]+\))? )?mod {name};")).unwrap();
+        let texts = above.iter().filter_map(|it| fs_err::read_to_string(it).ok());
+        if !texts.into_iter().any(|text| line.is_match(&text)) {
+            left_out.push(format!("{}: nothing says `mod {name};`", file.display()));
+        }
+    }
+    assert!(left_out.is_empty(), "these are not compiled: {left_out:#?}");
 }
 
 #[test]
@@ -98,15 +128,25 @@ fn every_kind_is_whole() {
             }
         }
         let controllers = ["", "/mod"].map(|end| format!("controllers/src/kinds/{file}{end}.rs"));
-        if !controllers.iter().any(|path| root.join(path).is_file()) {
+        if kind.role == Role::Reconciled && !controllers.iter().any(|path| root.join(path).is_file()) {
             lacking.push(format!("{} has no controller: {}", kind.name, controllers[0]));
+        }
+        let test = format!("controllers/tests/reconcile/{file}.rs");
+        if kind.role == Role::Reconciled && !root.join(&test).is_file() {
+            lacking.push(format!("{} has no reconcile test: {test}", kind.name));
         }
         let line = format!("| `{}` | {} |", kind.name, kind.purpose);
         if !readme.contains(&line) {
             lacking.push(format!("{} is not in the README's table of kinds: {line}", kind.name));
         }
     }
-    // A type that somebody wrote and did not register.
+    // A type, or a file about it for people, that somebody wrote and did not register.
+    for path in children("src/insight/kinds") {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name != "mod" && !insight::kinds::KINDS.iter().any(|kind| file_of(kind.name) == name) {
+            lacking.push(format!("{} is in no row of insight's KINDS", path.display()));
+        }
+    }
     for path in below(&["crds/src/kinds"]) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if !["mod", "kind"].contains(&name.as_str()) && !KINDS.iter().any(|kind| file_of(kind.name) == name) {
@@ -114,6 +154,24 @@ fn every_kind_is_whole() {
         }
     }
     assert!(lacking.is_empty(), "{lacking:#?}");
+}
+
+/// The files and folders right below a folder.
+fn children(dir: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    fs_err::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn the_table_of_the_quickstart_lists_what_is_there() {
+    let readme = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/README.md"));
+    let readme = readme.unwrap();
+    for folder in ["town", "rigs"] {
+        for path in children(&format!("examples/quickstart/{folder}")) {
+            let line = format!("| `{folder}/{}` | ", path.file_name().unwrap().to_string_lossy());
+            assert!(readme.contains(&line), "the quickstart's README has no line {line}…");
+        }
+    }
 }
 
 /// The lines of the files below `dirs` that name one of `words`; comments may.
