@@ -47,6 +47,8 @@ struct Noted {
     faults: BTreeMap<usize, Mode>,
     /// Which engine lives; what an earlier one still wants is not done.
     engine: u32,
+    /// How many acts from now on fail.
+    refusals: u32,
 }
 
 /// What is to be done with an effect.
@@ -74,6 +76,18 @@ impl Effects {
     /// Resolves when the engine is to be dropped.
     pub async fn crashed(&self) {
         self.crash.notified().await;
+    }
+
+    /// The next acts in the world fail, whoever asks for them.
+    pub fn refuse_acts(&self, how_many: u32) {
+        self.noted.lock().unwrap().refusals = how_many;
+    }
+
+    fn refuses(&self) -> bool {
+        let mut noted = self.noted.lock().unwrap();
+        let left = noted.refusals.checked_sub(1);
+        noted.refusals = left.unwrap_or(0);
+        left.is_some()
     }
 
     fn judge(&self, engine: u32, what: &str) -> Verdict {
@@ -109,6 +123,7 @@ impl Adapter for Hooked {
     fn act(&self, act: &Act) -> Result<(), ActError> {
         let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: Reason::BackOff });
         match self.effects.judge(self.engine, &name(act)) {
+            Verdict::Do(_) if self.effects.refuses() => failed("this act was to fail"),
             Verdict::Do(None) => self.world.act(act),
             Verdict::Do(Some(mode)) => {
                 self.world.act(act)?;

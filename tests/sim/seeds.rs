@@ -27,7 +27,7 @@ fn befall(sim: &Sim, what: u64, beads: &[gastown_crds::Bead]) {
         1 => drop(sim.world.kill_all_sessions(false)),
         2 => drop(sim.world.lose_all_jobs()),
         3 => sim.world.blind_for(Duration::from_secs(45)),
-        4 => sim.world.refuse_acts(3),
+        4 => sim.effects.refuse_acts(3),
         _ => {
             for bead in beads {
                 if sim.world.kill_agent_of(&bead.uid().unwrap()) {

@@ -74,11 +74,6 @@ impl SimWorld {
         self.state().blind = Some((now, now + duration));
     }
 
-    /// The next acts fail.
-    pub fn refuse_acts(&self, how_many: u32) {
-        self.state().refusals = how_many;
-    }
-
     /// Sends the events of all that ever ended or began again: spurious news.
     pub fn notify_of_everything(&self) {
         let jobs = self.state().jobs.keys().cloned().map(WorldEvent::Job).collect::<Vec<_>>();

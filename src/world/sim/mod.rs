@@ -94,8 +94,6 @@ struct State {
     listeners: Vec<mpsc::UnboundedSender<WorldEvent>>,
     /// Since when and until when nothing can be seen.
     blind: Option<(Timestamp, Timestamp)>,
-    /// The number of acts from now on that fail.
-    refusals: u32,
     /// The most sessions that were at work at once.
     busiest: usize,
     /// The most jobs that ran at once.
@@ -187,16 +185,6 @@ impl SimWorld {
             None => Seen::Known(found(&state)),
         }
     }
-
-    /// Fails an act that was to fail.
-    fn may_act(&self) -> Result<(), ActError> {
-        let mut state = self.state();
-        if state.refusals == 0 {
-            return Ok(());
-        }
-        state.refusals -= 1;
-        Err(refused("this act was to fail"))
-    }
 }
 
 impl Repositories for SimWorld {
@@ -209,13 +197,11 @@ impl Repositories for SimWorld {
     }
 
     fn replay(&self, replay: &Replay) -> Result<(), ActError> {
-        self.may_act()?;
         let Replay { owner: rig, key, onto, candidates, committer } = replay;
         self.state().ensure_replay(rig, key, onto, candidates, committer)
     }
 
     fn archive(&self, rig: &Owner, name: &str, head: &Oid) -> Result<(), ActError> {
-        self.may_act()?;
         self.state().archive(rig, name, head)
     }
 }
@@ -226,13 +212,11 @@ impl Sandboxes for SimWorld {
     }
 
     fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {
-        self.may_act()?;
         let now = self.now();
         self.state().ensure_sandbox(id, spec, now)
     }
 
     fn remove_sandbox(&self, id: &SandboxId) -> Result<(), ActError> {
-        self.may_act()?;
         self.state().remove_sandbox(id)
     }
 }
@@ -247,12 +231,10 @@ impl Sessions for SimWorld {
     }
 
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
-        self.may_act()?;
         self.start_session(id, spec)
     }
 
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError> {
-        self.may_act()?;
         self.stop_session(id);
         Ok(())
     }
@@ -264,7 +246,6 @@ impl Jobs for SimWorld {
     }
 
     fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
-        self.may_act()?;
         self.start_job(job);
         Ok(())
     }
