@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
 
 use super::diagnostic::{Diagnostic, quote};
+use super::merge_keys::{MERGE_KEY, Merged};
 use super::scalar;
 use super::source::Source;
 use super::spans::{Inside, Spans};
@@ -69,6 +70,8 @@ struct Node {
     nodes: usize,
     bytes: usize,
     height: usize,
+    /// Whether it is a merge key where a key stands: `<<` without quotes.
+    is_merge: bool,
 }
 
 /// A list or mapping that is being read.
@@ -83,7 +86,13 @@ struct Frame {
 
 enum Content {
     Items(Vec<Value>, Vec<Spans>),
-    Fields { map: Map<String, Value>, inner: BTreeMap<String, Spans>, key: Option<(String, Range<usize>)> },
+    Fields { map: Map<String, Value>, inner: BTreeMap<String, Spans>, merged: Merged, key: Option<Key> },
+}
+
+/// A key whose value comes next.
+enum Key {
+    Field(String, Range<usize>),
+    Merge(Range<usize>),
 }
 
 struct Reader<'a> {
@@ -108,7 +117,8 @@ impl Reader<'_> {
                 let value = if is_text { Value::String(text.into_owned()) } else { scalar::resolve(&text) };
                 let bytes = value.as_str().map_or(8, str::len);
                 let spans = Spans { key: None, value: range, inside: Inside::Nothing };
-                return self.finish(Node { value, spans, nodes: 1, bytes, height: 0 }, anchor);
+                let is_merge = !is_text && value == MERGE_KEY;
+                return self.finish(Node { value, spans, nodes: 1, bytes, height: 0, is_merge }, anchor);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
@@ -116,7 +126,8 @@ impl Reader<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
-                let content = Content::Fields { map: Map::new(), inner: BTreeMap::new(), key: None };
+                let (map, inner) = (Map::new(), BTreeMap::new());
+                let content = Content::Fields { map, inner, merged: Merged::default(), key: None };
                 return self.open(range, anchor, content);
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -154,6 +165,7 @@ impl Reader<'_> {
         let mut node = self.anchors[&anchor].clone();
         node.spans.value = range;
         node.spans.key = None;
+        node.is_merge = false;
         self.finish(node, 0)
     }
 
@@ -237,7 +249,7 @@ impl Reader<'_> {
 impl Frame {
     /// Adds a value; gives the mistake, if it is one.
     fn put(&mut self, node: Node, source: &Arc<Source>) -> Option<Diagnostic> {
-        let Node { value, mut spans, nodes, bytes, height } = node;
+        let Node { value, mut spans, nodes, bytes, height, is_merge } = node;
         self.nodes += nodes;
         self.bytes += bytes;
         self.height = self.height.max(height + 1);
@@ -247,12 +259,20 @@ impl Frame {
                 inner.push(spans);
                 None
             }
-            Content::Fields { map, inner, key } => {
-                let Some((name, at)) = key.take() else {
-                    let at = spans.value.clone();
-                    let (name, mistake) = key_text(value, source, &at);
-                    *key = Some((name, at));
-                    return mistake;
+            Content::Fields { map, inner, merged, key } => {
+                let (name, at) = match key.take() {
+                    Some(Key::Field(name, at)) => (name, at),
+                    Some(Key::Merge(at)) => return merged.take(value, spans, at, source),
+                    None if is_merge => {
+                        *key = Some(Key::Merge(spans.value));
+                        return None;
+                    }
+                    None => {
+                        let at = spans.value;
+                        let (name, mistake) = key_text(value, source, &at);
+                        *key = Some(Key::Field(name, at));
+                        return mistake;
+                    }
                 };
                 spans.key = Some(at.clone());
                 if let Some(first) = inner.get(&name) {
@@ -271,20 +291,19 @@ impl Frame {
         let Self { start, anchor, nodes, bytes, height, content } = self;
         let (value, inside) = match content {
             Content::Items(values, inner) => (Value::Array(values), Inside::Items(inner)),
-            Content::Fields { map, inner, .. } => (Value::Object(map), Inside::Fields(inner)),
+            Content::Fields { mut map, mut inner, merged, key: _ } => {
+                merged.complete(&mut map, &mut inner);
+                (Value::Object(map), Inside::Fields(inner))
+            }
         };
         let spans = Spans { key: None, value: start..end.max(start), inside };
-        (Node { value, spans, nodes, bytes, height }, anchor)
+        (Node { value, spans, nodes, bytes, height, is_merge: false }, anchor)
     }
 }
 
 /// A mapping's key as text, as JSON has it.
 fn key_text(value: Value, source: &Arc<Source>, at: &Range<usize>) -> (String, Option<Diagnostic>) {
     match value {
-        Value::String(text) if text == "<<" => {
-            let mistake = Diagnostic::error("merge-key", "merge keys (`<<`) are not supported", source, at.clone());
-            (text, Some(mistake.hint("write the fields out, or alias single values")))
-        }
         Value::String(text) => (text, None),
         Value::Bool(_) | Value::Number(_) => (value.to_string(), None),
         Value::Null | Value::Array(_) | Value::Object(_) => {

@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod document;
+mod merge_keys;
 mod scalar;
 mod source;
 mod spans;

@@ -68,6 +68,13 @@ fn nearly_yaml() -> impl Strategy<Value = String> {
         "\u{feff}",
         "\u{85}",
         "<<: *a\n",
+        "<<: [*a, *a]\n",
+        "<<: ",
+        "&a { b: c }\n",
+        "kind: List\n",
+        "apiVersion: v1\n",
+        "items:\n",
+        "- apiVersion: gastown.io/v1alpha1\n",
         "a",
         "1",
         "~",
@@ -137,7 +144,7 @@ fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             prop::collection::btree_map(text(), inner, 0..5)
-                .prop_map(|map| Value::Object(map.into_iter().filter(|(key, _)| key != "<<").collect::<Map<_, _>>())),
+                .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>())),
         ]
     })
 }

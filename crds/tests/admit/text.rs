@@ -137,7 +137,7 @@ fn bad_yaml_is_told_where_it_breaks() {
       |
       = help: write the value out; text that starts with `*` needs quotes
     "#);
-    insta::assert_snapshot!(told("a: !Secret x\n<<: { b: c }\n? [d]\n: e\n"), @r#"
+    insta::assert_snapshot!(told("a: !Secret x\n<<: word\n? [d]\n: e\n"), @r#"
     error[tag]: the tag `!Secret` means nothing here
      --> town/a.yaml:1:4
       |
@@ -146,13 +146,13 @@ fn bad_yaml_is_told_where_it_breaks() {
       |
       = help: remove it
 
-    error[merge-key]: merge keys (`<<`) are not supported
-     --> town/a.yaml:2:1
+    error[merge-key]: `<<` takes a mapping, or a list of mappings
+     --> town/a.yaml:2:5
       |
-    2 | <<: { b: c }
-      | ^^
+    2 | <<: word
+      |     ^^^^
       |
-      = help: write the fields out, or alias single values
+      = help: alias a mapping: `<<: *base`; to name a field `<<`, put it in quotes
 
     error[key]: a key must be a word
      --> town/a.yaml:3:3
