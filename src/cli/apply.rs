@@ -1,5 +1,7 @@
 //! `gt apply`: makes the town's objects as the files say. All of it is admitted first, or nothing is applied.
 //!
+//! A `List` is applied as its items are, and what is not of our API group is skipped where it stands in a folder.
+//!
 //! What exists is changed by a merge patch: fields that people own and the file no longer has are removed; fields that
 //! controllers and agents own (a bead's assignee, how it was closed) are left alone; labels and annotations are merged.
 
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 
 use clap::Args as ClapArgs;
 use gastown_crds::admission::{self, SetOptions};
+use gastown_crds::common::GROUP;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::Value;
@@ -23,6 +26,8 @@ use crate::manifests;
 use crate::town::Town;
 use change::Change;
 
+/// Most notes on what was skipped in folders: a chart has dozens of files, and they are all of one sort.
+const NOTES_MAX: usize = 10;
 /// How often a change is computed anew because somebody else changed the object meanwhile.
 const TRIES_MAX: u32 = 5;
 
@@ -131,12 +136,23 @@ pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliEr
 
 /// What could be read, or everything that could not.
 fn admitted(read: read::Read, gt: &Context) -> Result<Vec<Manifest>, CliError> {
-    refuse(&read.mistakes, gt)?;
-    if read.manifests.is_empty() {
-        return Err(CliError::new(Exit::Refused, "there are no objects in there")
-            .hint("`-f` takes manifests: files, or folders with .yaml or .yml files below them"));
+    let read::Read { manifests, mistakes, skipped, foreign } = read;
+    for one in skipped.iter().take(NOTES_MAX) {
+        gt.out.talk(&format!("note: skipped {one}"));
     }
-    Ok(read.manifests)
+    if let Some(more) = skipped.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
+        gt.out.talk(&format!("note: skipped {more} more of that sort"));
+    }
+    refuse(&mistakes, gt)?;
+    let none = match foreign.first() {
+        Some(folder) => Some(format!("there are no objects of {GROUP} in the folder `{folder}`")),
+        None => manifests.is_empty().then(|| "there are no objects in there".to_owned()),
+    };
+    match none {
+        None => Ok(manifests),
+        Some(message) => Err(CliError::new(Exit::Refused, message)
+            .hint("`-f` takes manifests: files, or folders with .yaml or .yml files below them")),
+    }
 }
 
 /// What every town has, as far as it is absent from the store and from the files.

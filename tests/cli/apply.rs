@@ -335,3 +335,122 @@ fn what_is_wrong_in_itself_is_all_that_is_told_of_it() {
     assert!(said.contains("did you mean `command`"), "{said}");
     assert!(!said.contains("warning"), "{said}");
 }
+
+#[test]
+fn a_list_is_applied_and_deleted_as_its_items_are() {
+    let folder = Folder::with_rig();
+    let list = |rig: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n- apiVersion: gastown.io/v1alpha1\n  kind: Convoy\n  metadata: {{ name: auth }}\n  spec:\n    rig: {rig}\n    beads:\n    - &base {{ name: tokens, title: Rotate, command: 'true' }}\n    - {{ <<: *base, name: logout }}\n"
+        )
+    };
+    folder.write("list.yaml", &list("shpo"));
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "list.yaml"]).all(), @"
+    ! error[ref-not-found]: no Rig is named `shpo`
+    !   --> list.yaml:11:10
+    !    |
+    ! 11 |     rig: shpo
+    !    |          ^^^^ neither in these files nor in the town
+    !    |
+    !    = help: did you mean `shop`?
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+    folder.write("list.yaml", &list("shop"));
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "list.yaml"]).all(), @"
+    convoy/auth created
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    // What `get` prints of several objects is a list, and it can be applied.
+    let yaml = folder.raw(&["get", "rigs,convoys", "-o", "yaml"]);
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &yaml).all(), @"
+    rig/shop unchanged
+    convoy/auth unchanged
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &folder.raw(&["get", "beads", "-o", "yaml"])).all(), @"
+    ! error: there are no objects in there
+    ! hint: `-f` takes manifests: files, or folders with .yaml or .yml files below them
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["delete", "-f", "list.yaml"]).all(), @"
+    convoy/auth deleted
+    exit 0
+    ");
+}
+
+#[test]
+fn what_is_not_ours_is_skipped_in_a_folder_and_told_of_a_file() {
+    let folder = Folder::town();
+    folder.write("m/a.yaml", &RIG.replace("./repos", "/repos"));
+    folder.write("m/app.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n");
+    folder.write("m/kustomization.yaml", "resources: [a.yaml, app.yaml]\n");
+    folder.write("other/kustomization.yaml", "resources: []\n");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "m", "--dry-run"]).all(), @"
+    runtime/script created (dry run)
+    formula/work created (dry run)
+    rig/shop created (dry run)
+    ! note: skipped m/app.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
+    ! note: skipped m/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "m"]).all(), @"
+    runtime/script created
+    formula/work created
+    rig/shop created
+    ! note: skipped m/app.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
+    ! note: skipped m/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "m", "-f", "other"]).all(), @"
+    ! note: skipped m/app.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
+    ! note: skipped m/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
+    ! note: skipped other/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
+    ! error: there are no objects of gastown.io in the folder `other`
+    ! hint: `-f` takes manifests: files, or folders with .yaml or .yml files below them
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "m/app.yaml"]).all(), @"
+    ! error[foreign]: a `ConfigMap` of `v1` is not of gastown.io
+    !  --> m/app.yaml:1:13
+    !   |
+    ! 1 | apiVersion: v1
+    !   |             ^^
+    !   |
+    !   = help: take it out of the file, or give `-f` the folder: there, what is not of gastown.io is skipped
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "m/kustomization.yaml"]).all(), @"
+    ! error[required]: `apiVersion` is missing
+    !  --> m/kustomization.yaml:1:1
+    !   |
+    ! 1 | resources: [a.yaml, app.yaml]
+    !   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    !   |
+    !   = help: add `apiVersion: gastown.io/v1alpha1`
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt(&["delete", "-f", "m"]).all(), @"
+    rig/shop deleted
+    ! note: skipped m/app.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
+    ! note: skipped m/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
+    exit 0
+    ");
+    for nth in 10..25 {
+        folder.write(&format!("m/{nth}.yaml"), "replicas: 1\n");
+    }
+    let done = folder.gt(&["apply", "-f", "m"]);
+    insta::assert_snapshot!(done.err.lines().skip(9).collect::<Vec<_>>().join("\n"), @"
+    note: skipped m/19.yaml:1: no object: it has no `apiVersion` and `kind`
+    note: skipped 7 more of that sort
+    the town is down, so nothing moves yet: `gt up`
+    ");
+}

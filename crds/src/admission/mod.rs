@@ -13,9 +13,9 @@ mod words;
 
 use serde_json::{Map, Value};
 
-use crate::common::API_VERSION;
+use crate::common::{API_VERSION, GROUP};
 use crate::kinds::{KINDS, Kind, NamedBy};
-use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Step, foreign, quote};
 use crate::merge_patch;
 use crate::names;
 use crate::suggest;
@@ -45,6 +45,9 @@ pub fn admit_change(manifest: &Manifest, old: &Value) -> Vec<Diagnostic> {
 
 fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if foreign::is_foreign(Some(&manifest.api_version), Some(&manifest.kind)) {
+        return vec![foreign_object(manifest)];
+    }
     let Some(kind) = Kind::named(&manifest.kind) else {
         return vec![unknown_kind(manifest)];
     };
@@ -54,6 +57,14 @@ fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     secrets::check(manifest, &mut found);
     check_schema(manifest, kind, old, &mut found);
     found
+}
+
+/// An object of another API group, in a file that was named for ours.
+fn foreign_object(manifest: &Manifest) -> Diagnostic {
+    let span = manifest.value_at([Step::Field("apiVersion")]);
+    let message = format!("a {} of {} is not of {GROUP}", quote(&manifest.kind), quote(&manifest.api_version));
+    Diagnostic::error("foreign", message, &manifest.source, span)
+        .hint("take it out of the file, or give `-f` the folder: there, what is not of gastown.io is skipped")
 }
 
 fn unknown_kind(manifest: &Manifest) -> Diagnostic {

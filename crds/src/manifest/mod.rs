@@ -4,6 +4,8 @@
 
 mod diagnostic;
 mod document;
+pub(crate) mod foreign;
+mod list;
 mod merge_keys;
 mod scalar;
 mod source;
@@ -16,7 +18,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use diagnostic::{Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
+use document::Document;
 pub use document::{ALIAS_BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
+pub use foreign::Skipped;
 pub use source::Source;
 pub use spans::{Inside, Spans, Step};
 pub use write::to_yaml;
@@ -65,36 +69,81 @@ impl Manifest {
 
 /// Reads a file of bytes; see [`parse`].
 pub fn parse_bytes(file_name: &str, bytes: &[u8]) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(vec![too_large(file_name)]);
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => parse(file_name, text),
-        Err(error) => {
-            // Shown as far as it is text.
-            let source = Source::new(file_name, &String::from_utf8_lossy(bytes));
-            let at = error.valid_up_to();
-            let mistake = Diagnostic::error("utf-8", "not UTF-8 text", &source, at..at + 1);
-            Err(vec![mistake.hint("save the file as UTF-8")])
-        }
-    }
+    parse(file_name, text_of(file_name, bytes)?)
 }
 
-/// Reads every object of a file: YAML documents parted by `---`, or JSON. Empty documents are skipped.
+/// Reads every object of a file: YAML documents parted by `---`, or JSON. Empty documents are skipped, and a list is the
+/// objects in it.
 ///
 /// Only what makes an object recognisable is checked here; [`crate::admission`] checks the rest.
 pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
+    let (source, objects) = objects(file_name, text)?;
+    manifests(&source, objects)
+}
+
+/// What a file holds that was found in a folder, where others' files stand too.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Our objects.
+    pub manifests: Vec<Manifest>,
+    /// What is not ours.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads the objects of a file that are of our API group, and says what it skipped.
+pub fn find(file_name: &str, bytes: &[u8]) -> Result<Found, Vec<Diagnostic>> {
+    let read = text_of(file_name, bytes).and_then(|text| objects(file_name, text));
+    let (source, objects) = match read {
+        Ok(read) => read,
+        Err(mistakes) if foreign::mentions_ours(bytes) => return Err(mistakes),
+        Err(mistakes) => {
+            let skipped = mistakes.first().map(Skipped::unreadable).into_iter().collect();
+            return Ok(Found { manifests: Vec::new(), skipped });
+        }
+    };
+    let (foreign, ours): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|object| foreign::is_foreign_object(&object.value));
+    let skipped = foreign.iter().map(|object| Skipped::object(&source, &object.value, &object.spans)).collect();
+    Ok(Found { manifests: manifests(&source, ours)?, skipped })
+}
+
+fn text_of<'a>(file_name: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(vec![too_large(file_name)]);
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        // Shown as far as it is text.
+        let source = Source::new(file_name, &String::from_utf8_lossy(bytes));
+        let at = error.valid_up_to();
+        let mistake = Diagnostic::error("utf-8", "not UTF-8 text", &source, at..at + 1);
+        vec![mistake.hint("save the file as UTF-8")]
+    })
+}
+
+/// Every object of a file, whatever it is.
+fn objects(file_name: &str, text: &str) -> Result<(Arc<Source>, Vec<Document>), Vec<Diagnostic>> {
     if text.len() > FILE_BYTES_MAX {
         return Err(vec![too_large(file_name)]);
     }
     let source = Source::new(file_name, text);
     let documents = document::read(&source)?;
-    let mut manifests = Vec::with_capacity(documents.len());
+    let mut objects = Vec::with_capacity(documents.len());
     let mut mistakes = Vec::new();
-    for document::Document { value, spans } in documents {
-        match header(&source, &value, &spans) {
+    for document in documents {
+        if let Err(mistake) = list::flatten(document, &source, &mut objects) {
+            mistakes.push(*mistake);
+        }
+    }
+    if mistakes.is_empty() { Ok((source, objects)) } else { Err(mistakes) }
+}
+
+fn manifests(source: &Arc<Source>, objects: Vec<Document>) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
+    let mut manifests = Vec::with_capacity(objects.len());
+    let mut mistakes = Vec::new();
+    for Document { value, spans } in objects {
+        match header(source, &value, &spans) {
             Ok([api_version, kind, name]) => {
-                manifests.push(Manifest { source: Arc::clone(&source), api_version, kind, name, value, spans });
+                manifests.push(Manifest { source: Arc::clone(source), api_version, kind, name, value, spans });
             }
             Err(mistake) => mistakes.push(*mistake),
         }

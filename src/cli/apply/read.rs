@@ -1,9 +1,12 @@
 //! Reads manifests from files, folders and standard input, and makes the paths in them absolute.
+//!
+//! A file that was named holds our objects only. In a folder stand others' files too, such as `kustomization.yaml`: what is
+//! not ours there is skipped, and said; but a folder that holds nothing of ours is a mistake.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Manifest};
+use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Found, Manifest, Skipped};
 use serde_json::Value;
 
 use crate::cli::common::context::Context;
@@ -22,6 +25,19 @@ pub struct Read {
     pub manifests: Vec<Manifest>,
     /// What could not be read.
     pub mistakes: Vec<Diagnostic>,
+    /// What is not ours in the folders.
+    pub skipped: Vec<Skipped>,
+    /// The folders in which nothing is ours.
+    pub foreign: Vec<String>,
+}
+
+/// How a file came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Somebody named it.
+    Name,
+    /// It is in a folder that somebody named.
+    Folder,
 }
 
 /// Reads all of them.
@@ -29,16 +45,20 @@ pub fn all(names: &[String]) -> Result<Read, CliError> {
     let mut read = Read::default();
     for name in names {
         if name == "-" {
-            one("-", &stdin()?, &Context::cwd()?, &mut read);
+            one("-", By::Name, &stdin()?, &Context::cwd()?, &mut read);
             continue;
         }
         let path = Path::new(name);
         let is_dir = fs_err::metadata(path).map_err(|error| missing(path, &error))?.is_dir();
-        let files = if is_dir { below(path)? } else { vec![path.to_owned()] };
+        let (by, files) = if is_dir { (By::Folder, below(path)?) } else { (By::Name, vec![path.to_owned()]) };
+        let before = read.manifests.len() + read.mistakes.len();
         for file in files {
             let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
-            one(&shown(&file), &bytes(&file)?, &folder, &mut read);
+            one(&shown(&file), by, &bytes(&file)?, &folder, &mut read);
+        }
+        if is_dir && read.manifests.len() + read.mistakes.len() == before {
+            read.foreign.push(name.clone());
         }
     }
     Ok(read)
@@ -60,9 +80,16 @@ pub fn check_namespace(manifests: &[Manifest], town: &str) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn one(name: &str, bytes: &[u8], folder: &Path, read: &mut Read) {
-    match manifest::parse_bytes(name, bytes) {
-        Ok(manifests) => read.manifests.extend(manifests.into_iter().map(|manifest| resolved(manifest, folder))),
+fn one(name: &str, by: By, bytes: &[u8], folder: &Path, read: &mut Read) {
+    let found = match by {
+        By::Name => manifest::parse_bytes(name, bytes).map(|manifests| Found { manifests, skipped: Vec::new() }),
+        By::Folder => manifest::find(name, bytes),
+    };
+    match found {
+        Ok(Found { manifests, skipped }) => {
+            read.manifests.extend(manifests.into_iter().map(|manifest| resolved(manifest, folder)));
+            read.skipped.extend(skipped);
+        }
         Err(mistakes) => read.mistakes.extend(mistakes),
     }
 }
