@@ -24,6 +24,8 @@ pub const LABEL_CONVOY: &str = "gastown.io/convoy";
 pub const LABEL_BEAD: &str = "gastown.io/bead";
 /// Annotation on the Town: the random identity that everything in the world carries.
 pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
+/// Annotation on what `gt apply` wrote: which labels and annotations were in its file.
+pub const ANNOTATION_APPLIED: &str = "gastown.io/applied";
 /// Finalizer on a Polecat: its sandbox is rescued and removed before the object goes.
 pub const FINALIZER_SANDBOX: &str = "gastown.io/sandbox";
 /// Finalizer on a Convoy: its unclaimed beads are withdrawn before the object goes.

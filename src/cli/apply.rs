@@ -3,8 +3,10 @@
 //! A `List` is applied as its items are, and what is not of our API group is skipped where it stands in a folder.
 //!
 //! What exists is changed by a merge patch: fields that people own and the file no longer has are removed; fields that
-//! controllers and agents own (a bead's assignee, how it was closed) are left alone; labels and annotations are merged.
+//! controllers and agents own (a bead's assignee, how it was closed) are left alone; of labels and annotations, those that
+//! the file no longer has are removed, and what others set stays.
 
+mod applied;
 mod change;
 mod commands;
 mod read;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
-use gastown_crds::common::Condition;
+use gastown_crds::common::{ANNOTATION_APPLIED, Condition};
 use gastown_crds::manifest::to_yaml;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -84,7 +84,8 @@ fn head(kind: &Kind, object: &DynamicObject, now: Timestamp) -> String {
         let _infallible = writeln!(text, "Deleted: being deleted; waits for {why}");
     }
     for (title, map) in [("Labels: ", object.labels()), ("Notes:  ", object.annotations())] {
-        for (nth, (key, value)) in map.iter().enumerate() {
+        // Which labels came from a file is for `gt apply` alone.
+        for (nth, (key, value)) in map.iter().filter(|(key, _)| *key != ANNOTATION_APPLIED).enumerate() {
             let title = if nth == 0 { title } else { "        " };
             let _infallible = writeln!(text, "{title} {key}={}", plain(value));
         }

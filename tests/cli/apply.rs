@@ -68,11 +68,12 @@ fn what_a_file_no_longer_says_is_removed_and_what_it_says_is_changed() {
     kind: Rig
     metadata:
       name: shop
+      annotations:
+        gastown.io/applied: "{\"labels\":[\"area\"]}"
       creationTimestamp: "[time]"
       generation: 2
       labels:
         area: web
-        team: checkout
       namespace: home
       resourceVersion: [version]
       uid: [uid]

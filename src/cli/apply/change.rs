@@ -3,6 +3,7 @@
 use gastown_crds::merge_patch;
 use serde_json::{Map, Value, json};
 
+use super::applied;
 use crate::cli::common::kinds::Kind;
 
 /// What is to be done with one object.
@@ -19,8 +20,14 @@ pub enum Change {
 impl Change {
     /// What takes the stored object to what the manifest says.
     pub fn of(kind: &Kind, manifest: &Value, old: Option<&Value>) -> Self {
-        let Some(old) = old else { return Self::Create(sent(manifest)) };
-        let patch = patch(kind, manifest, old);
+        let mut patch = match old {
+            Some(old) => patch(kind, manifest, old),
+            None => sent(manifest),
+        };
+        if let Value::Object(metadata) = &mut patch["metadata"] {
+            applied::complete(metadata, old);
+        }
+        let Some(old) = old else { return Self::Create(patch) };
         let mut new = old.clone();
         merge_patch::apply(&mut new, &patch);
         kind.schema().default(&mut new);
@@ -37,7 +44,7 @@ impl Change {
     }
 }
 
-/// The merge patch, whether it changes something or not.
+/// The merge patch, whether it changes something or not, but for labels and annotations that are to go.
 pub fn patch(kind: &Kind, manifest: &Value, old: &Value) -> Value {
     let mut patch = sent(manifest);
     if let Some(removed) = old.get("spec").and_then(Value::as_object) {
@@ -61,7 +68,7 @@ pub fn patch(kind: &Kind, manifest: &Value, old: &Value) -> Value {
 /// What a manifest may say of an object: its identity, labels, annotations and spec. The rest is the store's.
 fn sent(manifest: &Value) -> Value {
     let mut metadata = Map::new();
-    for field in ["name", "labels", "annotations"] {
+    for field in ["name"].into_iter().chain(applied::FIELDS) {
         if let Some(value) = manifest["metadata"].get(field).filter(|value| !value.is_null()) {
             metadata.insert(field.to_owned(), value.clone());
         }
@@ -153,7 +160,8 @@ mod tests {
         wish["metadata"] = json!({"name": "shop", "uid": "other", "resourceVersion": "1", "labels": {"both": "2"}});
         wish["status"] = json!({"conditions": ["forged"]});
         let Change::Configure(patch) = change("Rig", &wish, &stored("Rig", &old)) else { panic!("no change") };
-        assert_eq!(patch["metadata"], json!({"name": "shop", "labels": {"both": "2"}}));
+        let note = json!({"gastown.io/applied": r#"{"labels":["both"]}"#});
+        assert_eq!(patch["metadata"], json!({"name": "shop", "labels": {"both": "2"}, "annotations": note}));
         assert_eq!(patch.get("status"), None);
     }
 }
