@@ -14,6 +14,8 @@ pub mod actor;
 
 pub mod names;
 
+pub mod branch;
+
 pub mod suggest;
 
 pub mod merge_patch;

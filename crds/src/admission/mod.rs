@@ -13,6 +13,7 @@ mod words;
 
 use serde_json::{Map, Value};
 
+use crate::branch;
 use crate::common::{API_VERSION, GROUP};
 use crate::kinds::{KINDS, Kind, NamedBy};
 use crate::manifest::{Diagnostic, Manifest, Step, foreign, quote};
@@ -149,7 +150,14 @@ fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<
 /// Names end up in paths, branches, sessions and URLs: nothing but labels is let in.
 fn check_name(manifest: &Manifest, kind: &Kind) -> Option<Diagnostic> {
     let name = &manifest.name;
-    // What `gt` names is `<bead>.<step>` too.
+    // What `gt` names is `<bead>.<step>` too. A bead's branch ends with its name; a step has none.
+    let is_step = manifest.value.pointer("/spec/type").is_some_and(|type_| type_ == "Step");
+    if kind.name == "Bead" && !is_step && branch::is_lock(name) {
+        let message = format!("{} is no name for a Bead: git allows no branch that ends with `.lock`", quote(name));
+        return Some(
+            Diagnostic::error(CODE_NAME, message, &manifest.source, manifest.name_at()).hint("give it another name"),
+        );
+    }
     let parts_ok = |text: &str| text.len() <= 253 && text.split('.').all(names::is_label);
     let ok = match kind.named_by {
         NamedBy::Gt => parts_ok(name),

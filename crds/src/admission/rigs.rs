@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::set::{Set, spec};
+use crate::branch;
 use crate::manifest::{Diagnostic, Manifest, quote};
 use crate::rig::RigSpec;
 
@@ -12,6 +13,9 @@ pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
     let mut prefixes: BTreeMap<String, &Manifest> = BTreeMap::new();
     for &manifest in rigs {
         let Some(rig) = spec::<RigSpec>(manifest) else { continue };
+        if rig.repo.branch.as_deref().is_some_and(branch::has_long_part) {
+            set.report(|| long_branch(manifest));
+        }
         let target = (normal(&rig.repo.url), rig.repo.branch.clone());
         let first = *targets.entry(target).or_insert(manifest);
         // The same name twice is reported as a duplicate.
@@ -24,6 +28,14 @@ pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
             set.report(|| shared_prefix(manifest, first, &prefix));
         }
     }
+}
+
+/// A schema counts characters, and file systems count bytes.
+fn long_branch(manifest: &Manifest) -> Diagnostic {
+    let at = manifest.value_at(["spec".into(), "repo".into(), "branch".into()]);
+    let message = format!("a part of this branch's name has more than {} bytes", branch::PART_BYTES_MAX);
+    Diagnostic::error("too-long", message, &manifest.source, at)
+        .hint("git keeps each part between two `/` as a file name")
 }
 
 /// Spellings of one remote that git takes for the same.

@@ -4,6 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use serde_json::Value;
 
 use super::fields::{self, shown};
+use crate::branch;
 use crate::kinds::Kind;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::schema::{FieldPath, Reason, Segment, Violation};
@@ -91,7 +92,12 @@ pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> D
         (spans, true) => spans.of_value(),
         _ => manifest.value_at(steps(path)),
     };
-    Diagnostic::error("rule", text, &manifest.source, span)
+    let mistake = Diagnostic::error("rule", text, &manifest.source, span);
+    let value = value_at(&manifest.value, path).and_then(Value::as_str);
+    match value.filter(|_| text == branch::MESSAGE).and_then(branch::mistake) {
+        Some(why) => mistake.hint(why),
+        None => mistake,
+    }
 }
 
 fn required(manifest: &Manifest, props: Option<&JSONSchemaProps>, path: &FieldPath) -> Diagnostic {

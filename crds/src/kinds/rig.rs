@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
-use crate::admission;
 use crate::common::{Condition, Duration, Person, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
+use crate::{admission, branch};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -90,9 +90,10 @@ pub struct Repo {
     /// Anything `git clone` takes; only a path or a `file://` address may hold blanks. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder.
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^(([./]|file://)([^\s\x00]| )*|[^-\s\x00][^\s\x00]*)$"))]
     pub url: String,
-    /// The target branch. Default: the remote's HEAD, shown in `status.branch`.
+    /// The target branch, by any name that git allows. Default: the remote's HEAD, shown in `status.branch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
+    #[schemars(length(min = 1, max = branch::CHARS_MAX))]
+    #[x_kube(validation = Rule::new(branch::RULE).message(branch::MESSAGE))]
     pub branch: Option<String>,
     /// How often the remote is asked for news while beads are open here. Default: `5m`, at least `1m`. Never asked when all is quiet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
