@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown_world::exec::Exec;
-use gastown_world::git::unchanged_by_agent;
+use gastown_world::git::{History, unchanged_by_agent};
 use git2::{Oid, Repository, RepositoryState};
 
 use super::error::Error;
@@ -40,7 +40,8 @@ impl Worktree {
         let head = reference.peel_to_commit().map_err(git("read HEAD"))?.id();
         let branch = reference.is_branch().then(|| reference.shorthand().ok().map(str::to_owned)).flatten();
         let base = Oid::from_str(base).map_err(git("read GT_BASE"))?;
-        let (ahead, _) = repository.graph_ahead_behind(head, base).map_err(git("compare HEAD with GT_BASE"))?;
+        let history = History::of(&repository).and_then(|history| history.ahead(head, base));
+        let ahead = history.map_err(git("compare HEAD with GT_BASE"))?;
         let unfinished = unfinished(repository.state());
         Ok(Self { branch, unfinished, head: head.to_string(), ahead, dirty: dirty(dir)? })
     }

@@ -19,7 +19,7 @@ use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::files;
 use crate::insight::text::quoted;
-use crate::world::git;
+use crate::world::git::{self, NoLook};
 use detect::Check;
 use repository::Repository;
 
@@ -78,6 +78,10 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let checks = checks(args, &repository)?;
     let text = yaml(args, &name, &repository, &checks);
     check(&text, gt)?;
+    let reached = if repository.is_elsewhere() { git::reach(&repository.url, REACH_MAX) } else { Ok(()) };
+    if let Err(error @ NoLook::Hash(_)) = &reached {
+        return Err(repository::no_look(&git::redact(&repository.url), error));
+    }
 
     let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));
     let shown = format!("rigs/{name}.yaml");
@@ -106,9 +110,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
             repository.url
         ));
     }
-    if repository.is_elsewhere()
-        && let Err(error) = git::reach(&repository.url, REACH_MAX)
-    {
+    if let Err(error) = reached {
         gt.out.talk(&format!(
             "note: {}; the rig waits until this works without a question: git ls-remote {}",
             error.message(),

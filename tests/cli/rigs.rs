@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::harness::{Folder, git};
+use gastown::world::exec::Exec;
+
+use crate::harness::{Folder, RIG, git};
 
 /// A repository with files, committed.
 fn repository(folder: &Folder, name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -261,7 +263,7 @@ fn a_path_with_a_blank_is_a_path() {
     assert_eq!(by_address.code, 0, "{}", by_address.all());
     // A line break is none of it, nor is a blank in an address.
     for url in ["host:my shop", "https://h/my shop", "/a\\nb", "-o x", "\\t/x"] {
-        let rig = crate::harness::RIG.replace("./repos/shop.git", &format!("\"{url}\""));
+        let rig = RIG.replace("./repos/shop.git", &format!("\"{url}\""));
         assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig).code, 4, "{url}");
     }
 }
@@ -294,5 +296,85 @@ fn a_branch_that_only_the_origin_has_is_found_there() {
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--branch", "main"]).all(), @"
     ! error: [dir]/shop has no branch `main`
     exit 3
+    ");
+}
+
+#[test]
+fn what_git_can_read_is_looked_into() {
+    let folder = Folder::town();
+    let shop = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
+    let from = format!("file://{}", shop.display());
+    git(&folder.path(""), &["clone", "--quiet", "--depth=1", &from, "shallow"]);
+    git(&shop, &["config", "uploadpack.allowFilter", "true"]);
+    git(&folder.path(""), &["clone", "--quiet", "--filter=blob:none", &from, "partial"]);
+    git(&shop, &["worktree", "add", "--quiet", "../linked"]);
+    for name in ["shallow", "partial", "linked"] {
+        let done = folder.gt(&["rig", "add", &format!("../{name}"), "--name", name]);
+        assert!(done.code == 0 && done.out.contains("run: make test"), "{}", done.all());
+    }
+    let inside = folder.path("shop/.git");
+    assert_eq!(folder.gt(&["rig", "add", inside.to_str().unwrap(), "--name", "git"]).code, 0);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop/.git/refs"]).all(), @"
+    ! error: [dir]/shop/.git/refs is inside a repository, not its root
+    ! hint: give the repository's root
+    exit 4
+    ");
+}
+
+#[test]
+fn objects_named_by_another_hash_are_told() {
+    let folder = Folder::town();
+    let shop = folder.path("shop");
+    fs_err::create_dir(&shop).unwrap();
+    git(&shop, &["init", "--quiet", "--object-format=sha256"]);
+    git(&shop, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--verify", "true"]).all(), @"
+    ! error: [dir]/shop cannot be a rig: its objects are named by SHA-256, and a town reads those named by SHA-1 only
+    ! hint: copy it into one: git init --bare --object-format=sha1 NEW && git -C OLD fast-export --all | git -C NEW fast-import
+    exit 4
+    ");
+    // Also where only the remote says so.
+    let address = format!("file://{}", shop.display());
+    insta::assert_snapshot!(folder.gt(&["rig", "add", &address, "--verify", "true"]).all(), @"
+    ! error: file://[dir]/shop cannot be a rig: its objects are named by SHA-256, and a town reads those named by SHA-1 only
+    ! hint: copy it into one: git init --bare --object-format=sha1 NEW && git -C OLD fast-export --all | git -C NEW fast-import
+    exit 4
+    ");
+    assert!(!folder.path("home/rigs").exists());
+    // The hint is one that works.
+    git(&folder.path(""), &["init", "--quiet", "--bare", "--object-format=sha1", "new.git"]);
+    let copied = format!(
+        "git -C {} fast-export --all | git -C {} fast-import --quiet",
+        shop.display(),
+        folder.path("new.git").display()
+    );
+    assert!(Exec::new("sh").args(["-c", &copied]).run().unwrap().ok());
+    assert_eq!(folder.gt(&["rig", "add", "../new.git", "--verify", "true"]).code, 0);
+}
+
+#[test]
+fn a_branch_is_one_that_git_allows() {
+    let folder = Folder::town();
+    let shop = repository(&folder, "shop", &[]);
+    git(&shop, &["branch", "--", "#1/ü+(x)'y\""]);
+    let done = folder.gt(&["rig", "add", "../shop", "--verify", "true", "--branch", "#1/ü+(x)'y\""]);
+    assert_eq!(done.code, 0, "{}", done.all());
+    assert_eq!(folder.gt(&["apply", "-f", "rigs/shop.yaml"]).code, 0);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--name", "b", "--verify", "true", "--branch", "a.lock"]).all(), @"
+    ! error: git allows no branch `a.lock`
+    ! hint: `a.lock` ends with `.lock`
+    exit 4
+    ");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &RIG.replace("branch: main", "branch: a b")).all(), @"
+    ! error[rule]: git allows no branch of this name
+    !  --> -:9:13
+    !   |
+    ! 9 |     branch: a b
+    !   |             ^^^
+    !   |
+    !   = help: it contains a blank
+    !
+    ! error: nothing was applied: there is a mistake in it
+    exit 4
     ");
 }

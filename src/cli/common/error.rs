@@ -7,6 +7,7 @@ use crate::causes;
 use crate::connect::ConnectError;
 use crate::text::visible;
 use crate::town::TownError;
+use crate::world::git::GitError;
 
 /// The exit codes; the table for people is in the module above and in `gt --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,12 @@ impl From<TownError> for CliError {
             TownError::NotFound { .. } => made.hint("`gt init` makes one here; `--town DIR` or GT_TOWN names another"),
             _ => made,
         }
+    }
+}
+
+impl From<GitError> for CliError {
+    fn from(error: GitError) -> Self {
+        Self::new(Exit::Failed, error.message())
     }
 }
 

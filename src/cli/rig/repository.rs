@@ -1,13 +1,15 @@
 //! What can be seen of a repository that is to become a rig: where it really is, and what it looks like inside.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use gastown_crds::branch;
 
 use super::detect::{Check, Files, checks};
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::files;
 use crate::insight::text::quoted;
-use crate::world::git;
+use crate::world::git::{self, HASH_HINT, Look, NoLook, Tree};
 
 /// A repository as `gt rig add` sees it.
 #[derive(Debug, Default)]
@@ -60,41 +62,33 @@ impl Repository {
         if !path.is_dir() {
             return Err(CliError::new(Exit::NotFound, format!("there is no folder `{shown}`")));
         }
-        let repository = git2::Repository::open(path).map_err(|_| {
-            if git2::Repository::discover(path).is_ok() {
-                return CliError::new(Exit::Refused, format!("{shown} is inside a repository, not its root"))
-                    .hint("give the repository's root");
-            }
-            CliError::new(Exit::Refused, format!("{shown} is no git repository"))
-                .hint(format!("git -C {} init", quoted(&shown)))
-        })?;
-        let head = repository.head().ok().and_then(|head| head.shorthand().ok().map(str::to_owned));
-        let origin = repository.find_remote("origin").ok().and_then(|remote| remote.url().ok().map(str::to_owned));
+        let repository = Look::into(path).map_err(|error| no_look(&shown, &error))?;
+        let (head, origin) = (repository.head()?, repository.origin()?);
         let tree = tree(&repository, &shown, branch, origin.is_some())?;
         let mut seen = Self {
             url: shown.clone(),
             called: called(&shown),
             seen_at: Some(shown.clone()),
             is_local_url: true,
-            checks: checks(&Root { repository: &repository, tree: &tree }),
+            checks: checks(&Root(&tree)),
             ..Self::default()
         };
-        if let Some(work) = repository.workdir() {
-            seen.copy = environment_files(work, &repository);
+        if let Some(work) = &repository.worktree {
+            seen.copy = environment_files(work, &repository)?;
             seen.copy_from = Some(work.to_string_lossy().trim_end_matches('/').to_owned());
         }
         match origin {
             Some(origin) => {
                 seen.follow(path, &origin);
-                seen.notes.extend(other_branch(&shown, &repository, head.as_deref()));
+                seen.notes.extend(other_branch(&shown, &repository, &head)?);
             }
-            None if repository.is_bare() => {}
+            None if repository.is_bare => {}
             None => {
-                seen.working_copy(branch, head.as_deref())?;
-                seen.notes.extend(own_branch(&repository, branch, head.as_deref()));
+                seen.working_copy(branch, &head)?;
+                seen.notes.extend(own_branch(&repository, branch, &head)?);
             }
         }
-        if !repository.is_bare() && git::dirty(path).unwrap_or(false) {
+        if !repository.is_bare && git::dirty(path).unwrap_or(false) {
             let what = if seen.is_elsewhere() { "pushed to its origin" } else { "committed" };
             seen.notes.push(format!("{shown} has uncommitted changes: polecats see only what is {what}"));
         }
@@ -113,15 +107,17 @@ impl Repository {
     }
 
     /// A working copy of its own is the repository; what is checked out there changes, so the branch is named.
-    fn working_copy(&mut self, branch: Option<&str>, head: Option<&str>) -> Result<(), CliError> {
-        let is_detached = head == Some("HEAD");
+    fn working_copy(&mut self, branch: Option<&str>, head: &str) -> Result<(), CliError> {
         let target = match branch {
             Some(branch) => branch.to_owned(),
-            None => head.filter(|_| !is_detached).map(str::to_owned).ok_or_else(|| {
-                CliError::new(Exit::Refused, format!("{} is on no branch", self.url)).hint("say --branch NAME")
-            })?,
+            None if head == "HEAD" => {
+                return Err(
+                    CliError::new(Exit::Refused, format!("{} is on no branch", self.url)).hint("say --branch NAME")
+                );
+            }
+            None => head.to_owned(),
         };
-        self.is_checked_out = head == Some(target.as_str());
+        self.is_checked_out = head == target;
         self.branch = Some(target);
         Ok(())
     }
@@ -129,20 +125,19 @@ impl Repository {
 
 /// The files of the branch that work is to land on, or of what is checked out. Where an origin is followed, it is the
 /// origin that must have the branch: what was last fetched from it counts too.
-fn tree<'a>(
-    repository: &'a git2::Repository,
-    shown: &str,
-    branch: Option<&str>,
-    has_origin: bool,
-) -> Result<git2::Tree<'a>, CliError> {
-    let find = |name: &str| repository.revparse_single(name).and_then(|object| object.peel_to_tree()).ok();
+fn tree<'a>(repository: &'a Look, shown: &str, branch: Option<&str>, has_origin: bool) -> Result<Tree<'a>, CliError> {
     let Some(branch) = branch else {
-        return find("HEAD").ok_or_else(|| {
+        return repository.tree("HEAD")?.ok_or_else(|| {
             CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit")
         });
     };
-    let of_origin = || find(&format!("refs/remotes/origin/{branch}"));
-    let found = find(&format!("refs/heads/{branch}")).or_else(|| of_origin().filter(|_| has_origin));
+    if let Some(why) = branch::mistake(branch) {
+        return Err(CliError::new(Exit::Refused, format!("git allows no branch `{}`", branch.escape_debug())).hint(why));
+    }
+    let found = match repository.tree(&format!("refs/heads/{branch}"))? {
+        None if has_origin => repository.tree(&format!("refs/remotes/origin/{branch}"))?,
+        found => found,
+    };
     found.ok_or_else(|| {
         let hint = format!("if its origin has it: git -C {} fetch origin", quoted(shown));
         let error = CliError::new(Exit::NotFound, format!("{shown} has no branch `{branch}`"));
@@ -151,57 +146,68 @@ fn tree<'a>(
 }
 
 /// What is checked out is not what work begins from: that is the default branch of the origin, as last seen.
-fn other_branch(shown: &str, repository: &git2::Repository, head: Option<&str>) -> Option<String> {
-    let origin = repository.find_reference("refs/remotes/origin/HEAD").ok()?;
-    let default = origin.symbolic_target().ok()??.strip_prefix("refs/remotes/origin/")?.to_owned();
-    let head = head.filter(|head| *head != default)?;
+fn other_branch(shown: &str, repository: &Look, head: &str) -> Result<Option<String>, CliError> {
+    let Some(default) = repository.origin_head()?.filter(|default| default != head) else { return Ok(None) };
     let out = if head == "HEAD" { "no branch".to_owned() } else { format!("`{head}`") };
-    Some(format!(
+    Ok(Some(format!(
         "{out} is checked out in {shown}; work begins from and lands on the origin's own branch, `{default}`: say --branch NAME for another"
-    ))
+    )))
 }
 
 /// A branch that happens to be checked out, beside one that looks like the main one.
-fn own_branch(repository: &git2::Repository, branch: Option<&str>, head: Option<&str>) -> Option<String> {
-    let head = head.filter(|_| branch.is_none())?;
-    let configured = repository.config().ok().and_then(|config| config.get_string("init.defaultBranch").ok());
-    let usual = configured.iter().map(String::as_str).chain(["main", "master"]);
-    let main = usual.into_iter().find(|it| repository.find_branch(it, git2::BranchType::Local).is_ok())?;
-    let says = || format!("`{head}` is checked out, so work lands there: say --branch {main} if you mean `{main}`");
-    (main != head).then(says)
+fn own_branch(repository: &Look, branch: Option<&str>, head: &str) -> Result<Option<String>, CliError> {
+    if branch.is_some() {
+        return Ok(None);
+    }
+    let configured = repository.setting("init.defaultBranch")?;
+    for main in configured.iter().map(String::as_str).chain(["main", "master"]) {
+        if repository.tree(&format!("refs/heads/{main}"))?.is_some() {
+            let says =
+                format!("`{head}` is checked out, so work lands there: say --branch {main} if you mean `{main}`");
+            return Ok((main != head).then_some(says));
+        }
+    }
+    Ok(None)
 }
 
 /// The root of a commit: what is not committed is not in a clone.
-struct Root<'a> {
-    repository: &'a git2::Repository,
-    tree: &'a git2::Tree<'a>,
-}
+struct Root<'a>(&'a Tree<'a>);
 
 impl Files for Root<'_> {
     fn text(&self, name: &str) -> Option<String> {
-        let blob = self.tree.get_name(name)?.to_object(self.repository).ok()?.into_blob().ok()?;
-        String::from_utf8(blob.content().to_vec()).ok()
+        self.0.text(name)
+    }
+}
+
+/// Why a place is not looked into, and what to do.
+pub fn no_look(shown: &str, error: &NoLook) -> CliError {
+    match error {
+        NoLook::NoRepository => CliError::new(Exit::Refused, format!("{shown} is no git repository"))
+            .hint(format!("git -C {} init", quoted(shown))),
+        NoLook::Inside => {
+            CliError::new(Exit::Refused, format!("{shown} is {error}")).hint("give the repository's root")
+        }
+        NoLook::Hash(_) => CliError::new(Exit::Refused, format!("{shown} cannot be a rig: {error}")).hint(HASH_HINT),
+        NoLook::Refused(_) => CliError::new(Exit::Refused, error.message()),
     }
 }
 
 /// `.env` and the like, as far as git does not hold them.
-fn environment_files(work: &Path, repository: &git2::Repository) -> Vec<String> {
-    let mut found: Vec<String> = fs_err::read_dir(work)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok()?;
-            let is_one = name == ".env" || name == ".envrc" || name.starts_with(".env.");
-            (is_one && entry.file_type().ok()?.is_file()).then_some(name)
-        })
-        .filter(|name| {
-            let held = repository.index().ok().and_then(|index| index.get_path(&PathBuf::from(name), 0));
-            held.is_none()
-        })
-        .collect();
+fn environment_files(work: &Path, repository: &Look) -> Result<Vec<String>, CliError> {
+    let names = fs_err::read_dir(work).into_iter().flatten().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        let is_one = name == ".env" || name == ".envrc" || name.starts_with(".env.");
+        (is_one && entry.file_type().ok()?.is_file()).then_some(name)
+    });
+    let mut found = Vec::new();
+    for name in names {
+        if !repository.holds(&name)? {
+            found.push(name);
+        }
+    }
     found.sort();
-    found
+    Ok(found)
 }
 
 /// Whether a place can only be meant as a path.

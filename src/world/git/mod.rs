@@ -25,6 +25,10 @@ pub(crate) mod folders;
 
 mod program;
 
+mod history;
+
+mod look;
+
 mod clone;
 
 mod sandbox;
@@ -43,8 +47,10 @@ use serde::Serialize;
 
 use crate::layout::Layout;
 
-pub use clone::remote::reach;
+pub use clone::remote::{reach, redact};
 pub use error::GitError;
+pub use history::History;
+pub use look::{HASH_HINT, Look, NoLook, Tree};
 pub use sandbox::{Record, commits_ahead, dirty, head, unchanged_by_agent};
 
 /// Git for one town: its paths, and the variables that its git program gets beside its own settings.

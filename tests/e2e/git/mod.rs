@@ -5,6 +5,7 @@ mod jobs;
 mod leftovers;
 mod push;
 mod quarantine;
+mod remotes;
 mod replay;
 mod sandbox;
 mod tools;

@@ -8,6 +8,7 @@ use gastown_controllers::world::{Owner, RepoFacts};
 use git2::{ErrorCode, Repository};
 
 use super::message::merge_request;
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 /// The ref namespace of the remote's branches, as last fetched.
@@ -87,13 +88,9 @@ fn head_branch(repo: &Repository) -> Result<Option<String>, git2::Error> {
 }
 
 fn find_landed(repo: &Repository, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
-    // Unsorted: children before parents, read as it goes. Any sorting reads the whole history first, and sorting by time
-    // confuses commits of the same second.
-    let mut walk = repo.revwalk()?;
-    walk.push(tip)?;
     let mut landed = BTreeMap::new();
-    for id in walk.take(LANDED_COMMITS_MAX) {
-        let commit = repo.find_commit(id?)?;
+    for id in History::of(repo)?.newest(tip, LANDED_COMMITS_MAX)? {
+        let commit = repo.find_commit(id)?;
         if let Some(merge_request) = merge_request(commit.message_raw_bytes()) {
             // Newest first: of several commits of one merge request, the last is what it became.
             landed.entry(merge_request).or_insert_with(|| oid(commit.id()));

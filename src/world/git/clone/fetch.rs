@@ -9,6 +9,7 @@ use gastown_controllers::world::{Owner, exit};
 use super::remote::{SILENCE_MAX, asks_for_password, auth_hint, redact};
 use super::{facts, unfinished};
 use crate::git::failure::{Failure, late, say};
+use crate::git::look::{HASH_HINT, foreign_hash};
 use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
 
@@ -47,6 +48,11 @@ impl Git {
             return Err(refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
         }
         let listed = listed.text();
+        if let Some(hash) = foreign_hash(&listed) {
+            let message =
+                format!("{shown} names its objects by {hash}, and a town reads those named by SHA-1 only: {HASH_HINT}");
+            return Err(Failure { code: exit::FAILED, message });
+        }
         if !listed.lines().any(|line| line.contains("\trefs/heads/")) {
             let message = format!(
                 "{shown} has no branch yet: push a first commit to it, then it is tried again, or run: git -C <your checkout> push {shown} HEAD"

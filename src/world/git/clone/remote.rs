@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::git::look::{NoLook, foreign_hash};
 use crate::git::program::Call;
 use crate::git::{Git, GitError};
 use crate::layout::Layout;
@@ -26,11 +27,12 @@ const AUTH_SIGNS: [&str; 10] = [
     "Permission to ",
 ];
 
-/// Whether a remote answers, asked as the town will ask it: without a prompt, within the limit.
-pub fn reach(url: &str, limit: Duration) -> Result<(), GitError> {
+/// Whether a remote answers, asked as the town will ask it: without a prompt, within the limit. And whether it can be read.
+pub fn reach(url: &str, limit: Duration) -> Result<(), NoLook> {
     let git = Git::new(Layout::below(Path::new("/")));
     let call = git.call(format!("reach `{}`", redact(url)));
-    git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run().map(drop)
+    let listed = git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run()?;
+    foreign_hash(&listed.text()).map_or(Ok(()), |hash| Err(NoLook::Hash(hash.to_owned())))
 }
 
 impl Git {
@@ -78,7 +80,7 @@ pub(in crate::git) fn auth_hint(url: &str) -> String {
 }
 
 /// A url as it may be shown: without the user's name and password.
-pub(in crate::git) fn redact(url: &str) -> String {
+pub fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let host_end = rest.find('/').unwrap_or(rest.len());
     match rest[..host_end].rfind('@') {

@@ -11,6 +11,7 @@ use super::push::Push;
 use crate::git::clone::facts::TARGETS;
 use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
 use crate::git::failure::{Failure, late, say};
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 /// The first line of a pointer: the blob that stands for a large file. <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
@@ -62,15 +63,16 @@ fn judge(said: &str, url: &str) -> (i32, String) {
 
 /// The large files that are named by commits which the remote does not have.
 fn named(repo: &Repository, push: &Push) -> Result<BTreeSet<String>, git2::Error> {
-    let mut walk = repo.revwalk()?;
-    walk.push(git2::Oid::from_str(&push.to.0)?)?;
-    if let Some(from) = push.from {
-        walk.hide(git2::Oid::from_str(&from.0)?)?;
+    let mut there = Vec::new();
+    for target in repo.references_glob(&format!("{TARGETS}*"))? {
+        there.extend(target?.target());
     }
-    walk.hide_glob(&format!("{TARGETS}*"))?;
+    if let Some(from) = push.from {
+        there.push(git2::Oid::from_str(&from.0)?);
+    }
     let mut files = BTreeSet::new();
-    for commit in walk {
-        let commit = repo.find_commit(commit?)?;
+    for commit in History::of(repo)?.between(git2::Oid::from_str(&push.to.0)?, &there)? {
+        let commit = repo.find_commit(commit)?;
         let before = commit.parent(0).ok().map(|parent| parent.tree()).transpose()?;
         let mut options = DiffOptions::new();
         options.skip_binary_check(true).context_lines(0);

@@ -11,6 +11,7 @@ use crate::git::clone::facts::TARGETS;
 use crate::git::clone::message::merge_request;
 use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
 use crate::git::failure::{Failure, late, say};
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 /// A push, as its job has it.
@@ -109,7 +110,7 @@ fn check_forward(repo: &Repository, push: &Push) -> Result<(), Failure> {
         let to = repo.find_commit(git2::Oid::from_str(&push.to.0)?)?.id();
         let Some(from) = push.from else { return Ok(true) };
         let from = git2::Oid::from_str(&from.0)?;
-        Ok(from == to || repo.graph_descendant_of(to, from)?)
+        History::of(repo)?.reaches(to, from)
     };
     let doing = format!("see whether {} moves {} forward", push.to.short(), push.branch);
     if is_forward().map_err(|source| GitError::Read { doing, source })? {

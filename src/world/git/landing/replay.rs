@@ -12,11 +12,12 @@ use std::path::Path;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Candidate, Owner, Replayed};
 use gastown_crds::common::Person;
-use git2::{Commit, Repository, Signature, Sort, TreeWalkMode, TreeWalkResult};
+use git2::{Commit, Repository, Signature, TreeWalkMode, TreeWalkResult};
 use serde::{Deserialize, Serialize};
 
 use crate::git::clone::facts::{holds, oid};
 use crate::git::clone::message::with_trailers;
+use crate::git::history::History;
 use crate::git::program::Call;
 use crate::git::{Git, GitError, read_record, write_by_rename};
 
@@ -117,12 +118,9 @@ impl<'a> Replay<'a> {
 
     /// The commits that a candidate brings, oldest first: neither of its base nor of the target already.
     fn commits(&self, candidate: &Candidate, head: git2::Oid) -> Result<Vec<Commit<'a>>, git2::Error> {
-        let mut walk = self.repo.revwalk()?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
-        walk.push(head)?;
-        walk.hide(find(self.repo, &candidate.base.0)?.id())?;
-        walk.hide(self.onto)?;
-        walk.map(|id| self.repo.find_commit(id?)).collect()
+        let base = find(self.repo, &candidate.base.0)?.id();
+        let ids = History::of(self.repo)?.between(head, &[base, self.onto])?;
+        ids.into_iter().map(|id| self.repo.find_commit(id)).collect()
     }
 
     /// Each commit in turn; those that change nothing any more are dropped.

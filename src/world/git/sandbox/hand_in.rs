@@ -7,6 +7,7 @@ use gastown_controllers::world::SandboxId;
 use git2::Repository;
 
 use super::rescue::Held;
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 impl Git {
@@ -47,7 +48,7 @@ impl Git {
         // What an older hand-in, or a namesake's, had there.
         let before = before.filter(|before| there.find_commit(*before).is_ok());
         let new = git2::Oid::from_str(&head.0).map_err(read)?;
-        let is_behind = |before| there.graph_descendant_of(new, before).unwrap_or(false);
+        let is_behind = |before| History::of(&there).and_then(|history| history.reaches(new, before)).unwrap_or(false);
         if let Some(before) = before.filter(|before| !is_behind(*before)) {
             let id = SandboxId { name: polecat.to_owned(), uid };
             self.keep(&held, &id, &[before].into(), None)?;

@@ -67,6 +67,8 @@ impl Git {
                 format!("{}\n", new.clone.join("objects").display()),
             )?;
             fs_err::write(new.repo.join("packed-refs"), refs)?;
+            // Where the remote's history is cut off, it is here too.
+            absent(fs_err::copy(new.clone.join("shallow"), new.repo.join("shallow")).map(drop))?;
             if let Some(head) = remote_head(&clone) {
                 fs_err::create_dir_all(new.repo.join("refs/remotes/origin"))?;
                 fs_err::write(new.repo.join("refs/remotes/origin/HEAD"), format!("ref: refs/remotes/origin/{head}\n"))?;

@@ -15,6 +15,7 @@ use super::repository::adopt;
 use super::unclean;
 use super::worktree::Home;
 use crate::git::folders::absent;
+use crate::git::history::History;
 use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
 
@@ -164,7 +165,7 @@ impl Git {
             let is_over = branch.filter(|branch| moving.is_none_or(|(moving, _)| moving != *branch));
             if let Some((branch, tip)) = is_over.and_then(|branch| Some((branch, of_branch(&own, branch)?)))
                 && clone.find_commit(tip).is_ok()
-                && of_branch(&clone, branch).is_none_or(|at| clone.graph_descendant_of(tip, at).unwrap_or(false))
+                && of_branch(&clone, branch).is_none_or(|at| reaches(&clone, tip, at))
             {
                 self.set_ref(held, &format!("refs/heads/{branch}"), &tip.to_string())?;
             }
@@ -184,8 +185,7 @@ impl Git {
         let repo = git2::Repository::open_bare(held.clone)
             .map_err(|source| GitError::Read { doing: format!("open the clone of `{}`", id.name), source })?;
         for tip in tips {
-            let reaches = |start| start == *tip || repo.graph_descendant_of(start, *tip).unwrap_or(false);
-            if moving.is_some_and(|(_, start)| reaches(start)) {
+            if moving.is_some_and(|(_, start)| reaches(&repo, start, *tip)) {
                 continue;
             }
             let tip = tip.to_string();
@@ -254,4 +254,9 @@ fn rescue_ref(id: &SandboxId, commit: &str) -> String {
 /// The empty tree, in SHA-1 and in SHA-256.
 fn is_empty_tree(tree: &str) -> bool {
     tree.starts_with("4b825dc642cb6eb9a060e54bf8d69288fbee4904") || tree.starts_with("6ef19b41225c5369f1c104d45d8d85ef")
+}
+
+/// Whether one commit is another, or its descendant. One that cannot be read reaches nothing: then all is kept.
+fn reaches(repo: &git2::Repository, from: git2::Oid, to: git2::Oid) -> bool {
+    History::of(repo).and_then(|history| history.reaches(from, to)).unwrap_or(false)
 }

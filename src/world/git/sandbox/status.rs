@@ -6,6 +6,7 @@ use gastown_controllers::seen::Oid;
 use git2::Repository;
 
 use crate::git::clone::facts::oid;
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 use crate::layout::Layout;
 
@@ -27,7 +28,7 @@ pub fn commits_ahead(worktree: &Path, base: &Oid) -> Result<u32, GitError> {
     let count = || {
         let repo = Repository::open(worktree)?;
         let tip = repo.head()?.peel_to_commit()?.id();
-        let (ahead, _) = repo.graph_ahead_behind(tip, git2::Oid::from_str(&base.0)?)?;
+        let ahead = History::of(&repo)?.ahead(tip, git2::Oid::from_str(&base.0)?)?;
         Ok(u32::try_from(ahead).unwrap_or(u32::MAX))
     };
     count().map_err(|source| reading(worktree, source))
