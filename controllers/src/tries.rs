@@ -1,6 +1,7 @@
 //! A job that is tried until it works: one round after another, with back-off between.
 //!
 //! The rounds are the record: each is a job with a name of its own, so how often something failed survives a restart.
+//! A round whose inputs have moved is another job; it waits for the one that runs (see [`Track`](crate::world::Track)).
 
 use jiff::Timestamp;
 
@@ -14,7 +15,7 @@ pub const ROUNDS_MAX: u32 = 200;
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tried {
-    /// It runs.
+    /// It runs; or another job runs on its track, and it waits for that.
     Running,
     /// It worked, in this round.
     Done(Job),
@@ -56,11 +57,11 @@ pub fn tried_until(
             JobState::Lost { at } => (over, last) = (Some(*at), None),
             JobState::Absent => {
                 let failures = round - 1;
-                let Some(over) = over else { return Ok(Tried::Due(this)) };
-                return Ok(match view.wait_after(over, view.settings.delay(failures, &key.0)) {
-                    Some(due) => Tried::Waiting { last, failures, due },
-                    None => Tried::Due(this),
-                });
+                let Some(over) = over else { return due(view, this) };
+                return match view.wait_after(over, view.settings.delay(failures, &key.0)) {
+                    Some(due) => Ok(Tried::Waiting { last, failures, due }),
+                    None => due(view, this),
+                };
             }
         }
         if round >= ROUNDS_MAX {
@@ -69,6 +70,11 @@ pub fn tried_until(
         round += 1;
     }
     late(view, &job, last, &worked)
+}
+
+/// A round is to be started, unless the same with other inputs runs: those of its key may have moved meanwhile.
+fn due(view: &View<'_>, job: Job) -> Result<Tried, NotSeen> {
+    Ok(if view.is_free(&job.track())? { Tried::Due(job) } else { Tried::Running })
 }
 
 /// The round past a bound, and when the next begins: it is the number of the longest delay that the present falls into,
@@ -93,6 +99,6 @@ fn late(
         JobState::Exited(exited) if worked(exited) => Tried::Done(this),
         JobState::Exited(exited) => Tried::Waiting { last: Some(exited.clone()), failures: ROUNDS_MAX, due: next },
         JobState::Lost { .. } => Tried::Waiting { last, failures: ROUNDS_MAX, due: next },
-        JobState::Absent => Tried::Due(this),
+        JobState::Absent => return due(view, this),
     })
 }

@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
     Ask, AskAttempts, AskMachine, AskProgram, AskReplay, AskRepo, Attempt, Fact, JobKey, JobState, Machine, Question,
-    Replayed, RepoFacts, SandboxFacts, SandboxId,
+    Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
 };
 
 /// Facts by the question they answer.
@@ -126,6 +126,17 @@ impl<'a> View<'a> {
     /// A job.
     pub fn job(&self, key: &JobKey) -> Result<&'a JobState, NotSeen> {
         self.ask(key)
+    }
+
+    /// The job that was begun last on a track, and its state; none if none is on record.
+    pub fn newest(&self, track: &Track) -> Result<Option<(&'a JobKey, &'a JobState)>, NotSeen> {
+        let Some(key) = self.ask(track)? else { return Ok(None) };
+        Ok(Some((key, self.job(key)?)))
+    }
+
+    /// Whether nothing runs on a track. Whoever asks is woken when what runs there ends.
+    pub fn is_free(&self, track: &Track) -> Result<bool, NotSeen> {
+        Ok(self.newest(track)?.is_none_or(|(_, state)| *state != JobState::Running))
     }
 
     /// A replay's record.

@@ -166,6 +166,21 @@ impl Layout {
         self.state.join("jobs").join(key)
     }
 
+    /// The folder of the records of tracks.
+    pub fn tracks(&self) -> PathBuf {
+        self.state.join("tracks")
+    }
+
+    /// The record of the job that was begun last on a track.
+    pub fn track(&self, id: &str) -> PathBuf {
+        self.tracks().join(format!("{id}.json"))
+    }
+
+    /// The lock of what has a track to itself.
+    pub fn track_lock(&self, id: &str) -> PathBuf {
+        self.data.join("locks").join(format!("track-{id}"))
+    }
+
     /// A replay's record.
     pub fn replay(&self, key: &str) -> PathBuf {
         self.state.join("replays").join(format!("{key}.json"))

@@ -12,14 +12,14 @@ use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
     self as ports, ActError, Ask, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState,
     Machine, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec,
-    Sandboxes, Seen, Session, SessionSpec, WorldEvent,
+    Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
 use crate::agents::AGENTS;
 use crate::git::{Git, GitError};
-use crate::jobs::{Jobs, Keep};
+use crate::jobs::{JobError, Jobs, Keep};
 use crate::session::children::Children;
 use crate::session::exits::{Ended, Exits};
 use crate::session::{SessionTown, Sessions, probe, program};
@@ -189,9 +189,17 @@ impl ports::Jobs for Real {
         self.seen(key, state)
     }
 
+    fn newest(&self, track: &Track) -> Seen<Option<JobKey>> {
+        self.seen(track, self.jobs.newest(track).map_err(|e| in_a_line(&e)))
+    }
+
     fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
         self.sweep();
-        self.jobs.ensure(job).map_err(|e| back_off(in_a_line(&e)))?;
+        let reason = |error: &JobError| match error {
+            JobError::Behind { .. } => Reason::RepoBusy,
+            _ => Reason::BackOff,
+        };
+        self.jobs.ensure(job).map_err(|e| ActError { message: in_a_line(&e), reason: reason(&e) })?;
         self.exits.watch_job(&job.key());
         Ok(())
     }

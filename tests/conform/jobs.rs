@@ -2,7 +2,7 @@
 
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
-use gastown_controllers::world::{Act, Fact, Job, JobKey, JobState, Replayed};
+use gastown_controllers::world::{Act, Ask, Fact, Job, JobKey, JobState, Replayed};
 use jiff::Timestamp;
 
 use super::both_worlds;
@@ -12,6 +12,7 @@ use super::worlds::polecat;
 both_worlds! {
     a_job_runs_once
     a_job_whose_machine_dies_stays_lost
+    jobs_of_one_track_run_one_after_another
     a_setup_works_fails_or_cannot_run
     a_verdict_is_green_red_or_neither
     a_verdict_belongs_to_the_tree
@@ -60,6 +61,28 @@ fn a_job_whose_machine_dies_stays_lost(t: &mut Story) {
     t.world.open("gate");
     t.runs(&second, "exited OK");
     t.sees(&job(&first.key()), "lost");
+}
+
+fn jobs_of_one_track_run_one_after_another(t: &mut Story) {
+    t.cloned();
+    t.prepares("nux", "a");
+    let first = t.setup_job("nux", "for-a", &t.world.waits("gate"), 1);
+    let (second, track) = (t.setup_job("nux", "for-a", "true", 1), Ask::Newest(first.track()));
+    t.sees(&track, "none");
+    t.does(&Act::EnsureJob(first.clone()), "ok");
+    t.sees(&track, &first.key().0);
+    t.does(&Act::EnsureJob(second.clone()), "refused: RepoBusy");
+    t.sees(&track, &first.key().0);
+    // Of another worktree, and of the rig, they go on.
+    t.prepares("toast", "b");
+    let (elsewhere, fetch) = (t.setup_job("toast", "for-b", "true", 1), t.fetch_job("shop", 1));
+    t.runs(&elsewhere, "exited OK");
+    t.runs(&fetch, "exited OK");
+    t.world.open("gate");
+    t.comes_to_see(&job(&first.key()), "exited OK");
+    t.sees(&track, &first.key().0);
+    t.runs(&second, "exited OK");
+    t.sees(&track, &second.key().0);
 }
 
 fn a_setup_works_fails_or_cannot_run(t: &mut Story) {

@@ -1,7 +1,7 @@
 //! The push: forward only and by a lease; what the remote holds after it, and what is known of it before a fetch.
 
 use gastown_controllers::seen::{Oid, Seen};
-use gastown_controllers::world::{Ask, Fact, Job, Replayed};
+use gastown_controllers::world::{Ask, Fact, Job, Replayed, Track};
 
 use super::both_worlds;
 use super::story::{Story, repo};
@@ -10,6 +10,7 @@ use super::worlds::rig;
 both_worlds! {
     a_push_moves_the_remote_and_only_a_fetch_tells_that_it_landed
     a_lease_that_is_out_of_date_is_contended
+    the_newest_push_to_a_branch_is_one_for_all_rigs_and_spellings
     a_push_backward_or_of_an_unknown_commit_is_none
     a_forced_push_overwrites_what_the_town_made_and_nothing_else
     a_target_that_somebody_has_checked_out_is_refused_or_updated
@@ -101,6 +102,19 @@ fn a_lease_that_is_out_of_date_is_contended(t: &mut Story) {
     let made = with(&push(t, None, &commit), |branch, _, _, _| *branch = "absent".into());
     t.runs(&made, "exited OK");
     assert_eq!(t.world.tip("shop", "absent"), Some(commit));
+}
+
+fn the_newest_push_to_a_branch_is_one_for_all_rigs_and_spellings(t: &mut Story) {
+    let (target, commit) = ready(t);
+    let job = push(t, Some(&target), &commit);
+    t.runs(&job, "exited OK");
+    let newest = |url: String, branch: &str| Ask::Newest(Track::Branch { url, branch: branch.into() });
+    let url = t.world.url("shop");
+    for spelled in [url.clone(), format!("{url}/"), format!("{url}/../shop/.git")] {
+        t.sees(&newest(spelled, "main"), &job.key().0);
+    }
+    t.sees(&newest(url, "other"), "none");
+    t.sees(&newest(t.world.url("other"), "main"), "none");
 }
 
 fn a_push_backward_or_of_an_unknown_commit_is_none(t: &mut Story) {

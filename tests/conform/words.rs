@@ -32,6 +32,7 @@ impl Words<'_> {
                 JobState::Exited(exited) => format!("exited {}", code(exited.code)),
                 JobState::Lost { .. } => "lost".to_owned(),
             },
+            Fact::Newest(key) => key.as_ref().map_or("none", |key| &key.0).to_owned(),
             Fact::Replay(None) => "no replay".to_owned(),
             Fact::Replay(Some(results)) => {
                 let results: Vec<_> = results.iter().map(|result| self.replayed(result)).collect();

@@ -161,6 +161,25 @@ pub fn many_branches() -> Town {
     town
 }
 
+/// One rig that verifies nothing, and beads that have nothing to do with one another.
+pub fn unverified() -> Town {
+    let mut town = many_branches();
+    let merge = json!({ "strategy": "Push", "allowUnverified": true });
+    town.objects[3] = object("Rig", "reflow", &json!({ "repo": { "url": "reflow" }, "merge": merge }));
+    let changes: [fn(&mut Tree, Option<ReworkKind>); BRANCHES] = [
+        |tree, _| drop(tree.insert("one".into(), "1\n".into())),
+        |tree, _| drop(tree.insert("two".into(), "2\n".into())),
+        |tree, _| drop(tree.insert("three".into(), "3\n".into())),
+        |tree, _| drop(tree.insert("four".into(), "4\n".into())),
+        |tree, _| drop(tree.insert("five".into(), "5\n".into())),
+        |tree, _| drop(tree.insert("six".into(), "6\n".into())),
+    ];
+    for ((_, _, work), change) in town.works.iter_mut().zip(changes) {
+        work.change = change;
+    }
+    town
+}
+
 /// The quickstart: two rigs, eight beads, three steps each; red at first, a conflict, a death, and nothing to change.
 pub fn quickstart() -> Town {
     let mut objects = common();

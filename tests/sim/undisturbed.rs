@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::harness::{self, Sim, in_virtual_time, run};
 use crate::towns::{
-    BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth,
+    BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth, unverified,
 };
 
 fn undisturbed(town: &Town) -> harness::Run {
@@ -184,6 +184,17 @@ fn so_many_jobs_run_at_once_as_may() {
             engine.run(sim.branches_ready(BRANCHES)).await;
             assert_eq!(sim.world.most_jobs(), jobs, "at most, and as many as that");
         });
+    }
+}
+
+/// Branches are handed in while others are pushed, and before it is fetched what a push came to.
+#[test]
+fn one_push_at_a_time_goes_to_a_target_and_none_is_refused() {
+    for seed in 0..20 {
+        let run = run(&unverified(), Some(seed), BTreeMap::new()).unwrap();
+        assert_eq!((run.outcome.landed, run.wrong), (true, vec![]), "seed {seed}");
+        let pushes = run.effects.iter().filter(|effect| effect.starts_with("push for")).collect::<Vec<_>>();
+        assert!(pushes.iter().all(|push| push.contains("round 1")), "seed {seed}: {pushes:#?}");
     }
 }
 

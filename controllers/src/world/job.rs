@@ -5,13 +5,15 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Owner, Question, SandboxId, Seen};
+use super::{ActError, Ask, Fact, Oid, Owner, Question, SandboxId, Seen, Track};
 
 /// Jobs.
 pub trait Jobs {
     /// How a job is.
     fn job(&self, key: &JobKey) -> Seen<JobState>;
-    /// The job runs, or has run.
+    /// The job that was begun last on a track; none if none is on record.
+    fn newest(&self, track: &Track) -> Seen<Option<JobKey>>;
+    /// The job runs, or has run. From then on it is the newest of its track.
     fn ensure_job(&self, job: &Job) -> Result<(), ActError>;
 }
 

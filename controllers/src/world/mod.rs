@@ -16,6 +16,10 @@ mod session;
 
 mod job;
 
+mod track;
+
+mod remote;
+
 mod machine;
 
 use std::fmt;
@@ -26,9 +30,11 @@ pub use crate::seen::{Oid, Seen};
 pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
 pub use machine::{AskMachine, Host, Machine};
 pub use owner::Owner;
+pub use remote::{path_of, remote_id};
 pub use repository::{AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, replay_key};
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Session, SessionSpec, Sessions};
+pub use track::Track;
 
 /// A question of some port, and the type of its answer.
 pub trait Question {
@@ -51,6 +57,8 @@ pub enum Ask {
     Attempts(AskAttempts),
     /// The state of a job.
     Job(JobKey),
+    /// The job that was begun last on a track.
+    Newest(Track),
     /// The result of a replay.
     Replay(AskReplay),
     /// Whether a program would start.
@@ -70,6 +78,8 @@ pub enum Fact {
     Attempts(Vec<Attempt>),
     /// To `Ask::Job`.
     Job(JobState),
+    /// To `Ask::Newest`; none: no job of it is on record.
+    Newest(Option<JobKey>),
     /// To `Ask::Replay`.
     Replay(Replays),
     /// To `Ask::Program`.
@@ -84,6 +94,8 @@ impl Ask {
         match self {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
+            // The job that runs there is asked about too, and its end is an event.
+            Self::Newest(_) => None,
             Self::Repo(_) | Self::Attempts(_) | Self::Replay(_) | Self::Program(_) | Self::Machine => None,
         }
     }
@@ -175,6 +187,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Ask::Sandbox(id) => self.sandbox(id).map(Fact::Sandbox),
             Ask::Attempts(asked) => self.attempts(asked).map(Fact::Attempts),
             Ask::Job(key) => self.job(key).map(Fact::Job),
+            Ask::Newest(track) => self.newest(track).map(Fact::Newest),
             Ask::Replay(asked) => self.replays(asked).map(Fact::Replay),
             Ask::Program(asked) => self.program(asked).map(Fact::Program),
             Ask::Machine => self.machine().map(Fact::Machine),

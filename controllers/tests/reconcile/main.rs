@@ -8,6 +8,7 @@ mod convoy;
 mod dispatch;
 mod formula;
 mod merge_request;
+mod merge;
 mod polecat;
 mod rig;
 mod runtime;

@@ -26,7 +26,13 @@ fn scene() -> Scene {
         Some([("gastown.io/round".to_owned(), "0".to_owned()), ("gastown.io/work-digest".to_owned(), work())].into());
     step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
     scene.add(step);
+    scene.known(Ask::Newest(setups()), Fact::Newest(None));
     scene
+}
+
+/// Where its worktree is set up.
+fn setups() -> Track {
+    Track::Sandbox("shop-nux-uid".into())
 }
 
 fn work() -> String {
@@ -233,6 +239,15 @@ fn a_branch_that_came_back_wants_a_fresh_worktree() {
     scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
     scene.sandbox("shop-nux", sandbox(Session::None));
     assert!(said(&scene.plan(&key())).starts_with("prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa\n"));
+}
+
+#[test]
+fn a_worktree_is_not_made_anew_under_a_setup_that_runs_there() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
+    scene.known(Ask::Newest(setups()), Fact::Newest(Some(JobKey("of the earlier text".into()))));
+    scene.known(Ask::Job(JobKey("of the earlier text".into())), Fact::Job(JobState::Running));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False SettingUp (its worktree is made anew once the setup there ends)");
 }
 
 #[test]

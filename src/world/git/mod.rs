@@ -50,6 +50,7 @@ use crate::layout::Layout;
 pub use clone::remote::{reach, redact};
 pub use error::GitError;
 pub use history::History;
+pub use landing::target::name as remote_name;
 pub use look::{HASH_HINT, Look, NoLook, Tree};
 pub use sandbox::{Record, commits_ahead, dirty, head, unchanged_by_agent};
 
@@ -67,6 +68,9 @@ pub struct Git {
 pub struct Limits {
     /// The longest time for a clone, a fetch or a push. One whose remote falls silent is given up long before.
     pub transfer: Duration,
+    /// The longest wait for another push to the same branch. The queue begins none beside one that it can see; this is for
+    /// one that it cannot see, and then it tries again, later.
+    pub push_wait: Duration,
     /// The longest time for rescuing what a worktree holds; then it is quarantined as it is.
     pub rescue: Duration,
     /// Free bytes below which a check that fails is taken to have failed because the disk is full.
@@ -74,10 +78,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In two minutes a disk takes more than anyone wants to keep twice.
-    /// With less than 16 MiB free hardly anything links, installs or starts a database.
+    /// In an hour a slow line of 10 Mbit/s brings 4.5 GB. In half a minute most pushes are over. In two minutes a disk takes
+    /// more than anyone wants to keep twice. With less than 16 MiB free hardly anything links, installs or starts a database.
     fn default() -> Self {
-        Self { transfer: Duration::from_hours(1), rescue: program::LOCAL_MAX, free_bytes_min: 16 * 1024 * 1024 }
+        Self {
+            transfer: Duration::from_hours(1),
+            push_wait: Duration::from_secs(30),
+            rescue: program::LOCAL_MAX,
+            free_bytes_min: 16 * 1024 * 1024,
+        }
     }
 }
 

@@ -10,18 +10,22 @@
 //! | `result.json` | how it ended |
 //!
 //! Its lock lies beside the sandboxes' (`locks/job-<key>`) and not in the folder: a lock inside a folder that somebody
-//! deletes can be held twice. Killed, a job leaves no result and a free lock: it is lost, and a new round, which is
-//! another key, is for the caller to decide. So are slots. What a lost job left running is ended before another begins.
-//! Its programs see `GT_JOB`, the folder, by which they are found.
+//! deletes can be held twice. Which job was begun last on a track is on record too ([`newest`]). Killed, a job leaves no
+//! result and a free lock: it is lost, and a new round, which is another key, is for the caller to decide. So are slots.
+//! What a lost job left running is ended before another begins. Its programs see `GT_JOB`, the folder, by which they are
+//! found.
 
 mod sweep;
 pub use sweep::Keep;
 
 mod remains;
 
+mod newest;
+
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gastown_controllers::world::{Exited, Job, JobKey, JobState};
@@ -41,6 +45,8 @@ pub struct Jobs {
     layout: Layout,
     gt: PathBuf,
     children: Arc<Children>,
+    /// Jobs that are being started: another of their track must not be.
+    starting: Mutex<BTreeSet<JobKey>>,
 }
 
 /// Why a job could not be seen or started.
@@ -55,6 +61,14 @@ pub enum JobError {
     /// `gt` could not be started.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// Another job of its track runs.
+    #[error("{job} waits: job {newest} runs there")]
+    Behind {
+        /// The job.
+        job: String,
+        /// The key of the one that runs.
+        newest: String,
+    },
     /// It was started and did not begin.
     #[error("job {key} did not begin within {limit:?}; it is tried again")]
     NotBegun {
@@ -68,7 +82,7 @@ pub enum JobError {
 impl Jobs {
     /// The jobs of a town; `gt` is this program.
     pub fn new(layout: Layout, gt: PathBuf, children: Arc<Children>) -> Self {
-        Self { layout, gt, children }
+        Self { layout, gt, children, starting: Mutex::default() }
     }
 
     /// How a job is.
@@ -111,6 +125,7 @@ impl Jobs {
         let spec = Spec::Job(JobSpec { dir: dir.clone(), lock, layout, job: job.clone() });
         let path = dir.join(records::SPEC);
         records::write(&path, &spec, false)?;
+        let _starting = self.take_track(job)?;
         self.end_remains()?;
         let process = Exec::new(&self.gt).arg(WORD).arg(&path).env(remains::MARK, &dir);
         self.children.adopt(process.detach(log::append(&dir.join(records::LOG))?)?);

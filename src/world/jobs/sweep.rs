@@ -36,6 +36,7 @@ impl Jobs {
         for (_, key) in fetches.into_iter().chain(others).chain(newest).take(too_many) {
             removed += usize::from(self.remove(&key)?);
         }
+        self.sweep_tracks()?;
         Ok(removed)
     }
 

@@ -1,7 +1,8 @@
 //! Jobs: started once for each key, over after their time, with an effect at their end.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Exited, Job, JobKey, JobState, exit};
+use gastown_controllers::world::{ActError, Exited, Job, JobKey, JobState, Track, exit, remote_id};
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
 use super::{SimWorld, State};
@@ -16,13 +17,14 @@ pub(super) struct Begun {
 }
 
 impl SimWorld {
-    pub(super) fn start_job(&self, job: &Job) {
+    pub(super) fn start_job(&self, job: &Job) -> Result<(), ActError> {
         let (key, at) = (job.key(), self.now());
         {
             let mut state = self.state();
             if state.jobs.contains_key(&key) {
-                return;
+                return Ok(());
             }
+            state.take_track(job)?;
             state.jobs.insert(key.clone(), Begun { job: job.clone(), at, state: JobState::Running });
             let running = state.jobs.values().filter(|begun| begun.state == JobState::Running).count();
             state.most_jobs = state.most_jobs.max(running);
@@ -33,6 +35,7 @@ impl SimWorld {
             tokio::time::sleep(takes).await;
             world.finish(&key);
         });
+        Ok(())
     }
 
     fn finish(&self, key: &JobKey) {
@@ -72,6 +75,23 @@ fn kind(job: &Job) -> &'static str {
 }
 
 impl State {
+    /// From now on a job is the newest of its track, unless another runs there.
+    fn take_track(&mut self, job: &Job) -> Result<(), ActError> {
+        let track = job.track();
+        let id = track.id(remote_id);
+        let newest = self.newest.get(&id).and_then(|key| self.jobs.get(key));
+        if let Some(other) = newest.filter(|begun| begun.state == JobState::Running) {
+            let message = format!("{} runs, and {job} waits for it", other.job);
+            // Two controllers may fetch for a rig, and two rigs push to one branch. Otherwise one key decides.
+            if other.job.owner() == job.owner() && !matches!(track, Track::Clone(_)) {
+                self.violated(message.clone());
+            }
+            return Err(ActError { message, reason: Reason::RepoBusy });
+        }
+        self.newest.insert(id, job.key());
+        Ok(())
+    }
+
     /// The exit code and log of a job, by the state of the world.
     fn judge(&mut self, job: &Job) -> (i32, String) {
         let failed = |code, text: &str| (code, text.to_owned());
@@ -106,7 +126,9 @@ impl State {
                 if *force && seen.is_some_and(|seen| seen != to && !ours(seen)) {
                     return failed(exit::PROTECTED, "somebody else has committed to it");
                 }
-                let Some(remote) = self.remotes.get(url) else { return failed(exit::FAILED, "no such repository") };
+                let Some(remote) = self.remotes.get(&remote_id(url)) else {
+                    return failed(exit::FAILED, "no such repository");
+                };
                 let is = remote.branches.get(branch);
                 if is == Some(to) {
                     return failed(exit::OK, "it is there already");
@@ -126,7 +148,7 @@ impl State {
 
     /// The result of asking a remote for its branches.
     fn reach(&self, url: &str) -> (i32, String) {
-        match self.remotes.get(url) {
+        match self.remotes.get(&remote_id(url)) {
             None => (exit::FAILED, "there is no such repository".to_owned()),
             Some(remote) if remote.branches.is_empty() => (exit::NO_BRANCH, "it has no branch yet".to_owned()),
             Some(_) => (exit::OK, String::new()),
@@ -139,7 +161,7 @@ impl State {
             Job::Clone { owner: rig, .. } if self.clones.contains_key(&rig.uid) => {}
             Job::Clone { owner: rig, url, .. } | Job::Fetch { owner: rig, url, .. } => self.fetch(rig, url),
             Job::Push { url, branch, to, .. } => {
-                if let Some(remote) = self.remotes.get_mut(url) {
+                if let Some(remote) = self.remotes.get_mut(&remote_id(url)) {
                     remote.branches.insert(branch.clone(), to.clone());
                 }
             }

@@ -10,6 +10,7 @@
 //! - a worktree is not prepared anew while a session runs in it;
 //! - a session is not ended before its agent has begun to hand in;
 //! - a target moves forward only, and only by a push;
+//! - a controller does not begin a job beside another of its track;
 //! - a commit that was handed in stays reachable from a branch, a target or an archive ref.
 //!
 //! Its tasks need a tokio runtime; on a paused one they take no time. Invariant: the same calls in the same order give
@@ -44,7 +45,7 @@ use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
     ActError, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState, Jobs, Machine, Oid,
     Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
-    SessionSpec, Sessions, WorldEvent,
+    SessionSpec, Sessions, Track, WorldEvent, remote_id,
 };
 use jiff::Timestamp;
 
@@ -75,13 +76,15 @@ struct Inner {
 #[derive(Default)]
 struct State {
     commits: Commits,
-    /// By url.
+    /// By [`remote_id`] of their url.
     remotes: BTreeMap<String, Remote>,
     /// By the rig's uid.
     clones: BTreeMap<String, Clone>,
     /// With the uid of the rig whose clone holds their commits.
     replays: BTreeMap<String, (String, Vec<Replayed>)>,
     jobs: BTreeMap<JobKey, Begun>,
+    /// The job that was begun last on each track.
+    newest: BTreeMap<String, JobKey>,
     /// By the polecat's uid, as the next one.
     worktrees: BTreeMap<String, Worktree>,
     /// When a worktree was made last: no two are made at once.
@@ -245,9 +248,12 @@ impl Jobs for SimWorld {
         self.seen(|state| state.jobs.get(key).map_or(JobState::Absent, |begun| begun.state.clone()))
     }
 
+    fn newest(&self, track: &Track) -> Seen<Option<JobKey>> {
+        self.seen(|state| state.newest.get(&track.id(remote_id)).cloned())
+    }
+
     fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
-        self.start_job(job);
-        Ok(())
+        self.start_job(job)
     }
 }
 

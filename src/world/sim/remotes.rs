@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::Owner;
+use gastown_controllers::world::{Owner, remote_id};
 
 use super::SimWorld;
 use super::commits::{Commit, Tree};
@@ -18,7 +18,7 @@ impl SimWorld {
         let message = "first".to_owned();
         let first = Commit { parent: None, tree, message, author: "somebody".to_owned(), landed: None, date: 0 };
         let first = state.commits.put(first);
-        if let Some(remote) = state.remotes.get_mut(url) {
+        if let Some(remote) = state.remotes.get_mut(&remote_id(url)) {
             remote.branches.insert("main".to_owned(), first.clone());
         }
         first
@@ -27,15 +27,15 @@ impl SimWorld {
     /// A remote without a branch; its HEAD names `main`.
     pub fn add_empty_remote(&self, url: &str) {
         let remote = Remote { head: "main".to_owned(), branches: BTreeMap::new(), checked_out: None };
-        self.state().remotes.insert(url.to_owned(), remote);
+        self.state().remotes.insert(remote_id(url), remote);
     }
 
     /// Somebody else pushes to a remote's branch; one that is not there begins where HEAD is.
     pub fn push_from_outside(&self, url: &str, branch: &str, edit: impl FnOnce(&mut Tree)) {
         let date = self.now().as_second();
         let mut state = self.state();
-        let at = |branch: &str| state.remotes.get(url)?.branches.get(branch).cloned();
-        let head = state.remotes.get(url).map(|remote| remote.head.clone()).unwrap_or_default();
+        let at = |branch: &str| state.remotes.get(&remote_id(url))?.branches.get(branch).cloned();
+        let head = state.remotes.get(&remote_id(url)).map(|remote| remote.head.clone()).unwrap_or_default();
         let parent = at(branch).or_else(|| at(&head));
         let mut tree = parent.as_ref().map(|parent| state.commits.tree_of(parent)).unwrap_or_default();
         edit(&mut tree);
@@ -43,41 +43,41 @@ impl SimWorld {
         let message = "from outside".to_owned();
         let commit = Commit { parent, tree, message, author: "somebody".to_owned(), landed: None, date };
         let commit = state.commits.put(commit);
-        if let Some(remote) = state.remotes.get_mut(url) {
+        if let Some(remote) = state.remotes.get_mut(&remote_id(url)) {
             remote.branches.insert(branch.to_owned(), commit);
         }
     }
 
     /// Somebody else deletes a remote's branch.
     pub fn delete_from_outside(&self, url: &str, branch: &str) {
-        if let Some(remote) = self.state().remotes.get_mut(url) {
+        if let Some(remote) = self.state().remotes.get_mut(&remote_id(url)) {
             remote.branches.remove(branch);
         }
     }
 
     /// Somebody has a remote's branch checked out in that very repository; `dirty`: with changes to it.
     pub fn check_out_outside(&self, url: &str, branch: &str, dirty: bool) {
-        if let Some(remote) = self.state().remotes.get_mut(url) {
+        if let Some(remote) = self.state().remotes.get_mut(&remote_id(url)) {
             remote.checked_out = Some((branch.to_owned(), dirty));
         }
     }
 
     /// The commit that a remote's branch is at.
     pub fn remote_tip(&self, url: &str, branch: &str) -> Option<Oid> {
-        self.state().remotes.get(url)?.branches.get(branch).cloned()
+        self.state().remotes.get(&remote_id(url))?.branches.get(branch).cloned()
     }
 
     /// The tree of a remote's branch.
     pub fn remote_tree(&self, url: &str, branch: &str) -> Option<Tree> {
         let state = self.state();
-        let tip = state.remotes.get(url)?.branches.get(branch)?;
+        let tip = state.remotes.get(&remote_id(url))?.branches.get(branch)?;
         Some(state.commits.tree_of(tip))
     }
 
     /// The bead and the merge request of each commit that landed on a remote's branch, oldest first.
     pub fn landed(&self, url: &str, branch: &str) -> Vec<(String, String)> {
         let state = self.state();
-        let tip = state.remotes.get(url).and_then(|remote| remote.branches.get(branch));
+        let tip = state.remotes.get(&remote_id(url)).and_then(|remote| remote.branches.get(branch));
         let mut landed: Vec<_> =
             tip.into_iter().flat_map(|tip| state.commits.history(tip)).filter_map(|(_, c)| c.landed.clone()).collect();
         landed.reverse();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Candidate, Owner, Replayed, RepoFacts};
+use gastown_controllers::world::{ActError, Candidate, Owner, Replayed, RepoFacts, remote_id};
 use gastown_crds::common::Person;
 
 use super::State;
@@ -58,7 +58,7 @@ impl State {
 
     /// Takes in what a remote holds now.
     pub(super) fn fetch(&mut self, rig: &Owner, url: &str) {
-        let Some(remote) = self.remotes.get(url) else { return };
+        let Some(remote) = self.remotes.get(&remote_id(url)) else { return };
         let (head, branches) = (remote.head.clone(), remote.branches.clone());
         let clone = self.clones.entry(rig.uid.clone()).or_default();
         let before = std::mem::replace(&mut clone.targets, branches.clone());

@@ -1,8 +1,10 @@
 //! The push: forward only, with a lease, and every refusal told apart.
 
+use gastown::world::git::Limits;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Candidate, Job, Replayed, exit, replay_key};
 use gastown_crds::common::Person;
+use std::time::Duration;
 
 use super::town::Town;
 
@@ -70,6 +72,43 @@ fn a_checked_out_target_is_refused_or_updated() {
     let (code, log) = push(&town, update());
     assert_eq!(code, exit::OK, "{log}");
     assert_eq!(town.up("git status --porcelain && cat a && git rev-parse main"), format!("a\n{to}"));
+}
+
+/// Two that begin at one commit would both move it, and only one of them would bring the files along.
+#[test]
+fn one_push_at_a_time_goes_to_a_branch_however_the_remote_is_spelled() {
+    let (town, from, to) = ready();
+    town.up("git checkout -q main");
+    let hook = "#!/bin/sh\ntouch ../entered\nwhile [ -d .. ] && ! [ -e ../gate ]; do sleep 0.01; done\n";
+    fs_err::write(town.upstream().join(".git/hooks/pre-receive"), hook).unwrap();
+    town.up("chmod +x .git/hooks/pre-receive && printf 'entered\\ngate\\n' > .git/info/exclude");
+    let limits = Limits { push_wait: Duration::from_millis(50), ..Limits::default() };
+    let impatient = town.git.clone().with_limits(limits);
+    let job = |url: String, round| Job::Push {
+        owner: town.rig.clone(),
+        url,
+        branch: "main".into(),
+        from: Some(from.clone()),
+        to: to.clone(),
+        force: false,
+        update_checked_out: true,
+        round,
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| town.run(&job(town.url(), 1)));
+        while !town.upstream().join("entered").exists() && !first.is_finished() {
+            std::thread::yield_now();
+        }
+        let mut log = Vec::new();
+        let code = impatient.run_job(&job(format!("file://{}/.git", town.url()), 2), &mut log);
+        let log = String::from_utf8_lossy(&log).into_owned();
+        fs_err::write(town.upstream().join("gate"), "").unwrap();
+        assert_eq!(code, exit::CONTENDED, "{log}");
+        assert!(log.contains("another push runs there"), "{log}");
+        let (code, log) = first.join().unwrap();
+        assert_eq!(code, exit::OK, "{log}");
+    });
+    assert_eq!(town.up("git status --porcelain && git rev-parse main"), to.to_string());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The merge queue of one rig: what was handed in lands, comes back, or waits; `landing::next` decides, this carries it out.
 //!
-//! Invariants: only this moves a target branch, forward only; `Merged` means found on the freshly fetched target; a head
-//! that comes back is archived before its merge request says so.
+//! Invariants: only this moves a target branch, forward only, by one push at a time; `Merged` means found on the freshly
+//! fetched target; a head that comes back is archived before its merge request says so.
 
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::seen::Oid;
 use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Candidate, Exited, Job, JobState, Replay, RepoFacts, exit, replay_key};
+use crate::world::{Act, Candidate, Exited, Job, JobKey, JobState, Replay, RepoFacts, exit, replay_key};
 
 /// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
 /// past them, one is made in each longest delay, for as long as it takes.
@@ -300,6 +300,10 @@ impl Landing<'_> {
 
     /// Starts a verification.
     fn start(&self, commit: &Oid, tree: &Oid, round: u32, plan: &mut Plan) -> Result<(), NotSeen> {
+        // What is verified moves with the target; the verification of what it was ends first.
+        if !self.view.is_free(&self.rig.verify_job(commit, tree, round).track())? {
+            return Ok(());
+        }
         if round <= TRIES_MAX {
             plan.act(Act::EnsureJob(self.rig.verify_job(commit, tree, round)));
             return Ok(());
@@ -329,14 +333,18 @@ impl Landing<'_> {
         self.set_all(landing, MergeState::Queued, Reason::Pushing, "verified");
         match tried(self.view, job)? {
             Tried::Running => {}
-            Tried::Due(job) => plan.act(Act::EnsureJob(job)),
+            Tried::Due(job) => {
+                if own || self.knows_the_newest(&job, plan)? {
+                    plan.act(Act::EnsureJob(job));
+                }
+            }
             Tried::Done(_) if own => {
                 let message = format!("merge `{branch}`: it is verified on the present target");
                 self.set_all(landing, MergeState::BranchReady, Reason::BranchReady, &message);
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
             Tried::Done(push) => {
-                if self.look_again(&push, plan)? {
+                if self.look_again(&push.key(), plan)? {
                     let message = format!("was pushed, and `{branch}` does not hold it: was the branch moved back?");
                     self.set_all(landing, MergeState::Queued, Reason::Pushing, &message);
                 }
@@ -350,7 +358,7 @@ impl Landing<'_> {
                 self.set_all(landing, MergeState::Queued, reason, &message);
                 self.fails(landing.iter().map(|(name, _)| name), failures);
                 if last.code == exit::CONTENDED {
-                    self.look_again(&job(failures), plan)?;
+                    self.look_again(&job(failures).key(), plan)?;
                 }
             }
         }
@@ -367,10 +375,24 @@ impl Landing<'_> {
         Some(format!("gastown/{}", request.spec.bead))
     }
 
+    /// Whether what the newest push to this branch came to, by whichever rig, is known here: a push from where the branch
+    /// was before would be refused, or worse. If not, it is fetched.
+    fn knows_the_newest(&self, wanted: &Job, plan: &mut Plan) -> Result<bool, NotSeen> {
+        let may_have_moved = |state: &JobState| match state {
+            JobState::Exited(exited) => exited.code == exit::OK || exited.code == exit::CONTENDED,
+            JobState::Lost { .. } => true,
+            JobState::Absent | JobState::Running => false,
+        };
+        match self.view.newest(&wanted.track())? {
+            Some((push, state)) if may_have_moved(state) => self.look_again(push, plan),
+            _ => Ok(true),
+        }
+    }
+
     /// Fetches because of a push; named by it, so it is done once for it. Answers whether it is done.
-    fn look_again(&self, push: &Job, plan: &mut Plan) -> Result<bool, NotSeen> {
-        let cause = push.key().0;
-        match tried(self.view, |round| self.rig.fetch_job(&cause, round))? {
+    fn look_again(&self, push: &JobKey, plan: &mut Plan) -> Result<bool, NotSeen> {
+        let cause = &push.0;
+        match tried(self.view, |round| self.rig.fetch_job(cause, round))? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Waiting { due, .. } => plan.again_at(due),
             Tried::Running => {}

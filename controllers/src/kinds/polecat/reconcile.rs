@@ -28,7 +28,7 @@ use crate::seen::Oid;
 use crate::tries::{Tried, tried};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec,
+    Act, Attempt, AttemptState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec, Track,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -192,6 +192,10 @@ impl Hook<'_> {
         if !self.is_prepared() {
             if let Some(doing) = self.needs_slot(plan) {
                 return Ok(doing);
+            }
+            // A setup that an earlier text began writes there still.
+            if self.facts.sandbox.is_some() && !self.view.is_free(&Track::Sandbox(sandbox_id(self.polecat).uid))? {
+                return Ok(starting(Reason::SettingUp, "its worktree is made anew once the setup there ends".into()));
             }
             plan.act(Act::EnsureSandbox {
                 sandbox: sandbox_id(self.polecat),

@@ -1,10 +1,10 @@
-//! The push of a branch to the rig's remote: forward only, and only from the commit that was seen there.
+//! The push of a branch to the rig's remote: forward only, only from the commit that was seen there, and one at a time.
 
 use std::io::Write;
 use std::path::Path;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Owner, exit};
+use gastown_controllers::world::{Owner, exit, path_of};
 use git2::Repository;
 
 use crate::git::clone::facts::TARGETS;
@@ -12,6 +12,7 @@ use crate::git::clone::message::merge_request;
 use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
 use crate::git::failure::{Failure, late, say};
 use crate::git::history::History;
+use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
 
 /// A push, as its job has it.
@@ -58,13 +59,22 @@ impl Git {
             push.from.map_or(String::new(), |from| from.0.clone())
         };
         let clone = self.layout.bare_clone(&push.rig.uid);
+        // Git itself lets two pushes that began at the same commit both move a branch that is checked out: one of them
+        // updates the files, and the other leaves them.
+        let lock = self.push_lock(push.url, push.branch).map_err(|error| match error {
+            GitError::Busy { .. } => {
+                let message = format!("{}: another push runs there, and this one is tried again", error.message());
+                Failure { code: exit::CONTENDED, message }
+            }
+            error => error.into(),
+        })?;
         // The commit may be reached by nothing yet; while it is pushed, this keeps it.
         let queued = format!("refs/gt/queue/{}", push.branch);
         self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
             .args(["update-ref", &queued, &push.to.0])
             .run()?;
         let pushed = self.push_large_files(push, &clone, log);
-        let pushed = pushed.and_then(|()| self.push_once(push, &clone, &lease, log));
+        let pushed = pushed.and_then(|()| self.push_once(push, &clone, &lease, &lock, log));
         if pushed.is_ok() && push.force {
             self.call_in(&clone, format!("note what {} holds", push.branch))
                 .args(["update-ref", &own_ref(push.branch), &push.to.0])
@@ -74,10 +84,17 @@ impl Git {
         pushed
     }
 
-    fn push_once(&self, push: &Push, clone: &Path, lease: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    fn push_once(
+        &self,
+        push: &Push,
+        clone: &Path,
+        lease: &str,
+        lock: &RepoLock,
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
-        let mut call = self.remote(self.call_in(clone, &doing))?.limit(self.limits.transfer);
+        let mut call = self.remote(self.call_in(clone, &doing))?.repo_lock(lock).limit(self.limits.transfer);
         call = call.args([
             "push",
             "--porcelain",
@@ -86,7 +103,7 @@ impl Git {
             "--no-signed",
             "--recurse-submodules=no",
         ]);
-        if push.update_checked_out && is_local(push.url) {
+        if push.update_checked_out && path_of(push.url).is_some() {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
         call = call.arg(format!("--force-with-lease={reference}:{lease}"));
@@ -177,9 +194,4 @@ fn judge(said: &str, push: &Push) -> (i32, String) {
         return (exit::AUTH, auth_hint(push.url));
     }
     (exit::FAILED, format!("to see it for yourself, run: git ls-remote {}", redact(push.url)))
-}
-
-/// Whether a url is a path on this machine, where we say how a push is received.
-fn is_local(url: &str) -> bool {
-    url.starts_with("file://") || url.starts_with('/')
 }

@@ -1,0 +1,188 @@
+//! The merge queue: what runs, and what it came to, is part of the decision.
+
+use crate::common::*;
+use gastown_controllers::key::Key;
+use gastown_controllers::plan::{Effect, Plan};
+use gastown_controllers::seen::{Oid, Seen};
+use gastown_controllers::view::{Facts, View};
+use gastown_controllers::world::*;
+use gastown_crds::Rig;
+use gastown_crds::merge_request::MergeState;
+use serde_json::json;
+
+fn key() -> Key {
+    gastown_controllers::kinds::merge_request::QUEUE.key("shop")
+}
+
+/// A rig that verifies nothing, with these branches handed in.
+fn scene(beads: &[&str]) -> Scene {
+    let mut scene = Scene::default();
+    scene.rig(unverified("shop"));
+    for name in beads {
+        scene.bead(bead(name, "shop")).request(request(name, "shop", 1, MergeState::Queued));
+    }
+    scene
+}
+
+fn unverified(name: &str) -> Rig {
+    let mut rig = rig(name);
+    rig.spec.merge.verify = Vec::new();
+    rig.spec.merge.allow_unverified = true;
+    rig
+}
+
+/// A rig that verifies what lands.
+fn verified(beads: &[&str]) -> Scene {
+    let mut scene = scene(beads);
+    scene.rig(rig("shop"));
+    scene
+}
+
+/// The plan of the queue, in a world where every branch applies: the nth becomes the commit of the nth letter from c on.
+/// What the scene does not know of jobs has never begun.
+fn plan(scene: &Scene) -> Plan {
+    let mut facts: Facts = scene.facts.clone();
+    for _ in 0..20 {
+        let view = View::new(scene.now, &scene.objects, &facts, None);
+        let plan = key().reconcile(&view);
+        if let [Effect::Act(Act::EnsureReplay(replay))] = &plan.effects[..] {
+            let letters = "cdefghij".chars().take(replay.candidates.len());
+            let clean = letters.map(|c| Replayed::Clean { commit: oid(c), tree: oid(c) });
+            let done = Fact::Replay(Some(clean.collect()));
+            facts.insert(Ask::Replay(AskReplay(replay.key.clone())), Seen::Known(done));
+            continue;
+        }
+        let missing = view.missing();
+        if missing.is_empty() {
+            return plan;
+        }
+        facts.extend(missing.into_iter().map(never_begun));
+    }
+    panic!("it asks without end");
+}
+
+fn never_begun(ask: Ask) -> (Ask, Seen<Fact>) {
+    let fact = match &ask {
+        Ask::Job(_) => Fact::Job(JobState::Absent),
+        Ask::Newest(_) => Fact::Newest(None),
+        Ask::Replay(_) => Fact::Replay(None),
+        other => panic!("the scene lacks {other:?}"),
+    };
+    (ask, Seen::Known(fact))
+}
+
+/// The jobs that a plan starts.
+fn starts(plan: &Plan) -> Vec<Job> {
+    let job = |effect: &Effect| match effect {
+        Effect::Act(Act::EnsureJob(job)) => job.clone(),
+        other => panic!("not a job: {other}"),
+    };
+    plan.effects.iter().map(job).collect()
+}
+
+fn main_of(rig: &str) -> Track {
+    Track::Branch { url: format!("/repos/{rig}.git"), branch: "main".into() }
+}
+
+fn is(scene: &mut Scene, track: Track, key: &JobKey, state: JobState) {
+    scene.known(Ask::Newest(track), Fact::Newest(Some(key.clone())));
+    scene.known(Ask::Job(key.clone()), Fact::Job(state));
+}
+
+fn exited(code: i32) -> JobState {
+    JobState::Exited(Exited { code, at: at(990), tail: String::new() })
+}
+
+fn pushed(plan: &Plan) -> Option<Oid> {
+    starts(plan).into_iter().find_map(|job| if let Job::Push { to, .. } = job { Some(to) } else { None })
+}
+
+#[test]
+fn what_is_handed_in_during_a_push_waits_for_it() {
+    let one = starts(&plan(&scene(&["shop-a"])));
+    let [push @ Job::Push { to, .. }] = &one[..] else { panic!("a push: {one:?}") };
+    assert_eq!(*to, oid('c'));
+    let mut scene = scene(&["shop-a", "shop-b"]);
+    assert_eq!(pushed(&plan(&scene)), Some(oid('d')), "with nothing under way both go at once");
+    is(&mut scene, main_of("shop"), &push.key(), JobState::Running);
+    insta::assert_snapshot!(said(&plan(&scene)), @"
+    shop-a-mr1: Queued Merged=False Pushing (verified)
+    shop-b-mr1: Queued Merged=False Pushing (verified)
+    ");
+}
+
+#[test]
+fn a_push_that_is_over_is_fetched_before_the_next_begins() {
+    for code in [exit::OK, exit::CONTENDED] {
+        let mut scene = scene(&["shop-a", "shop-b"]);
+        // By another rig that names the same branch.
+        let push = JobKey("theirs".into());
+        is(&mut scene, main_of("shop"), &push, exited(code));
+        let fetch = starts(&plan(&scene));
+        let [job @ Job::Fetch { cause, round: 1, .. }] = &fetch[..] else { panic!("a fetch: {fetch:?}") };
+        assert_eq!(*cause, push.0);
+        is(&mut scene, Track::Clone("shop-uid".into()), &job.key(), JobState::Running);
+        assert_eq!(starts(&plan(&scene)), []);
+        is(&mut scene, Track::Clone("shop-uid".into()), &job.key(), exited(exit::OK));
+        assert_eq!(pushed(&plan(&scene)), Some(oid('d')));
+    }
+}
+
+#[test]
+fn a_push_that_moved_nothing_holds_up_nothing() {
+    let mut scene = scene(&["shop-a", "shop-b"]);
+    for state in [exited(exit::PROTECTED), exited(exit::FAILED), JobState::Absent] {
+        is(&mut scene, main_of("shop"), &JobKey("before".into()), state);
+        assert_eq!(pushed(&plan(&scene)), Some(oid('d')));
+    }
+}
+
+#[test]
+fn nothing_is_pushed_while_it_is_unknown_what_runs() {
+    let mut scene = scene(&["shop-a"]);
+    scene.unknown(Ask::Newest(main_of("shop")), "could not read it");
+    insta::assert_snapshot!(said(&plan(&scene)), @"shop-a-mr1: Queued Merged=Unknown Unknown (could not read it; waiting until it can be observed)");
+}
+
+#[test]
+fn a_verification_that_runs_for_what_the_target_was_ends_before_the_next() {
+    let mut scene = verified(&["shop-a"]);
+    assert_eq!(starts(&plan(&scene)).len(), 1);
+    is(&mut scene, Track::Verification("shop-uid".into()), &JobKey("before".into()), JobState::Running);
+    insta::assert_snapshot!(said(&plan(&scene)), @"shop-a-mr1: Queued Merged=False Verifying");
+}
+
+#[test]
+fn a_fetch_that_hangs_is_not_joined_by_the_next_interval() {
+    let mut scene = Scene::default();
+    let mut rig = rig("shop");
+    rig.spec.repo =
+        serde_json::from_value(json!({"url": "/repos/shop.git", "branch": "main", "interval": "1m"})).unwrap();
+    scene.rig(rig).bead(bead("shop-a", "shop"));
+    let key = gastown_controllers::kinds::rig::CONTROLLER.key("shop");
+    let plan = |scene: &Scene| {
+        let mut facts = scene.facts.clone();
+        loop {
+            let view = View::new(scene.now, &scene.objects, &facts, None);
+            let plan = key.reconcile(&view);
+            let missing = view.missing();
+            if missing.is_empty() {
+                return plan;
+            }
+            facts.extend(missing.into_iter().map(never_begun));
+        }
+    };
+    scene.known(Ask::Job(clone_of("shop").key()), Fact::Job(exited(exit::OK)));
+    let first = starts(&plan(&scene));
+    let [fetch @ Job::Fetch { .. }] = &first[..] else { panic!("a fetch: {first:?}") };
+    scene.now = at(1060);
+    let next = starts(&plan(&scene));
+    assert_ne!(next[0].key(), fetch.key(), "another interval, another fetch");
+    is(&mut scene, Track::Clone("shop-uid".into()), &fetch.key(), JobState::Running);
+    assert_eq!(starts(&plan(&scene)), []);
+}
+
+fn clone_of(rig: &str) -> Job {
+    let owner = Owner::rig(rig, format!("{rig}-uid"));
+    Job::Clone { owner, url: format!("/repos/{rig}.git"), round: 1 }
+}
