@@ -54,14 +54,15 @@ impl Applier {
         Applied::All(effects.len())
     }
 
-    /// Writes statuses; one that is out of date is left for the next look.
+    /// Writes statuses, each whatever becomes of the others; one that is out of date is left for the next look. Answers the
+    /// last failure.
     pub async fn statuses(&self, statuses: &[StatusWrite], versions: &mut Wrote) -> Applied {
         let mut applied = Applied::All(statuses.len());
         for StatusWrite { object, status } in statuses {
             match self.status(object, status).await {
                 Ok(version) => versions.extend(seen_later(object.kind, version)),
-                Err(Applied::Conflict) => applied = Applied::Conflict,
-                Err(other) => return other,
+                Err(Applied::Conflict) if matches!(applied, Applied::Failed(..)) => {}
+                Err(other) => applied = other,
             }
         }
         applied

@@ -54,6 +54,13 @@ impl Gate {
         until
     }
 
+    /// Effects that were done since are held back as well, until the same time.
+    pub fn also(&mut self, key: &Key, effects: Vec<Effect>) {
+        if let Some(held) = self.held.get_mut(key) {
+            held.effects = effects;
+        }
+    }
+
     /// The clock went back by so much: nobody is held back longer for it.
     pub fn clock_went_back(&mut self, by: Duration) {
         for held in self.held.values_mut() {
@@ -111,6 +118,18 @@ mod tests {
         gate.clock_went_back(Duration::from_mins(15));
         assert_eq!(gate.holds(&town(), &end("a"), at(109)), Some(at(110)));
         assert_eq!(gate.holds(&town(), &end("a"), at(110)), None);
+    }
+
+    #[test]
+    fn what_was_done_since_is_held_back_until_the_same_time() {
+        let mut gate = Gate::default();
+        fail(&mut gate, Vec::new(), 0);
+        gate.also(&town(), end("a"));
+        assert_eq!(gate.holds(&town(), &end("a"), at(9)), Some(at(10)));
+        assert_eq!(gate.failure(&town()).unwrap().count, 1);
+        gate.worked(&town());
+        gate.also(&town(), end("a"));
+        assert_eq!(gate.holds(&town(), &end("a"), at(9)), None);
     }
 
     #[test]

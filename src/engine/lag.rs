@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{earlier, wait};
 
-/// How long to wait for the watch to show an own write before going on without.
+/// How long to wait for the watch to show an own write before listing again.
 pub const LAG_MAX: Duration = Duration::from_secs(10);
 
 /// By kind, the newest resourceVersion seen, and the newest written and not seen yet.
@@ -46,6 +46,12 @@ impl Lag {
         self.wrote.values().any(|(_, since)| wait(*since, now) < LAG_MAX)
     }
 
+    /// The kinds whose watch should have shown something written by now. They are not waited for any more.
+    pub fn take_overdue(&mut self, now: Timestamp) -> Vec<&'static Kind> {
+        let overdue = |(_, since): &(u64, Timestamp)| wait(*since, now) >= LAG_MAX;
+        self.wrote.extract_if(.., |_, wrote| overdue(wrote)).map(|(kind, _)| kind).collect()
+    }
+
     /// The clock went back by so much.
     pub fn clock_went_back(&mut self, by: Duration) {
         for (_, since) in self.wrote.values_mut() {
@@ -68,6 +74,7 @@ mod tests {
         lag.saw(&rig::KIND, 8);
         assert!(lag.lags(now));
         assert!(!lag.lags(now + LAG_MAX), "given up");
+        assert_eq!(lag.take_overdue(now), [] as [&Kind; 0]);
         lag.saw(&bead::KIND, 7);
         assert!(!lag.lags(now));
         lag.wrote(&bead::KIND, 6, now);
@@ -75,5 +82,8 @@ mod tests {
         lag.wrote(&bead::KIND, 9, now);
         lag.listed(&bead::KIND);
         assert!(!lag.lags(now));
+        lag.wrote(&bead::KIND, 10, now);
+        assert_eq!(lag.take_overdue(now + LAG_MAX), [&bead::KIND]);
+        assert!(!lag.lags(now), "it is listed again");
     }
 }

@@ -1,7 +1,8 @@
 //! The engine: watch → queue → observe → reconcile → apply → look again.
 //!
 //! Events say *look again*, never *what to do*. One task owns all state; looking and applying run beside it, one at a time
-//! for each key. It reads its own writes: no key runs before the watch has shown what was written last.
+//! for each key. It reads its own writes: no key runs before the watch has shown what was written last. A kind whose watch
+//! failed is unknown until it is listed again, and nothing is decided meanwhile: most decisions rest on several kinds.
 //! Architecture invariant: its only doors are `kube::Client` and `Adapter`; the simulation drives this very code.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ mod interest;
 mod lag;
 pub mod queue;
 mod resync;
+mod retries;
 mod slots;
 mod turn;
 pub mod watch;
@@ -40,8 +42,9 @@ use interest::Interest;
 use lag::{LAG_MAX, Lag};
 use queue::Queue;
 use resync::Resync;
+use retries::Retries;
 use slots::Slots;
-use watch::Change;
+use watch::{Change, Watches};
 
 /// Keys that look or act at once. Each may hold one thread, for as long as git takes; tokio has 512.
 const RUNNING_MAX: usize = 32;
@@ -88,7 +91,8 @@ pub struct Counters {
 /// The result of a task beside the loop.
 enum TaskResult {
     Looked(Key, Facts),
-    Applied(Key, Plan, Applied, Wrote),
+    /// How the effects of a plan went, and if they did, its statuses.
+    Applied(Key, Plan, Applied, Option<Applied>, Wrote),
     StatusesWritten(Key, Applied, Wrote),
     /// Jobs that held a slot and are over.
     Ended(Vec<JobKey>),
@@ -98,11 +102,15 @@ enum TaskResult {
 pub struct Engine {
     applier: Applier,
     clock: Arc<dyn Clock>,
-    changes: BoxStream<'static, Change>,
+    watches: Watches,
     wakes: BoxStream<'static, WorldEvent>,
     objects: Objects,
     queue: Queue,
     gate: Gate,
+    /// Keys that met a conflict.
+    conflicts: Retries,
+    /// Keys whose status could not be written, with the effects that were done with it: what they say is not seen yet.
+    unwritten: Gate,
     tasks: FuturesUnordered<BoxFuture<'static, TaskResult>>,
     /// How many of the tasks only write a status.
     writing: usize,
@@ -113,9 +121,8 @@ pub struct Engine {
     resync: Resync,
     /// Names still expected of a list that is under way.
     lists: BTreeMap<&'static Kind, BTreeSet<String>>,
+    /// The kinds that are known: listed, and watched since.
     synced: BTreeSet<&'static Kind>,
-    /// How many kinds are watched.
-    kinds: usize,
     lag: Lag,
     /// The present, when it was last asked for.
     present: Timestamp,
@@ -126,16 +133,16 @@ impl Engine {
     /// An engine that has seen nothing yet.
     pub fn new(parts: Parts) -> Self {
         let Parts { client, adapter, clock, wakes, blocking } = parts;
-        let (changes, kinds) = watch::all(&client);
         Self {
-            changes,
-            kinds,
+            watches: Watches::new(&client),
             applier: Applier { client, adapter, blocking },
             clock,
             wakes,
             objects: Objects::default(),
             queue: Queue::default(),
             gate: Gate::default(),
+            conflicts: Retries::default(),
+            unwritten: Gate::default(),
             tasks: FuturesUnordered::new(),
             writing: 0,
             facts: BTreeMap::new(),
@@ -172,7 +179,7 @@ impl Engine {
             }
         }
         while let Some(back) = self.tasks.next().await {
-            if let TaskResult::Applied(_, _, Applied::Failed(reason, message), _) = back {
+            if let TaskResult::Applied(_, _, Applied::Failed(reason, message), _, _) = back {
                 warn!(%reason, message, "failed while stopping");
             }
         }
@@ -196,7 +203,7 @@ impl Engine {
 
     /// Whether nothing is due, runs, or waits to be seen.
     pub fn at_rest(&self) -> bool {
-        self.synced.len() == self.kinds
+        self.knows_all()
             && self.tasks.is_empty()
             && self.queue.waiting() == 0
             && self.queue.running() == 0
@@ -209,7 +216,7 @@ impl Engine {
         // Two turns let every task between store and watch run once.
         for _ in 0..64 {
             tokio::task::yield_now().await;
-            let ready = futures::poll!(self.changes.next());
+            let ready = futures::poll!(self.watches.changes.next());
             if let std::task::Poll::Ready(Some(change)) = ready {
                 self.change(change);
                 return true;
@@ -229,7 +236,7 @@ impl Engine {
         let due = self.next_due(now).map_or(SLEEP_MAX, |at| wait(now, at)).min(SLEEP_MAX);
         tokio::select! {
             biased;
-            Some(change) = self.changes.next() => {
+            Some(change) = self.watches.changes.next() => {
                 self.change(change);
                 self.changes_at_hand();
             }
@@ -243,7 +250,7 @@ impl Engine {
     fn changes_at_hand(&mut self) {
         for _ in 0..CHANGES_MAX {
             // The next step polls again, with a waker.
-            let Some(Some(change)) = self.changes.next().now_or_never() else { return };
+            let Some(Some(change)) = self.watches.changes.next().now_or_never() else { return };
             self.change(change);
         }
     }
@@ -256,6 +263,8 @@ impl Engine {
             warn!(?back, "the clock was set back");
             self.queue.clock_went_back(back);
             self.gate.clock_went_back(back);
+            self.conflicts.clock_went_back(back);
+            self.unwritten.clock_went_back(back);
             self.slots.clock_went_back(back);
             self.resync.clock_went_back(back);
             self.lag.clock_went_back(back);
@@ -266,7 +275,8 @@ impl Engine {
 
     fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let lag = self.lag.lags(now).then(|| now + LAG_MAX);
-        let queue = if lag.is_some() || self.is_full() { None } else { self.queue.next_due() };
+        let waits = lag.is_some() || self.is_full() || !self.knows_all();
+        let queue = if waits { None } else { self.queue.next_due() };
         [self.resync.next_due(), lag, queue, self.slots.next_due()].into_iter().flatten().min()
     }
 
@@ -292,7 +302,7 @@ impl Engine {
                     self.fold(kind, &name, None);
                 }
                 self.lag.listed(kind);
-                if self.synced.insert(kind) && self.synced.len() == self.kinds {
+                if self.synced.insert(kind) && self.knows_all() {
                     info!("all kinds are known");
                     let now = self.clock.now();
                     for key in CONTROLLERS.iter().filter_map(|controller| controller.single_key()) {
@@ -300,7 +310,11 @@ impl Engine {
                     }
                 }
             }
-            Change::Failed(kind, error) => warn!(kind = kind.name, error, "a watch failed; it is made anew"),
+            Change::Failed(kind, error) => {
+                warn!(kind = kind.name, error, "a watch failed; nothing is decided until it has listed again");
+                self.synced.remove(kind);
+                self.lists.remove(kind);
+            }
         }
     }
 
@@ -356,13 +370,22 @@ impl Engine {
 
     fn start_due(&mut self) {
         let now = self.now();
-        if self.synced.len() < self.kinds || self.lag.lags(now) {
+        for kind in self.lag.take_overdue(now) {
+            self.synced.remove(kind);
+            self.watches.restart(kind);
+        }
+        if !self.knows_all() || self.lag.lags(now) {
             return;
         }
         while !self.is_full() {
             let Some(key) = self.queue.take(now) else { return };
             self.reconcile(key, Facts::new(), 0);
         }
+    }
+
+    /// Whether every kind is known.
+    fn knows_all(&self) -> bool {
+        self.synced.len() == self.watches.count()
     }
 
     fn is_full(&self) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gastown_controllers::backoff;
 use gastown_controllers::key::{Key, Lane};
 use gastown_controllers::plan::{Effect, Plan, StatusWrite};
 use gastown_controllers::seen::Seen;
@@ -15,12 +16,13 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::apply::{Applied, Wrote};
-use super::{Engine, RESYNC_MIN, TaskResult};
+use super::{Engine, TaskResult};
 
 /// Rounds of looking for one reconcile; a controller asks for a handful of facts, then for what they lead to.
 const LOOKS_MAX: u32 = 500;
-/// After a conflict the watch brings the newer object within microseconds here, milliseconds on a cluster.
-const CONFLICT_DELAY: Duration = Duration::from_millis(10);
+/// After a conflict the watch brings the newer object within microseconds here, milliseconds on a cluster. One conflict
+/// after another says that it does not, or that somebody writes all the time.
+const CONFLICT_DELAY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 /// What could not be seen is looked at again after this: a tool that does not answer costs its timeout each time.
 const BLIND_DELAY: Duration = Duration::from_secs(10);
 
@@ -28,6 +30,13 @@ impl Engine {
     /// Runs a controller on what is known; looks at what it misses, else applies what it wants.
     pub(super) fn reconcile(&mut self, key: Key, facts: Facts, looks: u32) {
         let now = self.clock.now();
+        // A watch may have failed while it was looked.
+        let held = if self.knows_all() { self.conflicts.holds(&key, now) } else { Some(now) };
+        if let Some(at) = held {
+            self.queue.add(key.clone(), at);
+            self.queue.done(&key);
+            return;
+        }
         debug!(%key, looks, "reconciles");
         let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
         let plan = key.reconcile(&view);
@@ -39,11 +48,20 @@ impl Engine {
         self.interest.keep(&key, facts.keys());
         self.note_jobs(&key, &facts, now);
         self.counters.reconciles += 1;
-        let Plan { effects, status, requeue } = plan;
-        let held = self.gate.holds(&key, &effects, now);
+        let Plan { effects, mut status, requeue } = plan;
+        // Until a status can be written, what was done with it is wanted still, and is not done again and again.
+        let done = self.unwritten.holds(&key, &effects, now).filter(|_| !effects.is_empty());
+        let unwritten = self.unwritten.failure(&key).map(|failure| failure.until);
+        let unwritten = unwritten.filter(|until| *until > now && !status.is_empty());
+        if unwritten.is_some() {
+            status.clear();
+        } else if status.is_empty() && done.is_none() {
+            self.unwritten.worked(&key);
+        }
+        let held = self.gate.holds(&key, &effects, now).or(done);
         // No event says when a thing can be seen again.
         let blind = facts.values().any(|fact| fact.known().is_none()).then(|| now + BLIND_DELAY);
-        if let Some(at) = held.into_iter().chain(requeue).chain(blind).min() {
+        if let Some(at) = held.into_iter().chain(requeue).chain(blind).chain(unwritten).min() {
             self.queue.add(key.clone(), at);
         }
         if held.is_some() || effects.is_empty() {
@@ -53,6 +71,7 @@ impl Engine {
                 self.queue.add(key.clone(), now);
             }
             if status.is_empty() {
+                self.conflicts.worked(&key);
                 self.quiet(&key, now);
                 self.queue.done(&key);
             } else {
@@ -73,15 +92,15 @@ impl Engine {
         let plan = Plan { effects, status, requeue };
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
-            let mut applied = applier.effects(&plan.effects[..now_done], &mut wrote).await;
+            let applied = applier.effects(&plan.effects[..now_done], &mut wrote).await;
             let whole = now_done == plan.effects.len();
-            if matches!(applied, Applied::All(_)) && whole && !plan.status.is_empty() {
-                // Observations after the effects they explain; a stale one is written by the look that follows.
-                if let failed @ Applied::Failed(..) = applier.statuses(&plan.status, &mut wrote).await {
-                    applied = failed;
-                }
-            }
-            TaskResult::Applied(key, plan, applied, wrote)
+            // Observations after the effects they explain; a stale one is written by the look that follows.
+            let statuses = if matches!(applied, Applied::All(_)) && whole && !plan.status.is_empty() {
+                Some(applier.statuses(&plan.status, &mut wrote).await)
+            } else {
+                None
+            };
+            TaskResult::Applied(key, plan, applied, statuses, wrote)
         }));
     }
 
@@ -123,21 +142,33 @@ impl Engine {
                 facts.extend(new);
                 self.reconcile(key, facts, looks);
             }
-            TaskResult::Applied(key, plan, applied, wrote) => {
+            TaskResult::Applied(key, plan, applied, statuses, wrote) => {
                 self.wrote(wrote, now);
+                let is_contended = statuses == Some(Applied::Conflict);
+                match statuses {
+                    Some(statuses) => self.statuses_written(&key, plan.effects.clone(), statuses, now),
+                    None if applied == Applied::All(plan.effects.len()) => {
+                        self.unwritten.also(&key, plan.effects.clone());
+                    }
+                    None => {}
+                }
                 match applied {
                     Applied::All(n) => {
                         self.counters.effects += n as u64;
-                        self.counters.statuses += plan.status.len() as u64;
                         self.gate.worked(&key);
-                        self.queue.add(key.clone(), now);
+                        if is_contended {
+                            self.contended(&key, now);
+                        } else {
+                            self.conflicts.worked(&key);
+                            self.queue.add(key.clone(), now);
+                        }
                     }
                     Applied::Conflict => {
                         // What the plan would have started may not be wanted any more.
                         for job in jobs_of(&plan.effects) {
                             self.free(&job);
                         }
-                        self.queue.add(key.clone(), now + CONFLICT_DELAY);
+                        self.contended(&key, now);
                     }
                     Applied::Failed(reason, message) => self.failed(&key, plan.effects, reason, message, now),
                 }
@@ -152,13 +183,11 @@ impl Engine {
                 self.writing -= 1;
                 self.wrote(wrote, now);
                 match applied {
-                    Applied::All(n) => self.counters.statuses += n as u64,
-                    Applied::Conflict => self.queue.add(key.clone(), now + CONFLICT_DELAY),
-                    Applied::Failed(reason, message) => {
-                        warn!(%key, %reason, message, "a status could not be written");
-                        self.queue.add(key.clone(), now + RESYNC_MIN);
-                    }
+                    Applied::All(_) => self.conflicts.worked(&key),
+                    Applied::Conflict => self.contended(&key, now),
+                    Applied::Failed(..) => {}
                 }
+                self.statuses_written(&key, Vec::new(), applied, now);
                 self.quiet(&key, now);
                 self.queue.done(&key);
             }
@@ -176,6 +205,31 @@ impl Engine {
         self.queue.add(key.clone(), until);
         // At once, to write its status; the gate keeps it from trying.
         self.queue.add(key.clone(), now);
+    }
+
+    /// What a key wrote had changed meanwhile: it looks again, and later each time in a row.
+    fn contended(&mut self, key: &Key, now: Timestamp) {
+        let ((first, longest), seed) = (CONFLICT_DELAY, key.to_string());
+        let until = self.conflicts.failed(key, now, |n| backoff::delay(n, first, longest, &seed));
+        self.queue.add(key.clone(), until);
+    }
+
+    /// Counts the statuses that were written after these effects; those that could not be are tried again with the delays of
+    /// the gate.
+    fn statuses_written(&mut self, key: &Key, effects: Vec<Effect>, applied: Applied, now: Timestamp) {
+        match applied {
+            Applied::All(n) => {
+                self.counters.statuses += n as u64;
+                self.unwritten.worked(key);
+            }
+            Applied::Conflict => {}
+            Applied::Failed(reason, message) => {
+                warn!(%key, %reason, message, "a status could not be written");
+                let (settings, seed) = (TownSettings::of(&self.objects), key.to_string());
+                let until = self.unwritten.failed(key, effects, (reason, message), now, |n| settings.delay(n, &seed));
+                self.queue.add(key.clone(), until);
+            }
+        }
     }
 
     fn write_statuses(&mut self, key: Key, status: Vec<StatusWrite>) {
@@ -199,6 +253,8 @@ impl Engine {
         if !key.exists(&self.objects) {
             // Its object is gone: nothing is remembered of it.
             self.gate.worked(key);
+            self.conflicts.worked(key);
+            self.unwritten.worked(key);
             self.resync.forget(key);
             self.interest.forget(key);
         } else if key.lane() == Lane::World {

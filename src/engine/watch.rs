@@ -1,14 +1,25 @@
 //! One watch for each kind that controllers decide by, as one stream of changes.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures::stream::{self, BoxStream, StreamExt};
+use gastown_controllers::backoff;
 use gastown_controllers::kinds::{Visitor, visit_watched};
 use gastown_controllers::objects::{Object, Watched};
 use gastown_crds::kinds::Kind;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::Notify;
 
 use super::apply::version_of;
+
+/// A watch that failed is made anew after about the first, doubling to the second: an API that was away is found again
+/// within three seconds.
+const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
+/// The longest time for which a list may bring nothing. A page of 500 objects takes an API that is well some milliseconds.
+const LIST_SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// A change that a watch reports.
 #[derive(Debug)]
@@ -21,41 +32,105 @@ pub enum Change {
     Gone(&'static Kind, String, u64),
     /// The list is complete.
     End(&'static Kind),
-    /// The watch failed and is being made anew.
+    /// The watch failed and is being made anew: until its list is complete, nothing is known of the kind.
     Failed(&'static Kind, String),
 }
 
-/// Watches every kind. Answers how many there are too: as many lists must be complete before anything is decided.
-pub fn all(client: &Client) -> (BoxStream<'static, Change>, usize) {
-    struct Watches<'a> {
-        client: &'a Client,
-        all: Vec<BoxStream<'static, Change>>,
-    }
-    impl Visitor for Watches<'_> {
-        fn visit<K: Watched>(&mut self) {
-            self.all.push(one::<K>(self.client));
-        }
-    }
-    let mut watches = Watches { client, all: Vec::new() };
-    visit_watched(&mut watches);
-    let count = watches.all.len();
-    (stream::select_all(watches.all).boxed(), count)
+/// The watches of every kind.
+pub struct Watches {
+    /// What they report.
+    pub changes: BoxStream<'static, Change>,
+    restarts: BTreeMap<&'static Kind, Arc<Notify>>,
 }
 
-fn one<K: Watched>(client: &Client) -> BoxStream<'static, Change> {
-    let api: Api<K> = Api::default_namespaced(client.clone());
-    let kind = K::row();
-    watcher(api, watcher::Config::default())
-        .default_backoff()
-        .map(move |event| match event {
+impl Watches {
+    /// Watches every kind.
+    pub fn new(client: &Client) -> Self {
+        struct Each<'a> {
+            client: &'a Client,
+            all: Vec<BoxStream<'static, Change>>,
+            restarts: BTreeMap<&'static Kind, Arc<Notify>>,
+        }
+        impl Visitor for Each<'_> {
+            fn visit<K: Watched>(&mut self) {
+                let restart = Arc::clone(self.restarts.entry(K::row()).or_default());
+                self.all.push(one::<K>(self.client, restart));
+            }
+        }
+        let mut each = Each { client, all: Vec::new(), restarts: BTreeMap::new() };
+        visit_watched(&mut each);
+        Self { changes: stream::select_all(each.all).boxed(), restarts: each.restarts }
+    }
+
+    /// How many there are: as many lists must be complete before anything is decided.
+    pub fn count(&self) -> usize {
+        self.restarts.len()
+    }
+
+    /// A watch does not show what it should: it fails, and is made anew.
+    pub fn restart(&self, kind: &'static Kind) {
+        if let Some(restart) = self.restarts.get(kind) {
+            restart.notify_one();
+        }
+    }
+}
+
+/// A watch that fails begins again with a list. It is not resumed where it was, although it could be: only the end of a list
+/// says that it is heard again, and that nothing was missed.
+struct Watch<K> {
+    api: Api<K>,
+    events: Option<BoxStream<'static, watcher::Result<Event<K>>>>,
+    is_listed: bool,
+    failures: u32,
+    restart: Arc<Notify>,
+}
+
+fn one<K: Watched>(client: &Client, restart: Arc<Notify>) -> BoxStream<'static, Change> {
+    let api = Api::default_namespaced(client.clone());
+    let watch = Watch::<K> { api, events: None, is_listed: false, failures: 0, restart };
+    stream::unfold(watch, |mut watch| async move {
+        let change = watch.next().await;
+        Some((change, watch))
+    })
+    .boxed()
+}
+
+impl<K: Watched> Watch<K> {
+    async fn next(&mut self) -> Change {
+        let kind = K::row();
+        if self.events.is_none() {
+            let (first, longest) = RETRY_DELAY;
+            tokio::time::sleep(backoff::delay(self.failures, first, longest, kind.name)).await;
+        }
+        let events = self.events.get_or_insert_with(|| watcher(self.api.clone(), watcher::Config::default()).boxed());
+        // A watch may be silent for ever, a list may not.
+        let silence_max = if self.is_listed { Duration::MAX } else { LIST_SILENCE_MAX };
+        let event = tokio::select! {
+            biased;
+            () = self.restart.notified() => Err("does not show what was written".to_owned()),
+            event = tokio::time::timeout(silence_max, events.next()) => match event {
+                Ok(Some(Ok(event))) => Ok(event),
+                Ok(Some(Err(error))) => Err(error.to_string()),
+                Ok(None) => Err("ended".to_owned()),
+                Err(_) => Err(format!("listed nothing for {silence_max:?}")),
+            },
+        };
+        match event {
             Ok(Event::Init) => Change::Begin(kind),
             Ok(Event::InitApply(object) | Event::Apply(object)) => {
                 let version = version_of(&object);
                 Change::Is(Object::new(object), version)
             }
             Ok(Event::Delete(object)) => Change::Gone(kind, object.name_any(), version_of(&object)),
-            Ok(Event::InitDone) => Change::End(kind),
-            Err(error) => Change::Failed(kind, error.to_string()),
-        })
-        .boxed()
+            Ok(Event::InitDone) => {
+                (self.is_listed, self.failures) = (true, 0);
+                Change::End(kind)
+            }
+            Err(error) => {
+                (self.events, self.is_listed) = (None, false);
+                self.failures = self.failures.saturating_add(1);
+                Change::Failed(kind, error)
+            }
+        }
+    }
 }

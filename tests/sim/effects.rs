@@ -1,6 +1,6 @@
 //! Every effect of an engine, counted and named, and what befalls it: a crash before it, a crash after it, an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +49,14 @@ struct Noted {
     engine: u32,
     /// How many acts from now on fail.
     refusals: u32,
+    /// The kinds that an engine can neither list nor watch, by their plural.
+    deaf: BTreeSet<String>,
+    /// How often it tried.
+    unheard: usize,
+    /// The kinds whose watches begin and bring nothing.
+    hung: BTreeSet<String>,
+    /// The writes that are refused, by the beginning of their name, and how.
+    refused: Option<(&'static str, StatusCode)>,
 }
 
 /// What is to be done with an effect.
@@ -83,11 +91,53 @@ impl Effects {
         self.noted.lock().unwrap().refusals = how_many;
     }
 
-    fn refuses(&self) -> bool {
+    fn refuses_act(&self) -> bool {
         let mut noted = self.noted.lock().unwrap();
         let left = noted.refusals.checked_sub(1);
         noted.refusals = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// From now on an engine can list and watch every kind but these; a watch that is open goes on.
+    pub fn deafen(&self, plurals: &[&str]) {
+        self.noted.lock().unwrap().deaf = plurals.iter().map(|plural| (*plural).to_owned()).collect();
+    }
+
+    /// From now on the watches that begin of these kinds bring nothing. Lists are answered.
+    pub fn hang(&self, plurals: &[&str]) {
+        self.noted.lock().unwrap().hung = plurals.iter().map(|plural| (*plural).to_owned()).collect();
+    }
+
+    /// How often an engine tried to list or watch what it could not.
+    pub fn unheard(&self) -> usize {
+        self.noted.lock().unwrap().unheard
+    }
+
+    /// From now on an engine's writes whose names begin so are refused; or none are.
+    pub fn refuse(&self, refused: Option<(&'static str, StatusCode)>) {
+        self.noted.lock().unwrap().refused = refused;
+    }
+
+    fn hangs(&self, plural: &str) -> bool {
+        self.noted.lock().unwrap().hung.contains(plural)
+    }
+
+    fn is_deaf(&self, plural: &str) -> bool {
+        let mut noted = self.noted.lock().unwrap();
+        let is_deaf = noted.deaf.contains(plural);
+        noted.unheard += usize::from(is_deaf);
+        is_deaf
+    }
+
+    /// How a write is refused, if it is. It is in the log all the same.
+    fn refuses(&self, what: &str) -> Option<StatusCode> {
+        let mut noted = self.noted.lock().unwrap();
+        let (beginning, code) = noted.refused?;
+        let is_it = what.starts_with(beginning);
+        if is_it {
+            noted.log.push(what.to_owned());
+        }
+        is_it.then_some(code)
     }
 
     fn judge(&self, engine: u32, what: &str) -> Verdict {
@@ -123,7 +173,7 @@ impl Adapter for Hooked {
     fn act(&self, act: &Act) -> Result<(), ActError> {
         let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: Reason::BackOff });
         match self.effects.judge(self.engine, &name(act)) {
-            Verdict::Do(_) if self.effects.refuses() => failed("this act was to fail"),
+            Verdict::Do(_) if self.effects.refuses_act() => failed("this act was to fail"),
             Verdict::Do(None) => self.world.act(act),
             Verdict::Do(Some(mode)) => {
                 self.world.act(act)?;
@@ -167,19 +217,30 @@ pub fn client(server: &Server, actor: Option<&str>, engine: Option<(Arc<Effects>
         async move {
             let writes = request.method() != Method::GET;
             let what = format!("{} {}", request.method(), short(request.uri().path()));
+            let plural = short(request.uri().path()).to_owned();
+            let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             let call = router.oneshot(request.map(Body::new));
-            let Some((effects, engine)) = engine.filter(|_| writes) else { return call.await };
+            let Some((effects, engine)) = engine else { return call.await };
+            if watches && effects.hangs(&plural) {
+                return std::future::pending().await;
+            }
+            if !writes {
+                return if effects.is_deaf(&plural) { Ok(failure(StatusCode::BAD_GATEWAY)) } else { call.await };
+            }
+            if let Some(code) = effects.refuses(&what) {
+                return Ok(failure(code));
+            }
             match effects.judge(engine, &what) {
                 Verdict::Do(None) => call.await,
                 Verdict::Do(Some(mode)) => {
                     call.await?;
                     if mode == Mode::ErrorAfter {
-                        return Ok(failure());
+                        return Ok(failure(StatusCode::INTERNAL_SERVER_ERROR));
                     }
                     effects.die();
                     std::future::pending().await
                 }
-                Verdict::Skip(Mode::Error) => Ok::<Response, Infallible>(failure()),
+                Verdict::Skip(Mode::Error) => Ok::<Response, Infallible>(failure(StatusCode::INTERNAL_SERVER_ERROR)),
                 Verdict::Skip(_) => {
                     effects.die();
                     std::future::pending().await
@@ -195,10 +256,10 @@ fn short(path: &str) -> &str {
     path.split_once("/namespaces/town/").map_or(path, |(_, rest)| rest)
 }
 
-fn failure() -> Response {
+fn failure(code: StatusCode) -> Response {
     let status = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "this request was to fail", "reason": "InternalError", "code": 500,
+        "message": "this request was to fail", "reason": "InternalError", "code": code.as_u16(),
     });
-    (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(status)).into_response()
+    (code, axum::Json(status)).into_response()
 }

@@ -210,6 +210,13 @@ impl Sim {
         }
     }
 
+    /// Resolves once an agent is at work.
+    pub async fn at_work(&self) {
+        while self.world.busiest() == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Resolves once something waits to land.
     pub async fn handed_in(&self) {
         let requests = Api::<MergeRequest>::default_namespaced(client(&self.server, None, None));

@@ -10,6 +10,8 @@ mod towns;
 
 mod undisturbed;
 
+mod outages;
+
 mod seeds;
 
 mod crash;
