@@ -18,6 +18,7 @@ fn it_is_cloned_and_waits_for_as_long_as_it_is_not_seen() {
     scene.rig(rig.clone());
     scene.known(asked(), Fact::Repo(RepoFacts::default()));
     scene.known(Ask::Job(clone.key()), Fact::Job(JobState::Absent));
+    scene.known(Ask::Newest(clone.track()), Fact::Newest(None));
     insta::assert_snapshot!(said(&scene.plan(&key)), @"
     clone for shop, round 1
     shop: BaseRed=False Ok; Ready=False Cloning (cloning `/repos/shop.git`)
