@@ -1,7 +1,7 @@
 # `make` lists what there is. `make tools` looks for what all of it needs, a Rust toolchain included.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check fmt tools realtools
+.PHONY: help demo test bench drill check fmt tools realtools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -15,6 +15,9 @@ test: ## every test, real tmux and real git included
 
 bench: tools ## the figures, each beside its floor, as a Markdown table
 	@cargo bench --locked --bench town
+
+drill: ## kill everything that can be killed for MINUTES=10, then audit the town
+	MINUTES=$(or $(MINUTES),10) SEED=$(SEED) cargo test --locked --test e2e drill -- --nocapture
 
 check: ## what CI runs: format, lints, licences, then every test
 	cargo fmt --all --check

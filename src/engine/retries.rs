@@ -51,7 +51,8 @@ mod tests {
         let key = gastown_controllers::town::CONTROLLER.key("town");
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut retries = Retries::default();
-        let fail = |retries: &mut Retries, now| retries.failed(&key, at(now), |n| Duration::from_secs(u64::from(n) * 10));
+        let fail =
+            |retries: &mut Retries, now| retries.failed(&key, at(now), |n| Duration::from_secs(u64::from(n) * 10));
         assert_eq!(fail(&mut retries, 1000), at(1010));
         assert_eq!((retries.holds(&key, at(1009)), retries.holds(&key, at(1010))), (Some(at(1010)), None));
         assert_eq!(fail(&mut retries, 1010), at(1030));
