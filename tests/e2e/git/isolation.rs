@@ -246,3 +246,28 @@ fn what_git_calls_changed_after_a_checkout_is_not_the_agents() {
     assert_eq!(town.inside(&format!("git diff-tree -r --name-only --no-commit-id {rescued}")), "dos.txt");
     assert_eq!(town.work("nux", "git status --porcelain && cat dos.txt"), "one\r\ntwo\r");
 }
+
+#[test]
+fn worktrees_that_an_agent_made_for_its_helpers_are_rescued_and_gone() {
+    let town = Town::cloned();
+    let worktree = town.polecat("nux", "a");
+    let (inner, outer) = (worktree.join("target/helper"), town.path("helper"));
+    for path in [&inner, &outer] {
+        let add =
+            format!("git worktree add -q --detach {0} && cd {0} && git commit -q --allow-empty -m own", path.display());
+        town.work("nux", &format!("{add} && echo edit >> lines && echo new > new"));
+    }
+    let commits = town
+        .work("nux", &format!("git -C {} rev-parse HEAD; git -C {} rev-parse HEAD", inner.display(), outer.display()));
+    town.polecat("nux", "b");
+    for commit in commits.lines() {
+        let refs = town.inside(&format!("git for-each-ref --format='%(refname)' --contains {commit} refs/gt/rescue"));
+        assert!(refs.lines().count() >= 1, "{commit} is kept");
+    }
+    let rescued = town.inside("git for-each-ref --format='%(refname)' refs/gt/rescue");
+    let edits = rescued.lines().filter(|name| town.inside(&format!("git ls-tree --name-only {name}")).contains("new"));
+    assert!(edits.count() >= 1, "what was not committed is kept");
+    assert!(!inner.exists(), "the next agent does not find it");
+    assert!(outer.join("new").exists(), "what is elsewhere is left alone");
+    assert!(!town.work("nux", "git worktree list").contains("helper"));
+}

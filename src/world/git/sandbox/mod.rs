@@ -283,7 +283,9 @@ impl Git {
             (State::Whole, Some(home)) if rescued => {
                 let place = self.layout.sandboxes().join(format!("{}.index", id.uid));
                 fs_err::create_dir_all(self.layout.sandboxes()).map_err(|source| looking(id, source))?;
-                rescued = match self.rescue(held, id, &path, home, &place) {
+                let others =
+                    if home.repo == held.clone { Ok(()) } else { self.rescue_others(held, id, &path, home, &place) };
+                rescued = match others.and_then(|()| self.rescue(held, id, &path, home, &place)) {
                     // What is used again keeps the repositories within it, but those in an entry of the clone.
                     Ok(_) if moving.is_some() => home.repo != held.clone || !modules(home)?,
                     Ok(tree) => !nested::any(held.clone, &path, &home.entry, &tree)?,

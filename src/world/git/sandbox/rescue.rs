@@ -14,7 +14,7 @@ use gastown_controllers::world::{Owner, SandboxId};
 use super::repository::adopt;
 use super::unclean;
 use super::worktree::Home;
-use crate::git::folders::absent;
+use crate::git::folders::{absent, list, remove};
 use crate::git::history::History;
 use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
@@ -109,6 +109,33 @@ impl Git {
         let commit = commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).run()?.text();
         self.set_ref(held, &rescue_ref(id, &commit), &commit)?;
         Ok(Oid(tree))
+    }
+
+    /// Rescues what the other worktrees of a sandbox's repository hold, which its agent made for helpers of its own. Those in
+    /// the sandbox's worktree are removed then: the next agent could not use them.
+    pub(super) fn rescue_others(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        worktree: &Path,
+        home: &Home,
+        index: &Path,
+    ) -> Result<(), GitError> {
+        let looking = |source| GitError::Io { doing: format!("look for worktrees of `{}`", id.name), source };
+        for entry in list(&home.repo.join("worktrees")).map_err(looking)?.into_iter().filter(|it| *it != home.entry) {
+            let Ok(text) = fs_err::read_to_string(entry.join("gitdir")) else { continue };
+            let Some(path) = Path::new(text.trim_end_matches('\n')).parent().filter(|path| path.is_dir()) else {
+                continue;
+            };
+            let other = Home { repo: home.repo.clone(), entry };
+            let tips = tip(&other).into_iter().chain(unnamed(&other.entry)).collect();
+            self.keep(held, id, &tips, None)?;
+            self.rescue(held, id, path, &other, index)?;
+            if path.starts_with(worktree) {
+                remove(path).map_err(looking)?;
+            }
+        }
+        Ok(())
     }
 
     /// The files that a sparse checkout leaves out of a worktree, as their names with a NUL after each: they are not there,
