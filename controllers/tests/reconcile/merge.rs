@@ -186,3 +186,18 @@ fn clone_of(rig: &str) -> Job {
     let owner = Owner::rig(rig, format!("{rig}-uid"));
     Job::Clone { owner, url: format!("/repos/{rig}.git"), round: 1 }
 }
+
+#[test]
+fn a_fetch_that_fails_after_a_push_is_told_on_the_merge_request() {
+    let mut scene = scene(&["shop-a"]);
+    let [push] = &starts(&plan(&scene))[..] else { panic!("a push") };
+    is(&mut scene, main_of("shop"), &push.key(), exited(exit::OK));
+    let [fetch @ Job::Fetch { .. }] = &starts(&plan(&scene))[..] else { panic!("a fetch") };
+    let failed = Exited { code: exit::FAILED, at: at(999), tail: "no route to host".into() };
+    scene.known(Ask::Job(fetch.key()), Fact::Job(JobState::Exited(failed)));
+    insta::assert_snapshot!(said(&plan(&scene)), @"
+    shop-a-mr1: Queued Merged=False FetchFailed (the fetch after its push failed once; see the rig:
+    no route to host)
+    again at 1000
+    ");
+}

@@ -122,6 +122,13 @@ struct Outcome {
     failures: u32,
 }
 
+/// What a fetch because of a push came to.
+enum Looked {
+    Done,
+    NotYet,
+    Failed { failures: u32, tail: String },
+}
+
 struct Landing<'a> {
     rig: &'a RigSettings<'a>,
     view: &'a View<'a>,
@@ -333,22 +340,23 @@ impl Landing<'_> {
         self.set_all(landing, MergeState::Queued, Reason::Pushing, "verified");
         match tried(self.view, job)? {
             Tried::Running => {}
-            Tried::Due(job) => {
-                if own || self.knows_the_newest(&job, plan)? {
-                    plan.act(Act::EnsureJob(job));
-                }
-            }
+            Tried::Due(job) if own => plan.act(Act::EnsureJob(job)),
+            Tried::Due(job) => match self.knows_the_newest(&job, plan)? {
+                Looked::Done => plan.act(Act::EnsureJob(job)),
+                looked => self.not_seen(landing, "an earlier push", looked),
+            },
             Tried::Done(_) if own => {
                 let message = format!("merge `{branch}`: it is verified on the present target");
                 self.set_all(landing, MergeState::BranchReady, Reason::BranchReady, &message);
             }
             // The remote has it, or somebody else was faster: a fresh look decides. `Merged` is never taken on trust.
-            Tried::Done(push) => {
-                if self.look_again(&push.key(), plan)? {
+            Tried::Done(push) => match self.look_again(&push.key(), plan)? {
+                Looked::Done => {
                     let message = format!("was pushed, and `{branch}` does not hold it: was the branch moved back?");
                     self.set_all(landing, MergeState::Queued, Reason::Pushing, &message);
                 }
-            }
+                looked => self.not_seen(landing, "its push", looked),
+            },
             Tried::Waiting { last, due, failures } => {
                 plan.again_at(due);
                 let Some(last) = last else { return Ok(()) };
@@ -377,7 +385,7 @@ impl Landing<'_> {
 
     /// Whether what the newest push to this branch came to, by whichever rig, is known here: a push from where the branch
     /// was before would be refused, or worse. If not, it is fetched.
-    fn knows_the_newest(&self, wanted: &Job, plan: &mut Plan) -> Result<bool, NotSeen> {
+    fn knows_the_newest(&self, wanted: &Job, plan: &mut Plan) -> Result<Looked, NotSeen> {
         let may_have_moved = |state: &JobState| match state {
             JobState::Exited(exited) => exited.code == exit::OK || exited.code == exit::CONTENDED,
             JobState::Lost { .. } => true,
@@ -385,20 +393,31 @@ impl Landing<'_> {
         };
         match self.view.newest(&wanted.track())? {
             Some((push, state)) if may_have_moved(state) => self.look_again(push, plan),
-            _ => Ok(true),
+            _ => Ok(Looked::Done),
         }
     }
 
-    /// Fetches because of a push; named by it, so it is done once for it. Answers whether it is done.
-    fn look_again(&self, push: &JobKey, plan: &mut Plan) -> Result<bool, NotSeen> {
+    /// Fetches because of a push; named by it, so it is done once for it.
+    fn look_again(&self, push: &JobKey, plan: &mut Plan) -> Result<Looked, NotSeen> {
         let cause = &push.0;
         match tried(self.view, |round| self.rig.fetch_job(cause, round))? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
-            Tried::Waiting { due, .. } => plan.again_at(due),
+            Tried::Waiting { due, last, failures } => {
+                plan.again_at(due);
+                return Ok(Looked::Failed { failures, tail: last.map(|last| last.tail).unwrap_or_default() });
+            }
             Tried::Running => {}
-            Tried::Done(_) => return Ok(true),
+            Tried::Done(_) => return Ok(Looked::Done),
         }
-        Ok(false)
+        Ok(Looked::NotYet)
+    }
+
+    /// Says that what a push came to could not be seen, if it was tried.
+    fn not_seen(&mut self, landing: &[(String, Oid)], push: &str, looked: Looked) {
+        let Looked::Failed { failures, tail } = looked else { return };
+        let message = format!("the fetch after {push} failed {}; see the rig:\n{tail}", times(failures));
+        self.set_all(landing, MergeState::Queued, Reason::FetchFailed, &message);
+        self.fails(landing.iter().map(|(name, _)| name), failures);
     }
 
     fn reject(&mut self, candidates: &[Candidate], name: &str, why: Rejection, plan: &mut Plan) {
