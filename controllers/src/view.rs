@@ -17,8 +17,8 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
-    Ask, AskAttempts, AskMachine, AskProgram, AskReplay, AskRepo, Attempt, Fact, JobKey, JobState, Machine, Question,
-    Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
+    Ask, AskAttempts, AskMachine, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Fact, JobKey, JobState, Machine,
+    Merged, Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
 };
 
 /// Facts by the question they answer.
@@ -111,6 +111,11 @@ impl<'a> View<'a> {
     /// A rig's repository and target branch.
     pub fn repo(&self, rig: &RigSettings<'_>) -> Result<&'a RepoFacts, NotSeen> {
         self.ask(&AskRepo { owner: rig.id.clone(), branch: rig.branch.map(str::to_owned) })
+    }
+
+    /// How much of a merge request its target holds.
+    pub fn merged(&self, asked: &AskMerged) -> Result<&'a Merged, NotSeen> {
+        self.ask(asked)
     }
 
     /// A sandbox and its session.

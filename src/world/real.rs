@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState,
-    Machine, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec,
-    Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey,
+    JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
+    SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -125,6 +125,10 @@ impl Real {
 impl Repositories for Real {
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
         self.seen(asked, self.git.facts(&asked.owner, asked.branch.as_deref()).map_err(|e| e.message()))
+    }
+
+    fn merged(&self, asked: &AskMerged) -> Seen<Merged> {
+        self.seen(asked, self.git.merged(asked).map_err(|e| e.message()))
     }
 
     fn replays(&self, asked: &AskReplay) -> Seen<Replays> {

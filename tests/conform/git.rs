@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
-use git2::{Index, IndexEntry, IndexTime, ObjectType, Repository, Signature, Time, TreeWalkMode, TreeWalkResult};
+use git2::{
+    Commit, Index, IndexEntry, IndexTime, ObjectType, Repository, Signature, Time, Tree, TreeWalkMode, TreeWalkResult,
+};
 
 use super::worlds::{Change, Files, apply};
 
@@ -12,11 +14,59 @@ const KEEPERS: [&str; 3] = ["heads/", "archive/", "rescue/"];
 
 /// Commits to a branch of a repository that nobody works in.
 pub fn commit(repo: &Repository, branch: &str, parent: Option<&Oid>, message: &str, change: Change) {
-    let parent = parent.map(|parent| repo.find_commit(git2::Oid::from_str(&parent.0).unwrap()).unwrap());
+    let parent = parent.map(|parent| find(repo, parent));
     let mut index = Index::new().unwrap();
     if let Some(parent) = &parent {
         index.read_tree(&parent.tree().unwrap()).unwrap();
     }
+    let parents: Vec<_> = parent.iter().collect();
+    let tree = edited(repo, index, change);
+    let somebody = Signature::new("somebody", "somebody@example.org", &Time::new(0, 0)).unwrap();
+    let commit = repo.commit(None, &somebody, &somebody, message, &tree, &parents).unwrap();
+    repo.reference(&format!("refs/heads/{branch}"), commit, true, "commit").unwrap();
+}
+
+/// Takes a commit over onto `main`, and edits it; without `names` its message is another.
+pub fn pick(repo: &Repository, commit: &Oid, names: bool, edit: Change) {
+    let picked = find(repo, commit);
+    let message = if names { picked.message().unwrap() } else { "picked" };
+    onto_main(repo, &picked.parent(0).unwrap(), &picked, &picked.author(), message, edit);
+}
+
+/// Merges all that a commit has beyond `main` as one commit, and edits it; with `names` it lists the message of what it merges,
+/// as `git merge --squash` does.
+pub fn squash(repo: &Repository, commit: &Oid, names: bool, edit: Change) {
+    let (squashed, main) = (find(repo, commit), repo.refname_to_id("refs/heads/main").unwrap());
+    let from = repo.find_commit(repo.merge_base(squashed.id(), main).unwrap()).unwrap();
+    let listed: String = squashed.message().unwrap().lines().map(|line| format!("    {line}\n")).collect();
+    let message = if names { format!("from outside\n\n{listed}") } else { "from outside".to_owned() };
+    let somebody = Signature::new("somebody", "somebody@example.org", &Time::new(0, 0)).unwrap();
+    onto_main(repo, &from, &squashed, &somebody, &message, edit);
+}
+
+fn onto_main(repo: &Repository, from: &Commit, to: &Commit, author: &Signature, message: &str, edit: Change) {
+    let main = repo.find_commit(repo.refname_to_id("refs/heads/main").unwrap()).unwrap();
+    let (from, ours, theirs) = (from.tree().unwrap(), main.tree().unwrap(), to.tree().unwrap());
+    let mut merged = repo.merge_trees(&from, &ours, &theirs, None).unwrap();
+    // Somebody who merges by hand ends every conflict somehow: here, by taking what is merged.
+    if merged.has_conflicts() {
+        merged = Index::new().unwrap();
+        merged.read_tree(&theirs).unwrap();
+    }
+    let merged = repo.find_tree(merged.write_tree_to(repo).unwrap()).unwrap();
+    let mut index = Index::new().unwrap();
+    index.read_tree(&merged).unwrap();
+    let tree = edited(repo, index, edit);
+    let somebody = Signature::new("somebody", "somebody@example.org", &Time::new(0, 0)).unwrap();
+    let commit = repo.commit(None, author, &somebody, message, &tree, &[&main]).unwrap();
+    repo.reference("refs/heads/main", commit, true, "merge").unwrap();
+}
+
+fn find<'a>(repo: &'a Repository, commit: &Oid) -> Commit<'a> {
+    repo.find_commit(git2::Oid::from_str(&commit.0).unwrap()).unwrap()
+}
+
+fn edited<'a>(repo: &'a Repository, mut index: Index, change: Change) -> Tree<'a> {
     let mut files = Files::new();
     apply(&mut files, change);
     for (path, text) in files {
@@ -36,11 +86,7 @@ pub fn commit(repo: &Repository, branch: &str, parent: Option<&Oid>, message: &s
         };
         index.add(&entry).unwrap();
     }
-    let tree = repo.find_tree(index.write_tree_to(repo).unwrap()).unwrap();
-    let somebody = Signature::new("somebody", "somebody@example.org", &Time::new(0, 0)).unwrap();
-    let parents: Vec<_> = parent.iter().collect();
-    let commit = repo.commit(None, &somebody, &somebody, message, &tree, &parents).unwrap();
-    repo.reference(&format!("refs/heads/{branch}"), commit, true, "commit").unwrap();
+    repo.find_tree(index.write_tree_to(repo).unwrap()).unwrap()
 }
 
 /// What a tree holds; none if it is not there.

@@ -37,6 +37,8 @@ mod repo;
 
 mod push;
 
+mod merged;
+
 mod replay;
 
 mod merge;

@@ -224,6 +224,20 @@ impl World for RealWorld {
         git::commit(&repo, branch, tip.as_ref(), "from outside", change);
     }
 
+    fn pick(&self, remote: &str, commit: &Oid, names: bool, edit: Change) {
+        git::pick(&self.remote(remote), commit, names, edit);
+    }
+
+    fn squash(&self, remote: &str, branch: &str, names: bool, edit: Change) {
+        let repo = self.remote(remote);
+        git::squash(&repo, &self.tip(remote, branch).unwrap(), names, edit);
+    }
+
+    fn reset(&self, remote: &str, to: &Oid) {
+        let id = git2::Oid::from_str(&to.0).unwrap();
+        self.remote(remote).reference("refs/heads/main", id, true, "reset").unwrap();
+    }
+
     fn delete(&self, remote: &str, branch: &str) {
         self.remote(remote).find_reference(&format!("refs/heads/{branch}")).unwrap().delete().unwrap();
     }
@@ -262,6 +276,12 @@ impl World for RealWorld {
             let commit = repo.find_commit(id).ok()?;
             Some((commit.summary().ok()??.to_owned(), Oid(commit.tree_id().to_string())))
         })
+    }
+
+    fn parent(&self, commit: &Oid) -> Oid {
+        let id = git2::Oid::from_str(&commit.0).unwrap();
+        let parent = self.find(|repo| repo.find_commit(id).ok()?.parent_id(0).ok());
+        Oid(parent.unwrap().to_string())
     }
 
     fn tree(&self, tree: &Oid) -> Files {

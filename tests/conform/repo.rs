@@ -127,7 +127,8 @@ fn a_fetch_from_another_remote_takes_its_branches(t: &mut Story) {
     t.world.add_remote("other", Some(&[("other", "x")]));
     let fetch = t.fetch_job("other", 1);
     t.runs(&fetch, "exited OK");
-    t.sees(&repo(None), "main at first {other: x}");
+    // What was on `main` before is not any more.
+    t.sees(&repo(None), "main at first {other: x}; first #2 has left");
     t.sees(&repo(Some("trunk")), "trunk is not there");
 }
 

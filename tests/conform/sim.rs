@@ -44,7 +44,7 @@ impl Behavior for Words {
         let commands: Vec<&str> = match job {
             Job::Setup { commands, .. } => commands.iter().map(String::as_str).collect(),
             Job::Verify { checks, .. } => checks.iter().map(|check| check.run.as_str()).collect(),
-            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } => Vec::new(),
+            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } => Vec::new(),
         };
         let verifies = matches!(job, Job::Verify { .. });
         for command in commands {
@@ -165,6 +165,21 @@ impl World for Simulated {
         self.world.push_from_outside(remote, branch, |tree| apply(tree, change));
     }
 
+    fn pick(&self, remote: &str, commit: &Oid, names: bool, edit: Change) {
+        let _time = self.runtime.enter();
+        self.world.pick_from_outside(remote, "main", commit, names, |tree| apply(tree, edit));
+    }
+
+    fn squash(&self, remote: &str, branch: &str, names: bool, edit: Change) {
+        let _time = self.runtime.enter();
+        let tip = self.tip(remote, branch).unwrap();
+        self.world.squash_from_outside(remote, "main", &tip, names, |tree| apply(tree, edit));
+    }
+
+    fn reset(&self, remote: &str, to: &Oid) {
+        self.world.reset_from_outside(remote, "main", to);
+    }
+
     fn delete(&self, remote: &str, branch: &str) {
         self.world.delete_from_outside(remote, branch);
     }
@@ -188,6 +203,10 @@ impl World for Simulated {
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)> {
         let commit = self.world.commit(commit)?;
         Some((commit.message.lines().next().unwrap_or_default().to_owned(), commit.tree))
+    }
+
+    fn parent(&self, commit: &Oid) -> Oid {
+        self.world.commit(commit).unwrap().parent.unwrap()
     }
 
     fn tree(&self, tree: &Oid) -> Files {

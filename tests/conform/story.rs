@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, Ask, AskAttempts, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Owner, Replay, RepoFacts,
-    SandboxFacts, SandboxSpec, SessionSpec, replay_key,
+    Act, Ask, AskAttempts, AskMerged, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Owner, Replay,
+    RepoFacts, SandboxFacts, SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
 use jiff::Timestamp;
@@ -262,6 +262,13 @@ pub fn verify_job(commit: &Oid, tree: &Oid, checks: &[&str], round: u32) -> Job 
 
 pub fn repo(branch: Option<&str>) -> Ask {
     Ask::Repo(AskRepo { owner: rig(), branch: branch.map(str::to_owned) })
+}
+
+/// Asks how much of a candidate `main` holds, of which the town has made this.
+pub fn merged(candidate: &Candidate, made: Option<&Oid>) -> Ask {
+    let (head, base) = (candidate.head.clone(), candidate.base.clone());
+    let merge_request = candidate.merge_request.clone();
+    Ask::Merged(AskMerged { owner: rig(), branch: None, merge_request, head, base, made: made.cloned() })
 }
 
 pub fn sandbox(name: &str) -> Ask {

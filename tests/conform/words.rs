@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    Attempt, AttemptState, Fact, JobState, Replayed, RepoFacts, SandboxFacts, Session, exit,
+    Attempt, AttemptState, Fact, JobState, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts, Session, exit,
 };
 
 use super::worlds::World;
@@ -24,6 +24,12 @@ impl Words<'_> {
     pub fn fact(&mut self, fact: &Fact) -> String {
         match fact {
             Fact::Repo(facts) => self.repo(facts),
+            Fact::Merged(merged) => match merged {
+                Merged::No => "not merged".to_owned(),
+                Merged::Part { missing, of } => format!("lacks {} of {of}", missing.join(", ")),
+                Merged::All { landed: None } => "all there".to_owned(),
+                Merged::All { landed: Some(landed) } => format!("merged as {}", self.name(landed)),
+            },
             Fact::Sandbox(facts) => self.sandbox(facts),
             Fact::Attempts(runs) => runs.iter().map(run).collect::<Vec<_>>().join("; "),
             Fact::Job(state) => match state {
@@ -44,18 +50,30 @@ impl Words<'_> {
     }
 
     fn repo(&mut self, facts: &RepoFacts) -> String {
-        let RepoFacts { cloned, branch, target, target_tree, landed } = facts;
+        let RepoFacts { cloned, branch, target, target_tree, landed, own, left } = facts;
         if !cloned {
             assert_eq!(*facts, RepoFacts::default());
             return "not cloned".to_owned();
         }
         let (Some(branch), Some(target)) = (branch, target) else {
-            assert_eq!((target, target_tree, landed.len()), (&None, &None, 0));
+            assert_eq!((target, target_tree, landed.len(), left.len()), (&None, &None, 0, 0));
             return branch.as_ref().map_or("no branch".to_owned(), |branch| format!("{branch} is not there"));
         };
         assert_eq!(target_tree.as_ref(), self.world.commit(target).map(|(_, tree)| tree).as_ref());
         let mut parts = vec![format!("{branch} at {}", self.commit(target))];
         parts.extend(landed.iter().map(|(request, commit)| format!("{request} landed as {}", self.name(commit))));
+        for (branch, OwnBranch { pushed, there }) in own {
+            let there = match there {
+                Some(there) if there == pushed => "as pushed".to_owned(),
+                Some(there) => format!("at {}", self.name(there)),
+                None => "not there".to_owned(),
+            };
+            parts.push(format!("{branch} {there}"));
+        }
+        let mut gone: Vec<_> = left.iter().map(|(commit, request)| (self.name(commit), request.as_deref())).collect();
+        gone.sort();
+        let of = |request: Option<&str>| request.map(|request| format!(" of {request}")).unwrap_or_default();
+        parts.extend(gone.into_iter().map(|(name, request)| format!("{name}{} has left", of(request))));
         parts.join("; ")
     }
 

@@ -27,6 +27,13 @@ pub trait World: Adapter {
     fn add_remote(&self, remote: &str, files: Option<Change>);
     /// Somebody else commits to a remote's branch; one that is not there begins at `main`.
     fn outside(&self, remote: &str, branch: &str, change: Change);
+    /// Somebody else takes over a commit onto `main`, as `git cherry-pick` does, and edits it; without `names` under a message
+    /// that does not say what it came from.
+    fn pick(&self, remote: &str, commit: &Oid, names: bool, edit: Change);
+    /// Somebody else merges a branch into `main` as one commit, and edits it; with `names` it says what it came from.
+    fn squash(&self, remote: &str, branch: &str, names: bool, edit: Change);
+    /// Somebody else moves `main` to a commit, wherever that is.
+    fn reset(&self, remote: &str, to: &Oid);
     /// Somebody else deletes a remote's branch.
     fn delete(&self, remote: &str, branch: &str);
     /// Somebody works on `main` in the remote itself.
@@ -39,6 +46,8 @@ pub trait World: Adapter {
     fn hand_in(&self, sandbox: &SandboxId, branch: &str) -> Oid;
     /// The first line of a commit's message, and its tree.
     fn commit(&self, commit: &Oid) -> Option<(String, Oid)>;
+    /// The parent of a commit.
+    fn parent(&self, commit: &Oid) -> Oid;
     /// What a tree holds.
     fn tree(&self, tree: &Oid) -> Files;
 

@@ -117,6 +117,20 @@ pub enum Job {
         /// The fetch round that `from` was seen in.
         round: u32,
     },
+    /// Removes a branch that the town made from the remote, with a lease on what the town pushed there.
+    RemoveBranch {
+        /// The object whose repository it is.
+        #[serde(rename = "rig")]
+        owner: Owner,
+        /// The remote.
+        url: String,
+        /// The branch: one of the town's own.
+        branch: String,
+        /// The commit that the town pushed there.
+        pushed: Oid,
+        /// Counts up with every try.
+        round: u32,
+    },
 }
 
 /// One verification command.
@@ -151,7 +165,8 @@ impl Job {
             | Self::Fetch { owner, .. }
             | Self::Setup { owner, .. }
             | Self::Verify { owner, .. }
-            | Self::Push { owner, .. } => owner,
+            | Self::Push { owner, .. }
+            | Self::RemoveBranch { owner, .. } => owner,
         }
     }
 }
@@ -213,6 +228,7 @@ impl fmt::Display for Job {
             Self::Setup { round, .. } => ("setup", round),
             Self::Verify { round, .. } => ("verify", round),
             Self::Push { round, .. } => ("push", round),
+            Self::RemoveBranch { round, .. } => ("remove", round),
         };
         write!(f, "{what} for {}, round {round}", self.owner().name)
     }

@@ -31,7 +31,10 @@ pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
 pub use machine::{AskMachine, Host, Machine};
 pub use owner::Owner;
 pub use remote::{path_of, remote_id};
-pub use repository::{AskReplay, AskRepo, Candidate, Replay, Replayed, Replays, RepoFacts, Repositories, replay_key};
+pub use repository::{
+    AskMerged, AskReplay, AskRepo, Candidate, Merged, OwnBranch, Replay, Replayed, Replays, RepoFacts, Repositories,
+    replay_key,
+};
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Session, SessionSpec, Sessions};
 pub use track::Track;
@@ -51,6 +54,8 @@ pub trait Question {
 pub enum Ask {
     /// The state of a repository and of its target branch.
     Repo(AskRepo),
+    /// How much of a merge request the target holds.
+    Merged(AskMerged),
     /// The state of a sandbox and its session.
     Sandbox(SandboxId),
     /// The attempts at an object.
@@ -72,6 +77,8 @@ pub enum Ask {
 pub enum Fact {
     /// To `Ask::Repo`.
     Repo(RepoFacts),
+    /// To `Ask::Merged`.
+    Merged(Merged),
     /// To `Ask::Sandbox`.
     Sandbox(SandboxFacts),
     /// To `Ask::Attempts`, by attempt, ascending.
@@ -96,7 +103,12 @@ impl Ask {
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
             // The job that runs there is asked about too, and its end is an event.
             Self::Newest(_) => None,
-            Self::Repo(_) | Self::Attempts(_) | Self::Replay(_) | Self::Program(_) | Self::Machine => None,
+            Self::Repo(_)
+            | Self::Merged(_)
+            | Self::Attempts(_)
+            | Self::Replay(_)
+            | Self::Program(_)
+            | Self::Machine => None,
         }
     }
 }
@@ -184,6 +196,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         match ask {
             Ask::Repo(asked) => self.repo(asked).map(Fact::Repo),
+            Ask::Merged(asked) => self.merged(asked).map(Fact::Merged),
             Ask::Sandbox(id) => self.sandbox(id).map(Fact::Sandbox),
             Ask::Attempts(asked) => self.attempts(asked).map(Fact::Attempts),
             Ask::Job(key) => self.job(key).map(Fact::Job),

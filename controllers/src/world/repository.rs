@@ -12,6 +12,8 @@ use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen};
 pub trait Repositories {
     /// The state of an object's repository and of its target branch.
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts>;
+    /// How much of what was handed in the target holds.
+    fn merged(&self, asked: &AskMerged) -> Seen<Merged>;
     /// The recorded result of a replay: see [`Replays`].
     fn replays(&self, asked: &AskReplay) -> Seen<Replays>;
     /// Records the replay of candidates onto a commit.
@@ -39,6 +41,64 @@ impl Question for AskRepo {
     fn answer(fact: &Fact) -> Option<&Self::Answer> {
         if let Fact::Repo(it) = fact { Some(it) } else { None }
     }
+}
+
+/// Asks how much of what was handed in the target holds, as last fetched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskMerged {
+    /// The object whose repository it is.
+    pub owner: Owner,
+    /// The target branch; none: the remote's HEAD.
+    pub branch: Option<String>,
+    /// The merge request's name: the trailer of what the town made of it.
+    pub merge_request: String,
+    /// The tip handed in.
+    pub head: Oid,
+    /// Where its branch began.
+    pub base: Oid,
+    /// The tip of what the town last made of it, to be pushed or left as a branch.
+    pub made: Option<Oid>,
+}
+
+impl Question for AskMerged {
+    type Answer = Merged;
+
+    fn ask(&self) -> Ask {
+        Ask::Merged(self.clone())
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Merged(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// How much of what was handed in a target holds. A change is there by its patch, by its tree (it changes nothing there any
+/// more), or as a commit that names the merge request, changes the same files, and is an edit of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// Nothing says that anybody has merged it.
+    No,
+    /// A commit names the merge request, and not all of it is there.
+    Part {
+        /// The first lines of the commits that are missing, oldest first.
+        missing: Vec<String>,
+        /// How many commits it has.
+        of: usize,
+    },
+    /// All of it.
+    All {
+        /// The commit that it became last; none: no single one.
+        landed: Option<Oid>,
+    },
+}
+
+/// A branch of the remote that the town made: `gastown/<bead>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnBranch {
+    /// The commit that the town last pushed there.
+    pub pushed: Oid,
+    /// The commit that it holds, as last seen; none: it is not there.
+    pub there: Option<Oid>,
 }
 
 /// Asks for the result of the replay with this key (see [`replay_key`]).
@@ -88,6 +148,11 @@ pub struct RepoFacts {
     pub target_tree: Option<Oid>,
     /// Merge requests found on it by their `Gastown-MR` trailer, within the newest 1000 commits: which commit each became last.
     pub landed: BTreeMap<String, Oid>,
+    /// The branches that the town made on the remote, by name, until it has removed them.
+    pub own: BTreeMap<String, OwnBranch>,
+    /// Commits that the target held, or that the town pushed to it, and that have left it, of each move the newest 1000; with
+    /// the merge request that a commit names.
+    pub left: BTreeMap<Oid, Option<String>>,
 }
 
 /// A commit handed in, as replay needs it.

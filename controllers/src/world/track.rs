@@ -32,7 +32,9 @@ impl Job {
             Self::Clone { owner, .. } | Self::Fetch { owner, .. } => Track::Clone(owner.uid.clone()),
             Self::Setup { sandbox, .. } => Track::Sandbox(sandbox.uid.clone()),
             Self::Verify { owner, .. } => Track::Verification(owner.uid.clone()),
-            Self::Push { url, branch, .. } => Track::Branch { url: url.clone(), branch: branch.clone() },
+            Self::Push { url, branch, .. } | Self::RemoveBranch { url, branch, .. } => {
+                Track::Branch { url: url.clone(), branch: branch.clone() }
+            }
         }
     }
 }

@@ -33,6 +33,9 @@ impl Git {
                 };
                 self.push(&push, log)
             }
+            Job::RemoveBranch { owner: rig, url, branch, pushed, round: _ } => {
+                self.remove_branch(rig, url, branch, pushed, log)
+            }
         };
         match done {
             Ok(()) => exit::OK,

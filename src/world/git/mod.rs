@@ -17,6 +17,8 @@
 //! | `refs/heads/polecat/*` | what polecats begin at, hand in or push, and leave behind |
 //! | `refs/gt/rescue/*`, `refs/gt/archive/*` | what must stay reachable |
 //! | `refs/gt/queue/*` | what is being pushed |
+//! | `refs/gt/own/*` | what the town last pushed to branches of its own |
+//! | `refs/gt/pushed/*`, `refs/gt/left/*` | what was pushed and not found yet, and what branches were moved away from |
 
 mod error;
 
@@ -60,6 +62,8 @@ pub struct Git {
     layout: Layout,
     env: Vec<(OsString, OsString)>,
     landed: Arc<Mutex<clone::facts::Landed>>,
+    merged: Arc<Mutex<landing::merged::Known>>,
+    patches: landing::patch::Patches,
     limits: Limits,
 }
 
@@ -93,7 +97,14 @@ impl Default for Limits {
 impl Git {
     /// Git for the town that lies there, in this process's environment.
     pub fn new(layout: Layout) -> Self {
-        Self { layout, env: Vec::new(), landed: Arc::default(), limits: Limits::default() }
+        Self {
+            layout,
+            env: Vec::new(),
+            landed: Arc::default(),
+            merged: Arc::default(),
+            patches: landing::patch::Patches::default(),
+            limits: Limits::default(),
+        }
     }
 
     /// Sets a variable for every git, setup command and check that is started here.

@@ -76,6 +76,7 @@ fn record(layout: &Layout, key: String) -> Option<JobRecord> {
         Job::Setup { .. } => ("setup", None),
         Job::Verify { owner: rig, .. } => ("verify", Some(rig.uid.clone())),
         Job::Push { .. } => ("push", None),
+        Job::RemoveBranch { .. } => ("remove", None),
     };
     Some(JobRecord { key, verb, rig: job.owner().name.clone(), end, verifies, touched })
 }

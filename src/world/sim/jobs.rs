@@ -49,7 +49,7 @@ impl SimWorld {
                 let tree = match &job {
                     Job::Verify { tree, .. } => state.commits.tree(tree).cloned(),
                     Job::Setup { sandbox, .. } => state.worktrees.get(&sandbox.uid).map(|w| w.files.clone()),
-                    Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } => None,
+                    Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } => None,
                 };
                 (code, tail) = self.inner.behavior.ends(&job, tree.as_ref());
             }
@@ -71,6 +71,7 @@ fn kind(job: &Job) -> &'static str {
         Job::Setup { .. } => "setup",
         Job::Verify { .. } => "verify",
         Job::Push { .. } => "push",
+        Job::RemoveBranch { .. } => "remove",
     }
 }
 
@@ -143,6 +144,17 @@ impl State {
                     _ => failed(exit::OK, ""),
                 }
             }
+            Job::RemoveBranch { owner: rig, url, branch, pushed, round: _ } => {
+                let seen = self.clones.get(&rig.uid).and_then(|clone| clone.targets.get(branch));
+                let is = self.remotes.get(&remote_id(url)).map(|remote| remote.branches.get(branch));
+                match (seen, is) {
+                    (None, _) | (_, Some(None)) => failed(exit::OK, "it is gone already"),
+                    (Some(seen), _) if seen != pushed => failed(exit::PROTECTED, "somebody else has committed to it"),
+                    (_, None) => failed(exit::FAILED, "no such repository"),
+                    (_, Some(Some(is))) if is != pushed => failed(exit::CONTENDED, "stale info"),
+                    _ => failed(exit::OK, ""),
+                }
+            }
         }
     }
 
@@ -160,9 +172,28 @@ impl State {
             // What is there already is left as it was fetched.
             Job::Clone { owner: rig, .. } if self.clones.contains_key(&rig.uid) => {}
             Job::Clone { owner: rig, url, .. } | Job::Fetch { owner: rig, url, .. } => self.fetch(rig, url),
-            Job::Push { url, branch, to, .. } => {
+            Job::Push { owner: rig, url, branch, to, force, .. } => {
                 if let Some(remote) = self.remotes.get_mut(&remote_id(url)) {
                     remote.branches.insert(branch.clone(), to.clone());
+                }
+                if let Some(clone) = self.clones.get_mut(&rig.uid) {
+                    if *force {
+                        clone.own.insert(branch.clone(), to.clone());
+                        clone.targets.insert(branch.clone(), to.clone());
+                    } else {
+                        clone.pushed.insert(branch.clone(), to.clone());
+                    }
+                }
+            }
+            Job::RemoveBranch { owner: rig, url, branch, pushed, .. } => {
+                let Some(clone) = self.clones.get_mut(&rig.uid) else { return };
+                let is_ours = clone.own.remove(branch).as_ref() == Some(pushed);
+                clone.targets.remove(branch);
+                if !is_ours {
+                    self.violated(format!("{branch} was removed, and the town had not made it"));
+                }
+                if let Some(remote) = self.remotes.get_mut(&remote_id(url)) {
+                    remote.branches.remove(branch);
                 }
             }
             Job::Setup { .. } | Job::Verify { .. } => {}

@@ -1,6 +1,6 @@
 //! Merges: two trees that come from one, text by text and line by line, in conflict exactly where git's are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use similar::{Algorithm, DiffTag, capture_diff_slices};
@@ -34,6 +34,24 @@ fn merge_file(base: Option<&String>, ours: Option<&String>, theirs: Option<&Stri
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let merged = merge_lines(&lines(base), &lines(ours), &lines(theirs)).ok_or(())?;
     Ok(Some(merged.iter().flat_map(|line| [line.as_str(), "\n"]).collect()))
+}
+
+/// What a change does to a file: the lines that go and those that come, place by place; of a file that is new or gone, all.
+pub type Edits = Vec<(Vec<String>, Vec<String>)>;
+
+/// The change from one tree to another, by file.
+pub fn edits(before: &Tree, after: &Tree) -> BTreeMap<String, Edits> {
+    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let lines = |text: Option<&String>| -> Vec<String> {
+        text.into_iter().flat_map(|text| text.lines()).map(str::to_owned).collect()
+    };
+    let changed = paths.into_iter().filter(|path| before.get(*path) != after.get(*path));
+    let of = |path: &String| {
+        let (old, new) = (lines(before.get(path)), lines(after.get(path)));
+        let hunks = hunks(&old, &new).into_iter();
+        hunks.map(|hunk| (old[hunk.old].to_vec(), new[hunk.new].to_vec())).collect()
+    };
+    changed.map(|path| (path.clone(), of(path))).collect()
 }
 
 /// A stretch of the base's lines, and what stands in their place.

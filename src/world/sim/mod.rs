@@ -9,7 +9,8 @@
 //! - a bead has at most one session, and so has a sandbox; no attempt is skipped;
 //! - a worktree is not prepared anew while a session runs in it;
 //! - a session is not ended before its agent has begun to hand in;
-//! - a target moves forward only, and only by a push;
+//! - a target moves forward only, and only by a push, unless somebody else resets it;
+//! - a branch that is removed from a remote is one that the town made;
 //! - a controller does not begin a job beside another of its track;
 //! - a commit that was handed in stays reachable from a branch, a target or an archive ref.
 //!
@@ -23,6 +24,8 @@ pub mod behavior;
 pub mod commits;
 
 mod merge;
+
+mod merged;
 
 mod repo;
 
@@ -43,9 +46,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskAttempts, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState, Jobs, Machine, Oid,
-    Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
-    SessionSpec, Sessions, Track, WorldEvent, remote_id,
+    ActError, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState, Jobs,
+    Machine, Merged, Oid, Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
+    SandboxSpec, Sandboxes, Seen, SessionSpec, Sessions, Track, WorldEvent, remote_id,
 };
 use jiff::Timestamp;
 
@@ -193,6 +196,10 @@ impl SimWorld {
 impl Repositories for SimWorld {
     fn repo(&self, asked: &AskRepo) -> Seen<RepoFacts> {
         self.seen(|state| state.repo(&asked.owner, asked.branch.as_deref()))
+    }
+
+    fn merged(&self, asked: &AskMerged) -> Seen<Merged> {
+        self.seen(|state| state.merged(asked))
     }
 
     fn replays(&self, asked: &AskReplay) -> Seen<Replays> {

@@ -7,6 +7,7 @@ use gastown_controllers::world::{Owner, remote_id};
 
 use super::SimWorld;
 use super::commits::{Commit, Tree};
+use super::merge::merge;
 use super::repo::Remote;
 
 impl SimWorld {
@@ -26,7 +27,7 @@ impl SimWorld {
 
     /// A remote without a branch; its HEAD names `main`.
     pub fn add_empty_remote(&self, url: &str) {
-        let remote = Remote { head: "main".to_owned(), branches: BTreeMap::new(), checked_out: None };
+        let remote = Remote { head: "main".to_owned(), ..Remote::default() };
         self.state().remotes.insert(remote_id(url), remote);
     }
 
@@ -45,6 +46,77 @@ impl SimWorld {
         let commit = state.commits.put(commit);
         if let Some(remote) = state.remotes.get_mut(&remote_id(url)) {
             remote.branches.insert(branch.to_owned(), commit);
+        }
+    }
+
+    /// Somebody else takes a commit over onto a remote's branch, as `git cherry-pick` does, and may edit it. Without `names`
+    /// its message is another, which does not say what it came from.
+    pub fn pick_from_outside(&self, url: &str, branch: &str, picked: &Oid, names: bool, edit: impl FnOnce(&mut Tree)) {
+        let Some(Commit { parent: Some(from), message, author, landed, .. }) = self.commit(picked) else { return };
+        let message = if names { message } else { "picked".to_owned() };
+        self.merge_from_outside(url, branch, (&from, picked), edit, |commit| Commit {
+            message,
+            author,
+            landed: landed.filter(|_| names),
+            ..commit
+        });
+    }
+
+    /// Somebody else merges all that a commit has beyond a remote's branch as one commit, and may edit it. With `names` it
+    /// says what it came from.
+    pub fn squash_from_outside(
+        &self,
+        url: &str,
+        branch: &str,
+        squashed: &Oid,
+        names: bool,
+        edit: impl FnOnce(&mut Tree),
+    ) {
+        let from = {
+            let state = self.state();
+            let Some(tip) = state.remotes.get(&remote_id(url)).and_then(|remote| remote.branches.get(branch)) else {
+                return;
+            };
+            let mut shared = state.commits.history(squashed).map(|(id, _)| id);
+            let Some(from) = shared.find(|id| state.commits.is_before(id, tip)) else { return };
+            from.clone()
+        };
+        let landed = self.commit(squashed).and_then(|commit| commit.landed).filter(|_| names);
+        self.merge_from_outside(url, branch, (&from, squashed), edit, |commit| Commit { landed, ..commit });
+    }
+
+    fn merge_from_outside(
+        &self,
+        url: &str,
+        branch: &str,
+        (from, to): (&Oid, &Oid),
+        edit: impl FnOnce(&mut Tree),
+        said: impl FnOnce(Commit) -> Commit,
+    ) {
+        let date = self.now().as_second();
+        let mut state = self.state();
+        let Some(tip) = state.remotes.get(&remote_id(url)).and_then(|remote| remote.branches.get(branch)).cloned()
+        else {
+            return;
+        };
+        let commits = &mut state.commits;
+        // Somebody who merges by hand ends every conflict somehow: here, by taking what is merged.
+        let theirs = commits.tree_of(to);
+        let mut tree = merge(&commits.tree_of(from), &commits.tree_of(&tip), &theirs).unwrap_or(theirs);
+        edit(&mut tree);
+        let tree = commits.put_tree(tree);
+        let (message, author) = ("from outside".to_owned(), "somebody".to_owned());
+        let commit = commits.put(said(Commit { parent: Some(tip), tree, message, author, landed: None, date }));
+        if let Some(remote) = state.remotes.get_mut(&remote_id(url)) {
+            remote.branches.insert(branch.to_owned(), commit);
+        }
+    }
+
+    /// Somebody else moves a remote's branch to any commit.
+    pub fn reset_from_outside(&self, url: &str, branch: &str, to: &Oid) {
+        if let Some(remote) = self.state().remotes.get_mut(&remote_id(url)) {
+            remote.was_reset = true;
+            remote.branches.insert(branch.to_owned(), to.clone());
         }
     }
 

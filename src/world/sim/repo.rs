@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Candidate, Owner, Replayed, RepoFacts, remote_id};
+use gastown_controllers::world::{ActError, Candidate, OwnBranch, Owner, Replayed, RepoFacts, remote_id};
 use gastown_crds::common::Person;
 
 use super::State;
@@ -17,6 +17,8 @@ pub(super) struct Remote {
     pub(super) branches: BTreeMap<String, Oid>,
     /// The branch that somebody works on in this very repository, and whether anything of it is uncommitted.
     pub(super) checked_out: Option<(String, bool)>,
+    /// Somebody else has moved a branch back.
+    pub(super) was_reset: bool,
 }
 
 /// The town's clone of it.
@@ -27,6 +29,12 @@ pub(super) struct Clone {
     pub(super) targets: BTreeMap<String, Oid>,
     /// Polecats' branches, as they began, were handed in, or were left.
     pub(super) heads: BTreeMap<String, Oid>,
+    /// `refs/gt/own/*`: what the town last pushed to branches of its own.
+    pub(super) own: BTreeMap<String, Oid>,
+    /// `refs/gt/pushed/*`: what was pushed to a branch and not found there by a fetch yet.
+    pub(super) pushed: BTreeMap<String, Oid>,
+    /// `refs/gt/left/*`: the tips that a branch was moved away from.
+    left: BTreeMap<String, BTreeSet<Oid>>,
     /// `refs/gt/archive/*`.
     pub(super) archive: BTreeMap<String, Oid>,
     /// `refs/gt/rescue/*`, oldest first.
@@ -42,6 +50,11 @@ impl Clone {
     }
 }
 
+/// A branch of the town's own.
+fn own(clone: &Clone, branch: &str, pushed: &Oid) -> OwnBranch {
+    OwnBranch { pushed: pushed.clone(), there: clone.targets.get(branch).cloned() }
+}
+
 impl State {
     pub(super) fn repo(&self, rig: &Owner, branch: Option<&str>) -> RepoFacts {
         let Some(clone) = self.clones.get(&rig.uid) else { return RepoFacts::default() };
@@ -51,26 +64,66 @@ impl State {
             cloned: true,
             target_tree: target.as_ref().and_then(|target| self.commits.get(target)).map(|c| c.tree.clone()),
             landed: target.as_ref().map(|target| self.commits.landed(target)).unwrap_or_default(),
+            own: clone.own.iter().map(|(branch, pushed)| (branch.clone(), own(clone, branch, pushed))).collect(),
+            left: self.left(clone, branch.as_ref()),
             branch,
             target,
+        }
+    }
+
+    /// The commits that have left a branch, with the merge request that each names.
+    fn left(&self, clone: &Clone, branch: Option<&String>) -> BTreeMap<Oid, Option<String>> {
+        let Some((branch, target)) = branch.and_then(|branch| Some((branch, clone.targets.get(branch)?))) else {
+            return BTreeMap::new();
+        };
+        let tips = clone.left.get(branch).into_iter().flatten();
+        let gone =
+            tips.flat_map(|tip| self.commits.history(tip).take_while(|(id, _)| !self.commits.is_before(id, target)));
+        gone.map(|(id, commit)| (id.clone(), commit.landed.as_ref().map(|(_, request)| request.clone()))).collect()
+    }
+
+    /// Notes after a fetch what its branches were moved away from: a branch that is gone is missed for what landed on it.
+    fn note_left(&mut self, rig: &Owner, before: &BTreeMap<String, Oid>) {
+        let Some(clone) = self.clones.get(&rig.uid) else { return };
+        let mut all = clone.left.clone();
+        for (branch, tip) in before.iter().chain(&clone.pushed) {
+            if !branch.starts_with("gastown/") {
+                all.entry(branch.clone()).or_default().insert(tip.clone());
+            }
+        }
+        for (branch, tips) in &mut all {
+            tips.retain(|tip| match clone.targets.get(branch) {
+                Some(now) => !self.commits.is_before(tip, now),
+                None => {
+                    let is_held = |id: &Oid| clone.targets.values().any(|other| self.commits.is_before(id, other));
+                    let mut gone = self.commits.history(tip).take_while(|(id, _)| !is_held(id));
+                    gone.any(|(_, commit)| commit.landed.is_some())
+                }
+            });
+        }
+        all.retain(|_, tips| !tips.is_empty());
+        if let Some(clone) = self.clones.get_mut(&rig.uid) {
+            clone.left = all;
+            clone.pushed.clear();
         }
     }
 
     /// Takes in what a remote holds now.
     pub(super) fn fetch(&mut self, rig: &Owner, url: &str) {
         let Some(remote) = self.remotes.get(&remote_id(url)) else { return };
-        let (head, branches) = (remote.head.clone(), remote.branches.clone());
+        let (head, branches, was_reset) = (remote.head.clone(), remote.branches.clone(), remote.was_reset);
         let clone = self.clones.entry(rig.uid.clone()).or_default();
         let before = std::mem::replace(&mut clone.targets, branches.clone());
         clone.head = Some(head).filter(|head| branches.contains_key(head));
         for (branch, is) in branches {
             // The town's own branches are rebuilt on a new target; and one that is gone was deleted by people.
             let own = branch.starts_with("gastown/");
-            if !own && before.get(&branch).is_some_and(|was| !self.commits.is_before(was, &is)) {
+            if !own && !was_reset && before.get(&branch).is_some_and(|was| !self.commits.is_before(was, &is)) {
                 self.violated(format!("`{branch}` of {} did not move forward", rig.name));
             }
             self.take_in(&rig.uid, &is);
         }
+        self.note_left(rig, &before);
     }
 
     /// From now on a rig's clone holds a commit and all before it.

@@ -5,10 +5,12 @@ use std::sync::PoisonError;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, RepoFacts};
-use git2::{ErrorCode, Repository};
+use git2::{Commit, ErrorCode, Repository};
 
+use super::left;
 use super::message::merge_request;
 use crate::git::history::History;
+use crate::git::landing::own_branch;
 use crate::git::{Git, GitError};
 
 /// The ref namespace of the remote's branches, as last fetched.
@@ -45,23 +47,16 @@ impl Git {
     }
 
     fn read(&self, repo: &Repository, rig: &Owner, branch: Option<&str>) -> Result<RepoFacts, git2::Error> {
-        let cloned = RepoFacts { cloned: true, ..RepoFacts::default() };
-        let branch = match branch {
-            Some(branch) => Some(branch.to_owned()),
-            None => head_branch(repo)?,
-        };
-        let Some(branch) = branch else { return Ok(cloned) };
-        let tip = match repo.find_reference(&format!("{TARGETS}{branch}")) {
-            Ok(reference) => reference.peel_to_commit()?,
-            Err(e) if e.code() == ErrorCode::NotFound => return Ok(RepoFacts { branch: Some(branch), ..cloned }),
-            Err(e) => return Err(e),
-        };
+        let cloned = RepoFacts { cloned: true, own: own_branch::all(repo)?, ..RepoFacts::default() };
+        let (branch, tip) = target(repo, branch)?;
+        let (Some(name), Some(tip)) = (&branch, tip) else { return Ok(RepoFacts { branch, ..cloned }) };
         Ok(RepoFacts {
-            cloned: true,
-            branch: Some(branch),
             target: Some(oid(tip.id())),
             target_tree: Some(oid(tip.tree_id())),
             landed: self.landed(repo, rig, tip.id())?,
+            left: left::commits(repo, name, tip.id())?,
+            branch,
+            ..cloned
         })
     }
 
@@ -75,6 +70,23 @@ impl Git {
         let landed = find_landed(repo, tip)?;
         known.insert(rig.uid.clone(), (tip, landed.clone()));
         Ok(landed)
+    }
+}
+
+/// A branch of the remote and its tip, as last fetched; without a name, the remote's HEAD branch.
+pub(in crate::git) fn target<'a>(
+    repo: &'a Repository,
+    branch: Option<&str>,
+) -> Result<(Option<String>, Option<Commit<'a>>), git2::Error> {
+    let branch = match branch {
+        Some(branch) => Some(branch.to_owned()),
+        None => head_branch(repo)?,
+    };
+    let Some(name) = &branch else { return Ok((None, None)) };
+    match repo.find_reference(&format!("{TARGETS}{name}")) {
+        Ok(reference) => Ok((branch, Some(reference.peel_to_commit()?))),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok((branch, None)),
+        Err(e) => Err(e),
     }
 }
 

@@ -7,7 +7,7 @@ use gastown_base::clock::{Clock, SystemClock};
 use gastown_controllers::world::{Owner, exit};
 
 use super::remote::{SILENCE_MAX, asks_for_password, auth_hint, redact};
-use super::{facts, unfinished};
+use super::{facts, left, unfinished};
 use crate::git::failure::{Failure, late, say};
 use crate::git::look::{HASH_HINT, foreign_hash};
 use crate::git::program::RepoLock;
@@ -59,6 +59,10 @@ impl Git {
             );
             return Err(Failure { code: exit::NO_BRANCH, message });
         }
+        let read = |source| GitError::Read { doing: "read the branches of the clone".to_owned(), source };
+        let before = git2::Repository::open_bare(repo).and_then(|repo| left::before(&repo)).map_err(read)?;
+        let branches = listed.lines().filter_map(|line| line.split_once("\trefs/heads/"));
+        self.keep_tips(repo, &before, &branches.map(|(tip, branch)| (branch, tip)).collect())?;
         let fetched = self
             .remote(self.call_in(repo, format!("fetch from {shown}")))?
             .repo_lock(repo_lock)
@@ -78,6 +82,7 @@ impl Git {
         if !fetched.ok() {
             return Err(refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
         }
+        self.settle_tips(repo, &before)?;
         self.note_head(repo, &listed)?;
         say(log, &format!("fetched {shown}"));
         Ok(())

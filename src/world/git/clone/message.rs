@@ -37,6 +37,15 @@ pub(in crate::git) fn merge_request(message: &[u8]) -> Option<String> {
     value.map(|name| name.trim().to_owned())
 }
 
+/// Whether a message names a merge request anywhere, such as in the list that a squash makes of the messages of its commits.
+pub(in crate::git) fn mentions(message: &[u8], merge_request: &str) -> bool {
+    let names = |line: &[u8]| {
+        let value = line.trim_ascii().strip_prefix(MERGE_REQUEST.as_bytes())?.strip_prefix(b":")?;
+        Some(value.trim_ascii() == merge_request.as_bytes())
+    };
+    message.split(|&b| b == b'\n').any(|line| names(line) == Some(true))
+}
+
 fn trim_blank_end(lines: &mut Vec<&[u8]>) {
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
@@ -92,6 +101,15 @@ mod tests {
     fn the_merge_request_is_read_from_the_last_paragraph_alone() {
         assert_eq!(super::merge_request(with("Title").as_bytes()).as_deref(), Some("shop-a-1"));
         assert_eq!(super::merge_request(b"Title\n\nGastown-MR: x\n\nmore\n"), None);
+    }
+
+    #[test]
+    fn a_squash_that_lists_messages_names_their_merge_requests() {
+        let listed =
+            b"Squashed commit of the following:\n\ncommit 1\n\n    Title\n\n    Gastown-MR: shop-a-1\n\nmore\n";
+        assert!(super::mentions(listed, "shop-a-1"));
+        assert!(!super::mentions(listed, "shop-a"));
+        assert!(!super::mentions(b"see Gastown-MR: shop-a-1\n", "shop-a-1"));
     }
 
     #[test]

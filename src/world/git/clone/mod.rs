@@ -1,5 +1,6 @@
 //! The rig's bare clone: made here, fetched ([`fetch`]), read ([`facts`], with the trailers of [`message`]), guarded
-//! ([`receive`]) and cleared of what killed gits left ([`unfinished`]); and talking to its remote ([`remote`]).
+//! ([`receive`]) and cleared of what killed gits left ([`unfinished`]); talking to its remote ([`remote`]), and what left
+//! the remote's branches ([`left`]).
 //!
 //! It is made whole beside its place and renamed into it.
 //!
@@ -9,6 +10,7 @@
 
 pub(super) mod facts;
 mod fetch;
+pub(super) mod left;
 pub(super) mod message;
 pub(in crate::git) mod receive;
 pub(super) mod remote;

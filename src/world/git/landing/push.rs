@@ -12,6 +12,7 @@ use crate::git::clone::message::merge_request;
 use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
 use crate::git::failure::{Failure, late, say};
 use crate::git::history::History;
+use crate::git::landing::own_branch::own_ref;
 use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
 
@@ -75,10 +76,8 @@ impl Git {
             .run()?;
         let pushed = self.push_large_files(push, &clone, log);
         let pushed = pushed.and_then(|()| self.push_once(push, &clone, &lease, &lock, log));
-        if pushed.is_ok() && push.force {
-            self.call_in(&clone, format!("note what {} holds", push.branch))
-                .args(["update-ref", &own_ref(push.branch), &push.to.0])
-                .run()?;
+        if pushed.is_ok() {
+            if push.force { self.note_own(push)? } else { self.note_pushed(&clone, push.branch, push.to)? }
         }
         self.call_in(&clone, format!("forget {}", push.to.short())).args(["update-ref", "-d", &queued]).output()?;
         pushed
@@ -137,11 +136,6 @@ fn check_forward(repo: &Repository, push: &Push) -> Result<(), Failure> {
     Err(Failure { code: exit::FAILED, message })
 }
 
-/// The ref that notes the commit to which the town last pushed a branch of its own.
-fn own_ref(branch: &str) -> String {
-    format!("refs/gt/own/{branch}")
-}
-
 /// The lease for overwriting the town's own branch. It may hold nothing, or a commit that the town made, as last fetched. One
 /// that somebody else made on it is theirs.
 fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
@@ -168,7 +162,7 @@ fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
 
 /// The exit code for a refusal, and a hint. Anything that the remote itself refuses, and that is not a race, is a
 /// rule of the remote's.
-fn judge(said: &str, push: &Push) -> (i32, String) {
+pub(super) fn judge(said: &str, push: &Push) -> (i32, String) {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if has(&CHECKED_OUT_SIGNS) {
         let hint = if push.update_checked_out {
