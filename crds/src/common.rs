@@ -26,6 +26,9 @@ pub const LABEL_BEAD: &str = "gastown.io/bead";
 pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
 /// Annotation on what `gt apply` wrote: which labels and annotations were in its file.
 pub const ANNOTATION_APPLIED: &str = "gastown.io/applied";
+/// Annotation on a Rig: its remote is to be looked at now. The value is any word; a new one is a new look, and the rig's
+/// `status.refreshed` says when it is done.
+pub const ANNOTATION_REFRESH: &str = "gastown.io/refresh";
 /// Finalizer on a Polecat: its sandbox is rescued and removed before the object goes.
 pub const FINALIZER_SANDBOX: &str = "gastown.io/sandbox";
 /// Finalizer on a Convoy: its unclaimed beads are withdrawn before the object goes.
@@ -102,6 +105,11 @@ pub struct Condition {
 /// An RFC 3339 instant; jiff itself writes no schema.
 pub(crate) fn instant(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// The same, of what may not have happened yet.
+pub(crate) fn optional_instant(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "format": "date-time", "nullable": true })
 }
 
 /// The form of a duration: Go's form, without a sign. Digits are bounded because their sum must fit 64 bits of seconds.
@@ -212,9 +220,11 @@ pub mod types {
     pub const LANDED: &str = "Landed";
     /// A merge request: its commits are on the freshly fetched target.
     pub const MERGED: &str = "Merged";
+    /// A merge request, bead or convoy: what had landed is not on the target any more.
+    pub const LEFT_TARGET: &str = "LeftTarget";
     /// A bead: it is closed.
     pub const CLOSED: &str = "Closed";
-    /// A bead: it failed too often and waits for a person.
+    /// A bead: it failed too often, or its branch was deleted, and it waits for a person.
     pub const SET_ASIDE: &str = "SetAside";
     /// A rig: its own target does not pass verification.
     pub const BASE_RED: &str = "BaseRed";

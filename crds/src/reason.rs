@@ -160,6 +160,12 @@ reasons! {
     AlreadyApplied => Nobody;
     /// Merge request: verified and left as a branch for people.
     BranchReady => Person;
+    /// Merge request: people have merged a part of its branch.
+    PartlyMerged => Person;
+    /// Merge request, bead: people have deleted its branch and not merged it.
+    BranchDeleted => Person;
+    /// Merge request, bead, convoy: what had landed is not on the target any more.
+    LeftTarget => Person;
     /// Merge request: it makes a green target red.
     Red => Nobody;
     /// Merge request: it conflicts with the target.

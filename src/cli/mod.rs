@@ -25,6 +25,7 @@ mod down;
 mod get;
 mod init;
 mod logs;
+mod mr;
 mod rig;
 mod status;
 mod up;
@@ -74,6 +75,8 @@ enum Command {
     Init(init::Args),
     #[command(subcommand)]
     Rig(rig::Command),
+    #[command(subcommand)]
+    Mr(mr::Command),
     Apply(apply::Args),
     Up(up::UpArgs),
     Status(status::Args),
@@ -131,6 +134,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Attach(args) => return attach::run(args, gt),
         Command::Init(args) => init::run(args, gt),
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
+        Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
         Command::Version(args) => version::run(args, gt),
         Command::Apply(args) => block_on(apply::run(args, gt)),
         Command::Status(args) => block_on(status::run(args, gt)),

@@ -30,7 +30,8 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 8] = [
+const FINDERS: [Finder; 9] = [
+    merge_request::left_target,
     bead::failed_too_often,
     rig::in_trouble,
     bead::not_as_declared,

@@ -44,7 +44,8 @@ fn end(conditions: &[Condition]) -> Option<&'static str> {
 /// The condition that says whether all is well.
 fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     let conditions = subject.conditions();
-    let trouble = [types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
+    let trouble =
+        [types::LEFT_TARGET, types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
     let said = trouble.or_else(|| end(conditions));
     let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
     condition(conditions, said.or_else(whole).unwrap_or(types::READY))
@@ -104,13 +105,19 @@ mod tests {
         for (kind, type_, status, reason) in [
             ("Bead", "Ready", "False", Reason::Claimed.as_str()),
             ("Bead", "Closed", "True", Reason::Merged.as_str()),
+            ("Bead", "SetAside", "True", Reason::BranchDeleted.as_str()),
+            ("Bead", "LeftTarget", "True", Reason::LeftTarget.as_str()),
+            ("Convoy", "LeftTarget", "True", Reason::LeftTarget.as_str()),
             ("Convoy", "Landed", "False", Reason::NeedsYou.as_str()),
             ("Convoy", "Landed", "False", Reason::InProgress.as_str()),
             ("Convoy", "Landed", "True", Reason::Landed.as_str()),
             ("Formula", "Ready", "False", Reason::InvalidFormula.as_str()),
             ("MergeRequest", "Merged", "False", Reason::BaseRed.as_str()),
             ("MergeRequest", "Merged", "False", Reason::BranchReady.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::BranchDeleted.as_str()),
             ("MergeRequest", "Merged", "False", Reason::Conflict.as_str()),
+            ("MergeRequest", "LeftTarget", "True", Reason::LeftTarget.as_str()),
+            ("MergeRequest", "Merged", "False", Reason::PartlyMerged.as_str()),
             ("MergeRequest", "Merged", "False", Reason::Pushing.as_str()),
             ("MergeRequest", "Merged", "False", Reason::Red.as_str()),
             ("MergeRequest", "Merged", "False", Reason::VerifyError.as_str()),
@@ -135,13 +142,19 @@ mod tests {
         insta::assert_snapshot!(steps.join("\n"), @"
         Bead Claimed: `gt logs -f bead/x` to read along
         Bead Merged: nothing: it is closed
+        Bead BranchDeleted: if the work is not wanted, `bd close x`; to have it done anew, change its text in its convoy and `gt apply` it
+        Bead LeftTarget: push it to the target again and `gt mr refresh`; if it was meant to go, delete its merge request: `gt describe bead/x` lists it
+        Convoy LeftTarget: `gt status` says which; push them to the target again, or `gt delete mr/NAME` of each that was meant to go
         Convoy NeedsYou: beads failed too often and need a person: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
         Convoy InProgress: `gt wait convoy/x --for=condition=Landed --timeout 1h` prints what happens
         Convoy Landed: nothing: it has landed. More beads may be added to it at any time
         Formula InvalidFormula: correct the formula, or the vars that its bead gives it, and `gt apply -f` it
         MergeRequest BaseRed: the target's own tests fail: `gt describe rig/shop`
         MergeRequest BranchReady: merge `gastown/shop-a` () into the target
+        MergeRequest BranchDeleted: if the work is not wanted, `bd close shop-a`; to have it done anew, change the bead's text and `gt apply` it
         MergeRequest Conflict: nothing: the work came back to its bead, `gt describe bead/shop-a`
+        MergeRequest LeftTarget: push it to the target again and `gt mr refresh x`; if it was meant to go, `gt delete mr/x`
+        MergeRequest PartlyMerged: merge the rest of `gastown/shop-a` into the target, or `bd close shop-a`; then `gt mr refresh x`
         MergeRequest Pushing: nothing: it goes on by itself
         MergeRequest Red: nothing: the work came back to its bead, `gt describe bead/shop-a`; `gt logs mr/x`
         MergeRequest VerifyError: the check could not run at all: see its log above; is everything it uses installed?

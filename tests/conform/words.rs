@@ -62,7 +62,8 @@ impl Words<'_> {
         assert_eq!(target_tree.as_ref(), self.world.commit(target).map(|(_, tree)| tree).as_ref());
         let mut parts = vec![format!("{branch} at {}", self.commit(target))];
         parts.extend(landed.iter().map(|(request, commit)| format!("{request} landed as {}", self.name(commit))));
-        for (branch, OwnBranch { pushed, there }) in own {
+        for (branch, OwnBranch { pushed, of, there }) in own {
+            assert!(of.is_some(), "the town made {pushed}");
             let there = match there {
                 Some(there) if there == pushed => "as pushed".to_owned(),
                 Some(there) => format!("at {}", self.name(there)),

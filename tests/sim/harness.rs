@@ -306,7 +306,7 @@ impl Sim {
     }
 
     /// Where everything stands, for a town that does not come to rest.
-    async fn statuses(&self) -> String {
+    pub async fn statuses(&self) -> String {
         let client = client(&self.server, None, None);
         let log = self.effects.log();
         let mut all: Vec<String> = log[log.len().saturating_sub(10)..].to_vec();

@@ -11,6 +11,7 @@ mod towns;
 mod undisturbed;
 
 mod outages;
+mod people;
 
 mod seeds;
 

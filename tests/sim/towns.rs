@@ -116,6 +116,22 @@ pub fn smooth() -> Town {
     town
 }
 
+/// The same, but the bead's two steps are two commits.
+pub fn two_steps() -> Town {
+    let mut town = smooth();
+    let steps = json!([{ "name": "work", "run": "{{command}}" }, { "name": "note", "run": "note" }]);
+    town.objects[2] = object("Formula", "work", &json!({ "steps": steps }));
+    town.works[0].2.change = |tree, rework| {
+        if tree.contains_key("notes") {
+            tree.insert("more".into(), "say more\n".into());
+        } else {
+            notes(tree);
+            must_use(tree, rework);
+        }
+    };
+    town
+}
+
 /// One place for two beads; the agent of the first, which is the more urgent, dies again and again.
 pub fn one_place() -> Town {
     let mut town = minimal();

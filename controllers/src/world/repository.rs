@@ -97,6 +97,8 @@ pub enum Merged {
 pub struct OwnBranch {
     /// The commit that the town last pushed there.
     pub pushed: Oid,
+    /// The merge request that the commit names.
+    pub of: Option<String>,
     /// The commit that it holds, as last seen; none: it is not there.
     pub there: Option<Oid>,
 }

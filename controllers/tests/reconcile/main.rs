@@ -9,6 +9,7 @@ mod dispatch;
 mod formula;
 mod merge;
 mod merge_request;
+mod people;
 mod polecat;
 mod rig;
 mod runtime;

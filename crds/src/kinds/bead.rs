@@ -34,7 +34,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state"],
     role: Role::Reconciled,
-    conditions: &[types::READY, types::CLOSED, types::SET_ASIDE],
+    conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
     not_declared: &["assignee", "closed"],
     check_among: admission::nothing_more,
@@ -251,7 +251,7 @@ pub enum BeadState {
     Working,
     /// Its branch is in the merge queue.
     Landing,
-    /// It failed too often and waits for a person.
+    /// It failed too often, or its branch was deleted, and waits for a person.
     SetAside,
     /// It is closed.
     Closed,
@@ -264,7 +264,7 @@ pub struct BeadStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Closed`, `SetAside`.
+    /// `Ready`, `Closed`, `SetAside`, `LeftTarget`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

@@ -24,7 +24,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &[],
     role: Role::Reconciled,
-    conditions: &[types::LANDED],
+    conditions: &[types::LANDED, types::LEFT_TARGET],
     references: &[
         Reference { field: "rig", kind: "Rig" },
         Reference { field: "formula", kind: "Formula" },
@@ -136,7 +136,7 @@ pub struct ConvoyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Landed`.
+    /// `Landed`, `LeftTarget`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

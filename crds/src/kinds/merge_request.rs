@@ -28,7 +28,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &["spec.rig", "spec.bead", "status.state"],
     role: Role::Reconciled,
-    conditions: &[types::MERGED],
+    conditions: &[types::MERGED, types::LEFT_TARGET],
     references: &[],
     not_declared: &[],
     check_among: admission::nothing_more,
@@ -90,6 +90,7 @@ pub struct MergeRequestSpec {
 shown!(MergeState {
     Queued => "Queued",
     BranchReady => "BranchReady",
+    BranchDeleted => "BranchDeleted",
     Merged => "Merged",
     Rejected => "Rejected",
     Withdrawn => "Withdrawn",
@@ -101,9 +102,11 @@ pub enum MergeState {
     /// It waits for its turn, or is being verified or pushed.
     #[default]
     Queued,
-    /// Verified and left as a branch for people to merge.
+    /// Verified and left as a branch for people to merge; they may have merged a part of it.
     BranchReady,
-    /// Found on the target. For ever.
+    /// People have deleted its branch and not merged it: its bead waits for a person.
+    BranchDeleted,
+    /// Found on the target. For ever, though it may leave the target later.
     Merged,
     /// It came back: red or conflicting. For ever; the rework is another merge request.
     Rejected,
@@ -125,7 +128,7 @@ pub struct MergeRequestStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Merged`.
+    /// `Merged`, `LeftTarget`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

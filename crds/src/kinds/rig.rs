@@ -1,5 +1,6 @@
 //! A `Rig` is a repository: where it is, how a worktree of it is made ready, and how work lands on its target branch.
 
+use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -229,6 +230,14 @@ pub struct RigStatus {
     /// The commit at its tip, as last fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// When the remote was last asked for news, other than because of a push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::optional_instant")]
+    pub fetched: Option<Timestamp>,
+    /// The value of the annotation `gastown.io/refresh` for which that was done last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub refreshed: Option<String>,
     /// Merge requests that have not landed yet.
     #[serde(default)]
     pub queued: u32,

@@ -86,6 +86,14 @@ pub fn polecats() -> ArgValueCompleter {
     })
 }
 
+/// The merge requests.
+pub fn merge_requests() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') { objects(current) } else { of_kind("mergerequests", current) }
+    })
+}
+
 /// What `gt wait` waits for.
 pub fn conditions() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

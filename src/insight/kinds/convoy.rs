@@ -80,6 +80,9 @@ impl Subject for Convoy {
     fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
+            Reason::LeftTarget => Some(format!(
+                "`gt status` says which; push them to the target again, or `gt delete mr/NAME` of each that was meant to go"
+            )),
             Reason::NeedsYou => Some(format!(
                 "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} \
                  --field-selector status.state=SetAside`"
@@ -120,6 +123,11 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
         open = true;
         all_need_person &= by.iter().any(|blocker| blocker.needs_person);
         blocked.by.extend(by);
+    }
+    let left = condition(&status.conditions, types::LEFT_TARGET).filter(|it| it.status == ConditionStatus::True);
+    if let Some(left) = left {
+        open = true;
+        blocked.by.insert(Blocker::of(format!("convoy/{name}"), left));
     }
     blocked.permanent = open && all_need_person && convoy.metadata.deletion_timestamp.is_none();
     blocked

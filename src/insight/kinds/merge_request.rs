@@ -56,7 +56,7 @@ impl Subject for MergeRequest {
             _ if type_ != types::MERGED => None,
             MergeState::Rejected => Some("it is rejected".to_owned()),
             MergeState::Withdrawn => Some("it is withdrawn".to_owned()),
-            MergeState::Queued | MergeState::BranchReady | MergeState::Merged => None,
+            MergeState::Queued | MergeState::BranchReady | MergeState::BranchDeleted | MergeState::Merged => None,
         }
     }
 
@@ -89,6 +89,17 @@ impl Subject for MergeRequest {
                 let landed = self.status.as_ref().and_then(|status| status.landed.as_deref()).unwrap_or_default();
                 format!("merge `gastown/{bead}` ({}) into the target", landed.get(..9).unwrap_or(landed))
             }
+            Reason::PartlyMerged => {
+                format!(
+                    "merge the rest of `gastown/{bead}` into the target, or `bd close {bead}`; then `gt mr refresh {name}`"
+                )
+            }
+            Reason::BranchDeleted => format!(
+                "if the work is not wanted, `bd close {bead}`; to have it done anew, change the bead's text and `gt apply` it"
+            ),
+            Reason::LeftTarget => format!(
+                "push it to the target again and `gt mr refresh {name}`; if it was meant to go, `gt delete mr/{name}`"
+            ),
             Reason::Red => {
                 format!("nothing: the work came back to its bead, `gt describe bead/{bead}`; `gt logs mr/{name}`")
             }
@@ -102,6 +113,9 @@ impl Subject for MergeRequest {
         step.to_owned()
     }
 }
+
+/// The reasons for which a merge request waits for people, whatever its rig is like.
+const PEOPLES: [Reason; 4] = [Reason::BranchReady, Reason::PartlyMerged, Reason::BranchDeleted, Reason::LeftTarget];
 
 /// The columns of a section of merge requests.
 const COLUMNS: Columns = Columns {
@@ -137,13 +151,14 @@ pub(super) fn block(request: &MergeRequest, snapshot: &Snapshot, found: &mut BTr
     let conditions = request.status.as_ref().map(|status| &status.conditions[..]).unwrap_or_default();
     let merged = condition(conditions, types::MERGED);
     let failures = request.status.as_ref().map_or(0, |status| status.consecutive_failures);
-    let own = [Reason::VerifyError, Reason::BranchReady, Reason::PushRefused];
+    let own = [Reason::VerifyError, Reason::PushRefused];
+    let own = [&own[..], &PEOPLES].concat();
     let is_own = |it: &Condition| conditions::is_one_of(it, &own) || keeps_failing(it, failures);
     let blocks = |it: &&Condition| is_own(it) || it.status == ConditionStatus::Unknown;
     let object = format!("mr/{}", request.name_any());
     found.extend(merged.filter(blocks).map(|it| Blocker::of(object, it)));
     // What is left as a branch for people waits for them, whatever its rig is like.
-    if merged.is_none_or(|it| it.reason != Reason::BranchReady) {
+    if merged.is_none_or(|it| !conditions::is_one_of(it, &PEOPLES)) {
         rig::block(&request.spec.rig, true, snapshot, found);
     }
 }
@@ -165,8 +180,22 @@ pub fn queues_not_moving(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
 pub fn ready_to_be_merged(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let ready = snapshot.all::<MergeRequest>().filter(|request| state(request) == MergeState::BranchReady);
     let need = |request: &MergeRequest| {
+        let merged = condition(request.conditions(), types::MERGED);
+        if let Some(partly) = merged.filter(|it| it.reason == Reason::PartlyMerged) {
+            return Need::new(format!("mergerequest/{}", request.name_any()), conditions::words(partly));
+        }
         let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);
         Need::new(format!("mergerequest/{}", request.name_any()), what)
     };
     ready.map(need).collect()
+}
+
+/// What had landed and is not on its target any more.
+pub fn left_target(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let left = snapshot.all::<MergeRequest>().filter_map(|request| {
+        let left =
+            condition(request.conditions(), types::LEFT_TARGET).filter(|it| it.status == ConditionStatus::True)?;
+        Some(Need::new(format!("mergerequest/{}", request.name_any()), conditions::words(left)))
+    });
+    left.collect()
 }

@@ -50,11 +50,6 @@ impl Clone {
     }
 }
 
-/// A branch of the town's own.
-fn own(clone: &Clone, branch: &str, pushed: &Oid) -> OwnBranch {
-    OwnBranch { pushed: pushed.clone(), there: clone.targets.get(branch).cloned() }
-}
-
 impl State {
     pub(super) fn repo(&self, rig: &Owner, branch: Option<&str>) -> RepoFacts {
         let Some(clone) = self.clones.get(&rig.uid) else { return RepoFacts::default() };
@@ -64,11 +59,21 @@ impl State {
             cloned: true,
             target_tree: target.as_ref().and_then(|target| self.commits.get(target)).map(|c| c.tree.clone()),
             landed: target.as_ref().map(|target| self.commits.landed(target)).unwrap_or_default(),
-            own: clone.own.iter().map(|(branch, pushed)| (branch.clone(), own(clone, branch, pushed))).collect(),
+            own: self.own(clone),
             left: self.left(clone, branch.as_ref()),
             branch,
             target,
         }
+    }
+
+    /// The branches of the town's own.
+    fn own(&self, clone: &Clone) -> BTreeMap<String, OwnBranch> {
+        let own = |(branch, pushed): (&String, &Oid)| {
+            let of = self.commits.get(pushed).and_then(|commit| commit.landed.clone()).map(|(_, request)| request);
+            let there = clone.targets.get(branch).cloned();
+            (branch.clone(), OwnBranch { pushed: pushed.clone(), of, there })
+        };
+        clone.own.iter().map(own).collect()
     }
 
     /// The commits that have left a branch, with the merge request that each names.

@@ -4,3 +4,4 @@ mod drill;
 mod faults;
 mod harness;
 mod kills;
+mod people;

@@ -49,6 +49,18 @@ pub fn state(request: &MergeRequest) -> MergeState {
     request.status.as_ref().map(|s| s.state).unwrap_or_default()
 }
 
+/// Whether it waits to land. One whose branch people have deleted does not, though it may be merged yet.
+pub fn is_landing(request: &MergeRequest) -> bool {
+    !state(request).is_final() && state(request) != MergeState::BranchDeleted
+}
+
+/// Whether people have deleted its branch, and it was handed in for the text that its bead has now: the answer is theirs. An
+/// attempt that is not on record was made for that text, as far as anybody knows.
+pub fn is_refused(request: &MergeRequest, spec: &BeadSpec, attempts: &[Attempt]) -> bool {
+    let of_another = |it: &Attempt| it.attempt == request.spec.attempt && it.work != work_digest(spec);
+    state(request) == MergeState::BranchDeleted && !attempts.iter().any(of_another)
+}
+
 /// Whether it was sent back with a reason to work on: it is charged. That its commits were lost here is nobody's fault.
 fn came_back(request: &MergeRequest) -> bool {
     let reason = request.status.as_ref().and_then(|s| condition(&s.conditions, types::MERGED)).map(|c| &c.reason);

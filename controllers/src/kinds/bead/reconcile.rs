@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
-use gastown_crds::common::{STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
+use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Convoy, PolecatStatus, Rig};
+use gastown_crds::{Bead, Convoy, MergeRequest, PolecatStatus, Rig};
 use kube::ResourceExt;
 
-use super::{close, convoy_of, failures, molecule, release, requests, rework, round, state};
+use super::{close, convoy_of, failures, is_landing, is_refused, molecule, release, requests, rework, round, state};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
 use crate::plan::Plan;
@@ -67,6 +67,9 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         let message = closed.message.clone().unwrap_or_default();
         // `Ready` is not said any more: `False` would read as if something were wrong.
         conditions.set_bool(types::CLOSED, true, Reason::from(closed.reason), message);
+        if let Some(left) = requests.last().and_then(|request| has_left(request)) {
+            conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, &left.message);
+        }
         return Ok((plan, draft));
     }
 
@@ -86,13 +89,28 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         plan.write(close(bead, &closed));
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, Reason::Landing, "merged; being closed");
-    } else if let Some(request) = newest.filter(|r| !state(r).is_final()) {
+    } else if let Some(request) = newest.filter(|r| is_landing(r)) {
         // Handing in cleared the hook: the polecat is free for other work while the queue lands this.
         if bead.spec.assignee.is_some() {
             plan.write(release(bead));
         }
         status.state = BeadState::Landing;
-        conditions.set_bool(types::READY, false, Reason::Landing, format!("handed in as {}", request.name_any()));
+        if let Some(left) = has_left(request) {
+            conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, &left.message);
+            conditions.set_bool(types::READY, false, Reason::LeftTarget, &left.message);
+        } else {
+            let message = format!("handed in as {}", request.name_any());
+            conditions.set_bool(types::READY, false, Reason::Landing, message);
+        }
+    } else if let Some(request) = newest.filter(|r| is_refused(r, &bead.spec, attempts)) {
+        if bead.spec.assignee.is_some() {
+            plan.write(release(bead));
+        }
+        status.state = BeadState::SetAside;
+        let said = request.status.as_ref().and_then(|status| condition(&status.conditions, types::MERGED));
+        let message = said.map_or("its branch was deleted", |merged| &merged.message);
+        conditions.set_bool(types::SET_ASIDE, true, Reason::BranchDeleted, message);
+        conditions.set_bool(types::READY, false, Reason::BranchDeleted, "set aside for a person");
     } else if status.failures >= view.settings.backoff_limit {
         let ended = attempts.last().is_none_or(|r| r.state != AttemptState::Running);
         if bead.spec.assignee.is_some() && ended {
@@ -140,6 +158,12 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         draft.conditions.failed(types::READY, failure);
     }
     Ok((plan, draft))
+}
+
+/// The condition that says that a merge request has left its target.
+fn has_left(request: &MergeRequest) -> Option<&Condition> {
+    let left = condition(&request.status.as_ref()?.conditions, types::LEFT_TARGET)?;
+    (left.status == ConditionStatus::True).then_some(left)
 }
 
 /// The state of a bead whose polecat has left its slot, with the reason and the message that the polecat gives.

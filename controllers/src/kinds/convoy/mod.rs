@@ -14,17 +14,20 @@ use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, t
 use gastown_crds::convoy::ConvoyStatus;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Convoy, Rig, actor};
+use gastown_crds::{Bead, Convoy, MergeRequest, Rig, actor};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::draft::Draft;
 use crate::key::{Controller, Lane};
-use crate::kinds::bead::{self, convoy_of, requests, state};
+use crate::kinds::bead::{self, convoy_of, is_landing, requests, state};
 use crate::objects::Watched;
 use crate::plan::{Plan, Write};
 use crate::view::View;
 use crate::watches::Watches;
+
+/// Beads that a message names.
+const NAMED_MAX: usize = 5;
 
 /// Convoys and their beads.
 pub static CONTROLLER: Controller =
@@ -159,9 +162,9 @@ pub fn is_withdrawn(bead: &Bead) -> bool {
 /// Whether somebody is at work on it, or its branch is landing; no session runs of one whose polecat waits. Read from the
 /// claim and the merge requests: the bead's own status may lag behind them.
 fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
-    let landing = |state: MergeState| !state.is_final() || state == MergeState::Merged;
+    let landing = |request: &MergeRequest| is_landing(request) || state(request) == MergeState::Merged;
     bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none())
-        || requests(bead, view).last().is_some_and(|request| landing(state(request)))
+        || requests(bead, view).last().is_some_and(|request| landing(request))
 }
 
 /// An open bead that nobody is at work on says what its convoy says. One that is worked on is left alone until it is free.
@@ -205,12 +208,25 @@ fn has_landed(convoy: &Convoy) -> bool {
     convoy.status.as_ref().is_some_and(landed)
 }
 
+/// The first few names, and how many more there are.
+fn some(names: &[String]) -> String {
+    let shown = names.get(..NAMED_MAX.min(names.len())).unwrap_or_default().join(", ");
+    match names.len().saturating_sub(NAMED_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> Draft<'a, Convoy> {
     let mut draft = Draft::of(convoy, view);
     let name = convoy.name_any();
     let beads = view.objects.beads_of_convoy(&name);
     let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
+    let mut left = Vec::new();
     for bead in beads.filter(|b| !is_withdrawn(b)) {
+        if bead.status.as_ref().is_some_and(|status| is_true(&status.conditions, types::LEFT_TARGET)) {
+            left.push(bead.name_any());
+        }
         let state = match &bead.spec.closed {
             Some(_) => BeadState::Closed,
             None => bead.status.as_ref().map(|s| s.state).unwrap_or_default(),
@@ -233,6 +249,8 @@ fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: 
         // What has landed stays landed when its rig goes.
         let landed = done && has_landed(convoy);
         (landed, if landed { Reason::Landed } else { Reason::RefNotFound }, missing.clone())
+    } else if done && !left.is_empty() {
+        (false, Reason::LeftTarget, format!("not on the target any more: {}", some(&left)))
     } else if done {
         (true, Reason::Landed, format!("all {all} beads are closed"))
     } else if set_aside > 0 {
@@ -247,6 +265,10 @@ fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: 
         (false, Reason::InProgress, format!("{closed} of {all} beads are closed"))
     };
     draft.conditions.set_bool(types::LANDED, landed, reason, message);
+    if !left.is_empty() {
+        let message = format!("not on the target any more: {}; `gt describe` of each says more", some(&left));
+        draft.conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, message);
+    }
     if let Some(failure) = view.failed {
         draft.conditions.failed(types::LANDED, failure);
     }

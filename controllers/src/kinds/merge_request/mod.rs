@@ -2,6 +2,8 @@
 
 mod landing;
 
+mod people;
+
 mod queue;
 
 pub use landing::{Queue, Red, Rejection, Step, next, red_target};
@@ -39,6 +41,8 @@ pub struct Index {
     of_bead: BTreeMap<String, BTreeSet<String>>,
     /// Rig to the merge requests that are not over, by creation and name.
     queue: BTreeMap<String, BTreeSet<(Timestamp, String)>>,
+    /// Rig to the merge requests that have left their target.
+    left: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Watched for MergeRequest {
@@ -48,7 +52,10 @@ impl Watched for MergeRequest {
         let name = self.name_any();
         change(&mut index.of_bead, self.spec.bead.clone(), name.clone(), presence);
         if !self.status.as_ref().is_some_and(|s| s.state.is_final()) {
-            change(&mut index.queue, self.spec.rig.clone(), (created(self), name), presence);
+            change(&mut index.queue, self.spec.rig.clone(), (created(self), name.clone()), presence);
+        }
+        if people::is_left(self) {
+            change(&mut index.left, self.spec.rig.clone(), name, presence);
         }
     }
 }
@@ -66,6 +73,11 @@ impl Objects {
     pub fn queue(&self, rig: &str) -> impl Iterator<Item = &Arc<MergeRequest>> {
         let names = self.index::<MergeRequest>().queue.get(rig).into_iter().flatten();
         names.filter_map(|(_, name)| self.get(name))
+    }
+
+    /// The merge requests of a rig that have left their target, by their status.
+    pub fn left_target(&self, rig: &str) -> impl Iterator<Item = &Arc<MergeRequest>> {
+        self.named(self.index::<MergeRequest>().left.get(rig))
     }
 }
 
@@ -85,7 +97,10 @@ mod tests {
         }))
         .unwrap();
         let state = if shape.is_multiple_of(2) { MergeState::Queued } else { MergeState::Merged };
-        request.status = Some(MergeRequestStatus { state, ..MergeRequestStatus::default() });
+        let left = json!({"type": "LeftTarget", "status": "True", "reason": "LeftTarget",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let conditions = if shape > 11 { vec![serde_json::from_value(left).unwrap()] } else { Vec::new() };
+        request.status = Some(MergeRequestStatus { state, conditions, ..MergeRequestStatus::default() });
         request
     }
 

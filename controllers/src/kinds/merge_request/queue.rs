@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::landing::{self, Flaky, Queue, Rejection, Step};
+use super::people::{own_branch, remove_over};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
 use crate::kinds::rig::RigSettings;
@@ -32,8 +33,6 @@ const TRIES_MAX: u32 = 200;
 /// A red target is verified again after the first of these, doubling to the second: its checks may be red for a reason
 /// elsewhere.
 const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(6));
-/// The message about a branch whose checks contradicted one another.
-const FOUND_FLAKY: &str = "found on the target; a check of it was red once and then green, so it is flaky: see the job";
 
 /// Decides about one rig's queue.
 pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
@@ -42,19 +41,20 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         return plan;
     }
     let requests: Vec<&Arc<MergeRequest>> = view.objects.queue(&rig.name_any()).collect();
-    if requests.is_empty() {
-        return plan;
-    }
     let settings = &RigSettings::of(rig, &view.settings);
     let mut queue = Landing { rig: settings, view, outcomes: Vec::new() };
-    if let Err(not_seen) = queue.run(&requests, &mut plan) {
-        plan = Plan::none();
-        queue.outcomes.clear();
-        for request in &requests {
-            queue.waits(request, Reason::Unknown, &not_seen.message());
+    let mut landed = Vec::new();
+    match queue.run(&requests, &mut plan) {
+        Ok(looked_at) => landed = looked_at,
+        Err(not_seen) => {
+            plan = Plan::none();
+            queue.outcomes.clear();
+            for request in &requests {
+                queue.waits(request, Reason::Unknown, &not_seen.message());
+            }
         }
     }
-    for request in &requests {
+    for request in requests.into_iter().chain(&landed) {
         plan.set_status(queue.status(request));
     }
     plan
@@ -129,31 +129,27 @@ enum Looked {
     Failed { failures: u32, tail: String },
 }
 
-struct Landing<'a> {
-    rig: &'a RigSettings<'a>,
-    view: &'a View<'a>,
+pub(super) struct Landing<'a> {
+    pub(super) rig: &'a RigSettings<'a>,
+    pub(super) view: &'a View<'a>,
     outcomes: Vec<Outcome>,
 }
 
 impl Landing<'_> {
-    fn run(&mut self, requests: &[&Arc<MergeRequest>], plan: &mut Plan) -> Result<(), NotSeen> {
+    /// Answers with what had landed before, and was looked at again.
+    fn run(&mut self, requests: &[&Arc<MergeRequest>], plan: &mut Plan) -> Result<Vec<Arc<MergeRequest>>, NotSeen> {
         let facts = self.view.repo(self.rig)?;
+        remove_over(self.rig, facts, self.view, plan)?;
         let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
             for request in requests {
                 self.waits(request, Reason::Queued, "waits for its rig's clone");
             }
-            return Ok(());
+            return Ok(Vec::new());
         };
+        let landed = self.look_back(facts)?;
         let mut candidates = Vec::new();
         for request in requests {
-            let name = request.name_any();
-            if let Some(landed) = facts.landed.get(&name) {
-                let flaky = request.status.as_ref().is_some_and(|s| s.job.is_some());
-                let message = if flaky { FOUND_FLAKY } else { "found on the target" };
-                self.set(&name, MergeState::Merged, Reason::Merged, message, Some(landed.clone()));
-            } else if !self.is_wanted(request) {
-                self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, "its bead was closed otherwise", None);
-            } else {
+            if !self.is_dealt_with(request, facts, plan)? {
                 candidates.push(self.candidate(request));
             }
         }
@@ -171,10 +167,15 @@ impl Landing<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(landed)
     }
 
-    fn is_wanted(&self, request: &MergeRequest) -> bool {
+    /// Whether its bead is open, or was closed by it; and nothing else was handed in after its branch was deleted.
+    pub(super) fn is_wanted(&self, request: &MergeRequest) -> bool {
+        let newest = || self.view.objects.requests_of(&request.spec.bead).last().map(|newest| newest.name_any());
+        if crate::bead::state(request) == MergeState::BranchDeleted && newest() != Some(request.name_any()) {
+            return false;
+        }
         self.view
             .objects
             .get::<Bead>(&request.spec.bead)
@@ -380,7 +381,7 @@ impl Landing<'_> {
         }
         let (first, _) = landing.first()?;
         let request = self.view.objects.queue(&self.rig.id.name).find(|request| request.name_any() == *first)?;
-        Some(format!("gastown/{}", request.spec.bead))
+        Some(own_branch(request))
     }
 
     /// Whether what the newest push to this branch came to, by whichever rig, is known here: a push from where the branch
@@ -470,7 +471,7 @@ impl Landing<'_> {
         }
     }
 
-    fn set(&mut self, name: &str, state: MergeState, reason: Reason, message: &str, landed: Option<Oid>) {
+    pub(super) fn set(&mut self, name: &str, state: MergeState, reason: Reason, message: &str, landed: Option<Oid>) {
         self.outcomes.retain(|o| o.name != name);
         self.outcomes.push(Outcome {
             name: name.to_owned(),
@@ -501,6 +502,7 @@ impl Landing<'_> {
         };
         let (status, conditions) = (&mut draft.status, &mut draft.conditions);
         let held = match (outcome.state, outcome.reason) {
+            (_, Reason::LeftTarget) => ConditionStatus::False,
             (MergeState::Merged, _) => ConditionStatus::True,
             (_, Reason::Unknown) => ConditionStatus::Unknown,
             _ => ConditionStatus::False,
@@ -510,6 +512,9 @@ impl Landing<'_> {
         } else {
             conditions.set(types::MERGED, held, outcome.reason, outcome.message.clone());
             conditions.fails(outcome.failures);
+        }
+        if outcome.reason == Reason::LeftTarget {
+            conditions.set(types::LEFT_TARGET, ConditionStatus::True, outcome.reason, outcome.message.clone());
         }
         status.state = outcome.state;
         status.landed = outcome.landed.as_ref().map(|oid| oid.0.clone());

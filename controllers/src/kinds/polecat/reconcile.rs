@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use super::{environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
-use crate::kinds::bead::{claim, cooked, failures, is_poured, requests, rework, round, state, work_digest};
+use crate::kinds::bead::{claim, cooked, failures, is_landing, is_poured, requests, rework, round, state, work_digest};
 use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime::INSTALL_DELAY;
 use crate::objects::created;
@@ -100,7 +100,7 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
     };
     status.bead = Some(bead.name_any());
     let requests = requests(bead, view);
-    if requests.last().is_some_and(|r| !state(r).is_final() || state(r) == MergeState::Merged) {
+    if requests.last().is_some_and(|r| is_landing(r) || state(r) == MergeState::Merged) {
         // Handed in: the bead's controller clears the hook.
         return Ok(idle(polecat, facts, view, plan));
     }

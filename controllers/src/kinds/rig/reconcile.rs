@@ -2,7 +2,7 @@
 //!
 //! Dispatch is another key and never waits for a fetch; the merge queue is another key too.
 
-use gastown_crds::common::types;
+use gastown_crds::common::{ANNOTATION_REFRESH, types, whole_second};
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::{RigStatus, Strategy};
 use gastown_crds::{Rig, rig};
@@ -16,7 +16,10 @@ use crate::objects::created;
 use crate::plan::Plan;
 use crate::tries::{Tried, tried, tried_until};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Exited, RepoFacts, exit};
+use crate::world::{Act, Exited, JobState, RepoFacts, exit};
+
+/// The longest word that asks for a look, as its field in the status says.
+const REFRESH_BYTES_MAX: usize = 253;
 
 /// A reason and a message, and how often in a row that has failed.
 struct Because {
@@ -98,16 +101,18 @@ fn repo(
         // Once an interval, for as long as it takes: the branch may be pushed later.
         let (window, next) = window(rig, settings, view);
         plan.again_at(next);
-        let fetched = fetch(settings, view, plan, &format!("no-target-{window}"))?;
-        if let Some(because) = fetched {
+        let asked = refresh(rig, settings, view, plan, status)?;
+        let fetched = fetch(settings, view, plan, &format!("no-target-{window}"), status)?;
+        if let Some(because) = asked.or(fetched) {
             return Ok(because);
         }
         let branch = settings.branch.unwrap_or("HEAD");
         let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", settings.url);
         return Ok((Reason::BranchNotFound, message).into());
     }
-    let reached = reach(settings, view, plan)?;
-    let polled = if reached.is_some() { reached } else { poll(rig, settings, view, plan)? };
+    let reached = reach(settings, view, plan, status)?;
+    let asked = if reached.is_some() { reached } else { refresh(rig, settings, view, plan, status)? };
+    let polled = if asked.is_some() { asked } else { poll(rig, settings, view, plan, status)? };
     let refused = refused(settings, facts, view)?;
     Ok(refused.or(polled).unwrap_or_else(|| (Reason::Ok, String::new()).into()))
 }
@@ -135,11 +140,23 @@ fn clone(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Beca
 }
 
 /// The reason why a fetch is not done yet; none once it is.
-fn fetch(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan, cause: &str) -> Result<Option<Because>, NotSeen> {
+fn fetch(
+    rig: &RigSettings<'_>,
+    view: &View<'_>,
+    plan: &mut Plan,
+    cause: &str,
+    status: &mut RigStatus,
+) -> Result<Option<Because>, NotSeen> {
     // What another clock dates into the future says nothing of the present.
     let worked = |exited: &Exited| exited.code == exit::OK && exited.at <= view.now;
     Ok(match tried_until(view, |round| rig.fetch_job(cause, round), worked)? {
-        Tried::Done(_) => None,
+        Tried::Done(job) => {
+            // That the status changes tells the merge queue to look at what was fetched.
+            if let JobState::Exited(exited) = view.job(&job.key())? {
+                status.fetched = status.fetched.max(Some(whole_second(exited.at)));
+            }
+            None
+        }
         Tried::Running => Some((Reason::Ok, String::new()).into()),
         Tried::Due(job) => {
             plan.act(Act::EnsureJob(job));
@@ -180,21 +197,49 @@ fn refused(rig: &RigSettings<'_>, facts: &RepoFacts, view: &View<'_>) -> Result<
 }
 
 /// A changed `spec.repo.url` is fetched from once, so that a wrong one is reported before any work is begun.
-fn reach(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+fn reach(
+    rig: &RigSettings<'_>,
+    view: &View<'_>,
+    plan: &mut Plan,
+    status: &mut RigStatus,
+) -> Result<Option<Because>, NotSeen> {
     match tried(view, |round| rig.clone_job(round))? {
         Tried::Done(_) => Ok(None),
-        _ => fetch(rig, view, plan, "url"),
+        _ => fetch(rig, view, plan, "url", status),
     }
 }
 
+/// A person asks for a look now: see [`ANNOTATION_REFRESH`].
+fn refresh(
+    rig: &Rig,
+    settings: &RigSettings<'_>,
+    view: &View<'_>,
+    plan: &mut Plan,
+    status: &mut RigStatus,
+) -> Result<Option<Because>, NotSeen> {
+    let asked = rig.annotations().get(ANNOTATION_REFRESH).filter(|word| word.len() <= REFRESH_BYTES_MAX);
+    let Some(word) = asked.filter(|word| status.refreshed.as_ref() != Some(word)) else { return Ok(None) };
+    let because = fetch(settings, view, plan, &format!("refresh-{word}"), status)?;
+    if because.is_none() {
+        status.refreshed = Some(word.clone());
+    }
+    Ok(because)
+}
+
 /// While beads are open, the remote is asked for news once an interval. A quiet rig asks nothing.
-fn poll(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Option<Because>, NotSeen> {
+fn poll(
+    rig: &Rig,
+    settings: &RigSettings<'_>,
+    view: &View<'_>,
+    plan: &mut Plan,
+    status: &mut RigStatus,
+) -> Result<Option<Because>, NotSeen> {
     if view.objects.open_in_rig(&rig.name_any()).next().is_none() {
         return Ok(None);
     }
     let (window, next) = window(rig, settings, view);
     plan.again_at(next);
-    if window == 0 { Ok(None) } else { fetch(settings, view, plan, &format!("interval-{window}")) }
+    if window == 0 { Ok(None) } else { fetch(settings, view, plan, &format!("interval-{window}"), status) }
 }
 
 /// The number of the present interval of the rig's life, and when the next begins.

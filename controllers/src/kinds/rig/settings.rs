@@ -115,6 +115,12 @@ impl<'a> RigSettings<'a> {
         Job::Verify { owner, commit: commit.clone(), tree: tree.clone(), checks, round }
     }
 
+    /// Removes a branch of the town's own from the remote, if it holds this.
+    pub fn remove_job(&self, branch: &str, pushed: &Oid, round: u32) -> Job {
+        let (owner, url) = (self.id.clone(), self.url.to_owned());
+        Job::RemoveBranch { owner, url, branch: branch.to_owned(), pushed: pushed.clone(), round }
+    }
+
     /// Moves a branch of the remote to a commit: from this one, or with `force` from wherever the town left it.
     pub fn push_job(&self, branch: &str, from: Option<&Oid>, to: &Oid, force: bool, round: u32) -> Job {
         Job::Push {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use gastown_controllers::bead::convoy_of;
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadState, BeadType};
-use gastown_crds::common::{Condition, types};
+use gastown_crds::common::{Condition, condition, types};
 use gastown_crds::reason::Reason;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -81,6 +81,14 @@ impl Subject for Bead {
     fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
+            Reason::BranchDeleted => Some(format!(
+                "if the work is not wanted, `bd close {name}`; to have it done anew, change its text in its convoy and `gt apply` \
+                 it"
+            )),
+            Reason::LeftTarget => Some(format!(
+                "push it to the target again and `gt mr refresh`; if it was meant to go, delete its merge request: `gt describe \
+                 bead/{name}` lists it"
+            )),
             Reason::TooManyAttempts => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
                 Some(rework) => format!(
                     "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
@@ -112,8 +120,12 @@ pub fn state(bead: &Bead) -> BeadState {
     bead.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
-/// The summary of a bead that failed too often: `failed 6 times; needs a person: Say width`.
+/// The summary of a bead that is set aside: `failed 6 times; needs a person: Say width`.
 fn failures(bead: &Bead) -> String {
+    let set_aside = condition(bead.conditions(), types::SET_ASIDE);
+    if set_aside.is_some_and(|it| it.reason == Reason::BranchDeleted) {
+        return format!("its branch was deleted, unmerged; {NEEDS_PERSON}: {}", plain(&bead.spec.title));
+    }
     let failures = bead.status.as_ref().map_or(0, |status| status.failures);
     format!("failed {failures} times; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
 }

@@ -10,6 +10,7 @@ use gastown_controllers::world::{OwnBranch, Owner, exit};
 use git2::Repository;
 
 use crate::git::clone::facts::{TARGETS, oid};
+use crate::git::clone::message::merge_request;
 use crate::git::clone::remote::redact;
 use crate::git::failure::{Failure, late, say};
 use crate::git::landing::push::{Push, judge};
@@ -33,7 +34,8 @@ pub(in crate::git) fn all(repo: &Repository) -> Result<BTreeMap<String, OwnBranc
         let (Some(pushed), Ok(name)) = (reference.target(), reference.name()) else { continue };
         let branch = name.strip_prefix(OWN).unwrap_or_default().to_owned();
         let there = repo.refname_to_id(&format!("{TARGETS}{branch}")).ok().map(oid);
-        found.insert(branch, OwnBranch { pushed: oid(pushed), there });
+        let of = merge_request(repo.find_commit(pushed)?.message_raw_bytes());
+        found.insert(branch, OwnBranch { pushed: oid(pushed), of, there });
     }
     Ok(found)
 }
