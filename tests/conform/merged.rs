@@ -1,7 +1,7 @@
 //! What people do with what the town made: merged by patch, with an edit, in part, taken back; and the town's own branches.
 
 use gastown_controllers::seen::{Oid, Seen};
-use gastown_controllers::world::{Ask, Candidate, Fact, Job, Replayed};
+use gastown_controllers::world::{Candidate, Fact, Job, Replayed};
 
 use super::both_worlds;
 use super::story::{Story, merged, repo};

@@ -95,6 +95,7 @@ fn a_branch_that_is_gone_is_a_rejection_once_the_remote_was_asked_again() {
     merged(&mut scene, Merged::No);
     let fetch = fetch(&format!("deleted-{}", oid('c')));
     scene.known(Ask::Job(fetch.key()), Fact::Job(JobState::Absent));
+    scene.known(Ask::Newest(fetch.track()), Fact::Newest(None));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     fetch for shop, round 1
     shop-a-mr1: BranchReady Merged=False BranchReady (`gastown/shop-a` is not there: the remote is asked again)
@@ -134,6 +135,7 @@ fn a_branch_whose_bead_is_over_is_removed_unless_it_is_somebody_elses() {
         round: 1,
     };
     scene.known(Ask::Job(remove.key()), Fact::Job(JobState::Absent));
+    scene.known(Ask::Newest(remove.track()), Fact::Newest(None));
     for (there, plan) in [(Some('c'), "remove for shop, round 1"), (None, "remove for shop, round 1"), (Some('d'), "")]
     {
         repo(&mut scene, own(there.map(oid)));
