@@ -101,7 +101,10 @@ fn a_branch_that_is_gone_is_a_rejection_once_the_remote_was_asked_again() {
     shop-a-mr1: BranchReady Merged=False BranchReady (`gastown/shop-a` is not there: the remote is asked again)
     ");
     scene.known(Ask::Job(fetch.key()), Fact::Job(done()));
-    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-a-mr1: BranchDeleted Merged=False BranchDeleted (`gastown/shop-a` was deleted, and its changes are not on the target: close the bead, change its text to have it done anew, or push cccccccccc there again)");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    archive shop-a-mr1
+    shop-a-mr1: BranchDeleted Merged=False BranchDeleted (`gastown/shop-a` was deleted, and its changes are not on the target: close the bead, change its text to have it done anew, or push cccccccccc there again)
+    ");
 }
 
 #[test]

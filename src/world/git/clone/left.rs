@@ -12,6 +12,7 @@ use git2::Repository;
 
 use super::facts::{TARGETS, oid};
 use super::message::merge_request;
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 const LEFT: &str = "refs/gt/left/";
@@ -93,12 +94,9 @@ fn since(
     tip: git2::Oid,
     others: impl IntoIterator<Item = git2::Oid>,
 ) -> Result<Vec<git2::Oid>, git2::Error> {
-    let mut walk = repo.revwalk()?;
-    walk.push(tip)?;
-    for other in others {
-        walk.hide(other)?;
-    }
-    walk.take(COMMITS_MAX).collect()
+    let others: Vec<_> = others.into_iter().collect();
+    let all = History::of(repo)?.between(tip, &others)?;
+    Ok(all.into_iter().rev().take(COMMITS_MAX).collect())
 }
 
 impl Git {
@@ -130,13 +128,14 @@ impl Git {
 
     fn settled(repo: &Path, before: &Before) -> Result<String, git2::Error> {
         let repo = Repository::open_bare(repo)?;
+        let history = History::of(&repo)?;
         let (there, pushed) = (named(&repo, TARGETS)?, named(&repo, PUSHED)?);
         let (mut lines, kept) = (Vec::new(), of(&repo, LEFT)?);
         for (branch, tips) in &before.all {
             let mut left = Vec::new();
             for tip in tips {
                 let stays = match there.get(branch) {
-                    Some(now) => now != tip && !repo.graph_descendant_of(*now, *tip)?,
+                    Some(now) => !history.reaches(*now, *tip)?,
                     // A branch that is gone is missed for what landed on it alone.
                     None => since(&repo, *tip, there.values().copied())?.iter().any(|id| names_one(&repo, *id)),
                 };

@@ -16,6 +16,7 @@ use git2::{Commit, Repository, Tree};
 use super::patch::{Patch, before};
 use crate::git::clone::facts::{holds, oid, target};
 use crate::git::clone::message::{mentions, merge_request};
+use crate::git::history::History;
 use crate::git::{Git, GitError};
 
 /// Commits of a target that are looked through, the newest first.
@@ -88,7 +89,7 @@ impl<'a> Search<'a> {
     fn run(&self) -> Result<Merged, git2::Error> {
         if let Some(made) = self.asked.made.as_ref().filter(|made| holds(self.repo, made)) {
             let id = git2::Oid::from_str(&made.0)?;
-            if id == self.tip.id() || self.repo.graph_descendant_of(self.tip.id(), id)? {
+            if History::of(self.repo)?.reaches(self.tip.id(), id)? {
                 return Ok(Merged::All { landed: Some(made.clone()) });
             }
         }
@@ -146,29 +147,32 @@ impl<'a> Search<'a> {
         if !holds(self.repo, &self.asked.head) || !holds(self.repo, &self.asked.base) {
             return Ok(Vec::new());
         }
-        let mut walk = self.repo.revwalk()?;
-        walk.push(git2::Oid::from_str(&self.asked.head.0)?)?;
-        walk.hide(git2::Oid::from_str(&self.asked.base.0)?)?;
+        let [head, base] = [&self.asked.head, &self.asked.base].map(|oid| git2::Oid::from_str(&oid.0));
+        let all = History::of(self.repo)?.between(head?, &[base?])?;
+        if all.len() > BRANCH_COMMITS_MAX {
+            return Ok(Vec::new());
+        }
         let mut found = Vec::new();
-        for id in walk.take(BRANCH_COMMITS_MAX + 1) {
-            let commit = self.repo.find_commit(id?)?;
-            if commit.parent_count() != 1 || found.len() == BRANCH_COMMITS_MAX {
+        for id in all {
+            let commit = self.repo.find_commit(id)?;
+            if commit.parent_count() != 1 {
                 return Ok(Vec::new());
             }
             found.push(self.change(commit)?);
         }
-        found.reverse();
         Ok(found)
     }
 
     /// The commits of the target since the branch began, newest first.
     fn since(&self) -> Result<Vec<Change<'a>>, git2::Error> {
-        let mut walk = self.repo.revwalk()?;
-        walk.push(self.tip.id())?;
-        if holds(self.repo, &self.asked.base) {
-            walk.hide(git2::Oid::from_str(&self.asked.base.0)?)?;
-        }
-        walk.take(SINCE_COMMITS_MAX).map(|id| self.change(self.repo.find_commit(id?)?)).collect()
+        let history = History::of(self.repo)?;
+        let newest = if holds(self.repo, &self.asked.base) {
+            let all = history.between(self.tip.id(), &[git2::Oid::from_str(&self.asked.base.0)?])?;
+            all.into_iter().rev().take(SINCE_COMMITS_MAX).collect()
+        } else {
+            history.newest(self.tip.id(), SINCE_COMMITS_MAX)?
+        };
+        newest.into_iter().map(|id| self.change(self.repo.find_commit(id)?)).collect()
     }
 
     fn change(&self, commit: Commit<'a>) -> Result<Change<'a>, git2::Error> {
