@@ -103,6 +103,35 @@ fn a_bare_repository_is_looked_into() {
 }
 
 #[test]
+fn a_bare_clone_is_where_work_lands_and_not_what_it_was_cloned_from() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
+    git(&folder.path(""), &["clone", "--quiet", "--bare", dir.to_str().unwrap(), "bare.git"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--branch", "main"]).all(), @"
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: bare
+    spec:
+      repo:
+        url: [dir]/bare.git
+        branch: main
+      merge:
+        strategy: Push # what is verified goes to the branch
+        verify: # what must pass before anything lands
+        - name: test
+          run: make test
+    ! note: [dir]/bare.git was cloned from [dir]/shop; work lands in [dir]/bare.git, and not there
+    ! wrote [dir]/home/rigs/bare.yaml
+    ! next: gt apply -f rigs/bare.yaml
+    exit 0
+    ");
+    git(&folder.path(""), &["clone", "--quiet", "--mirror", dir.to_str().unwrap(), "mirror.git"]);
+    let done = folder.gt(&["rig", "add", "../mirror.git"]);
+    assert!(done.out.contains("/mirror.git") && done.err.contains("until it is next updated"), "{}", done.all());
+}
+
+#[test]
 fn a_working_copy_with_an_origin_stands_for_its_origin() {
     let folder = Folder::town();
     let dir = repository(&folder, "shop", &[("go.mod", "module shop\n")]);

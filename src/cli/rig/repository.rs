@@ -64,6 +64,8 @@ impl Repository {
         }
         let repository = Look::into(path).map_err(|error| no_look(&shown, &error))?;
         let (head, origin) = (repository.head()?, repository.origin()?);
+        // What was named is where work lands: a bare repository is nobody's working copy, whatever it was cloned from.
+        let (origin, cloned_from) = if repository.is_bare { (None, origin) } else { (origin, None) };
         let tree = tree(&repository, &shown, branch, origin.is_some())?;
         let mut seen = Self {
             url: shown.clone(),
@@ -82,7 +84,17 @@ impl Repository {
                 seen.follow(path, &origin);
                 seen.notes.extend(other_branch(&shown, &repository, &head)?);
             }
-            None if repository.is_bare => {}
+            None if repository.is_bare => {
+                let mirrors = repository.setting("remote.origin.mirror")?.is_some_and(|mirrors| mirrors == "true");
+                seen.notes.extend(cloned_from.map(|from| {
+                    let lost = if mirrors {
+                        ", until it is next updated from there: give that one, if it is to have the work"
+                    } else {
+                        ""
+                    };
+                    format!("{shown} was cloned from {from}; work lands in {shown}, and not there{lost}")
+                }));
+            }
             None => {
                 seen.working_copy(branch, &head)?;
                 seen.notes.extend(own_branch(&repository, branch, &head)?);
