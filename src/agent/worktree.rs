@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gastown_world::exec::Exec;
 use gastown_world::git::{History, unchanged_by_agent};
-use git2::{Oid, Repository, RepositoryState};
+use git2::{FileMode, Oid, Repository, RepositoryState};
 
 use super::error::Error;
 
@@ -30,6 +30,8 @@ pub struct Worktree {
     pub ahead: usize,
     /// What is not committed, as `git status --short` lists it.
     pub dirty: Vec<String>,
+    /// Repositories within this one that were committed as links which lead nowhere: no submodules.
+    pub loose_links: Vec<String>,
 }
 
 impl Worktree {
@@ -43,7 +45,8 @@ impl Worktree {
         let history = History::of(&repository).and_then(|history| history.ahead(head, base));
         let ahead = history.map_err(git("compare HEAD with GT_BASE"))?;
         let unfinished = unfinished(repository.state());
-        Ok(Self { branch, unfinished, head: head.to_string(), ahead, dirty: dirty(dir)? })
+        let loose_links = loose_links(&repository, base, head).map_err(git("read the links"))?;
+        Ok(Self { branch, unfinished, head: head.to_string(), ahead, dirty: dirty(dir)?, loose_links })
     }
 
     /// Refuses what is not all committed on the bead's own branch.
@@ -64,7 +67,7 @@ impl Worktree {
             }
         }
         if self.dirty.is_empty() {
-            return Ok(());
+            return self.check_links();
         }
         let mut message = format!("{} files are not committed:", self.dirty.len());
         if self.dirty.len() == 1 {
@@ -79,6 +82,36 @@ impl Worktree {
         }
         Err(Error::refused(message, "commit them, or remove what does not belong in the repository"))
     }
+
+    /// Refuses a commit of a repository within this one: nobody else could check it out.
+    fn check_links(&self) -> Result<(), Error> {
+        let Some(link) = self.loose_links.first() else { return Ok(()) };
+        let message =
+            format!("`{link}` is a repository of its own: only a link to it is committed, and that leads nowhere");
+        let hint = format!(
+            "to bring its files, move `{link}/.git` out of this worktree, then \
+             `git rm -q --cached {link} && git add {link} && git commit`; if it is to be a submodule, \
+             `git rm -q --cached {link}`, then `git submodule add URL {link}` and commit"
+        );
+        Err(Error::refused(message, hint))
+    }
+}
+
+/// The links to commits that the branch brings and that `.gitmodules` does not explain.
+fn loose_links(repository: &Repository, base: Oid, head: Oid) -> Result<Vec<String>, git2::Error> {
+    let tree = |commit: Oid| repository.find_commit(commit)?.tree();
+    let (old, new) = (tree(base)?, tree(head)?);
+    let modules = new.get_name(".gitmodules").and_then(|entry| entry.to_object(repository).ok()?.into_blob().ok());
+    let modules = modules.map(|blob| String::from_utf8_lossy(blob.content()).into_owned()).unwrap_or_default();
+    let path_of = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "path").then(|| value.trim().trim_matches('"').to_owned())
+    };
+    let submodules: Vec<String> = modules.lines().filter_map(path_of).collect();
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None)?;
+    let links = diff.deltas().filter(|delta| delta.new_file().mode() == FileMode::Commit);
+    let paths = links.filter_map(|delta| Some(delta.new_file().path()?.to_string_lossy().into_owned()));
+    Ok(paths.filter(|path| !submodules.contains(path)).collect())
 }
 
 fn git(what: &'static str) -> impl FnOnce(git2::Error) -> Error {
@@ -122,7 +155,8 @@ mod tests {
     use super::*;
 
     fn clean() -> Worktree {
-        Worktree { branch: Some("polecat/nux/b".into()), unfinished: None, head: "1".into(), ahead: 1, dirty: vec![] }
+        let branch = Some("polecat/nux/b".into());
+        Worktree { branch, unfinished: None, head: "1".into(), ahead: 1, dirty: vec![], loose_links: vec![] }
     }
 
     fn refusal(worktree: &Worktree) -> String {
@@ -153,6 +187,10 @@ mod tests {
            M a
           ?? b
         hint: commit them, or remove what does not belong in the repository
+        ");
+        insta::assert_snapshot!(refusal(&Worktree { loose_links: vec!["lib".into()], ..clean() }), @"
+        error: `lib` is a repository of its own: only a link to it is committed, and that leads nowhere
+        hint: to bring its files, move `lib/.git` out of this worktree, then `git rm -q --cached lib && git add lib && git commit`; if it is to be a submodule, `git rm -q --cached lib`, then `git submodule add URL lib` and commit
         ");
     }
 }

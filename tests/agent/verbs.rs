@@ -167,6 +167,33 @@ fn done_refuses_what_is_not_finished() {
 }
 
 #[test]
+fn done_refuses_a_repository_that_only_this_worktree_has() {
+    let town = hooked();
+    town.agent("bd close shop-1.change shop-1.docs shop-1.verify");
+    fs_err::create_dir(town.path("worktree/lib")).unwrap();
+    town.git("worktree/lib", &["init", "--quiet"]);
+    town.git("worktree/lib", &["commit", "--quiet", "--allow-empty", "--message", "inner"]);
+    town.git("worktree", &["add", "--all"]);
+    town.git("worktree", &["commit", "--quiet", "--message", "a link"]);
+    assert_snapshot!(town.agent("gt done"), @"
+    exit 1
+    2> error: `lib` is a repository of its own: only a link to it is committed, and that leads nowhere
+    2> hint: to bring its files, move `lib/.git` out of this worktree, then `git rm -q --cached lib && git add lib && git commit`; if it is to be a submodule, `git rm -q --cached lib`, then `git submodule add URL lib` and commit
+    ");
+    assert_eq!(town.merge_requests(), []);
+    // A submodule says where others find it.
+    let url = town.path("lib.git").display().to_string();
+    town.git("worktree", &["config", "--file", ".gitmodules", "submodule.lib.path", "lib"]);
+    town.git("worktree", &["config", "--file", ".gitmodules", "submodule.lib.url", &url]);
+    town.git("worktree", &["add", "--all"]);
+    town.git("worktree", &["commit", "--quiet", "--message", "a submodule"]);
+    assert_snapshot!(town.agent("gt done"), @"
+    exit 0
+    handed in 2 commits as shop-1-<hash>; you are finished: end the session
+    ");
+}
+
+#[test]
 fn done_hands_in_once() {
     let town = hooked();
     town.commit("new");
