@@ -140,6 +140,50 @@ fn a_branch_with_merge_commits_lands_as_one() {
 }
 
 #[test]
+fn a_branch_with_merge_commits_keeps_its_messages_and_its_authors() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    let candidate = town.hand_in("nux", "a");
+    town.work(
+        "nux",
+        "sed -i s/1/one/ lines &&
+         trailers=$(printf 'Co-authored-by: Bo <bo@example.org>\\nReviewed-by: Cy <cy@example.org>') &&
+         git commit -qam one -m 'Because it is.' -m \"$trailers\" &&
+         git commit -q --allow-empty -m nothing --author 'Di <di@example.org>'",
+    );
+    town.up("sed -i s/5/five/ lines && git commit -qam five");
+    town.fetch();
+    town.work(
+        "nux",
+        "git fetch -q && git merge -q --no-edit origin/main && echo a > a && git add a &&
+         git commit -qm a -m 'co-authored-by: Bo <bo@example.org>'",
+    );
+    let candidate = Candidate { head: town.hand_in("nux", "a").head, ..candidate };
+    let tip = commit(&replay(&town, &[candidate])[0]);
+    insta::assert_snapshot!(town.inside(&format!("git log -1 --format='%an%n%B' {tip}")), @"
+    Ada
+    Do a
+
+    * one
+
+    Because it is.
+
+    Reviewed-by: Cy <cy@example.org>
+
+    * nothing
+
+    * a
+
+    Co-authored-by: Bo <bo@example.org>
+    Co-authored-by: Di <di@example.org>
+    Gastown-Bead: a
+    Gastown-MR: a-mr
+    ");
+    let authors = format!("git log -1 --format='%(trailers:key=Co-authored-by,valueonly)' {tip}");
+    assert_eq!(town.inside(&authors).lines().count(), 2);
+}
+
+#[test]
 fn what_is_there_already_is_empty() {
     let town = Town::cloned();
     town.polecat("nux", "a");

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::git::clone::facts::{holds, oid};
 use crate::git::clone::message::with_trailers;
 use crate::git::history::History;
+use crate::git::landing::squash;
 use crate::git::program::Call;
 use crate::git::{Git, GitError, read_record, write_by_rename};
 
@@ -103,7 +104,7 @@ impl<'a> Replay<'a> {
         let head = find(self.repo, &candidate.head.0).map_err(read)?;
         let commits = self.commits(candidate, head.id()).map_err(read)?;
         let is_linear = commits.iter().all(|commit| commit.parent_count() == 1) && commits.len() <= COMMITS_MAX;
-        let landed = if is_linear { self.each(candidate, &commits)? } else { self.squash(candidate, &head)? };
+        let landed = if is_linear { self.each(candidate, &commits)? } else { self.squash(candidate, &commits, &head)? };
         let tip = match landed {
             Ok(tip) => tip,
             Err(files) => return Ok(Replayed::Conflict { files }),
@@ -148,7 +149,12 @@ impl<'a> Replay<'a> {
     }
 
     /// A branch that holds merge commits, as one commit.
-    fn squash(&self, candidate: &Candidate, head: &Commit) -> Result<Result<git2::Oid, Vec<String>>, GitError> {
+    fn squash(
+        &self,
+        candidate: &Candidate,
+        commits: &[Commit],
+        head: &Commit,
+    ) -> Result<Result<git2::Oid, Vec<String>>, GitError> {
         let tree = match self.merge(&self.tip.to_string(), head.id())? {
             Merged::Tree(tree) => tree,
             Merged::Conflict(files) => return Ok(Err(files)),
@@ -156,7 +162,8 @@ impl<'a> Replay<'a> {
         if tree == self.tree_of(self.tip)? {
             return Ok(Ok(self.tip));
         }
-        self.commit(candidate, tree, self.tip, head, candidate.title.as_bytes(), None).map(Ok)
+        let message = squash::message(&candidate.title, commits, head);
+        self.commit(candidate, tree, self.tip, head, message.as_bytes(), None).map(Ok)
     }
 
     /// A commit that holds our tree and has the other's parent, for the merge to find its base by.
