@@ -111,6 +111,58 @@ fn one_push_at_a_time_goes_to_a_branch_however_the_remote_is_spelled() {
     assert_eq!(town.up("git status --porcelain && git rev-parse main"), to.to_string());
 }
 
+/// Git itself overwrites ignored files when it updates a working copy.
+#[test]
+fn what_git_does_not_hold_in_a_working_copy_is_not_overwritten() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work(
+        "nux",
+        "echo theirs > .env && mkdir -p target/deep && echo theirs > target/deep/a && git add -f . && git commit -qm a",
+    );
+    let (from, to) = (town.main(), town.hand_in("nux", "a").head);
+    let update = || Try { update: true, ..onto_main(&from, &to) };
+    let refused = |what: &str| {
+        let (code, log) = push(&town, update());
+        assert_eq!((code, town.main()), (exit::CHECKED_OUT, from.clone()), "{log}");
+        assert!(log.contains(&format!("`{what}`")) && log.contains("move it away"), "{log}");
+    };
+    town.up("echo .env >> .git/info/exclude && echo mine > .env");
+    refused(".env");
+    assert_eq!(town.up("cat .env"), "mine");
+    town.up("mv .env .env.mine && mkdir -p target/deep/a && echo mine > target/deep/a/b");
+    refused("target/deep/a/b");
+    // A file where a folder is to be.
+    town.up("rm -r target && echo mine > target && echo target >> .git/info/exclude");
+    refused("target");
+    assert_eq!(town.up("cat target"), "mine");
+    // What is beside it stays.
+    town.up("rm target && mkdir target && echo mine > target/other && rm .env.mine");
+    let (code, log) = push(&town, update());
+    assert_eq!((code, town.main()), (exit::OK, to.clone()), "{log}");
+    assert_eq!(town.up("cat .env target/deep/a target/other"), "theirs\ntheirs\nmine");
+}
+
+/// Where the branch is checked out beside the repository that is pushed to.
+#[test]
+fn a_working_copy_elsewhere_is_spared_too() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    town.work("nux", "echo theirs > .env && git add -f . && git commit -qm a");
+    let (from, to) = (town.main(), town.hand_in("nux", "a").head);
+    town.up("git checkout -q -b elsewhere && git worktree add -q ../beside main && echo .env >> .git/info/exclude");
+    town.up("echo mine > ../beside/.env && echo mine > .env");
+    let update = || Try { update: true, ..onto_main(&from, &to) };
+    let (code, log) = push(&town, update());
+    assert_eq!(code, exit::CHECKED_OUT, "{log}");
+    assert!(log.contains("beside"), "{log}");
+    assert_eq!(town.up("cat ../beside/.env"), "mine");
+    town.up("rm ../beside/.env");
+    let (code, log) = push(&town, update());
+    assert_eq!(code, exit::OK, "{log}");
+    assert_eq!(town.up("cat ../beside/.env .env"), "theirs\nmine");
+}
+
 #[test]
 fn somebody_elses_push_is_never_overwritten() {
     let (town, from, to) = ready();

@@ -69,6 +69,9 @@ impl Git {
             }
             error => error.into(),
         })?;
+        if let Some(path) = path_of(push.url).map(Path::new).filter(|_| push.update_checked_out && !lease.is_empty()) {
+            self.check_working_copy(&repo, push, path, &Oid(lease.clone()))?;
+        }
         // The commit may be reached by nothing yet; while it is pushed, this keeps it.
         let queued = format!("refs/gt/queue/{}", push.branch);
         self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
