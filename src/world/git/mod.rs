@@ -16,7 +16,6 @@
 //! | `refs/gt/head` | symbolic: the remote's HEAD branch |
 //! | `refs/heads/polecat/*` | what polecats begin at, hand in or push, and leave behind |
 //! | `refs/gt/rescue/*`, `refs/gt/archive/*` | what must stay reachable |
-//! | `refs/gt/queue/*` | what is being pushed |
 //! | `refs/gt/own/*` | what the town last pushed to branches of its own |
 //! | `refs/gt/pushed/*`, `refs/gt/left/*` | what was pushed and not found yet, and what branches were moved away from |
 

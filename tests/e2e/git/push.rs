@@ -51,7 +51,6 @@ fn a_branch_moves_forward_and_twice_is_already_so() {
         assert_eq!(code, exit::OK, "{log}");
         assert_eq!(town.main(), to);
     }
-    assert_eq!(town.inside("git for-each-ref refs/gt/queue"), "", "nothing is left in the queue");
     let (code, log) = push(&town, onto_main(&to, &from));
     assert_eq!(code, exit::FAILED, "backward: {log}");
     assert_eq!(town.main(), to);
@@ -72,6 +71,31 @@ fn a_checked_out_target_is_refused_or_updated() {
     let (code, log) = push(&town, update());
     assert_eq!(code, exit::OK, "{log}");
     assert_eq!(town.up("git status --porcelain && cat a && git rev-parse main"), format!("a\n{to}"));
+}
+
+/// What was pushed is here: the remote is only asked whether it is there.
+#[test]
+fn what_was_pushed_is_found_without_being_fetched() {
+    let (town, from, to) = ready();
+    town.up("git checkout -q --detach");
+    town.fetch();
+    assert_eq!(push(&town, onto_main(&from, &to)).0, exit::OK);
+    let trace = town.path("trace");
+    let traced = town.git.clone().with_env("GIT_TRACE2", &trace);
+    let fetch = |round| Job::Fetch { owner: town.rig.clone(), url: town.url(), cause: "test".into(), round };
+    let commands = |round| {
+        assert_eq!(traced.run_job(&fetch(round), &mut Vec::new()), exit::OK);
+        let text = fs_err::read_to_string(&trace).unwrap();
+        fs_err::remove_file(&trace).unwrap();
+        let named = text.lines().filter_map(|line| line.split_once("cmd_name")?.1.split_whitespace().next());
+        named.map(str::to_owned).filter(|name| name != "upload-pack").collect::<Vec<_>>()
+    };
+    assert_eq!(commands(1), ["ls-remote", "update-ref", "update-ref"]);
+    assert_eq!(town.inside("git rev-parse refs/gt/target/main"), to.0);
+    // What somebody else has done besides is fetched.
+    town.up("git checkout -q main && git commit -q --allow-empty -m theirs && git tag t && git checkout -q --detach");
+    assert_eq!(commands(2).first().map(String::as_str), Some("ls-remote"));
+    assert_eq!(town.inside("git rev-parse refs/gt/target/main t"), [town.main().0, town.main().0].join("\n"));
 }
 
 /// Two that begin at one commit would both move it, and only one of them would bring the files along.

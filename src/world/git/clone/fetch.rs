@@ -39,7 +39,7 @@ impl Git {
         let shown = redact(url);
         unfinished::sweep(repo, SystemClock.now());
         let listed = self
-            .remote(self.call_in(repo, format!("list the branches of {shown}")))?
+            .remote(self.call_in(repo, format!("list the branches of {shown}")), url)?
             .repo_lock(repo_lock)
             .limit(SILENCE_MAX)
             .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
@@ -62,9 +62,25 @@ impl Git {
         let read = |source| GitError::Read { doing: "read the branches of the clone".to_owned(), source };
         let before = git2::Repository::open_bare(repo).and_then(|repo| left::before(&repo)).map_err(read)?;
         let branches = listed.lines().filter_map(|line| line.split_once("\trefs/heads/"));
-        self.keep_tips(repo, &before, &branches.map(|(tip, branch)| (branch, tip)).collect())?;
+        let branches = branches.map(|(tip, branch)| (branch, tip)).collect();
+        match before.only_pushed(&branches) {
+            // Pushes go forward only: no branch has moved away from anything.
+            Some(lines) => self.update_refs(repo, lines)?,
+            None => {
+                self.keep_tips(repo, &before, &branches)?;
+                self.fetch(repo, repo_lock, url, hint)?;
+            }
+        }
+        self.settle_tips(repo, &before)?;
+        self.note_head(repo, &listed)?;
+        say(log, &format!("fetched {shown}"));
+        Ok(())
+    }
+
+    fn fetch(&self, repo: &Path, repo_lock: &RepoLock, url: &str, hint: &str) -> Result<(), Failure> {
+        let shown = redact(url);
         let fetched = self
-            .remote(self.call_in(repo, format!("fetch from {shown}")))?
+            .remote(self.call_in(repo, format!("fetch from {shown}")), url)?
             .repo_lock(repo_lock)
             .limit(self.limits.transfer)
             .args([
@@ -82,21 +98,20 @@ impl Git {
         if !fetched.ok() {
             return Err(refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
         }
-        self.settle_tips(repo, &before)?;
-        self.note_head(repo, &listed)?;
-        say(log, &format!("fetched {shown}"));
         Ok(())
     }
 
     /// Records the HEAD branch that `ls-remote --symref` names; a detached HEAD is none.
     fn note_head(&self, repo: &Path, listed: &str) -> Result<(), GitError> {
         let head = listed.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
+        let head = head.map(|branch| format!("{}{branch}", facts::TARGETS));
+        let there = git2::Repository::open_bare(repo)
+            .and_then(|repo| repo.find_reference(facts::HEAD)?.symbolic_target().map(|it| it.map(str::to_owned)));
         let call = self.call_in(repo, "record the remote's HEAD branch").arg("symbolic-ref");
-        if let Some(branch) = head {
-            call.args([facts::HEAD, &format!("{}{branch}", facts::TARGETS)]).run()?;
-        } else {
-            // Deleting what is not there is refused, and is what is wanted.
-            call.args(["--delete", "--quiet", facts::HEAD]).output()?;
+        match (head, there.ok().flatten()) {
+            (head, there) if head == there => {}
+            (Some(head), _) => drop(call.args([facts::HEAD, &head]).run()?),
+            (None, _) => drop(call.args(["--delete", "--quiet", facts::HEAD]).output()?),
         }
         Ok(())
     }

@@ -30,8 +30,12 @@ type Tips = BTreeMap<String, BTreeSet<git2::Oid>>;
 
 /// The tips that a fetch may move branches away from.
 pub(super) struct Before {
-    /// Where the branches are, as last fetched.
+    /// Where the branches are, as last fetched, without the town's own.
     targets: BTreeMap<String, git2::Oid>,
+    /// The same, with the town's own.
+    there: BTreeMap<String, git2::Oid>,
+    /// The tips of pushes that no fetch has confirmed yet.
+    pushed: BTreeMap<String, git2::Oid>,
     /// Those, what was pushed, and what has left before.
     all: Tips,
 }
@@ -55,13 +59,29 @@ pub(super) fn commits(
 
 /// Reads them.
 pub(super) fn before(repo: &Repository) -> Result<Before, git2::Error> {
-    let mut targets = named(repo, TARGETS)?;
+    let (there, pushed) = (named(repo, TARGETS)?, named(repo, PUSHED)?);
+    let mut targets = there.clone();
     targets.retain(|branch, _| !branch.starts_with(OWN_PREFIX));
     let mut all = of(repo, LEFT)?;
-    for (branch, tip) in targets.iter().map(|(branch, tip)| (branch.clone(), *tip)).chain(named(repo, PUSHED)?) {
+    for (branch, tip) in targets.iter().map(|(branch, tip)| (branch.clone(), *tip)).chain(pushed.clone()) {
         all.entry(branch).or_default().insert(tip);
     }
-    Ok(Before { targets, all })
+    Ok(Before { targets, there, pushed, all })
+}
+
+impl Before {
+    /// How the refs change, if nothing has changed at the remote but what the town pushed there: then all of it is here. Tags
+    /// are looked for by the next fetch.
+    pub(super) fn only_pushed(&self, listed: &BTreeMap<&str, &str>) -> Option<String> {
+        let is = |tips: &BTreeMap<String, git2::Oid>, branch: &str, at: &str| {
+            tips.get(branch).is_some_and(|tip| tip.to_string() == at)
+        };
+        let moved: Vec<_> = listed.iter().filter(|(branch, at)| !is(&self.there, branch, at)).collect();
+        let none_is_gone = self.there.keys().all(|branch| listed.contains_key(branch.as_str()));
+        let all_pushed = moved.iter().all(|(branch, at)| is(&self.pushed, branch, at));
+        let line = |(branch, at): &&(&&str, &&str)| format!("update {TARGETS}{branch} {at}\n");
+        (none_is_gone && all_pushed && !moved.is_empty()).then(|| moved.iter().map(|it| line(&it)).collect())
+    }
 }
 
 /// What each ref below a prefix names.
@@ -156,7 +176,7 @@ impl Git {
         Ok(lines.concat())
     }
 
-    fn update_refs(&self, repo: &Path, lines: String) -> Result<(), GitError> {
+    pub(super) fn update_refs(&self, repo: &Path, lines: String) -> Result<(), GitError> {
         if lines.is_empty() {
             return Ok(());
         }

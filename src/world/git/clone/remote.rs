@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::git::look::{NoLook, foreign_hash};
+use gastown_controllers::world::path_of;
+
 use crate::git::program::Call;
 use crate::git::{Git, GitError};
 use crate::layout::Layout;
@@ -31,13 +33,13 @@ const AUTH_SIGNS: [&str; 10] = [
 pub fn reach(url: &str, limit: Duration) -> Result<(), NoLook> {
     let git = Git::new(Layout::below(Path::new("/")));
     let call = git.call(format!("reach `{}`", redact(url)));
-    let listed = git.remote(call)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run()?;
+    let listed = git.remote(call, url)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run()?;
     foreign_hash(&listed.text()).map_or(Ok(()), |hash| Err(NoLook::Hash(hash.to_owned())))
 }
 
 impl Git {
     /// A call that talks to a remote: nobody is there to answer a question.
-    pub(in crate::git) fn remote<'a>(&self, call: Call<'a>) -> Result<Call<'a>, GitError> {
+    pub(in crate::git) fn remote<'a>(&self, call: Call<'a>, url: &str) -> Result<Call<'a>, GitError> {
         // An askpass that fails makes git give up where it would otherwise open a window.
         let call = call.env("GIT_ASKPASS", "false").env("SSH_ASKPASS", "false").env("SSH_ASKPASS_REQUIRE", "force");
         // The limit is long: a remote that is gone must not hold the rig that long. A byte a second will do; git's own
@@ -46,7 +48,8 @@ impl Git {
         let patience = [("GIT_HTTP_LOW_SPEED_LIMIT", "1"), ("GIT_HTTP_LOW_SPEED_TIME", silence_s.as_str())];
         let unsaid = patience.into_iter().filter(|(name, _)| self.var(name).is_none());
         let call = unsaid.fold(call, |call, (name, value)| call.env(name, value));
-        if self.var("GIT_SSH").is_some() && self.var("GIT_SSH_COMMAND").is_none() {
+        let has_own_ssh = self.var("GIT_SSH").is_some() && self.var("GIT_SSH_COMMAND").is_none();
+        if path_of(url).is_some() || has_own_ssh {
             return Ok(call);
         }
         let ssh = match self.var("GIT_SSH_COMMAND") {

@@ -35,7 +35,7 @@ impl Git {
             return Ok(());
         }
         for some in files.iter().collect::<Vec<_>>().chunks(NAMED_MAX) {
-            let call = self.remote(self.call_in(clone, &doing))?.limit(self.limits.transfer);
+            let call = self.remote(self.call_in(clone, &doing), push.url)?.limit(self.limits.transfer);
             // Its own name for the remote: a url alone would be taken for one that has no settings.
             let call = call.args(["-c", &format!("remote.origin.lfspushurl={}", push.url)]);
             let output = call.args(["lfs", "push", "--object-id", "origin"]).args(some).output();

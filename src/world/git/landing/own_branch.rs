@@ -73,7 +73,7 @@ impl Git {
             }
             Some(_) => {
                 let reference = format!("refs/heads/{branch}");
-                let call = self.remote(self.call_in(&clone, &doing))?.limit(self.limits.transfer);
+                let call = self.remote(self.call_in(&clone, &doing), url)?.limit(self.limits.transfer);
                 let call = call.args(["push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no"]);
                 let call = call.arg(format!("--force-with-lease={reference}:{pushed}"));
                 let hint = format!("to see how fast it answers, run: git ls-remote {shown}");

@@ -72,17 +72,11 @@ impl Git {
         if let Some(path) = path_of(push.url).map(Path::new).filter(|_| push.update_checked_out && !lease.is_empty()) {
             self.check_working_copy(&repo, push, path, &Oid(lease.clone()))?;
         }
-        // The commit may be reached by nothing yet; while it is pushed, this keeps it.
-        let queued = format!("refs/gt/queue/{}", push.branch);
-        self.call_in(&clone, format!("note {} as being pushed", push.to.short()))
-            .args(["update-ref", &queued, &push.to.0])
-            .run()?;
         let pushed = self.push_large_files(push, &clone, log);
         let pushed = pushed.and_then(|()| self.push_once(push, &clone, &lease, &lock, log));
         if pushed.is_ok() {
             if push.force { self.note_own(push)? } else { self.note_pushed(&clone, push.branch, push.to)? }
         }
-        self.call_in(&clone, format!("forget {}", push.to.short())).args(["update-ref", "-d", &queued]).output()?;
         pushed
     }
 
@@ -96,7 +90,7 @@ impl Git {
     ) -> Result<(), Failure> {
         let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
-        let mut call = self.remote(self.call_in(clone, &doing))?.repo_lock(lock).limit(self.limits.transfer);
+        let mut call = self.remote(self.call_in(clone, &doing), push.url)?.repo_lock(lock).limit(self.limits.transfer);
         call = call.args([
             "push",
             "--porcelain",
