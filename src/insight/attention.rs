@@ -99,9 +99,13 @@ mod tests {
         town.add([rig("Ready", "False", "AuthRequired", "no key")]);
         town.add([polecat("nux", "SetupFailed", "exit 1"), polecat("toe", "CommandNotFound", "no robot")]);
         town.add([request("BranchReady", "BranchReady", "merge it")]);
+        let left = condition("LeftTarget", "True", "LeftTarget", "1 is not on `main` any more");
+        let gone = json!({"state": "Merged", "conditions": [left]});
+        town.add([object::<gastown_crds::MergeRequest>("MergeRequest", "shop-z-1", &json!({}), &gone)]);
         let lost = json!({"conditions": [condition("Landed", "False", "RefNotFound", "no Rig `far`")]});
         town.add([object::<gastown_crds::Convoy>("Convoy", "auth", &json!({}), &lost)]);
         insta::assert_snapshot!(words(&town), @"
+        mergerequest/shop-z-1: LeftTarget: 1 is not on `main` any more
         bead/shop-a: failed 6 times; needs a person: Say width
         rig/shop: AuthRequired: no key
         bead/shop-b: InvalidFormula: no var `env`; likewise 1 more

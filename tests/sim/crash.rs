@@ -8,7 +8,7 @@ use std::io::Write;
 
 use crate::effects::{MODES, Mode};
 use crate::harness::{Run, all_hold, compare, run};
-use crate::towns::{Town, minimal, one_place, quickstart};
+use crate::towns::{Town, merged_by_people, minimal, one_place, quickstart};
 
 /// Sessions that a fault may cost a bead more: a crash changes when, and so who conflicts with whom.
 const MORE_ATTEMPTS: usize = 2;
@@ -55,6 +55,12 @@ fn the_minimal_town_survives_a_fault_at_every_effect() {
 #[test]
 fn one_place_that_two_beads_share_survives_a_fault_at_every_effect() {
     every_effect(one_place);
+}
+
+/// What people merge is merged whatever dies, and worked once.
+#[test]
+fn branches_that_people_merge_survive_a_fault_at_every_effect() {
+    every_effect(merged_by_people);
 }
 
 /// Recovery is crashed too. All pairs would be some ten thousand runs; this many are drawn.

@@ -79,6 +79,7 @@ pub struct Sim {
     before: Counters,
     /// How many polecats may work at once.
     places: u64,
+    people_merge: bool,
     rigs: Vec<&'static str>,
 }
 
@@ -152,6 +153,7 @@ impl Sim {
             clock,
             outage,
             before: Counters::default(),
+            people_merge: town.people_merge,
             places: town.objects[0]["spec"]["capacity"]["polecats"].as_u64().unwrap(),
             rigs: town.rigs.keys().copied().collect(),
         };
@@ -193,6 +195,7 @@ impl Sim {
                 tokio::select! {
                     biased;
                     () = self.effects.crashed() => break,
+                    () = self.people() => {}
                     result = engine.run_to_rest(STEPS_MAX) => result?,
                 }
                 if patrols == PATROLS_MAX || self.has_landed().await {
@@ -207,6 +210,28 @@ impl Sim {
             }
             drop(engine);
             tokio::time::sleep(self.outage).await;
+        }
+    }
+
+    /// People look now and then for what is left for them, for ever.
+    async fn people(&self) {
+        while self.people_merge {
+            tokio::time::sleep(PATROL).await;
+            self.merge_branches();
+        }
+        std::future::pending().await
+    }
+
+    /// People merge what is left for them, once each: as one commit that says what it is of, with an edit of their own.
+    fn merge_branches(&self) {
+        for rig in &self.rigs {
+            for (branch, tip) in self.world.branches(rig) {
+                let Some(bead) = branch.strip_prefix("gastown/") else { continue };
+                if self.world.landed(rig, "main").iter().all(|(landed, _)| landed != bead) {
+                    let review = |tree: &mut Tree| drop(tree.insert(format!("reviewed/{bead}"), "fine\n".into()));
+                    self.world.squash_from_outside(rig, "main", &tip, true, review);
+                }
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Town {
     pub setup_fails: u32,
     /// How many rounds of each verification are red, whatever the tree.
     pub verify_fails: u32,
+    /// Whether people merge the branches that are left for them.
+    pub people_merge: bool,
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -81,6 +83,11 @@ fn notes(tree: &mut Tree) {
     tree.insert("notes".into(), "say width\n".into());
 }
 
+fn docs(tree: &mut Tree, _: Option<ReworkKind>) {
+    let name = if tree.contains_key("docs/wrap") { "docs/index" } else { "docs/wrap" };
+    tree.insert(name.into(), "wraps\n".into());
+}
+
 fn width_and_notes(tree: &mut Tree, rework: Option<ReworkKind>) {
     notes(tree);
     width(tree, rework);
@@ -102,6 +109,7 @@ pub fn minimal() -> Town {
         finds: unknown_function,
         setup_fails: 1,
         verify_fails: 0,
+        people_merge: false,
     }
 }
 
@@ -129,6 +137,18 @@ pub fn two_steps() -> Town {
             must_use(tree, rework);
         }
     };
+    town
+}
+
+/// The same twice, left as branches, which people merge.
+pub fn merged_by_people() -> Town {
+    let mut town = two_steps();
+    let merge = json!({ "strategy": "Branch", "allowUnverified": true });
+    town.objects[3] = object("Rig", "reflow", &json!({ "repo": { "url": "reflow" }, "merge": merge }));
+    let beads = json!([{ "name": "must-use", "title": "Mark it", "command": "a" }, { "name": "docs", "title": "Say it", "command": "b" }]);
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads }));
+    town.works.push(("reflow", "docs", work(docs)));
+    town.people_merge = true;
     town
 }
 
@@ -257,6 +277,7 @@ pub fn quickstart() -> Town {
         finds: unknown_function,
         setup_fails: 0,
         verify_fails: 0,
+        people_merge: false,
     }
 }
 

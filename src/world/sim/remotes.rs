@@ -139,6 +139,11 @@ impl SimWorld {
         self.state().remotes.get(&remote_id(url))?.branches.get(branch).cloned()
     }
 
+    /// A remote's branches, and the commits that they are at.
+    pub fn branches(&self, url: &str) -> BTreeMap<String, Oid> {
+        self.state().remotes.get(&remote_id(url)).map(|remote| remote.branches.clone()).unwrap_or_default()
+    }
+
     /// The tree of a remote's branch.
     pub fn remote_tree(&self, url: &str, branch: &str) -> Option<Tree> {
         let state = self.state();
