@@ -27,6 +27,8 @@ pub struct Plan {
     pub status: Vec<StatusWrite>,
     /// When to look again even if nothing happens.
     pub requeue: Option<Timestamp>,
+    /// What failed last is still wanted, later: how often it has failed is not forgotten while there is nothing to try.
+    pub keeps_failure: bool,
 }
 
 impl Plan {
@@ -86,6 +88,7 @@ impl Effect {
     pub fn wants_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Write(a), Self::Write(b)) => a.wish() == b.wish(),
+            (Self::Act(a), Self::Act(b)) => a.wants_the_same(b),
             _ => self == other,
         }
     }

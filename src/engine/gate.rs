@@ -54,6 +54,11 @@ impl Gate {
         until
     }
 
+    /// Whether these are the effects that failed.
+    pub fn is_about(&self, key: &Key, effects: &[Effect]) -> bool {
+        self.held.get(key).is_some_and(|held| same(&held.effects, effects))
+    }
+
     /// Effects that were done since are held back as well, until the same time.
     pub fn also(&mut self, key: &Key, effects: Vec<Effect>) {
         if let Some(held) = self.held.get_mut(key) {

@@ -48,7 +48,7 @@ impl Engine {
         self.interest.keep(&key, facts.keys());
         self.note_jobs(&key, &facts, now);
         self.counters.reconciles += 1;
-        let Plan { effects, mut status, requeue } = plan;
+        let Plan { effects, mut status, requeue, keeps_failure } = plan;
         // Until a status can be written, what was done with it is wanted still, and is not done again and again.
         let done = self.unwritten.holds(&key, &effects, now).filter(|_| !effects.is_empty());
         let unwritten = self.unwritten.failure(&key).map(|failure| failure.until);
@@ -65,8 +65,8 @@ impl Engine {
             self.queue.add(key.clone(), at);
         }
         if held.is_some() || effects.is_empty() {
-            // With nothing to try, there is nothing that fails.
-            let reopened = held.is_none() && self.gate.worked(&key);
+            // With nothing to try, there is nothing that fails, unless it is only put off.
+            let reopened = held.is_none() && !keeps_failure && self.gate.worked(&key);
             if reopened {
                 self.queue.add(key.clone(), now);
             }
@@ -89,7 +89,7 @@ impl Engine {
         }
         info!(%key, effects = %shown(&effects[..now_done]), "acts");
         let applier = self.applier.clone();
-        let plan = Plan { effects, status, requeue };
+        let plan = Plan { effects, status, requeue, keeps_failure };
         self.tasks.push(Box::pin(async move {
             let mut wrote = Wrote::new();
             let applied = applier.effects(&plan.effects[..now_done], &mut wrote).await;
@@ -155,7 +155,9 @@ impl Engine {
                 match applied {
                     Applied::All(n) => {
                         self.counters.effects += n as u64;
-                        self.gate.worked(&key);
+                        if !plan.keeps_failure || self.gate.is_about(&key, &plan.effects) {
+                            self.gate.worked(&key);
+                        }
                         if is_contended {
                             self.contended(&key, now);
                         } else {

@@ -55,7 +55,7 @@ struct Noted {
     unheard: usize,
     /// The kinds whose watches begin and bring nothing.
     hung: BTreeSet<String>,
-    /// The writes that are refused, by the beginning of their name, and how.
+    /// The effects that are refused, by the beginning of their name; a write, so.
     refused: Option<(&'static str, StatusCode)>,
 }
 
@@ -113,7 +113,7 @@ impl Effects {
         self.noted.lock().unwrap().unheard
     }
 
-    /// From now on an engine's writes whose names begin so are refused; or none are.
+    /// From now on the effects whose names begin so are refused; or none are.
     pub fn refuse(&self, refused: Option<(&'static str, StatusCode)>) {
         self.noted.lock().unwrap().refused = refused;
     }
@@ -129,7 +129,7 @@ impl Effects {
         is_deaf
     }
 
-    /// How a write is refused, if it is. It is in the log all the same.
+    /// How an effect is refused, if it is. It is in the log all the same.
     fn refuses(&self, what: &str) -> Option<StatusCode> {
         let mut noted = self.noted.lock().unwrap();
         let (beginning, code) = noted.refused?;
@@ -172,6 +172,9 @@ impl Adapter for Hooked {
 
     fn act(&self, act: &Act) -> Result<(), ActError> {
         let failed = |message: &str| Err(ActError { message: message.to_owned(), reason: Reason::BackOff });
+        if self.effects.refuses(&name(act)).is_some() {
+            return failed("it does not work here");
+        }
         match self.effects.judge(self.engine, &name(act)) {
             Verdict::Do(_) if self.effects.refuses_act() => failed("this act was to fail"),
             Verdict::Do(None) => self.world.act(act),

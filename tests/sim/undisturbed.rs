@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
+use http::StatusCode;
 use serde_json::json;
 
 use crate::harness::{self, Sim, in_virtual_time, run};
@@ -249,6 +250,31 @@ fn a_rig_whose_setup_fails_leaves_its_place_to_others_and_begins_no_more() {
         // Six that fail and one that does not: for each bead, and for the one that conflicts once more.
         assert_eq!(kinds(&sim.effects.log())["setup"], 3 * 7);
     });
+}
+
+/// A worktree that cannot be made, such as for a filter that fails; a session that cannot be started.
+#[test]
+fn a_rig_where_nothing_can_be_begun_leaves_its_place_to_others_and_begins_no_more() {
+    let mut town = one_place_for_two_rigs();
+    town.setup_fails = 0;
+    for what in ["prepare reflow", "start reflow"] {
+        in_virtual_time(async {
+            let sim = Sim::start(&town, None, BTreeMap::new()).await;
+            sim.effects.refuse(Some((what, StatusCode::BAD_REQUEST)));
+            let mut engine = sim.engine();
+            let other = names::bead("humane", CONVOY, 1, "licence");
+            let closed = sim.closed(&other);
+            engine.run(async { tokio::time::timeout(Duration::from_mins(2), closed).await.unwrap() }).await;
+            engine.run(tokio::time::sleep(Duration::from_hours(2))).await;
+            let done = |kind: &str| sim.effects.log().iter().filter(|effect| effect.starts_with(kind)).count();
+            // Ever more rarely, up to once in five minutes.
+            assert!((24..50).contains(&done(what)), "{what}: {}", done(what));
+            assert_eq!(done("POST polecats"), 2, "{what}: one for each rig");
+            sim.effects.refuse(None);
+            engine.run(async { tokio::time::timeout(Duration::from_mins(20), sim.landed()).await.unwrap() }).await;
+            assert_eq!(sim.look_back(Duration::ZERO).await.wrong, Vec::<String>::new(), "{what}");
+        });
+    }
 }
 
 #[test]

@@ -164,6 +164,18 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// Whether two acts want the same. A worktree is wanted in its preparation: where that begins moves with the target.
+    pub fn wants_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::EnsureSandbox { sandbox: a, spec: x }, Self::EnsureSandbox { sandbox: b, spec: y }) => {
+                (a, &x.owner, &x.prepared, &x.branch) == (b, &y.owner, &y.prepared, &y.branch)
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

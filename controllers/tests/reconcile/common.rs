@@ -6,7 +6,7 @@ use gastown_controllers::key::Key;
 use gastown_controllers::objects::{Object, Objects, Watched};
 use gastown_controllers::plan::Plan;
 use gastown_controllers::seen::{Oid, Seen};
-use gastown_controllers::view::{Facts, View};
+use gastown_controllers::view::{Facts, Failure, View};
 use gastown_controllers::world::*;
 use gastown_crds::bead::{Assignee, BeadState, BeadStatus, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, types};
@@ -110,11 +110,13 @@ pub struct Scene {
     pub objects: Objects,
     pub facts: Facts,
     pub now: Timestamp,
+    /// The last failed effect of whatever is looked at.
+    pub failed: Option<Failure>,
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        let mut scene = Self { objects: Objects::default(), facts: Facts::new(), now: at(1000) };
+        let mut scene = Self { objects: Objects::default(), facts: Facts::new(), now: at(1000), failed: None };
         scene.add::<Town>(object("town", json!({"capacity": {"polecats": 2}})));
         scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Restart"})));
         scene.add::<Formula>(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})));
@@ -173,6 +175,13 @@ impl Scene {
         self
     }
 
+    /// The last effect failed so often in a row, and is tried again at 1010.
+    pub fn fails(&mut self, count: u32) -> &mut Self {
+        let message = "a filter failed".to_owned();
+        self.failed = Some(Failure { reason: reason::Reason::GitFailed, message, count, until: at(1010) });
+        self
+    }
+
     pub fn sandbox(&mut self, polecat: &str, facts: SandboxFacts) -> &mut Self {
         self.known(
             Ask::Sandbox(SandboxId { name: polecat.into(), uid: format!("{polecat}-uid") }),
@@ -186,7 +195,7 @@ impl Scene {
 
     /// The plan; every fact that it asks for must be in the scene.
     pub fn plan(&self, key: &Key) -> Plan {
-        let view = View::new(self.now, &self.objects, &self.facts, None);
+        let view = View::new(self.now, &self.objects, &self.facts, self.failed.as_ref());
         let plan = key.reconcile(&view);
         let missing = view.missing();
         assert!(missing.is_empty(), "the scene lacks {missing:?}");

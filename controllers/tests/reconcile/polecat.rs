@@ -242,6 +242,71 @@ fn a_branch_that_came_back_wants_a_fresh_worktree() {
 }
 
 #[test]
+fn a_worktree_that_cannot_be_made_leaves_its_slot_to_others_and_comes_back() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", SandboxFacts::default()).fails(1);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Stalled Ready=False GitFailed (a filter failed (failed once, tried again later))
+    again at 1010
+    ");
+    assert!(scene.plan(&key()).keeps_failure);
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Rig));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux: Stalled Ready=False GitFailed (a filter failed (failed once, tried again later))
+    again at 1010
+    ");
+    // When it is due, it waits for a slot first.
+    scene.now = at(1010);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Slot
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    ");
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-nux"));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    ");
+}
+
+#[test]
+fn a_session_that_does_not_begin_is_tried_once_more_before_it_leaves_its_slot() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session: Session::None });
+    scene.runs("shop-a", vec![]).fails(1);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    confirm that shop-a names shop-nux
+    start shop-nux on shop-a, attempt 1
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    ");
+    scene.fails(2);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Stalled Ready=False GitFailed (a filter failed (failed twice, tried again later))
+    again at 1010
+    ");
+}
+
+#[test]
+fn strays_that_cannot_be_ended_hold_no_slot() {
+    let mut scene = scene();
+    let session = Session::Strays { pids: vec![7] };
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session }).fails(1);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Stalled Ready=False GitFailed (a filter failed (failed once, tried again later))
+    again at 1010
+    ");
+    // That needs no slot.
+    scene.now = at(1010);
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Bead));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    ");
+}
+
+#[test]
 fn a_worktree_is_not_made_anew_under_a_setup_that_runs_there() {
     let mut scene = scene();
     scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
@@ -276,6 +341,26 @@ fn a_handed_in_bead_ends_the_session_and_keeps_the_sandbox() {
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     end the session of shop-nux
     shop-nux: Zombie Ready=False Switching (its work is handed in; its session is being ended)
+    ");
+}
+
+#[test]
+fn a_deleted_polecat_whose_sandbox_cannot_be_removed_holds_no_slot() {
+    let mut scene = scene();
+    let mut leaving = polecat("shop", "nux");
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    scene.polecat(leaving);
+    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session: Session::None }).fails(1);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    again at 1010
+    ");
+    scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Bead));
+    scene.now = at(1010);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    remove the sandbox of shop-nux
+    shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
     ");
 }
 

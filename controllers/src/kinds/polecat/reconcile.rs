@@ -84,7 +84,7 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
     let finalizers = polecat.finalizers();
     if polecat.metadata.deletion_timestamp.is_some() {
         status.bead = None;
-        return Ok(leave(polecat, facts, plan));
+        return Ok(leave(polecat, facts, view, plan));
     }
     if !finalizers.iter().any(|f| f == FINALIZER_SANDBOX) {
         plan.write(Write::add_finalizer(polecat, FINALIZER_SANDBOX));
@@ -107,10 +107,21 @@ fn hook(polecat: &Polecat, view: &View<'_>, plan: &mut Plan, status: &mut Poleca
     Hook { polecat, bead, requests, view, facts }.work(plan, status)
 }
 
-/// Ends what runs, rescues what is there, then lets the object go.
-fn leave(polecat: &Polecat, facts: &SandboxFacts, plan: &mut Plan) -> Doing {
+/// Ends what runs, rescues what is there, then lets the object go. Its bead waits for that, and holds no slot meanwhile if it
+/// does not work at once.
+fn leave(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Plan) -> Doing {
     let sandbox = sandbox_id(polecat);
-    if facts.session != Session::None {
+    let put_off = view.failed.filter(|failure| failure.until > view.now && facts.session == Session::None);
+    if let Some(failure) = put_off {
+        plan.keeps_failure = true;
+        plan.again_at(failure.until);
+        for bead in view.objects.assigned_to(&sandbox.uid) {
+            let assignee = Assignee { waiting: Some(Waiting::Bead), ..Assignee::new(&*sandbox.name, &*sandbox.uid) };
+            if bead.spec.assignee.as_ref() != Some(&assignee) {
+                plan.write(claim(bead, &assignee));
+            }
+        }
+    } else if facts.session != Session::None {
         plan.act(Act::EndSession { sandbox });
     } else if facts.sandbox.is_some() {
         plan.act(Act::RemoveSandbox { sandbox });
@@ -168,9 +179,13 @@ impl Hook<'_> {
             return Ok(doing(PolecatState::Working, Reason::Working, ""));
         }
         if self.facts.session != Session::None {
+            let are_strays = matches!(self.facts.session, Session::Strays { .. });
+            // An agent that cannot be ended is at work still, and keeps its slot.
+            if are_strays && let Some(doing) = self.put_off(Waiting::Bead, plan) {
+                return Ok(doing);
+            }
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
-            let reason =
-                if matches!(self.facts.session, Session::Strays { .. }) { Reason::Strays } else { Reason::Switching };
+            let reason = if are_strays { Reason::Strays } else { Reason::Switching };
             return Ok(starting(reason, "an earlier session is being ended".into()));
         }
         let spec = &self.polecat.spec;
@@ -190,7 +205,7 @@ impl Hook<'_> {
             return Ok(self.waits(Waiting::Rig, cloning, plan));
         };
         if !self.is_prepared() {
-            if let Some(doing) = self.needs_slot(plan) {
+            if let Some(doing) = self.put_off(self.whose(), plan).or_else(|| self.needs_slot(plan)) {
                 return Ok(doing);
             }
             // A setup that an earlier text began writes there still.
@@ -225,6 +240,23 @@ impl Hook<'_> {
     fn waits(&self, what: Waiting, doing: Doing, plan: &mut Plan) -> Doing {
         self.notes(Some(what), plan);
         doing
+    }
+
+    /// What was tried last has failed and is tried again later: it waits, as for anything else.
+    fn put_off(&self, what: Waiting, plan: &mut Plan) -> Option<Doing> {
+        let failure = self.view.failed?;
+        // What is tried now, or once there is a slot for it, counts on.
+        plan.keeps_failure = true;
+        if failure.until <= self.view.now {
+            return None;
+        }
+        plan.again_at(failure.until);
+        Some(self.waits(what, doing(PolecatState::Stalled, failure.reason, &*failure.message), plan))
+    }
+
+    /// What it waits for while its worktree cannot be made ready. On a branch that came back, it may be the branch.
+    fn whose(&self) -> Waiting {
+        if round(&self.requests) == 0 { Waiting::Rig } else { Waiting::Bead }
     }
 
     /// Writes on its bead what it waits for, if that is news.
@@ -283,7 +315,7 @@ impl Hook<'_> {
             Tried::Done(_) => None,
             Tried::Running => Some(doing(PolecatState::Starting, Reason::SettingUp, "")),
             Tried::Due(job) => {
-                if let Some(doing) = self.needs_slot(plan) {
+                if let Some(doing) = self.put_off(self.whose(), plan).or_else(|| self.needs_slot(plan)) {
                     return Ok(Some(doing));
                 }
                 plan.act(Act::EnsureJob(job));
@@ -297,10 +329,8 @@ impl Hook<'_> {
                     rig.id.name,
                     times(failures)
                 );
-                // On a branch that came back, it may be the branch.
-                let whose = if round(&self.requests) == 0 { Waiting::Rig } else { Waiting::Bead };
                 let stalled = Doing { failures, ..doing(PolecatState::Stalled, Reason::SetupFailed, message) };
-                Some(self.waits(whose, stalled, plan))
+                Some(self.waits(self.whose(), stalled, plan))
             }
         })
     }
@@ -335,7 +365,13 @@ impl Hook<'_> {
             let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
         }
-        if let Some(doing) = self.needs_slot(plan) {
+        // A session that was told not to have begun may yet: it gets a moment.
+        let put_off = if self.view.failed.is_some_and(|failure| failure.count > 1) {
+            self.put_off(Waiting::Rig, plan)
+        } else {
+            None
+        };
+        if let Some(doing) = put_off.or_else(|| self.needs_slot(plan)) {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
