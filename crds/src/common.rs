@@ -33,6 +33,8 @@ pub const ANNOTATION_REFRESH: &str = "gastown.io/refresh";
 pub const FINALIZER_SANDBOX: &str = "gastown.io/sandbox";
 /// Finalizer on a Convoy: its unclaimed beads are withdrawn before the object goes.
 pub const FINALIZER_BEADS: &str = "gastown.io/beads";
+/// Every finalizer. What waits for one is gone in the end, whatever else is deleted with it: a simulated town tries them all.
+pub const FINALIZERS: [&str; 2] = [FINALIZER_SANDBOX, FINALIZER_BEADS];
 /// Longest text kept in a status, in bytes; the rest is in the log it points to.
 pub const STATUS_TEXT_BYTES_MAX: usize = 4096;
 

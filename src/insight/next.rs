@@ -1,19 +1,33 @@
 //! The next step for an object, chosen from its conditions: what a person would want to type.
 
 use gastown_crds::Kind;
-use gastown_crds::common::{Condition, condition, is_true, types};
+use gastown_crds::common::{Condition, ConditionStatus, condition, is_true, types};
 use gastown_crds::reason::Reason;
 
-use super::{Blocker, Snapshot, Subject};
+use super::{Blocker, Snapshot, Subject, conditions};
 
 /// Most blockers that are named; `gt status` lists what needs somebody.
 const BLOCKERS_MAX: usize = 3;
+
+/// What a condition of an object that is being deleted says if its end fails again and again.
+const FAILED: [Reason; 6] = [
+    Reason::BackOff,
+    Reason::GitFailed,
+    Reason::GitUnreadable,
+    Reason::NotCloned,
+    Reason::ForeignSandbox,
+    Reason::SandboxInUse,
+];
 
 /// The next step for an object.
 pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
     if subject.meta().deletion_timestamp.is_some() {
         let what = subject.deletion();
-        return if snapshot.up { format!("nothing: {what}") } else { format!("`gt up`: {what}") };
+        return match held_up(subject, snapshot) {
+            _ if !snapshot.up => format!("`gt up`: {what}"),
+            Some(step) => format!("{step}; {what}"),
+            None => format!("nothing: {what}"),
+        };
     }
     let step = match main_condition(subject) {
         Some(main) => Reason::parse(&main.reason).and_then(|reason| {
@@ -56,6 +70,21 @@ fn blocked(subject: &dyn Subject, reason: Reason, snapshot: &Snapshot) -> Option
     if !reason.waits() {
         return None;
     }
+    look_at_blockers(subject, snapshot)
+}
+
+/// The step of looking at what keeps an object from being deleted, where that does not go on by itself.
+fn held_up(subject: &dyn Subject, snapshot: &Snapshot) -> Option<String> {
+    let failed = |it: &&Condition| {
+        it.status == ConditionStatus::Unknown || Reason::parse(&it.reason).is_some_and(|it| FAILED.contains(&it))
+    };
+    look_at_blockers(subject, snapshot).or_else(|| {
+        let why = main_condition(subject).filter(failed)?;
+        Some(format!("it is held up and tried again by itself: {}", conditions::words(why)))
+    })
+}
+
+fn look_at_blockers(subject: &dyn Subject, snapshot: &Snapshot) -> Option<String> {
     let own = subject.reference();
     let mut others: Vec<Blocker> = subject.blockers(snapshot).into_iter().filter(|it| it.object != own).collect();
     others.sort_by_key(|blocker| !blocker.needs_person);
@@ -230,6 +259,35 @@ mod tests {
         convoy.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         assert!(step(&convoy, &town()).starts_with("nothing: it goes once nobody works on its beads"));
         assert!(step(&convoy, &Snapshot::new("home", false)).starts_with("`gt up`: it goes once"));
+    }
+
+    #[test]
+    fn what_is_deleted_says_what_holds_it_up() {
+        let mut town = town();
+        let mut convoy = testing::convoy(1);
+        convoy.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        town.add([testing::bead_of_convoy("shop-a", &json!({}), "Landing", "Landing", "")]);
+        town.add([testing::request("BranchReady", "BranchReady", "merge it")]);
+        let next = step(&convoy, &town);
+        assert!(next.starts_with("it needs you first: `gt describe mr/shop-a-1` (BranchReady: merge it)"), "{next}");
+        let mut polecat = testing::polecat("False", "GitFailed", "cannot be removed");
+        polecat.metadata.deletion_timestamp = convoy.metadata.deletion_timestamp.clone();
+        let next = step(&polecat, &town);
+        assert!(next.starts_with("it is held up and tried again by itself: GitFailed: cannot be removed"), "{next}");
+    }
+
+    /// Of each kind, in each of its conditions.
+    #[test]
+    fn nothing_that_needs_a_person_is_said_to_go_on_by_itself() {
+        let needs = |reason: &&Reason| reason.acts() == gastown_crds::reason::Acts::Person;
+        for kind in gastown_crds::KINDS {
+            for type_ in kind.conditions {
+                for reason in Reason::ALL.iter().filter(needs) {
+                    let next = next(kind.name, type_, "False", reason.as_str(), true);
+                    assert_ne!(next, "nothing: it goes on by itself", "{} {type_} {reason}", kind.name);
+                }
+            }
+        }
     }
 
     #[test]

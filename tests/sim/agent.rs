@@ -44,6 +44,8 @@ pub struct Script {
     pub setup_fails: u32,
     /// How many rounds of each verification are red.
     pub verify_fails: u32,
+    /// No push is taken.
+    pub push_refused: bool,
 }
 
 impl Script {
@@ -74,6 +76,7 @@ impl Behavior for Script {
                     _ => (exit::OK, String::new()),
                 }
             }
+            Job::Push { .. } if self.push_refused => (exit::PROTECTED, "protected".to_owned()),
             Job::Setup { round, .. } if *round <= self.setup_fails => (exit::FAILED, "no such package".to_owned()),
             _ => (exit::OK, String::new()),
         }

@@ -141,6 +141,7 @@ impl Sim {
             finds: town.finds,
             setup_fails: town.setup_fails,
             verify_fails: town.verify_fails,
+            push_refused: town.push_refused,
         };
         let world = SimWorld::new(clock.clone(), Arc::new(behavior));
         for (rig, tree) in &town.rigs {
@@ -266,6 +267,21 @@ impl Sim {
         let conditions = object["status"]["conditions"].as_array().unwrap();
         let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
         ready["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// Somebody deletes all objects of a kind. Answers what they wait for before they go.
+    pub async fn delete_all(&self, plural: &str) -> BTreeSet<String> {
+        let client = client(&self.server, None, None);
+        let mut finalizers = BTreeSet::new();
+        for object in self.list(plural).await {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}/{name}");
+            let waits_for = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+            finalizers.extend(waits_for.map(|finalizer| finalizer.as_str().unwrap().to_owned()));
+            // It may have gone with what owned it.
+            let _ = client.request::<Value>(http::Request::delete(path).body(Vec::new()).unwrap()).await;
+        }
+        finalizers
     }
 
     /// Resolves once the convoy has landed.

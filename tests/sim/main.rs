@@ -13,6 +13,8 @@ mod undisturbed;
 mod outages;
 mod people;
 
+mod deletions;
+
 mod seeds;
 
 mod crash;

@@ -23,6 +23,8 @@ pub struct Town {
     pub verify_fails: u32,
     /// Whether people merge the branches that are left for them.
     pub people_merge: bool,
+    /// No push is taken.
+    pub push_refused: bool,
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -110,6 +112,7 @@ pub fn minimal() -> Town {
         setup_fails: 1,
         verify_fails: 0,
         people_merge: false,
+        push_refused: false,
     }
 }
 
@@ -278,6 +281,7 @@ pub fn quickstart() -> Town {
         setup_fails: 0,
         verify_fails: 0,
         people_merge: false,
+        push_refused: false,
     }
 }
 

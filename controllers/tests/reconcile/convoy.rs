@@ -83,6 +83,23 @@ fn work_that_was_just_handed_in_is_not_withdrawn() {
 }
 
 #[test]
+fn one_that_is_deleted_says_what_it_waits_for_and_goes_then() {
+    let mut scene = scene();
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "beads": []}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    convoy.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(5)));
+    scene.add(convoy);
+    scene.bead(claimed(made("a", BeadState::Working), "shop-nux")).bead(made("b", BeadState::Waiting));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    close shop-k33ehjkk Withdrawn
+    c: Landed=False InProgress (is being deleted; goes once nobody is at work on shop-zmnkj5fi, and none of it is landing)
+    ");
+    scene.bead(closed(made("a", BeadState::Closed), CloseReason::Merged));
+    scene.bead(closed(made("b", BeadState::Closed), CloseReason::Withdrawn));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"finalizers of c: []");
+}
+
+#[test]
 fn a_bead_whose_polecat_waits_may_be_changed_and_withdrawn() {
     let mut scene = scene();
     let mut other = waiting(made("a", BeadState::Waiting), "shop-nux", Waiting::Bead);

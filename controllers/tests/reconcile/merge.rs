@@ -153,6 +153,23 @@ fn a_verification_that_runs_for_what_the_target_was_ends_before_the_next() {
 }
 
 #[test]
+fn what_was_handed_in_to_a_rig_that_is_gone_waits_for_nobody() {
+    let mut scene = scene(&["shop-a", "shop-b"]);
+    let mut closed = bead("shop-b", "shop");
+    closed.spec.closed = serde_json::from_value(json!({"reason": "Withdrawn", "at": at(1), "by": "gt"})).unwrap();
+    scene.bead(closed);
+    scene.remove::<Rig>("shop");
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-a-mr1: Rejected Merged=False HeadMissing (its rig `shop` is gone: its bead is worked again if that is applied once more)
+    shop-b-mr1: Withdrawn Merged=False Withdrawn (its bead was closed otherwise)
+    ");
+    let mut going = unverified("shop");
+    going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    scene.rig(going);
+    assert_eq!(scene.plan(&key()).status.len(), 2);
+}
+
+#[test]
 fn a_fetch_that_hangs_is_not_joined_by_the_next_interval() {
     let mut scene = Scene::default();
     let mut rig = rig("shop");

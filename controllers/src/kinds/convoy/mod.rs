@@ -54,8 +54,11 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
     let kept = convoy.finalizers().iter().any(|f| f == FINALIZER_BEADS);
     if convoy.metadata.deletion_timestamp.is_some() {
-        if withdraw(convoy, &BTreeSet::new(), view, &mut plan) == 0 && kept {
+        let busy = withdraw(convoy, &BTreeSet::new(), view, &mut plan);
+        if busy.is_empty() && kept {
             plan.write(Write::remove_finalizer(convoy, FINALIZER_BEADS));
+        } else if !busy.is_empty() {
+            plan.set_status(leaving(convoy, &busy, view));
         }
         return plan;
     }
@@ -178,15 +181,15 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     }
 }
 
-/// Closes the convoy's open beads that it does not want and nobody works on. Answers how many are still being worked on.
-fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &mut Plan) -> usize {
-    let mut busy = 0;
+/// Closes the convoy's open beads that it does not want and nobody works on. Answers those that are still being worked on.
+fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &mut Plan) -> Vec<String> {
+    let mut busy = Vec::new();
     for bead in view.objects.beads_of_convoy(&convoy.name_any()) {
         if bead.spec.closed.is_some() || wanted.contains(&bead.name_any()) {
             continue;
         }
         if is_busy(bead, view) {
-            busy += 1;
+            busy.push(bead.name_any());
             continue;
         }
         let closed = Closed {
@@ -198,6 +201,14 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
         plan.write(bead::close(bead, &closed));
     }
     busy
+}
+
+/// The status of a convoy that is being deleted: what it waits for.
+fn leaving<'a>(convoy: &'a Convoy, busy: &[String], view: &View<'_>) -> Draft<'a, Convoy> {
+    let mut draft = Draft::of(convoy, view);
+    let message = format!("is being deleted; goes once nobody is at work on {}, and none of it is landing", some(busy));
+    draft.conditions.set_bool(types::LANDED, false, Reason::InProgress, message);
+    draft
 }
 
 /// Whether its status says that it has landed, and speaks of the present spec.

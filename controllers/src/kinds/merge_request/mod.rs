@@ -22,7 +22,7 @@ use crate::watches::Watches;
 
 /// The merge queue of each rig.
 pub static QUEUE: Controller =
-    Controller::of::<Rig>("merge", Lane::World, |name, view| view.with(name, queue::reconcile), watches);
+    Controller::of::<Rig>("merge", Lane::World, queue::reconcile, watches);
 
 fn watches(watches: &mut Watches) {
     watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));

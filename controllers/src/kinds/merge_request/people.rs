@@ -11,7 +11,7 @@ use gastown_crds::rig::Strategy;
 use gastown_crds::{Bead, MergeRequest};
 use kube::ResourceExt;
 
-use super::queue::Landing;
+use super::queue::{Landing, WITHDRAWN, is_wanted};
 use crate::kinds::bead::state;
 use crate::kinds::rig::RigSettings;
 use crate::plan::Plan;
@@ -84,8 +84,8 @@ impl Landing<'_> {
         let merged = self.merged(request, made.as_ref(), facts)?;
         if let Merged::All { landed } = &merged {
             self.is_merged(request, facts.landed.get(&name).or(landed.as_ref()).cloned());
-        } else if !self.is_wanted(request) {
-            self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, "its bead was closed otherwise", None);
+        } else if !is_wanted(request, self.view) {
+            self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, WITHDRAWN, None);
         } else if has_left(request, facts) {
             self.says_it_left(request, MergeState::Queued, facts);
         } else if self.rig.strategy == Strategy::Push {

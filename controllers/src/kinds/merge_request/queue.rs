@@ -33,11 +33,39 @@ const TRIES_MAX: u32 = 200;
 /// A red target is verified again after the first of these, doubling to the second: its checks may be red for a reason
 /// elsewhere.
 const RED_TARGET_DELAY: (Duration, Duration) = (Duration::from_mins(5), Duration::from_hours(6));
+/// The message about a branch that nobody wants any more.
+pub(super) const WITHDRAWN: &str = "its bead was closed otherwise";
 
-/// Decides about one rig's queue.
-pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
+/// Decides about the queue of the rig of this name.
+pub fn reconcile(name: &str, view: &View<'_>) -> Plan {
+    match view.objects.get::<Rig>(name).filter(|rig| rig.metadata.deletion_timestamp.is_none()) {
+        Some(rig) => land(rig, view),
+        None => end(name, view),
+    }
+}
+
+/// Nothing lands in a rig that is gone: its clone is its own, and a namesake does not inherit it. Whoever waits for a branch
+/// of it would wait for ever.
+fn end(rig: &str, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    if rig.metadata.deletion_timestamp.is_some() || rig.spec.suspend {
+    for request in view.objects.queue(rig) {
+        let (state, reason, message) = if is_wanted(request, view) {
+            let message = format!("its rig `{rig}` is gone: its bead is worked again if that is applied once more");
+            (MergeState::Rejected, Reason::HeadMissing, message)
+        } else {
+            (MergeState::Withdrawn, Reason::Withdrawn, WITHDRAWN.to_owned())
+        };
+        let mut draft = Draft::of(request.as_ref(), view);
+        draft.conditions.set_bool(types::MERGED, false, reason, message);
+        draft.status.state = state;
+        plan.set_status(draft);
+    }
+    plan
+}
+
+fn land(rig: &Rig, view: &View<'_>) -> Plan {
+    let mut plan = Plan::none();
+    if rig.spec.suspend {
         return plan;
     }
     let requests: Vec<&Arc<MergeRequest>> = view.objects.queue(&rig.name_any()).collect();
@@ -58,6 +86,16 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         plan.set_status(queue.status(request));
     }
     plan
+}
+
+/// Whether its bead is open, or was closed by it; and nothing else was handed in after its branch was deleted.
+pub(super) fn is_wanted(request: &MergeRequest, view: &View<'_>) -> bool {
+    let newest = || view.objects.requests_of(&request.spec.bead).last().map(|newest| newest.name_any());
+    if crate::bead::state(request) == MergeState::BranchDeleted && newest() != Some(request.name_any()) {
+        return false;
+    }
+    let bead = view.objects.get::<Bead>(&request.spec.bead);
+    bead.is_some_and(|bead| bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged))
 }
 
 /// The tries of one tree's verification: rounds from 1, without gaps.
@@ -168,18 +206,6 @@ impl Landing<'_> {
             }
         }
         Ok(landed)
-    }
-
-    /// Whether its bead is open, or was closed by it; and nothing else was handed in after its branch was deleted.
-    pub(super) fn is_wanted(&self, request: &MergeRequest) -> bool {
-        let newest = || self.view.objects.requests_of(&request.spec.bead).last().map(|newest| newest.name_any());
-        if crate::bead::state(request) == MergeState::BranchDeleted && newest() != Some(request.name_any()) {
-            return false;
-        }
-        self.view
-            .objects
-            .get::<Bead>(&request.spec.bead)
-            .is_some_and(|bead| bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged))
     }
 
     fn candidate(&self, request: &MergeRequest) -> Candidate {
