@@ -116,6 +116,8 @@ reasons! {
     Landing => Town waits;
     /// Bead: it was tried too often.
     TooManyAttempts => Person;
+    /// Bead, polecat: its agent, or a setup, said that another attempt would end the same way (exit code 78).
+    WouldFailAgain => Person;
     /// Bead: it is closed.
     Closed => Nobody;
     /// Anything: git ended with an error.

@@ -96,6 +96,7 @@ fn a_setup_works_fails_or_cannot_run(t: &mut Story) {
     t.prepares("nux", "a");
     runs(t, "for-a", "test -e lines", "exited OK");
     runs(t, "for-a", "exit 3", "exited FAILED");
+    runs(t, "for-a", "exit 78", "exited CONFIG");
     runs(t, "for-a", "gt-no-such-program", "exited FAILED");
     // Of another preparation than the one it is in.
     runs(t, "for-b", "true", "exited ERROR");
@@ -119,6 +120,7 @@ fn a_verdict_is_green_red_or_neither(t: &mut Story) {
         (&[], "exited OK"),
         (&["true", "test -e absent", "gt-no-such-program"], "exited FAILED"),
         (&["exit 3"], "exited FAILED"),
+        (&["exit 78"], "exited FAILED"),
         (&["gt-no-such-program", "exit 3"], "exited UNABLE"),
         (&["exit 126"], "exited UNABLE"),
     ] {

@@ -58,6 +58,7 @@ impl Behavior for Words {
             match code {
                 0 => {}
                 126 | 127 if verifies => return said(exit::UNABLE),
+                exit::CONFIG if !verifies => return said(exit::CONFIG),
                 _ => return said(exit::FAILED),
             }
         }

@@ -153,6 +153,7 @@ fn code(code: i32) -> String {
         exit::UNABLE => "UNABLE",
         exit::ERROR => "ERROR",
         exit::AUTH => "AUTH",
+        exit::CONFIG => "CONFIG",
         other => return other.to_string(),
     };
     name.to_owned()

@@ -84,9 +84,9 @@ async fn what_waits(sim: &Sim) -> Vec<String> {
         all.extend(sim.list(plural).await);
     }
     let going = all.iter().filter(|object| !object["metadata"]["deletionTimestamp"].is_null());
-    let not_gone = going.filter(|object| !waits_for_a_person(object, &all)).map(|object| {
-        format!("{} is not gone: {}", object["metadata"]["name"], object["status"]["conditions"])
-    });
+    let not_gone = going
+        .filter(|object| !waits_for_a_person(object, &all))
+        .map(|object| format!("{} is not gone: {}", object["metadata"]["name"], object["status"]["conditions"]));
     not_gone.chain(all.iter().filter_map(|object| leads_nowhere(object, &all))).collect()
 }
 
@@ -111,7 +111,8 @@ fn is_open(request: &Value) -> bool {
 /// What an object waits for that is gone.
 fn leads_nowhere(object: &Value, all: &[Value]) -> Option<String> {
     let (spec, name) = (&object["spec"], &object["metadata"]["name"]);
-    let lost = |kind: &str, field: &Value| (!field.is_null() && named(all, kind, field).is_none()).then_some(kind.to_owned());
+    let lost =
+        |kind: &str, field: &Value| (!field.is_null() && named(all, kind, field).is_none()).then_some(kind.to_owned());
     let what = match object["kind"].as_str()? {
         "MergeRequest" if is_open(object) => lost("Rig", &spec["rig"]).or_else(|| lost("Bead", &spec["bead"])),
         "Bead" => lost("Polecat", &spec["assignee"]["polecat"]),

@@ -191,6 +191,8 @@ pub mod exit {
     pub const ERROR: i32 = 75;
     /// The remote asks for a password or key.
     pub const AUTH: i32 = 77;
+    /// A setup, and an agent: another attempt would end the same way (`EX_CONFIG` of `sysexits.h`). None is made.
+    pub const CONFIG: i32 = 78;
 }
 
 /// The state of a job.

@@ -3,11 +3,12 @@
 use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{AskAttempts, Attempt, AttemptEnd, AttemptState};
+use gastown_controllers::world::{AskAttempts, Attempt, AttemptEnd, AttemptState, exit};
 use gastown_crds::bead::{BeadState, BeadStatus, CloseReason, Closed, Waiting};
 use gastown_crds::common::ConditionStatus;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, PolecatStatus};
+use serde_json::json;
 
 fn key(name: &str) -> Key {
     gastown_controllers::bead::CONTROLLER.key(name)
@@ -165,6 +166,46 @@ fn is_set_aside_with_its_last_output_and_charged_only_for_its_own_failures() {
     shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; fix the cause, then change its text to try again. Last, attempt 7 ended with 3:
     no such file)
     ");
+}
+
+#[test]
+fn is_set_aside_at_once_by_an_attempt_that_says_that_another_would_end_the_same_way() {
+    let mut scene = scene();
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let says = |own| {
+        let mut attempt = ended(&bead, 1, own);
+        if let AttemptState::Ended(end) = &mut attempt.state {
+            end.code = exit::CONFIG;
+        }
+        attempt
+    };
+    scene.bead(bead.clone()).runs("shop-a", vec![says(true)]);
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    release shop-a
+    shop-a: SetAside Closed=False Open; Ready=False WouldFailAgain (set aside for a person); SetAside=True WouldFailAgain (attempt 1 ended with 78: another would end the same way; fix the cause, then change its text to try again. Its output:
+    no such file)
+    ");
+    scene.runs("shop-a", vec![says(false)]);
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "we ended it");
+    let mut older = says(true);
+    older.work = "older".into();
+    scene.runs("shop-a", vec![older]);
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "it speaks of another text");
+    scene.runs("shop-a", vec![says(true)]).request(request("shop-a", "shop", 1, MergeState::Rejected));
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "it handed in");
+}
+
+#[test]
+fn is_set_aside_with_its_polecat_while_that_says_so_of_its_setup() {
+    let mut scene = scene();
+    let mut polecat = polecat("shop", "nux");
+    let mut conditions = ready();
+    conditions[0].reason = "WouldFailAgain".into();
+    conditions[0].message = "no such registry".into();
+    let status = json!({"state": "Stalled", "bead": "shop-a", "conditions": conditions});
+    polecat.status = serde_json::from_value(status).unwrap();
+    scene.polecat(polecat).bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Rig)).runs("shop-a", vec![]);
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: SetAside"));
 }
 
 #[test]

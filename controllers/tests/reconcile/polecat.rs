@@ -4,10 +4,12 @@ use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
+use gastown_controllers::rig::RigSettings;
+use gastown_controllers::town::TownSettings;
 use gastown_controllers::world::*;
 use gastown_crds::bead::Waiting;
 use gastown_crds::merge_request::MergeState;
-use gastown_crds::{Bead, Formula, Runtime, names};
+use gastown_crds::{Bead, Formula, Rig, Runtime, names};
 use serde_json::json;
 
 fn key() -> Key {
@@ -266,6 +268,37 @@ fn a_worktree_that_cannot_be_made_leaves_its_slot_to_others_and_comes_back() {
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     prepare shop-nux on polecat/nux/shop-a at aaaaaaaaaa
     shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))
+    ");
+}
+
+#[test]
+fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
+    let mut scene = scene();
+    let mut strict = rig("shop");
+    strict.spec.workspace.setup = vec!["make setup".into()];
+    let here = prepared(0);
+    let id = SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() };
+    let job = |rig: &Rig, round| {
+        let settings = RigSettings::of(rig, &TownSettings::of(&scene.objects));
+        settings.setup_job(id.clone(), (&here.prepared, here.made), round).key()
+    };
+    let first = job(&strict, 1);
+    let mut corrected = strict.clone();
+    corrected.spec.workspace.setup = vec!["make other".into()];
+    let second = job(&corrected, 1);
+    scene.rig(strict).sandbox("shop-nux", SandboxFacts { sandbox: Some(here), session: Session::None });
+    let over = Exited { code: exit::CONFIG, at: at(1), tail: "no registry".into() };
+    scene.known(Ask::Job(first), Fact::Job(JobState::Exited(over)));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Stalled Ready=False WouldFailAgain (`workspace.setup` of rig `shop` ended with 78: another try would end the same way; correct it there, or fix the cause and change the bead's text:
+    no registry)
+    ");
+    // Corrected, it is another.
+    scene.rig(corrected).known(Ask::Job(second), Fact::Job(JobState::Absent));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    setup for shop, round 1
+    shop-nux: Starting Ready=False SettingUp
     ");
 }
 

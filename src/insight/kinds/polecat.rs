@@ -56,7 +56,7 @@ impl Subject for Polecat {
 
     fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         match reason {
-            Reason::TooManyAttempts => {
+            Reason::TooManyAttempts | Reason::WouldFailAgain => {
                 let bead = self.status.as_ref().and_then(|status| status.bead.as_ref())?;
                 snapshot.bead(bead)?.next_for(reason, snapshot)
             }

@@ -10,7 +10,7 @@ use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
 
 use crate::view::View;
-use crate::world::{Attempt, AttemptState};
+use crate::world::{Attempt, AttemptEnd, AttemptState, exit};
 
 /// A digest of what people wrote: attempts at an older text do not count against a newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
@@ -31,6 +31,20 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
     };
     let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The attempt at its present text that said that another would end the same way, and how it ended.
+pub fn last_word<'a>(
+    spec: &BeadSpec,
+    attempts: &'a [Attempt],
+    requests: &[&Arc<MergeRequest>],
+) -> Option<(u32, &'a AttemptEnd)> {
+    let work = work_digest(spec);
+    let said = |run: &'a Attempt| match &run.state {
+        AttemptState::Ended(end) if end.own && end.code == exit::CONFIG && run.work == work => Some((run.attempt, end)),
+        _ => None,
+    };
+    attempts.iter().filter_map(said).find(|(attempt, _)| requests.iter().all(|it| it.spec.attempt != *attempt))
 }
 
 /// The merge requests of a bead, by attempt. One that was handed in for an older bead of the same name is not its own.

@@ -10,7 +10,7 @@ mod reconcile;
 
 mod writes;
 
-pub use attempts::{failures, is_landing, is_refused, requests, rework, round, state, work_digest};
+pub use attempts::{failures, is_landing, is_refused, last_word, requests, rework, round, state, work_digest};
 pub use molecule::{
     ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,
     formula_of, is_poured, order,

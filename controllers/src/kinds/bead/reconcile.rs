@@ -4,6 +4,7 @@
 //! log attached; one whose polecat has to wait is Waiting, then Ready for that polecat alone; too many failures set it
 //! aside for a person.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_crds::actor::CONTROLLER;
@@ -14,7 +15,9 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, MergeRequest, PolecatStatus, Rig};
 use kube::ResourceExt;
 
-use super::{close, convoy_of, failures, is_landing, is_refused, molecule, release, requests, rework, round, state};
+use super::{
+    close, convoy_of, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, state,
+};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
 use crate::plan::Plan;
@@ -111,15 +114,14 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         let message = said.map_or("its branch was deleted", |merged| &merged.message);
         conditions.set_bool(types::SET_ASIDE, true, Reason::BranchDeleted, message);
         conditions.set_bool(types::READY, false, Reason::BranchDeleted, "set aside for a person");
-    } else if status.failures >= view.settings.backoff_limit {
+    } else if let Some((reason, message)) = set_aside(bead, status, attempts, &requests, view) {
         let ended = attempts.last().is_none_or(|r| r.state != AttemptState::Running);
         if bead.spec.assignee.is_some() && ended {
             plan.write(release(bead));
         }
         status.state = BeadState::SetAside;
-        let message = set_aside(status, attempts);
-        conditions.set_bool(types::SET_ASIDE, true, Reason::TooManyAttempts, message);
-        conditions.set_bool(types::READY, false, Reason::TooManyAttempts, "set aside for a person");
+        conditions.set_bool(types::SET_ASIDE, true, reason, message);
+        conditions.set_bool(types::READY, false, reason, "set aside for a person");
     } else if let Some(assignee) = &bead.spec.assignee {
         let polecat = view.objects.polecat_by_uid(&assignee.polecat, &assignee.uid);
         if polecat.is_none() {
@@ -136,7 +138,11 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
                 let of_bead =
                     polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
                 conditions.fails(of_bead.map_or(0, |status| status.consecutive_failures));
-                waits(of_bead)
+                let waits = waits(of_bead);
+                if waits.0 == BeadState::SetAside {
+                    conditions.set_bool(types::SET_ASIDE, true, waits.1, waits.2.clone());
+                }
+                waits
             }
         };
         status.state = state;
@@ -171,7 +177,8 @@ fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
     let ready = status.and_then(|s| condition(&s.conditions, types::READY));
     let reason = ready.and_then(|ready| Reason::parse(&ready.reason)).unwrap_or(Reason::BackOff);
     let message = ready.map_or("its polecat waits with it", |ready| &ready.message);
-    (BeadState::Waiting, reason, message.to_owned())
+    let state = if reason == Reason::WouldFailAgain { BeadState::SetAside } else { BeadState::Waiting };
+    (state, reason, message.to_owned())
 }
 
 /// The reason why a bead may not be dispatched, whether it was begun before or not; none if it may.
@@ -219,7 +226,28 @@ fn open_needs(bead: &Bead, view: &View<'_>) -> Vec<String> {
     bead.spec.needs.iter().filter(open).cloned().collect()
 }
 
-fn set_aside(status: &BeadStatus, attempts: &[Attempt]) -> String {
+/// The reason and the message of a bead that is set aside; none if it is not.
+fn set_aside(
+    bead: &Bead,
+    status: &BeadStatus,
+    attempts: &[Attempt],
+    requests: &[&Arc<MergeRequest>],
+    view: &View<'_>,
+) -> Option<(Reason, String)> {
+    if let Some((attempt, end)) = last_word(&bead.spec, attempts, requests) {
+        let output = tail(&end.tail, STATUS_TEXT_BYTES_MAX - 512);
+        let message = format!(
+            "attempt {attempt} ended with {}: another would end the same way; fix the cause, then change its text to try \
+             again. Its output:\n{output}",
+            end.code
+        );
+        return Some((Reason::WouldFailAgain, message));
+    }
+    let is_over = status.failures >= view.settings.backoff_limit;
+    is_over.then(|| (Reason::TooManyAttempts, failed_too_often(status, attempts)))
+}
+
+fn failed_too_often(status: &BeadStatus, attempts: &[Attempt]) -> String {
     let last = attempts.iter().rev().find_map(|r| match &r.state {
         AttemptState::Ended(end) => Some((r.attempt, end)),
         _ => None,

@@ -21,8 +21,7 @@ use crate::objects::{Objects, Presence, Watched, change, created};
 use crate::watches::Watches;
 
 /// The merge queue of each rig.
-pub static QUEUE: Controller =
-    Controller::of::<Rig>("merge", Lane::World, queue::reconcile, watches);
+pub static QUEUE: Controller = Controller::of::<Rig>("merge", Lane::World, queue::reconcile, watches);
 
 fn watches(watches: &mut Watches) {
     watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));

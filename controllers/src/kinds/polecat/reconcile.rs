@@ -19,16 +19,19 @@ use jiff::Timestamp;
 use super::{environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
-use crate::kinds::bead::{claim, cooked, failures, is_landing, is_poured, requests, rework, round, state, work_digest};
+use crate::kinds::bead::{
+    claim, cooked, failures, is_landing, is_poured, last_word, requests, rework, round, state, work_digest,
+};
 use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime::INSTALL_DELAY;
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
-use crate::tries::{Tried, tried};
+use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec, Track,
+    Act, Attempt, AttemptState, Exited, JobState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session,
+    SessionSpec, Track, exit,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -311,8 +314,20 @@ impl Hook<'_> {
             return Ok(None);
         }
         let job = |round| rig.setup_job(sandbox_id(self.polecat), (sandbox.prepared.as_str(), sandbox.made), round);
-        Ok(match tried(self.view, job)? {
-            Tried::Done(_) => None,
+        let is_over = |exited: &Exited| exited.code == exit::OK || exited.code == exit::CONFIG;
+        Ok(match tried_until(self.view, job, is_over)? {
+            Tried::Done(job) => match self.view.job(&job.key())? {
+                JobState::Exited(exited) if exited.code == exit::CONFIG => {
+                    let message = format!(
+                        "`workspace.setup` of rig `{}` ended with {}: another try would end the same way; correct it \
+                         there, or fix the cause and change the bead's text:\n{}",
+                        rig.id.name, exited.code, exited.tail
+                    );
+                    let stalled = doing(PolecatState::Stalled, Reason::WouldFailAgain, message);
+                    Some(self.waits(self.whose(), stalled, plan))
+                }
+                _ => None,
+            },
             Tried::Running => Some(doing(PolecatState::Starting, Reason::SettingUp, "")),
             Tried::Due(job) => {
                 if let Some(doing) = self.put_off(self.whose(), plan).or_else(|| self.needs_slot(plan)) {
@@ -347,8 +362,10 @@ impl Hook<'_> {
         let attempts = self.view.attempts(&bead_uid)?;
         let settings = &self.view.settings;
         let failed = failures(&self.bead.spec, attempts, &self.requests);
-        if failed >= settings.backoff_limit {
-            return Ok(doing(PolecatState::Stalled, Reason::TooManyAttempts, "its bead is being set aside"));
+        let no_use = last_word(&self.bead.spec, attempts, &self.requests).is_some();
+        if no_use || failed >= settings.backoff_limit {
+            let reason = if no_use { Reason::WouldFailAgain } else { Reason::TooManyAttempts };
+            return Ok(doing(PolecatState::Stalled, reason, "its bead is being set aside"));
         }
         let last = attempts.last();
         let attempt = match last.map(|r| (&r.state, r.attempt)) {

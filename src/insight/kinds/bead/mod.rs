@@ -89,17 +89,19 @@ impl Subject for Bead {
                 "push it to the target again and `gt mr refresh`; if it was meant to go, delete its merge request: `gt describe \
                  bead/{name}` lists it"
             )),
-            Reason::TooManyAttempts => Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
-                Some(rework) => format!(
-                    "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
+            Reason::TooManyAttempts | Reason::WouldFailAgain => {
+                Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
+                    Some(rework) => format!(
+                        "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
                      it: that tries again",
-                    rework.merge_request
-                ),
-                None => format!(
-                    "read the last output, `gt logs bead/{name}`; fix it, then change the bead's text in its convoy \
+                        rework.merge_request
+                    ),
+                    None => format!(
+                        "read the last output, `gt logs bead/{name}`; fix it, then change the bead's text in its convoy \
                      and `gt apply` it: that tries again"
-                ),
-            }),
+                    ),
+                })
+            }
             Reason::Claimed => Some(format!("`gt logs -f bead/{name}` to read along")),
             // One that waits says what its polecat says.
             _ => self.spec.assignee.as_ref().and_then(|assignee| polecat::next_for(reason, &assignee.polecat)),
@@ -127,5 +129,9 @@ fn failures(bead: &Bead) -> String {
         return format!("its branch was deleted, unmerged; {NEEDS_PERSON}: {}", plain(&bead.spec.title));
     }
     let failures = bead.status.as_ref().map_or(0, |status| status.failures);
-    format!("failed {failures} times; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
+    let how = match set_aside {
+        Some(it) if it.reason == Reason::WouldFailAgain => "would fail again".to_owned(),
+        _ => format!("failed {failures} times"),
+    };
+    format!("{how}; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
 }

@@ -51,7 +51,8 @@ impl Git {
                 Ended::Code(code) => {
                     let message =
                         format!("setup failed: `{command}` ended with {code}; try it in {}", worktree.display());
-                    return Err(Failure { code: exit::FAILED, message });
+                    let code = if code == exit::CONFIG { exit::CONFIG } else { exit::FAILED };
+                    return Err(Failure { code, message });
                 }
                 Ended::Late(why) | Ended::Not(why) => {
                     let message =
