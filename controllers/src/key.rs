@@ -14,8 +14,10 @@ use crate::watches::Watches;
 /// The order of keys when many are due: work is freed and landed before more is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
-    /// Cheap, and others wait for it: beads, convoys, dispatch, definitions.
+    /// Cheap, and others wait for it: beads, convoys, definitions.
     Objects,
+    /// Decides over many objects, by what the first lane says of each: it runs once that has nothing more to say.
+    Settled,
     /// Acts in the world: polecats, repositories, merge queues. What no event reports is looked at again now and then.
     World,
 }

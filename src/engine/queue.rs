@@ -2,7 +2,9 @@
 //!
 //! In the way of kube-runtime's scheduler: adding a key that waits keeps the earliest time; a key that runs and is added
 //! again runs once more after. What it lacks there and has here: a gate that holds a key back (an own status write must
-//! not defeat a back-off), lanes, a fixed order, and virtual time.
+//! not defeat a back-off), lanes, a fixed order, and virtual time. A key of the lane [`Lane::Settled`] waits until no key of
+//! [`Lane::Objects`] is due or runs, as what it decides by changes until then; but not for ever, in a town that is never
+//! still.
 //!
 //! Pure: no clock, no task. The engine and the simulation drive this very queue.
 
@@ -11,6 +13,10 @@ use std::time::Duration;
 
 use gastown_controllers::key::{Key, Lane};
 use jiff::Timestamp;
+
+/// How long a key may be due and wait for others to have nothing more to say. Some thousand beads that are made at once take
+/// as long.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 /// Keys that wait or run. Its size is bounded by the number of objects: a key is in it once.
 #[derive(Debug, Default)]
@@ -21,6 +27,8 @@ pub struct Queue {
     ready: BTreeMap<Lane, BTreeSet<(u64, Key)>>,
     position: BTreeMap<Key, u64>,
     running: BTreeSet<Key>,
+    /// How many of them are of [`Lane::Objects`].
+    running_objects: usize,
     /// Keys that were added while they ran, and when they want to run again.
     again: BTreeMap<Key, Timestamp>,
     next: u64,
@@ -59,16 +67,21 @@ impl Queue {
             self.position.insert(key.clone(), position);
             self.ready.entry(key.lane()).or_default().insert((position, key));
         }
-        let (_, key) = self.ready.values_mut().find_map(BTreeSet::pop_first)?;
+        let settled = self.settles(now);
+        let mut lanes = self.ready.iter_mut().filter(|(lane, _)| settled || **lane != Lane::Settled);
+        let (_, key) = lanes.find_map(|(_, keys)| keys.pop_first())?;
         self.position.remove(&key);
         self.due.remove(&key);
         self.running.insert(key.clone());
+        self.running_objects += usize::from(key.lane() == Lane::Objects);
         Some(key)
     }
 
     /// A key no longer runs.
     pub fn done(&mut self, key: &Key) {
-        self.running.remove(key);
+        if self.running.remove(key) {
+            self.running_objects -= usize::from(key.lane() == Lane::Objects);
+        }
         if let Some(at) = self.again.remove(key) {
             self.add(key.clone(), at);
         }
@@ -85,10 +98,28 @@ impl Queue {
 
     /// When the next key is due; none if nothing waits.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.ready.values().any(|lane| !lane.is_empty()) {
+        let ready = |lane: &Lane| self.ready.get(lane).is_some_and(|keys| !keys.is_empty());
+        if ready(&Lane::Objects) || ready(&Lane::World) {
             return Some(Timestamp::MIN);
         }
-        self.later.first().map(|(at, _)| *at)
+        let settled = self.first_settled().map(|at| if self.is_still() { Timestamp::MIN } else { at + SETTLE_MAX });
+        settled.into_iter().chain(self.later.first().map(|(at, _)| *at)).min()
+    }
+
+    /// Whether a key that waits for others to have nothing more to say may run.
+    fn settles(&self, now: Timestamp) -> bool {
+        self.is_still() || self.first_settled().is_some_and(|at| at + SETTLE_MAX <= now)
+    }
+
+    /// Whether no key is due or runs that others wait for.
+    fn is_still(&self) -> bool {
+        self.running_objects == 0 && self.ready.get(&Lane::Objects).is_none_or(BTreeSet::is_empty)
+    }
+
+    /// Since when the first of the keys that wait for others to have nothing more to say is due.
+    fn first_settled(&self) -> Option<Timestamp> {
+        let (_, key) = self.ready.get(&Lane::Settled)?.first()?;
+        self.due.get(key).copied()
     }
 
     /// How many keys run.
@@ -147,6 +178,28 @@ mod tests {
         }
         let order: Vec<_> = std::iter::from_fn(|| queue.take(at(0))).map(|k| k.to_string()).collect();
         assert_eq!(order, ["bead/a", "bead/b", "polecat/p"]);
+    }
+
+    #[test]
+    fn dispatch_waits_until_no_object_has_anything_more_to_say_but_not_for_ever() {
+        let mut queue = Queue::default();
+        let dispatch = || polecat::DISPATCH.single_key().unwrap();
+        for key in [dispatch(), bead("a"), polecat::CONTROLLER.key("p")] {
+            queue.add(key, at(0));
+        }
+        assert_eq!(queue.take(at(0)), Some(bead("a")));
+        assert_eq!(queue.take(at(0)), Some(polecat::CONTROLLER.key("p")), "the world does not wait for it");
+        assert_eq!((queue.take(at(0)), queue.next_due()), (None, Some(at(1))));
+        queue.add(bead("b"), at(0));
+        queue.done(&bead("a"));
+        assert_eq!(queue.take(at(0)), Some(bead("b")));
+        queue.done(&bead("b"));
+        assert_eq!((queue.next_due(), queue.take(at(0))), (Some(Timestamp::MIN), Some(dispatch())));
+        queue.done(&dispatch());
+        queue.add(dispatch(), at(5));
+        queue.add(bead("a"), at(5));
+        assert_eq!(queue.take(at(5)), Some(bead("a")));
+        assert_eq!((queue.take(at(5)), queue.take(at(6))), (None, Some(dispatch())), "it has waited long enough");
     }
 
     #[test]

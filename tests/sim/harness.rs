@@ -165,7 +165,7 @@ impl Sim {
         sim
     }
 
-    async fn apply(&self, object: &Value) {
+    pub async fn apply(&self, object: &Value) {
         let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
         let path = format!("/apis/gastown.io/v1alpha1/namespaces/{NAMESPACE}/{plural}");
         let request = http::Request::post(path).header("content-type", "application/json");

@@ -27,7 +27,7 @@ pub struct Town {
     pub push_refused: bool,
 }
 
-fn object(kind: &str, name: &str, spec: &Value) -> Value {
+pub fn object(kind: &str, name: &str, spec: &Value) -> Value {
     json!({ "apiVersion": "gastown.io/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec })
 }
 

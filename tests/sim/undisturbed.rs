@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::harness::{self, Sim, in_virtual_time, run};
 use crate::towns::{
-    BRANCHES, CONVOY, Town, many_branches, minimal, one_place, one_place_for_two_rigs, quickstart, smooth, unverified,
+    BRANCHES, CONVOY, Town, many_branches, minimal, object, one_place, one_place_for_two_rigs, quickstart, smooth,
+    unverified,
 };
 
 fn undisturbed(town: &Town) -> harness::Run {
@@ -216,6 +217,38 @@ fn a_branch_that_is_sent_back_waits_for_no_slot_and_nothing_is_done_twice() {
         assert_eq!(kinds["archive"], rejected, "{kinds:#?}");
         assert_eq!(sim.world.most_jobs(), 1);
     });
+}
+
+/// A convoy makes the least urgent first, and a worker is idle, or is made.
+#[test]
+fn the_most_urgent_bead_is_worked_first() {
+    const BEADS: [&str; 5] = ["p4", "p3", "p2", "p1", "p0"];
+    let beads = BEADS.map(|name| json!({ "name": name, "title": "t", "priority": name[1..].parse::<u32>().unwrap() }));
+    let convoy = object("Convoy", CONVOY, &json!({ "rig": "reflow", "parallelism": 1, "beads": beads }));
+    let mut town = smooth();
+    town.objects.pop();
+    let work = town.works[0].2;
+    town.works = BEADS.map(|name| ("reflow", name, work)).to_vec();
+    for idle in [true, false] {
+        if idle {
+            town.objects.push(object("Polecat", "reflow-nux", &json!({ "rig": "reflow", "name": "nux" })));
+        } else {
+            town.objects.pop();
+        }
+        in_virtual_time(async {
+            let sim = Sim::start(&town, None, BTreeMap::new()).await;
+            let mut engine = sim.engine();
+            engine.run(tokio::time::sleep(Duration::from_mins(1))).await;
+            sim.apply(&convoy).await;
+            let last = names::bead("reflow", CONVOY, 1, "p4");
+            engine.run(sim.closed(&last)).await;
+            let log = sim.effects.log();
+            let starts = log.iter().filter_map(|effect| effect.strip_prefix("start ")?.split([' ', ',']).nth(2));
+            let expected: Vec<String> =
+                BEADS.iter().rev().map(|name| names::bead("reflow", CONVOY, 1, name)).collect();
+            assert_eq!(starts.collect::<Vec<_>>(), expected, "idle: {idle}");
+        });
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub static CONTROLLER: Controller =
 
 /// Which polecat gets which bead: one key for the whole town, so capacity is decided in one place.
 pub static DISPATCH: Controller =
-    Controller::single("dispatch", Lane::Objects, |_, view| dispatch::reconcile(view), dispatch_watches);
+    Controller::single("dispatch", Lane::Settled, |_, view| dispatch::reconcile(view), dispatch_watches);
 
 fn watches(watches: &mut Watches) {
     watches.on::<Bead>(|change, objects, again| {
