@@ -164,6 +164,8 @@ reasons! {
     BranchReady => Person;
     /// Merge request: people have merged a part of its branch.
     PartlyMerged => Person;
+    /// Merge request: a commit on the target could be an edit of its branch.
+    LooksMerged => Person;
     /// Merge request, bead: people have deleted its branch and not merged it.
     BranchDeleted => Person;
     /// Merge request, bead, convoy: what had landed is not on the target any more.

@@ -102,10 +102,15 @@ fn a_squash_is_there_by_its_patch_its_tree_or_as_an_edit(t: &mut Story) {
     t.world.squash("shop", "gastown/a", true, &[("lines", "uno 2 3 4 5")]);
     fetches(t, 3);
     t.sees(&ask, "merged as from outside #2");
-    // Without a name it is another change.
+    // Without a name, people have to say what it is.
     t.world.reset("shop", &main);
     t.world.squash("shop", "gastown/a", false, &[("lines", "uno 2 3 4 5")]);
     fetches(t, 4);
+    t.sees(&ask, "looks like from outside #3");
+    t.sees(&merged(&candidate, None), "not merged");
+    t.world.reset("shop", &main);
+    t.world.squash("shop", "gastown/a", false, &[("lines", "uno 2 3 4 5"), ("b", "y")]);
+    fetches(t, 5);
     t.sees(&ask, "not merged");
 }
 

@@ -27,6 +27,7 @@ impl Words<'_> {
             Fact::Merged(merged) => match merged {
                 Merged::No => "not merged".to_owned(),
                 Merged::Part { missing, of } => format!("lacks {} of {of}", missing.join(", ")),
+                Merged::Like { commit } => format!("looks like {}", self.name(commit)),
                 Merged::All { landed: None } => "all there".to_owned(),
                 Merged::All { landed: Some(landed) } => format!("merged as {}", self.name(landed)),
             },

@@ -93,6 +93,17 @@ fn a_squash_that_a_person_edited_is_merged() {
     assert_eq!(sim.world.remote_tip("reflow", &branch()), None);
 }
 
+/// It says nothing of where it comes from, and what was left conflicts with it.
+#[test]
+fn a_squash_that_a_person_edited_and_named_otherwise_is_asked_about() {
+    let (_, request) = after(&left_for_people(), |sim, tip| {
+        let edit = |tree: &mut Tree| drop(tree.insert("more".into(), "say less\n".into()));
+        sim.world.squash_from_outside("reflow", "main", tip, false, edit);
+        sim.world.delete_from_outside("reflow", &branch());
+    });
+    assert_eq!(state(&request), ("BranchReady", "LooksMerged"));
+}
+
 #[test]
 fn a_branch_that_people_delete_is_asked_about_and_may_still_be_merged() {
     let (_, request) = after(&left_for_people(), |sim, _| sim.world.delete_from_outside("reflow", &branch()));

@@ -85,6 +85,11 @@ pub enum Merged {
         /// How many commits it has.
         of: usize,
     },
+    /// A commit of somebody's names nothing that the town made, and could be an edit of it: people know.
+    Like {
+        /// The commit.
+        commit: Oid,
+    },
     /// All of it.
     All {
         /// The commit that it became last; none: no single one.

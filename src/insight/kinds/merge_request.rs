@@ -94,6 +94,11 @@ impl Subject for MergeRequest {
                     "merge the rest of `gastown/{bead}` into the target, or `bd close {bead}`; then `gt mr refresh {name}`"
                 )
             }
+            Reason::LooksMerged => {
+                format!(
+                    "if the commit that is named above is this work, `bd close {bead}`; else merge `gastown/{bead}`"
+                )
+            }
             Reason::BranchDeleted => format!(
                 "if the work is not wanted, `bd close {bead}`; to have it done anew, change the bead's text and `gt apply` it"
             ),
@@ -115,7 +120,8 @@ impl Subject for MergeRequest {
 }
 
 /// The reasons for which a merge request waits for people, whatever its rig is like.
-const PEOPLES: [Reason; 4] = [Reason::BranchReady, Reason::PartlyMerged, Reason::BranchDeleted, Reason::LeftTarget];
+const PEOPLES: [Reason; 5] =
+    [Reason::BranchReady, Reason::PartlyMerged, Reason::LooksMerged, Reason::BranchDeleted, Reason::LeftTarget];
 
 /// The columns of a section of merge requests.
 const COLUMNS: Columns = Columns {
@@ -181,7 +187,8 @@ pub fn ready_to_be_merged(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let ready = snapshot.all::<MergeRequest>().filter(|request| state(request) == MergeState::BranchReady);
     let need = |request: &MergeRequest| {
         let merged = condition(request.conditions(), types::MERGED);
-        if let Some(partly) = merged.filter(|it| it.reason == Reason::PartlyMerged) {
+        let asked = [Reason::PartlyMerged, Reason::LooksMerged];
+        if let Some(partly) = merged.filter(|it| conditions::is_one_of(it, &asked)) {
             return Need::new(format!("mergerequest/{}", request.name_any()), conditions::words(partly));
         }
         let what = format!("branch gastown/{} is ready to be merged in {}", request.spec.bead, request.spec.rig);

@@ -1,6 +1,6 @@
 //! How much of what was handed in a target holds, by the rules of the real adapter: see its `landing/merged.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{AskMerged, Merged};
@@ -42,7 +42,7 @@ impl State {
         let named = naming.first().map(|change| change.id.clone());
         let ours = self.commits.tree_of(target);
         let mut least: Option<(Vec<String>, usize)> = None;
-        for version in [made, handed_in].iter().filter(|version| !version.is_empty()) {
+        for version in [&made, &handed_in].into_iter().filter(|version| !version.is_empty()) {
             if let Some(squash) = self.squash_of(version, &since) {
                 return Merged::All { landed: named.or(Some(squash)) };
             }
@@ -63,10 +63,29 @@ impl State {
                 least = Some((missing, version.len()));
             }
         }
-        match least.filter(|_| !naming.is_empty()) {
-            Some((missing, of)) => Merged::Part { missing, of },
-            None => Merged::No,
+        if let Some((missing, of)) = least.filter(|_| !naming.is_empty()) {
+            return Merged::Part { missing, of };
         }
+        let left = if asked.made.is_some() { &[made, handed_in][..] } else { &[] };
+        let like = left.iter().find_map(|version| self.edit_of(version, &since));
+        like.map_or(Merged::No, |commit| Merged::Like { commit })
+    }
+
+    /// The commit that could be an edit of the whole change, though it names nothing that the town has made.
+    fn edit_of(&self, version: &[Change], since: &[Change]) -> Option<Oid> {
+        let (from, to) = self.ends(version)?;
+        let whole = edits(&from, &to);
+        let added = |patch: &BTreeMap<String, Edits>| -> BTreeSet<(String, String)> {
+            let lines = patch.iter().flat_map(|(path, edits)| edits.iter().map(move |(_, new)| (path, new)));
+            lines.flat_map(|(path, new)| new.iter().map(|line| (path.clone(), line.clone()))).collect()
+        };
+        let wanted = added(&whole);
+        let is_it = |change: &&Change| {
+            let covers = whole.keys().all(|path| change.patch.contains_key(path));
+            let common = added(&change.patch).intersection(&wanted).count();
+            change.commit.landed.is_none() && covers && !wanted.is_empty() && common * 2 >= wanted.len()
+        };
+        since.iter().rev().find(is_it).map(|change| change.id.clone())
     }
 
     /// The commits from a tip backwards for as long as they are taken, oldest first.

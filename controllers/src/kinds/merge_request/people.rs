@@ -98,6 +98,13 @@ impl Landing<'_> {
                 own_branch(request)
             );
             self.set(&name, MergeState::BranchReady, Reason::PartlyMerged, &message, made);
+        } else if let Merged::Like { commit } = merged {
+            let message = format!(
+                "{} on the target looks like an edit of it, and names no merge request: if it is, close the bead; else merge `{}`",
+                commit.short(),
+                own_branch(request)
+            );
+            self.set(&name, MergeState::BranchReady, Reason::LooksMerged, &message, made);
         } else if let Some(OwnBranch { pushed, there: None, .. }) = own {
             self.is_deleted(request, pushed, plan)?;
         } else {
@@ -179,7 +186,7 @@ impl Landing<'_> {
             }
             let made = landed(request);
             match self.merged(request, made.as_ref(), facts)? {
-                Merged::No | Merged::Part { .. } if has_left(request, facts) => {
+                Merged::No | Merged::Part { .. } | Merged::Like { .. } if has_left(request, facts) => {
                     self.says_it_left(request, MergeState::Merged, facts);
                 }
                 _ => self.is_merged(request, made),

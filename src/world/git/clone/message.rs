@@ -39,11 +39,18 @@ pub(in crate::git) fn merge_request(message: &[u8]) -> Option<String> {
 
 /// Whether a message names a merge request anywhere, such as in the list that a squash makes of the messages of its commits.
 pub(in crate::git) fn mentions(message: &[u8], merge_request: &str) -> bool {
-    let names = |line: &[u8]| {
-        let value = line.trim_ascii().strip_prefix(MERGE_REQUEST.as_bytes())?.strip_prefix(b":")?;
-        Some(value.trim_ascii() == merge_request.as_bytes())
-    };
-    message.split(|&b| b == b'\n').any(|line| names(line) == Some(true))
+    mentioned(message).any(|name| name == merge_request.as_bytes())
+}
+
+/// Whether a message names any merge request.
+pub(in crate::git) fn mentions_any(message: &[u8]) -> bool {
+    mentioned(message).next().is_some()
+}
+
+fn mentioned(message: &[u8]) -> impl Iterator<Item = &[u8]> {
+    message.split(|&b| b == b'\n').filter_map(|line| {
+        Some(line.trim_ascii().strip_prefix(MERGE_REQUEST.as_bytes())?.strip_prefix(b":")?.trim_ascii())
+    })
 }
 
 fn trim_blank_end(lines: &mut Vec<&[u8]>) {

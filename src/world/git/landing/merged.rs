@@ -15,7 +15,7 @@ use git2::{Commit, Repository, Tree};
 
 use super::patch::{Patch, before};
 use crate::git::clone::facts::{holds, oid, target};
-use crate::git::clone::message::{mentions, merge_request};
+use crate::git::clone::message::{mentions, mentions_any, merge_request};
 use crate::git::history::History;
 use crate::git::{Git, GitError};
 
@@ -121,10 +121,25 @@ impl<'a> Search<'a> {
                 least = Some((missing, version.len()));
             }
         }
-        Ok(match least.filter(|_| !naming.is_empty()) {
-            Some((missing, of)) => Merged::Part { missing, of },
-            None => Merged::No,
-        })
+        if let Some((missing, of)) = least.filter(|_| !naming.is_empty()) {
+            return Ok(Merged::Part { missing, of });
+        }
+        // Only what was left for people can have been edited by them.
+        let left = if self.asked.made.is_some() { &versions[..] } else { &[] };
+        for version in left {
+            if let Some(commit) = self.edit_of(version, &since)? {
+                return Ok(Merged::Like { commit });
+            }
+        }
+        Ok(Merged::No)
+    }
+
+    /// The commit that could be an edit of the whole change, though it names nothing that the town has made.
+    fn edit_of(&self, version: &[Change], since: &[Change]) -> Result<Option<Oid>, git2::Error> {
+        let (Some(first), Some(last)) = (version.first(), version.last()) else { return Ok(None) };
+        let whole = Patch::between(self.repo, before(&first.commit)?.as_ref(), &last.commit.tree()?)?;
+        let is_it = |change: &&Change| !mentions_any(change.commit.message_raw_bytes()) && change.patch.is_like(&whole);
+        Ok(since.iter().find(is_it).map(Change::id))
     }
 
     /// The commits that the town last made of it, oldest first: those before the tip that name the merge request.

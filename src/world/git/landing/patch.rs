@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{Commit, Diff, DiffFormat, Repository, Tree};
@@ -11,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// Changes that are remembered; a target's newest thousand commits are looked through for each branch that waits.
 const KNOWN_MAX: usize = 4096;
 
+/// Added lines that are remembered of a change: enough to know it by.
+const ADDED_MAX: usize = 500;
+
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Patch {
@@ -18,12 +22,20 @@ pub(super) struct Patch {
     pub(super) paths: BTreeSet<Vec<u8>>,
     /// What it does to them.
     digest: [u8; 32],
+    /// The lines that it adds, blank ones left out; of many, the first. Each by its hash.
+    added: BTreeSet<u64>,
 }
 
 impl Patch {
     /// Whether it changes nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty()
+    }
+
+    /// Whether it could be an edit of another: it touches the same files, and adds at least half of the same lines.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let common = other.added.intersection(&self.added).count();
+        !other.added.is_empty() && other.paths.is_subset(&self.paths) && common * 2 >= other.added.len()
     }
 
     /// The change from one tree to another.
@@ -38,7 +50,7 @@ impl Patch {
                 [delta.old_file(), delta.new_file()].iter().filter_map(|it| it.path_bytes()).map(<[u8]>::to_vec),
             );
         }
-        let hasher = RefCell::new(Sha256::new());
+        let (hasher, added) = (RefCell::new(Sha256::new()), RefCell::new(BTreeSet::new()));
         diff.print(DiffFormat::Patch, |delta, _, line| {
             let mut hasher = hasher.borrow_mut();
             let files = [delta.old_file(), delta.new_file()];
@@ -53,13 +65,19 @@ impl Patch {
                 'H' => hasher.update(b"@"),
                 'B' => hasher.update(files.map(|file| file.id().to_string()).concat()),
                 origin => {
+                    let mut added = added.borrow_mut();
+                    if origin == '+' && added.len() < ADDED_MAX && !line.content().trim_ascii().is_empty() {
+                        let mut hasher = DefaultHasher::new();
+                        (files[1].path_bytes(), line.content().trim_ascii()).hash(&mut hasher);
+                        added.insert(hasher.finish());
+                    }
                     hasher.update(origin.to_string());
                     hasher.update(line.content());
                 }
             }
             true
         })?;
-        Ok(Self { paths, digest: hasher.into_inner().finalize().into() })
+        Ok(Self { paths, digest: hasher.into_inner().finalize().into(), added: added.into_inner() })
     }
 }
 
