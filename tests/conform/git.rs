@@ -38,8 +38,8 @@ pub fn pick(repo: &Repository, commit: &Oid, names: bool, edit: Change) {
 pub fn squash(repo: &Repository, commit: &Oid, names: bool, edit: Change) {
     let (squashed, main) = (find(repo, commit), repo.refname_to_id("refs/heads/main").unwrap());
     let from = repo.find_commit(repo.merge_base(squashed.id(), main).unwrap()).unwrap();
-    let listed: String = squashed.message().unwrap().lines().map(|line| format!("    {line}\n")).collect();
-    let message = if names { format!("from outside\n\n{listed}") } else { "from outside".to_owned() };
+    let listed: Vec<_> = squashed.message().unwrap().lines().map(|line| format!("    {line}\n")).collect();
+    let message = if names { format!("from outside\n\n{}", listed.concat()) } else { "from outside".to_owned() };
     let somebody = Signature::new("somebody", "somebody@example.org", &Time::new(0, 0)).unwrap();
     onto_main(repo, &from, &squashed, &somebody, &message, edit);
 }

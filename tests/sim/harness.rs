@@ -216,11 +216,13 @@ impl Sim {
 
     /// People look now and then for what is left for them, for ever.
     async fn people(&self) {
-        while self.people_merge {
+        if !self.people_merge {
+            std::future::pending::<()>().await;
+        }
+        loop {
             tokio::time::sleep(PATROL).await;
             self.merge_branches();
         }
-        std::future::pending().await
     }
 
     /// People merge what is left for them, once each: as one commit that says what it is of, with an edit of their own.

@@ -139,10 +139,25 @@ fn a_branch_whose_bead_is_over_is_removed_unless_it_is_somebody_elses() {
     };
     scene.known(Ask::Job(remove.key()), Fact::Job(JobState::Absent));
     scene.known(Ask::Newest(remove.track()), Fact::Newest(None));
+    let failed = JobState::Exited(Exited { code: exit::PROTECTED, at: at(100), tail: String::new() });
     for (there, plan) in [(Some('c'), "remove for shop, round 1"), (None, "remove for shop, round 1"), (Some('d'), "")]
     {
         repo(&mut scene, own(there.map(oid)));
         assert_eq!(said(&scene.plan(&key())), plan, "{there:?}");
+    }
+    // A remote that keeps it is not asked for ever.
+    repo(&mut scene, own(Some(oid('c'))));
+    for tries in 1..=5 {
+        let round = |of: u32| match remove.clone() {
+            Job::RemoveBranch { owner, url, branch, pushed, .. } => {
+                Job::RemoveBranch { owner, url, branch, pushed, round: of }
+            }
+            other => other,
+        };
+        scene.known(Ask::Job(round(tries).key()), Fact::Job(failed.clone()));
+        scene.known(Ask::Job(round(tries + 1).key()), Fact::Job(JobState::Absent));
+        let plan = if tries < 5 { format!("remove for shop, round {}", tries + 1) } else { String::new() };
+        assert_eq!(said(&scene.plan(&key())), plan, "after {tries} tries");
     }
 }
 

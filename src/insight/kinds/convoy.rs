@@ -80,9 +80,10 @@ impl Subject for Convoy {
     fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
-            Reason::LeftTarget => Some(format!(
+            Reason::LeftTarget => Some(
                 "`gt status` says which; push them to the target again, or `gt delete mr/NAME` of each that was meant to go"
-            )),
+                    .to_owned(),
+            ),
             Reason::NeedsYou => Some(format!(
                 "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} \
                  --field-selector status.state=SetAside`"

@@ -23,6 +23,16 @@ impl Change<'_> {
     }
 }
 
+/// What became of a commit on the target.
+enum Became {
+    /// This commit.
+    Commit(Oid),
+    /// No commit of its own: it changes nothing there.
+    Nothing,
+    /// It is not there.
+    Missing,
+}
+
 impl State {
     /// How much of a merge request the target holds, as last fetched.
     pub(super) fn merged(&self, asked: &AskMerged) -> Merged {
@@ -49,8 +59,9 @@ impl State {
             let (mut missing, mut last) = (Vec::new(), None);
             for change in version {
                 match self.became(change, version, &since, &naming, &ours) {
-                    Some(landed) => last = landed.or(last),
-                    None => missing.push(change.identity().1.to_owned()),
+                    Became::Commit(commit) => last = Some(commit),
+                    Became::Nothing => {}
+                    Became::Missing => missing.push(change.identity().1.to_owned()),
                 }
             }
             if missing.is_empty() {
@@ -122,26 +133,20 @@ impl State {
         ends.is_some_and(|(from, to)| merge(&from, ours, &to).is_ok_and(|merged| merged == *ours))
     }
 
-    /// Whether a commit of the branch is there; with the commit that it became, if it is one.
-    fn became(
-        &self,
-        change: &Change,
-        version: &[Change],
-        since: &[Change],
-        naming: &[&Change],
-        ours: &Tree,
-    ) -> Option<Option<Oid>> {
+    /// What a commit of the branch became.
+    fn became(&self, change: &Change, version: &[Change], since: &[Change], naming: &[&Change], ours: &Tree) -> Became {
         if change.patch.is_empty() {
-            return Some(None);
+            return Became::Nothing;
         }
         if let Some(same) = since.iter().find(|other| other.patch == change.patch) {
-            return Some(Some(same.id.clone()));
+            return Became::Commit(same.id.clone());
         }
         if let Some(edit) = naming.iter().find(|edit| is_edit(edit, change, version)) {
-            return Some(Some(edit.id.clone()));
+            return Became::Commit(edit.id.clone());
         }
         let (from, to) = (self.before(change.commit), self.commits.tree_of(&change.id));
-        merge(&from, ours, &to).is_ok_and(|merged| merged == *ours).then_some(None)
+        let is_there = merge(&from, ours, &to).is_ok_and(|merged| merged == *ours);
+        if is_there { Became::Nothing } else { Became::Missing }
     }
 }
 

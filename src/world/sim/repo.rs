@@ -97,9 +97,10 @@ impl State {
             }
         }
         for (branch, tips) in &mut all {
-            tips.retain(|tip| match clone.targets.get(branch) {
-                Some(now) => !self.commits.is_before(tip, now),
-                None => {
+            tips.retain(|tip| {
+                if let Some(now) = clone.targets.get(branch) {
+                    !self.commits.is_before(tip, now)
+                } else {
                     let is_held = |id: &Oid| clone.targets.values().any(|other| self.commits.is_before(id, other));
                     let mut gone = self.commits.history(tip).take_while(|(id, _)| !is_held(id));
                     gone.any(|(_, commit)| commit.landed.is_some())

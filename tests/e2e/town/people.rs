@@ -27,7 +27,9 @@ fn person(town: &Town, commands: &[&[&str]]) {
     let work = town.path("work/shop");
     git(&work, &["fetch", "-q", "up"]);
     git(&work, &["reset", "-q", "--hard", "up/main"]);
-    commands.iter().for_each(|command| drop(git(&work, command)));
+    for command in commands {
+        git(&work, command);
+    }
     git(&work, &["push", "-q", "--force", "up", "HEAD:main"]);
 }
 

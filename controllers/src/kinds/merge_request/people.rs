@@ -18,10 +18,12 @@ use crate::plan::Plan;
 use crate::seen::Oid;
 use crate::tries::{Tried, tried};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, AskMerged, Merged, OwnBranch, RepoFacts, exit};
+use crate::world::{Act, AskMerged, Job, Merged, OwnBranch, RepoFacts, exit};
 
 /// The prefix of the branches that the town makes on a remote.
 const OWN_PREFIX: &str = "gastown/";
+/// Tries at removing a branch. A remote may keep branches from being removed, and one that stays does no harm.
+const REMOVALS_MAX: u32 = 5;
 /// The message about a branch whose checks contradicted one another.
 const FOUND_FLAKY: &str = "found on the target; a check of it was red once and then green, so it is flaky: see the job";
 
@@ -46,10 +48,13 @@ pub(super) fn remove_over(
         }
         let job = |round| rig.remove_job(branch, pushed, round);
         match tried(view, job)? {
+            Tried::Due(Job::RemoveBranch { round, .. }) if round > REMOVALS_MAX => {}
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
             Tried::Running | Tried::Done(_) => {}
             Tried::Waiting { last, failures, due } => {
-                plan.again_at(due);
+                if failures < REMOVALS_MAX {
+                    plan.again_at(due);
+                }
                 if last.is_some_and(|last| last.code == exit::CONTENDED) {
                     is_fetched(rig, &job(failures).key().0, view, plan)?;
                 }

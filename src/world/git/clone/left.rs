@@ -135,8 +135,8 @@ impl Git {
     ) -> Result<(), GitError> {
         let is_there = |branch: &str, tip: git2::Oid| listed.get(branch).is_some_and(|at| *at == tip.to_string());
         let moved = before.targets.iter().filter(|(branch, tip)| !is_there(branch, **tip));
-        let lines: String = moved.map(|(branch, tip)| format!("update {LEFT}{branch}/{tip} {tip}\n")).collect();
-        self.update_refs(repo, lines)
+        let lines: Vec<_> = moved.map(|(branch, tip)| format!("update {LEFT}{branch}/{tip} {tip}\n")).collect();
+        self.update_refs(repo, lines.concat())
     }
 
     /// Lets go of the tips that their branches hold after a fetch, and of those that nobody misses.

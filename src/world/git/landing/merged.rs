@@ -85,6 +85,16 @@ impl Change<'_> {
     }
 }
 
+/// What became of a commit on the target.
+enum Became {
+    /// This commit.
+    Commit(Oid),
+    /// No commit of its own: it changes nothing there.
+    Nothing,
+    /// It is not there.
+    Missing,
+}
+
 impl<'a> Search<'a> {
     fn run(&self) -> Result<Merged, git2::Error> {
         if let Some(made) = self.asked.made.as_ref().filter(|made| holds(self.repo, made)) {
@@ -107,8 +117,9 @@ impl<'a> Search<'a> {
             let mut last = None;
             for change in version {
                 match self.became(change, version, &since, &naming)? {
-                    Some(landed) => last = landed.or(last),
-                    None => missing.push(title(&change.commit)),
+                    Became::Commit(commit) => last = Some(commit),
+                    Became::Nothing => {}
+                    Became::Missing => missing.push(title(&change.commit)),
                 }
             }
             if missing.is_empty() {
@@ -212,24 +223,25 @@ impl<'a> Search<'a> {
         Ok(is_change && self.changes_nothing(from.as_ref(), &to)?)
     }
 
-    /// Whether a commit of the branch is there; with the commit that it became, if it is one.
+    /// What a commit of the branch became.
     fn became(
         &self,
         change: &Change,
         version: &[Change],
         since: &[Change],
         naming: &[&Change],
-    ) -> Result<Option<Option<Oid>>, git2::Error> {
+    ) -> Result<Became, git2::Error> {
         if change.patch.is_empty() {
-            return Ok(Some(None));
+            return Ok(Became::Nothing);
         }
         if let Some(same) = since.iter().find(|other| other.patch == change.patch) {
-            return Ok(Some(Some(same.id())));
+            return Ok(Became::Commit(same.id()));
         }
         if let Some(edit) = naming.iter().find(|edit| is_edit(edit, change, version)) {
-            return Ok(Some(Some(edit.id())));
+            return Ok(Became::Commit(edit.id()));
         }
-        Ok(self.changes_nothing(before(&change.commit)?.as_ref(), &change.commit.tree()?)?.then_some(None))
+        let is_there = self.changes_nothing(before(&change.commit)?.as_ref(), &change.commit.tree()?)?;
+        Ok(if is_there { Became::Nothing } else { Became::Missing })
     }
 
     /// Whether a change, merged into the target, leaves it as it is.

@@ -45,7 +45,7 @@ impl Git {
     pub(super) fn note_own(&self, push: &Push) -> Result<(), GitError> {
         let (clone, to) = (self.layout.bare_clone(&push.rig.uid), push.to);
         let refs = [own_ref(push.branch), format!("{TARGETS}{}", push.branch)];
-        let lines: String = refs.iter().map(|name| format!("update {name} {to}\n")).collect();
+        let lines = refs.map(|name| format!("update {name} {to}\n")).concat();
         self.call_in(&clone, format!("note what {} holds", push.branch))
             .args(["update-ref", "--stdin"])
             .stdin(lines)

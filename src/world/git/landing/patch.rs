@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git2::{Commit, Diff, DiffFormat, Repository, Tree};
+use git2::{Commit, Diff, DiffFile, DiffFormat, Repository, Tree};
 use sha2::{Digest, Sha256};
 
 /// Changes that are remembered; a target's newest thousand commits are looked through for each branch that waits.
@@ -47,7 +47,7 @@ impl Patch {
         let mut paths = BTreeSet::new();
         for delta in diff.deltas() {
             paths.extend(
-                [delta.old_file(), delta.new_file()].iter().filter_map(|it| it.path_bytes()).map(<[u8]>::to_vec),
+                [delta.old_file(), delta.new_file()].iter().filter_map(DiffFile::path_bytes).map(<[u8]>::to_vec),
             );
         }
         let (hasher, added) = (RefCell::new(Sha256::new()), RefCell::new(BTreeSet::new()));

@@ -23,7 +23,7 @@ pub(super) fn message(title: &str, commits: &[Commit], head: &Commit) -> String 
         text.push_str(message);
     }
     if left_out > 0 {
-        text.push_str(&format!("\n\n(and {left_out} more)"));
+        text = format!("{text}\n\n(and {left_out} more)");
     }
     let own = person(head);
     let mut others: Vec<&String> = Vec::new();
