@@ -25,6 +25,7 @@ use super::issue::Issue;
 use super::print;
 use super::ready::open_needs;
 use super::show::get;
+use super::slim::Slim;
 
 /// The most tries of a close when others write the same bead. Its controller writes a status now and then; nobody
 /// writes eight times between a read and a write.
@@ -75,7 +76,7 @@ async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Resu
         match closing.close(id, context).await {
             Ok((bead, word)) => {
                 let _never_fails = writeln!(out, "{word} {id}: {}", bead.spec.title);
-                closed.push(Issue::of(&bead));
+                closed.push(Issue::of(&Slim::of(&bead)?));
             }
             // Asked again over another connection, for all of them: what is closed by then is said to be.
             Err(error) if error.is_lost() => return Err(error),
@@ -102,7 +103,7 @@ impl Closing<'_> {
             }
             let reason = self.judge(&bead, context).await?;
             if !self.args.force {
-                let open = open_needs(context, &bead).await?;
+                let open = open_needs(context, &bead.spec.needs).await?;
                 if !open.is_empty() {
                     let message = format!("`{id}` needs {}, which is open", open.join(", "));
                     return Err(Error::refused(message, "close that first; or close this all the same with `--force`"));

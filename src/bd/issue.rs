@@ -1,15 +1,15 @@
 //! A bead in the shape of `bd --json`: the one place that knows both.
 //!
 //! Keys come in the order of Beads' own record, and what is empty is left out where Beads leaves it out. What a town does
-//! not know (an owner, an estimate, comments) is absent. `dependent_count` is absent from lists: to count what needs a
-//! bead takes a look at every bead, which only `bd show` takes.
+//! not know (an owner, an estimate, comments) is absent. `dependent_count` is absent from lists: what needs a bead is
+//! one more question for each, which only `bd show` asks.
 
-use gastown_crds::Bead;
 use gastown_crds::actor::Worker;
 use gastown_crds::bead::{Assignee, BeadState, BeadType, CloseReason};
 use jiff::Timestamp;
-use kube::ResourceExt;
 use serde::Serialize;
+
+use super::slim::Slim;
 
 /// A bead as Beads prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,9 +86,9 @@ pub const PARENT_CHILD: &str = "parent-child";
 
 impl Issue {
     /// A bead with its edges.
-    pub fn of(bead: &Bead) -> Self {
-        let id = bead.name_any();
-        let created_at = seconds(created(bead));
+    pub fn of(bead: &Slim) -> Self {
+        let id = bead.metadata.name.clone();
+        let created_at = seconds(bead.created());
         let edge = |type_| {
             let (id, created_at) = (id.clone(), created_at.clone());
             move |to: &String| Dependency {
@@ -104,35 +104,28 @@ impl Issue {
         Self {
             title: bead.spec.title.clone(),
             description: bead.spec.description.clone(),
-            status: status(closed.is_some(), bead.spec.assignee.is_some(), state(bead)),
+            status: status(closed.is_some(), bead.spec.assignee.is_some(), bead.status.state),
             priority: bead.spec.priority,
             type_: type_name(bead.spec.type_),
             assignee: bead.spec.assignee.as_ref().map(|a| assignee_name(&bead.spec.rig, a)),
             created_at: created_at.clone(),
-            updated_at: seconds(updated(bead)),
+            updated_at: seconds(bead.updated()),
             closed_at: closed.map(|c| seconds(c.at)),
             close_reason: closed.map(|c| c.message.clone().unwrap_or_else(|| reason_name(c.reason).to_owned())),
-            labels: bead.labels().iter().map(|(key, value)| label_name(key, value)).collect(),
+            labels: bead.metadata.labels.iter().map(|(key, value)| label_name(key, value)).collect(),
             dependencies,
             id,
         }
     }
 
-    /// One line for people: id, priority, type, status, title, who has it.
-    pub fn line(&self, id_width: usize) -> String {
-        let who = self.assignee.as_ref().map(|who| format!("  ({who})")).unwrap_or_default();
-        let Self { id, title, status, priority, type_, .. } = self;
-        format!("{id:<id_width$}  P{priority}  {type_:<7}  {status:<11}  {title}{who}")
-    }
-
-    fn without_edges(bead: &Bead) -> Self {
+    fn without_edges(bead: &Slim) -> Self {
         Self { dependencies: Vec::new(), ..Self::of(bead) }
     }
 }
 
 impl Listed {
     /// A bead as `list` and `ready` print it.
-    pub fn of(bead: &Bead) -> Self {
+    pub fn of(bead: &Slim) -> Self {
         Self {
             issue: Issue::of(bead),
             dependency_count: bead.spec.needs.len(),
@@ -144,8 +137,8 @@ impl Listed {
 
 impl Details {
     /// A bead as `show` prints it; each neighbour comes with how they are tied.
-    pub fn of(bead: &Bead, dependencies: &[(Bead, &'static str)], dependents: &[(Bead, &'static str)]) -> Self {
-        let related = |(bead, dependency_type): &(Bead, &'static str)| Related {
+    pub fn of(bead: &Slim, dependencies: &[(Slim, &'static str)], dependents: &[(Slim, &'static str)]) -> Self {
+        let related = |(bead, dependency_type): &(Slim, &'static str)| Related {
             issue: Issue::without_edges(bead),
             dependency_type,
         };
@@ -168,9 +161,13 @@ pub fn status(closed: bool, assigned: bool, state: BeadState) -> &'static str {
     }
 }
 
-/// The state that a bead's controller has written.
-pub fn state(bead: &Bead) -> BeadState {
-    bead.status.as_ref().map(|s| s.state).unwrap_or_default()
+/// One line for people: id, priority, type, status, title, who has it.
+pub fn line(bead: &Slim, id_width: usize) -> String {
+    let Slim { metadata, spec, status: seen } = bead;
+    let status = status(bead.is_closed(), spec.assignee.is_some(), seen.state);
+    let who = spec.assignee.as_ref().map(|who| format!("  ({})", assignee_name(&spec.rig, who))).unwrap_or_default();
+    let (id, priority, type_, title) = (&metadata.name, spec.priority, type_name(spec.type_), &spec.title);
+    format!("{id:<id_width$}  P{priority}  {type_:<7}  {status:<11}  {title}{who}")
 }
 
 /// A type in Beads' words.
@@ -204,18 +201,6 @@ pub fn label_name(key: &str, value: &str) -> String {
     if value.is_empty() { key.to_owned() } else { format!("{key}:{value}") }
 }
 
-/// The time at which a bead was made.
-pub fn created(bead: &Bead) -> Timestamp {
-    bead.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
-}
-
-/// The time of the last known change of a bead: its conditions and its close are the only record.
-fn updated(bead: &Bead) -> Timestamp {
-    let conditions = bead.status.iter().flat_map(|s| &s.conditions).map(|c| c.last_transition_time);
-    let closed = bead.spec.closed.iter().map(|c| c.at);
-    conditions.chain(closed).chain([created(bead)]).max().unwrap_or_default()
-}
-
 /// RFC 3339 in whole seconds, as Beads has it.
 fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -226,7 +211,7 @@ mod tests {
     use super::*;
     use serde_json::{from_value, json};
 
-    fn bead() -> Bead {
+    fn bead() -> Slim {
         from_value(json!({
             "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
             "metadata": {

@@ -11,6 +11,7 @@ mod print;
 mod ready;
 mod scan;
 mod show;
+mod slim;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

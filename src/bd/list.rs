@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use clap::{Args, ValueEnum};
 use gastown_agent::context::{Answer, Context};
 use gastown_agent::error::Error;
-use gastown_crds::Bead;
 use gastown_crds::actor::Worker;
 
 use super::filter::{self, TypeName};
-use super::issue::{Issue, Listed, status};
+use super::issue::{Listed, status};
 use super::print;
 use super::scan::{Query, scan};
+use super::slim::Slim;
 
 /// List beads; closed ones and steps are left out unless asked for
 #[derive(Debug, Clone, Args)]
@@ -86,10 +86,9 @@ pub async fn list(args: &ListArgs, json: bool, context: &Context) -> Result<Answ
     query.labels = args.label.iter().map(|l| filter::label(l)).collect::<Result<_, _>>()?;
 
     let object = polecat.as_ref().map(Worker::object);
-    let mut found: Vec<Bead> = Vec::new();
+    let mut found: Vec<Slim> = Vec::new();
     let mut has_more = false;
-    scan(context, &query, |candidate| {
-        let slim = &candidate.slim;
+    scan(context, &query, |slim| {
         let status = status(slim.is_closed(), slim.spec.assignee.is_some(), slim.status.state);
         let by_status = match args.status.as_slice() {
             [] => closed_too || status != "closed",
@@ -103,15 +102,11 @@ pub async fn list(args: &ListArgs, json: bool, context: &Context) -> Result<Answ
             has_more = true;
             return Ok(ControlFlow::Break(()));
         }
-        found.push(candidate.bead()?);
+        found.push(slim);
         Ok(ControlFlow::Continue(()))
     })
     .await?;
     let note = if has_more { format!("the first {}; all: `bd list --limit 0`\n", args.limit) } else { String::new() };
-    let out = if json {
-        print::json(&found.iter().map(Listed::of).collect::<Vec<_>>())
-    } else {
-        print::table(&found.iter().map(Issue::of).collect::<Vec<_>>())
-    };
+    let out = if json { print::json(&found.iter().map(Listed::of).collect::<Vec<_>>()) } else { print::table(&found) };
     Ok(Answer { out, note, code: 0 })
 }

@@ -7,7 +7,8 @@ use gastown_base::text::escaped;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::issue::Issue;
+use super::issue::line;
+use super::slim::Slim;
 
 /// The version of the shapes that `bd --json` prints.
 const SCHEMA_VERSION: u32 = 1;
@@ -32,11 +33,11 @@ pub fn error(error: &Error) -> String {
 }
 
 /// A line for each bead.
-pub fn table(issues: &[Issue]) -> String {
-    let width = issues.iter().map(|issue| issue.id.len()).max().unwrap_or(0);
+pub fn table(beads: &[Slim]) -> String {
+    let width = beads.iter().map(|bead| bead.metadata.name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for issue in issues {
-        let _never_fails = writeln!(text, "{}", issue.line(width));
+    for bead in beads {
+        let _never_fails = writeln!(text, "{}", line(bead, width));
     }
     text
 }

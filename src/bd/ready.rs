@@ -14,15 +14,16 @@ use clap::Args;
 use gastown_agent::context::{Answer, Context};
 use gastown_agent::error::Error;
 use gastown_agent::work;
-use gastown_crds::Bead;
 use gastown_crds::bead::BeadState;
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::filter::{self, TypeName};
-use super::issue::{Issue, Listed, created};
+use super::issue::Listed;
 use super::print;
-use super::scan::{Query, Slim, scan};
+use super::scan::{Query, scan};
 use super::show::get;
+use super::slim::Slim;
 
 /// Priorities there are.
 const PRIORITIES: std::ops::RangeInclusive<u32> = 0..=4;
@@ -54,7 +55,7 @@ pub async fn ready(args: &ReadyArgs, json: bool, context: &Context) -> Result<An
         None => computed(args, context).await?,
     };
     if args.assignee.is_none() {
-        beads.sort_by_key(|b| (b.spec.priority, created(b), b.name_any()));
+        beads.sort_by(|a, b| order(a).cmp(&order(b)));
     }
     if args.limit != 0 {
         beads.truncate(args.limit);
@@ -64,19 +65,19 @@ pub async fn ready(args: &ReadyArgs, json: bool, context: &Context) -> Result<An
     } else if beads.is_empty() {
         "nothing is ready\n".to_owned()
     } else {
-        print::table(&beads.iter().map(Issue::of).collect::<Vec<_>>())
+        print::table(&beads)
     }))
 }
 
 /// The ready steps of what a polecat has, in the formula's order.
-async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result<Vec<Slim>, Error> {
     let worker = filter::polecat(assignee)?;
     let polecat = worker.object();
     let Some(bead) = work::find_hooked(context, &worker.rig, &polecat).await? else { return Ok(Vec::new()) };
     let Some(work) = work::load(context, &bead.name_any(), &polecat).await? else { return Ok(Vec::new()) };
     let mut steps = Vec::new();
     for step in work.ready() {
-        steps.extend(get(context, &step.id).await?);
+        steps.extend(get(context, &step.id).await?.as_ref().map(Slim::of).transpose()?);
     }
     steps.retain(|step| args.priority.is_none_or(|p| p == step.spec.priority));
     Ok(steps)
@@ -87,7 +88,7 @@ fn type_condition(args: &ReadyArgs) -> String {
 }
 
 /// The beads that the controller found ready and that still are.
-async fn found_ready(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+async fn found_ready(args: &ReadyArgs, context: &Context) -> Result<Vec<Slim>, Error> {
     let query = |priority: Option<u32>, beads: usize| {
         let mut fields = vec!["status.state=Ready".to_owned(), type_condition(args)];
         fields.extend(priority.map(|p| format!("spec.priority={p}")));
@@ -108,30 +109,29 @@ async fn found_ready(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, E
     Ok(beads)
 }
 
-async fn still_ready(query: &Query, context: &Context) -> Result<(Vec<Bead>, bool), Error> {
+async fn still_ready(query: &Query, context: &Context) -> Result<(Vec<Slim>, bool), Error> {
     let (mut sure, mut unsure) = (Vec::new(), Vec::new());
-    let has_more = scan(context, query, |candidate| {
-        let slim = &candidate.slim;
-        if is_free(slim) {
+    let has_more = scan(context, query, |slim| {
+        if is_free(&slim) {
             let judged = slim.status.observed_generation == slim.metadata.generation;
             let list = if judged || slim.spec.needs.is_empty() { &mut sure } else { &mut unsure };
-            list.push(candidate.bead()?);
+            list.push(slim);
         }
         Ok(ControlFlow::Continue(()))
     })
     .await?;
     for bead in unsure {
-        if open_needs(context, &bead).await?.is_empty() {
+        if open_needs(context, &bead.spec.needs).await?.is_empty() {
             sure.push(bead);
         }
     }
     Ok((sure, has_more))
 }
 
-/// The needs of a bead that are still open. A need that does not exist does not block.
-pub async fn open_needs(context: &Context, bead: &Bead) -> Result<Vec<String>, Error> {
+/// The needs that are still open. A need that does not exist does not block.
+pub async fn open_needs(context: &Context, needs: &[String]) -> Result<Vec<String>, Error> {
     let mut open = Vec::new();
-    for need in &bead.spec.needs {
+    for need in needs {
         if get(context, need).await?.is_some_and(|b| b.spec.closed.is_none()) {
             open.push(need.clone());
         }
@@ -146,12 +146,11 @@ fn is_free(slim: &Slim) -> bool {
 }
 
 /// Ready beads by their specs alone: one look at every open bead.
-async fn computed(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Error> {
+async fn computed(args: &ReadyArgs, context: &Context) -> Result<Vec<Slim>, Error> {
     let query = Query { fields: vec!["status.state!=Closed".into()], ..Query::default() };
     let (mut open, mut free) = (BTreeSet::new(), Vec::new());
     let wanted = args.type_.map(TypeName::bead_type);
-    scan(context, &query, |candidate| {
-        let slim = candidate.slim;
+    scan(context, &query, |slim| {
         if !slim.is_closed() {
             open.insert(slim.metadata.name.clone());
         }
@@ -163,17 +162,9 @@ async fn computed(args: &ReadyArgs, context: &Context) -> Result<Vec<Bead>, Erro
     })
     .await?;
     free.retain(|slim| !slim.spec.needs.iter().any(|need| open.contains(need)));
-    free.sort_by(|a, b| order(a).cmp(&order(b)));
-    if args.limit != 0 {
-        free.truncate(args.limit);
-    }
-    let mut beads = Vec::new();
-    for slim in &free {
-        beads.extend(get(context, &slim.metadata.name).await?);
-    }
-    Ok(beads)
+    Ok(free)
 }
 
-fn order(slim: &Slim) -> (u32, Option<jiff::Timestamp>, &str) {
-    (slim.spec.priority, slim.metadata.creation_timestamp, &slim.metadata.name)
+fn order(slim: &Slim) -> (u32, Timestamp, &str) {
+    (slim.spec.priority, slim.created(), &slim.metadata.name)
 }

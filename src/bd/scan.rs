@@ -1,18 +1,18 @@
-//! Going through many beads: page by page, reading of each what decides, and in full only what is printed.
+//! Going through many beads, page by page.
 
 use std::ops::ControlFlow;
 
 use gastown_agent::context::Context;
-use gastown_agent::error::{ApiFailure, Error};
+use gastown_agent::error::Error;
 use gastown_crds::Bead;
-use gastown_crds::bead::{Assignee, BeadState, BeadType};
-use jiff::Timestamp;
 use kube::Resource;
 use kube::api::ListParams;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
+use super::slim::{Slim, unreadable};
+
+/// The code of an answer about what has expired: 410 Gone.
+const EXPIRED: u16 = 410;
 /// Beads of one page: a few megabytes at most usual sizes.
 const PAGE_BEADS: u32 = 1000;
 
@@ -27,97 +27,10 @@ pub struct Query {
     pub beads_max: Option<usize>,
 }
 
-/// The part of a bead that decides whether it is printed.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Slim {
-    /// The name, age and generation.
-    pub metadata: SlimMetadata,
-    /// The assignee, the needs, and more.
-    pub spec: SlimSpec,
-    /// The state as its controller has written it.
-    #[serde(default)]
-    pub status: SlimStatus,
-}
-
-/// A part of a bead's metadata.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SlimMetadata {
-    /// The name.
-    pub name: String,
-    /// The time at which it was made.
-    #[serde(default)]
-    pub creation_timestamp: Option<Timestamp>,
-    /// The number of the spec's last change.
-    #[serde(default)]
-    pub generation: Option<i64>,
-}
-
-/// A part of a bead's spec.
-#[derive(Debug, Clone, Deserialize)]
-pub struct SlimSpec {
-    /// The type of work.
-    #[serde(default, rename = "type")]
-    pub type_: BeadType,
-    /// 0 (first) to 4 (last).
-    #[serde(default)]
-    pub priority: u32,
-    /// The beads that must be closed before.
-    #[serde(default)]
-    pub needs: Vec<String>,
-    /// The bead it is a part of.
-    #[serde(default)]
-    pub parent: Option<String>,
-    /// The assignee.
-    #[serde(default)]
-    pub assignee: Option<Assignee>,
-    #[serde(default)]
-    closed: Option<IgnoredAny>,
-}
-
-/// A part of a bead's status.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SlimStatus {
-    /// The state.
-    #[serde(default)]
-    pub state: BeadState,
-    /// The generation of the spec that the state is about.
-    #[serde(default)]
-    pub observed_generation: Option<i64>,
-}
-
-impl Slim {
-    /// Whether the bead is closed.
-    pub fn is_closed(&self) -> bool {
-        self.spec.closed.is_some()
-    }
-
-    /// Whether the bead is a part of another.
-    pub fn is_step(&self) -> bool {
-        self.spec.type_ == BeadType::Step
-    }
-}
-
-/// A bead that may yet be printed: its deciding part, and its text.
-pub struct Candidate<'a> {
-    /// The part that decides.
-    pub slim: Slim,
-    text: &'a str,
-}
-
-impl Candidate<'_> {
-    /// The whole bead.
-    pub fn bead(&self) -> Result<Bead, Error> {
-        parse(self.text)
-    }
-}
-
 #[derive(Deserialize)]
-struct Page<'a> {
+struct Page {
     metadata: PageMetadata,
-    #[serde(borrow)]
-    items: Vec<&'a RawValue>,
+    items: Vec<Slim>,
 }
 
 #[derive(Deserialize)]
@@ -128,27 +41,41 @@ struct PageMetadata {
 
 /// Shows each bead of a query to `each`, in the order of their names, until it has seen enough. Gives whether the API had
 /// more than was wanted.
+///
+/// Where so much is written meanwhile that the API cannot go on from page to page, the rest is taken from one whole list.
 pub async fn scan(
     context: &Context,
     query: &Query,
-    mut each: impl FnMut(Candidate<'_>) -> Result<ControlFlow<()>, Error>,
+    mut each: impl FnMut(Slim) -> Result<ControlFlow<()>, Error>,
 ) -> Result<bool, Error> {
     let limit = query.beads_max.and_then(|max| u32::try_from(max).ok()).map_or(PAGE_BEADS, |max| max.min(PAGE_BEADS));
-    let mut parameters = ListParams::default().limit(limit.max(1));
-    parameters = parameters.fields(&query.fields.join(",")).labels(&query.labels.join(","));
-    let mut seen = 0;
+    let whole = ListParams::default().fields(&query.fields.join(",")).labels(&query.labels.join(","));
+    let mut parameters = whole.clone().limit(limit.max(1));
+    let (mut seen, mut last) = (0, None);
     loop {
-        let text = page(context, &parameters).await?;
-        let page: Page<'_> = parse(&text)?;
-        for item in &page.items {
+        let text = match page(context, &parameters).await {
+            Err(kube::Error::Api(status)) if status.code == EXPIRED && parameters.continue_token.is_some() => {
+                parameters = whole.clone();
+                continue;
+            }
+            text => text.map_err(Error::api("list beads"))?,
+        };
+        let Page { metadata, items } = serde_json::from_str(&text).map_err(unreadable)?;
+        // A whole list has the pages in it that were seen.
+        let news = items.into_iter().skip_while(|bead| last.as_ref().is_some_and(|last| bead.metadata.name <= *last));
+        let mut newest = None;
+        for bead in news {
+            if query.beads_max.is_some_and(|max| seen >= max) {
+                return Ok(true);
+            }
             seen += 1;
-            let candidate = Candidate { slim: parse(item.get())?, text: item.get() };
-            if each(candidate)?.is_break() {
+            newest = Some(bead.metadata.name.clone());
+            if each(bead)?.is_break() {
                 return Ok(true);
             }
         }
-        let next = page.metadata.next.filter(|token| !token.is_empty());
-        match next {
+        last = newest.or(last);
+        match metadata.next.filter(|token| !token.is_empty()) {
             None => return Ok(false),
             Some(_) if query.beads_max.is_some_and(|max| seen >= max) => return Ok(true),
             Some(token) => parameters = parameters.continue_token(&token),
@@ -156,16 +83,8 @@ pub async fn scan(
     }
 }
 
-async fn page(context: &Context, parameters: &ListParams) -> Result<String, Error> {
+async fn page(context: &Context, parameters: &ListParams) -> Result<String, kube::Error> {
     let path = Bead::url_path(&(), Some(context.client.default_namespace()));
-    let request = kube::core::Request::new(path).list(parameters).map_err(kube::Error::BuildRequest);
-    let text = async { context.client.request_text(request?).await };
-    text.await.map_err(Error::api("list beads"))
-}
-
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error::Api {
-        what: "read what the API answered".into(),
-        source: ApiFailure::Client(kube::Error::SerdeError(error)),
-    })
+    let request = kube::core::Request::new(path).list(parameters).map_err(kube::Error::BuildRequest)?;
+    context.client.request_text(request).await
 }

@@ -1,6 +1,6 @@
 //! `bd show`: one or more beads in full, with what they need and what needs them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
@@ -10,8 +10,9 @@ use gastown_agent::error::Error;
 use gastown_crds::Bead;
 use kube::ResourceExt;
 
-use super::issue::{BLOCKS, Details, Issue, PARENT_CHILD, label_name};
+use super::issue::{BLOCKS, Details, PARENT_CHILD, label_name, line as line_of};
 use super::scan::{Query, scan};
+use super::slim::Slim;
 use super::{filter, print};
 
 /// Show beads in full
@@ -25,8 +26,9 @@ pub struct ShowArgs {
 /// A bead and its neighbours, each with how they are tied.
 struct Shown {
     bead: Bead,
-    dependencies: Vec<(Bead, &'static str)>,
-    dependents: Vec<(Bead, &'static str)>,
+    slim: Slim,
+    dependencies: Vec<(Slim, &'static str)>,
+    dependents: Vec<(Slim, &'static str)>,
 }
 
 /// Runs `bd show`.
@@ -54,7 +56,7 @@ pub async fn show(args: &ShowArgs, json: bool, context: &Context) -> Result<Answ
     }
     let shown = neighbours(context, found).await?;
     let out = if json {
-        let details = shown.iter().map(|s| Details::of(&s.bead, &s.dependencies, &s.dependents));
+        let details = shown.iter().map(|s| Details::of(&s.slim, &s.dependencies, &s.dependents));
         print::json(&details.collect::<Vec<_>>())
     } else {
         shown.iter().map(text).collect::<Vec<_>>().join("\n")
@@ -68,7 +70,7 @@ pub async fn get(context: &Context, id: &str) -> Result<Option<Bead>, Error> {
     context.beads().get_opt(id).await.map_err(Error::api(format!("read bead `{id}`")))
 }
 
-/// Finds what each bead needs, and by one look at all beads what needs it.
+/// Finds what each bead needs, and what needs it: by field, so that the beads in between cost nothing.
 async fn neighbours(context: &Context, found: Vec<Bead>) -> Result<Vec<Shown>, Error> {
     let mut shown = Vec::new();
     for bead in found {
@@ -76,29 +78,33 @@ async fn neighbours(context: &Context, found: Vec<Bead>) -> Result<Vec<Shown>, E
         let needs = bead.spec.needs.iter().map(|n| (n, BLOCKS));
         for (id, how) in needs.chain(bead.spec.parent.iter().map(|p| (p, PARENT_CHILD))) {
             // What does not exist (any more) is left out, as in Beads.
-            dependencies.extend(get(context, id).await?.map(|bead| (bead, how)));
-        }
-        shown.push(Shown { bead, dependencies, dependents: Vec::new() });
-    }
-    scan(context, &Query::default(), |candidate| {
-        let spec = &candidate.slim.spec;
-        for shown in &mut shown {
-            let id = shown.bead.name_any();
-            if spec.needs.contains(&id) {
-                shown.dependents.push((candidate.bead()?, BLOCKS));
-            } else if spec.parent.as_ref() == Some(&id) {
-                shown.dependents.push((candidate.bead()?, PARENT_CHILD));
+            if let Some(bead) = get(context, id).await? {
+                dependencies.push((Slim::of(&bead)?, how));
             }
         }
-        Ok(ControlFlow::Continue(()))
-    })
-    .await?;
+        let dependents = dependents(context, &bead.name_any()).await?;
+        shown.push(Shown { slim: Slim::of(&bead)?, bead, dependencies, dependents });
+    }
     Ok(shown)
 }
 
+/// The beads that need one, and its steps, by name.
+async fn dependents(context: &Context, id: &str) -> Result<Vec<(Slim, &'static str)>, Error> {
+    let mut found: BTreeMap<String, (Slim, &'static str)> = BTreeMap::new();
+    for (field, how) in [("spec.needs[]", BLOCKS), ("spec.parent", PARENT_CHILD)] {
+        let query = Query { fields: vec![format!("{field}={id}")], ..Query::default() };
+        scan(context, &query, |slim| {
+            found.entry(slim.metadata.name.clone()).or_insert((slim, how));
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+    }
+    Ok(found.into_values().collect())
+}
+
 fn text(shown: &Shown) -> String {
-    let Shown { bead, dependencies, dependents } = shown;
-    let mut text = Issue::of(bead).line(0) + "\n";
+    let Shown { bead, slim, dependencies, dependents } = shown;
+    let mut text = line_of(slim, 0) + "\n";
     let mut line = |name: &str, value: &str| {
         let _never_fails = writeln!(text, "  {name:<9}{value}");
     };
@@ -126,7 +132,7 @@ fn text(shown: &Shown) -> String {
         let _never_fails = writeln!(text, "\n{title}:");
         for (bead, how) in beads {
             let how = if *how == PARENT_CHILD { "  [part]" } else { "" };
-            let _never_fails = writeln!(text, "  {}{how}", Issue::of(bead).line(0));
+            let _never_fails = writeln!(text, "  {}{how}", line_of(bead, 0));
         }
     }
     text

@@ -272,11 +272,13 @@ fn through_the_controllers_socket_an_answer_costs_a_few_reads() {
             assert!(answer.starts_with("exit 0\n"), "{answer}");
             (after.statements - before.statements, after.commits - before.commits)
         };
-        // One read for the bead; two for a list: the page, and the revision it is of.
-        assert_eq!(cost(&|| town.agent("gt hook")), (5, 0));
-        assert_eq!(cost(&|| town.agent("gt hook -o base")), (5, 0));
-        assert_eq!(cost(&|| town.person("bd ready --json")), (2, 0));
+        // One read for the bead; three for a list: the page, the revision it is of, and whether a condition selects few.
+        assert_eq!(cost(&|| town.agent("gt hook")), (7, 0));
+        assert_eq!(cost(&|| town.agent("gt hook -o base")), (7, 0));
+        assert_eq!(cost(&|| town.person("bd ready --json")), (3, 0));
         // One priority after the other, until there are enough: once without, three times with.
-        assert_eq!(cost(&|| town.person("bd ready --json -n 10")), (8, 0));
+        assert_eq!(cost(&|| town.person("bd ready --json -n 10")), (12, 0));
+        // The bead; then what needs it, and what is a part of it.
+        assert_eq!(cost(&|| town.person("bd show shop-1")), (7, 0));
     });
 }

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod costs;
 mod semantics;
 mod store;
 mod watch;

@@ -32,7 +32,7 @@ pub static KIND: Kind = Kind {
         Column::text("Title", ".spec.title"),
         Column::AGE,
     ],
-    selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state"],
+    selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state", "spec.needs[]"],
     role: Role::Reconciled,
     conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],

@@ -16,6 +16,9 @@ use crate::admission::CheckAmong;
 use crate::common::{API_VERSION, CATEGORY, GROUP, VERSION};
 use crate::schema::Schema;
 
+/// The end of a selectable field that is a list.
+pub const EACH: &str = "[]";
+
 /// A kind.
 #[derive(Debug)]
 pub struct Kind {
@@ -31,7 +34,8 @@ pub struct Kind {
     pub purpose: &'static str,
     /// Columns of its table, after the name.
     pub columns: &'static [Column],
-    /// Fields that a field selector may name, such as `spec.rig`.
+    /// Fields that a field selector may name, such as `spec.rig`. `spec.needs[]` is a list of texts, selected by each item; an
+    /// apiserver has no such selectors, so the definition leaves it out.
     pub selectable: &'static [&'static str],
     /// Whether controllers decide by its objects.
     pub role: Role,
@@ -222,8 +226,9 @@ pub(super) fn generated<K: Registered + CustomResourceExt>() -> CustomResourceDe
             ..CustomResourceColumnDefinition::default()
         });
         version.additional_printer_columns = Some(columns.collect());
-        let selectable = kind.selectable.iter().map(|path| SelectableField { json_path: format!(".{path}") });
-        version.selectable_fields = (!kind.selectable.is_empty()).then(|| selectable.collect());
+        let selectable = kind.selectable.iter().filter(|path| !path.ends_with(EACH));
+        let selectable: Vec<_> = selectable.map(|path| SelectableField { json_path: format!(".{path}") }).collect();
+        version.selectable_fields = (!selectable.is_empty()).then_some(selectable);
         if let Some(props) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             name_formats_as_kubernetes_does(props);
         }

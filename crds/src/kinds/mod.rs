@@ -24,7 +24,7 @@ pub mod merge_request;
 pub use bead::{Bead, BeadSpec, BeadStatus};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};
 pub use formula::{Formula, FormulaSpec, FormulaStatus};
-pub use kind::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
+pub use kind::{Column, Compiled, EACH, Kind, NamedBy, Reference, Registered, Role};
 pub use merge_request::{MergeRequest, MergeRequestSpec, MergeRequestStatus};
 pub use polecat::{Polecat, PolecatSpec, PolecatStatus};
 pub use rig::{Rig, RigSpec, RigStatus};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gastown_crds::kinds::EACH;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub struct KindIndex {
     pub group: String,
     /// The CamelCase name, as owner references write it.
     pub object_kind: String,
-    /// Selectable fields as their selectors write them, such as `spec.rig`.
+    /// Selectable fields as their selectors write them, such as `spec.rig`; `spec.needs[]` is selected by each item.
     pub fields: Vec<String>,
     /// Whether its objects are records: their changes go to a ring of their own.
     pub is_record: bool,
@@ -35,7 +36,12 @@ impl IndexEntries {
             marks.insert((label(name), value.as_str().unwrap_or_default().to_owned()));
         }
         for path in &kind.fields {
-            let value = path.split('.').try_fold(object, |value, name| value.get(name));
+            let value = path.trim_end_matches(EACH).split('.').try_fold(object, |value, name| value.get(name));
+            if path.ends_with(EACH) {
+                let items = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+                marks.extend(items.map(|item| (field(path), item.to_owned())));
+                continue;
+            }
             let text = match value {
                 Some(Value::String(text)) => text.clone(),
                 Some(scalar @ (Value::Bool(_) | Value::Number(_))) => scalar.to_string(),

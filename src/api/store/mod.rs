@@ -169,12 +169,15 @@ pub struct Counters {
     pub statements: u64,
     /// Transactions committed, each one sync of the disk.
     pub commits: u64,
+    /// Steps of SQLite's machine for lists: what it looked at, beside what it answered.
+    pub steps: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     statements: AtomicU64,
     commits: AtomicU64,
+    steps: AtomicU64,
 }
 
 impl Counts {
@@ -186,7 +189,12 @@ impl Counts {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn steps(&self, steps: u64) {
+        self.steps.fetch_add(steps, Ordering::Relaxed);
+    }
+
     pub(super) fn read(&self) -> Counters {
-        Counters { statements: self.statements.load(Ordering::Relaxed), commits: self.commits.load(Ordering::Relaxed) }
+        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counters { statements: now(&self.statements), commits: now(&self.commits), steps: now(&self.steps) }
     }
 }

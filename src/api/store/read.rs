@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use rusqlite::types::Value as Param;
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, StatementStatus, params, params_from_iter};
 
 use super::db::checksum;
 use super::index_entries::{Requirement, Selector};
 use super::{Counts, Key, Refusal};
+
+/// The most objects that are read one by one and sorted: as many cost less than a walk over a thousand.
+const FEW_MAX: u32 = 100;
 
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +69,15 @@ pub(super) fn page(db: &Connection, tally: &Counts, request: &PageRequest) -> Re
         .prepare_cached("SELECT revision FROM meta")
         .and_then(|mut it| it.query_row([], |row| row.get(0)))
         .map_err(|e| failed(&e))?;
-    let (sql, parameters) = query(request);
+    let few = has_few(&transaction, tally, &request.selector).map_err(|e| failed(&e))?;
+    let (sql, parameters) = query(request, few);
     tally.statement();
     let mut statement = transaction.prepare_cached(&sql).map_err(|e| failed(&e))?;
     let rows = statement
         .query_map(params_from_iter(parameters), |row| read(&request.kind, row))
         .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
         .map_err(|e| failed(&e))?;
+    tally.steps(u64::try_from(statement.reset_status(StatementStatus::VmStep)).unwrap_or_default());
     let mut rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
     let has_more = request.objects_max.is_some_and(|max| rows.len() > max);
     rows.truncate(request.objects_max.unwrap_or(usize::MAX));
@@ -103,16 +108,41 @@ fn corrupt(key: &Key) -> Refusal {
     Refusal::Corrupt(format!("{}/{}/{}", key.kind, key.ns, key.name))
 }
 
-fn query(request: &PageRequest) -> (String, Vec<Param>) {
+/// Whether a condition selects so few objects that they are read one by one and sorted. Else all of the kind are walked in
+/// their order, which costs as much as there are, but gives a page without a look at the rest.
+fn has_few(db: &Connection, tally: &Counts, selector: &Selector) -> rusqlite::Result<bool> {
+    for requirement in &selector.0 {
+        let (what, values) = match requirement {
+            Requirement::In(what, values) => (what, Some(values)),
+            Requirement::Exists(what) => (what, None),
+            _ => continue,
+        };
+        let mut parameters = Vec::new();
+        let marked = marked(what, values, &mut parameters);
+        let sql = format!("SELECT count(*) FROM ({marked} LIMIT {})", FEW_MAX + 1);
+        tally.statement();
+        let mut statement = db.prepare_cached(&sql)?;
+        let count: u32 = statement.query_row(params_from_iter(parameters), |row| row.get(0))?;
+        tally.steps(u64::try_from(statement.reset_status(StatementStatus::VmStep)).unwrap_or_default());
+        if count <= FEW_MAX {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// With `few`, kind and place are marked with a `+`, which tells SQLite to find the objects by the conditions instead.
+fn query(request: &PageRequest, few: bool) -> (String, Vec<Param>) {
     let PageRequest { kind, ns, selector, after, objects_max } = request;
-    let mut sql = "SELECT ns, name, revision, checksum, object FROM objects WHERE kind = ?".to_owned();
+    let plus = if few { "+" } else { "" };
+    let mut sql = format!("SELECT ns, name, revision, checksum, object FROM objects WHERE {plus}kind = ?");
     let mut parameters = vec![Param::from(kind.to_string())];
     if let Some(ns) = ns {
-        sql.push_str(" AND ns = ?");
+        sql.push_str(&format!(" AND {plus}ns = ?"));
         parameters.push(ns.clone().into());
     }
     if let Some((ns, name)) = after {
-        sql.push_str(" AND (ns, name) > (?, ?)");
+        sql.push_str(&format!(" AND ({plus}ns, {plus}name) > (?, ?)"));
         parameters.extend([ns.clone().into(), name.clone().into()]);
     }
     for requirement in &selector.0 {
@@ -127,17 +157,21 @@ fn query(request: &PageRequest) -> (String, Vec<Param>) {
     (sql, parameters)
 }
 
+/// The ids of the objects that have an answer, or one of these.
+fn marked(what: &str, values: Option<&Vec<String>>, parameters: &mut Vec<Param>) -> String {
+    parameters.push(what.to_owned().into());
+    let mut sql = "SELECT id FROM marks WHERE what = ?".to_owned();
+    if let Some(values) = values {
+        parameters.extend(values.iter().map(|it| Param::from(it.clone())));
+        sql.push_str(&format!(" AND value IN ({})", vec!["?"; values.len()].join(", ")));
+    }
+    sql
+}
+
 fn condition(requirement: &Requirement, sql: &mut String, parameters: &mut Vec<Param>) {
-    let mut marked = |is_in: bool, what: &String, values: Option<&Vec<String>>| {
-        sql.push_str(if is_in { " AND id IN" } else { " AND id NOT IN" });
-        sql.push_str(" (SELECT id FROM marks WHERE what = ?");
-        parameters.push(what.clone().into());
-        if let Some(values) = values {
-            sql.push_str(" AND value IN (");
-            sql.push_str(&vec!["?"; values.len()].join(", "));
-            sql.push(')');
-            parameters.extend(values.iter().map(|it| Param::from(it.clone())));
-        }
+    let mut marked = |is_in: bool, what: &str, values: Option<&Vec<String>>| {
+        sql.push_str(if is_in { " AND id IN (" } else { " AND id NOT IN (" });
+        sql.push_str(&marked(what, values, parameters));
         sql.push(')');
     };
     match requirement {
