@@ -19,6 +19,8 @@ use crate::connect::actor::actor;
 use crate::insight::{Snapshot, Source, Stored};
 use crate::town::{Places, Town};
 
+/// The code of an answer about what has expired: 410 Gone.
+const EXPIRED: u16 = 410;
 /// Objects asked for at a time.
 const PAGE_OBJECTS: u32 = 500;
 
@@ -173,7 +175,8 @@ impl Source for Link {
     }
 }
 
-/// All objects that a selector picks, asked for in pages.
+/// All objects that a selector picks, asked for in pages. Where so much is written meanwhile that the API cannot go on, what
+/// was read is dropped, and all is asked for at once, as kubectl does: one answer cannot expire.
 pub async fn pages<K>(api: &Api<K>, selector: &ListParams) -> Result<Vec<K>, CliError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
@@ -181,11 +184,65 @@ where
     let mut found = Vec::new();
     let mut params = selector.clone().limit(PAGE_OBJECTS);
     loop {
-        let ObjectList { items, metadata, .. } = api.list(&params).await?;
+        let ObjectList { items, metadata, .. } = match api.list(&params).await {
+            Err(kube::Error::Api(status)) if status.code == EXPIRED && params.continue_token.is_some() => {
+                found.clear();
+                params = selector.clone();
+                continue;
+            }
+            listed => listed?,
+        };
         found.extend(items);
         match metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(found),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    use gastown_crds::Bead;
+    use serde_json::{Value, json};
+
+    /// An API that has changed too much by the time of the second page. It notes what it was asked.
+    fn changing(asked: &Arc<Mutex<Vec<String>>>) -> Client {
+        let asked = Arc::clone(asked);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let bead = |name: &str| json!({ "metadata": { "name": name }, "spec": { "title": "x", "rig": "shop" } });
+            let list = |metadata: Value, names: &[&str]| json!({ "metadata": metadata, "items": names.iter().map(|name| bead(name)).collect::<Vec<_>>() });
+            let (code, body) = if query.contains("continue=") {
+                (410, json!({ "status": "Failure", "code": 410, "reason": "Expired", "message": "too old" }))
+            } else if query.contains("limit=") {
+                (200, list(json!({ "continue": "next" }), &["a", "b"]))
+            } else {
+                (200, list(json!({}), &["a", "c", "d"]))
+            };
+            asked.lock().unwrap().push(query);
+            let answer =
+                http::Response::builder().status(code).body(kube::client::Body::from(body.to_string().into_bytes()));
+            std::future::ready(answer)
+        });
+        Client::new(service, "home")
+    }
+
+    #[tokio::test]
+    async fn a_list_that_expires_on_the_way_is_read_again_at_once() {
+        let asked = Arc::default();
+        let beads: Api<Bead> = Api::default_namespaced(changing(&asked));
+        let found = pages(&beads, &ListParams::default().labels("a=b")).await.unwrap();
+        let names: Vec<String> = found.iter().map(ResourceExt::name_any).collect();
+        assert_eq!(names, ["a", "c", "d"], "all of one time, each once");
+        insta::assert_debug_snapshot!(asked.lock().unwrap(), @r#"
+        [
+            "&labelSelector=a%3Db&limit=500",
+            "&labelSelector=a%3Db&limit=500&continue=next",
+            "&labelSelector=a%3Db",
+        ]
+        "#);
     }
 }
