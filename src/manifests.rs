@@ -22,7 +22,7 @@ pub async fn ensure_built_in(client: &kube::Client) -> Result<(), kube::Error> {
 /// Creates what is absent of a file's objects; what cannot be read is left to `gt apply` to complain about.
 pub async fn ensure(client: &kube::Client, file: &str, text: &str) -> Result<(), kube::Error> {
     for manifest in gastown_crds::manifest::parse(file, text).unwrap_or_default() {
-        let object: DynamicObject = serde_json::from_value(manifest.value.clone()).map_err(kube::Error::SerdeError)?;
+        let object: DynamicObject = serde_json::from_value(manifest.value()).map_err(kube::Error::SerdeError)?;
         let gvk = GroupVersionKind::gvk(gastown_crds::common::GROUP, gastown_crds::common::VERSION, &manifest.kind);
         let api: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &ApiResource::from_gvk(&gvk));
         match api.create(&PostParams::default(), &object).await {

@@ -12,12 +12,14 @@ mod commands;
 mod read;
 mod too_late;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use gastown_crds::admission::{self, SetOptions};
 use gastown_crds::common::GROUP;
-use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity};
+use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Source};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::Value;
 
@@ -67,8 +69,7 @@ async fn apply(
         let old = stored.object(&manifest.kind, &manifest.name);
         found.extend(match (Kind::named(&manifest.kind), old) {
             (Some(kind), Some(old)) => {
-                let patched = Manifest { value: change::patch(kind, &manifest.value, old), ..manifest.clone() };
-                admission::admit_change(&patched, old)
+                admission::admit_change(&manifest.with(&change::patch(kind, &manifest.value(), old)), old)
             }
             _ => admission::admit(manifest),
         });
@@ -76,12 +77,13 @@ async fn apply(
     let options = SetOptions { allow_missing: args.allow_missing };
     let between = admission::admit_set(&manifests, &stored, options);
     // An object that is wrong by itself is not understood: what it seems to say of others is left for the next try.
-    let is_wrong = |manifest: &&Manifest| found.iter().any(|mistake| is_in(mistake, manifest));
-    let wrong: Vec<&Manifest> = manifests.iter().filter(is_wrong).collect();
+    // Where objects stand matters only if there is something to say of them.
+    let places = if found.is_empty() { Places::default() } else { Places::of(&manifests) };
+    let wrong: BTreeSet<usize> = found.iter().filter_map(|mistake| places.manifest_of(mistake)).collect();
     let mut more = between;
     more.extend(commands::missing(&manifests, &stored));
     more.extend(too_late::check(link, &manifests, &stored).await?);
-    more.retain(|mistake| !wrong.iter().any(|manifest| is_in(mistake, manifest)));
+    more.retain(|mistake| places.manifest_of(mistake).is_none_or(|nth| !wrong.contains(&nth)));
     found.extend(more);
     refuse(&found, gt)?;
 
@@ -101,9 +103,25 @@ async fn apply(
     Ok(())
 }
 
-/// Whether a mistake is in the text of this object.
-fn is_in(mistake: &Diagnostic, manifest: &Manifest) -> bool {
-    std::sync::Arc::ptr_eq(&mistake.source, &manifest.source) && manifest.spans.value.contains(&mistake.span.start)
+/// Where objects stand in their files, to find the one that a mistake is in.
+#[derive(Default)]
+struct Places(BTreeMap<(*const Source, usize), (usize, usize)>);
+
+impl Places {
+    fn of(manifests: &[Manifest]) -> Self {
+        let place = |(nth, manifest): (usize, &Manifest)| {
+            let Range { start, end } = manifest.spans().value;
+            ((Arc::as_ptr(&manifest.source), start), (end, nth))
+        };
+        Self(manifests.iter().enumerate().map(place).collect())
+    }
+
+    /// The number of the object that a mistake is in.
+    fn manifest_of(&self, mistake: &Diagnostic) -> Option<usize> {
+        let (file, at) = (Arc::as_ptr(&mistake.source), mistake.span.start);
+        let (_, (end, nth)) = self.0.range((file, 0)..=(file, at)).next_back()?;
+        (at < *end).then_some(*nth)
+    }
 }
 
 /// Says which object the API refused, and what was done before.
@@ -186,9 +204,9 @@ async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: boo
     let kind = Kind::named(&manifest.kind)
         .ok_or_else(|| CliError::new(Exit::Refused, format!("no kind is named `{}`", manifest.kind)))?;
     let api = link.api(kind);
-    let mut old = old.cloned();
+    let (wish, mut old) = (manifest.value(), old.cloned());
     for _ in 0..TRIES_MAX {
-        let change = Change::of(kind, &manifest.value, old.as_ref());
+        let change = Change::of(kind, &wish, old.as_ref());
         if dry_run || matches!(change, Change::Unchanged) {
             return Ok(change);
         }
@@ -275,6 +293,6 @@ impl admission::Known for Stored {
         let built_in =
             manifests::built_in().into_iter().flat_map(|(file, text)| manifest::parse(file, text).unwrap_or_default());
         let mut built_in = built_in.filter(|it| it.kind == kind && it.name == name);
-        built_in.next().map(|it| it.value["spec"].clone())
+        built_in.next().map(|it| it.value()["spec"].take())
     }
 }

@@ -119,7 +119,8 @@ fn adopt(dir: &Path, text: &str, name: Option<&str>, gt: &Context) -> Result<Don
     })?;
     let town = found.iter().find(|manifest| manifest.kind == "Town");
     let town = town.ok_or_else(|| CliError::new(Exit::Refused, "town.yaml declares no Town"))?;
-    let namespace = town.value.pointer("/metadata/namespace").and_then(serde_json::Value::as_str).unwrap_or("default");
+    let value = town.value();
+    let namespace = value.pointer("/metadata/namespace").and_then(serde_json::Value::as_str).unwrap_or("default");
     if let Some(name) = name.filter(|name| *name != namespace) {
         return Err(CliError::new(Exit::Refused, format!("this town is named `{namespace}`, not `{name}`"))
             .hint("its name is metadata.namespace in town.yaml"));
@@ -138,10 +139,10 @@ fn adopt(dir: &Path, text: &str, name: Option<&str>, gt: &Context) -> Result<Don
 /// The text with one annotation more, and nothing else changed; none where the text's form does not allow it.
 fn annotated(town: &Manifest, text: &str, uid: &str) -> Option<String> {
     let entry = format!("{ANNOTATION_TOWN_UID}: \"{uid}\"");
-    let (metadata, _) = town.spans.nearest([Step::Field("metadata")]);
-    let (annotations, has_annotations) = town.spans.nearest([Step::Field("metadata"), Step::Field("annotations")]);
+    let (metadata, _) = town.spans().nearest([Step::Field("metadata")]);
+    let (annotations, has_annotations) = town.spans().nearest([Step::Field("metadata"), Step::Field("annotations")]);
     let is_filled =
-        town.value.pointer("/metadata/annotations").is_some_and(|v| v.as_object().is_some_and(|m| !m.is_empty()));
+        town.value().pointer("/metadata/annotations").is_some_and(|v| v.as_object().is_some_and(|m| !m.is_empty()));
     if has_annotations && !is_filled {
         return None;
     }
@@ -161,10 +162,10 @@ fn annotated(town: &Manifest, text: &str, uid: &str) -> Option<String> {
         format!("{}{entry}\n{indent}{}", &text[..start], &text[start..])
     };
     // The edit is textual: it counts only if it reads as meant, and nothing else moved.
-    let mut want = town.value.clone();
+    let mut want = town.value();
     want["metadata"]["annotations"][ANNOTATION_TOWN_UID] = uid.into();
     let read = manifest::parse(town.file(), &edited).ok()?;
-    read.iter().any(|manifest| manifest.value == want).then_some(edited)
+    read.iter().any(|manifest| manifest.value() == want).then_some(edited)
 }
 
 fn checked(name: &str) -> Result<String, CliError> {

@@ -52,11 +52,12 @@ fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     let Some(kind) = Kind::named(&manifest.kind) else {
         return vec![unknown_kind(manifest)];
     };
+    let value = manifest.value();
     check_version(manifest, &mut found);
-    check_metadata(manifest, kind, &mut found);
+    check_metadata(manifest, kind, &value, &mut found);
     check_size(manifest, &mut found);
-    secrets::check(manifest, &mut found);
-    check_schema(manifest, kind, old, &mut found);
+    secrets::check(manifest, &value, &mut found);
+    check_schema(manifest, kind, value, old, &mut found);
     found
 }
 
@@ -105,11 +106,11 @@ const METADATA: [&str; 14] = [
     "uid",
 ];
 
-fn check_metadata(manifest: &Manifest, kind: &Kind, found: &mut Vec<Diagnostic>) {
-    if let Some(mistake) = check_name(manifest, kind) {
+fn check_metadata(manifest: &Manifest, kind: &Kind, value: &Value, found: &mut Vec<Diagnostic>) {
+    if let Some(mistake) = check_name(manifest, kind, value) {
         found.push(mistake);
     }
-    let metadata = manifest.value.get("metadata").and_then(Value::as_object);
+    let metadata = value.get("metadata").and_then(Value::as_object);
     for (field, value) in metadata.into_iter().flatten() {
         if !METADATA.contains(&field.as_str()) {
             let span = manifest.key_at(["metadata".into(), field.as_str().into()]);
@@ -148,10 +149,10 @@ fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<
 }
 
 /// Names end up in paths, branches, sessions and URLs: nothing but labels is let in.
-fn check_name(manifest: &Manifest, kind: &Kind) -> Option<Diagnostic> {
+fn check_name(manifest: &Manifest, kind: &Kind, value: &Value) -> Option<Diagnostic> {
     let name = &manifest.name;
     // What `gt` names is `<bead>.<step>` too. A bead's branch ends with its name; a step has none.
-    let is_step = manifest.value.pointer("/spec/type").is_some_and(|type_| type_ == "Step");
+    let is_step = value.pointer("/spec/type").is_some_and(|type_| type_ == "Step");
     if kind.name == "Bead" && !is_step && branch::is_lock(name) {
         let message = format!("{} is no name for a Bead: git allows no branch that ends with `.lock`", quote(name));
         return Some(
@@ -189,7 +190,7 @@ fn proposed_name(name: &str) -> Option<String> {
 }
 
 fn check_size(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
-    let bytes = manifest.value.to_string().len();
+    let bytes = manifest.bytes();
     if bytes > OBJECT_BYTES_MAX {
         let message =
             format!("this {} has {} KiB; an object has at most {}", manifest.kind, bytes >> 10, OBJECT_BYTES_MAX >> 10);
@@ -198,8 +199,7 @@ fn check_size(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
 }
 
 /// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here.
-fn check_schema(manifest: &Manifest, kind: &Kind, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
-    let mut object = manifest.value.clone();
+fn check_schema(manifest: &Manifest, kind: &Kind, mut object: Value, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
     let dropped = kind.schema().prune(&mut object);
     found.extend(dropped.iter().take(MISTAKES_MAX).map(|path| words::unknown_field(manifest, kind, path)));
     if let Some(old) = old {

@@ -8,8 +8,13 @@ use crate::manifest::{Manifest, Step};
 
 /// Checks every reference of one object.
 pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
-    let Some(spec) = manifest.value.get("spec") else { return };
-    for Reference { field, kind } in Kind::named(&manifest.kind).map_or(&[][..], |kind| kind.references) {
+    let references = Kind::named(&manifest.kind).map_or(&[][..], |kind| kind.references);
+    if references.is_empty() {
+        return;
+    }
+    let value = manifest.value();
+    let Some(spec) = value.get("spec") else { return };
+    for Reference { field, kind } in references {
         for (path, name) in named(spec, field) {
             let span = manifest.value_at([Step::Field("spec")].into_iter().chain(path));
             set.refer(manifest, span, kind, name);

@@ -57,7 +57,7 @@ fn shared_target(manifest: &Manifest, first: &Manifest, branch: Option<&str>) ->
 fn shared_prefix(manifest: &Manifest, first: &Manifest, prefix: &str) -> Diagnostic {
     let message =
         format!("rigs {} and {} have the prefix {}", quote(&first.name), quote(&manifest.name), quote(prefix));
-    let at = |manifest: &Manifest| match manifest.spans.nearest(["spec".into(), "prefix".into()]) {
+    let at = |manifest: &Manifest| match manifest.spans().nearest(["spec".into(), "prefix".into()]) {
         (spans, true) => spans.of_value(),
         _ => manifest.name_at(),
     };

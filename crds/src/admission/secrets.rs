@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::{Diagnostic, Inside, Manifest, Spans, Step};
+use crate::manifest::{Diagnostic, Manifest, Step};
 
 /// What a key starts with, whose it is, and how many characters follow at least: fewer is a word about keys, not a key.
 const KEYS: [(&str, &str, usize); 13] = [
@@ -24,39 +24,35 @@ const KEYS: [(&str, &str, usize); 13] = [
 ];
 
 /// Refuses every text in `spec` that holds what looks like a key.
-pub(super) fn check(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
-    if let Some(spec) = manifest.value.get("spec")
-        && let Some(spans) = manifest.spans.step(Step::Field("spec"))
-    {
-        walk(manifest, spec, spans, found);
+pub(super) fn check(manifest: &Manifest, value: &Value, found: &mut Vec<Diagnostic>) {
+    if let Some(spec) = value.get("spec") {
+        walk(manifest, spec, &mut vec![Step::Field("spec")], found);
     }
 }
 
 /// The depth is bounded by the reader's [`crate::manifest::DEPTH_MAX`].
-fn walk(manifest: &Manifest, value: &Value, spans: &Spans, found: &mut Vec<Diagnostic>) {
+fn walk<'a>(manifest: &Manifest, value: &'a Value, path: &mut Vec<Step<'a>>, found: &mut Vec<Diagnostic>) {
     if found.len() >= super::MISTAKES_MAX {
         return;
     }
-    match (value, &spans.inside) {
-        (Value::String(text), _) => {
+    let mut below = |step: Step<'a>, value: &'a Value| {
+        path.push(step);
+        walk(manifest, value, path, found);
+        path.pop();
+    };
+    match value {
+        Value::String(text) => {
             if let Some(what) = key_in(text) {
                 let message = format!("this looks like {what}");
-                let mistake = Diagnostic::error("secret", message, &manifest.source, spans.of_key());
+                let span = manifest.key_at(path.iter().copied());
+                let mistake = Diagnostic::error("secret", message, &manifest.source, span);
                 found.push(mistake.label("a manifest is kept in git").hint(
                     "let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed",
                 ));
             }
         }
-        (Value::Array(items), Inside::Items(inner)) => {
-            items.iter().zip(inner).for_each(|(item, spans)| walk(manifest, item, spans, found));
-        }
-        (Value::Object(map), Inside::Fields(inner)) => {
-            for (name, value) in map {
-                if let Some(spans) = inner.get(name) {
-                    walk(manifest, value, spans, found);
-                }
-            }
-        }
+        Value::Array(items) => items.iter().enumerate().for_each(|(nth, item)| below(nth.into(), item)),
+        Value::Object(map) => map.iter().for_each(|(name, value)| below(name.as_str().into(), value)),
         _ => {}
     }
 }

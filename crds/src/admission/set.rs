@@ -117,7 +117,7 @@ impl<'a> Set<'a> {
 
 /// An object's spec as its type; none where [`super::admit`] has something to say about it.
 pub(super) fn spec<T: DeserializeOwned>(manifest: &Manifest) -> Option<T> {
-    let mut value = manifest.value.clone();
+    let mut value = manifest.value();
     let schema = Kind::named(&manifest.kind)?.schema();
     schema.prune(&mut value);
     schema.default(&mut value);

@@ -46,7 +46,8 @@ pub(super) fn unknown_field(manifest: &Manifest, kind: &Kind, path: &FieldPath) 
 /// Something that the schema refuses.
 pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -> Diagnostic {
     let Violation { path, reason, message } = violation;
-    let value = value_at(&manifest.value, path.segments()).unwrap_or(&Value::Null);
+    let object = manifest.value();
+    let value = value_at(&object, path.segments()).unwrap_or(&Value::Null);
     let props = fields::at(kind, path.segments());
     let error = |code: &'static str, text: String| {
         Diagnostic::error(code, text, &manifest.source, manifest.value_at(steps(path.segments())))
@@ -87,13 +88,14 @@ pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> D
         .unwrap_or(&violation.message);
     // Rules of the object as a whole are about its name. Others often start with the field that they are about.
     let subject = text.split_whitespace().next().unwrap_or_default().trim_matches('`');
-    let span = match manifest.spans.nearest(steps(path).chain([Step::Field(subject)])) {
+    let span = match manifest.spans().nearest(steps(path).chain([Step::Field(subject)])) {
         _ if path.is_empty() => manifest.name_at(),
         (spans, true) => spans.of_value(),
         _ => manifest.value_at(steps(path)),
     };
     let mistake = Diagnostic::error("rule", text, &manifest.source, span);
-    let value = value_at(&manifest.value, path).and_then(Value::as_str);
+    let object = manifest.value();
+    let value = value_at(&object, path).and_then(Value::as_str);
     match value.filter(|_| text == branch::MESSAGE).and_then(branch::mistake) {
         Some(why) => mistake.hint(why),
         None => mistake,
@@ -147,7 +149,8 @@ fn duplicate(manifest: &Manifest, path: &FieldPath, value: &Value) -> Diagnostic
     let key = if value.get("name").is_some() { "name" } else { "type" };
     let name = value.get(key).and_then(Value::as_str).unwrap_or_default();
     let span_of = |index: usize| manifest.value_at(steps(list).chain([Step::Item(index), Step::Field(key)]));
-    let items = value_at(&manifest.value, list).and_then(Value::as_array);
+    let object = manifest.value();
+    let items = value_at(&object, list).and_then(Value::as_array);
     let first = items.and_then(|all| all.iter().take(at).position(|item| item.get(key) == value.get(key)));
     let message = format!("{} stands twice in {}", quote(name), general(manifest, list));
     let mistake = Diagnostic::error("duplicate", message, &manifest.source, span_of(at)).label("again here");

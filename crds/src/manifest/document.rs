@@ -1,4 +1,7 @@
-//! Reads a stream of YAML documents into JSON values, and beside each the tree of its spans.
+//! Reads a stream of YAML documents into JSON values, and, if it is asked to, beside each the tree of its spans.
+//!
+//! Where things stand matters only once there is something to say of them, and costs as much again: so a file is read without
+//! first. What is refused, and where, does not depend on it.
 //!
 //! Everything is bounded, so that no text, however hostile, costs more than a few times its size: an alias is paid for
 //! with the nodes and bytes that it stands for.
@@ -34,10 +37,20 @@ pub(super) struct Document {
     pub spans: Spans,
 }
 
+/// Whether the spans of what lies inside documents are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    /// They are not: reading ends at the first mistake, which cannot be shown with all that belongs to it.
+    Left,
+    /// They are.
+    Found,
+}
+
 /// Reads all documents; empty ones are left out.
-pub(super) fn read(source: &Arc<Source>) -> Result<Vec<Document>, Vec<Diagnostic>> {
+pub(super) fn read(source: &Arc<Source>, places: Places) -> Result<Vec<Document>, Vec<Diagnostic>> {
     let mut reader = Reader {
         source,
+        places,
         documents: Vec::new(),
         frames: Vec::new(),
         anchors: BTreeMap::new(),
@@ -55,7 +68,8 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Vec<Document>, Vec<Diagnostic
             reader.mistakes.push(*last);
             break;
         }
-        if reader.mistakes.len() >= MISTAKES_MAX {
+        let mistakes_max = if places == Places::Left { 1 } else { MISTAKES_MAX };
+        if reader.mistakes.len() >= mistakes_max {
             break;
         }
     }
@@ -97,6 +111,7 @@ enum Key {
 
 struct Reader<'a> {
     source: &'a Arc<Source>,
+    places: Places,
     documents: Vec<Document>,
     frames: Vec<Frame>,
     anchors: BTreeMap<usize, Node>,
@@ -182,7 +197,7 @@ impl Reader<'_> {
         }
         match self.frames.last_mut() {
             Some(frame) => {
-                if let Some(mistake) = frame.put(node, self.source) {
+                if let Some(mistake) = frame.put(node, self.source, self.places) {
                     self.mistakes.push(mistake);
                 }
                 Ok(())
@@ -248,7 +263,7 @@ impl Reader<'_> {
 
 impl Frame {
     /// Adds a value; gives the mistake, if it is one.
-    fn put(&mut self, node: Node, source: &Arc<Source>) -> Option<Diagnostic> {
+    fn put(&mut self, node: Node, source: &Arc<Source>, places: Places) -> Option<Diagnostic> {
         let Node { value, mut spans, nodes, bytes, height, is_merge } = node;
         self.nodes += nodes;
         self.bytes += bytes;
@@ -256,7 +271,9 @@ impl Frame {
         match &mut self.content {
             Content::Items(values, inner) => {
                 values.push(value);
-                inner.push(spans);
+                if places == Places::Found {
+                    inner.push(spans);
+                }
                 None
             }
             Content::Fields { map, inner, merged, key } => {
@@ -274,14 +291,19 @@ impl Frame {
                         return mistake;
                     }
                 };
-                spans.key = Some(at.clone());
-                if let Some(first) = inner.get(&name) {
+                if map.contains_key(&name) {
                     let message = format!("{} is given twice", quote(&name));
                     let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
-                    return Some(duplicate.related(source, first.of_key(), "first given here"));
+                    return Some(match inner.get(&name) {
+                        Some(first) => duplicate.related(source, first.of_key(), "first given here"),
+                        None => duplicate,
+                    });
                 }
-                map.insert(name.clone(), value);
-                inner.insert(name, spans);
+                if places == Places::Found {
+                    spans.key = Some(at);
+                    inner.insert(name.clone(), spans);
+                }
+                map.insert(name, value);
                 None
             }
         }

@@ -33,13 +33,19 @@ impl Merged {
             return Some(mistake.hint("merge several mappings with one list: `<<: [*first, *second]`"));
         }
         match (value, spans.inside) {
-            (Value::Object(map), Inside::Fields(inner)) => self.from.push((map, inner)),
-            (Value::Array(items), Inside::Items(inner)) => {
-                for (item, spans) in items.into_iter().zip(inner) {
-                    let (Value::Object(map), Inside::Fields(inner)) = (item, spans.inside) else {
+            (Value::Object(map), inside) => self.from.push((map, fields(inside))),
+            (Value::Array(items), inside) => {
+                let mut places = match inside {
+                    Inside::Items(places) => places,
+                    Inside::Nothing | Inside::Fields(_) => Vec::new(),
+                }
+                .into_iter();
+                for item in items {
+                    let spans = places.next().unwrap_or_default();
+                    let Value::Object(map) = item else {
                         return Some(no_mapping(source, spans.value));
                     };
-                    self.from.push((map, inner));
+                    self.from.push((map, fields(spans.inside)));
                 }
             }
             // Where there is no value, its key is what can be underlined.
@@ -61,6 +67,13 @@ impl Merged {
                 map.insert(name, value);
             }
         }
+    }
+}
+
+fn fields(inside: Inside) -> BTreeMap<String, Spans> {
+    match inside {
+        Inside::Fields(fields) => fields,
+        Inside::Nothing | Inside::Items(_) => BTreeMap::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod document;
 pub(crate) mod foreign;
 mod list;
 mod merge_keys;
+mod packed;
 mod scalar;
 mod source;
 mod spans;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use diagnostic::{Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
-use document::Document;
 pub use document::{ALIAS_BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
+use document::{Document, Places};
 pub use foreign::Skipped;
+use packed::Packed;
 pub use source::Source;
 pub use spans::{Inside, Spans, Step};
 pub use write::to_yaml;
@@ -40,9 +42,9 @@ pub struct Manifest {
     /// `metadata.name`.
     pub name: String,
     /// The whole object.
-    pub value: Value,
-    /// Where each of its fields stands.
-    pub spans: Spans,
+    object: Packed,
+    /// Which object of the file it is.
+    nth: usize,
 }
 
 impl Manifest {
@@ -51,14 +53,36 @@ impl Manifest {
         self.source.name()
     }
 
+    /// The whole object, read anew.
+    pub fn value(&self) -> Value {
+        self.object.value()
+    }
+
+    /// The same manifest with another object, such as what is to be changed of a stored one. What is in the file has its
+    /// place there.
+    #[must_use]
+    pub fn with(&self, value: &Value) -> Self {
+        Self { object: Packed::new(value), ..self.clone() }
+    }
+
+    /// The size of the object as compact JSON, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.object.bytes()
+    }
+
+    /// Where each of its fields stands.
+    pub fn spans(&self) -> &Spans {
+        spans_of(&self.source, self.nth)
+    }
+
     /// What to underline for the value at a path, such as `["spec".into(), "beads".into(), 2.into()]`.
     pub fn value_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
-        self.spans.nearest(path).0.of_value()
+        self.spans().nearest(path).0.of_value()
     }
 
     /// What to underline for the key at a path.
     pub fn key_at<'a>(&self, path: impl IntoIterator<Item = Step<'a>>) -> Range<usize> {
-        self.spans.nearest(path).0.of_key()
+        self.spans().nearest(path).0.of_key()
     }
 
     /// What to underline for the object as a whole: its name.
@@ -77,8 +101,8 @@ pub fn parse_bytes(file_name: &str, bytes: &[u8]) -> Result<Vec<Manifest>, Vec<D
 ///
 /// Only what makes an object recognisable is checked here; [`crate::admission`] checks the rest.
 pub fn parse(file_name: &str, text: &str) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
-    let (source, objects) = objects(file_name, text)?;
-    manifests(&source, objects)
+    let source = source(file_name, text)?;
+    twice(|places| manifests(&source, numbered(read(&source, places)?)))
 }
 
 /// What a file holds that was found in a folder, where others' files stand too.
@@ -92,19 +116,25 @@ pub struct Found {
 
 /// Reads the objects of a file that are of our API group, and says what it skipped.
 pub fn find(file_name: &str, bytes: &[u8]) -> Result<Found, Vec<Diagnostic>> {
-    let read = text_of(file_name, bytes).and_then(|text| objects(file_name, text));
-    let (source, objects) = match read {
-        Ok(read) => read,
+    let source = text_of(file_name, bytes).and_then(|text| source(file_name, text));
+    let objects = source.and_then(|source| Ok((twice(|places| read(&source, places))?, source)));
+    let (objects, source) = match objects {
+        Ok(objects) => objects,
         Err(mistakes) if foreign::mentions_ours(bytes) => return Err(mistakes),
         Err(mistakes) => {
             let skipped = mistakes.first().map(Skipped::unreadable).into_iter().collect();
             return Ok(Found { manifests: Vec::new(), skipped });
         }
     };
-    let (foreign, ours): (Vec<_>, Vec<_>) =
-        objects.into_iter().partition(|object| foreign::is_foreign_object(&object.value));
-    let skipped = foreign.iter().map(|object| Skipped::object(&source, &object.value, &object.spans)).collect();
-    Ok(Found { manifests: manifests(&source, ours)?, skipped })
+    let is_foreign = |(_, object): &(usize, Document)| foreign::is_foreign_object(&object.value);
+    let (foreign, ours): (Vec<_>, Vec<_>) = numbered(objects).into_iter().partition(is_foreign);
+    let skip = |(nth, object): &(usize, Document)| Skipped::object(&source, &object.value, spans_of(&source, *nth));
+    let skipped = foreign.iter().map(skip).collect();
+    let manifests = manifests(&source, ours).or_else(|_| {
+        let again = numbered(read(&source, Places::Found)?).into_iter().filter(|object| !is_foreign(object));
+        manifests(&source, again.collect())
+    })?;
+    Ok(Found { manifests, skipped })
 }
 
 fn text_of<'a>(file_name: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>> {
@@ -120,30 +150,53 @@ fn text_of<'a>(file_name: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnost
     })
 }
 
-/// Every object of a file, whatever it is.
-fn objects(file_name: &str, text: &str) -> Result<(Arc<Source>, Vec<Document>), Vec<Diagnostic>> {
+fn source(file_name: &str, text: &str) -> Result<Arc<Source>, Vec<Diagnostic>> {
     if text.len() > FILE_BYTES_MAX {
         return Err(vec![too_large(file_name)]);
     }
-    let source = Source::new(file_name, text);
-    let documents = document::read(&source)?;
+    Ok(Source::new(file_name, text))
+}
+
+/// Reads without places, and where there is a mistake again with them.
+fn twice<T>(read: impl Fn(Places) -> Result<T, Vec<Diagnostic>>) -> Result<T, Vec<Diagnostic>> {
+    read(Places::Left).or_else(|_| read(Places::Found))
+}
+
+/// Every object of a file, whatever it is.
+fn read(source: &Arc<Source>, places: Places) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let documents = document::read(source, places)?;
     let mut objects = Vec::with_capacity(documents.len());
     let mut mistakes = Vec::new();
     for document in documents {
-        if let Err(mistake) = list::flatten(document, &source, &mut objects) {
+        if let Err(mistake) = list::flatten(document, source, &mut objects) {
             mistakes.push(*mistake);
         }
     }
-    if mistakes.is_empty() { Ok((source, objects)) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(objects) } else { Err(mistakes) }
 }
 
-fn manifests(source: &Arc<Source>, objects: Vec<Document>) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
+fn numbered(objects: Vec<Document>) -> Vec<(usize, Document)> {
+    objects.into_iter().enumerate().collect()
+}
+
+/// Where an object of a file stands: found when it is asked for the first time, for all of them.
+fn spans_of(source: &Arc<Source>, nth: usize) -> &Spans {
+    static NOWHERE: Spans = Spans { key: None, value: 0..0, inside: Inside::Nothing };
+    let found = source.objects.get_or_init(|| {
+        let objects = read(source, Places::Found).unwrap_or_default();
+        objects.into_iter().map(|object| object.spans).collect()
+    });
+    found.get(nth).unwrap_or(&NOWHERE)
+}
+
+fn manifests(source: &Arc<Source>, objects: Vec<(usize, Document)>) -> Result<Vec<Manifest>, Vec<Diagnostic>> {
     let mut manifests = Vec::with_capacity(objects.len());
     let mut mistakes = Vec::new();
-    for Document { value, spans } in objects {
+    for (nth, Document { value, spans }) in objects {
         match header(source, &value, &spans) {
             Ok([api_version, kind, name]) => {
-                manifests.push(Manifest { source: Arc::clone(source), api_version, kind, name, value, spans });
+                let (source, object) = (Arc::clone(source), Packed::new(&value));
+                manifests.push(Manifest { source, api_version, kind, name, object, nth });
             }
             Err(mistake) => mistakes.push(*mistake),
         }

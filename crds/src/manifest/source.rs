@@ -1,23 +1,35 @@
 //! A `Source` is the text of one manifest file, with the way from a byte offset to line and column.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::spans::Spans;
 
 /// The text of one file; shared by everything that points into it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Source {
     name: String,
     text: String,
     /// Byte offset at which each line starts.
-    lines: Vec<usize>,
+    lines: OnceLock<Vec<usize>>,
+    /// The spans of each object in the file, once somebody has asked for them.
+    pub(super) objects: OnceLock<Vec<Spans>>,
 }
+
+/// What is found out about a text does not make it another.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.text) == (&other.name, &other.text)
+    }
+}
+
+impl Eq for Source {}
 
 impl Source {
     /// Takes a file's name, as the user knows it, and its text.
     pub fn new(name: &str, text: &str) -> Arc<Self> {
-        let starts = text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at + 1);
-        let lines = std::iter::once(0).chain(starts).collect();
-        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), lines })
+        let (lines, objects) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), lines, objects })
     }
 
     /// The file's name, as the user knows it.
@@ -34,7 +46,7 @@ impl Source {
     pub fn line_col(&self, offset: usize) -> (usize, usize) {
         let offset = self.floor(offset);
         let line = self.line_index(offset);
-        let before = &self.text[self.lines[line]..offset];
+        let before = &self.text[self.lines()[line]..offset];
         (line + 1, before.chars().count() + 1)
     }
 
@@ -50,13 +62,20 @@ impl Source {
     /// The line in which a span starts: its number, the byte offset at which it starts, and its text.
     pub(super) fn line_of(&self, span: &Range<usize>) -> (usize, usize, &str) {
         let line = self.line_index(self.floor(span.start));
-        let start = self.lines[line];
-        let end = self.lines.get(line + 1).copied().unwrap_or(self.text.len());
+        let start = self.lines()[line];
+        let end = self.lines().get(line + 1).copied().unwrap_or(self.text.len());
         (line + 1, start, &self.text[start..end])
     }
 
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let starts = self.text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(starts).collect()
+        })
+    }
+
     fn line_index(&self, offset: usize) -> usize {
-        self.lines.partition_point(|&start| start <= offset) - 1
+        self.lines().partition_point(|&start| start <= offset) - 1
     }
 
     /// The nearest character boundary at or before an offset.

@@ -174,9 +174,9 @@ proptest! {
         let manifests = parse("a.yaml", &text);
         let manifests = manifests.map_err(|mistakes| TestCaseError::fail(format!("{text}\n{}", render_all(&mistakes, false))))?;
         prop_assert_eq!(manifests.len(), 1, "{}", &text);
-        prop_assert_eq!(&manifests[0].value, &object, "{}", &text);
+        prop_assert_eq!(&manifests[0].value(), &object, "{}", &text);
         // Once more: what was read is written alike.
-        prop_assert_eq!(to_yaml(&manifests[0].value), text);
+        prop_assert_eq!(to_yaml(&manifests[0].value()), text);
     }
 
     #[test]

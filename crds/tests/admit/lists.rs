@@ -44,7 +44,7 @@ fn a_list_without_items_is_empty() {
 fn anchors_reach_from_item_to_item() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: gastown.io/v1alpha1\n  kind: Runtime\n  metadata: { name: a }\n  spec: &spec { command: [a] }\n- { apiVersion: gastown.io/v1alpha1, kind: Runtime, metadata: { name: b }, spec: { <<: *spec } }\n";
     let manifests = parse("a.yaml", text).unwrap();
-    assert_eq!(manifests[1].value["spec"], manifests[0].value["spec"]);
+    assert_eq!(manifests[1].value()["spec"], manifests[0].value()["spec"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 fn spec(lines: &str) -> Value {
     let text = format!("apiVersion: v1\nkind: Thing\nmetadata: {{ name: a }}\nspec:\n{lines}");
     let manifests = parse("a.yaml", &text).unwrap_or_else(|mistakes| panic!("{}", render_all(&mistakes, false)));
-    manifests[0].value["spec"].clone()
+    manifests[0].value()["spec"].take()
 }
 
 fn told(text: &str) -> String {

@@ -295,7 +295,7 @@ fn a_remote_is_asked_once_a_minute_at_most() {
 #[test]
 fn what_may_not_change_is_told_on_a_change() {
     let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "  prefix: new\n")).unwrap();
-    let mut old = manifests[0].value.clone();
+    let mut old = manifests[0].value();
     assert_eq!(admit_change(&manifests[0], &old), []);
     old["spec"]["prefix"] = json!("old");
     insta::assert_snapshot!(render_all(&admit_change(&manifests[0], &old), false), @r#"
@@ -310,7 +310,7 @@ fn what_may_not_change_is_told_on_a_change() {
 #[test]
 fn what_a_manifest_leaves_out_stays_and_is_no_change() {
     let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "")).unwrap();
-    let mut old = manifests[0].value.clone();
+    let mut old = manifests[0].value();
     old["spec"]["prefix"] = json!("old");
     assert_eq!(admit_change(&manifests[0], &old), []);
 }

@@ -1,21 +1,25 @@
 //! Work that could not run: a bead for the `script` runtime whose formula needs a `command` that nobody gave. It is a warning, and applied:
 //! the command may follow.
 
+use std::collections::BTreeMap;
+
 use gastown_controllers::bead::FORMULA_DEFAULT;
 use gastown_controllers::town::RUNTIME_DEFAULT;
-use gastown_crds::admission::Known as _;
+use gastown_crds::admission;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use serde_json::Value;
 
-use super::Stored;
 use crate::world::agents::AGENTS;
 
 /// Warnings about the beads and convoys among these manifests.
-pub fn missing(manifests: &[Manifest], stored: &Stored) -> Vec<Diagnostic> {
-    let known = Known { manifests, stored };
+pub fn missing(manifests: &[Manifest], stored: &dyn admission::Known) -> Vec<Diagnostic> {
+    let mut known = Known::new(manifests, stored);
     let mut found = Vec::new();
     for manifest in manifests {
-        let spec = &manifest.value["spec"];
+        if !matches!(manifest.kind.as_str(), "Bead" | "Convoy") {
+            continue;
+        }
+        let spec = &manifest.value()["spec"];
         match manifest.kind.as_str() {
             "Bead" if known.lacks_command(spec, None) => {
                 found.push(warning(manifest, vec!["spec".into()], &manifest.name, 0));
@@ -50,42 +54,103 @@ fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) 
     warning
 }
 
-/// What is known of objects: as the files say, else as the store does, else as they are built in.
+/// What is known of objects: as the files say, else as the store does, else as they are built in. Ten thousand beads are of a
+/// few rigs and formulas: each of these is looked at once.
 struct Known<'a> {
-    manifests: &'a [Manifest],
-    stored: &'a Stored,
+    declared: BTreeMap<(&'a str, &'a str), &'a Manifest>,
+    stored: &'a dyn admission::Known,
+    /// Rigs whose work is run by the built-in agent that only knows commands.
+    script: BTreeMap<String, bool>,
+    /// Formulas with a step that has nothing to run but the bead's command.
+    need_command: BTreeMap<String, bool>,
 }
 
-impl Known<'_> {
-    fn lacks_command(&self, bead: &Value, convoy: Option<&Value>) -> bool {
+impl<'a> Known<'a> {
+    fn new(manifests: &'a [Manifest], stored: &'a dyn admission::Known) -> Self {
+        let mut declared = BTreeMap::new();
+        for manifest in manifests {
+            declared.entry((manifest.kind.as_str(), manifest.name.as_str())).or_insert(manifest);
+        }
+        Self { declared, stored, script: BTreeMap::new(), need_command: BTreeMap::new() }
+    }
+
+    fn lacks_command(&mut self, bead: &Value, convoy: Option<&Value>) -> bool {
         let own = |field: &str| bead[field].as_str().or_else(|| convoy?[field].as_str());
         if bead["command"].is_string() || bead["type"] == "Step" {
             return false;
         }
-        let Some(rig) = own("rig").and_then(|rig| self.spec("Rig", rig)) else { return false };
-        self.is_script(&rig) && self.needs_command(own("formula").unwrap_or(FORMULA_DEFAULT))
+        let Some(rig) = own("rig") else { return false };
+        self.is_script(rig) && self.needs_command(own("formula").unwrap_or(FORMULA_DEFAULT))
     }
 
-    /// Whether its work is run by the built-in agent that only knows commands.
-    fn is_script(&self, rig: &Value) -> bool {
-        let town = self.spec("Town", "town").unwrap_or_default();
-        let name = rig["runtime"].as_str().or_else(|| town["runtime"].as_str()).unwrap_or(RUNTIME_DEFAULT);
-        let runtime = self.spec("Runtime", name).unwrap_or_default();
-        runtime["command"][0] == AGENTS[0].0
+    fn is_script(&mut self, rig: &str) -> bool {
+        if let Some(known) = self.script.get(rig) {
+            return *known;
+        }
+        let is_script = self.spec("Rig", rig).is_some_and(|rig| {
+            let town = self.spec("Town", "town").unwrap_or_default();
+            let name = rig["runtime"].as_str().or_else(|| town["runtime"].as_str()).unwrap_or(RUNTIME_DEFAULT);
+            let runtime = self.spec("Runtime", name).unwrap_or_default();
+            runtime["command"][0] == AGENTS[0].0
+        });
+        self.script.insert(rig.to_owned(), is_script);
+        is_script
     }
 
-    /// Whether a step of it has nothing to run but the bead's command.
-    fn needs_command(&self, formula: &str) -> bool {
-        let formula = self.spec("Formula", formula).unwrap_or_default();
-        let steps = formula["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-        steps.iter().any(|step| step["run"].as_str().is_none_or(|run| run.contains("{{command}}")))
+    fn needs_command(&mut self, formula: &str) -> bool {
+        if let Some(known) = self.need_command.get(formula) {
+            return *known;
+        }
+        let spec = self.spec("Formula", formula).unwrap_or_default();
+        let mut steps = spec["steps"].as_array().into_iter().flatten();
+        let needs_command = steps.any(|step| step["run"].as_str().is_none_or(|run| run.contains("{{command}}")));
+        self.need_command.insert(formula.to_owned(), needs_command);
+        needs_command
     }
 
     fn spec(&self, kind: &str, name: &str) -> Option<Value> {
-        let mut here = self.manifests.iter().filter(|it| it.kind == kind && it.name == name);
-        if let Some(manifest) = here.next() {
-            return Some(manifest.value["spec"].clone());
+        match self.declared.get(&(kind, name)) {
+            Some(manifest) => Some(manifest.value()["spec"].take()),
+            None => self.stored.spec(kind, name),
         }
-        self.stored.spec(kind, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::cell::Cell;
+
+    /// A store with one rig of the built-in agent, which counts how often it is asked.
+    #[derive(Default)]
+    struct Counting(Cell<usize>);
+
+    impl admission::Known for Counting {
+        fn names(&self, _: &str) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn spec(&self, kind: &str, _: &str) -> Option<Value> {
+            self.0.set(self.0.get() + 1);
+            match kind {
+                "Rig" => Some(json!({})),
+                "Runtime" => Some(json!({ "command": [AGENTS[0].0] })),
+                "Formula" => Some(json!({ "steps": [{ "run": "{{command}}" }] })),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn what_many_beads_have_in_common_is_looked_at_once() {
+        for count in [1, 1000] {
+            let head = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: b }\n";
+            let text = format!("{head}spec: {{ title: x, rig: shop }}\n---\n").repeat(count);
+            let manifests = manifest::parse("a.yaml", &text).unwrap();
+            let stored = Counting::default();
+            assert_eq!(missing(&manifests, &stored).len(), count);
+            assert_eq!(stored.0.get(), 4, "a rig, the town, a runtime and a formula");
+        }
     }
 }

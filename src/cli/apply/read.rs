@@ -67,13 +67,14 @@ pub fn all(names: &[String]) -> Result<Read, CliError> {
 /// Objects of another namespace belong to another town.
 pub fn check_namespace(manifests: &[Manifest], town: &str) -> Vec<Diagnostic> {
     let named = manifests.iter().filter_map(|manifest| {
-        let namespace = manifest.value.pointer("/metadata/namespace")?.as_str()?;
-        (namespace != town).then_some((manifest, namespace))
+        let value = manifest.value();
+        let namespace = value.pointer("/metadata/namespace")?.as_str()?;
+        (namespace != town).then(|| (manifest, namespace.to_owned()))
     });
     named
         .map(|(manifest, namespace)| {
             let span = manifest.value_at(["metadata".into(), "namespace".into()]);
-            let message = format!("this is for the town {}, and this town is `{town}`", manifest::quote(namespace));
+            let message = format!("this is for the town {}, and this town is `{town}`", manifest::quote(&namespace));
             Diagnostic::error("namespace", message, &manifest.source, span)
                 .hint("leave `namespace` out, or apply it in the other town")
         })
@@ -95,22 +96,23 @@ fn one(name: &str, by: By, bytes: &[u8], folder: &Path, read: &mut Read) {
 }
 
 /// A repository beside the manifest, and a folder to copy from, are meant as seen from the manifest.
-fn resolved(mut manifest: Manifest, folder: &Path) -> Manifest {
+fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
     if manifest.kind != "Rig" {
         return manifest;
     }
     let beside = |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
-    if let Some(Value::String(url)) = manifest.value.pointer_mut("/spec/repo/url")
+    let mut value = manifest.value();
+    if let Some(Value::String(url)) = value.pointer_mut("/spec/repo/url")
         && beside(url)
     {
         *url = files::absolute(folder, url).to_string_lossy().into_owned();
     }
-    if let Some(Value::String(from)) = manifest.value.pointer_mut("/spec/workspace/copyFrom")
+    if let Some(Value::String(from)) = value.pointer_mut("/spec/workspace/copyFrom")
         && !from.is_empty()
     {
         *from = files::absolute(folder, from).to_string_lossy().into_owned();
     }
-    manifest
+    manifest.with(&value)
 }
 
 /// All YAML below a folder, in the order of names. Hidden files and folders, links to folders, and repositories of their

@@ -54,7 +54,7 @@ fn parsed<T: DeserializeOwned>(spec: &Value) -> Option<T> {
 }
 
 fn of_bead(manifest: &Manifest, old: &Value) -> Option<Diagnostic> {
-    let (was, is): (BeadSpec, BeadSpec) = (parsed(&old["spec"])?, parsed(&manifest.value["spec"])?);
+    let (was, is): (BeadSpec, BeadSpec) = (parsed(&old["spec"])?, parsed(&manifest.value()["spec"])?);
     was.closed.as_ref()?;
     if work_digest(&was) == work_digest(&is) {
         return None;
@@ -69,7 +69,7 @@ async fn of_convoy(
     is_new: bool,
     stored: &Stored,
 ) -> Result<Vec<Diagnostic>, CliError> {
-    let Some(convoy) = parsed::<ConvoySpec>(&manifest.value["spec"]) else { return Ok(Vec::new()) };
+    let Some(convoy) = parsed::<ConvoySpec>(&manifest.value()["spec"]) else { return Ok(Vec::new()) };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
     let settings = ConvoySettings::of(&manifest.name, &convoy);
