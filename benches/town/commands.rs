@@ -1,4 +1,4 @@
-//! `gt hook` and `bd ready --json` at 10,000 beads, as whole processes, against a program that does nothing.
+//! `gt hook` and `bd` at 10,000 beads, as whole processes, against a program that does nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -85,21 +85,28 @@ pub fn measure(table: &mut Table) {
     let ready = up.at_home(Exec::new(layout.bin().join("bd")).args(["ready", "--json"]));
     let version = up.gt(&["version"]);
     let empty = Exec::new(empty_program(up.dir.path()));
+    let bd = |args: &[&str]| up.at_home(Exec::new(layout.bin().join("bd")).args(args));
+    let (show, list) = (bd(&["show", "shop-05000"]), bd(&["list", "--limit", "0"]));
     check(&hook, &ready);
 
-    let mut all: [Vec<Duration>; 4] = Default::default();
+    let mut all: [Vec<Duration>; 6] = Default::default();
     let mut asked = Vec::new();
     for _ in 0..RUNS {
         // In turns, so that all meet the same machine.
-        for (exec, times) in [&empty, &version, &hook, &ready].into_iter().zip(&mut all) {
+        for (exec, times) in [&empty, &version, &hook, &ready, &show, &list].into_iter().zip(&mut all) {
             times.push(ran(exec));
         }
         let since = Instant::now();
         runtime.block_on(ready_page(&client));
         asked.push(since.elapsed());
     }
-    let [empty, version, hook, ready] = all.map(Sample::new);
-    for (name, sample, goal_ms) in [("`gt hook`", hook, 10), ("`bd ready --json`", ready, 30)] {
+    let [empty, version, hook, ready, show, list] = all.map(Sample::new);
+    for (name, sample, goal_ms) in [
+        ("`gt hook`", hook, 10),
+        ("`bd ready --json`", ready, 30),
+        ("`bd show`", show, 6),
+        ("`bd list --limit 0`", list, 120),
+    ] {
         let (p50, p99) = (sample.percentile(50), sample.percentile(99));
         table.row(Row {
             figure: format!("{name} at 10,000 beads, whole process (median, p99 of {})", sample.len()),
