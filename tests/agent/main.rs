@@ -4,5 +4,6 @@
 mod town;
 
 mod bd;
+mod expired;
 mod lost;
 mod verbs;
