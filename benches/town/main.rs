@@ -22,9 +22,9 @@ mod commands;
 
 mod queue;
 
+mod input;
 mod landing;
 mod sandbox;
-mod input;
 
 use std::path::PathBuf;
 use table::Table;

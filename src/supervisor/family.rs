@@ -15,6 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -29,6 +30,9 @@ pub const MARK: &str = "GT_SANDBOX";
 
 /// The variable that marks what a sandbox's setup has started, such as a database: the path of its worktree.
 pub const SETUP_MARK: &str = "GT_SETUP";
+
+/// The variable that marks what the checks of a rig have started: the path of the worktree that they run in.
+pub const VERIFY_MARK: &str = "GT_VERIFY";
 
 /// How long whoever is asked to end has for it, before it is killed.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -49,9 +53,14 @@ struct Stat {
     start: u64,
 }
 
+/// Whether this process is a supervisor's: then whatever is below it was started for its agent or its job.
+static ADOPTS: AtomicBool = AtomicBool::new(false);
+
 /// From here on this process is the parent of those below it whose own is gone.
 pub(super) fn adopt() -> io::Result<()> {
-    Ok(set_child_subreaper(Some(getpid()))?)
+    set_child_subreaper(Some(getpid()))?;
+    ADOPTS.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Reaps the children that have ended; the status of `agent`, if it is among them. None of the rest is anybody's to know.
@@ -94,15 +103,32 @@ pub(super) fn end_all(own_lock: &Path, but: Option<i32>, signals: &mut Signals) 
     Ok(())
 }
 
-/// Ends the processes that began with this mark of a worktree: asks, waits for [`GRACE`], kills. False if
-/// some do not end.
-pub fn end_marked(name: &str, worktree: &Path, own_lock: &Path) -> io::Result<bool> {
+/// The processes below this one, if it is a job's supervisor: what the job has left.
+pub fn left_by_job(own_lock: &Path) -> io::Result<Vec<ProcessId>> {
+    if !ADOPTS.load(Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    reap(None)?;
+    let all = all()?;
+    let left = ours(below(getpid().as_raw_nonzero().get(), &all), &all, own_lock);
+    Ok(left.into_iter().filter_map(ProcessId::of).collect())
+}
+
+/// Ends the processes that began with this mark of a worktree, and `others` with what is below them: asks, waits for
+/// [`GRACE`], kills. False if some do not end.
+pub fn end_marked(name: &str, worktree: &Path, others: &[ProcessId], own_lock: &Path) -> io::Result<bool> {
     let mark = mark(name, worktree);
     let mut ending = Ending::begin();
     loop {
         let all = all()?;
         let me = getpid().as_raw_nonzero().get();
-        let found = all.keys().copied().filter(|pid| *pid != me && is_marked(*pid, &mark)).collect();
+        let mut found: Vec<_> = all.keys().copied().filter(|pid| *pid != me && is_marked(*pid, &mark)).collect();
+        for other in others.iter().filter(|other| other.lives()) {
+            found.push(other.pid);
+            found.extend(below(other.pid, &all));
+        }
+        found.sort_unstable();
+        found.dedup();
         let left = ours(found, &all, own_lock);
         if left.is_empty() || ending.is_late() {
             return Ok(left.is_empty());
@@ -207,7 +233,7 @@ fn below(root: i32, all: &BTreeMap<i32, Stat>) -> Vec<i32> {
 }
 
 /// Those of the processes that belong to the agent and to us: without what runs as another user, and without other parts of
-/// the town, which are those that hold another of its locks, what is below those, and the tmux server that they are in.
+/// the town, which are those of them that hold another of its locks, what is below those, and the tmux server that they are in.
 fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i32> {
     let me = rustix::process::geteuid().as_raw();
     pids.retain(|pid| fs_err::metadata(format!("/proc/{pid}")).is_ok_and(|it| it.uid() == me));
@@ -218,7 +244,8 @@ fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i
     let Some(folder) = own_lock.parent().and_then(|folder| fs_err::canonicalize(folder).ok()) else { return pids };
     let own = folder.join(own_lock.file_name().unwrap_or_default());
     let mut others = Vec::new();
-    for (pid, _) in all {
+    // Of these alone: the controller that has started a supervisor is above it, and holds a lock too.
+    for pid in &pids {
         let held = lock::held_by(*pid, &folder);
         if held.iter().any(|lock| *lock != own) {
             others.extend(below(*pid, all));

@@ -7,7 +7,7 @@
 use rustix::process::setsid;
 
 use super::records::{self, JobResult, JobSpec, Started};
-use super::{JobBody, REFUSED, complain, lock, log, now, process::ProcessId};
+use super::{JobBody, REFUSED, complain, family, lock, log, now, process::ProcessId};
 
 /// Runs the job to its end.
 pub fn run<J>(spec: &JobSpec<J>, body: JobBody<J>) -> i32 {
@@ -25,6 +25,8 @@ fn supervise<J>(spec: &JobSpec<J>, body: JobBody<J>) -> Result<i32, records::Rec
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
     records::write(&started, &Started { process, tmux: None }, false)?;
+    // What it leaves is known, and its body decides about it.
+    family::adopt()?;
     let mut log = log::Log::open(&spec.dir.join(records::LOG))?;
     let code = body(spec, &mut log);
     records::write(&spec.dir.join(records::RESULT), &JobResult { code, at: now() }, true)?;

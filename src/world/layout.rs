@@ -126,6 +126,11 @@ impl Layout {
         self.state.join("worktrees").join(format!("{sandbox_uid}.json"))
     }
 
+    /// The record of what the setup of a polecat's worktree has left running.
+    pub fn setup_record(&self, sandbox_uid: &str) -> PathBuf {
+        self.state.join("worktrees").join(format!("{sandbox_uid}.setup.json"))
+    }
+
     /// The worktree that a rig's verifications run in.
     pub fn verify_worktree(&self, rig_uid: &str) -> PathBuf {
         self.state.join("verify").join(rig_uid)

@@ -71,7 +71,8 @@ fn delete(stage: Stage, plurals: &[&str]) -> (Vec<String>, BTreeSet<String>) {
             }
         }
         // Whose polecat is deleted is ended, whatever it does; what a deleted bead had handed in has a rescue ref at most.
-        let meant = |it: &String| it.contains("was ended while") || it.contains("was handed in and is reachable no more");
+        let meant =
+            |it: &String| it.contains("was ended while") || it.contains("was handed in and is reachable no more");
         wrong.extend(sim.world.violations().into_iter().filter(|it| !meant(it)));
         (wrong, finalizers)
     })

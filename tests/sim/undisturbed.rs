@@ -244,8 +244,7 @@ fn the_most_urgent_bead_is_worked_first() {
             engine.run(sim.closed(&last)).await;
             let log = sim.effects.log();
             let starts = log.iter().filter_map(|effect| effect.strip_prefix("start ")?.split([' ', ',']).nth(2));
-            let expected: Vec<String> =
-                BEADS.iter().rev().map(|name| names::bead("reflow", CONVOY, 1, name)).collect();
+            let expected: Vec<String> = BEADS.iter().rev().map(|name| names::bead("reflow", CONVOY, 1, name)).collect();
             assert_eq!(starts.collect::<Vec<_>>(), expected, "idle: {idle}");
         });
     }

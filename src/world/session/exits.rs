@@ -148,8 +148,10 @@ impl Exits {
             if sessions.holder(&sandbox_uid).map_err(io::Error::other)?.as_ref() != Some(&holder) {
                 return Ok(None);
             }
+            // Its agent first: whatever else is there is no reason to take it for one that works.
+            let agent = sessions.agent(&holder).map_err(io::Error::other)?.map(|agent| agent.pid);
             let pids = sessions.strays(&sandbox_uid, &holder).map_err(io::Error::other)?;
-            Ok(pids.into_iter().filter_map(ProcessId::of).find_map(|process| process.open()))
+            Ok(agent.into_iter().chain(pids).filter_map(ProcessId::of).find_map(|process| process.open()))
         };
         self.runtime.spawn_blocking(look).await.map_err(io::Error::other)?
     }

@@ -189,7 +189,7 @@ impl Sessions {
             let pids = self.left(&sandbox.uid, &holder)?;
             return Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } });
         }
-        if self.exit(&holder)?.is_none() {
+        if self.exit(&holder)?.is_none() && occupants::works(&self.layout, &holder)? {
             return Ok(Session::Running { owner_uid: holder.owner_uid, attempt: holder.attempt });
         }
         let pids = self.strays(&sandbox.uid, &holder)?;

@@ -29,6 +29,13 @@ pub(super) fn occupied(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> R
     Ok(lock::held(&layout.sandbox_lock(sandbox_uid))? || agent(layout, holder)?.is_some())
 }
 
+/// Whether an attempt without a recorded end goes on: its supervisor or its agent lives, or it is just beginning. What else
+/// holds its lock, such as a server that its agent had started, does not work on it.
+pub(super) fn works(layout: &Layout, holder: &Holder) -> Result<bool, SessionError> {
+    let Some(started) = started(layout, holder)? else { return Ok(true) };
+    Ok(started.process.lives() || agent(layout, holder)?.is_some())
+}
+
 /// Whether only the supervisor of a recorded end is left: the lock is as good as free. One that is held though nobody is
 /// seen to hold it is not: not every process may be looked into.
 pub(super) fn leaving(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {

@@ -126,3 +126,23 @@ fn no_zombie_gathers_below_an_agent_that_goes_on() {
     kill_process(rustix::process::Pid::from_raw(agent).unwrap(), Signal::TERM).unwrap();
     town.ended(1);
 }
+
+#[test]
+fn what_holds_the_lock_and_is_neither_agent_nor_supervisor_does_not_work() {
+    let town = Town::new();
+    let sandbox = town.sandbox("one");
+    // As a shell's `server &` does, it inherits all there is.
+    let text = "trap '' HUP; setsid sh -c 'echo $$ > server.new; mv server.new server; exec sleep 600' & while ! [ -s server ]; do sleep 0.01; done; echo $$ > pid; while :; do sleep 0.1; done";
+    town.start(&sandbox, &shell(1, text));
+    let (agent, server) = (town.agent(&sandbox), pid(&town, &sandbox, "server"));
+    let supervisor = town.started(1).process;
+    kill(supervisor.pid);
+    wait_until("the supervisor is gone", || !supervisor.lives());
+    assert_eq!(town.look(&sandbox), running(1), "its agent works");
+    kill(agent);
+    wait_until("the agent is gone", || !lives(agent));
+    assert!(matches!(town.look(&sandbox), Session::Strays { pids } if pids.contains(&server)));
+    town.sessions.end(&sandbox).unwrap();
+    assert!(!lives(server));
+    assert_eq!(town.look(&sandbox), Session::None);
+}

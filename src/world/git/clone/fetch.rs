@@ -42,7 +42,7 @@ impl Git {
             .remote(self.call_in(repo, format!("list the branches of {shown}")), url)?
             .repo_lock(repo_lock)
             .limit(SILENCE_MAX)
-            .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*"])
+            .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"])
             .output()?;
         if !listed.ok() {
             return Err(refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
@@ -63,7 +63,9 @@ impl Git {
         let before = git2::Repository::open_bare(repo).and_then(|repo| left::before(&repo)).map_err(read)?;
         let branches = listed.lines().filter_map(|line| line.split_once("\trefs/heads/"));
         let branches = branches.map(|(tip, branch)| (branch, tip)).collect();
-        match before.only_pushed(&branches) {
+        let tags = listed.lines().filter_map(|line| line.split_once("\trefs/tags/"));
+        let tags = tags.filter(|(_, tag)| !tag.ends_with("^{}")).map(|(at, tag)| (tag, at)).collect();
+        match before.only_pushed(&branches, &tags) {
             // Pushes go forward only: no branch has moved away from anything.
             Some(lines) => self.update_refs(repo, lines)?,
             None => {
@@ -91,8 +93,9 @@ impl Git {
                 "--no-recurse-submodules",
                 "--quiet",
             ])
-            .args(["--", url])
-            .arg("+refs/heads/*:refs/gt/target/*")
+            // Tags are as they are there: moved, deleted, on no branch.
+            .args(["--no-tags", "--", url])
+            .args(["+refs/heads/*:refs/gt/target/*", "+refs/tags/*:refs/tags/*"])
             .output()
             .map_err(|error| late(error, hint))?;
         if !fetched.ok() {

@@ -36,6 +36,8 @@ pub(super) struct Before {
     there: BTreeMap<String, git2::Oid>,
     /// The tips of pushes that no fetch has confirmed yet.
     pushed: BTreeMap<String, git2::Oid>,
+    /// The tags, as last fetched.
+    tags: BTreeMap<String, git2::Oid>,
     /// Those, what was pushed, and what has left before.
     all: Tips,
 }
@@ -66,21 +68,22 @@ pub(super) fn before(repo: &Repository) -> Result<Before, git2::Error> {
     for (branch, tip) in targets.iter().map(|(branch, tip)| (branch.clone(), *tip)).chain(pushed.clone()) {
         all.entry(branch).or_default().insert(tip);
     }
-    Ok(Before { targets, there, pushed, all })
+    Ok(Before { targets, there, pushed, tags: named(repo, "refs/tags/")?, all })
 }
 
 impl Before {
-    /// How the refs change, if nothing has changed at the remote but what the town pushed there: then all of it is here. Tags
-    /// are looked for by the next fetch.
-    pub(super) fn only_pushed(&self, listed: &BTreeMap<&str, &str>) -> Option<String> {
+    /// How the refs change, if nothing has changed at the remote but what the town pushed there: then all of it is here.
+    pub(super) fn only_pushed(&self, listed: &BTreeMap<&str, &str>, tags: &BTreeMap<&str, &str>) -> Option<String> {
         let is = |tips: &BTreeMap<String, git2::Oid>, branch: &str, at: &str| {
             tips.get(branch).is_some_and(|tip| tip.to_string() == at)
         };
         let moved: Vec<_> = listed.iter().filter(|(branch, at)| !is(&self.there, branch, at)).collect();
+        let same_tags = self.tags.len() == tags.len() && tags.iter().all(|(tag, at)| is(&self.tags, tag, at));
         let none_is_gone = self.there.keys().all(|branch| listed.contains_key(branch.as_str()));
         let all_pushed = moved.iter().all(|(branch, at)| is(&self.pushed, branch, at));
         let line = |(branch, at): &&(&&str, &&str)| format!("update {TARGETS}{branch} {at}\n");
-        (none_is_gone && all_pushed && !moved.is_empty()).then(|| moved.iter().map(|it| line(&it)).collect())
+        (same_tags && none_is_gone && all_pushed && !moved.is_empty())
+            .then(|| moved.iter().map(|it| line(&it)).collect())
     }
 }
 

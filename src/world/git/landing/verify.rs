@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Owner, exit};
+use gastown_supervisor::family;
 
 use super::disk_space::Last;
 use crate::git::failure::{Failure, say};
@@ -36,15 +37,44 @@ impl Git {
         let _mine = RepoLock::take(&lock, "the rig's verification worktree", WORKTREE_WAIT_MAX)?;
         // A full disk is nobody's red: only a check itself may fail.
         self.get_ready(rig, commit, tree, &worktree).map_err(|failure| Failure { code: exit::ERROR, ..failure })?;
+        // Of an earlier verification that was killed.
+        self.end_checks(&worktree)?;
         // On no branch: a check may push nothing.
-        let env = environment::of(None);
+        let mut env = environment::of(None);
+        env.push((family::VERIFY_MARK.to_owned(), worktree.to_string_lossy().into_owned()));
+        let judged = self.run_checks(checks, &worktree, &env, log);
+        self.end_checks(&worktree)?;
+        judged
+    }
+
+    /// What checks have started is gone.
+    fn end_checks(&self, worktree: &Path) -> Result<(), Failure> {
+        // Any of them: this process's own is known to be its own.
+        let locks = self.layout.job_lock("verify");
+        let io =
+            |source| GitError::Io { doing: format!("look for what checks left in `{}`", worktree.display()), source };
+        let left = family::left_by_job(&locks).map_err(io)?;
+        if family::end_marked(family::VERIFY_MARK, worktree, &left, &locks).map_err(io)? {
+            return Ok(());
+        }
+        let message = format!("what checks have started in `{}` does not end even when killed", worktree.display());
+        Err(Failure { code: exit::ERROR, message })
+    }
+
+    fn run_checks(
+        &self,
+        checks: &[Check],
+        worktree: &Path,
+        env: &[(String, String)],
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         for check in checks {
             say(log, &format!("check {}: $ {}", check.name, check.run));
             let mut last = Last::of(log);
             let limit = Duration::from_secs(check.timeout_s);
-            let ended = self.run_shell(&check.run, &worktree, &env, limit, &mut last);
+            let ended = self.run_shell(&check.run, worktree, env, limit, &mut last);
             let said = last.said();
-            judge(check, ended).map_err(|failure| match self.disk_full(&worktree, &said) {
+            judge(check, ended).map_err(|failure| match self.disk_full(worktree, &said) {
                 Some((code, why)) => Failure { code, message: format!("{}, but {why}", failure.message) },
                 None => failure,
             })?;

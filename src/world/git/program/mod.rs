@@ -48,11 +48,13 @@ const SCRUBBED: [&str; 16] = [
 ];
 
 /// Settings that hold for every call of ours, whatever a user or a repository has configured.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "core.hooksPath=/dev/null",
     // Would leave a daemon behind for each worktree.
     "core.fsmonitor=false",
     "core.quotePath=false",
+    // git2 cannot read one.
+    "core.splitIndex=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, Sandbox, SandboxId, SandboxSpec};
+use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::{family, records};
 use serde::{Deserialize, Serialize};
 
@@ -251,11 +252,24 @@ impl Git {
     /// What a setup of this sandbox has started is gone.
     fn end_setup(&self, id: &SandboxId) -> Result<(), GitError> {
         let (worktree, lock) = (self.layout.worktree(&id.uid), self.layout.sandbox_lock(&id.uid));
-        let ended = family::end_marked(family::SETUP_MARK, &worktree, &lock);
+        let noted = records::read::<Vec<ProcessId>>(&self.layout.setup_record(&id.uid)).ok().flatten();
+        let ended = family::end_marked(family::SETUP_MARK, &worktree, &noted.unwrap_or_default(), &lock);
         match ended.map_err(|source| looking(id, source))? {
-            true => Ok(()),
+            true => {
+                absent(fs_err::remove_file(self.layout.setup_record(&id.uid))).map_err(|source| looking(id, source))
+            }
             false => Err(GitError::InUse { sandbox: id.name.clone() }),
         }
+    }
+
+    /// Notes what a setup has left running, for [`Self::end_setup`].
+    fn note_setup(&self, id: &SandboxId) -> Result<(), GitError> {
+        let left = family::left_by_job(&self.layout.sandbox_lock(&id.uid)).map_err(|source| looking(id, source))?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let written = records::write(&self.layout.setup_record(&id.uid), &left, false);
+        written.map_err(|source| looking(id, std::io::Error::other(source)))
     }
 
     fn find(&self, id: &SandboxId, clone: &Path) -> Result<Found, GitError> {

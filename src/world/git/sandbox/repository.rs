@@ -195,18 +195,23 @@ fn remote_head(clone: &Repository) -> Option<String> {
 fn settings(clone: &Repository, new: &Borrower) -> String {
     let place = new.clone.display().to_string();
     let url = clone.config().and_then(|mut config| config.snapshot()?.get_string("remote.origin.url"));
+    let url = url.unwrap_or_else(|_| place.clone());
     let mut settings = vec![
-        ("remote \"origin\"", "url", url.unwrap_or_else(|_| place.clone())),
-        ("remote \"origin\"", "pushurl", place),
-        ("remote \"origin\"", "fetch", "+refs/heads/*:refs/remotes/origin/*".to_owned()),
-        ("push", "default", "current".to_owned()),
+        // Whoever gives the remote's url, or another name for it, pushes to the clone too.
+        (format!("url {}", quoted(&place)), "pushInsteadOf", url.clone()),
+        ("remote \"origin\"".to_owned(), "url", url),
+        ("remote \"origin\"".to_owned(), "pushurl", place),
+        ("remote \"origin\"".to_owned(), "fetch", "+refs/heads/*:refs/remotes/origin/*".to_owned()),
+        ("push".to_owned(), "default", "current".to_owned()),
         // Its own objects are few, and what it borrows is not its to collect.
-        ("gc", "auto", "0".to_owned()),
-        ("maintenance", "auto", "false".to_owned()),
+        ("gc".to_owned(), "auto", "0".to_owned()),
+        ("maintenance".to_owned(), "auto", "false".to_owned()),
         // A bare repository keeps no reflogs by default.
-        ("core", "logAllRefUpdates", "true".to_owned()),
+        ("core".to_owned(), "logAllRefUpdates", "true".to_owned()),
+        // Not every program that looks in here can read an index in two parts.
+        ("core".to_owned(), "splitIndex", "false".to_owned()),
     ];
-    settings.extend(new.branch.map(|branch| ("remote \"origin\"", "receivepack", receive::command(branch))));
+    settings.extend(new.branch.map(|branch| ("remote \"origin\"".to_owned(), "receivepack", receive::command(branch))));
     let mut text = String::new();
     for (section, name, value) in settings {
         writeln!(text, "[{section}]\n\t{name} = {}", quoted(&value)).expect("a string takes all");

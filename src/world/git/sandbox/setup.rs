@@ -42,11 +42,24 @@ impl Git {
         self.copy_in(setup, &worktree, log)?;
         let mut env = environment::of(Some(&record.branch));
         env.push((family::SETUP_MARK.to_owned(), worktree.to_string_lossy().into_owned()));
+        let ran = self.run_commands(setup, &worktree, &env, log);
+        self.note_setup(setup.sandbox)?;
+        ran?;
+        Ok(self.note_made(&worktree)?)
+    }
+
+    fn run_commands(
+        &self,
+        setup: &Setup,
+        worktree: &Path,
+        env: &[(String, String)],
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + Duration::from_secs(setup.timeout_s);
         for command in setup.commands {
             say(log, &format!("$ {command}"));
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.run_shell(command, &worktree, &env, left, log) {
+            match self.run_shell(command, worktree, env, left, log) {
                 Ended::Code(0) => {}
                 Ended::Code(code) => {
                     let message =
@@ -61,7 +74,7 @@ impl Git {
                 }
             }
         }
-        Ok(self.note_made(&worktree)?)
+        Ok(())
     }
 
     fn copy_in(&self, setup: &Setup, worktree: &Path, log: &mut dyn Write) -> Result<(), Failure> {
