@@ -271,3 +271,32 @@ fn worktrees_that_an_agent_made_for_its_helpers_are_rescued_and_gone() {
     assert!(outer.join("new").exists(), "what is elsewhere is left alone");
     assert!(!town.work("nux", "git worktree list").contains("helper"));
 }
+
+#[test]
+fn work_in_places_that_no_ref_and_no_file_shows_is_rescued() {
+    let conflict = "echo b1 > lines; git commit -qam b1; git switch -qc other HEAD~1; echo b2 > lines; git commit -qam b2; echo precious-$N > keep";
+    let with_keep = format!("echo x > keep; git add keep; git commit -qm keep; {conflict}");
+    let helper = "git worktree add -q --detach ../helper-$N; cd ../helper-$N; echo precious-$N > keep; git add keep; git commit -qm h; cd -; rm -rf ../helper-$N";
+    let cases = [
+        ("autostash", format!("{with_keep}; git rebase -q --autostash $GT_BRANCH || true")),
+        ("merge", format!("{with_keep}; git merge -q --autostash $GT_BRANCH || true")),
+        ("helper", helper.to_owned()),
+        ("ref", "git checkout -q --detach; echo precious-$N > keep; git add keep; git commit -qm w; git update-ref refs/worktree/keep HEAD; git switch -q -".to_owned()),
+        ("forced", "mkdir target; echo precious-$N > target/keep; git add -f target/keep".to_owned()),
+        ("staged", "echo precious-$N > keep; git add keep; rm keep".to_owned()),
+    ];
+    let town = Town::cloned();
+    for (n, (name, script)) in cases.iter().enumerate() {
+        let polecat = format!("nux{n}");
+        town.polecat(&polecat, "a");
+        town.work(&polecat, &format!("N={n}; {script}"));
+        town.polecat(&polecat, "b");
+        let refs = town.inside(&format!("git for-each-ref --format='%(refname)' refs/gt/rescue/shop-{polecat}"));
+        let is_kept = |name: &str| {
+            let all = town.inside(&format!("git rev-list {name} --not refs/gt/target/main"));
+            all.lines().any(|it| town.inside(&format!("git grep -l precious-{n} {it} -- || true")).contains("keep"))
+        };
+        assert!(refs.lines().any(is_kept), "{name}: {refs}");
+        assert_eq!(town.work(&polecat, "git status --porcelain"), "", "{name}");
+    }
+}

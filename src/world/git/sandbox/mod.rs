@@ -288,7 +288,10 @@ impl Git {
         let worked_in = home.as_ref().filter(|home| !repository::is_being_made(&home.entry));
         let mut rescued = match self.keep_commits(held, id, worked_in, branch.as_deref(), moving) {
             // Such as a repository whose refs an agent has broken: it is kept as it is.
-            Err(GitError::Read { .. }) if home.is_some() => false,
+            Err(error @ GitError::Read { .. }) if home.is_some() => {
+                tracing::warn!(sandbox = id.name, error = error.message(), "commits of a sandbox cannot be read");
+                false
+            }
             other => other.map(|()| true)?,
         };
         let mut index = None;

@@ -95,20 +95,60 @@ impl Git {
             call("take what nobody has changed from").args(args).stdin(left_out).output()?;
         }
         let before = tip.as_ref().map(|tip| tip.tree_id().to_string());
-        if before.map_or_else(|| is_empty_tree(&tree), |before| before == tree) {
-            return Ok(Oid(tree));
+        let is_new = |tree: &str| before.as_ref().map_or_else(|| !is_empty_tree(tree), |before| before != tree);
+        let mut parents: Vec<String> = tip.iter().map(|tip| tip.id().to_string()).collect();
+        let when = tip.as_ref().map_or(0, |tip| tip.committer().when().seconds());
+        let staged = self.staged(held, home, index)?.filter(|staged| *staged != tree && is_new(staged));
+        let mut rescued = None;
+        if let Some(staged) = staged {
+            let commit = self.commit_rescued(held, id, (&staged, "staged"), &parents, when)?;
+            // As a stash has it.
+            parents.push(commit.clone());
+            rescued = Some(commit);
         }
-        let mut commit = call("rescue").args(["commit-tree", &tree, "-m"]);
-        commit = commit.arg(format!("rescue: what was uncommitted in the worktree of {}", id.name));
-        if tip.is_some() {
-            commit = commit.args(["-p", &start]);
+        if is_new(&tree) {
+            rescued = Some(self.commit_rescued(held, id, (&tree, "uncommitted"), &parents, when)?);
         }
-        // The date of the tip, so that the same content gives the same commit.
-        let date = format!("@{} +0000", tip.map_or(0, |tip| tip.committer().when().seconds()));
-        let commit = IDENTITY.iter().fold(commit, |commit, (name, value)| commit.env(name, value));
-        let commit = commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).run()?.text();
-        self.set_ref(held, &rescue_ref(id, &commit), &commit)?;
+        if let Some(commit) = rescued {
+            self.set_ref(held, &rescue_ref(id, &commit), &commit)?;
+        }
         Ok(Oid(tree))
+    }
+
+    /// The tree of what is staged in a worktree, if its index can be read: it may be in no file any more, or be ignored there.
+    fn staged(&self, held: &Held, home: &Home, index: &Path) -> Result<Option<String>, GitError> {
+        let copy = index.with_extension("staged");
+        let doing = || "see what is staged".to_owned();
+        // Its own is not touched, nor waited for.
+        match fs_err::copy(home.entry.join("index"), &copy) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => drop(other.map_err(|source| GitError::Io { doing: doing(), source })?),
+        }
+        let call = self.call_in(held.clone, doing()).env("GIT_DIR", held.clone).env("GIT_INDEX_FILE", &copy);
+        let tree = call.repo_lock(held.repo_lock).arg("write-tree").output();
+        absent(fs_err::remove_file(copy)).map_err(|source| GitError::Io { doing: doing(), source })?;
+        // One in the middle of a merge is no tree.
+        let tree = tree?;
+        Ok(tree.ok().then(|| tree.text()))
+    }
+
+    /// A commit of a tree that is rescued.
+    fn commit_rescued(
+        &self,
+        held: &Held,
+        id: &SandboxId,
+        (tree, what): (&str, &str),
+        parents: &[String],
+        when: i64,
+    ) -> Result<String, GitError> {
+        let mut commit = self.call_in(held.clone, format!("rescue what is {what} of `{}`", id.name));
+        commit = commit.repo_lock(held.repo_lock).args(["commit-tree", tree, "-m"]);
+        commit = commit.arg(format!("rescue: what was {what} in the worktree of {}", id.name));
+        commit = parents.iter().fold(commit, |commit, parent| commit.args(["-p", parent]));
+        // The date of the tip, so that the same content gives the same commit.
+        let date = format!("@{when} +0000");
+        let commit = IDENTITY.iter().fold(commit, |commit, (name, value)| commit.env(name, value));
+        Ok(commit.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date).run()?.text())
     }
 
     /// Rescues what the other worktrees of a sandbox's repository hold, which its agent made for helpers of its own. Those in
@@ -121,15 +161,18 @@ impl Git {
         home: &Home,
         index: &Path,
     ) -> Result<(), GitError> {
-        let looking = |source| GitError::Io { doing: format!("look for worktrees of `{}`", id.name), source };
+        let doing = || format!("look for worktrees of `{}`", id.name);
+        let looking = |source| GitError::Io { doing: doing(), source };
+        let clone = git2::Repository::open_bare(held.clone);
+        let clone = clone.map_err(|source| GitError::Read { doing: doing(), source })?;
         for entry in list(&home.repo.join("worktrees")).map_err(looking)?.into_iter().filter(|it| *it != home.entry) {
-            let Ok(text) = fs_err::read_to_string(entry.join("gitdir")) else { continue };
+            let other = Home { repo: home.repo.clone(), entry };
+            let tips = tip(&other).into_iter().chain(unnamed(&other.entry));
+            self.keep(held, id, &tips.filter(|tip| clone.find_commit(*tip).is_ok()).collect(), None)?;
+            let Ok(text) = fs_err::read_to_string(other.entry.join("gitdir")) else { continue };
             let Some(path) = Path::new(text.trim_end_matches('\n')).parent().filter(|path| path.is_dir()) else {
                 continue;
             };
-            let other = Home { repo: home.repo.clone(), entry };
-            let tips = tip(&other).into_iter().chain(unnamed(&other.entry)).collect();
-            self.keep(held, id, &tips, None)?;
             self.rescue(held, id, path, &other, index)?;
             if path.starts_with(worktree) {
                 remove(path).map_err(looking)?;
@@ -248,12 +291,26 @@ fn tip(home: &Home) -> Option<git2::Oid> {
     }
 }
 
-/// What no ref of a worktree's repository names: a detached HEAD, and what a rebase under way began with.
+/// What no ref of a worktree's repository names, but git or its user may want back: a detached HEAD, what a rebase under way
+/// began with, what was put aside for a merge or a rebase, and refs of the worktree alone.
 fn unnamed(entry: &Path) -> impl Iterator<Item = git2::Oid> {
-    ["HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"].into_iter().filter_map(|file| {
-        let text = fs_err::read_to_string(entry.join(file)).ok()?;
-        git2::Oid::from_str(text.trim()).ok()
-    })
+    const FILES: [&str; 7] = [
+        "HEAD",
+        "ORIG_HEAD",
+        "MERGE_AUTOSTASH",
+        "rebase-merge/orig-head",
+        "rebase-merge/autostash",
+        "rebase-apply/orig-head",
+        "rebase-apply/autostash",
+    ];
+    let mut files: Vec<_> = FILES.iter().map(|file| entry.join(file)).collect();
+    let mut folders = vec![entry.join("refs")];
+    while let Some(folder) = folders.pop() {
+        for path in list(&folder).unwrap_or_default() {
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.into_iter().filter_map(|file| git2::Oid::from_str(fs_err::read_to_string(file).ok()?.trim()).ok())
 }
 
 /// The commits that refs of a sandbox's repository name, each entry of the stash included; those that came with it are none
