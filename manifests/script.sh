@@ -44,6 +44,10 @@ while :; do
 
         # What the command left uncommitted is the step's work. No signing: there is nobody to unlock a key.
         git add --all
+        # What the rig's setup has made is ignored; but not what the command has changed of it.
+        if gt hook -o made | grep -qz .; then
+            gt hook -o made | git --literal-pathspecs add --force --pathspec-from-file=- --pathspec-file-nul
+        fi
         git diff --cached --quiet || git commit --quiet --no-gpg-sign -m "$title ($GT_BEAD)"
         bd close "$step"
     done

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use gastown_crds::common::condition;
 use gastown_crds::{Bead, names};
+use gastown_world::git::made_and_changed;
 use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::context::{Answer, Context, actor, connected, finish};
+use super::context::{Answer, Context, actor, connected, current_dir, finish};
 use super::error::Error;
 use super::session::Session;
 use super::work::{Step, Work, find_hooked, load};
@@ -44,6 +45,8 @@ pub enum Fact {
     Title,
     /// The commit that the branch began at
     Base,
+    /// The files that the rig's setup made and that have changed since, with a NUL after each: git ignores them
+    Made,
 }
 
 /// Whose hook it is, and what is known of the session.
@@ -135,6 +138,10 @@ fn print_fact(fact: Fact, step: Option<&str>, whose: &Whose, work: &Work) -> Res
             let hint = "run `gt hook -o base` in the session";
             let base = whose.base.as_deref().ok_or_else(|| Error::refused("only the session knows its base", hint))?;
             Ok(line(base))
+        }
+        Fact::Made => {
+            let made = made_and_changed(&current_dir()?);
+            Ok(Answer::out(made.iter().map(|path| format!("{}\0", String::from_utf8_lossy(path))).collect::<String>()))
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gastown_world::exec::Exec;
-use gastown_world::git::{History, unchanged_by_agent};
+use gastown_world::git::{History, made_and_changed, unchanged_by_agent};
 use git2::{FileMode, Oid, Repository, RepositoryState};
 
 use super::error::Error;
@@ -137,17 +137,18 @@ fn dirty(dir: &Path) -> Result<Vec<String>, Error> {
         let message = format!("`git status` ended with exit code {}: {}", output.code, output.complaint());
         return Err(Error::refused(message, "run it in the worktree that the session started in"));
     }
-    if output.stdout.is_empty() {
-        return Ok(Vec::new());
+    let mut entries: Vec<Vec<u8>> =
+        output.stdout.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect();
+    if !entries.is_empty() {
+        // What git called changed before the agent began is not for the agent to commit.
+        let as_it_was: Vec<_> = unchanged_by_agent(dir).iter().map(|path| [b" M ", path.as_slice()].concat()).collect();
+        entries.retain(|entry| !as_it_was.contains(entry));
     }
-    // What git called changed before the agent began is not for the agent to commit.
-    let as_it_was: Vec<Vec<u8>> =
-        unchanged_by_agent(dir).into_iter().map(|path| [b" M ", path.as_slice()].concat()).collect();
-    let entries = output.stdout.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-    let changed = entries.filter(|entry| as_it_was.iter().all(|it| it != entry));
+    // What a setup has made is ignored, until somebody has changed it.
+    entries.extend(made_and_changed(dir).iter().map(|path| [b"?? ", path.as_slice()].concat()));
     // A file's name may hold anything; what is printed must not move the cursor.
     let printable = |c: char| if c.is_control() { '?' } else { c };
-    Ok(changed.map(|entry| String::from_utf8_lossy(entry).chars().map(printable).collect()).collect())
+    Ok(entries.iter().map(|entry| String::from_utf8_lossy(entry).chars().map(printable).collect()).collect())
 }
 
 #[cfg(test)]

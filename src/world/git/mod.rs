@@ -53,7 +53,7 @@ pub use error::GitError;
 pub use history::History;
 pub use landing::target::name as remote_name;
 pub use look::{HASH_HINT, Look, NoLook, Tree};
-pub use sandbox::{Record, commits_ahead, dirty, head, unchanged_by_agent};
+pub use sandbox::{Record, commits_ahead, dirty, head, made_and_changed, unchanged_by_agent};
 
 /// Git for one town: its paths, and the variables that its git program gets beside its own settings.
 #[derive(Debug, Clone)]

@@ -103,28 +103,118 @@ fn what_a_setup_has_started_serves_its_bead_and_no_other() {
     assert!(!second.lives());
 }
 
-#[test]
-fn what_a_setup_has_changed_is_not_the_agents() {
-    let town = Town::cloned();
-    town.polecat("nux", "a");
+/// A setup of nux, run.
+fn set_up(town: &Town, prepared: &str, commands: &[&str]) {
     let id = Town::sandbox("nux");
-    let commands =
-        ["echo 6 >> lines", "mkdir made && echo x > made/x", "echo x > 'a *file'", "mkdir target && echo x > target/x"];
     let setup = Job::Setup {
         owner: town.rig.clone(),
         sandbox: id.clone(),
-        prepared: "for-a".into(),
+        prepared: prepared.into(),
         made: town.git.sandbox(&id).unwrap().unwrap().made,
-        commands: commands.map(String::from).into(),
+        commands: commands.iter().map(|command| (*command).to_owned()).collect(),
         copy: Vec::new(),
         copy_from: None,
         timeout_s: 60,
         round: 1,
     };
-    assert_eq!(town.run(&setup).0, exit::OK);
+    let (code, log) = town.run(&setup);
+    assert_eq!(code, exit::OK, "{log}");
+}
+
+#[test]
+fn what_a_setup_has_changed_is_not_the_agents() {
+    let town = Town::cloned();
+    town.polecat("nux", "a");
+    let makes = "mkdir made && echo x > made/x && echo x > 'a *file' && echo 1 > lock";
+    set_up(&town, "for-a", &["echo 6 >> lines", makes, "mkdir target && echo x > target/x"]);
     assert_eq!(town.work("nux", "git status --porcelain"), "");
     town.work("nux", "echo mine > mine && git add --all && git commit -qm mine");
     assert_eq!(town.work("nux", "git diff-tree -r --name-only --no-commit-id HEAD"), "mine");
-    town.work("nux", "echo 7 >> lines && echo y > 'a new file'");
-    assert_eq!(town.work("nux", "git status --porcelain"), " M lines\n?? \"a new file\"");
+    // What it writes is: beside what the setup has made, and over it.
+    town.work("nux", "echo 7 >> lines && echo y > 'a new file' && echo y > made/y && echo 2 > lock && touch 'a *file'");
+    assert_eq!(town.work("nux", "git status --porcelain"), " M lines\n?? \"a new file\"\n?? made/");
+    let changed = gastown::world::git::made_and_changed(&town.worktree("nux"));
+    assert_eq!(changed, [b"lock".to_vec()]);
+    // The next bead finds nothing of it; what the agent has changed is rescued, and what it has not is no work.
+    town.polecat("nux", "b");
+    assert_eq!(town.work("nux", "ls"), "lines\ntarget");
+    let rescued = town.inside("git for-each-ref --format='%(refname)' refs/gt/rescue");
+    let names = town.inside(&format!("git ls-tree -r --name-only {rescued}"));
+    assert_eq!(names, ".gitignore\na new file\nlines\nlock\nmade/y\nmine");
+}
+
+#[test]
+fn a_repository_that_a_setup_has_cloned_is_no_reason_for_quarantine() {
+    let town = Town::cloned();
+    let clone = format!("git clone -q {} vendor", town.upstream().display());
+    for bead in ["a", "b", "c"] {
+        town.polecat("nux", bead);
+        set_up(&town, &format!("for-{bead}"), &[&clone]);
+        assert_eq!(town.work("nux", "git status --porcelain"), "");
+    }
+    let kept = || {
+        fs_err::read_dir(town.worktree("nux").parent().unwrap())
+            .unwrap()
+            .flatten()
+            .filter(|it| it.file_name().to_string_lossy().contains("kept"))
+            .count()
+    };
+    assert_eq!(kept(), 0);
+    // One that somebody has worked in is kept.
+    town.work("nux", "cd vendor && git commit -q --allow-empty -m work");
+    town.polecat("nux", "d");
+    assert_eq!(kept(), 1);
+}
+
+#[test]
+fn a_submodule_is_where_the_next_bead_names_it_and_what_was_left_in_it_is_kept() {
+    let town = Town::cloned();
+    town.up("git init -q ../lib && git -C ../lib commit -q --allow-empty -m lib");
+    let allow = "-c protocol.file.allow=always";
+    town.up(&format!("git {allow} submodule --quiet add ../lib lib && git commit -qm lib"));
+    town.fetch();
+    town.polecat("nux", "a");
+    let update = format!("git {allow} submodule --quiet update --init");
+    town.work(
+        "nux",
+        &format!("{update}; cd lib; echo own > own; git add own; git commit -qm own; echo edit >> own; echo new > new"),
+    );
+    let own = town.work("nux", "git -C lib rev-parse HEAD");
+    town.polecat("nux", "b");
+    assert_eq!(town.work("nux", "git status --porcelain; ls lib"), "");
+    let kept =
+        town.work("nux", "cd lib; git for-each-ref --format='%(objectname)' refs/gt/rescue; git stash list | wc -l");
+    assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), [own.as_str(), "1"]);
+}
+
+#[test]
+fn a_folder_that_ignores_itself_and_what_is_no_file_are_in_nobodys_way() {
+    let town = Town::cloned();
+    let worktree = town.polecat("nux", "a");
+    town.work("nux", "mkdir cache && echo '*' > cache/.gitignore && echo x > cache/x");
+    town.polecat("nux", "b");
+    assert_eq!(town.work("nux", "git status --porcelain; cat cache/x"), "x", "it is warm for the next bead");
+    set_up(&town, "for-b", &["echo 6 >> lines && echo 1 > lock"]);
+    town.work("nux", "rm lines lock && mkfifo lines lock");
+    town.polecat("nux", "c");
+    assert_eq!(town.work("nux", "git status --porcelain"), "");
+    town.work("nux", "rm .git && mkfifo .git || true");
+    town.polecat("nux", "d");
+    assert_eq!(town.work("nux", "git status --porcelain"), "");
+    assert!(worktree.with_file_name("uid-nux.kept-1").exists());
+}
+
+#[test]
+fn a_filter_that_a_setup_has_set_keeps_what_is_rescued_as_it_is_committed() {
+    let town = Town::cloned();
+    town.up(
+        "echo '*.secret filter=crypt' > .gitattributes && echo SECRET > a.secret && git add . && git commit -qm secret",
+    );
+    town.fetch();
+    town.polecat("nux", "a");
+    let filter = "git config filter.crypt.clean 'tr a-z A-Z' && git config filter.crypt.smudge 'tr A-Z a-z' && rm a.secret && git checkout -q a.secret";
+    set_up(&town, "for-a", &[filter]);
+    assert_eq!(town.work("nux", "cat a.secret"), "secret");
+    town.polecat("nux", "b");
+    assert_eq!(town.inside("git for-each-ref refs/gt/rescue"), "", "nobody has changed it");
 }

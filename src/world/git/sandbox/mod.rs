@@ -17,6 +17,7 @@ pub(super) mod repository;
 pub(super) mod rescue;
 pub(super) mod setup;
 mod status;
+mod submodules;
 mod unclean;
 mod worktree;
 
@@ -38,7 +39,7 @@ use super::{Git, GitError, read_record, write_by_rename};
 use crate::session;
 
 pub use self::status::{commits_ahead, dirty, head};
-pub use self::unclean::unchanged_by_agent;
+pub use self::unclean::{made_and_changed, unchanged_by_agent};
 
 /// The record of what a worktree was prepared for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +134,10 @@ impl Git {
             let path = self.layout.worktree(&id.uid);
             let home = self.find(id, &clone)?.home;
             quarantine::keep(&path, home.as_ref(), Some(&clone), id)?;
-            self.prepare(&lock, id, &clone, &spec.branch, start_at, &Kept::default())?;
+            if !self.prepare(&lock, id, &clone, &spec.branch, start_at, &Kept::default())? {
+                let source = std::io::Error::other("git leaves files in it that it has not checked out");
+                return Err(GitError::Io { doing: format!("make the worktree of `{}`", id.name), source });
+            }
         }
         let record = Record {
             polecat: id.name.clone(),
@@ -171,10 +175,19 @@ impl Git {
         if let Some(index) = &kept.index {
             fs_err::rename(index, entry.join("index")).map_err(looking)?;
         }
-        let clean = self.check_out(lock, &worktree, &id.name, start)?;
-        self.note_unclean(&worktree)?;
-        repository::made(&entry).map_err(looking)?;
-        Ok(clean)
+        if !self.check_out(lock, &worktree, &id.name, start)? {
+            return Ok(false);
+        }
+        let settled = match self.settle_submodules(lock, &worktree) {
+            // Such as one in the middle of a merge.
+            Err(GitError::Refused { .. }) => false,
+            other => other?,
+        };
+        if settled {
+            self.note_unclean(&worktree)?;
+            repository::made(&entry).map_err(looking)?;
+        }
+        Ok(settled)
     }
 
     /// The sandbox is gone; what it held is rescued first. Its branches stay.
@@ -294,6 +307,9 @@ impl Git {
             }
             other => other.map(|()| true)?,
         };
+        if let (State::Whole, Some(home)) = (&state, &home) {
+            unclean::discard_made(&path, &home.entry).map_err(|source| looking(id, source))?;
+        }
         let mut index = None;
         let modules = |home: &Home| nested::keeps_submodules(&home.entry).map_err(|source| looking(id, source));
         match (&state, &home) {

@@ -26,7 +26,7 @@ pub(in crate::git) struct Held<'a> {
 }
 
 /// The author and committer of a rescue.
-const IDENTITY: [(&str, &str); 4] = [
+pub(super) const IDENTITY: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "Gas Town"),
     ("GIT_AUTHOR_EMAIL", "rescue@town.invalid"),
     ("GIT_COMMITTER_NAME", "Gas Town"),
@@ -50,7 +50,8 @@ impl Git {
     /// at `index`.
     ///
     /// It is seen with the clone's settings and an index of its own: whatever the agent told its git (to skip a file, to
-    /// take it for unchanged, to ignore it), what is there is found.
+    /// take it for unchanged, to ignore it), what is there is found. But filters are those of the sandbox: without the one
+    /// that a setup has set, a file would be kept in clear that is encrypted when it is committed.
     pub(super) fn rescue(
         &self,
         held: &Held,
@@ -68,9 +69,10 @@ impl Git {
         for left in [index.to_owned(), index.with_extension("lock")] {
             absent(fs_err::remove_file(left)).map_err(tidy)?;
         }
+        let filters = filters(&home.repo);
         let call = |what: &str| {
-            self.call_in(worktree, doing(what))
-                .env("GIT_DIR", held.clone)
+            let call = filters.iter().fold(self.call_in(worktree, doing(what)), |call, it| call.arg("-c").arg(it));
+            call.env("GIT_DIR", held.clone)
                 .env("GIT_WORK_TREE", worktree)
                 .env("GIT_INDEX_FILE", index)
                 .repo_lock(held.repo_lock)
@@ -280,6 +282,19 @@ impl Git {
             .run()?;
         Ok(())
     }
+}
+
+/// The filters that are set in a repository, as git takes settings on its command line.
+fn filters(repo: &Path) -> Vec<String> {
+    let Ok(config) = git2::Config::open(&repo.join("config")) else { return Vec::new() };
+    let Ok(mut entries) = config.entries(Some("^filter\\.")) else { return Vec::new() };
+    let mut found = Vec::new();
+    while let Some(Ok(entry)) = entries.next() {
+        if let (Ok(name), Ok(value)) = (entry.name(), entry.value()) {
+            found.push(format!("{name}={}", value));
+        }
+    }
+    found
 }
 
 /// The commit that a worktree is at, as far as it can be read.

@@ -118,11 +118,13 @@ pub(super) fn is_repository(path: &Path) -> bool {
 
 /// The entry that the folder's `.git` file names.
 pub(super) fn named_entry(path: &Path) -> io::Result<Option<PathBuf>> {
+    // Reading anything else might wait for ever.
+    if is_repository(path) {
+        return Ok(None);
+    }
     match fs_err::read_to_string(path.join(".git")) {
         Ok(text) => Ok(text.strip_prefix("gitdir: ").map(|entry| PathBuf::from(entry.trim_end_matches('\n')))),
         Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => Ok(None),
-        // A whole repository of its own, made by whoever removed the file.
-        Err(e) if e.kind() == io::ErrorKind::IsADirectory => Ok(None),
         Err(e) => Err(e),
     }
 }
