@@ -6,6 +6,8 @@ pub mod kinds;
 
 pub mod common;
 
+pub mod quantity;
+
 pub mod reason;
 
 pub mod access;

@@ -94,6 +94,13 @@ fn text(overview: &Overview, gt: &Context) -> String {
     if overview.rigs.is_empty() {
         parts.push("no rig yet: `gt rig add PATH-OR-URL`".to_owned());
     }
+    if let Some(it) = overview.capacity.as_ref().filter(|_| overview.up) {
+        let (working, all) = (it.working, it.polecats);
+        let (memory, disk) = (&it.min_free_memory, &it.min_free_disk);
+        parts.push(format!(
+            "capacity: {working} of {all} polecats at work; one starts while {memory} of memory and {disk} of disk are free"
+        ));
+    }
     parts.join("\n\n")
 }
 

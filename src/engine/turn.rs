@@ -10,7 +10,7 @@ use gastown_controllers::plan::{Effect, Plan, StatusWrite};
 use gastown_controllers::seen::Seen;
 use gastown_controllers::town::TownSettings;
 use gastown_controllers::view::{Facts, View};
-use gastown_controllers::world::{Act, Ask, Fact, JobKey, JobState, Machine, WorldEvent};
+use gastown_controllers::world::{Act, Ask, Fact, Job, JobKey, JobState, Machine, Pool, WorldEvent};
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
@@ -65,6 +65,7 @@ impl Engine {
             self.queue.add(key.clone(), at);
         }
         if held.is_some() || effects.is_empty() {
+            self.leave_slots(&key, now);
             // With nothing to try, there is nothing that fails, unless it is only put off.
             let reopened = held.is_none() && !keeps_failure && self.gate.worked(&key);
             if reopened {
@@ -80,13 +81,16 @@ impl Engine {
             return;
         }
         self.resync.forget(&key);
-        let now_done = self.give_slots(&effects, &facts, now);
-        if now_done == 0 {
-            debug!(%key, "waits for a job slot");
-            self.queue.done(&key);
-            self.slots.park(key);
-            return;
-        }
+        let now_done = match self.give_slots(&key, &effects, &facts, now) {
+            Ok(now_done) => now_done,
+            Err(job) => {
+                debug!(%key, "waits for a job slot");
+                self.queue.done(&key);
+                self.slots.park(key, &job);
+                return;
+            }
+        };
+        self.leave_slots(&key, now);
         info!(%key, effects = %shown(&effects[..now_done]), "acts");
         let applier = self.applier.clone();
         let plan = Plan { effects, status, requeue, keeps_failure };
@@ -270,7 +274,13 @@ impl Engine {
         for (ask, fact) in facts {
             let (Ask::Job(job), Seen::Known(Fact::Job(state))) = (ask, fact) else { continue };
             match state {
-                JobState::Running => self.slots.hold(job.clone(), now),
+                JobState::Running if self.slots.holds(job) => {}
+                // Another controller process began it.
+                JobState::Running => {
+                    if let Some(job) = self.applier.adapter.begun(job) {
+                        self.slots.hold(&job, now);
+                    }
+                }
                 JobState::Absent => {}
                 JobState::Exited(_) | JobState::Lost { .. } => {
                     self.free(job);
@@ -281,33 +291,39 @@ impl Engine {
     }
 
     /// Gives slots to the jobs that effects start, in order. Answers how many effects may be applied now: if a job got a
-    /// slot, those before the first that gets none, and the others are wanted again once these are done; if none did, none:
-    /// effects that are done again with nothing to show for it would be done without end.
-    fn give_slots(&mut self, effects: &[Effect], facts: &Facts, now: Timestamp) -> usize {
-        let max = self.slots_max();
+    /// slot, those before the first that gets none, and the others are wanted again once these are done; if none did, it
+    /// answers the job that waits: effects that are done again with nothing to show for it would be done without end.
+    fn give_slots(&mut self, key: &Key, effects: &[Effect], facts: &Facts, now: Timestamp) -> Result<usize, Job> {
         let mut given = false;
         for (nth, effect) in effects.iter().enumerate() {
             let Effect::Act(Act::EnsureJob(job)) = effect else { continue };
-            let job = job.key();
-            let runs = matches!(facts.get(&Ask::Job(job.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
-            if runs || self.slots.holds(&job) {
+            let name = job.key();
+            let runs = matches!(facts.get(&Ask::Job(name.clone())), Some(Seen::Known(Fact::Job(JobState::Running))));
+            if runs || self.slots.holds(&name) {
                 continue;
             }
-            if self.slots.taken() >= max {
-                return if given { nth } else { 0 };
+            if !self.slots.may_have(key, job, self.slots_max(job.pool())) {
+                return if given { Ok(nth) } else { Err(job.clone()) };
             }
             self.slots.hold(job, now);
             given = true;
         }
-        effects.len()
+        Ok(effects.len())
     }
 
-    fn slots_max(&self) -> usize {
+    /// A key waits for no slot any more; who waits behind it tries again.
+    fn leave_slots(&mut self, key: &Key, now: Timestamp) {
+        for other in self.slots.leave(key) {
+            self.queue.add(other, now);
+        }
+    }
+
+    fn slots_max(&self, pool: Pool) -> usize {
         let machine = match self.applier.adapter.look(&Ask::Machine) {
             Seen::Known(Fact::Machine(machine)) => machine,
-            _ => Machine { cores: 1, polecats_max: None, degraded: None },
+            _ => Machine { cores: 1, ..Machine::default() },
         };
-        TownSettings::of(&self.objects).jobs_max(&machine) as usize
+        TownSettings::of(&self.objects).jobs_max(pool, &machine) as usize
     }
 }
 

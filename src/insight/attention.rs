@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gastown_crds::common::Condition;
 use serde::Serialize;
 
-use super::kinds::{bead, convoy, merge_request, polecat, rig, runtime};
+use super::kinds::{bead, convoy, merge_request, polecat, rig, runtime, town};
 use super::{Snapshot, conditions};
 
 /// Something that needs a person.
@@ -30,7 +30,8 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 9] = [
+const FINDERS: [Finder; 10] = [
+    town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,
     rig::in_trouble,

@@ -2,7 +2,7 @@
 
 use gastown_crds::Kind;
 use gastown_crds::common::{Condition, ConditionStatus, condition, is_true, types};
-use gastown_crds::reason::Reason;
+use gastown_crds::reason::{Acts, Reason};
 
 use super::{Blocker, Snapshot, Subject, conditions};
 
@@ -34,6 +34,9 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
             blocked(subject, reason, snapshot)
                 .or_else(|| subject.next_for(reason, snapshot))
                 .or_else(|| reason.hint().map(str::to_owned))
+                .or_else(|| {
+                    (reason.acts() == Acts::Person).then(|| "it needs you: do what its message asks".to_owned())
+                })
         }),
         None if snapshot.up => Some("nothing yet: its controller is about to look at it".to_owned()),
         None => None,
@@ -58,8 +61,8 @@ fn end(conditions: &[Condition]) -> Option<&'static str> {
 /// The condition that says whether all is well.
 fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     let conditions = subject.conditions();
-    let trouble =
-        [types::LEFT_TARGET, types::SET_ASIDE, types::BASE_RED].into_iter().find(|type_| is_true(conditions, type_));
+    let bad = [types::LEFT_TARGET, types::SET_ASIDE, types::BASE_RED, types::MEMORY_PRESSURE, types::DISK_PRESSURE];
+    let trouble = bad.into_iter().find(|type_| is_true(conditions, type_));
     let said = trouble.or_else(|| end(conditions));
     let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
     condition(conditions, said.or_else(whole).unwrap_or(types::READY))
@@ -281,7 +284,7 @@ mod tests {
     /// Of each kind, in each of its conditions.
     #[test]
     fn nothing_that_needs_a_person_is_said_to_go_on_by_itself() {
-        let needs = |reason: &&Reason| reason.acts() == gastown_crds::reason::Acts::Person;
+        let needs = |reason: &&Reason| reason.acts() == Acts::Person;
         for kind in gastown_crds::KINDS {
             for type_ in kind.conditions {
                 for reason in Reason::ALL.iter().filter(needs) {

@@ -1,13 +1,13 @@
 //! The town at a glance: what needs a person, what is worked on, what lands and waits, and what has landed.
 
 use gastown_crds::bead::{BeadState, CloseReason};
-use gastown_crds::{Convoy, Rig};
+use gastown_crds::{Convoy, Rig, Town};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Snapshot;
 use super::attention::{self, Need};
-use super::kinds::{bead, convoy, polecat, rig};
+use super::kinds::{bead, convoy, polecat, rig, town};
 
 /// The state of an object that is being deleted.
 pub const DELETING: &str = "being deleted";
@@ -26,6 +26,9 @@ pub struct Overview {
     pub town: String,
     /// Whether a controller is running.
     pub up: bool,
+    /// How much may run; none if no controller has said so yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityLine>,
     /// Everything that needs a person.
     pub needs_you: Vec<Need>,
     /// Polecats at work.
@@ -40,6 +43,20 @@ pub struct Overview {
     pub convoys: Vec<ConvoyLine>,
     /// Rigs.
     pub rigs: Vec<RigLine>,
+}
+
+/// How much may run in the whole town.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapacityLine {
+    /// Polecats at work.
+    pub working: u32,
+    /// How many may be.
+    pub polecats: u32,
+    /// No session is started while less memory is free.
+    pub min_free_memory: String,
+    /// No session is started while less disk is free.
+    pub min_free_disk: String,
 }
 
 /// A polecat at work.
@@ -119,6 +136,7 @@ impl Overview {
         Self {
             town: snapshot.town.clone(),
             up: snapshot.up,
+            capacity: snapshot.all::<Town>().find_map(town::line),
             needs_you: attention::needs(snapshot),
             working: polecat::working(snapshot),
             landing: bead::lines(snapshot, &[BeadState::Landing]),
@@ -132,7 +150,8 @@ impl Overview {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{bead, convoy, object, polecat, rig, town};
+    use super::super::next;
+    use super::super::testing::{bead, condition, convoy, object, polecat, rig, town};
     use super::*;
     use gastown_crds::Bead;
     use serde_json::json;
@@ -169,6 +188,23 @@ mod tests {
         town.add([bead("shop-a", &waits, "Waiting", "BackOff", "tried again later")]);
         assert_eq!(Overview::of(&town).working.len(), 0);
         assert_eq!(waiting(&town)[0].1, "tried again later");
+    }
+
+    #[test]
+    fn a_machine_that_is_short_of_memory_is_said_of_the_town_and_of_what_waits() {
+        let mut town = town();
+        town.add([rig("Ready", "True", "Ok", "")]);
+        town.add([bead("shop-a", &json!({}), "Ready", "Ready", "")]);
+        let short = condition("MemoryPressure", "True", "Insufficient", "300Mi of memory are free");
+        let status = json!({"conditions": [short], "polecatsMax": 2, "minFreeMemory": "1Gi", "minFreeDisk": "5Gi"});
+        let whole: Town = object("Town", "town", &json!({}), &status);
+        town.add([whole.clone()]);
+        let seen = Overview::of(&town);
+        assert_eq!(seen.waiting[0].why, "ready: 300Mi of memory are free");
+        let needs: Vec<_> = seen.needs_you.iter().map(|need| (need.object.as_str(), need.what.as_str())).collect();
+        assert_eq!(needs, [("town/town", "Insufficient: 300Mi of memory are free")]);
+        assert_eq!(seen.capacity.unwrap().min_free_memory, "1Gi");
+        assert!(next::step(&whole, &town).starts_with("free some of what is short"));
     }
 
     #[test]

@@ -21,3 +21,5 @@ pub mod town;
 pub mod agents;
 
 pub mod retention;
+
+pub mod free;

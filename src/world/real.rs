@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey,
-    JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
-    SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskFree, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host,
+    Job, JobKey, JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories,
+    SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -40,6 +40,8 @@ pub struct Real {
     jobs: Jobs,
     exits: Exits,
     machine: Machine,
+    /// Where the town keeps its data.
+    data: PathBuf,
     clock: Arc<dyn Clock>,
     /// What could not be seen, and since when.
     blind: Mutex<BTreeMap<Ask, Timestamp>>,
@@ -65,7 +67,8 @@ impl Real {
         let refused = |error: std::io::Error| back_off(error.to_string());
         program::install(&town.layout, gt).map_err(refused)?;
         let children = Arc::new(Children::default());
-        let machine = probe::probe(&path, polecats_max);
+        let data = town.layout.data().to_owned();
+        let machine = probe::probe(&path, polecats_max, &data);
         let sessions = Arc::new(sessions(town, path, Arc::clone(&children)));
         let (exits, ended) = Exits::new(Arc::clone(&sessions), Handle::current());
         let real = Self {
@@ -74,6 +77,7 @@ impl Real {
             jobs: Jobs::new(town.layout.clone(), PathBuf::from(gt), children),
             exits,
             machine,
+            data,
             clock,
             blind: Mutex::default(),
             jobs_started: Mutex::default(),
@@ -197,6 +201,10 @@ impl ports::Jobs for Real {
         self.seen(track, self.jobs.newest(track).map_err(|e| in_a_line(&e)))
     }
 
+    fn begun(&self, key: &JobKey) -> Option<Job> {
+        self.jobs.begun(key)
+    }
+
     fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
         self.sweep();
         let reason = |error: &JobError| match error {
@@ -212,6 +220,10 @@ impl ports::Jobs for Real {
 impl Host for Real {
     fn machine(&self) -> Seen<Machine> {
         Seen::Known(self.machine.clone())
+    }
+
+    fn free(&self) -> Seen<Free> {
+        self.seen(&AskFree, crate::free::free(&self.data).map_err(|error| error.to_string()))
     }
 }
 

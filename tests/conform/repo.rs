@@ -27,6 +27,7 @@ fn what_was_never_there_is_seen_as_such(t: &mut Story) {
     t.sees(&Ask::Program(AskProgram("sh".into())), "true");
     t.sees(&Ask::Program(AskProgram("gt-no-such-program".into())), "false");
     t.sees(&Ask::Machine, "some cores");
+    t.sees(&Ask::Free, "some free");
 }
 
 fn where_nothing_was_cloned_acts_are_refused_and_jobs_cannot_run(t: &mut Story) {

@@ -46,6 +46,7 @@ impl Words<'_> {
                 results.join("; ")
             }
             Fact::Program(there) => there.to_string(),
+            Fact::Free(free) => format!("{} free", if free.memory > 0 && free.disk > 0 { "some" } else { "nothing" }),
             Fact::Machine(machine) => format!("{} cores", if machine.cores > 0 { "some" } else { "no" }),
         }
     }

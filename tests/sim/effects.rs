@@ -10,7 +10,7 @@ use gastown::api::Server;
 use gastown::api::guard::ACTOR_HEADER;
 use gastown::world::sim::SimWorld;
 use gastown_controllers::seen::Seen;
-use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact};
+use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, Job, JobKey};
 use gastown_crds::reason::Reason;
 use http::{HeaderValue, Method, StatusCode};
 use kube::Client;
@@ -168,6 +168,10 @@ pub struct Hooked {
 impl Adapter for Hooked {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         self.world.look(ask)
+    }
+
+    fn begun(&self, job: &JobKey) -> Option<Job> {
+        Adapter::begun(&self.world, job)
     }
 
     fn act(&self, act: &Act) -> Result<(), ActError> {

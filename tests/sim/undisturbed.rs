@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gastown_controllers::world::Free;
 use gastown_crds::bead::CloseReason;
 use gastown_crds::names;
 use http::StatusCode;
@@ -189,6 +190,30 @@ fn so_many_jobs_run_at_once_as_may() {
     }
 }
 
+/// Remotes that never answer, more than there are slots on this machine.
+#[test]
+fn remotes_that_hang_hold_up_no_other_rig() {
+    let mut town = smooth();
+    town.objects[0]["spec"]["capacity"]["jobs"] = json!(2);
+    let urls = ["far", "further", "furthest"].map(|name| format!("git@{name}.example.org:it"));
+    for (nth, url) in urls.iter().enumerate() {
+        let spec = json!({ "repo": { "url": url }, "merge": { "strategy": "Push", "allowUnverified": true } });
+        town.objects.insert(3, object("Rig", &format!("a{nth}"), &spec));
+    }
+    in_virtual_time(async {
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        urls.iter().for_each(|url| sim.world.hang_remote(url));
+        let mut engine = sim.engine();
+        engine.run(async { tokio::time::timeout(Duration::from_mins(1), sim.landed()).await.unwrap() }).await;
+        assert_eq!(kinds(&sim.effects.log())["clone"], 4);
+        // Another controller process finds them at it.
+        drop(engine);
+        let mut engine = sim.engine();
+        engine.run(tokio::time::sleep(Duration::from_mins(5))).await;
+        assert_eq!(kinds(&sim.effects.log())["clone"], 4);
+    });
+}
+
 /// Branches are handed in while others are pushed, and before it is fetched what a push came to.
 #[test]
 fn one_push_at_a_time_goes_to_a_target_and_none_is_refused() {
@@ -307,6 +332,32 @@ fn a_rig_where_nothing_can_be_begun_leaves_its_place_to_others_and_begins_no_mor
             assert_eq!(sim.look_back(Duration::ZERO).await.wrong, Vec::<String>::new(), "{what}");
         });
     }
+}
+
+#[test]
+fn a_machine_without_free_memory_starts_no_session_says_so_and_goes_on_when_it_has_some() {
+    in_virtual_time(async {
+        let sim = Sim::start(&smooth(), None, BTreeMap::new()).await;
+        sim.world.set_free(Free { memory: 100 << 20, disk: 1 << 39 });
+        let mut engine = sim.engine();
+        engine.run(tokio::time::sleep(Duration::from_hours(1))).await;
+        assert_eq!(kinds(&sim.effects.log()).get("start"), None);
+        let before = sim.world.free_looks();
+        engine.run(tokio::time::sleep(Duration::from_hours(1))).await;
+        // Once in the longest delay, for dispatch and for the town's status.
+        let looks = sim.world.free_looks() - before;
+        assert!((10..40).contains(&looks), "{looks} looks in an hour");
+        let town = &sim.list("towns").await[0];
+        let conditions = town["status"]["conditions"].as_array().unwrap();
+        let pressure = conditions.iter().find(|condition| condition["type"] == "MemoryPressure").unwrap();
+        assert_eq!((&pressure["status"], &pressure["reason"]), (&json!("True"), &json!("Insufficient")));
+        let message =
+            "100Mi of memory are free, and no session is started below 1Gi (capacity.minFreeMemory); what runs goes on";
+        assert_eq!(pressure["message"], message);
+        sim.world.set_free(Free { memory: 2 << 30, disk: 1 << 39 });
+        engine.run(async { tokio::time::timeout(Duration::from_mins(10), sim.landed()).await.unwrap() }).await;
+        assert_eq!(sim.list("towns").await[0]["status"]["conditions"][1]["status"], "False");
+    });
 }
 
 #[test]

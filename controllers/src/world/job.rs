@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Owner, Question, SandboxId, Seen, Track};
+use super::{ActError, Ask, Fact, Oid, Owner, Question, SandboxId, Seen, Track, path_of};
 
 /// Jobs.
 pub trait Jobs {
@@ -13,6 +13,8 @@ pub trait Jobs {
     fn job(&self, key: &JobKey) -> Seen<JobState>;
     /// The job that was begun last on a track; none if none is on record.
     fn newest(&self, track: &Track) -> Seen<Option<JobKey>>;
+    /// The job of this name, as it was begun; none if that is not on record.
+    fn begun(&self, key: &JobKey) -> Option<Job>;
     /// The job runs, or has run. From then on it is the newest of its track.
     fn ensure_job(&self, job: &Job) -> Result<(), ActError>;
 }
@@ -133,6 +135,15 @@ pub enum Job {
     },
 }
 
+/// What holds a job up: this machine, or others. What waits for others must not keep this machine from its own work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pool {
+    /// Setups, verifications, and whatever is done with a repository on this machine.
+    Local,
+    /// Clones, fetches and pushes over the network.
+    Network,
+}
+
 /// One verification command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -156,6 +167,22 @@ impl Job {
             other => serde_json::json!(other),
         };
         JobKey(gastown_crds::names::digest(&["job", &inputs.to_string()]))
+    }
+
+    /// What holds it up.
+    pub fn pool(&self) -> Pool {
+        if self.url().is_some_and(|url| path_of(url).is_none()) { Pool::Network } else { Pool::Local }
+    }
+
+    /// The address of the remote that it asks.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Clone { url, .. }
+            | Self::Fetch { url, .. }
+            | Self::Push { url, .. }
+            | Self::RemoveBranch { url, .. } => Some(url),
+            Self::Setup { .. } | Self::Verify { .. } => None,
+        }
     }
 
     /// The object that it works for.

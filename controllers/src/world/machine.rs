@@ -1,4 +1,4 @@
-//! The port of the machine: what it can bear, and what is missing on it.
+//! The port of the machine: what it can bear, what is missing on it, and what is free just now.
 
 use super::{Ask, Fact, Question, Seen};
 
@@ -6,6 +6,8 @@ use super::{Ask, Fact, Question, Seen};
 pub trait Host {
     /// Its limits, read once, at the start.
     fn machine(&self) -> Seen<Machine>;
+    /// What is free just now.
+    fn free(&self) -> Seen<Free>;
 }
 
 /// Asks for the limits of this machine.
@@ -24,8 +26,33 @@ impl Question for AskMachine {
     }
 }
 
+/// Asks what is free on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskFree;
+
+impl Question for AskFree {
+    type Answer = Free;
+
+    fn ask(&self) -> Ask {
+        Ask::Free
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Free(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// Memory and disk, in bytes: as they are free, or as they have to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    /// Memory that programs can have without others' being swapped out.
+    pub memory: u64,
+    /// Disk where the town keeps its data.
+    pub disk: u64,
+}
+
 /// The limits of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Machine {
     /// Its cores.
     pub cores: u32,
@@ -33,4 +60,8 @@ pub struct Machine {
     pub polecats_max: Option<u32>,
     /// The thing that is missing here and does harm, such as tmux; none if all is well.
     pub degraded: Option<String>,
+    /// All its memory, or what this process may have of it, in bytes.
+    pub memory: u64,
+    /// The size of the disk where the town keeps its data, in bytes.
+    pub disk: u64,
 }

@@ -27,8 +27,8 @@ use std::fmt;
 use gastown_crds::reason::Reason;
 
 pub use crate::seen::{Oid, Seen};
-pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, exit};
-pub use machine::{AskMachine, Host, Machine};
+pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, Pool, exit};
+pub use machine::{AskFree, AskMachine, Free, Host, Machine};
 pub use owner::Owner;
 pub use remote::{path_of, remote_id};
 pub use repository::{
@@ -70,6 +70,8 @@ pub enum Ask {
     Program(AskProgram),
     /// The limits of this machine.
     Machine,
+    /// Memory and disk that are free.
+    Free,
 }
 
 /// The answer to an [`Ask`], variant for variant.
@@ -93,6 +95,8 @@ pub enum Fact {
     Program(bool),
     /// To `Ask::Machine`.
     Machine(Machine),
+    /// To `Ask::Free`.
+    Free(Free),
 }
 
 impl Ask {
@@ -108,7 +112,8 @@ impl Ask {
             | Self::Attempts(_)
             | Self::Replay(_)
             | Self::Program(_)
-            | Self::Machine => None,
+            | Self::Machine
+            | Self::Free => None,
         }
     }
 }
@@ -198,6 +203,8 @@ impl fmt::Display for Act {
 pub trait Adapter: Send + Sync {
     /// Looks. Invariant: the answer was read after the call began.
     fn look(&self, ask: &Ask) -> Seen<Fact>;
+    /// The job of this name, as it was begun; none if that is not on record. A record is read, and nothing else.
+    fn begun(&self, job: &JobKey) -> Option<Job>;
     /// Does. Ok means only "not refused": what it did is learnt by the next look.
     fn act(&self, act: &Act) -> Result<(), ActError>;
 }
@@ -216,7 +223,12 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Ask::Replay(asked) => self.replays(asked).map(Fact::Replay),
             Ask::Program(asked) => self.program(asked).map(Fact::Program),
             Ask::Machine => self.machine().map(Fact::Machine),
+            Ask::Free => self.free().map(Fact::Free),
         }
+    }
+
+    fn begun(&self, job: &JobKey) -> Option<Job> {
+        Jobs::begun(self, job)
     }
 
     fn act(&self, act: &Act) -> Result<(), ActError> {

@@ -2,9 +2,9 @@
 
 use crate::common::*;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::Ask;
-use gastown_crds::Convoy;
+use gastown_controllers::world::{Ask, Fact, Free};
 use gastown_crds::bead::{BeadState, Waiting};
+use gastown_crds::{Convoy, Town};
 use serde_json::json;
 
 fn dispatch() -> Key {
@@ -158,6 +158,46 @@ fn a_rigs_pool_and_a_convoys_parallelism_are_bounds_of_their_own() {
     create polecat shop-nux
     create polecat site-nux
     ");
+}
+
+#[test]
+fn begins_nothing_below_what_must_be_free_and_looks_again_ever_later() {
+    let free = |memory, disk| Fact::Free(Free { memory, disk });
+    let mut scene = scene(2);
+    scene.polecat(polecat("shop", "nux")).bead(may_go_on("shop-9", "shop-toast")).polecat(polecat("shop", "toast"));
+    // By default a gibibyte of memory; five of disk, or a twentieth.
+    scene.known(Ask::Free, free((1 << 30) - 1, 50 << 30));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    scene.known(Ask::Free, free(6 << 30, 4 << 30));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    let mut town: Town = object("town", json!({"capacity": {"polecats": 2, "minFreeDisk": "4Gi"}}));
+    scene.add(town.clone());
+    assert_eq!(scene.plan(&dispatch()).effects.len(), 2, "it is as the town says");
+    // It has been short for 100 s.
+    let condition =
+        json!({"type": "DiskPressure", "status": "True", "reason": "Insufficient", "lastTransitionTime": at(900)});
+    town.status = serde_json::from_value(json!({"conditions": [condition]})).unwrap();
+    scene.add(town);
+    scene.known(Ask::Free, free(6 << 30, 0));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1050");
+    scene.unknown(Ask::Free, "no /proc");
+    assert!(scene.plan(&dispatch()).effects.is_empty());
+}
+
+/// An agent's memory is not used yet when the next one is begun.
+#[test]
+fn what_is_being_started_is_taken_to_need_memory() {
+    let mut scene = scene(2);
+    scene.polecat(polecat("shop", "nux")).polecat(polecat("shop", "toast"));
+    scene.known(Ask::Free, Fact::Free(Free { memory: (1 << 30) + (500 << 20), disk: 50 << 30 }));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
+    // Claimed in an earlier round, it is not at work yet, and then it is.
+    scene.bead(claimed(bead("shop-0", "shop"), "shop-nux"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    let mut works = polecat("shop", "nux");
+    works.status = serde_json::from_value(json!({"state": "Working", "bead": "shop-0"})).unwrap();
+    scene.polecat(works);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-1 for shop-toast");
 }
 
 #[test]

@@ -3,17 +3,33 @@
 use crate::common::*;
 use gastown_controllers::kinds::town::{CONTROLLER, NAME};
 use gastown_controllers::world::*;
+use gastown_crds::bead::BeadState;
 
 #[test]
 fn it_says_what_the_machine_lacks_and_does_not_guess_when_that_is_not_seen() {
     let mut scene = Scene::default();
     let key = CONTROLLER.key(NAME);
-    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=False Ok; Ready=True Ok");
-    let machine = Machine { cores: 4, polecats_max: None, degraded: Some("tmux is not there".into()) };
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=False Ok; DiskPressure=False Ok; MemoryPressure=False Ok; Ready=True Ok");
+    let machine = Machine { cores: 4, degraded: Some("tmux is not there".into()), ..Machine::default() };
     scene.known(Ask::Machine, Fact::Machine(machine));
-    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=True Degraded (tmux is not there); Ready=True Ok");
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=True Degraded (tmux is not there); DiskPressure=False Ok; MemoryPressure=False Ok; Ready=True Ok");
     scene.unknown(Ask::Machine, "no answer");
-    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=Unknown Unknown (no answer; waiting until it can be observed); Ready=Unknown Unknown (no answer; waiting until it can be observed)");
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=Unknown Unknown (no answer; waiting until it can be observed); DiskPressure=False Ok; MemoryPressure=False Ok; Ready=Unknown Unknown (no answer; waiting until it can be observed)");
+}
+
+#[test]
+fn it_says_what_is_short_while_somebody_waits_for_it() {
+    let mut scene = Scene::default();
+    let key = CONTROLLER.key(NAME);
+    scene.known(Ask::Free, Fact::Free(Free { memory: 300 << 20, disk: 50 << 30 }));
+    assert!(said(&scene.plan(&key)).contains("MemoryPressure=False"), "nobody does");
+    scene.rig(rig("shop")).bead(in_state(bead("shop-a", "shop"), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"
+    town: Degraded=False Ok; DiskPressure=False Ok; MemoryPressure=True Insufficient (300Mi of memory are free, and no session is started below 1Gi (capacity.minFreeMemory); what runs goes on); Ready=True Ok
+    again at 1005
+    ");
+    scene.unknown(Ask::Free, "no /proc");
+    assert!(said(&scene.plan(&key)).contains("MemoryPressure=Unknown"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, Duration, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
+use crate::quantity::Bytes;
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -23,7 +24,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &[],
     role: Role::Reconciled,
-    conditions: &[types::READY, types::DEGRADED],
+    conditions: &[types::READY, types::DEGRADED, types::MEMORY_PRESSURE, types::DISK_PRESSURE],
     references: &[Reference { field: "runtime", kind: "Runtime" }],
     not_declared: &[],
     check_among: admission::nothing_more,
@@ -77,10 +78,24 @@ pub struct Capacity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub polecats: Option<u32>,
-    /// Jobs (clone, fetch, setup, verify, push) at once in the whole town. Default: the number of cores, at least 2.
+    /// Jobs of this machine (setup, verify, and whatever is done with a repository here) at once in the whole town. Default:
+    /// the number of cores, at least 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
     pub jobs: Option<u32>,
+    /// Clones, fetches and pushes over the network at once in the whole town. They mostly wait. Default: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub transfers: Option<u32>,
+    /// No session is started while less memory is free, such as `2Gi`. Default: `1Gi`, or a quarter of the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub min_free_memory: Option<Bytes>,
+    /// No session is started while less disk is free where the town keeps its data, such as `10Gi`. Default: `5Gi`, or a
+    /// twentieth of that disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub min_free_disk: Option<Bytes>,
 }
 
 /// Exponential back-off with jitter.
@@ -104,7 +119,7 @@ pub struct TownStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Degraded`.
+    /// `Ready`, `Degraded`, `MemoryPressure`, `DiskPressure`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
@@ -115,6 +130,14 @@ pub struct TownStatus {
     /// The capacity in effect: the smallest of the town's and the machine's.
     #[serde(default)]
     pub polecats_max: u32,
+    /// No session is started while less memory is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub min_free_memory: Option<Bytes>,
+    /// No session is started while less disk is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub min_free_disk: Option<Bytes>,
 }
 
 observed!(TownStatus);

@@ -1,14 +1,57 @@
 //! `Town`: the whole, and its rigs.
 
-use gastown_crds::common::Condition;
+use std::collections::BTreeSet;
+
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, rig, typed};
-use crate::{Section, Snapshot, Subject};
+use crate::attention::Need;
+use crate::overview::CapacityLine;
+use crate::text::plain;
+use crate::{Blocker, Section, Snapshot, Subject, conditions};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight { name: "Town", reads: &["Rig"], read: typed::<Town>, ..ANY };
+
+/// The conditions that no session is started under.
+fn pressure(town: &Town) -> impl Iterator<Item = &Condition> {
+    let conditions = town.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let types = [types::MEMORY_PRESSURE, types::DISK_PRESSURE];
+    types.into_iter().filter_map(|type_| condition(conditions, type_).filter(|it| it.status != ConditionStatus::False))
+}
+
+/// Adds what keeps the whole town from starting sessions.
+pub(super) fn block(snapshot: &Snapshot, found: &mut BTreeSet<Blocker>) {
+    for town in snapshot.all::<Town>() {
+        found.extend(
+            pressure(town).map(|short| Blocker { what: short.type_.clone(), ..Blocker::of(town.reference(), short) }),
+        );
+    }
+}
+
+/// What keeps the whole town from starting sessions, in words.
+pub(super) fn short_of(snapshot: &Snapshot) -> Option<String> {
+    snapshot.all::<Town>().flat_map(pressure).map(|short| plain(&short.message)).next()
+}
+
+/// A machine that has not enough memory or disk free.
+pub fn under_pressure(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let short = |town| pressure(town).map(move |it| Need::new(Subject::reference(town), conditions::words(it)));
+    snapshot.all::<Town>().flat_map(short).collect()
+}
+
+/// What runs, and what has to be free for more.
+pub fn line(town: &Town) -> Option<CapacityLine> {
+    let status = town.status.as_ref()?;
+    Some(CapacityLine {
+        working: status.polecats_working,
+        polecats: status.polecats_max,
+        min_free_memory: status.min_free_memory?.to_string(),
+        min_free_disk: status.min_free_disk?.to_string(),
+    })
+}
 
 impl Subject for Town {
     fn kind(&self) -> &str {

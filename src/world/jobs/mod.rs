@@ -105,6 +105,14 @@ impl Jobs {
         Ok(JobState::Lost { at: records::written(&started)? })
     }
 
+    /// The job of this name, as it was begun; none if its record is gone, or is not as this release writes it.
+    pub fn begun(&self, key: &JobKey) -> Option<Job> {
+        match records::read::<Spec<Job>>(&self.layout.job(&key.0).join(records::SPEC)) {
+            Ok(Some(Spec::Job(JobSpec { job, .. }))) => Some(job),
+            _ => None,
+        }
+    }
+
     /// The job runs, or has run. A lost one stays lost.
     pub fn ensure(&self, job: &Job) -> Result<(), JobError> {
         self.children.reap();

@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use gastown_controllers::world::{Job, JobKey, JobState};
 use gastown_supervisor::lock;
-use gastown_supervisor::records::{self, JobSpec, Spec};
 
 use super::{JobError, Jobs};
 
@@ -41,8 +40,7 @@ impl Jobs {
     }
 
     fn is_fetch(&self, key: &JobKey) -> bool {
-        let spec = records::read::<Spec<Job>>(&self.layout.job(&key.0).join(records::SPEC));
-        matches!(spec, Ok(Some(Spec::Job(JobSpec { job: Job::Fetch { .. }, .. }))))
+        matches!(self.begun(key), Some(Job::Fetch { .. }))
     }
 
     /// The jobs that are over, by when their folder was last written to.

@@ -1,11 +1,13 @@
 //! The machine's capacity: cores, and whether tmux and git are there and new enough.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
-use gastown_controllers::world::Machine;
+use gastown_controllers::world::{Free, Machine};
 
 use super::program::find;
 use crate::exec::Exec;
+use crate::free::size;
 
 /// The oldest tmux that was tried: Debian 12's. 3.3 brought what the guarded commands rely on.
 pub const TMUX_MIN: (u32, u32) = (3, 3);
@@ -14,13 +16,16 @@ pub const TMUX_MIN: (u32, u32) = (3, 3);
 pub const GIT_MIN: (u32, u32) = (2, 39);
 
 /// Looks at the machine. `polecats_max` is its owner's limit, which is only passed on.
-pub fn probe(path: &OsStr, polecats_max: Option<u32>) -> Machine {
+pub fn probe(path: &OsStr, polecats_max: Option<u32>, data: &Path) -> Machine {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     let tmux = lacks("tmux", "-V", TMUX_MIN, path)
         .map(|what| format!("{what}; until then agents run as plain processes, which nobody can attach to"));
     let git = lacks("git", "--version", GIT_MIN, path).map(|what| format!("{what}; until then nothing can land"));
     let missing: Vec<_> = git.into_iter().chain(tmux).collect();
-    Machine { cores, polecats_max, degraded: (!missing.is_empty()).then(|| missing.join(". ")) }
+    // Where the size cannot be read, there is no default of what has to be free.
+    let all = size(data).unwrap_or(Free { memory: 0, disk: 0 });
+    let degraded = (!missing.is_empty()).then(|| missing.join(". "));
+    Machine { cores, polecats_max, degraded, memory: all.memory, disk: all.disk }
 }
 
 /// The problem with a program: it is missing or too old.
@@ -67,7 +72,7 @@ mod tests {
     #[test]
     fn a_machine_without_tools_says_what_to_install() {
         let dir = tempfile::tempdir().unwrap();
-        let degraded = probe(dir.path().as_os_str(), None).degraded.unwrap();
+        let degraded = probe(dir.path().as_os_str(), None, dir.path()).degraded.unwrap();
         assert!(degraded.contains("install git 2.39 or later"), "{degraded}");
         assert!(degraded.contains("install tmux 3.3 or later"), "{degraded}");
     }

@@ -29,7 +29,9 @@ impl SimWorld {
             let running = state.jobs.values().filter(|begun| begun.state == JobState::Running).count();
             state.most_jobs = state.most_jobs.max(running);
         }
+        let hangs = job.url().is_some_and(|url| self.state().hanging.contains(&remote_id(url)));
         let takes = self.inner.behavior.takes(&format!("{}/{}", kind(job), key.0));
+        let takes = if hangs { std::time::Duration::MAX } else { takes };
         let world = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(takes).await;
@@ -76,6 +78,11 @@ fn kind(job: &Job) -> &'static str {
 }
 
 impl State {
+    /// A job, as it was begun.
+    pub(super) fn job_begun(&self, key: &JobKey) -> Option<Job> {
+        self.jobs.get(key).map(|begun| begun.job.clone())
+    }
+
     /// From now on a job is the newest of its track, unless another runs there.
     fn take_track(&mut self, job: &Job) -> Result<(), ActError> {
         let track = job.track();

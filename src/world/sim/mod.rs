@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Host, Job, JobKey, JobState, Jobs,
+    ActError, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host, Job, JobKey, JobState, Jobs,
     Machine, Merged, Oid, Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
     SandboxSpec, Sandboxes, Seen, SessionSpec, Sessions, Track, WorldEvent, remote_id,
 };
@@ -81,6 +81,12 @@ struct State {
     commits: Commits,
     /// By [`remote_id`] of their url.
     remotes: BTreeMap<String, Remote>,
+    /// What is free; none: enough.
+    free: Option<Free>,
+    /// How often that was asked.
+    free_looks: usize,
+    /// Those that never answer, by [`remote_id`].
+    hanging: BTreeSet<String>,
     /// By the rig's uid.
     clones: BTreeMap<String, Clone>,
     /// With the uid of the rig whose clone holds their commits.
@@ -131,6 +137,16 @@ impl SimWorld {
     /// The most sessions that were at work at once; those that have handed in and are leaving are not.
     pub fn busiest(&self) -> usize {
         self.state().busiest
+    }
+
+    /// So much is free from now on.
+    pub fn set_free(&self, free: Free) {
+        self.state().free = Some(free);
+    }
+
+    /// How often it was asked what is free.
+    pub fn free_looks(&self) -> usize {
+        self.state().free_looks
     }
 
     /// The most jobs that ran at once.
@@ -259,6 +275,10 @@ impl Jobs for SimWorld {
         self.seen(|state| state.newest.get(&track.id(remote_id)).cloned())
     }
 
+    fn begun(&self, key: &JobKey) -> Option<Job> {
+        self.state().job_begun(key)
+    }
+
     fn ensure_job(&self, job: &Job) -> Result<(), ActError> {
         self.start_job(job)
     }
@@ -266,6 +286,11 @@ impl Jobs for SimWorld {
 
 impl Host for SimWorld {
     fn machine(&self) -> Seen<Machine> {
-        self.seen(|_| Machine { cores: CORES, polecats_max: None, degraded: None })
+        self.seen(|_| Machine { cores: CORES, memory: 64 << 30, disk: 1 << 40, ..Machine::default() })
+    }
+
+    fn free(&self) -> Seen<Free> {
+        self.state().free_looks += 1;
+        self.seen(|state| state.free.unwrap_or(Free { memory: 32 << 30, disk: 1 << 39 }))
     }
 }

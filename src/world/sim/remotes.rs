@@ -120,6 +120,11 @@ impl SimWorld {
         }
     }
 
+    /// A remote never answers: jobs that ask it do not end.
+    pub fn hang_remote(&self, url: &str) {
+        self.state().hanging.insert(remote_id(url));
+    }
+
     /// Somebody else deletes a remote's branch.
     pub fn delete_from_outside(&self, url: &str, branch: &str) {
         if let Some(remote) = self.state().remotes.get_mut(&remote_id(url)) {

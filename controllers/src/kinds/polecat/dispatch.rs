@@ -1,7 +1,7 @@
 //! Dispatch: ready beads meet workers. One key for the whole town, so capacity is decided in one place.
 //!
 //! Invariants: a claim is one conditional write on the bead; capacity counts claims that do not wait, not sessions; who
-//! waits begins again by a claim; nothing is dispatched while the machine's limits are unknown.
+//! waits begins again by a claim; nothing is dispatched while the machine's limits are unknown, or too little of it is free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::kinds::bead::{claim, convoy_of};
+use crate::kinds::town::pressure::{self, Pressure};
 use crate::plan::{Plan, Write, owner};
 use crate::view::View;
 
@@ -62,7 +63,7 @@ pub fn reconcile(view: &View<'_>) -> Plan {
     let max = view.settings.polecats_max(machine);
     let mut round = Round::new(view, max);
     for bead in view.objects.ready() {
-        if round.working >= max {
+        if round.working >= max || round.is_short {
             break;
         }
         round.bead(bead, &mut plan);
@@ -75,6 +76,8 @@ struct Round<'a> {
     view: &'a View<'a>,
     max: u32,
     working: u32,
+    /// The machine has no memory or no disk for more, or it is not known.
+    is_short: bool,
     in_rig: BTreeMap<&'a str, u32>,
     in_convoy: BTreeMap<&'a str, u32>,
     taken: BTreeSet<String>,
@@ -86,6 +89,7 @@ impl<'a> Round<'a> {
             view,
             max,
             working: view.objects.at_work(),
+            is_short: false,
             in_rig: BTreeMap::new(),
             in_convoy: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -111,6 +115,11 @@ impl<'a> Round<'a> {
             if busy >= limit {
                 return;
             }
+        }
+        if !self.has_room(plan) {
+            return;
+        }
+        if let Some(convoy) = convoy_of(bead) {
             *self.in_convoy.entry(convoy).or_default() += 1;
         }
         *self.in_rig.entry(rig_name).or_default() += 1;
@@ -134,6 +143,16 @@ impl<'a> Round<'a> {
                 }
             }
         }
+    }
+
+    /// Whether the machine has the memory and the disk for one more. It is asked once somebody would get a slot.
+    fn has_room(&mut self, plan: &mut Plan) -> bool {
+        let given = self.working.saturating_sub(self.view.objects.at_work());
+        self.is_short = Pressure::of(self.view, given).map_or(true, |pressure| pressure.is_any());
+        if self.is_short && given == 0 {
+            plan.again_at(pressure::again(self.view));
+        }
+        !self.is_short
     }
 
     /// Whether work may be begun that nobody has begun yet, in a rig with so many slots of which so many are left: what is

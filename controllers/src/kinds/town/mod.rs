@@ -1,5 +1,7 @@
 //! The Town controller: what capacity is in effect, and whether something is missing on this machine.
 
+pub(crate) mod pressure;
+
 mod settings;
 
 pub use settings::{RUNTIME_DEFAULT, TownSettings};
@@ -7,6 +9,7 @@ pub use settings::{RUNTIME_DEFAULT, TownSettings};
 use std::sync::Arc;
 
 use gastown_crds::common::types;
+use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Town};
 
@@ -16,6 +19,7 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::view::View;
 use crate::watches::Watches;
+use pressure::Pressure;
 
 /// The town's own status.
 pub static CONTROLLER: Controller =
@@ -52,6 +56,9 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     match view.machine() {
         Ok(machine) => {
             draft.status.polecats_max = view.settings.polecats_max(machine);
+            let min = view.settings.min_free(machine);
+            draft.status.min_free_memory = Some(Bytes(min.memory));
+            draft.status.min_free_disk = Some(Bytes(min.disk));
             let degraded = machine.degraded.clone();
             let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());
@@ -60,6 +67,24 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         Err(not_seen) => {
             conditions.unknown(types::DEGRADED, &not_seen);
             conditions.unknown(types::READY, &not_seen);
+        }
+    }
+    // It matters to whoever waits for a slot.
+    let is_wanted = view.objects.ready().next().is_some();
+    let pressure = if is_wanted { Pressure::of(view, 0) } else { Ok(Pressure::default()) };
+    match pressure {
+        Ok(pressure) => {
+            if pressure.is_any() {
+                plan.again_at(pressure::again(view));
+            }
+            for (type_, short) in [(types::MEMORY_PRESSURE, pressure.memory), (types::DISK_PRESSURE, pressure.disk)] {
+                let reason = if short.is_some() { Reason::Insufficient } else { Reason::Ok };
+                conditions.set_bool(type_, short.is_some(), reason, short.unwrap_or_default());
+            }
+        }
+        Err(not_seen) => {
+            conditions.unknown(types::MEMORY_PRESSURE, &not_seen);
+            conditions.unknown(types::DISK_PRESSURE, &not_seen);
         }
     }
     draft.status.polecats_working = view.objects.at_work();

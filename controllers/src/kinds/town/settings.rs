@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
+use gastown_crds::quantity::Bytes;
+
 use crate::backoff;
 use crate::objects::Objects;
-use crate::world::Machine;
+use crate::world::{Free, Machine, Pool};
 
 /// The Runtime that a fresh town has.
 pub const RUNTIME_DEFAULT: &str = "script";
 /// A Job's own default.
 const BACKOFF_LIMIT_DEFAULT: u32 = 6;
+/// A transfer that waits costs a process, and a dozen remotes that hang are rare.
+const TRANSFERS_DEFAULT: u32 = 16;
+/// A large agent, with the compiler that it starts.
+const MIN_FREE_MEMORY_DEFAULT: u64 = 1 << 30;
+/// A worktree of a large repository, with what is built in it.
+const MIN_FREE_DISK_DEFAULT: u64 = 5 << 30;
 const INITIAL_DELAY_DEFAULT: Duration = Duration::from_secs(1);
 const MAX_DELAY_DEFAULT: Duration = Duration::from_mins(5);
 
@@ -24,6 +32,9 @@ pub struct TownSettings<'a> {
     max_delay: Duration,
     polecats: Option<u32>,
     jobs: Option<u32>,
+    transfers: Option<u32>,
+    min_free_memory: Option<Bytes>,
+    min_free_disk: Option<Bytes>,
 }
 
 impl<'a> TownSettings<'a> {
@@ -38,6 +49,9 @@ impl<'a> TownSettings<'a> {
             max_delay: delay(spec.and_then(|spec| spec.retry.max_delay), MAX_DELAY_DEFAULT),
             polecats: spec.and_then(|spec| spec.capacity.polecats),
             jobs: spec.and_then(|spec| spec.capacity.jobs),
+            transfers: spec.and_then(|spec| spec.capacity.transfers),
+            min_free_memory: spec.and_then(|spec| spec.capacity.min_free_memory),
+            min_free_disk: spec.and_then(|spec| spec.capacity.min_free_disk),
         }
     }
 
@@ -57,8 +71,21 @@ impl<'a> TownSettings<'a> {
         machine.polecats_max.map_or(wish, |limit| wish.min(limit))
     }
 
-    /// How many jobs may run at once: the town's wish, else the number of cores, at least 2.
-    pub fn jobs_max(&self, machine: &Machine) -> u32 {
-        self.jobs.unwrap_or_else(|| machine.cores.max(2))
+    /// What must be free for a session to be started: the town's wish, else a part of what the machine has, in whole Mi, and no
+    /// more than these.
+    pub fn min_free(&self, machine: &Machine) -> Free {
+        let part = |wish: Option<Bytes>, part: u64, most: u64| wish.unwrap_or(Bytes(part.min(most)).rounded()).0;
+        Free {
+            memory: part(self.min_free_memory, machine.memory / 4, MIN_FREE_MEMORY_DEFAULT),
+            disk: part(self.min_free_disk, machine.disk / 20, MIN_FREE_DISK_DEFAULT),
+        }
+    }
+
+    /// How many jobs may run at once: the town's wish; else of this machine the number of cores, at least 2.
+    pub fn jobs_max(&self, pool: Pool, machine: &Machine) -> u32 {
+        match pool {
+            Pool::Local => self.jobs.unwrap_or_else(|| machine.cores.max(2)),
+            Pool::Network => self.transfers.unwrap_or(TRANSFERS_DEFAULT),
+        }
     }
 }

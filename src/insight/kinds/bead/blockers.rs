@@ -10,7 +10,7 @@ use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
 
 use super::{NEEDS_PERSON, failures};
-use crate::kinds::{merge_request, polecat, rig};
+use crate::kinds::{merge_request, polecat, rig, town};
 use crate::text::plain;
 use crate::{Blocker, Snapshot, Subject, conditions};
 
@@ -66,8 +66,12 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
         }
         BeadState::Working => polecat::block(bead, snapshot, found),
         // What is begun goes on, whatever its rig says by then.
-        BeadState::Ready if bead.spec.assignee.is_some() => {}
-        BeadState::Ready => rig::block(&bead.spec.rig, false, snapshot, found),
+        BeadState::Ready => {
+            if bead.spec.assignee.is_none() {
+                rig::block(&bead.spec.rig, false, snapshot, found);
+            }
+            town::block(snapshot, found);
+        }
         BeadState::Waiting => match ready {
             Some(ready) if ready.reason == Reason::NeedsOpen => {
                 let needs = bead.spec.needs.iter().filter_map(|need| snapshot.bead(need));

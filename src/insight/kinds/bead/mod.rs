@@ -28,7 +28,7 @@ pub use related::{beads, beads_of_convoy, last_of};
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight {
     name: "Bead",
-    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig", "Town"],
     log_reads: Some(&[]),
     read: typed::<Bead>,
     ..ANY

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::{explained, failures, state};
 use crate::attention::{Need, once_each};
-use crate::kinds::rig;
+use crate::kinds::{rig, town};
 use crate::overview::{BeadLine, Landed, NOT_SEEN};
 use crate::text::plain;
 use crate::{OpenBead, Snapshot, conditions};
@@ -57,8 +57,11 @@ fn why(bead: &Bead, snapshot: &Snapshot) -> String {
     }
 }
 
-/// The reason why a ready bead is not worked on yet: no free slot, or its rig.
+/// The reason why a ready bead is not worked on yet: no free slot, nothing free on the machine, or its rig.
 fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
+    if let Some(short) = town::short_of(snapshot) {
+        return format!("ready: {short}");
+    }
     if bead.spec.assignee.is_some() {
         return "goes on as soon as a slot is free".to_owned();
     }
