@@ -129,6 +129,25 @@ fn a_bare_clone_is_where_work_lands_and_not_what_it_was_cloned_from() {
     git(&folder.path(""), &["clone", "--quiet", "--mirror", dir.to_str().unwrap(), "mirror.git"]);
     let done = folder.gt(&["rig", "add", "../mirror.git"]);
     assert!(done.out.contains("/mirror.git") && done.err.contains("until it is next updated"), "{}", done.all());
+    git(&folder.path("bare.git"), &["symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--name", "other"]).all(), @"
+    ! error: the HEAD of [dir]/bare.git names `trunk`, which is not there
+    ! hint: say --branch NAME, such as --branch main
+    exit 4
+    ");
+}
+
+#[test]
+fn an_origin_that_somebody_works_in_is_said_to_refuse() {
+    let folder = Folder::town();
+    let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
+    git(&folder.path(""), &["clone", "--quiet", dir.to_str().unwrap(), "copy"]);
+    let done = folder.gt(&["rig", "add", "../copy"]);
+    assert_eq!(done.code, 0, "{}", done.all());
+    let refuses = "note: `main` is checked out in [dir]/shop: with Push it is refused there";
+    assert!(done.err.contains(refuses), "{}", done.all());
+    let done = folder.gt(&["rig", "add", "../copy", "--name", "other", "--branch", "main", "--strategy", "Branch"]);
+    assert_eq!(done.code, 0, "{}", done.all());
 }
 
 #[test]
@@ -252,6 +271,7 @@ fn what_polecats_will_not_see_is_told() {
     fs_err::write(copy.join("new.rs"), "\n").unwrap();
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../copy", "--name", "copy"]).err, @"
     note: [dir]/copy has an origin, so work lands there: [dir]/shop
+    note: `idea` is checked out in [dir]/shop: with Push it is refused there, until merge.whenCheckedOut is Update or another branch is checked out
     note: `other` is checked out in [dir]/copy; work begins from and lands on the origin's own branch, `idea`: say --branch NAME for another
     note: [dir]/copy has uncommitted changes: polecats see only what is pushed to its origin
     wrote [dir]/home/rigs/copy.yaml

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gastown_controllers::world::path_of;
 use gastown_crds::branch;
 
 use super::detect::{Check, Files, checks};
@@ -81,7 +82,7 @@ impl Repository {
         }
         match origin {
             Some(origin) => {
-                seen.follow(path, &origin);
+                seen.follow(path, &origin, branch);
                 seen.notes.extend(other_branch(&shown, &repository, &head)?);
             }
             None if repository.is_bare => {
@@ -108,7 +109,7 @@ impl Repository {
     }
 
     /// A working copy with an origin stands for its origin: that is where work is shared.
-    fn follow(&mut self, path: &Path, origin: &str) {
+    fn follow(&mut self, path: &Path, origin: &str, branch: Option<&str>) {
         self.is_local_url = !is_address(origin) || origin.starts_with("file://");
         self.url = match origin.strip_prefix("file://") {
             None if self.is_local_url => files::absolute(path, origin).to_string_lossy().into_owned(),
@@ -116,6 +117,16 @@ impl Repository {
         };
         self.called = called(&self.url);
         self.notes.push(format!("{} has an origin, so work lands there: {}", path.display(), self.url));
+        // An origin that cannot be looked into is said to be out of reach, when it is asked as the town will ask it.
+        let there = path_of(&self.url).and_then(|origin| Look::into(Path::new(origin)).ok()).filter(|it| !it.is_bare);
+        let head = there.and_then(|there| there.head().ok()).filter(|head| head != "HEAD");
+        if let Some(head) = head.filter(|head| branch.is_none_or(|branch| branch == head)) {
+            self.notes.push(format!(
+                "`{head}` is checked out in {}: with Push it is refused there, until merge.whenCheckedOut is Update or another \
+                 branch is checked out",
+                self.url
+            ));
+        }
     }
 
     /// A working copy of its own is the repository; what is checked out there changes, so the branch is named.
@@ -139,8 +150,15 @@ impl Repository {
 /// origin that must have the branch: what was last fetched from it counts too.
 fn tree<'a>(repository: &'a Look, shown: &str, branch: Option<&str>, has_origin: bool) -> Result<Tree<'a>, CliError> {
     let Some(branch) = branch else {
-        return repository.tree("HEAD")?.ok_or_else(|| {
-            CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit")
+        if let Some(tree) = repository.tree("HEAD")? {
+            return Ok(tree);
+        }
+        return Err(match repository.any_branch()? {
+            Some(other) => {
+                let message = format!("the HEAD of {shown} names `{}`, which is not there", repository.head()?);
+                CliError::new(Exit::Refused, message).hint(format!("say --branch NAME, such as --branch {other}"))
+            }
+            None => CliError::new(Exit::Refused, format!("{shown} has no commit yet")).hint("make a first commit"),
         });
     };
     if let Some(why) = branch::mistake(branch) {

@@ -94,6 +94,12 @@ impl Look {
         Ok(head.map_or_else(|| "HEAD".to_owned(), |head| head.trim_start_matches("refs/heads/").to_owned()))
     }
 
+    /// A branch that it has; none if it has no commit.
+    pub fn any_branch(&self) -> Result<Option<String>, GitError> {
+        let args = ["for-each-ref", "--count=1", "--format=%(refname:short)", "refs/heads"];
+        self.line("list the branches", &args)
+    }
+
     /// Where its `origin` is.
     pub fn origin(&self) -> Result<Option<String>, GitError> {
         let is_there = self.line("look for an origin", &["config", "--get", "remote.origin.url"])?.is_some();
