@@ -180,7 +180,9 @@ fn what_has_left_its_target_says_so_until_it_is_back() {
     over.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at: at(1), by: "gt".into() });
     scene.bead(over);
     insta::assert_snapshot!(said(&scene.plan(&gastown_controllers::bead::CONTROLLER.key("shop-a"))), @"shop-a: Closed Closed=True Merged; LeftTarget=True LeftTarget");
+    // That the clone remembers no more what has left brings nothing back.
     repo(&mut scene, facts());
+    assert!(said(&scene.plan(&key())).contains("LeftTarget=True"), "{}", said(&scene.plan(&key())));
     merged(&mut scene, Merged::All { landed: Some(oid('c')) });
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-a-mr1: Merged Merged=True Merged (found on the target)");
 }

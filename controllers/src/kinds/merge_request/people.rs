@@ -86,12 +86,13 @@ impl Landing<'_> {
         let name = request.name_any();
         let own = facts.own.get(&own_branch(request)).filter(|own| own.of.as_ref() == Some(&name));
         let made = own.map(|own| own.pushed.clone()).or_else(|| landed(request));
-        let merged = self.merged(request, made.as_ref(), facts)?;
+        let left = has_left(request, facts) || is_left(request);
+        let merged = self.merged(request, made.as_ref(), left, facts)?;
         if let Merged::All { landed } = &merged {
             self.is_merged(request, facts.landed.get(&name).or(landed.as_ref()).cloned());
         } else if !is_wanted(request, self.view) {
             self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, WITHDRAWN, None);
-        } else if has_left(request, facts) {
+        } else if left {
             self.says_it_left(request, MergeState::Queued, facts);
         } else if self.rig.strategy == Strategy::Push {
             return Ok(false);
@@ -128,14 +129,22 @@ impl Landing<'_> {
         self.set(&request.name_any(), MergeState::Merged, reason, message, landed);
     }
 
-    /// How much of a merge request the target holds. Of what the town pushes itself, the very commit is found there.
-    fn merged(&self, request: &MergeRequest, made: Option<&Oid>, facts: &RepoFacts) -> Result<Merged, NotSeen> {
+    /// How much of a merge request the target holds. Of what the town pushes itself, the very commit is found there, unless it
+    /// has `left` or had.
+    fn merged(
+        &self,
+        request: &MergeRequest,
+        made: Option<&Oid>,
+        left: bool,
+        facts: &RepoFacts,
+    ) -> Result<Merged, NotSeen> {
         let name = request.name_any();
         let named = facts.landed.get(&name);
         if named.is_some() && named == made {
             return Ok(Merged::All { landed: made.cloned() });
         }
-        if named.is_none() && (self.rig.strategy == Strategy::Push || made.is_none()) {
+        let may_be_there = self.rig.strategy == Strategy::Branch || left;
+        if named.is_none() && (made.is_none() || !may_be_there) {
             return Ok(Merged::No);
         }
         let asked = AskMerged {
@@ -190,11 +199,12 @@ impl Landing<'_> {
                 continue;
             }
             let made = landed(request);
-            match self.merged(request, made.as_ref(), facts)? {
-                Merged::No | Merged::Part { .. } | Merged::Like { .. } if has_left(request, facts) => {
+            // What has left is back once it is found: that nobody remembers any more what has left says nothing.
+            match self.merged(request, made.as_ref(), true, facts)? {
+                Merged::All { .. } => self.is_merged(request, made),
+                Merged::No | Merged::Part { .. } | Merged::Like { .. } => {
                     self.says_it_left(request, MergeState::Merged, facts);
                 }
-                _ => self.is_merged(request, made),
             }
             found.push(Arc::clone(request));
         }

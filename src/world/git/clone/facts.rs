@@ -54,10 +54,32 @@ impl Git {
             target: Some(oid(tip.id())),
             target_tree: Some(oid(tip.tree_id())),
             landed: self.landed(repo, rig, tip.id())?,
-            left: left::commits(repo, name, tip.id())?,
+            left: self.left(repo, rig, name, tip.id())?,
             branch,
             ..cloned
         })
+    }
+
+    /// What has left a branch, remembered for as long as neither the branch moves nor what it was moved away from.
+    fn left(
+        &self,
+        repo: &Repository,
+        rig: &Owner,
+        branch: &str,
+        tip: git2::Oid,
+    ) -> Result<BTreeMap<Oid, Option<String>>, git2::Error> {
+        let tips = left::tips(repo, branch)?;
+        let mut known = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if tips.is_empty() {
+            known.remove(&rig.uid);
+            return Ok(BTreeMap::new());
+        }
+        if let Some((.., left)) = known.get(&rig.uid).filter(|(at, of, _)| *at == tip && *of == tips) {
+            return Ok(left.clone());
+        }
+        let left = left::commits(repo, &tips, tip)?;
+        known.insert(rig.uid.clone(), (tip, tips, left.clone()));
+        Ok(left)
     }
 
     /// The merge requests found behind a tip, remembered for as long as it stays the rig's tip.

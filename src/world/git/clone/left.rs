@@ -42,16 +42,22 @@ pub(super) struct Before {
     all: Tips,
 }
 
-/// The commits that have left a branch, with the merge request that each names.
-pub(super) fn commits(
-    repo: &Repository,
-    branch: &str,
-    tip: git2::Oid,
-) -> Result<BTreeMap<Oid, Option<String>>, git2::Error> {
-    let tips = of(repo, LEFT)?.remove(branch).unwrap_or_default();
+/// Commits, with the merge request that each names.
+type Commits = BTreeMap<Oid, Option<String>>;
+
+/// What has left the target of each rig, with the target's tip and the tips that were looked at: worked out once for them.
+pub(in crate::git) type Known = BTreeMap<String, (git2::Oid, BTreeSet<git2::Oid>, Commits)>;
+
+/// The tips that a branch was moved away from.
+pub(super) fn tips(repo: &Repository, branch: &str) -> Result<BTreeSet<git2::Oid>, git2::Error> {
+    Ok(of(repo, LEFT)?.remove(branch).unwrap_or_default())
+}
+
+/// The commits of these tips that have left a branch.
+pub(super) fn commits(repo: &Repository, tips: &BTreeSet<git2::Oid>, tip: git2::Oid) -> Result<Commits, git2::Error> {
     let mut found = BTreeMap::new();
     for left in tips {
-        for id in since(repo, left, [tip])? {
+        for id in since(repo, *left, [tip])? {
             let commit = repo.find_commit(id)?;
             found.insert(oid(id), merge_request(commit.message_raw_bytes()));
         }
