@@ -16,8 +16,7 @@ pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
     let Some(spec) = value.get("spec") else { return };
     for Reference { field, kind } in references {
         for (path, name) in named(spec, field) {
-            let span = manifest.value_at([Step::Field("spec")].into_iter().chain(path));
-            set.refer(manifest, span, kind, name);
+            set.refer(manifest, [Step::Field("spec")].into_iter().chain(path), kind, name);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{MISTAKES_MAX, references};
 use crate::kinds::{KINDS, Kind};
-use crate::manifest::{Diagnostic, Manifest, quote};
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::suggest;
 
 /// The objects that exist beside the set: in the store, or built in.
@@ -81,19 +81,22 @@ impl<'a> Set<'a> {
         }
     }
 
-    /// Checks that a reference leads somewhere; `span` is where it stands.
-    pub fn refer(&mut self, manifest: &Manifest, span: std::ops::Range<usize>, kind: &str, name: &str) {
+    /// Checks that a reference leads somewhere; `path` is the way to it.
+    pub fn refer<'p>(&mut self, manifest: &Manifest, path: impl Iterator<Item = Step<'p>>, kind: &str, name: &str) {
         if self.options.allow_missing {
             return;
         }
         let Self { manifests, known, names, found, .. } = self;
-        let all = names.entry(kind.to_owned()).or_insert_with(|| {
+        if !names.contains_key(kind) {
             let here = manifests.iter().filter(|manifest| manifest.kind == kind).map(|manifest| manifest.name.clone());
-            here.chain(known.names(kind)).collect()
-        });
+            names.insert(kind.to_owned(), here.chain(known.names(kind)).collect());
+        }
+        let all = &names[kind];
         if all.contains(name) || found.len() >= MISTAKES_MAX {
             return;
         }
+        // Only now: where things stand is found out for the whole file at once.
+        let span = manifest.value_at(path);
         let message = format!("no {kind} is named {}", quote(name));
         let mistake = Diagnostic::error("ref-not-found", message, &manifest.source, span)
             .label("neither in these files nor in the town");

@@ -246,3 +246,24 @@ fn too_large(file_name: &str) -> Diagnostic {
     let message = format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20);
     Diagnostic::error("too-large", message, &source, 0..0).hint("split it into several files")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::{SetOptions, admit, admit_set};
+
+    #[test]
+    fn where_things_stand_is_found_only_if_there_is_something_to_say() {
+        let text = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: a }\nspec: { title: x, rig: shop, needs: [b] }\n---\napiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: { name: c }\nspec: { rig: shop, beads: [{ name: a, title: x }] }\n";
+        let read = |text: &str| {
+            let manifests = parse("a.yaml", text).unwrap();
+            let known = std::collections::BTreeMap::from([("Rig".to_owned(), vec!["shop".to_owned()])]);
+            let mut told: Vec<_> = manifests.iter().flat_map(admit).collect();
+            told.extend(admit_set(&manifests, &known, SetOptions::default()));
+            (told.len(), manifests[0].source.objects.get().is_some())
+        };
+        assert_eq!(read(text), (0, false));
+        assert_eq!(read(&text.replace("rig: shop,", "rig: shpo,")), (2, true));
+        assert_eq!(read(&text.replace("title", "titel")), (4, true));
+    }
+}
