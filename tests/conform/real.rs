@@ -12,7 +12,7 @@ use gastown::world::git::Git;
 use gastown::world::real::Real;
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
-use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, JobKey, Owner, SandboxId, SessionSpec};
+use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, Job, JobKey, Owner, SandboxId, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Started};
 use git2::Repository;
@@ -169,6 +169,10 @@ impl Drop for RealWorld {
 impl Adapter for RealWorld {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         self.real().look(ask)
+    }
+
+    fn begun(&self, job: &JobKey) -> Option<Job> {
+        self.real().begun(job)
     }
 
     fn act(&self, act: &Act) -> Result<(), ActError> {

@@ -122,6 +122,10 @@ impl Adapter for Simulated {
         self.world.look(ask)
     }
 
+    fn begun(&self, job: &JobKey) -> Option<Job> {
+        self.world.begun(job)
+    }
+
     fn act(&self, act: &Act) -> Result<(), ActError> {
         let _time = self.runtime.enter();
         self.world.act(act)
