@@ -32,4 +32,6 @@ pub mod graph;
 
 pub mod formula_text;
 
+pub mod url;
+
 pub use kinds::*;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args as ClapArgs;
 use gastown_crds::common::{ANNOTATION_APPLIED, Condition};
 use gastown_crds::manifest::to_yaml;
+use gastown_crds::url;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -52,7 +53,8 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 
 async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) -> Result<String, CliError> {
     let Target { kind, name } = target;
-    let object = link.get(kind, name).await?;
+    let mut object = link.get(kind, name).await?;
+    url::redact_object(&mut object.data);
     let mut snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
     if let Some(uid) = object.uid() {
         let attempts = Records::of(&town.layout).attempts(&uid);

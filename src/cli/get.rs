@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use futures::StreamExt;
 use gastown_crds::common::API_VERSION;
 use gastown_crds::manifest::to_yaml;
+use gastown_crds::url;
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher;
 use serde_json::{Value, json};
@@ -158,14 +159,20 @@ fn find(word: &str) -> Result<(&'static Kind, bool), CliError> {
 }
 
 async fn fetch(link: &Link, asked: &Asked) -> Result<Vec<DynamicObject>, CliError> {
-    if asked.names.is_empty() {
-        return link.list(asked.kind, &asked.params).await;
-    }
     let mut found = Vec::new();
+    if asked.names.is_empty() {
+        found = link.list(asked.kind, &asked.params).await?;
+    }
     for name in &asked.names {
         found.push(link.get(asked.kind, name).await?);
     }
-    Ok(found)
+    Ok(found.into_iter().map(shown).collect())
+}
+
+/// An object as it may be shown.
+fn shown(mut object: DynamicObject) -> DynamicObject {
+    url::redact_object(&mut object.data);
+    object
 }
 
 fn show(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]) -> Result<(), CliError> {
@@ -272,6 +279,7 @@ async fn watch(args: &Args, gt: &Context, town: &crate::town::Town, asked: &Aske
         else {
             continue;
         };
+        let object = self::shown(object);
         let name = object.metadata.name.clone();
         let is_asked = asked.names.is_empty() || name.as_ref().is_some_and(|name| asked.names.contains(name));
         let version = object.metadata.resource_version.clone();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use gastown_crds::common::API_VERSION;
 use gastown_crds::manifest;
-use gastown_crds::{admission, names};
+use gastown_crds::{admission, names, url};
 use serde_json::Value;
 
 use super::common::context::Context;
@@ -80,7 +80,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     check(&text, gt)?;
     let reached = if repository.is_elsewhere() { git::reach(&repository.url, REACH_MAX) } else { Ok(()) };
     if let Err(error @ NoLook::Hash(_)) = &reached {
-        return Err(repository::no_look(&git::redact(&repository.url), error));
+        return Err(repository::no_look(&url::redact(&repository.url), error));
     }
 
     let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));

@@ -56,7 +56,7 @@ fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     check_version(manifest, &mut found);
     check_metadata(manifest, kind, &value, &mut found);
     check_size(manifest, &mut found);
-    secrets::check(manifest, &value, &mut found);
+    secrets::check(manifest, &value, old, &mut found);
     check_schema(manifest, kind, value, old, &mut found);
     found
 }

@@ -1,10 +1,11 @@
 //! Keys and passwords do not belong in a manifest: it is kept in git, shown by `gt get`, and read by every agent.
 //!
-//! A guard, not a wall: it knows the look of common keys and nothing else. A message never repeats the key.
+//! A guard, not a wall: it knows the look of common keys and a rig's address, and nothing else. A message never repeats them.
 
 use serde_json::Value;
 
-use crate::manifest::{Diagnostic, Manifest, Step};
+use crate::manifest::{CODE_SECRET, Diagnostic, Manifest, Step};
+use crate::url;
 
 /// What a key starts with, whose it is, and how many characters follow at least: fewer is a word about keys, not a key.
 const KEYS: [(&str, &str, usize); 13] = [
@@ -23,11 +24,31 @@ const KEYS: [(&str, &str, usize); 13] = [
     ("hf_", "a Hugging Face token", 30),
 ];
 
-/// Refuses every text in `spec` that holds what looks like a key.
-pub(super) fn check(manifest: &Manifest, value: &Value, found: &mut Vec<Diagnostic>) {
+/// Refuses every text in `spec` that holds what looks like a key, and an address with a password. One that is stored stays: an
+/// earlier release took it.
+pub(super) fn check(manifest: &Manifest, value: &Value, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
+    let address = address(value).filter(|it| url::has_password(it));
+    if address.is_some() && address != old.and_then(self::address) {
+        found.push(password(manifest));
+    }
     if let Some(spec) = value.get("spec") {
         walk(manifest, spec, &mut vec![Step::Field("spec")], found);
     }
+}
+
+/// A rig's address.
+fn address(object: &Value) -> Option<&str> {
+    object.pointer("/spec/repo/url").and_then(Value::as_str)
+}
+
+fn password(manifest: &Manifest) -> Diagnostic {
+    let at = manifest.key_at(["spec".into(), "repo".into(), "url".into()]);
+    Diagnostic::error(CODE_SECRET, "this address holds a password", &manifest.source, at)
+        .label("a manifest is kept in git, and shown to every agent")
+        .hint(
+            "leave it out: git asks a credential helper (`git config --global credential.helper store`, then `git ls-remote` \
+             the address once), or use ssh",
+        )
 }
 
 /// The depth is bounded by the reader's [`crate::manifest::DEPTH_MAX`].
@@ -45,7 +66,7 @@ fn walk<'a>(manifest: &Manifest, value: &'a Value, path: &mut Vec<Step<'a>>, fou
             if let Some(what) = key_in(text) {
                 let message = format!("this looks like {what}");
                 let span = manifest.key_at(path.iter().copied());
-                let mistake = Diagnostic::error("secret", message, &manifest.source, span);
+                let mistake = Diagnostic::error(CODE_SECRET, message, &manifest.source, span);
                 found.push(mistake.label("a manifest is kept in git").hint(
                     "let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed",
                 ));

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 use super::source::Source;
+use crate::url;
 
 /// Most diagnostics printed at once: nobody corrects more before trying again.
 pub const SHOWN_MAX: usize = 50;
 /// Longest piece of the user's text that is repeated in a message, in characters.
 const QUOTE_CHARS_MAX: usize = 80;
+
+/// Code of a key or password that is refused: of the line that it stands in, no more is shown than what is underlined.
+pub const CODE_SECRET: &str = "secret";
 
 /// Longest line that is shown, in bytes.
 const LINE_BYTES_MAX: usize = 4096;
@@ -111,29 +115,37 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()).id(self.code));
-        group = group.element(place(&self.source, &self.span, &self.label, AnnotationKind::Primary));
+        group = group.element(self.place(&self.source, &self.span, &self.label, AnnotationKind::Primary));
         for Related { source, span, label } in &self.related {
-            group = group.element(place(source, span, label, AnnotationKind::Context));
+            group = group.element(self.place(source, span, label, AnnotationKind::Context));
         }
         for hint in &self.hints {
             group = group.element(Level::HELP.message(normalize_untrusted_str(hint)));
         }
         renderer.render(&[group])
     }
-}
 
-/// The line of a span with the span underlined; where the line is too long to be read, its place alone.
-fn place<'a>(source: &'a Source, span: &Range<usize>, label: &'a str, kind: AnnotationKind) -> Element<'a> {
-    // Only the line in question is handed over: the renderer's work must not grow with the file.
-    let span = source.first_line(span);
-    let (line, start, text) = source.line_of(&span);
-    if text.len() > LINE_BYTES_MAX {
-        let (line, column) = source.line_col(span.start);
-        return Origin::path(source.name()).line(line).char_column(column).into();
+    /// The line of a span with the span underlined; where the line is too long to be read, its place alone.
+    fn place<'a>(&self, source: &'a Source, span: &Range<usize>, label: &'a str, kind: AnnotationKind) -> Element<'a> {
+        // Only the line in question is handed over: the renderer's work must not grow with the file.
+        let span = source.first_line(span);
+        let (line, start, text) = source.line_of(&span);
+        // Whoever made the folder has chosen the name.
+        let file = normalize_untrusted_str(source.name());
+        if text.len() > LINE_BYTES_MAX {
+            let (line, column) = source.line_col(span.start);
+            return Origin::path(file).line(line).char_column(column).into();
+        }
+        let span = span.start - start..span.end - start;
+        let shown = if self.code == CODE_SECRET {
+            // As many blanks as bytes: the underline is placed by bytes.
+            format!("{}{} …", " ".repeat(span.start), &text[span.clone()]).into()
+        } else {
+            url::mask(text)
+        };
+        let label = (!label.is_empty()).then(|| normalize_untrusted_str(label));
+        Snippet::source(shown).path(file).line_start(line).annotation(kind.span(span).label(label)).into()
     }
-    let span = span.start - start..span.end - start;
-    let label = (!label.is_empty()).then(|| normalize_untrusted_str(label));
-    Snippet::source(text).path(source.name()).line_start(line).annotation(kind.span(span).label(label)).into()
 }
 
 /// All of them, errors first, in the order of files and lines; at most [`SHOWN_MAX`], with a count of the rest.
@@ -155,7 +167,7 @@ pub fn render_all(diagnostics: &[Diagnostic], color: bool) -> String {
 /// A piece of the user's text for a message: in backquotes, control characters escaped, cut when long.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::from("`");
-    for c in text.chars().take(QUOTE_CHARS_MAX) {
+    for c in url::mask(text).chars().take(QUOTE_CHARS_MAX) {
         match c {
             '`' => quoted.push('\''),
             c if c.is_control() || is_invisible(c) => quoted.extend(c.escape_unicode()),
@@ -171,5 +183,5 @@ pub fn quote(text: &str) -> String {
 
 /// Characters that change how the text around them is shown: bidirectional marks, zero-width ones.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

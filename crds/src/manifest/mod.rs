@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use diagnostic::{Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
+pub use diagnostic::{CODE_SECRET, Diagnostic, Related, SHOWN_MAX, Severity, quote, render_all};
 pub use document::{ALIAS_BYTES_MAX, DEPTH_MAX, DOCUMENTS_MAX, NODES_MAX};
 use document::{Document, Places};
 pub use foreign::Skipped;

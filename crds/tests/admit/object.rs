@@ -324,11 +324,35 @@ fn keys_are_refused_and_not_repeated() {
     error[secret]: this looks like a GitHub token
      --> town/a.yaml:8:7
       |
-    8 |       value: |-
+    8 |       value …
       |       ^^^^^ a manifest is kept in git
       |
       = help: let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed
     "#);
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    let text = "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: { name: a }\nspec: { repo: { url: https://me:s3cret@host/a }, nothing: 1, merge: { strategy: Push, allowUnverified: true } }\n";
+    insta::assert_snapshot!(told(text), @r#"
+    error[secret]: this address holds a password
+     --> town/a.yaml:4:17
+      |
+    4 |                 url …
+      |                 ^^^ a manifest is kept in git, and shown to every agent
+      |
+      = help: leave it out: git asks a credential helper (`git config --global credential.helper store`, then `git ls-remote` the address once), or use ssh
+
+    error[unknown-field]: unknown field `nothing`
+     --> town/a.yaml:4:50
+      |
+    4 | spec: { repo: { url: https://me:******@host/a }, nothing: 1, merge: { strategy: Push, allowUnverified: true } }
+      |                                                  ^^^^^^^ no field of `spec`
+      |
+      = help: there is `identity`, `merge`, `polecats`, `prefix`, `repo`, `runtime`, `suspend`, `workspace`
+    "#);
+    let manifests = parse("rig.yaml", &text.replace("nothing: 1, ", "")).unwrap();
+    assert_eq!(admit_change(&manifests[0], &manifests[0].value), [], "an earlier release has taken it");
 }
 
 #[test]

@@ -12,6 +12,13 @@ fn told(text: &str) -> String {
 }
 
 #[test]
+fn the_name_of_a_file_moves_no_cursor() {
+    let mistakes = parse("town/\u{1b}[2J\u{202e}.yaml", "kind: Rig\n").unwrap_err();
+    let told = render_all(&mistakes, false);
+    assert!(told.contains("[2J") && !told.contains(['\u{1b}', '\u{202e}']), "{told:?}");
+}
+
+#[test]
 fn hostile_names_are_refused() {
     let named = |name: &str| {
         told(&format!(

@@ -5,6 +5,8 @@ use std::path::Path;
 use gastown_controllers::world::path_of;
 use gastown_crds::branch;
 
+use gastown_crds::url;
+
 use super::detect::{Check, Files, checks};
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
@@ -115,6 +117,14 @@ impl Repository {
             None if self.is_local_url => files::absolute(path, origin).to_string_lossy().into_owned(),
             _ => origin.to_owned(),
         };
+        if url::has_password(&self.url) {
+            self.url = url::redact(&self.url);
+            self.notes.push(
+                "its origin holds a password, which is left out: git asks a credential helper \
+                 (`git config --global credential.helper store` remembers what you type once)"
+                    .to_owned(),
+            );
+        }
         self.called = called(&self.url);
         self.notes.push(format!("{} has an origin, so work lands there: {}", path.display(), self.url));
         // An origin that cannot be looked into is said to be out of reach, when it is asked as the town will ask it.

@@ -6,6 +6,7 @@ use gastown_controllers::bead::state;
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::WhenCheckedOut;
+use gastown_crds::url::redact;
 use gastown_crds::{MergeRequest, Polecat, Rig};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
@@ -62,7 +63,7 @@ impl Subject for Rig {
     }
 
     fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
-        let url = &self.spec.repo.url;
+        let url = &redact(&self.spec.repo.url);
         let follows = self.spec.merge.when_checked_out == WhenCheckedOut::Update;
         Some(match reason {
             Reason::TargetCheckedOut if follows => {

@@ -48,7 +48,7 @@ use serde::Serialize;
 
 use crate::layout::Layout;
 
-pub use clone::remote::{reach, redact};
+pub use clone::remote::reach;
 pub use error::GitError;
 pub use history::History;
 pub use landing::target::name as remote_name;

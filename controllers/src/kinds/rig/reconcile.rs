@@ -5,6 +5,7 @@
 use gastown_crds::common::{ANNOTATION_REFRESH, types, whole_second};
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::{RigStatus, Strategy};
+use gastown_crds::url::redact;
 use gastown_crds::{Rig, rig};
 use kube::ResourceExt;
 
@@ -107,7 +108,7 @@ fn repo(
             return Ok(because);
         }
         let branch = settings.branch.unwrap_or("HEAD");
-        let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", settings.url);
+        let message = format!("`{}` has no branch `{branch}`: name one in spec.repo.branch", redact(settings.url));
         return Ok((Reason::BranchNotFound, message).into());
     }
     let reached = reach(settings, view, plan, status)?;
@@ -118,7 +119,7 @@ fn repo(
 }
 
 fn clone(rig: &RigSettings<'_>, view: &View<'_>, plan: &mut Plan) -> Result<Because, NotSeen> {
-    let url = rig.url;
+    let url = redact(rig.url);
     // It has been seen not to be there: that a round worked says nothing.
     Ok(match tried_until(view, |round| rig.clone_job(round), |_| false)? {
         Tried::Running | Tried::Done(_) => (Reason::Cloning, format!("cloning `{url}`")).into(),
@@ -164,7 +165,7 @@ fn fetch(
         }
         Tried::Waiting { last, failures, due } => {
             plan.again_at(due);
-            let what = format!("fetching from `{}` failed {}", rig.url, times(failures));
+            let what = format!("fetching from `{}` failed {}", redact(rig.url), times(failures));
             Some(Because { failures, ..said(rig, last, Reason::FetchFailed, &what) })
         }
     })

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use gastown_base::clock::{Clock, SystemClock};
 use gastown_controllers::world::{Owner, exit};
+use gastown_crds::url::redact;
 
-use super::remote::{SILENCE_MAX, asks_for_password, auth_hint, redact};
+use super::remote::{SILENCE_MAX, asks_for_password, auth_hint};
 use super::{facts, left, unfinished};
 use crate::git::failure::{Failure, late, say};
 use crate::git::look::{HASH_HINT, foreign_hash};

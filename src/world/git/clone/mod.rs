@@ -20,8 +20,8 @@ use std::io::Write;
 use std::path::Path;
 
 use gastown_controllers::world::Owner;
+use gastown_crds::url::redact;
 
-use self::remote::redact;
 use super::failure::{Failure, say};
 use super::{Git, GitError};
 

@@ -1,10 +1,11 @@
-//! Calls that talk to a remote, without a prompt and within a limit; its complaints, and a url as shown.
+//! Calls that talk to a remote, without a prompt and within a limit; and its complaints.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::git::look::{NoLook, foreign_hash};
 use gastown_controllers::world::path_of;
+use gastown_crds::url::redact;
 
 use crate::git::program::Call;
 use crate::git::{Git, GitError};
@@ -80,28 +81,4 @@ pub(in crate::git) fn auth_hint(url: &str) -> String {
         "the town never types a password: give git one to remember (an ssh key in your agent, or a credential helper) until this works without a question: git ls-remote {}",
         redact(url)
     )
-}
-
-/// A url as it may be shown: without the user's name and password.
-pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let host_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..host_end].rfind('@') {
-        Some(at) if rest[..at].contains(':') || scheme.starts_with("http") => format!("{scheme}://{}", &rest[at + 1..]),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redact;
-
-    #[test]
-    fn a_shown_url_has_no_password() {
-        assert_eq!(redact("https://me:s3cret@example.org/a.git"), "https://example.org/a.git");
-        assert_eq!(redact("https://token@example.org/a@b.git"), "https://example.org/a@b.git");
-        assert_eq!(redact("ssh://git@example.org/a.git"), "ssh://git@example.org/a.git");
-        assert_eq!(redact("git@example.org:a.git"), "git@example.org:a.git");
-        assert_eq!(redact("/srv/a@b.git"), "/srv/a@b.git");
-    }
 }

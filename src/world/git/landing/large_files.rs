@@ -5,11 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gastown_controllers::world::exit;
+use gastown_crds::url::redact;
 use git2::{Delta, DiffOptions, Repository};
 
 use super::push::Push;
 use crate::git::clone::facts::TARGETS;
-use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
+use crate::git::clone::remote::{asks_for_password, auth_hint};
 use crate::git::failure::{Failure, late, say};
 use crate::git::history::History;
 use crate::git::{Git, GitError};

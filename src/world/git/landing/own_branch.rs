@@ -7,11 +7,11 @@ use std::io::Write;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{OwnBranch, Owner, exit};
+use gastown_crds::url::redact;
 use git2::Repository;
 
 use crate::git::clone::facts::{TARGETS, oid};
 use crate::git::clone::message::merge_request;
-use crate::git::clone::remote::redact;
 use crate::git::failure::{Failure, late, say};
 use crate::git::landing::push::{Push, judge};
 use crate::git::{Git, GitError};

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Owner, exit, path_of};
+use gastown_crds::url::redact;
 use git2::Repository;
 
 use crate::git::clone::facts::TARGETS;
 use crate::git::clone::message::merge_request;
-use crate::git::clone::remote::{asks_for_password, auth_hint, redact};
+use crate::git::clone::remote::{asks_for_password, auth_hint};
 use crate::git::failure::{Failure, late, say};
 use crate::git::history::History;
 use crate::git::landing::own_branch::own_ref;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::exit;
+use gastown_crds::url::redact;
 use git2::{Delta, Repository, Tree};
 
-use crate::git::clone::remote::redact;
 use crate::git::failure::Failure;
 use crate::git::landing::push::Push;
 use crate::git::{Git, GitError};

@@ -14,6 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gastown_base::clock::{Clock, SystemClock};
+use gastown_crds::url::redact;
 
 use self::stream::{From, Run};
 use super::{Git, GitError};
@@ -186,7 +187,15 @@ impl<'a> Call<'a> {
             let free = OUTPUT_BYTES_MAX - kept.len();
             kept.extend_from_slice(&piece[..piece.len().min(free)]);
         });
-        Ok(Output { code: code.map_err(error)?, stdout, stderr })
+        Ok(Output { code: code.map_err(error)?, stdout, stderr: shown(stderr) })
+    }
+}
+
+/// A complaint without passwords: what git leaves of them, its helpers may repeat.
+fn shown(complaint: Vec<u8>) -> Vec<u8> {
+    match std::str::from_utf8(&complaint) {
+        Ok(text) if text.contains("://") => redact(text).into_bytes(),
+        _ => complaint,
     }
 }
 
