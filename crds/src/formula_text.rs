@@ -1,6 +1,7 @@
 //! Cooking: from a Formula and the values of one bead to the steps that are poured for it.
 //!
-//! Invariant: a value that was filled in is never read for vars again, so no value can reach another.
+//! Invariants: a value that was filled in is never read for vars again, so no value can reach another. No value but the
+//! bead's command is ever read as shell: see [`shell_text`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,9 +9,13 @@ use std::ops::Range;
 use crate::formula::{FormulaSpec, Step};
 use crate::graph::{self, Needs};
 use crate::names;
+use crate::shell_text::{self, Filling};
+
+/// The bead's command, which is shell text itself.
+const COMMAND: &str = "command";
 
 /// Vars that every bead has: `{{command}}` only where it gives one.
-pub const BUILT_IN: [&str; 4] = ["command", "title", "bead", "rig"];
+pub const BUILT_IN: [&str; 4] = [COMMAND, "title", "bead", "rig"];
 
 /// Longest title of a bead, in characters, as its schema has it.
 const TITLE_CHARS_MAX: usize = 500;
@@ -160,7 +165,7 @@ pub(crate) fn needs(formula: &FormulaSpec) -> Needs<'_> {
 }
 
 fn fill_step(step: &Step, values: &BTreeMap<String, String>) -> Result<CookedStep, CookError> {
-    let fill = |field: &'static str, text: &str, bytes_max: usize| {
+    let with = |field: &'static str, text: &str, bytes_max: usize, fill: Fill| {
         fill(text, values, bytes_max).map_err(|why| {
             let step = step.name.clone();
             match why {
@@ -170,20 +175,21 @@ fn fill_step(step: &Step, values: &BTreeMap<String, String>) -> Result<CookedSte
             }
         })
     };
+    let text = |field, text: &str, bytes_max| with(field, text, bytes_max, fill);
     let title = step.title.as_deref().unwrap_or(&step.name);
     Ok(CookedStep {
         name: step.name.clone(),
         // A title is only read: one that grew too long is cut.
-        title: fill("title", title, usize::MAX)?.chars().take(TITLE_CHARS_MAX).collect(),
+        title: text("title", title, usize::MAX)?.chars().take(TITLE_CHARS_MAX).collect(),
         description: step
             .description
             .as_deref()
-            .map(|it| fill("description", it, DESCRIPTION_BYTES_MAX))
+            .map(|it| text("description", it, DESCRIPTION_BYTES_MAX))
             .transpose()?,
         needs: step.needs.clone(),
-        run: match step.run.as_deref().map(|it| fill("run", it, RUN_BYTES_MAX)).transpose() {
+        run: match step.run.as_deref().map(|it| with("run", it, RUN_BYTES_MAX, fill_shell)).transpose() {
             // An agent with judgement reads the bead; there is nothing to run for it.
-            Err(CookError::MissingBuiltIn { var, .. }) if var == "command" => None,
+            Err(CookError::MissingBuiltIn { var, .. }) if var == COMMAND => None,
             run => run?,
         },
     })
@@ -198,6 +204,34 @@ pub fn is_built_in(name: &str) -> bool {
 enum Unfilled<'a> {
     NoValue(&'a str),
     TooLong,
+}
+
+/// A way to fill in a text of at most so many bytes.
+type Fill = for<'a> fn(&'a str, &BTreeMap<String, String>, usize) -> Result<String, Unfilled<'a>>;
+
+/// Fills in shell text: the bead's command is put in as it is, and every other var is a variable of the shell. What is
+/// built in anybody may have written, so it stays one word.
+fn fill_shell<'a>(text: &'a str, values: &BTreeMap<String, String>, bytes_max: usize) -> Result<String, Unfilled<'a>> {
+    let (mut pasted, mut copied) = (String::with_capacity(text.len()), 0);
+    let mut fillings = Vec::new();
+    for (range, name) in uses(text) {
+        let value = values.get(name).ok_or(Unfilled::NoValue(name))?;
+        pasted.push_str(&text[copied..range.start]);
+        let start = pasted.len();
+        if name == COMMAND {
+            pasted.push_str(value);
+        } else {
+            pasted.push_str(&text[range.clone()]);
+            fillings.push(Filling { range: start..pasted.len(), name, value, is_word: is_built_in(name) });
+        }
+        copied = range.end;
+        if pasted.len() > bytes_max {
+            return Err(Unfilled::TooLong);
+        }
+    }
+    pasted.push_str(&text[copied..]);
+    let filled = shell_text::fill(&pasted, &fillings);
+    if filled.len() > bytes_max { Err(Unfilled::TooLong) } else { Ok(filled) }
 }
 
 /// Replaces each `{{name}}` by its value, in one pass.
@@ -262,8 +296,21 @@ mod tests {
             "vars: [{name: a}, {name: b, default: x}]\nsteps: [{name: s, run: 'echo {{a}} {{ b }} {{.Go}} ${{ s.K }} {{{a}}'}]",
         );
         let cooked = cook(&formula, &given(&[("a", "{{b}}")])).unwrap();
-        assert_eq!(cooked[0].run.as_deref(), Some("echo {{b}} x {{.Go}} ${{ s.K }} {{{b}}"));
+        let run = "GT_VAR_a='{{b}}'\nGT_VAR_b=x\necho ${GT_VAR_a} ${GT_VAR_b} {{.Go}} ${{ s.K }} {${GT_VAR_a}";
+        assert_eq!(cooked[0].run.as_deref(), Some(run));
         assert_eq!(cooked[0].title, "s");
+    }
+
+    #[test]
+    fn only_the_command_of_a_bead_is_shell() {
+        let formula = formula(
+            "vars: [{name: files}]\nsteps: [{name: s, title: 'On {{title}}', run: '{{command}} {{title}} {{files}}'}]",
+        );
+        let vars = given(&[("command", "echo 'a;b' &&"), ("title", "$(id)"), ("files", "a; id")]);
+        let cooked = cook(&formula, &vars).unwrap();
+        let run = "GT_VAR_files='a; id'\nGT_VAR_title='$(id)'\necho 'a;b' && \"${GT_VAR_title}\" ${GT_VAR_files}";
+        assert_eq!(cooked[0].run.as_deref(), Some(run));
+        assert_eq!(cooked[0].title, "On $(id)");
     }
 
     #[test]
@@ -283,7 +330,7 @@ mod tests {
         insta::assert_snapshot!(why("steps: [{name: a, title: '{{command}}'}]", &[]), @"step `a` uses `{{command}}`, and the bead has no command");
         insta::assert_snapshot!(why("steps: [{name: a}]", &[("x", "1")]), @"the bead gives `x`, which is no var of the formula");
         insta::assert_snapshot!(why("vars: [{name: x, required: true}]\nsteps: [{name: a}]", &[]), @"the bead does not give the var `x`, which the formula requires");
-        insta::assert_snapshot!(why("steps: [{name: a, run: '{{title}}{{title}}{{title}}'}]", &[("title", &"x".repeat(8192))]), @"the run of step `a` is longer than 16384 bytes once it is filled in");
+        insta::assert_snapshot!(why("steps: [{name: a, run: '{{title}}'}]", &[("title", &"x".repeat(16384))]), @"the run of step `a` is longer than 16384 bytes once it is filled in");
     }
 
     #[test]

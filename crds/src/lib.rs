@@ -32,6 +32,8 @@ pub mod graph;
 
 pub mod formula_text;
 
+mod shell_text;
+
 pub mod url;
 
 pub use kinds::*;

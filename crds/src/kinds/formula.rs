@@ -106,7 +106,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     pub needs: Vec<String>,
-    /// Shell text that does it. An agent with judgement may do without.
+    /// Shell text that does it. An agent with judgement may do without. A `{{name}}` in it is a variable of the shell: its value
+    /// is never read as shell, and outside of quotes it is split at blanks, but for `{{title}}`, `{{bead}}` and `{{rig}}`.
+    /// `{{command}}` alone is put in as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     pub run: Option<String>,
