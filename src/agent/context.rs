@@ -2,12 +2,13 @@
 //!
 //! Verbs answer with text and leave writing it to [`finish`], so that they can be called in tests.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use gastown_base::text::visible;
 use gastown_connect::Connection;
 use gastown_crds::Bead;
 use gastown_world::town::{Places, Town};
@@ -122,8 +123,10 @@ pub fn finish(answer: Result<Answer, Error>) -> ExitCode {
     let Answer { out, note, code } =
         answer.unwrap_or_else(|error| Answer { out: String::new(), note: error.text(), code: 1 });
     // Whoever closed the other end does not want the rest.
-    let _closed = std::io::stderr().write_all(note.as_bytes());
+    let _closed = std::io::stderr().write_all(visible(&note).as_bytes());
     let mut stdout = std::io::stdout().lock();
+    // A program gets what was asked for; a person must not be shown another thing than it is.
+    let out = if stdout.is_terminal() { visible(&out) } else { out };
     match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::from(code),
         // Data that did not arrive is not an answer: a caller must not take it for an empty one.

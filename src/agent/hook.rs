@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use gastown_base::text::{escaped, visible};
 use gastown_crds::common::condition;
 use gastown_crds::{Bead, names};
 use gastown_world::git::made_and_changed;
@@ -72,7 +73,7 @@ async fn show(args: &HookArgs, context: &Context) -> Result<Answer, Error> {
     match (work, args.output) {
         (Some(work), Some(fact)) => print_fact(fact, args.step.as_deref(), &whose, &work),
         (Some(work), None) if args.json => Ok(Answer::out(json_text(&whose, &work))),
-        (Some(work), None) => Ok(Answer::out(text(&whose, &work))),
+        (Some(work), None) => Ok(Answer::out(visible(&text(&whose, &work)))),
         (None, Some(_)) => {
             let hint = "`gt hook` says more; the bead was taken off it, handed in, or closed";
             Err(Error::refused("nothing on the hook", hint))
@@ -184,7 +185,7 @@ fn json_text(whose: &Whose, work: &Work) -> String {
         rework: whose.rework.as_deref(),
         steps: &work.steps,
     };
-    serde_json::to_string_pretty(&hook).expect("it is made of texts and numbers") + "\n"
+    escaped(serde_json::to_string_pretty(&hook).expect("it is made of texts and numbers")) + "\n"
 }
 
 fn text(whose: &Whose, work: &Work) -> String {

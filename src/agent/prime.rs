@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use gastown_base::text::visible;
 use gastown_controllers::conditions;
 
 use super::context::{Answer, actor, connected, finish};
@@ -36,10 +37,10 @@ fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     });
     connected(town, &actor(), async |context| {
         let work = load(context, &session.bead, &session.polecat_object()).await?;
-        Ok(Answer::out(match &work {
+        Ok(Answer::out(visible(&match &work {
             Some(work) => text(&session, work, log.as_deref()),
             None => idle(&session),
-        }))
+        })))
     })
 }
 

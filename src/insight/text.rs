@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 
-/// The first line of a text, without characters that a terminal would obey, and without a colon that leads nowhere.
-pub fn plain(text: &str) -> String {
-    let mut lines = text.lines();
+use gastown_base::text;
+use gastown_crds::url::redact;
+
+/// The first line of a text, without characters that a terminal would obey, passwords in addresses, and a colon that leads
+/// nowhere.
+pub fn plain(said: &str) -> String {
+    let mut lines = said.lines();
     let first = lines.next().unwrap_or_default();
     let first = if lines.next().is_some() { first.trim_end().trim_end_matches(':') } else { first };
     let shown = |c: char| match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
+        c => text::shown(c),
     };
-    first.chars().map(shown).collect()
+    // What an earlier release, or another program, has said of an address.
+    redact(first).chars().map(shown).collect()
 }
 
 /// Fewest characters of a text that is cut which still say anything.
@@ -49,6 +53,6 @@ mod tests {
     fn a_text_becomes_one_line_that_moves_no_cursor() {
         assert_eq!(plain("it says:\nmore"), "it says");
         assert_eq!(plain("it says:"), "it says:");
-        assert_eq!(plain("a\tb\u{1b}[2J"), "a b\u{fffd}[2J");
+        assert_eq!(plain("a\tb\u{1b}[2J\u{202e}c"), "a b\u{fffd}[2J\u{fffd}c");
     }
 }

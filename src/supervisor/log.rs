@@ -9,6 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use gastown_base::text;
+
 /// Most bytes in each of the two files: ten hours of an agent that prints 50 bytes a second.
 const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
@@ -109,7 +111,8 @@ pub fn last_bytes(path: &Path, bytes_max: u64) -> Vec<u8> {
     read().unwrap_or_default()
 }
 
-/// Terminal output without escape sequences and control characters; each carriage return is a new line.
+/// Terminal output without escape sequences and control characters; each carriage return is a new line. What turns the
+/// direction of writing is shown as a sign.
 pub fn plain(raw: &[u8]) -> String {
     let mut plain = Plain::default();
     plain.push(raw) + plain.end()
@@ -180,7 +183,7 @@ impl Plain {
             (At::Text | At::Return, '\x1b') => (At::Escape, None),
             (At::Text | At::Return, '\r') => (At::Return, Some('\n')),
             (At::Text | At::Return, '\n' | '\t') => (At::Text, Some(c)),
-            (At::Text | At::Return, c) => (At::Text, (!c.is_control()).then_some(c)),
+            (At::Text | At::Return, c) => (At::Text, (!c.is_control()).then(|| text::shown(c))),
             (At::Escape, '[') => (At::Control, None),
             (At::Escape, ']' | 'P' | '_' | '^') => (At::String, None),
             (At::Escape, '(' | ')' | '#' | '%' | ' ') | (At::String, '\x1b') => (At::Last, None),
@@ -218,8 +221,8 @@ mod tests {
 
     #[test]
     fn escape_sequences_are_taken_out() {
-        let raw = b"\x1b[1;31mred\x1b[0m\r\n\xc3\xa4\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1b=d\x08\xff";
-        assert_eq!(plain(raw), "red\näabcd\u{fffd}");
+        let raw = b"\x1b[1;31mred\x1b[0m\r\n\xc3\xa4\xe2\x80\xae\x1b]0;title\x07a\x1b]8;;x\x1b\\b\x1b(Bc\x1b=d\x08\xff";
+        assert_eq!(plain(raw), "red\nä\u{fffd}abcd\u{fffd}");
         // Wherever it is cut, the pieces make the same.
         for cut in 0..=raw.len() {
             let mut pieces = Plain::default();

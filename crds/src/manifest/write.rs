@@ -100,6 +100,8 @@ fn text(out: &mut String, string: &str) {
             | '\u{feff}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{61c}'
             | '\u{fffe}'
             | '\u{ffff}' => {
                 let _infallible = write!(out, "\\u{:04x}", c as u32);
@@ -128,9 +130,12 @@ fn is_bare(string: &str) -> bool {
 
 /// Whether text is shown line by line: several lines, none of which a block would alter.
 fn reads_as_block(string: &str) -> bool {
-    let plain = |c: char| {
-        c == '\n' || c == '\t' || (!c.is_control() && !"\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}".contains(c))
+    // What turns the direction of writing would be obeyed by a terminal.
+    let is_escaped = |c| {
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
     };
+    let plain = |c: char| c == '\n' || c == '\t' || !(c.is_control() || is_escaped(c));
     string.trim_end_matches('\n').contains('\n')
         && !string.starts_with([' ', '\t', '\n'])
         && !string.ends_with("\n\n")
