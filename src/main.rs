@@ -10,6 +10,8 @@ use gastown::world::git::Git;
 use gastown::world::layout::Layout;
 use gastown_controllers::world::Job;
 use gastown_supervisor::records::JobSpec;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 /// A large town is a large heap of small texts: the system's allocator is slower the larger it is.
 #[global_allocator]
@@ -30,6 +32,11 @@ fn main() -> ExitCode {
 
 /// Where the bodies of jobs are called from.
 fn run_job(spec: &JobSpec<Job>, log: &mut dyn Write) -> i32 {
+    // What is brought here from a remote is the user's alone. Checks, and pushes to a remote that may be another folder, keep
+    // to what the user has set.
+    if matches!(spec.job, Job::Clone { .. } | Job::Fetch { .. }) {
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     let [data, state, runtime] = spec.layout.clone();
     Git::new(Layout::of(data, state, runtime)).run_job(&spec.job, log)
 }

@@ -114,6 +114,9 @@ impl Error {
             Self::Town(TownError::NotFound { .. }) => {
                 Some("go to a town's folder, or name it: set GT_TOWN, or use `gt --town DIR`".into())
             }
+            Self::Town(TownError::Copied { original, .. }) => {
+                Some(format!("the town is in {}: set GT_TOWN to it", original.display()))
+            }
             Self::Api { source: ApiFailure::Contended(_), .. } => Some("try again".into()),
             Self::Silent(_) => Some("`gt logs` shows what it is at; `gt down` and `gt up` start it anew".into()),
             Self::Git { .. } => Some("run it in the worktree that the session started in".into()),

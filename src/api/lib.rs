@@ -6,7 +6,7 @@
 //! A request goes through one file per stage: `route` (what is it about?), `admit` (what would be stored?), `guard` (may
 //! they?), `store` (the race, the commit), and back through `list`, `watch` or `status`. Only the store has state.
 //!
-//! Invariant: nothing here sets a timer, except for a watch that asks for `timeoutSeconds`.
+//! Invariant: nothing here sets a timer, except for a watch that asks for `timeoutSeconds`, and at the socket (`serve`).
 
 pub mod guard;
 pub mod store;
@@ -18,6 +18,7 @@ mod list;
 mod metadata;
 mod route;
 mod selector;
+mod serve;
 mod socket;
 mod status;
 mod watch;
@@ -41,7 +42,8 @@ pub use store::Counters;
 use store::{Handle, Key};
 
 pub use kind::Served;
-pub use socket::{ClientError, bind_unix, client_over_unix_socket, serve_unix};
+pub use serve::serve_unix;
+pub use socket::{ClientError, bind_unix, client_over_unix_socket, connect, listener_of};
 pub use store::{OpenError, Place, Writer};
 
 /// The parts that a server is made from.

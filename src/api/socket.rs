@@ -1,20 +1,27 @@
-//! The API over a unix socket: outcome with mode 0600 in a directory of mode 0700, and reached by a client without a pool.
+//! The API's unix socket: made with mode 0600 in a folder of mode 0700, and reached by a client without a pool.
+//!
+//! A socket is trusted only in a folder that nobody else can change, and only if a process of the same user listens: on a
+//! shared machine, anybody may have made the folder first (see [`private`]).
 
-use std::future::Future;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
+use gastown_base::private;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
-use tokio::net::{UnixListener, UnixStream};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::process::{Pid, geteuid};
+use tokio::net::UnixListener;
+use tokio::net::unix::UCred;
+use tokio::runtime::Handle;
 use tower::Service;
 
-use super::Server;
 use super::guard::ACTOR_HEADER;
 
 /// A client for a socket cannot be made.
@@ -60,7 +67,9 @@ impl Service<Request<Body>> for Dial {
             if let Some(actor) = actor {
                 headers.insert(ACTOR_HEADER, actor);
             }
-            let stream = UnixStream::connect(&path).await?;
+            let stream = connect(&path)?;
+            stream.set_nonblocking(true)?;
+            let stream = tokio::net::UnixStream::from_std(stream)?;
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             // Ends with the response's body, or when that is dropped.
             tokio::spawn(connection);
@@ -69,47 +78,55 @@ impl Service<Request<Body>> for Dial {
     }
 }
 
+/// Connects to a socket that can be trusted. It never waits: of a process that does not accept and has many who wait already,
+/// the kernel says so.
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
+    private::check(path.parent().unwrap_or(Path::new("/")))?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    let uid = peer(&stream)?.uid();
+    if uid != geteuid().as_raw() {
+        let why = format!("another user (uid {uid}) listens at {}", path.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+/// The process that listens at the other end; none if it is in another namespace of processes.
+pub fn listener_of(stream: &UnixStream) -> io::Result<Option<Pid>> {
+    stream.set_nonblocking(true)?;
+    Ok(peer(stream)?.pid().filter(|pid| *pid > 0).and_then(Pid::from_raw))
+}
+
+/// The other end of a socket that does not block. Asked of tokio, which wants a runtime even for this: rustix takes a process
+/// of another namespace, whose number is 0, for an error.
+fn peer(stream: &UnixStream) -> io::Result<UCred> {
+    let ask = || tokio::net::UnixStream::from_std(stream.try_clone()?)?.peer_cred();
+    if Handle::try_current().is_ok() {
+        return ask();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _within = runtime.enter();
+    ask()
+}
+
 /// Makes the socket: from here on a client can connect, and is answered once [`serve_unix`] runs.
 ///
 /// One left behind by a crash is replaced: the caller holds the store's lock, so nobody else is listening.
 pub fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let mode = fs_mode(directory)?;
-        if mode & 0o077 != 0 {
-            let why = format!("`{}` is open to others (mode {mode:03o}); chmod 700 it", directory.display());
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-        }
-    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    private::create(folder)?;
+    private::check(folder)?;
     match fs_err::symlink_metadata(path) {
-        Ok(_) => fs_err::remove_file(path)?,
+        Ok(there) if there.file_type().is_socket() || there.is_symlink() => fs_err::remove_file(path)?,
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is no socket", path.display()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
-}
-
-/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
-pub async fn serve_unix(
-    server: Server,
-    listener: UnixListener,
-    path: &Path,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let ending = server.clone();
-    let stop = async move {
-        shutdown.await;
-        ending.end_watches();
-    };
-    let outcome = axum::serve(listener, server.router()).with_graceful_shutdown(stop).await;
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => outcome,
-    }
-}
-
-fn fs_mode(directory: &Path) -> io::Result<u32> {
-    Ok(fs_err::metadata(directory)?.permissions().mode() & 0o777)
 }

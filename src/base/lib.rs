@@ -1,5 +1,5 @@
 //! What every part stands on: time and ids as arguments, errors printed once, texts that a terminal may show, files that are
-//! locked or written whole.
+//! locked or written whole, folders that are the user's alone.
 
 pub mod clock;
 
@@ -10,3 +10,5 @@ pub mod text;
 pub mod lock;
 
 pub mod whole_file;
+
+pub mod private;

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Args as ClapArgs;
+use gastown_base::private;
 use gastown_crds::Runtime;
 use kube::ResourceExt;
 use serde::Serialize;
 
 use super::common::context::Context;
-use super::common::error::{CliError, Exit};
+use super::common::error::{CliError, Exit, SOCKET_HINT};
 use super::common::table::Table;
+use crate::text::escaped;
 use crate::town::{Town, TownError};
 use crate::world::agents::AGENTS;
 use crate::world::exec::Exec;
@@ -64,7 +66,10 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         checks.push(writable(what, &dir));
     }
     match gt.town() {
-        Ok(town) => checks.extend(runtimes(gt, &town, &path).await?),
+        Ok(town) => {
+            checks.push(sockets(&town));
+            checks.extend(runtimes(gt, &town, &path).await?);
+        }
         Err(error) if gt.town.is_none() && is_no_town(gt) => {
             drop(error);
             gt.out.talk("no town here, so only this machine was looked at");
@@ -101,7 +106,7 @@ fn program(name: &str, flag: &str, min: (u32, u32), path: &OsString, worst: Verd
 
 /// Whether something can be written there, found out by doing it.
 fn writable(what: &str, dir: &Path) -> Check {
-    let tried = fs_err::create_dir_all(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
+    let tried = private::create(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
     let found = dir.display().to_string();
     match tried {
         Ok(()) => Check { what: what.to_owned(), verdict: Verdict::Ok, found, fix: None },
@@ -111,6 +116,19 @@ fn writable(what: &str, dir: &Path) -> Check {
             found: error.to_string(),
             fix: Some("make it writable, or set XDG_DATA_HOME and XDG_STATE_HOME".into()),
         },
+    }
+}
+
+/// Whether the town's sockets are safe where they are: in a temporary folder, others may have made it first.
+fn sockets(town: &Town) -> Check {
+    let dir = town.layout.runtime();
+    let (what, shown) = ("folder of sockets".to_owned(), dir.display().to_string());
+    match private::create(dir).and_then(|()| private::check(dir)) {
+        Ok(()) => Check { what, verdict: Verdict::Ok, found: shown, fix: None },
+        Err(error) => {
+            let fix = Some(SOCKET_HINT.to_owned());
+            Check { what, verdict: Verdict::Missing, found: error.to_string(), fix }
+        }
     }
 }
 
@@ -140,7 +158,7 @@ fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
     if args.json {
         let text = serde_json::to_string_pretty(checks)
             .map_err(|error| CliError::new(Exit::Failed, "could not write the report").because(&error))?;
-        gt.out.data(&text)?;
+        gt.out.data(&escaped(text))?;
     } else {
         let mut table = Table::new(["WHAT", "VERDICT", "FOUND"]).fitting(&["FOUND"], &[]);
         for check in checks {

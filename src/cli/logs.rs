@@ -172,7 +172,7 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
             Err(error) => Err(failed(error)),
         };
     }
-    fs_err::create_dir_all(log.folder()).map_err(failed)?;
+    gastown_base::private::create(log.folder()).map_err(failed)?;
     // Watched before it is read, so that nothing falls between.
     let mut inotify = Inotify::of_folder(log.folder()).map_err(failed)?;
     let mut open: Option<LogReader> = None;

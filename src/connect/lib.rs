@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use gastown_api::guard::ACTOR_HEADER;
 use gastown_api::{self as api, Server};
 use gastown_base::clock::{RandomIds, SystemClock};
-use gastown_base::lock;
+use gastown_base::{lock, private};
 use gastown_crds::KINDS;
 use gastown_world::town::Town;
 use http::HeaderValue;
@@ -64,6 +64,9 @@ pub enum ConnectError {
         #[source]
         source: api::OpenError,
     },
+    /// Somebody holds the store, and the socket cannot be trusted.
+    #[error("the town's controller cannot be reached: its socket is not safe")]
+    Untrusted(#[source] std::io::Error),
     /// The client cannot be made.
     #[error("could not make a client for the town's API")]
     Client(#[source] api::ClientError),
@@ -82,7 +85,7 @@ impl StoreLock {
 
     fn take_within(path: &Path, patience: Duration) -> Result<Option<Self>, std::io::Error> {
         if let Some(dir) = path.parent() {
-            fs_err::create_dir_all(dir)?;
+            private::create(dir)?;
         }
         let Some(file) = lock::take(path, patience)? else { return Ok(None) };
         file.set_len(0)?;
@@ -100,7 +103,7 @@ impl StoreLock {
 /// been killed until it is gone.
 pub fn answers(socket: &Path) -> bool {
     let ask = || -> std::io::Result<bool> {
-        let mut stream = std::os::unix::net::UnixStream::connect(socket)?;
+        let mut stream = api::connect(socket)?;
         stream.set_read_timeout(Some(LOCK_WAIT_MAX))?;
         stream.write_all(b"GET /version HTTP/1.1\r\nHost: gt\r\nConnection: close\r\n\r\n")?;
         let mut answer = [0; 12];
@@ -126,15 +129,20 @@ impl Connection {
         let (socket, lock) = (town.layout.api_socket(), town.layout.store_lock());
         let started = Instant::now();
         loop {
-            if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+            let connected = api::connect(&socket);
+            if connected.is_ok() {
                 let client = api::client_over_unix_socket(&socket, &town.name, actor.map(str::to_owned))
                     .map_err(ConnectError::Client)?;
                 return Ok(Self { client, controller: true, offline: None });
             }
             if let Some(lock) = StoreLock::try_take(&lock).map_err(ConnectError::Folders)? {
+                // Without a controller, it does not matter who has made the socket's folder.
                 return Self::offline(town, actor, lock);
             }
             if started.elapsed() > LOCK_WAIT_MAX {
+                if let Some(why) = connected.err().filter(|e| e.kind() == std::io::ErrorKind::PermissionDenied) {
+                    return Err(ConnectError::Untrusted(why));
+                }
                 return Err(ConnectError::Held { holder: StoreLock::holder(&lock) });
             }
             std::thread::sleep(LOCK_RETRY);
@@ -143,7 +151,7 @@ impl Connection {
 
     fn offline(town: &Town, actor: Option<&str>, lock: StoreLock) -> Result<Self, ConnectError> {
         let path = town.layout.store();
-        fs_err::create_dir_all(town.layout.state()).map_err(ConnectError::Folders)?;
+        town.claim().map_err(ConnectError::Folders)?;
         let server = Server::open(&api::Place::File(path.clone()), api::Writer::Inline, options())
             .map_err(|source| ConnectError::Open { path, source })?;
         let client = client_as(&server, &town.name, actor).map_err(ConnectError::Client)?;

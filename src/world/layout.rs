@@ -56,9 +56,21 @@ impl Layout {
         &self.runtime
     }
 
+    /// The folders that all others lie in. They are closed to other users, whatever is made in them.
+    pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
+        let data = ["agents", "bin", "clones", "locks", "sandboxes", "supervisor"].map(|name| self.data.join(name));
+        let state = ["jobs", "replays", "runs", "verify", "worktrees"].map(|name| self.state.join(name));
+        [self.data.clone(), self.state.clone()].into_iter().chain(data).chain(state)
+    }
+
     /// The file that names the folder of the sockets: temporary folders differ from shell to shell.
     pub fn runtime_record(&self) -> PathBuf {
         self.state.join("runtime")
+    }
+
+    /// The file that names the town's folder: a copy of the folder is another one.
+    pub fn folder_record(&self) -> PathBuf {
+        self.state.join("folder")
     }
 
     /// The store.

@@ -3,8 +3,13 @@
 //! A town is a folder with a `town.yaml` that declares kind Town; found from `--town`, `GT_TOWN`, or upwards from the
 //! working directory.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use gastown_base::private;
 use gastown_crds::common::ANNOTATION_TOWN_UID;
 use gastown_supervisor::records;
 use serde::Deserialize;
@@ -49,6 +54,14 @@ pub enum TownError {
         file: PathBuf,
         /// The mistake in the file.
         why: String,
+    },
+    /// The folder is a copy of a town's: both would command the same agents.
+    #[error("{} is a copy of the town in {}, so it commands nothing", dir.display(), original.display())]
+    Copied {
+        /// The folder.
+        dir: PathBuf,
+        /// The town's own folder.
+        original: PathBuf,
     },
     /// The file carries no identity.
     #[error("{} has no annotation `{ANNOTATION_TOWN_UID}`: run `gt init` there", file.display())]
@@ -168,7 +181,21 @@ impl Town {
         {
             layout = layout.with_runtime(runtime.trim().into());
         }
+        if let Some(original) = recorded(&layout).filter(|original| is_elsewhere(original, &dir, &uid)) {
+            return Err(TownError::Copied { dir, original });
+        }
         Ok(Self { dir, name, uid, layout })
+    }
+
+    /// Makes the town's folders, for the user alone, and writes down that they are this one's. For who opens the store.
+    pub fn claim(&self) -> std::io::Result<()> {
+        for folder in self.layout.folders() {
+            private::own(&folder)?;
+        }
+        if recorded(&self.layout).as_ref() == Some(&self.dir) {
+            return Ok(());
+        }
+        records::write_text(&self.layout.folder_record(), self.dir.as_os_str().as_bytes(), true)
     }
 
     /// The same with its sockets where `places` says, wherever they were before.
@@ -185,6 +212,31 @@ impl Town {
             return Ok(());
         }
         records::write_text(&record, runtime.as_bytes(), true)
+    }
+}
+
+/// The town's folder, as whoever opened its store last has written it down.
+fn recorded(layout: &Layout) -> Option<PathBuf> {
+    let folder = PathBuf::from(OsString::from_vec(fs_err::read(layout.folder_record()).ok()?));
+    folder.is_absolute().then_some(folder)
+}
+
+/// Whether the town is in its recorded folder still, and this is another one. A folder that was moved is not there any more;
+/// what cannot be seen may be.
+fn is_elsewhere(recorded: &Path, dir: &Path, uid: &str) -> bool {
+    if recorded == dir {
+        return false;
+    }
+    let inode = |dir: &Path| fs_err::metadata(dir).map(|it| (it.dev(), it.ino()));
+    // One folder may be seen at two places: a bind mount.
+    if let (Ok(one), Ok(other)) = (inode(recorded), inode(dir))
+        && one == other
+    {
+        return false;
+    }
+    match fs_err::read_to_string(recorded.join(TOWN_FILE)) {
+        Ok(text) => text.contains(uid),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 
@@ -211,6 +263,31 @@ mod tests {
         );
         let town = town(&text).unwrap();
         assert_eq!((town.name.as_str(), town.uid.as_str()), ("home", uid));
+    }
+
+    #[test]
+    fn a_copy_of_its_folder_is_no_town_and_one_that_has_moved_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = places(dir.path());
+        let at = |name: &str| fs_err::canonicalize(dir.path()).unwrap().join(name);
+        let text = "kind: Town\nmetadata: {name: town, annotations: {gastown.io/town-uid: 0b6f2a52-0001}}\n";
+        for name in ["first", "copy"] {
+            fs_err::create_dir(at(name)).unwrap();
+            fs_err::write(at(name).join(TOWN_FILE), text).unwrap();
+        }
+        let town = Town::open(&at("first"), &places).unwrap();
+        town.claim().unwrap();
+        town.claim().unwrap();
+        let error = Town::open(&at("copy"), &places).unwrap_err().to_string();
+        let shown = error.replace(at("").to_str().unwrap(), "/");
+        assert_eq!(shown, "/copy is a copy of the town in /first, so it commands nothing");
+        fs_err::os::unix::fs::symlink(at("first"), at("link")).unwrap();
+        assert_eq!(Town::open(&at("link"), &places).unwrap().dir, at("first"));
+        fs_err::rename(at("first"), at("moved")).unwrap();
+        Town::open(&at("moved"), &places).unwrap().claim().unwrap();
+        assert!(matches!(Town::open(&at("copy"), &places), Err(TownError::Copied { .. })));
+        fs_err::write(at("moved").join(TOWN_FILE), text.replace("0001", "0002")).unwrap();
+        Town::open(&at("copy"), &places).unwrap();
     }
 
     #[test]

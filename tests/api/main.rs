@@ -5,5 +5,6 @@ mod support;
 
 mod costs;
 mod semantics;
+mod socket;
 mod store;
 mod watch;

@@ -344,7 +344,7 @@ fn doctor_knows_what_a_runtime_needs() {
     assert_eq!(folder.gt_with(&["apply", "-f", "-"], runtime).code, 0);
     let ill = folder.gt(&["doctor"]);
     assert_eq!(ill.code, 1);
-    assert!(ill.out.contains("runtime robot    missing   `gt-no-such-agent` is not on PATH"), "{}", ill.out);
+    assert!(ill.out.contains("runtime robot       missing   `gt-no-such-agent` is not on PATH"), "{}", ill.out);
     insta::assert_snapshot!(ill.err, @"
     install `gt-no-such-agent`, or `gt delete runtime/robot`
     error: something is missing here

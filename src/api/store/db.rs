@@ -1,6 +1,7 @@
 //! The SQLite file: its tables, its version, and how it is opened.
 
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -54,6 +55,15 @@ pub enum OpenError {
         /// The newest version that this release knows.
         known: i32,
     },
+    /// The file cannot be made the user's alone.
+    #[error("could not prepare the store `{path}`")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite refused.
     #[error("could not open the store `{path}`")]
     Sqlite {
@@ -98,7 +108,10 @@ pub(super) fn open(place: &Place, kinds: &[KindIndex], now: Timestamp) -> Result
     let path = path_of(place);
     let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
     let mut db = match place {
-        Place::File(path) => Connection::open(path),
+        Place::File(file) => {
+            owners_alone(file).map_err(|source| OpenError::File { path: path.clone(), source })?;
+            Connection::open(file)
+        }
         Place::Memory => Connection::open_in_memory(),
     }
     .map_err(sqlite)?;
@@ -124,6 +137,17 @@ pub(super) fn open(place: &Place, kinds: &[KindIndex], now: Timestamp) -> Result
     reindex_if_declared_otherwise(&mut db, kinds).map_err(sqlite)?;
     let revision = db.query_row("SELECT revision FROM meta", [], |row| row.get(0)).map_err(sqlite)?;
     Ok((db, revision))
+}
+
+/// Makes the file, or closes one that is there to others. SQLite gives the files beside it the same mode.
+fn owners_alone(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = fs_err::OpenOptions::from_options(options).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
 }
 
 /// A second connection that only reads, for a file.

@@ -3,11 +3,17 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use gastown_crds::common::ANNOTATION_TOWN_UID;
+
 use crate::causes;
 use crate::connect::ConnectError;
+use crate::insight::text::quoted;
 use crate::text::visible;
 use crate::town::TownError;
 use crate::world::git::GitError;
+
+/// What to do about a folder for sockets that others have made, or can change.
+pub const SOCKET_HINT: &str = "put it right, or choose a folder of your own: `gt down`, then `mkdir -p -m 700 ~/.cache/gt && TMPDIR=~/.cache/gt gt up`";
 
 /// The exit codes; the table for people is in the module above and in `gt --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +129,11 @@ impl From<TownError> for CliError {
         let made = Self::from_error(Exit::NoTown, &error);
         match error {
             TownError::NotFound { .. } => made.hint("`gt init` makes one here; `--town DIR` or GT_TOWN names another"),
+            TownError::Copied { original, .. } => made.hint(format!(
+                "go there, or say --town {}; to make this folder a town of its own, remove the annotation \
+                 `{ANNOTATION_TOWN_UID}` from its town.yaml and run `gt init`",
+                quoted(&original.to_string_lossy())
+            )),
             _ => made,
         }
     }
@@ -136,7 +147,11 @@ impl From<GitError> for CliError {
 
 impl From<ConnectError> for CliError {
     fn from(error: ConnectError) -> Self {
-        Self::from_error(Exit::NoTown, &error)
+        let made = Self::from_error(Exit::NoTown, &error);
+        match error {
+            ConnectError::Untrusted(_) => made.hint(SOCKET_HINT),
+            _ => made,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use gastown_base::private;
 use kube::Api;
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -19,6 +20,7 @@ use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::inotify::Inotify;
 use super::terminal::Terminal;
+use crate::api;
 use crate::connect::Connection;
 use crate::connect::actor::actor;
 use crate::town::Town;
@@ -63,10 +65,10 @@ pub async fn link<T>(
 pub async fn up(town: &Town, until: Option<Instant>) -> Result<(), CliError> {
     let socket = town.layout.api_socket();
     let failed = |error: std::io::Error| CliError::new(Exit::Failed, "could not wait for the town").because(&error);
-    fs_err::create_dir_all(town.layout.runtime()).map_err(failed)?;
-    private(town).map_err(failed)?;
+    // Whoever makes the folder first, it is the user's alone.
+    private::create(town.layout.runtime()).and_then(|()| private::check(town.layout.runtime())).map_err(failed)?;
     let mut inotify = Inotify::of_folder(town.layout.runtime()).map_err(failed)?;
-    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+    while api::connect(&socket).is_err() {
         // A socket that is being made is bound first and listened on after: that makes no event.
         let patience = Instant::now() + SOCKET_PATIENCE;
         let wait = if socket.exists() { Some(until.map_or(patience, |until| until.min(patience))) } else { until };
@@ -80,12 +82,6 @@ pub async fn up(town: &Town, until: Option<Instant>) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-/// The socket's folder is its owner's alone, whoever makes it first.
-fn private(town: &Town) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs_err::set_permissions(town.layout.runtime(), std::fs::Permissions::from_mode(0o700))
 }
 
 /// The watches of one command: that they have lost the town is reported once.

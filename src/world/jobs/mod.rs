@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gastown_base::private;
 use gastown_controllers::world::{Exited, Job, JobKey, JobState};
 use gastown_supervisor::records::{self, JobResult, JobSpec, RecordError, Spec, Started};
 use gastown_supervisor::{WORD, lock, log, watch};
@@ -123,9 +124,9 @@ impl Jobs {
             return Ok(());
         }
         for parent in [dir.parent(), lock.parent()].into_iter().flatten() {
-            fs_err::create_dir_all(parent)?;
+            private::create(parent)?;
         }
-        match fs_err::create_dir(&dir) {
+        match private::create_new(&dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
             _ => {}
         }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gastown_base::private;
 use rustix::fs::{Access, access};
 
 use super::supervisor;
@@ -36,7 +37,7 @@ pub fn install(layout: &Layout, gt: &Path) -> io::Result<()> {
 /// Makes `gt` and `bd` in the town's own folder lead to this program. A session never sees the folder without them.
 fn install_bin(layout: &Layout, gt: &Path) -> io::Result<()> {
     let bin = layout.bin();
-    fs_err::create_dir_all(&bin)?;
+    private::create(&bin)?;
     for name in NAMES {
         let link = bin.join(name);
         if fs_err::read_link(&link).is_ok_and(|target| target == gt) {

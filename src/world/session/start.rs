@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use gastown_base::private;
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
@@ -78,7 +79,7 @@ impl Sessions {
         };
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
-            fs_err::create_dir_all(locks)?;
+            private::create(locks)?;
         }
         records::write(&self.layout.sandbox_holder(&sandbox.uid), &run, false)?;
         self.spawn(sandbox, &dir, tmux, &inherits)?;
@@ -91,9 +92,9 @@ impl Sessions {
 
     /// The folder of an attempt. Made exclusively; one that is there and was never started is used again.
     fn intend(&self, run: &Holder) -> Result<PathBuf, SessionError> {
-        fs_err::create_dir_all(self.layout.attempts(&run.owner_uid))?;
+        private::create(&self.layout.attempts(&run.owner_uid))?;
         let dir = self.attempt_dir(run);
-        match fs_err::create_dir(&dir) {
+        match private::create_new(&dir) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
             _ => {}
         }
@@ -134,7 +135,7 @@ impl Sessions {
         let text = self.town.agents.get(word).ok_or_else(no_command)?;
         let path = self.layout.agent(&word[BUILT_IN.len()..]);
         if !fs_err::read(&path).is_ok_and(|there| there == text.as_bytes()) {
-            fs_err::create_dir_all(path.parent().unwrap_or(&path))?;
+            private::create(path.parent().unwrap_or(&path))?;
             records::write_text(&path, text.as_bytes(), false)?;
         }
         let mut resolved = vec!["sh".to_owned(), path.to_string_lossy().into_owned()];

@@ -17,6 +17,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gastown_base::private;
 use gastown_base::whole_file::WholeFile;
 
 use super::program::starts;
@@ -33,7 +34,7 @@ pub(super) fn install(layout: &Layout) -> io::Result<()> {
         return Ok(());
     }
     let dir = path.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(dir)?;
+    private::create(dir)?;
     WholeFile::at(&path).mode(0o755).write(PROGRAM)
 }
 

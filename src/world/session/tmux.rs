@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gastown_base::private;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Pane};
 use gastown_supervisor::watch;
@@ -155,8 +156,8 @@ impl<'a> Tmux<'a> {
     /// Makes sure that a server of ours that lives has its socket.
     fn revive(&self) -> Result<(), SessionError> {
         let runtime = self.layout.runtime();
-        fs_err::create_dir_all(runtime)?;
-        fs_err::set_permissions(runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        private::create(runtime)?;
+        private::check(runtime)?;
         if let Some(server) = records::read::<ProcessId>(&self.layout.tmux_server())?
             && server.lives()
             && !self.call_back(&server)?
@@ -169,10 +170,12 @@ impl<'a> Tmux<'a> {
 
     fn call_back(&self, server: &ProcessId) -> Result<bool, SessionError> {
         let socket = self.layout.tmux_socket();
+        private::create(self.layout.runtime())?;
+        // Another user's server would run our agents as itself, or be told what they see.
+        private::check(self.layout.runtime())?;
         if socket.exists() {
             return Ok(true);
         }
-        fs_err::create_dir_all(self.layout.runtime())?;
         server.signal(Signal::USR1);
         Ok(watch::until(self.layout.runtime(), SOCKET_MAX, || socket.exists())?)
     }
