@@ -100,12 +100,11 @@ impl Quotes {
             }
             match self.within.last_mut() {
                 Some(Within::Single) if c == '\'' => drop(self.within.pop()),
-                Some(Within::Single) => {}
                 Some(Within::Comment) if c == '\n' => {
                     self.within.pop();
                     self.line_ends();
                 }
-                Some(Within::Comment) => {}
+                Some(Within::Single | Within::Comment) => {}
                 Some(Within::Document { end, line }) if c == '\n' => {
                     let is_over = line.trim_start_matches('\t') == end.as_str();
                     line.clear();

@@ -7,10 +7,13 @@ use clap::Args;
 use gastown_supervisor::watch;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::api;
 use crate::cli::common::context::Context;
+use crate::cli::common::controller;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::up::STOP_MAX;
 use crate::connect::StoreLock;
+use crate::town::Town;
 
 /// A stop that takes longer says what it waits for: most take a few milliseconds.
 const QUIET_MAX: Duration = Duration::from_secs(2);
@@ -22,25 +25,18 @@ pub struct DownArgs {}
 /// Runs the command.
 pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
-    let path = town.layout.store_lock();
-    // A command has the store for a moment, and is not to be told to stop. The socket may be lost; the lock is not.
-    let serves = std::os::unix::net::UnixStream::connect(town.layout.api_socket()).is_ok();
-    let lock = if serves { StoreLock::try_take(&path) } else { StoreLock::take(&path) }
-        .map_err(|e| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e))?;
-    let holder = StoreLock::holder(&path);
-    if lock.is_some() || !(serves || is_controller(&holder)) {
+    let Some(pid) = running(&town)? else {
         context.out.talk(&format!("town `{}` is down already", town.name));
         return Ok(ExitCode::SUCCESS);
-    }
-    let unclear =
-        || CliError::new(Exit::Failed, format!("process `{holder}` holds the store, and cannot be told to stop"));
-    let pid = holder.parse().ok().and_then(Pid::from_raw).ok_or_else(unclear)?;
-    // The descriptor is of this very process; that it still holds the lock is looked at after, so no namesake is hit.
+    };
+    let holder = pid.as_raw_nonzero();
+    let unclear = || CliError::new(Exit::Failed, format!("the controller (process {holder}) cannot be told to stop"));
+    // The descriptor is of this very process; that it is still the controller is looked at after, so no namesake is hit.
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
         return Err(unclear().hint("look again: it may have stopped just now"));
     };
-    if StoreLock::holder(&path) != holder {
-        return Err(unclear().hint("another process has the store now: look again"));
+    if running(&town)? != Some(pid) {
+        return Err(unclear().hint("another process is the controller now: look again"));
     }
     pidfd_send_signal(&pidfd, Signal::TERM).map_err(|_| unclear())?;
     let began = Instant::now();
@@ -68,8 +64,27 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The town's controller: who listens at the socket, else who holds the lock. Either may be lost, and another shell may have
+/// other folders; then it is looked for among all processes.
+fn running(town: &Town) -> Result<Option<Pid>, CliError> {
+    if let Ok(Some(pid)) = api::connect(&town.layout.api_socket()).and_then(|stream| api::listener_of(&stream)) {
+        return Ok(Some(pid));
+    }
+    let path = town.layout.store_lock();
+    let failed = |e: std::io::Error| CliError::new(Exit::Failed, "could not look at the store's lock").because(&e);
+    // A command has the store for a moment, and is not to be told to stop: it is waited for.
+    for take in [StoreLock::try_take, StoreLock::take] {
+        let is_held = take(&path).map_err(failed)?.is_none();
+        let holder = StoreLock::holder(&path).parse().ok().and_then(Pid::from_raw);
+        if is_held && holder.is_some_and(is_up) {
+            return Ok(holder);
+        }
+    }
+    Ok(controller::of(town).and_then(Pid::from_raw))
+}
+
 /// Whether this process was started as `gt up`.
-fn is_controller(pid: &str) -> bool {
-    let words = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+fn is_up(pid: Pid) -> bool {
+    let words = fs_err::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
     words.split(|byte| *byte == 0).any(|word| word == b"up")
 }

@@ -2,14 +2,19 @@
 //!
 //! The controller is a convenience: agents go on without it, and what it finds when it comes back it adopts.
 
+mod log;
+
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use gastown_crds::{Bead, Rig};
+use gastown_supervisor as supervisor;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use tokio::net::UnixListener;
@@ -18,7 +23,8 @@ use tracing::{info, warn};
 
 use crate::api::{self, Server};
 use crate::cli::common::context::Context;
-use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::controller;
+use crate::cli::common::error::{CliError, Exit, SOCKET_HINT};
 use crate::clock::SystemClock;
 use crate::connect::{StoreLock, answers, options};
 use crate::engine::{Engine, Parts};
@@ -33,6 +39,8 @@ use crate::world::retention::{Leftovers, Living};
 const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The most that is shown of what a controller said that did not start.
 const TOLD_BYTES_MAX: u64 = 8 * 1024;
+/// Standard error, the last of the three that a program is started with.
+const STDERR_FD: i32 = 2;
 /// What the background process says once it serves.
 const READY: &str = "ready";
 
@@ -68,6 +76,9 @@ pub struct UpArgs {
 
 /// Runs the command.
 pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
+    // What whoever starts it has open (a pipe that somebody reads to its end, a lock) must not be held by the controller, nor
+    // by what that starts, for days.
+    close_fds::set_fds_cloexec(STDERR_FD + 1, &[]);
     let town = context.town()?;
     if args.foreground || args.background_child {
         return serve(town, args, &context.places);
@@ -82,21 +93,19 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         context.out.talk(&format!("town `{}` is up already (process {holder})", town.name));
         return Ok(ExitCode::SUCCESS);
     }
-    let folders = |e: std::io::Error| CliError::new(Exit::Failed, "could not prepare the town's folders").because(&e);
-    fs_err::create_dir_all(town.layout.state()).map_err(folders)?;
+    town.claim().map_err(|e| CliError::new(Exit::Failed, "could not prepare the town's folders").because(&e))?;
     let path = town.layout.log();
-    if fs_err::metadata(&path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
-        fs_err::rename(&path, path.with_extension("log.1")).map_err(folders)?;
-    }
-    let log = fs_err::OpenOptions::new().create(true).append(true).open(&path).map_err(folders)?;
-    let log_from = log.metadata().map_err(folders)?.len();
+    let log = open_log(&path).inspect_err(|e| {
+        context.out.talk(&format!("the controller's log cannot be written, so it goes without: {e}"));
+    });
+    let log_from = log.as_ref().ok().and_then(|log| log.metadata().ok()).map_or(0, |log| log.len());
     let mut exec = Exec::new(this_program()?).args(["up", "--background-child", "--town"]).arg(&town.dir).cwd("/");
     if let Some(max) = args.machine_polecats {
         exec = exec.arg("--machine-polecats").arg(max.to_string());
     }
     let mut command = exec.command();
     // It leads no group: who does cannot begin a session.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.into_parts().0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.map_or_else(|_| Stdio::null(), Stdio::from));
     let mut child =
         command.spawn().map_err(|e| CliError::new(Exit::Failed, "could not start the controller").because(&e))?;
     let said = child.stdout.take().map(|out| {
@@ -125,6 +134,16 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         .hint("`gt doctor` says what is missing here"))
 }
 
+/// The log to append to, for the user alone.
+fn open_log(path: &Path) -> std::io::Result<File> {
+    if fs_err::metadata(path).is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+        fs_err::rename(path, path.with_extension("log.1"))?;
+    }
+    let log = supervisor::log::append(path)?;
+    log.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(log)
+}
+
 fn this_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|e| CliError::new(Exit::Failed, "could not find this program").because(&e))
 }
@@ -132,7 +151,8 @@ fn this_program() -> Result<PathBuf, CliError> {
 fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliError> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GT_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(args.foreground).init();
+    let log = log::Log::to(std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).with_ansi(args.foreground).init();
     if args.background_child {
         // Away from the terminal, before `ready` is said: neither closing it nor Ctrl-C in it may end the town.
         rustix::process::setsid().map_err(|e| {
@@ -148,7 +168,11 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
         return Err(CliError::new(Exit::Failed, format!("the town's store is in use by process {holder}"))
             .hint("`gt down` stops it"));
     };
-    fs_err::create_dir_all(town.layout.state()).map_err(|e| failed("could not prepare the town's folders", &e))?;
+    town.claim().map_err(|e| failed("could not prepare the town's folders", &e))?;
+    if let Some(other) = controller::with_the_store(&town.layout) {
+        let what = format!("process {other} has the town's store open, although its lock is free");
+        return Err(CliError::new(Exit::Failed, what).hint("`gt down` stops it"));
+    }
     let place = api::Place::File(town.layout.store());
     let server =
         Server::open(&place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
@@ -160,6 +184,7 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
     runtime.shutdown_timeout(REST_MAX);
     server.close();
     drop(lock);
+    log.flush();
     result.map(|()| ExitCode::SUCCESS)
 }
 
@@ -178,7 +203,10 @@ async fn living(client: &Client) -> kube::Result<Living> {
 /// Makes the API's socket where it was before: sessions and other shells look for it there. Where none can be, one is made
 /// where this process has its temporary files.
 fn bind(town: Town, places: &Places) -> Result<(Town, UnixListener), CliError> {
-    let failed = |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not serve the API").because(error);
+    let failed = |error: &std::io::Error| {
+        let failed = CliError::new(Exit::Failed, "could not serve the API").because(error);
+        if error.kind() == std::io::ErrorKind::PermissionDenied { failed.hint(SOCKET_HINT) } else { failed }
+    };
     let anew = town.anew(places);
     let (town, listener) = match api::bind_unix(&town.layout.api_socket()) {
         Ok(listener) => (town, listener),

@@ -8,6 +8,7 @@ mod harness;
 mod help;
 mod mistakes;
 mod rigs;
+mod safe;
 mod show;
 mod stuck;
 mod towns;

@@ -7,6 +7,7 @@ pub mod kinds;
 
 pub mod age;
 pub mod complete;
+pub mod controller;
 pub mod table;
 pub mod terminal;
 
