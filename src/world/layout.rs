@@ -59,7 +59,7 @@ impl Layout {
     /// The folders that all others lie in. They are closed to other users, whatever is made in them.
     pub fn folders(&self) -> impl Iterator<Item = PathBuf> {
         let data = ["agents", "bin", "clones", "locks", "sandboxes", "supervisor"].map(|name| self.data.join(name));
-        let state = ["jobs", "replays", "runs", "verify", "worktrees"].map(|name| self.state.join(name));
+        let state = ["jobs", "replays", "runs", "tracks", "verify", "worktrees"].map(|name| self.state.join(name));
         [self.data.clone(), self.state.clone()].into_iter().chain(data).chain(state)
     }
 

@@ -352,7 +352,7 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
       = help: there is `identity`, `merge`, `polecats`, `prefix`, `repo`, `runtime`, `suspend`, `workspace`
     "#);
     let manifests = parse("rig.yaml", &text.replace("nothing: 1, ", "")).unwrap();
-    assert_eq!(admit_change(&manifests[0], &manifests[0].value), [], "an earlier release has taken it");
+    assert_eq!(admit_change(&manifests[0], &manifests[0].value()), [], "an earlier release has taken it");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::PoisonError;
 
+use gastown_base::private;
 use gastown_controllers::world::{Job, JobKey, JobState, Track};
 use gastown_supervisor::records;
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl Jobs {
         }
         let path = self.layout.track(&track.id(git::remote_name));
         if let Some(folder) = path.parent() {
-            fs_err::create_dir_all(folder)?;
+            private::create(folder)?;
         }
         // It need not survive a loss of power: no job does.
         records::write(&path, &Newest { job: key.clone() }, false)?;
