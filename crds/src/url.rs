@@ -42,6 +42,29 @@ pub fn has_password(url: &str) -> bool {
     user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
+/// A web address in its parts: the address alone, the name and the password; none if it holds no password.
+pub fn split_password(url: &str) -> Option<(String, String, String)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let user = user_info(rest).filter(|_| is_web(scheme) && has_password(url))?;
+    let (name, password) = user.split_once(':')?;
+    Some((format!("{scheme}://{}", &rest[user.len() + 1..]), decoded(name), decoded(password)))
+}
+
+/// A part of an address with its `%40` and the like as the characters that they stand for.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = code.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => (bytes.push(byte), rest = &after[2..]),
+            None => (bytes.push(first), rest = after),
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// What stands before the `@` of a host.
 fn user_info(after_scheme: &str) -> Option<&str> {
     let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '\'' | '"' | '`' | '<' | '>');
@@ -103,6 +126,14 @@ mod tests {
         let line = "{ url: https://me:pw@a.org/x, b: ssh://git@b.org }";
         assert_eq!(mask(line), "{ url: https://me:**@a.org/x, b: ssh://git@b.org }");
         assert_eq!(mask("a: b"), "a: b");
+    }
+
+    #[test]
+    fn the_parts_of_an_address_are_as_they_were_meant() {
+        let parts = |url| split_password(url).map(|(url, name, password)| [url, name, password].join(" "));
+        assert_eq!(parts("https://k%40m:a%25b%@h/x").as_deref(), Some("https://h/x k@m a%b%"));
+        assert_eq!(parts("ssh://git:pw@h/x"), None, "no web address");
+        assert_eq!(parts("https://git@h/x"), None);
     }
 
     #[test]

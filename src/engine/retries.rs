@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(fail(&mut retries, 1000), at(1010));
         assert_eq!((retries.holds(&key, at(1009)), retries.holds(&key, at(1010))), (Some(at(1010)), None));
         assert_eq!(fail(&mut retries, 1010), at(1030));
-        retries.clock_went_back(Duration::from_secs(900));
+        retries.clock_went_back(Duration::from_mins(15));
         assert_eq!(retries.holds(&key, at(120)), Some(at(130)));
         retries.worked(&key);
         assert_eq!(retries.holds(&key, at(120)), None);

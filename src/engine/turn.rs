@@ -293,7 +293,7 @@ impl Engine {
     /// Gives slots to the jobs that effects start, in order. Answers how many effects may be applied now: if a job got a
     /// slot, those before the first that gets none, and the others are wanted again once these are done; if none did, it
     /// answers the job that waits: effects that are done again with nothing to show for it would be done without end.
-    fn give_slots(&mut self, key: &Key, effects: &[Effect], facts: &Facts, now: Timestamp) -> Result<usize, Job> {
+    fn give_slots(&mut self, key: &Key, effects: &[Effect], facts: &Facts, now: Timestamp) -> Result<usize, Box<Job>> {
         let mut given = false;
         for (nth, effect) in effects.iter().enumerate() {
             let Effect::Act(Act::EnsureJob(job)) = effect else { continue };
@@ -303,7 +303,7 @@ impl Engine {
                 continue;
             }
             if !self.slots.may_have(key, job, self.slots_max(job.pool())) {
-                return if given { Ok(nth) } else { Err(job.clone()) };
+                return if given { Ok(nth) } else { Err(Box::new(job.clone())) };
             }
             self.slots.hold(job, now);
             given = true;

@@ -105,9 +105,9 @@ impl Ask {
         match self {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
-            // The job that runs there is asked about too, and its end is an event.
-            Self::Newest(_) => None,
-            Self::Repo(_)
+            // Of what runs on a track, the job is asked about too, and its end is an event.
+            Self::Newest(_)
+            | Self::Repo(_)
             | Self::Merged(_)
             | Self::Attempts(_)
             | Self::Replay(_)

@@ -1,5 +1,9 @@
 //! Whatever git can read can be a rig's remote: one whose history is cut off, and branches by any name that git allows.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
+
 use gastown_controllers::world::{Job, Replayed, exit, replay_key};
 use gastown_crds::branch;
 use gastown_crds::common::Person;
@@ -123,4 +127,42 @@ fn every_name_of_a_branch_is_judged_as_git_does() {
     let differ: Vec<_> = said.lines().zip(&names).filter(|judged| !is_told(judged)).collect();
     assert!(differ.is_empty(), "{differ:?}");
     assert_eq!(said.lines().count(), names.len());
+}
+
+/// The arguments of all processes that hold this text.
+fn arguments_with(text: &str) -> Vec<String> {
+    let entries = fs_err::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(text)).collect()
+}
+
+#[test]
+fn a_password_of_an_earlier_release_reaches_its_remote_and_no_argument() {
+    let town = Town::new();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = server.local_addr().unwrap();
+    let (seen, requests) = channel();
+    std::thread::spawn(move || {
+        for stream in server.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let said = head.into_iter().find(|line| line.to_lowercase().starts_with("authorization:"));
+            let refused = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            seen.send((said, arguments_with("s3%63ret"), arguments_with("s3cret"))).unwrap();
+            stream.write_all(refused.as_bytes()).unwrap();
+        }
+    });
+    let url = format!("http://kim:s3%63ret@{at}/shop.git");
+    let git = town.git.clone().with_env("no_proxy", "127.0.0.1");
+    let mut log = Vec::new();
+    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, round: 1 }, &mut log);
+    let log = String::from_utf8_lossy(&log);
+    assert_eq!(code, exit::AUTH, "{log}");
+    assert!(!log.contains("ret@"), "{log}");
+    let requests: Vec<_> = requests.try_iter().collect();
+    let none = Vec::<String>::new;
+    // "kim:s3cret"
+    let answer = Some("Authorization: Basic a2ltOnMzY3JldA==".to_owned());
+    assert_eq!(requests, [(None, none(), none()), (answer, none(), none())]);
 }

@@ -43,7 +43,9 @@ impl Git {
             .remote(self.call_in(repo, format!("list the branches of {shown}")), url)?
             .repo_lock(repo_lock)
             .limit(SILENCE_MAX)
-            .args(["ls-remote", "--symref", "--", url, "HEAD", "refs/heads/*", "refs/tags/*"])
+            .args(["ls-remote", "--symref"])
+            .address(url)
+            .args(["HEAD", "refs/heads/*", "refs/tags/*"])
             .output()?;
         if !listed.ok() {
             return Err(refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
@@ -95,7 +97,8 @@ impl Git {
                 "--quiet",
             ])
             // Tags are as they are there: moved, deleted, on no branch.
-            .args(["--no-tags", "--", url])
+            .arg("--no-tags")
+            .address(url)
             .args(["+refs/heads/*:refs/gt/target/*", "+refs/tags/*:refs/tags/*"])
             .output()
             .map_err(|error| late(error, hint))?;

@@ -34,7 +34,7 @@ const AUTH_SIGNS: [&str; 10] = [
 pub fn reach(url: &str, limit: Duration) -> Result<(), NoLook> {
     let git = Git::new(Layout::below(Path::new("/")));
     let call = git.call(format!("reach `{}`", redact(url)));
-    let listed = git.remote(call, url)?.limit(limit).args(["ls-remote", "--quiet", "--", url, "HEAD"]).run()?;
+    let listed = git.remote(call, url)?.limit(limit).args(["ls-remote", "--quiet"]).address(url).arg("HEAD").run()?;
     foreign_hash(&listed.text()).map_or(Ok(()), |hash| Err(NoLook::Hash(hash.to_owned())))
 }
 

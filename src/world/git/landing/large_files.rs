@@ -38,7 +38,9 @@ impl Git {
         for some in files.iter().collect::<Vec<_>>().chunks(NAMED_MAX) {
             let call = self.remote(self.call_in(clone, &doing), push.url)?.limit(self.limits.transfer);
             // Its own name for the remote: a url alone would be taken for one that has no settings.
-            let call = call.args(["-c", &format!("remote.origin.lfspushurl={}", push.url)]);
+            // By the environment, since others see arguments.
+            let call = call.env("GT_GIT_ADDRESS", push.url);
+            let call = call.arg("--config-env=remote.origin.lfspushurl=GT_GIT_ADDRESS");
             let output = call.args(["lfs", "push", "--object-id", "origin"]).args(some).output();
             let output = output.map_err(|error| late(error, "is its large-file store slow? it is tried again"))?;
             if !output.ok() {

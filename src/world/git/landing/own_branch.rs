@@ -77,7 +77,7 @@ impl Git {
                 let call = call.args(["push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no"]);
                 let call = call.arg(format!("--force-with-lease={reference}:{pushed}"));
                 let hint = format!("to see how fast it answers, run: git ls-remote {shown}");
-                let output = call.args(["--", url, &format!(":{reference}")]).output().map_err(|e| late(e, &hint))?;
+                let output = call.address(url).arg(format!(":{reference}")).output().map_err(|e| late(e, &hint))?;
                 let said = format!("{}\n{}", output.text(), output.complaint());
                 if !output.ok() && !GONE_SIGNS.iter().any(|sign| said.contains(sign)) {
                     let push =

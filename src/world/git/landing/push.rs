@@ -104,7 +104,7 @@ impl Git {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
         call = call.arg(format!("--force-with-lease={reference}:{lease}"));
-        let output = call.args(["--", push.url, &format!("{}:{reference}", push.to)]).output();
+        let output = call.address(push.url).arg(format!("{}:{reference}", push.to)).output();
         let hint = || format!("to see how fast it answers, run: git ls-remote {shown}");
         let output = output.map_err(|error| late(error, &hint()))?;
         if output.ok() {

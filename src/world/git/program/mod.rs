@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gastown_base::clock::{Clock, SystemClock};
-use gastown_crds::url::redact;
+use gastown_crds::url::{redact, split_password};
 
 use self::stream::{From, Run};
 use super::{Git, GitError};
@@ -66,6 +66,10 @@ const SETTINGS: [&str; 11] = [
     // The clone is bare, and ours.
     "safe.bareRepository=all",
 ];
+
+/// A credential helper that answers with what is in its environment.
+const PASSWORD_HELPER: &str =
+    r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$GT_GIT_NAME" "$GT_GIT_PASSWORD"; }; f"#;
 
 /// One call of the git program.
 pub(super) struct Call<'a> {
@@ -124,6 +128,22 @@ impl<'a> Call<'a> {
     pub(super) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.exec = self.exec.env(name, value);
         self
+    }
+
+    /// Adds the address of a remote, after which no option can come. A password in it goes by the environment: what a
+    /// program's arguments are, every user of the machine can see.
+    pub(super) fn address(self, url: &str) -> Self {
+        let Some((address, name, password)) = split_password(url) else { return self.args(["--", url]) };
+        // The empty one takes away those that the user has: they may know another name for this host.
+        let settings =
+            [("GIT_CONFIG_COUNT", "2"), ("GIT_CONFIG_KEY_0", "credential.helper"), ("GIT_CONFIG_VALUE_0", "")];
+        let settings = settings.into_iter().chain([
+            ("GIT_CONFIG_KEY_1", "credential.helper"),
+            ("GIT_CONFIG_VALUE_1", PASSWORD_HELPER),
+            ("GT_GIT_NAME", name.as_str()),
+            ("GT_GIT_PASSWORD", password.as_str()),
+        ]);
+        settings.fold(self, |call, (name, value)| call.env(name, value)).args(["--", &address])
     }
 
     pub(super) fn cwd(mut self, dir: &Path) -> Self {
