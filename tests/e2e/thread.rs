@@ -16,6 +16,7 @@ use gastown::town::{Places, Town};
 use gastown::world::exec::{self, Exec};
 use gastown::world::git;
 use gastown::world::real::Real;
+use gastown_controllers::seen::Oid;
 use gastown_controllers::world::Adapter;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, names};
 use kube::api::{Api, PostParams};
@@ -169,6 +170,12 @@ async fn one_bead_goes_from_declared_to_merged() {
         .find(|b| b.spec.parent.is_none());
     let bead = bead.unwrap();
     let name = names::merge_request(&bead.name_any(), &bead.uid().unwrap(), &head, 1);
+    // As `gt done` does it.
+    let started = exec::prepared();
+    let branch = names::branch(&polecat.spec.name, &bead.name_any());
+    let hands_in = git::Git::new(town.layout.clone());
+    hands_in.hand_in(&worktree, &polecat.name_any(), &branch, &Oid(head.clone())).unwrap();
+    OWN.fetch_add(exec::prepared() - started, Ordering::Relaxed);
     let request = json!({"bead": bead.name_any(), "rig": "shop", "polecat": polecat.name_any(), "head": head, "base": base, "attempt": 1});
     create::<MergeRequest>(&client, &object(&name, request)).await;
 
@@ -187,9 +194,9 @@ async fn one_bead_goes_from_declared_to_merged() {
     drop(stop);
     engine.await.unwrap();
     // What a bead costs in programs that the controller starts itself, exactly. Its jobs: the clone, the target verified
-    // twice (it is red), the bead's commit once, the push, the fetch after it. git: three to make a worktree on a branch,
+    // twice (it is red), the bead's commit once, the push, the fetch after it. git: five to make a repository with a worktree,
     // one to write the commit that lands. tmux: one session. And once for a controller: what git and tmux are there.
-    let (jobs, git, tmux, once) = (6, 3 + 1, 1, 3);
+    let (jobs, git, tmux, once) = (6, 5 + 1, 1, 3);
     let (cost, started) = (jobs + git + tmux + once, subprocesses());
     // The session was ended: its pane closes by itself, or has to be told, whichever is seen first.
     assert!((cost..=cost + 1).contains(&started), "{started} instead of {cost}");

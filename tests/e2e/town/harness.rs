@@ -212,6 +212,7 @@ pub fn git(dir: &Path, args: &[&str]) -> String {
         .args(["-c", "user.name=t", "-c", "user.email=t@town.invalid", "-c", "init.defaultBranch=main"])
         .args(args)
         .cwd(dir)
+        .limit(WAIT_MAX)
         .run()
         .unwrap();
     assert!(out.ok(), "git {args:?}: {}", out.complaint());
