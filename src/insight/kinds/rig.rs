@@ -67,7 +67,9 @@ impl Subject for Rig {
         let follows = self.spec.merge.when_checked_out == WhenCheckedOut::Update;
         Some(match reason {
             Reason::TargetCheckedOut if follows => {
-                format!("commit or stash the changes in {url}; it goes on by itself then")
+                format!(
+                    "commit or stash the changes in {url}, or move what its message names out of the way; it goes on by itself then"
+                )
             }
             Reason::TargetCheckedOut => format!(
                 "the branch is checked out in {url}. Choose: `merge.whenCheckedOut: Update` lets its files follow, or \

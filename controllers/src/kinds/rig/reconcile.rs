@@ -178,7 +178,7 @@ fn said(rig: &RigSettings<'_>, last: Option<Exited>, otherwise: Reason, what: &s
         exit::AUTH => (Reason::AuthRequired, "; try the same git command by hand, git never prompts here"),
         exit::NO_BRANCH => (Reason::BranchNotFound, "; push a first commit, or name a branch in spec.repo.branch"),
         exit::CHECKED_OUT if rig.update_checked_out => {
-            (Reason::TargetCheckedOut, "; commit or stash the changes there")
+            (Reason::TargetCheckedOut, "; commit or stash the changes there, or move what is in the way")
         }
         exit::CHECKED_OUT => {
             (Reason::TargetCheckedOut, "; set merge.whenCheckedOut to Update, or choose strategy Branch")
