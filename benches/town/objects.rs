@@ -10,7 +10,7 @@ use gastown::clock::SystemClock;
 use gastown::connect::options;
 use gastown::engine::{self, Engine, Parts};
 use gastown_controllers::seen::Seen;
-use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, Machine};
+use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, Job, JobKey, Machine};
 use gastown_crds::schema::Schema;
 use gastown_crds::{Bead, Rig};
 use jiff::Timestamp;
@@ -37,9 +37,16 @@ struct Null;
 impl Adapter for Null {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         match ask {
-            Ask::Machine => Seen::Known(Fact::Machine(Machine { cores: 2, polecats_max: None, degraded: None })),
+            Ask::Machine => {
+                let machine = Machine { cores: 2, memory: 8 << 30, disk: 64 << 30, polecats_max: None, degraded: None };
+                Seen::Known(Fact::Machine(machine))
+            }
             _ => Seen::Unknown { why: "there is no world in this benchmark".into(), since: Timestamp::UNIX_EPOCH },
         }
+    }
+
+    fn begun(&self, _: &JobKey) -> Option<Job> {
+        None
     }
 
     fn act(&self, act: &Act) -> Result<(), ActError> {
