@@ -229,7 +229,7 @@ fn sweeping_keeps_the_newest_and_all_that_run() {
     let mut running = waiting(&town, 1);
     // In a sandbox of its own: in one, they run one after another.
     if let Job::Setup { sandbox, .. } = &mut running {
-        sandbox.uid = "other box".to_owned();
+        "other box".clone_into(&mut sandbox.uid);
     }
     town.jobs.ensure(&running).unwrap();
     let over: Vec<_> = (2..7).map(|round| job("exit 0", round)).collect();

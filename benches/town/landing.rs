@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use gastown::api::client_over_unix_socket;
+use gastown::clock::{Clock, SystemClock};
 use gastown::world::exec::Exec;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Convoy, MergeRequest, Rig, Runtime};
@@ -70,7 +71,7 @@ async fn landed(up: &Up, client: &Client, begun: &Path) -> BTreeMap<String, Dura
         while merged.len() < BEADS {
             let request = watch.try_next().await.unwrap().expect("a watch does not end");
             if request.status.as_ref().is_some_and(|status| status.state == MergeState::Merged) {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                let now = Duration::try_from(SystemClock.now().as_duration()).unwrap();
                 merged.entry(request.spec.bead.clone()).or_insert(now);
             }
         }

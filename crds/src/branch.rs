@@ -63,7 +63,7 @@ pub fn has_long_part(name: &str) -> bool {
 
 /// Whether a name that may stand in a branch's looks like one of git's locks.
 pub fn is_lock(part: &str) -> bool {
-    part.ends_with(".lock")
+    part.strip_suffix(".lock").is_some()
 }
 
 #[cfg(test)]

@@ -142,7 +142,8 @@ fn print_fact(fact: Fact, step: Option<&str>, whose: &Whose, work: &Work) -> Res
         }
         Fact::Made => {
             let made = made_and_changed(&current_dir()?);
-            Ok(Answer::out(made.iter().map(|path| format!("{}\0", String::from_utf8_lossy(path))).collect::<String>()))
+            let names: Vec<_> = made.iter().flat_map(|path| [String::from_utf8_lossy(path), "\0".into()]).collect();
+            Ok(Answer::out(names.concat()))
         }
     }
 }

@@ -50,7 +50,7 @@ fn kinds_that_did_not_work(dir: &Path) -> Vec<&'static str> {
         let is_true = |it: &Value| kind.conditions.iter().any(|type_| it["type"] == *type_) && it["status"] == "True";
         conditions.flatten().any(is_true)
     };
-    KINDS.into_iter().filter(|kind| !works(kind)).map(|kind| kind.name).collect()
+    KINDS.iter().filter(|kind| !works(kind)).map(|kind| kind.name).collect()
 }
 
 /// The command lines of processes that name a text.

@@ -203,7 +203,9 @@ fn remotes_that_hang_hold_up_no_other_rig() {
     }
     in_virtual_time(async {
         let sim = Sim::start(&town, None, BTreeMap::new()).await;
-        urls.iter().for_each(|url| sim.world.hang_remote(url));
+        for url in &urls {
+            sim.world.hang_remote(url);
+        }
         let mut engine = sim.engine();
         engine.run(async { tokio::time::timeout(Duration::from_mins(1), sim.landed()).await.unwrap() }).await;
         assert_eq!(kinds(&sim.effects.log())["clone"], 4);

@@ -1,5 +1,6 @@
 //! Reading: one object, or a page of them in the order of (namespace, name) under a selector.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rusqlite::types::Value as Param;
@@ -138,11 +139,11 @@ fn query(request: &PageRequest, few: bool) -> (String, Vec<Param>) {
     let mut sql = format!("SELECT ns, name, revision, checksum, object FROM objects WHERE {plus}kind = ?");
     let mut parameters = vec![Param::from(kind.to_string())];
     if let Some(ns) = ns {
-        sql.push_str(&format!(" AND {plus}ns = ?"));
+        write!(sql, " AND {plus}ns = ?").expect("a string takes all");
         parameters.push(ns.clone().into());
     }
     if let Some((ns, name)) = after {
-        sql.push_str(&format!(" AND ({plus}ns, {plus}name) > (?, ?)"));
+        write!(sql, " AND ({plus}ns, {plus}name) > (?, ?)").expect("a string takes all");
         parameters.extend([ns.clone().into(), name.clone().into()]);
     }
     for requirement in &selector.0 {
@@ -163,7 +164,7 @@ fn marked(what: &str, values: Option<&Vec<String>>, parameters: &mut Vec<Param>)
     let mut sql = "SELECT id FROM marks WHERE what = ?".to_owned();
     if let Some(values) = values {
         parameters.extend(values.iter().map(|it| Param::from(it.clone())));
-        sql.push_str(&format!(" AND value IN ({})", vec!["?"; values.len()].join(", ")));
+        write!(sql, " AND value IN ({})", vec!["?"; values.len()].join(", ")).expect("a string takes all");
     }
     sql
 }

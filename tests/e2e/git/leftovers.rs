@@ -1,7 +1,7 @@
 //! What killed gits and setups leave behind stops nobody: their locks, and their processes.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use gastown_controllers::world::{Job, exit};
 
@@ -11,7 +11,8 @@ use super::town::Town;
 fn lock(path: &Path) {
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();
     let file = std::fs::File::create(path).unwrap();
-    file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
+    let now = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(now - Duration::from_mins(1)).unwrap();
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn every_name_of_a_branch_is_judged_as_git_does() {
 /// The arguments of all processes that hold this text.
 fn arguments_with(text: &str) -> Vec<String> {
     let entries = fs_err::read_dir("/proc").unwrap().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = entries.filter_map(|entry| fs_err::read(entry.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(text)).collect()
 }
 

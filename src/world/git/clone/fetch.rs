@@ -68,13 +68,12 @@ impl Git {
         let branches = branches.map(|(tip, branch)| (branch, tip)).collect();
         let tags = listed.lines().filter_map(|line| line.split_once("\trefs/tags/"));
         let tags = tags.filter(|(_, tag)| !tag.ends_with("^{}")).map(|(at, tag)| (tag, at)).collect();
-        match before.only_pushed(&branches, &tags) {
+        if let Some(lines) = before.only_pushed(&branches, &tags) {
             // Pushes go forward only: no branch has moved away from anything.
-            Some(lines) => self.update_refs(repo, lines)?,
-            None => {
-                self.keep_tips(repo, &before, &branches)?;
-                self.fetch(repo, repo_lock, url, hint)?;
-            }
+            self.update_refs(repo, lines)?;
+        } else {
+            self.keep_tips(repo, &before, &branches)?;
+            self.fetch(repo, repo_lock, url, hint)?;
         }
         self.settle_tips(repo, &before)?;
         self.note_head(repo, &listed)?;

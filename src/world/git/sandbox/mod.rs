@@ -267,12 +267,10 @@ impl Git {
         let (worktree, lock) = (self.layout.worktree(&id.uid), self.layout.sandbox_lock(&id.uid));
         let noted = records::read::<Vec<ProcessId>>(&self.layout.setup_record(&id.uid)).ok().flatten();
         let ended = family::end_marked(family::SETUP_MARK, &worktree, &noted.unwrap_or_default(), &lock);
-        match ended.map_err(|source| looking(id, source))? {
-            true => {
-                absent(fs_err::remove_file(self.layout.setup_record(&id.uid))).map_err(|source| looking(id, source))
-            }
-            false => Err(GitError::InUse { sandbox: id.name.clone() }),
+        if !ended.map_err(|source| looking(id, source))? {
+            return Err(GitError::InUse { sandbox: id.name.clone() });
         }
+        absent(fs_err::remove_file(self.layout.setup_record(&id.uid))).map_err(|source| looking(id, source))
     }
 
     /// Notes what a setup has left running, for [`Self::end_setup`].

@@ -291,7 +291,7 @@ fn filters(repo: &Path) -> Vec<String> {
     let mut found = Vec::new();
     while let Some(Ok(entry)) = entries.next() {
         if let (Ok(name), Ok(value)) = (entry.name(), entry.value()) {
-            found.push(format!("{name}={}", value));
+            found.push(format!("{name}={value}"));
         }
     }
     found

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use git2::{IndexTime, ObjectType, Oid, Repository};
 
@@ -34,7 +34,7 @@ const MADE_MAX: usize = 1000;
 /// A larger file is known by the time of its last change alone.
 const HASHED_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How much older than the index such a file is made: git compares whole seconds.
+/// How much older such a file is made than it is: git compares whole seconds with the index, which is written later.
 const AGE: Duration = Duration::from_secs(10);
 
 impl Git {
@@ -124,7 +124,8 @@ fn settle(repo: &Repository, worktree: &Path, paths: &[&[u8]]) -> Result<(), Set
         if !fs_err::symlink_metadata(&file)?.is_file() {
             continue;
         }
-        std::fs::File::open(&file)?.set_modified(SystemTime::now() - AGE)?;
+        let written = fs_err::symlink_metadata(&file)?.modified()?;
+        std::fs::File::open(&file)?.set_modified(written - AGE)?;
         let now = fs_err::symlink_metadata(&file)?;
         // The index keeps the lower halves of all of them.
         entry.mtime = IndexTime::new(low_signed(now.mtime()), low(now.mtime_nsec().cast_unsigned()));
