@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 /// Longest object name, in bytes: short enough to be a label value too.
 pub const NAME_BYTES_MAX: usize = 63;
 
+/// Longest subdomain, in bytes: a name of several labels.
+const SUBDOMAIN_BYTES_MAX: usize = 253;
+
 /// Lower-case base32 without the letters that are easily confused.
 fn base32() -> Encoding {
     let mut spec = Specification::new();
@@ -69,6 +72,34 @@ pub fn is_label(text: &str) -> bool {
         && inner(bytes[0])
         && inner(bytes[bytes.len() - 1])
         && bytes.iter().all(|&b| inner(b) || b == b'-')
+}
+
+/// Whether a text is a DNS-1123 subdomain: lower-case letters, digits and `-` in parts with a dot between, at most 253 bytes.
+pub fn is_subdomain(text: &str) -> bool {
+    let is_lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_part = |part: &str| is_word(part, SUBDOMAIN_BYTES_MAX, |b| b == b'-', is_lower);
+    text.len() <= SUBDOMAIN_BYTES_MAX && text.split('.').all(is_part)
+}
+
+/// Whether a text is a key of labels or annotations, such as `team` or `example.org/team`.
+pub fn is_qualified(text: &str) -> bool {
+    let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
+    domain.is_none_or(is_subdomain) && is_label_text(name)
+}
+
+/// Whether a text is a value of labels.
+pub fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_label_text(text)
+}
+
+fn is_label_text(text: &str) -> bool {
+    is_word(text, NAME_BYTES_MAX, |b| matches!(b, b'-' | b'_' | b'.'), |b| b.is_ascii_alphanumeric())
+}
+
+fn is_word(text: &str, bytes_max: usize, middle: impl Fn(u8) -> bool, edge: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    bytes.len() <= bytes_max && edge(*first) && edge(*last) && bytes.iter().all(|b| edge(*b) || middle(*b))
 }
 
 #[cfg(test)]

@@ -141,10 +141,33 @@ fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<
             &none
         }
     };
-    for (key, _) in map.iter().filter(|(_, value)| !value.is_string()) {
-        let span = manifest.value_at(["metadata".into(), field.into(), key.as_str().into()]);
-        let message = format!("{} in `metadata.{field}` must be text", quote(key));
-        found.push(Diagnostic::error("wrong-type", message, &manifest.source, span).hint("put it in quotes"));
+    let is_label = field == "labels";
+    for (key, value) in map {
+        let path = ["metadata".into(), field.into(), key.as_str().into()];
+        // Keys of annotations may be in upper case.
+        let is_key = if is_label { names::is_qualified(key) } else { names::is_qualified(&key.to_lowercase()) };
+        if !is_key {
+            let message = format!("{} cannot be a key in `metadata.{field}`", quote(key));
+            found.push(Diagnostic::error("form", message, &manifest.source, manifest.key_at(path)).hint(
+                "a key is letters, digits, `-`, `_` and `.`, at most 63 characters; before it may stand a domain and `/`",
+            ));
+        }
+        match value {
+            Value::String(text) if is_label && !names::is_label_value(text) => {
+                let message = format!("{} cannot be the value of a label", quote(text));
+                let mistake = Diagnostic::error("form", message, &manifest.source, manifest.value_at(path));
+                found
+                    .push(mistake.hint(
+                        "letters, digits, `-`, `_` and `.`, at most 63 characters; an annotation takes any text",
+                    ));
+            }
+            Value::String(_) => {}
+            _ => {
+                let message = format!("{} in `metadata.{field}` must be text", quote(key));
+                let mistake = Diagnostic::error("wrong-type", message, &manifest.source, manifest.value_at(path));
+                found.push(mistake.hint("put it in quotes"));
+            }
+        }
     }
 }
 

@@ -367,3 +367,34 @@ fn labels_are_text() {
       = help: put it in quotes
     "#);
 }
+
+#[test]
+fn labels_that_the_api_would_refuse_are_told_where_they_stand() {
+    let text = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata:\n  name: robot\n  labels:\n    my team: a\n    team: a b\n    example.org/tier: web_1.x\n    empty: ''\n  annotations:\n    Note: any text, of any length\n    a/b/c: x\nspec: { command: [robot] }\n";
+    let manifests = parse("a.yaml", text).unwrap();
+    insta::assert_snapshot!(render_all(&admit(&manifests[0]), false), @"
+    error[form]: `my team` cannot be a key in `metadata.labels`
+     --> a.yaml:6:5
+      |
+    6 |     my team: a
+      |     ^^^^^^^
+      |
+      = help: a key is letters, digits, `-`, `_` and `.`, at most 63 characters; before it may stand a domain and `/`
+
+    error[form]: `a b` cannot be the value of a label
+     --> a.yaml:7:11
+      |
+    7 |     team: a b
+      |           ^^^
+      |
+      = help: letters, digits, `-`, `_` and `.`, at most 63 characters; an annotation takes any text
+
+    error[form]: `a/b/c` cannot be a key in `metadata.annotations`
+      --> a.yaml:12:5
+       |
+    12 |     a/b/c: x
+       |     ^^^^^
+       |
+       = help: a key is letters, digits, `-`, `_` and `.`, at most 63 characters; before it may stand a domain and `/`
+    ");
+}
