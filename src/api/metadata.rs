@@ -1,12 +1,9 @@
 //! The rules of an apiserver for `metadata`: names, labels, annotations, finalizers, owners.
 
+use gastown_crds::names::{is_label, is_label_value, is_qualified, is_subdomain};
 use gastown_crds::schema::{FieldPath, Reason, Segment, Violation};
 use serde_json::Value;
 
-/// The longest object name: a DNS-1123 subdomain.
-const NAME_CHARS_MAX: usize = 253;
-/// The longest namespace, label value and last part of a label key: a DNS-1123 label.
-const LABEL_CHARS_MAX: usize = 63;
 /// The most that all annotations of an object may hold, in bytes.
 const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
 
@@ -17,41 +14,9 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end \
                          with an alphanumeric character (e.g. 'MyName', or 'example.com/my.name')";
 
-fn is_word(text: &str, chars_max: usize, middle: impl Fn(u8) -> bool, edge: impl Fn(u8) -> bool) -> bool {
-    let bytes = text.as_bytes();
-    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
-    bytes.len() <= chars_max && edge(*first) && edge(*last) && bytes.iter().all(|b| edge(*b) || middle(*b))
-}
-
-fn is_lower(b: u8) -> bool {
-    b.is_ascii_lowercase() || b.is_ascii_digit()
-}
-
-fn is_dns_label(text: &str) -> bool {
-    is_word(text, LABEL_CHARS_MAX, |b| b == b'-', is_lower)
-}
-
 /// Whether a text names a namespace.
 pub(super) fn is_namespace(text: &str) -> bool {
-    is_dns_label(text)
-}
-
-/// Whether a text names an object.
-pub(super) fn is_name(text: &str) -> bool {
-    let is_part = |part: &str| is_word(part, NAME_CHARS_MAX, |b| b == b'-', is_lower);
-    text.len() <= NAME_CHARS_MAX && text.split('.').all(is_part)
-}
-
-/// Whether a text is a key of labels.
-pub(super) fn is_qualified(text: &str) -> bool {
-    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-    prefix.is_none_or(is_name)
-        && is_word(name, LABEL_CHARS_MAX, |b| matches!(b, b'-' | b'_' | b'.'), |b| b.is_ascii_alphanumeric())
-}
-
-fn is_label_value(text: &str) -> bool {
-    text.is_empty()
-        || is_word(text, LABEL_CHARS_MAX, |b| matches!(b, b'-' | b'_' | b'.'), |b| b.is_ascii_alphanumeric())
+    is_label(text)
 }
 
 /// Everything that is wrong with an object's metadata.
@@ -60,7 +25,7 @@ pub(super) fn validate(object: &Value) -> Vec<Violation> {
     let at = |name: &str| FieldPath::of(&["metadata", name]);
     let mut found = Vec::new();
     match metadata["name"].as_str() {
-        Some(name) if is_name(name) => {}
+        Some(name) if is_subdomain(name) => {}
         Some(name) => found.push(Violation::invalid(at("name"), &Value::from(name), SUBDOMAIN)),
         None => found.push(Violation {
             path: at("name"),
@@ -139,11 +104,11 @@ mod tests {
     #[test]
     fn hostile_names_are_refused() {
         for name in ["a", "a-b.c", "0", "tokens-7f3kq2ab"] {
-            assert!(is_name(name), "{name}");
+            assert!(is_subdomain(name), "{name}");
         }
         let long = "a".repeat(254);
         for name in ["", "../x", "a/b", "A", "a_b", "-a", "a-", "a..b", ".", "a\0", "a\n", "a b", "ä", &long] {
-            assert!(!is_name(name), "{name:?}");
+            assert!(!is_subdomain(name), "{name:?}");
         }
         assert!(is_namespace("town") && !is_namespace("a.b") && !is_namespace(&"a".repeat(64)));
     }

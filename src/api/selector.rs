@@ -1,7 +1,8 @@
 //! Reading `labelSelector` and `fieldSelector` as clients write them.
 
+use gastown_crds::names::is_qualified;
+
 use super::kind::Served;
-use super::metadata;
 use super::status::ApiError;
 use super::store::{Requirement, Selector, field, label};
 
@@ -40,7 +41,7 @@ fn label_requirement(text: &str) -> Result<Requirement, ApiError> {
     let bad = || ApiError::bad_request(format!("unable to parse requirement: `{text}`"));
     let what = |key: &str| {
         let key = key.trim();
-        if metadata::is_qualified(key) { Ok(label(key)) } else { Err(bad()) }
+        if is_qualified(key) { Ok(label(key)) } else { Err(bad()) }
     };
     let values = |text: &str| -> Result<Vec<String>, ApiError> {
         let inner = text.trim().strip_prefix('(').and_then(|it| it.strip_suffix(')')).ok_or_else(bad)?;

@@ -17,7 +17,6 @@ use super::admit::{self, Admitted, Half};
 use super::guard::{ACTOR_BYTES_MAX, ACTOR_HEADER, GuardRequest, Verb};
 use super::kind::Served;
 use super::list;
-use super::metadata;
 use super::route::Parameters;
 use super::selector;
 use super::status::{ApiError, json_response};
@@ -282,7 +281,7 @@ impl Request<'_> {
 
 /// Reads an object that must be there.
 pub(super) fn stored(server: &Server, kind: &Served, key: &Key) -> Result<Row, ApiError> {
-    if !metadata::is_name(&key.name) {
+    if !gastown_crds::names::is_subdomain(&key.name) {
         return Err(ApiError::not_found(kind, &key.name));
     }
     server.inner.store.get(key)?.ok_or_else(|| ApiError::not_found(kind, &key.name))

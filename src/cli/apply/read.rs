@@ -161,7 +161,11 @@ fn shown(file: &Path) -> String {
 
 fn missing(path: &Path, error: &std::io::Error) -> CliError {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return CliError::new(Exit::NotFound, format!("there is no file `{}`", path.display()));
+        let missing = CliError::new(Exit::NotFound, format!("there is no file `{}`", path.display()));
+        let is_address = path.to_string_lossy().contains("://");
+        return missing.maybe_hint(
+            is_address.then(|| format!("files are not fetched: curl -fsSL '{}' | gt apply -f -", path.display())),
+        );
     }
     CliError::from_error(Exit::Failed, error)
 }
