@@ -205,6 +205,9 @@ mod tests {
         assert_eq!(needs, [("town/town", "Insufficient: 300Mi of memory are free")]);
         assert_eq!(seen.capacity.unwrap().min_free_memory, "1Gi");
         assert!(next::step(&whole, &town).starts_with("free some of what is short"));
+        // What its rig lacks comes first.
+        town.add([rig("Ready", "False", "FetchFailed", "no route")]);
+        assert!(Overview::of(&town).waiting[0].why.starts_with("waits for rig `shop`"));
     }
 
     #[test]

@@ -59,15 +59,14 @@ fn why(bead: &Bead, snapshot: &Snapshot) -> String {
 
 /// The reason why a ready bead is not worked on yet: no free slot, nothing free on the machine, or its rig.
 fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
-    if let Some(short) = town::short_of(snapshot) {
-        return format!("ready: {short}");
-    }
+    let short = town::short_of(snapshot).map(|short| format!("ready: {short}"));
     if bead.spec.assignee.is_some() {
-        return "goes on as soon as a slot is free".to_owned();
+        return short.unwrap_or_else(|| "goes on as soon as a slot is free".to_owned());
     }
     let name = &bead.spec.rig;
     let why = snapshot.get::<Rig>(name).map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
-    why.map_or_else(|| "ready: waits for a free slot".to_owned(), |why| format!("waits for rig `{name}`: {why}"))
+    let free = || short.unwrap_or_else(|| "ready: waits for a free slot".to_owned());
+    why.map_or_else(free, |why| format!("waits for rig `{name}`: {why}"))
 }
 
 /// Closed beads, the latest first, without those that were withdrawn.
