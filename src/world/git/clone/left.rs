@@ -87,7 +87,8 @@ impl Before {
         let same_tags = self.tags.len() == tags.len() && tags.iter().all(|(tag, at)| is(&self.tags, tag, at));
         let none_is_gone = self.there.keys().all(|branch| listed.contains_key(branch.as_str()));
         let all_pushed = moved.iter().all(|(branch, at)| is(&self.pushed, branch, at));
-        let line = |(branch, at): &&(&&str, &&str)| format!("update {TARGETS}{branch} {at}\n");
+        let line =
+            |(branch, at): &&(&&str, &&str)| format!("update {TARGETS}{branch} {at}\ndelete {PUSHED}{branch} {at}\n");
         (same_tags && none_is_gone && all_pushed && !moved.is_empty())
             .then(|| moved.iter().map(|it| line(&it)).collect())
     }

@@ -6,6 +6,7 @@ use gastown_controllers::seen::Oid;
 use gastown_controllers::world::SandboxId;
 use git2::Repository;
 
+use super::repository::adopt;
 use super::rescue::Held;
 use crate::git::history::History;
 use crate::git::{Git, GitError};
@@ -38,13 +39,11 @@ impl Git {
         if before.is_some_and(|before| before.to_string() == head.0) {
             return Ok(());
         }
-        self.call_in(&clone, doing())
-            .repo_lock(&repo_lock)
-            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
-            .args(["--no-recurse-submodules", "--"])
-            .arg(own)
-            .arg(format!("+{}:{reference}", head.0))
-            .run()?;
+        // All that it has: as good as fetched, and a third of the time.
+        adopt(own, &clone).map_err(io)?;
+        let complete = there.find_commit(git2::Oid::from_str(&head.0).map_err(read)?).and_then(|head| head.tree());
+        complete.map_err(read)?;
+        self.set_ref(&held, &reference, &head.0)?;
         // What an older hand-in, or a namesake's, had there.
         let before = before.filter(|before| there.find_commit(*before).is_ok());
         let new = git2::Oid::from_str(&head.0).map_err(read)?;
