@@ -16,6 +16,8 @@ pub mod plan;
 
 pub mod conditions;
 
+pub mod holds;
+
 pub mod draft;
 
 pub mod tries;

@@ -228,6 +228,8 @@ pub mod types {
     pub const CLOSED: &str = "Closed";
     /// A bead: it failed too often, or its branch was deleted, and it waits for a person.
     pub const SET_ASIDE: &str = "SetAside";
+    /// A bead: its convoy says otherwise of it, or no longer wants it, since it was begun.
+    pub const BEAD_CHANGED: &str = "BeadChanged";
     /// A rig: its own target does not pass verification.
     pub const BASE_RED: &str = "BaseRed";
     /// A town: something it would use is missing here.
@@ -243,6 +245,7 @@ mod tests {
     use super::*;
     use crate::bead::{BeadState, BeadType, CloseReason, ReworkKind, Waiting};
     use crate::merge_request::MergeState;
+    use crate::overrides::Mode;
     use crate::polecat::PolecatState;
 
     fn assert_shown_as_written<T: Serialize + std::fmt::Display>(all: &[T]) {
@@ -261,5 +264,6 @@ mod tests {
         assert_shown_as_written(ReworkKind::ALL);
         assert_shown_as_written(MergeState::ALL);
         assert_shown_as_written(PolecatState::ALL);
+        assert_shown_as_written(Mode::ALL);
     }
 }

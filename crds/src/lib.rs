@@ -12,6 +12,8 @@ pub mod reason;
 
 pub mod access;
 
+pub mod overrides;
+
 pub mod actor;
 
 pub mod names;

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::bead::CloseReason;
+use crate::overrides::Mode;
 
 /// Who has to act before a condition with this reason changes. What the town tries again by itself is the town's, even if a
 /// person could end it.
@@ -72,6 +73,20 @@ reasons! {
     RefNotFound => Person, "declare what is missing, and `gt apply -f` it; this goes on by itself then";
     /// The spec asks to wait.
     Suspended => Person waits, "take `suspend: true` out where it stands, and `gt apply -f` it";
+    /// A person has said that no new work is begun here.
+    Cordoned => Person waits, "`gt resume KIND/NAME` lets it go on; `gt status` says who said so, and why";
+    /// A person has said that no session is started here any more.
+    Draining => Person waits, "`gt resume KIND/NAME` lets it go on; `gt status` says who said so, and why";
+    /// A person has paused it.
+    Paused => Person waits, "`gt resume KIND/NAME` lets it go on; `gt status` says who said so, and why";
+    /// A person has frozen it: its sessions are kept and do nothing.
+    Frozen => Person waits, "`gt thaw KIND/NAME` lets it go on; `gt status` says who said so, and why";
+    /// A person has stopped it.
+    Stopped => Person waits, "`gt resume KIND/NAME` lets it go on; `gt status` says who said so, and why";
+    /// Bead: it was begun with another text than its convoy has now.
+    TextChanged => Nobody;
+    /// Bead: its convoy no longer wants it; it is finished all the same.
+    Removed => Nobody;
     /// Something could not be observed; waiting until it can be.
     Unknown => Town, "waiting until it can be observed: see the message above, and `gt doctor`";
     /// A failed effect is tried again after a delay.
@@ -194,6 +209,18 @@ impl Reason {
     /// The reason that a condition names; none for a word of another release.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl From<Mode> for Reason {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Cordoned => Self::Cordoned,
+            Mode::Draining => Self::Draining,
+            Mode::Paused => Self::Paused,
+            Mode::Frozen => Self::Frozen,
+            Mode::Stopped => Self::Stopped,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of an apiserver for `metadata`: names, labels, annotations, finalizers, owners.
 
 use gastown_crds::names::{is_label, is_label_value, is_qualified, is_subdomain};
+use gastown_crds::overrides::{ANNOTATION_OVERRIDE, Override};
 use gastown_crds::schema::{FieldPath, Reason, Segment, Violation};
 use serde_json::Value;
 
@@ -46,6 +47,10 @@ pub(super) fn validate(object: &Value) -> Vec<Violation> {
                 let path = at(field).child(Segment::Key(key.clone()));
                 found.push(Violation::invalid(path, value, LABEL_VALUE));
             }
+        }
+        if !is_label && let Some(Err(why)) = map.get(ANNOTATION_OVERRIDE).and_then(Value::as_str).map(Override::parse) {
+            let path = at(field).child(Segment::Key(ANNOTATION_OVERRIDE.to_owned()));
+            found.push(Violation::invalid(path, &map[ANNOTATION_OVERRIDE], &why));
         }
         let bytes: usize = map.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
         if bytes > ANNOTATION_BYTES_MAX {
@@ -100,6 +105,22 @@ fn list<'a>(metadata: &'a Value, field: &str, found: &mut Vec<Violation>) -> &'a
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_override_that_cannot_be_read_is_refused_and_names_its_field() {
+        let found = |text: &str| {
+            validate(&serde_json::json!({ "metadata": { "name": "a", "annotations": { ANNOTATION_OVERRIDE: text } } }))
+        };
+        assert!(found(r#"{"mode":"Stopped","by":"kim","at":"2026-01-01T00:00:00Z"}"#).is_empty());
+        let [violation] = &found(r#"{"mode":"Halted","by":"kim","at":"2026-01-01T00:00:00Z"}"#)[..] else {
+            panic!("one violation");
+        };
+        let text = violation.to_string();
+        assert!(
+            text.contains("metadata.annotations[gastown.io/override]") && text.contains("unknown variant"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn hostile_names_are_refused() {

@@ -153,14 +153,19 @@ impl Layout {
         self.state.join("verify").join(format!("{rig_uid}.git"))
     }
 
+    /// The folder of the locks of sandboxes, with a record beside each that is meant for an attempt.
+    pub fn sandbox_locks(&self) -> PathBuf {
+        self.data.join("locks")
+    }
+
     /// The lock that makes a sandbox's session exclusive.
     pub fn sandbox_lock(&self, sandbox_uid: &str) -> PathBuf {
-        self.data.join("locks").join(sandbox_uid)
+        self.sandbox_locks().join(sandbox_uid)
     }
 
     /// The record of the attempt that a sandbox's lock is meant for: whoever takes the lock and is not named here lets go again.
     pub fn sandbox_holder(&self, sandbox_uid: &str) -> PathBuf {
-        self.data.join("locks").join(format!("{sandbox_uid}.json"))
+        self.sandbox_locks().join(format!("{sandbox_uid}.json"))
     }
 
     /// The lock of a job; outside of its folder, which may be deleted under it.

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskAttempts, AskFree, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host,
-    Job, JobKey, JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories,
-    SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskFree, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free,
+    Frozen, Host, Job, JobKey, JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts,
+    Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -111,7 +111,11 @@ impl Real {
             self.exits.watch_attempt(owner_uid, *attempt, &id.uid);
         }
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
-        Ok(SandboxFacts { sandbox, session })
+        let frozen = match session {
+            Session::None => Frozen::No,
+            _ => self.sessions.look_frozen(id).map_err(|e| in_a_line(&e))?,
+        };
+        Ok(SandboxFacts { sandbox, session, frozen })
     }
 
     /// Lets go of the oldest finished jobs now and then.
@@ -185,6 +189,14 @@ impl ports::Sessions for Real {
 
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError> {
         self.sessions.end(id).map_err(|e| back_off(in_a_line(&e)))
+    }
+
+    fn freeze_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.sessions.freeze(id).map_err(|e| back_off(in_a_line(&e)))
+    }
+
+    fn thaw_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.sessions.thaw(id).map_err(|e| back_off(in_a_line(&e)))
     }
 }
 

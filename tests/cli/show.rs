@@ -85,6 +85,7 @@ fn describe_ends_with_the_next_step() {
     Age:     [age]
 
     Spec:
+      onRemove: Finish
       rig: shop
       suspend: false
 

@@ -6,7 +6,7 @@ use gastown_controllers::world::{Attempt, AttemptState, Fact, Job, JobState};
 use jiff::Timestamp;
 
 use super::both_worlds;
-use super::story::{Story, end, job, runs, sandbox, session};
+use super::story::{Story, end, freeze, job, runs, sandbox, session, thaw};
 use super::worlds::polecat;
 
 both_worlds! {
@@ -21,6 +21,9 @@ both_worlds! {
     a_program_that_is_not_there_ends_with_127
     a_session_needs_its_worktree
     an_attempt_runs_in_one_sandbox_only
+    a_frozen_session_does_nothing_until_it_is_thawed
+    a_frozen_session_can_be_ended
+    freezing_where_nothing_runs_is_fine
 }
 
 const IDLE: &str = "for-a on polecat/nux/a from first";
@@ -218,4 +221,60 @@ fn an_attempt_runs_in_one_sandbox_only(t: &mut Story) {
     t.does(&end("toast"), "ok");
     t.sees(&sandbox("nux"), FIRST);
     t.sees(&runs("a"), "1: running");
+}
+
+fn a_frozen_session_does_nothing_until_it_is_thawed(t: &mut Story) {
+    t.cloned();
+    t.prepares("nux", "a");
+    t.prepares("toast", "b");
+    let first = t.attempt("nux", "a", 1, &["wait", "gate", "write", "a", "x", "commit", "change"]);
+    let other = t.attempt("toast", "b", 1, &["wait", "gate", "exit", "3"]);
+    t.does(&session("nux", &first), "ok");
+    t.does(&session("toast", &other), "ok");
+    for _ in 0..2 {
+        t.does(&freeze("nux"), "ok");
+        t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first; attempt 1 at a is frozen");
+    }
+    // What it waited for has come, and the other goes on.
+    t.world.open("gate");
+    t.comes_to_see(&runs("b"), "1: ended with 3 by itself");
+    t.sees(&runs("a"), "1: running");
+    t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first; attempt 1 at a is frozen");
+    for _ in 0..2 {
+        t.does(&thaw("nux"), "ok");
+    }
+    t.comes_to_see(&runs("a"), "1: ended with 0 by itself");
+    t.hand_in("nux", "a");
+    assert_eq!(
+        t.kept(),
+        ["heads/polecat/nux/a: change {a: x; lines: 1 2 3 4 5}", "heads/polecat/toast/b: first {lines: 1 2 3 4 5}"]
+    );
+}
+
+fn a_frozen_session_can_be_ended(t: &mut Story) {
+    t.cloned();
+    t.prepares("nux", "a");
+    let first = t.attempt("nux", "a", 1, &["wait", "gate"]);
+    t.does(&session("nux", &first), "ok");
+    t.does(&freeze("nux"), "ok");
+    t.does(&end("nux"), "ok");
+    t.sees(&sandbox("nux"), IDLE);
+    t.sees(&runs("a"), "1: was ended with 143");
+    // The next attempt is not frozen.
+    let second = t.attempt("nux", "a", 2, &["wait", "gate"]);
+    t.does(&session("nux", &second), "ok");
+    t.sees(&sandbox("nux"), "for-a on polecat/nux/a from first; attempt 2 at a runs");
+}
+
+fn freezing_where_nothing_runs_is_fine(t: &mut Story) {
+    for act in [freeze("nux"), thaw("nux")] {
+        t.does(&act, "ok");
+    }
+    t.cloned();
+    t.prepares("nux", "a");
+    t.does(&freeze("nux"), "ok");
+    t.sees(&sandbox("nux"), IDLE);
+    t.works("nux", "a", &[]);
+    t.does(&freeze("nux"), "ok");
+    t.sees(&sandbox("nux"), IDLE);
 }

@@ -250,6 +250,14 @@ pub fn end(name: &str) -> Act {
     Act::EndSession { sandbox: polecat(name) }
 }
 
+pub fn freeze(name: &str) -> Act {
+    Act::FreezeSession { sandbox: polecat(name) }
+}
+
+pub fn thaw(name: &str) -> Act {
+    Act::ThawSession { sandbox: polecat(name) }
+}
+
 pub fn committer() -> Person {
     Person { name: "Gas Town".into(), email: "refinery@town.invalid".into() }
 }

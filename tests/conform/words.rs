@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    Attempt, AttemptState, Fact, JobState, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts, Session, exit,
+    Attempt, AttemptState, Fact, Frozen, JobState, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts, Session, exit,
 };
 
 use super::worlds::World;
@@ -81,7 +81,7 @@ impl Words<'_> {
     }
 
     fn sandbox(&mut self, facts: &SandboxFacts) -> String {
-        let SandboxFacts { sandbox, session } = facts;
+        let SandboxFacts { sandbox, session, frozen } = facts;
         let worktree = match sandbox {
             None => "no worktree".to_owned(),
             Some(s) if s.prepared.is_empty() => "in no preparation".to_owned(),
@@ -90,7 +90,12 @@ impl Words<'_> {
         match session {
             Session::None => worktree,
             Session::Running { owner_uid: bead_uid, attempt } => {
-                format!("{worktree}; attempt {attempt} at {bead_uid} runs")
+                let how = match frozen {
+                    Frozen::No => "runs",
+                    Frozen::Partly => "is partly frozen",
+                    Frozen::Wholly => "is frozen",
+                };
+                format!("{worktree}; attempt {attempt} at {bead_uid} {how}")
             }
             Session::Strays { .. } => format!("{worktree}; strays"),
         }

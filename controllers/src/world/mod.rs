@@ -36,7 +36,7 @@ pub use repository::{
     replay_key,
 };
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
-pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Session, SessionSpec, Sessions};
+pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Frozen, Session, SessionSpec, Sessions};
 pub use track::Track;
 
 /// A question of some port, and the type of its answer.
@@ -153,6 +153,16 @@ pub enum Act {
         /// The sandbox.
         sandbox: SandboxId,
     },
+    /// No process of the session does anything until it is thawed.
+    FreezeSession {
+        /// The sandbox.
+        sandbox: SandboxId,
+    },
+    /// The processes of the session go on.
+    ThawSession {
+        /// The sandbox.
+        sandbox: SandboxId,
+    },
     /// The commit stays reachable as `refs/gt/archive/<name>`.
     Archive {
         /// The object in whose repository it is.
@@ -193,6 +203,8 @@ impl fmt::Display for Act {
                 write!(f, "start {} on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt)
             }
             Self::EndSession { sandbox } => write!(f, "end the session of {}", sandbox.name),
+            Self::FreezeSession { sandbox } => write!(f, "freeze the session of {}", sandbox.name),
+            Self::ThawSession { sandbox } => write!(f, "thaw the session of {}", sandbox.name),
             Self::Archive { name, .. } => write!(f, "archive {name}"),
             Self::RemoveSandbox { sandbox } => write!(f, "remove the sandbox of {}", sandbox.name),
         }
@@ -238,6 +250,8 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Act::EnsureSandbox { sandbox, spec } => self.ensure_sandbox(sandbox, spec),
             Act::EnsureSession { sandbox, spec } => self.ensure_session(sandbox, spec),
             Act::EndSession { sandbox } => self.end_session(sandbox),
+            Act::FreezeSession { sandbox } => self.freeze_session(sandbox),
+            Act::ThawSession { sandbox } => self.thaw_session(sandbox),
             Act::Archive { owner, name, head } => self.archive(owner, name, head),
             Act::RemoveSandbox { sandbox } => self.remove_sandbox(sandbox),
         }

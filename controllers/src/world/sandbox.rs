@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ActError, Ask, Fact, Oid, Owner, Question, Seen, Session};
+use super::{ActError, Ask, Fact, Frozen, Oid, Owner, Question, Seen, Session};
 
 /// Worktrees of polecats. What one held is rescued before it changes or goes.
 pub trait Sandboxes {
@@ -43,6 +43,8 @@ pub struct SandboxFacts {
     pub sandbox: Option<Sandbox>,
     /// Its session.
     pub session: Session,
+    /// Whether the processes of its session are frozen.
+    pub frozen: Frozen,
 }
 
 /// A worktree.

@@ -16,6 +16,10 @@ pub trait Sessions {
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError>;
     /// No session runs in the sandbox; strays are ended too.
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError>;
+    /// No process of the session does anything until it is thawed; where none runs, nothing is done.
+    fn freeze_session(&self, id: &SandboxId) -> Result<(), ActError>;
+    /// The processes of the session go on.
+    fn thaw_session(&self, id: &SandboxId) -> Result<(), ActError>;
 }
 
 /// Asks for the attempts at the object with this uid.
@@ -68,6 +72,18 @@ pub enum Session {
         /// Their process ids.
         pids: Vec<i32>,
     },
+}
+
+/// Whether the processes of a session are frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Frozen {
+    /// They are not, and were not meant to be.
+    #[default]
+    No,
+    /// They were meant to be, and some go on all the same: a freeze was cut short.
+    Partly,
+    /// None of them does anything.
+    Wholly,
 }
 
 /// One attempt: `runs/<the owner's uid>/<n>/`, made before the spawn.

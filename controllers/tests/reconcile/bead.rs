@@ -227,3 +227,54 @@ fn decides_nothing_when_its_attempts_could_not_be_read() {
     scene.unknown(gastown_controllers::world::Ask::Attempts(AskAttempts("shop-a-uid".into())), "permission denied");
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"shop-a: Waiting Ready=Unknown Unknown (permission denied; waiting until it can be observed)");
 }
+
+/// A bead of convoy `c` that is worked on, and the convoy that says this of its beads.
+fn of_convoy(scene: &mut Scene, beads: serde_json::Value) -> String {
+    let name = gastown_crds::names::bead("shop", "c", 1, "a");
+    let mut bead = claimed(object::<Bead>(&name, json!({"title": "A", "rig": "shop", "command": "true"})), "shop-nux");
+    let labels = [("gastown.io/convoy", "c"), ("gastown.io/bead", "a")];
+    bead.metadata.labels = Some(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into());
+    let attempt = Attempt { attempt: 1, work: work_digest(&bead.spec), state: AttemptState::Running };
+    scene.runs(&name, vec![attempt]).bead(bead);
+    scene.add(object::<gastown_crds::Convoy>("c", json!({"rig": "shop", "beads": beads})));
+    name
+}
+
+#[test]
+fn one_that_is_at_work_says_that_its_convoy_has_changed_its_mind() {
+    let changed = |beads| {
+        let mut scene = scene();
+        let name = of_convoy(&mut scene, beads);
+        said(&scene.plan(&key(&name))).replace(&name, "NAME")
+    };
+    let same = changed(json!([{"name": "a", "title": "A", "command": "true", "priority": 4}]));
+    assert!(!same.contains("BeadChanged"), "{same}");
+    insta::assert_snapshot!(changed(json!([{"name": "a", "title": "A, and B", "command": "false", "description": "Do both."}])), @"
+    NAME: Working BeadChanged=True TextChanged (its convoy `c` has a new text for it; what is handed in is not worked on again:
+    title: A, and B
+    command: false
+    Do both.); Closed=False Open; Ready=False Claimed (shop-nux works on it)
+    again at 1002
+    ");
+    insta::assert_snapshot!(changed(json!([{"name": "b", "title": "B"}])), @"
+    NAME: Working BeadChanged=True Removed (its convoy `c` no longer wants it; it is finished and lands all the same); Closed=False Open; Ready=False Claimed (shop-nux works on it)
+    again at 1002
+    ");
+}
+
+#[test]
+fn its_steps_close_with_it() {
+    let mut scene = scene();
+    let mut withdrawn = bead("shop-a", "shop");
+    let reason = CloseReason::Withdrawn;
+    withdrawn.spec.closed = Some(Closed { reason, message: Some("by hand".into()), at: at(1), by: "kim".into() });
+    let step = object::<Bead>("shop-a.work", json!({"title": "w", "type": "Step", "rig": "shop", "parent": "shop-a"}));
+    scene.bead(withdrawn).bead(step.clone());
+    insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
+    close shop-a.work Withdrawn
+    shop-a: Closed Closed=True Withdrawn (by hand)
+    ");
+    let done = Closed { reason: CloseReason::Done, message: None, at: at(1), by: "shop/polecats/nux".into() };
+    scene.bead(Bead { spec: gastown_crds::BeadSpec { closed: Some(done), ..step.spec.clone() }, ..step });
+    assert!(scene.plan(&key("shop-a")).effects.is_empty());
+}

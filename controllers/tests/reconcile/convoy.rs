@@ -124,3 +124,44 @@ fn has_landed_only_once_all_that_it_wants_now_is_closed() {
     let plan = said(&scene.plan(&key()));
     assert!(plan.starts_with("create bead ") && plan.contains("Landed=False"), "{plan}");
 }
+
+/// The scene, in which `a` is worked on and its convoy no longer wants it.
+fn removed_at_work(on_remove: &str) -> Scene {
+    let mut scene = scene();
+    let beads = json!([{"name": "b", "title": "b"}]);
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "onRemove": on_remove, "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy);
+    scene.bead(claimed(made("a", BeadState::Working), "shop-nux"));
+    scene
+}
+
+#[test]
+fn what_is_taken_out_while_it_is_worked_on_is_finished_or_cancelled() {
+    let closes = |scene: &Scene| said(&scene.plan(&key())).contains(&format!("close {} Withdrawn", name("a")));
+    assert!(!closes(&removed_at_work("Finish")));
+    let mut scene = removed_at_work("Cancel");
+    assert!(closes(&scene));
+    // Landing, it does not land; but what is being pushed is on its way.
+    scene.bead(made("a", BeadState::Landing)).request(request(&name("a"), "shop", 1, MergeState::Queued));
+    assert!(closes(&scene));
+    scene.request(because(request(&name("a"), "shop", 1, MergeState::Queued), "Pushing"));
+    assert!(!closes(&scene));
+    scene.request(request(&name("a"), "shop", 1, MergeState::Merged));
+    assert!(!closes(&scene));
+}
+
+#[test]
+fn what_a_person_closed_before_it_landed_is_not_landed_and_not_made_again() {
+    let mut scene = scene();
+    let mut given_up = closed(made("a", BeadState::Closed), CloseReason::Withdrawn);
+    given_up.spec.closed.as_mut().unwrap().by = "kim".into();
+    scene.bead(given_up).bead(closed(made("b", BeadState::Closed), CloseReason::Merged));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"c: 1/2 Landed=False NeedsYou (closed before they had landed: 1 of 2 beads, by kim; take them out of the convoy, or `gt delete` them to have them done again)");
+    // Without it the convoy has landed.
+    let beads = json!([{"name": "b", "title": "b"}]);
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy);
+    assert!(said(&scene.plan(&key())).contains("Landed=True"), "{}", said(&scene.plan(&key())));
+}

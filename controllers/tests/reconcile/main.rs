@@ -7,6 +7,7 @@ mod bead;
 mod convoy;
 mod dispatch;
 mod formula;
+mod holds;
 mod merge;
 mod merge_request;
 mod people;

@@ -2,12 +2,14 @@
 
 use crate::common::*;
 use gastown_controllers::key::Key;
+use gastown_controllers::objects::Objects;
 use gastown_controllers::plan::{Effect, Plan};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::view::{Facts, View};
 use gastown_controllers::world::*;
-use gastown_crds::Rig;
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Bead, MergeRequest, Rig};
+use kube::ResourceExt;
 use serde_json::json;
 
 fn key() -> Key {
@@ -39,11 +41,31 @@ fn verified(beads: &[&str]) -> Scene {
 }
 
 /// The plan of the queue, in a world where every branch applies: the nth becomes the commit of the nth letter from c on.
-/// What the scene does not know of jobs has never begun.
+/// What the scene does not know of jobs has never begun. A push is said before it is begun: of a plan that begins nothing, what
+/// begins once its statuses are written.
 fn plan(scene: &Scene) -> Plan {
+    let plan = plan_with(&scene.objects, scene);
+    if !plan.effects.is_empty() {
+        return plan;
+    }
+    let mut written = Scene::default();
+    scene.objects.all::<Rig>().for_each(|rig| drop(written.add(Rig::clone(rig))));
+    scene.objects.all::<Bead>().for_each(|bead| drop(written.add(Bead::clone(bead))));
+    for request in scene.objects.all::<MergeRequest>() {
+        let mut request = MergeRequest::clone(request);
+        if let Some(write) = plan.status.iter().find(|write| write.object.name == request.name_any()) {
+            request.status = serde_json::from_value(write.status.clone()).unwrap();
+        }
+        written.request(request);
+    }
+    let next = plan_with(&written.objects, scene);
+    if next.effects.is_empty() { plan } else { next }
+}
+
+fn plan_with(objects: &Objects, scene: &Scene) -> Plan {
     let mut facts: Facts = scene.facts.clone();
     for _ in 0..20 {
-        let view = View::new(scene.now, &scene.objects, &facts, None);
+        let view = View::new(scene.now, objects, &facts, None);
         let plan = key().reconcile(&view);
         if let [Effect::Act(Act::EnsureReplay(replay))] = &plan.effects[..] {
             let letters = "cdefghij".chars().take(replay.candidates.len());

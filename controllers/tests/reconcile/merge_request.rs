@@ -27,5 +27,8 @@ fn it_wakes_the_queue_of_its_rig_and_is_withdrawn_when_its_bead_is_gone() {
     let woken = scene.add(request("shop-a", "shop", 1, MergeState::Queued));
     assert!(woken.contains(&QUEUE.key("shop")));
     scene.remove::<Bead>("shop-a");
-    insta::assert_snapshot!(said(&scene.plan(&QUEUE.key("shop"))), @"shop-a-mr1: Withdrawn Merged=False Withdrawn (its bead was closed otherwise)");
+    insta::assert_snapshot!(said(&scene.plan(&QUEUE.key("shop"))), @"
+    archive shop-a-mr1
+    shop-a-mr1: Withdrawn Merged=False Withdrawn (its bead was closed otherwise)
+    ");
 }

@@ -108,6 +108,28 @@ fn a_branch_that_is_gone_is_a_rejection_once_the_remote_was_asked_again() {
 }
 
 #[test]
+fn while_its_rig_is_held_nothing_is_asked_of_the_remote_and_what_is_known_of_a_branch_stays() {
+    let mut scene = scene();
+    let mut held = people();
+    held.spec.suspend = true;
+    scene.rig(held);
+    merged(&mut scene, Merged::No);
+    for there in [Some(oid('c')), None] {
+        repo(&mut scene, own(there));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-a-mr1: BranchReady Merged=False Suspended (its rig `shop` is suspended)");
+        }
+    }
+    let deleted = because(request("shop-a", "shop", 1, MergeState::BranchDeleted), "BranchDeleted");
+    scene.request(landed_as(deleted, oid('c')));
+    assert_eq!(said(&scene.plan(&key())), "shop-a-mr1: BranchDeleted Merged=False BranchDeleted");
+    let mut over = bead("shop-a", "shop");
+    over.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at: at(1), by: "gt".into() });
+    scene.bead(over).request(landed_as(request("shop-a", "shop", 1, MergeState::Merged), oid('c')));
+    assert_eq!(said(&scene.plan(&key())), "", "its branch is not removed either");
+}
+
+#[test]
 fn a_bead_whose_branch_was_deleted_waits_for_a_person_and_a_new_text_is_a_new_chance() {
     let bead_key = gastown_controllers::bead::CONTROLLER.key("shop-a");
     let mut scene = scene();

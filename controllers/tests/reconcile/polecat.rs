@@ -7,8 +7,9 @@ use gastown_controllers::plan::Effect;
 use gastown_controllers::rig::RigSettings;
 use gastown_controllers::town::TownSettings;
 use gastown_controllers::world::*;
-use gastown_crds::bead::Waiting;
+use gastown_crds::bead::{CloseReason, Closed, Waiting};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::overrides::{ANNOTATION_OVERRIDE, Mode, Override};
 use gastown_crds::{Bead, Formula, Rig, Runtime, names};
 use serde_json::json;
 
@@ -51,7 +52,11 @@ fn prepared(round: u32) -> Sandbox {
 }
 
 fn sandbox(session: Session) -> SandboxFacts {
-    SandboxFacts { sandbox: Some(prepared(0)), session }
+    SandboxFacts { sandbox: Some(prepared(0)), session, frozen: Frozen::No }
+}
+
+fn sandbox_of(sandbox: Sandbox) -> SandboxFacts {
+    SandboxFacts { sandbox: Some(sandbox), ..SandboxFacts::default() }
 }
 
 fn run(attempt: u32, state: AttemptState) -> Attempt {
@@ -60,6 +65,97 @@ fn run(attempt: u32, state: AttemptState) -> Attempt {
 
 fn died(second: i64) -> AttemptState {
     AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new() })
+}
+
+/// Somebody has said this of the rig, or with an empty text nothing.
+fn rig_that_is(override_: Option<Override>) -> Rig {
+    let mut rig = rig("shop");
+    rig.metadata.annotations = override_.map(|it| [(ANNOTATION_OVERRIDE.to_owned(), json!(it).to_string())].into());
+    rig
+}
+
+fn said_so(mode: Mode, until: Option<i64>) -> Override {
+    Override { mode, by: "kim".into(), at: at(900), reason: Some("deploy day".into()), until: until.map(at) }
+}
+
+fn runs() -> Session {
+    Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 }
+}
+
+#[test]
+fn what_a_person_has_stopped_is_ended_and_waits_with_its_worktree() {
+    let mut scene = scene();
+    scene.rig(rig_that_is(Some(said_so(Mode::Stopped, None)))).sandbox("shop-nux", sandbox(runs()));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Stalled Ready=False Stopped (rig/shop is stopped by kim: deploy day)
+    ");
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Slot
+    shop-nux: Stalled Ready=False Stopped (rig/shop is stopped by kim: deploy day)
+    ");
+}
+
+#[test]
+fn what_drains_goes_on_and_is_not_started_again() {
+    for mode in [Mode::Draining, Mode::Paused] {
+        let mut scene = scene();
+        scene.rig(rig_that_is(Some(said_so(mode, None)))).sandbox("shop-nux", sandbox(runs()));
+        assert_eq!(said(&scene.plan(&key())), "shop-nux: Working Ready=True Working");
+        scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, died(900))]);
+        assert!(said(&scene.plan(&key())).starts_with("shop-nux waits with shop-a for its Slot"), "{mode}");
+    }
+}
+
+#[test]
+fn what_is_cordoned_off_goes_on() {
+    let mut scene = scene();
+    scene.rig(rig_that_is(Some(said_so(Mode::Cordoned, None)))).sandbox("shop-nux", sandbox(Session::None));
+    scene.runs("shop-a", vec![]);
+    assert!(said(&scene.plan(&key())).contains("start shop-nux on shop-a, attempt 1"));
+}
+
+#[test]
+fn a_freeze_is_made_whole_and_undone_by_itself_when_its_time_is_up() {
+    let mut scene = scene();
+    let frozen = |frozen| SandboxFacts { frozen, ..sandbox(runs()) };
+    scene.rig(rig_that_is(Some(said_so(Mode::Frozen, Some(2000))))).sandbox("shop-nux", frozen(Frozen::No));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    freeze the session of shop-nux
+    shop-nux: Stalled Ready=False Frozen (rig/shop is frozen by kim: deploy day (until 1970-01-01T00:33:20Z))
+    ");
+    scene.sandbox("shop-nux", frozen(Frozen::Partly));
+    assert!(said(&scene.plan(&key())).starts_with("freeze the session of shop-nux"));
+    scene.sandbox("shop-nux", frozen(Frozen::Wholly));
+    assert!(scene.plan(&key()).effects.is_empty());
+    scene.now = at(2000);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    thaw the session of shop-nux
+    shop-nux: Working Ready=True Working
+    ");
+}
+
+#[test]
+fn the_work_of_a_bead_that_was_withdrawn_is_rescued_once_its_session_is_over() {
+    let mut scene = scene();
+    let mut withdrawn = bead("shop-a", "shop");
+    let (reason, by) = (CloseReason::Withdrawn, "kim".to_owned());
+    withdrawn.spec.closed = Some(Closed { reason, message: None, at: at(900), by });
+    scene.bead(withdrawn.clone()).sandbox("shop-nux", sandbox(runs()));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Zombie Ready=False Switching (its bead was withdrawn; its session is being ended)
+    ");
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    remove the sandbox of shop-nux
+    shop-nux: Starting Ready=False Switching (its bead was withdrawn: its work is rescued first)
+    ");
+    // One whose bead has landed is kept warm.
+    withdrawn.spec.closed.as_mut().unwrap().reason = CloseReason::Merged;
+    scene.bead(withdrawn);
+    assert!(scene.plan(&key()).effects.is_empty());
 }
 
 #[test]
@@ -105,7 +201,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
     scene.known(Ask::Job(job(500).key()), Fact::Job(done)).known(Ask::Job(job(600).key()), Fact::Job(JobState::Absent));
     scene.runs("shop-a", vec![]);
     let mut acts = |second| {
-        scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(made(second)), session: Session::None });
+        scene.sandbox("shop-nux", sandbox_of(made(second)));
         scene.plan(&key()).effects
     };
     let started = acts(500);
@@ -165,7 +261,7 @@ fn one_that_left_its_place_goes_on_only_once_it_has_one_again() {
     ");
     scene.bead(waiting(bead("shop-a", "shop"), "shop-nux", Waiting::Slot));
     // A text that changed meanwhile wants another worktree: that too is begun with a slot.
-    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
+    scene.sandbox("shop-nux", sandbox_of(prepared(1)));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False WaitsForSlot (may go on as soon as a slot is free)");
     // What runs, runs: who wrote that it waits did not know.
     scene.sandbox("shop-nux", sandbox(Session::Running { owner_uid: "shop-a-uid".into(), attempt: 3 }));
@@ -286,7 +382,7 @@ fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
     let mut corrected = strict.clone();
     corrected.spec.workspace.setup = vec!["make other".into()];
     let second = job(&corrected, 1);
-    scene.rig(strict).sandbox("shop-nux", SandboxFacts { sandbox: Some(here), session: Session::None });
+    scene.rig(strict).sandbox("shop-nux", sandbox_of(here));
     let over = Exited { code: exit::CONFIG, at: at(1), tail: "no registry".into() };
     scene.known(Ask::Job(first), Fact::Job(JobState::Exited(over)));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
@@ -305,7 +401,7 @@ fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
 #[test]
 fn a_session_that_does_not_begin_is_tried_once_more_before_it_leaves_its_slot() {
     let mut scene = scene();
-    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session: Session::None });
+    scene.sandbox("shop-nux", sandbox_of(prepared(0)));
     scene.runs("shop-a", vec![]).fails(1);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     confirm that shop-a names shop-nux
@@ -324,7 +420,7 @@ fn a_session_that_does_not_begin_is_tried_once_more_before_it_leaves_its_slot() 
 fn strays_that_cannot_be_ended_hold_no_slot() {
     let mut scene = scene();
     let session = Session::Strays { pids: vec![7] };
-    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session }).fails(1);
+    scene.sandbox("shop-nux", sandbox(session)).fails(1);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Bead
     shop-nux: Stalled Ready=False GitFailed (a filter failed (failed once, tried again later))
@@ -342,7 +438,7 @@ fn strays_that_cannot_be_ended_hold_no_slot() {
 #[test]
 fn a_worktree_is_not_made_anew_under_a_setup_that_runs_there() {
     let mut scene = scene();
-    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(1)), session: Session::None });
+    scene.sandbox("shop-nux", sandbox_of(prepared(1)));
     scene.known(Ask::Newest(setups()), Fact::Newest(Some(JobKey("of the earlier text".into()))));
     scene.known(Ask::Job(JobKey("of the earlier text".into())), Fact::Job(JobState::Running));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Starting Ready=False SettingUp (its worktree is made anew once the setup there ends)");
@@ -383,7 +479,7 @@ fn a_deleted_polecat_whose_sandbox_cannot_be_removed_holds_no_slot() {
     let mut leaving = polecat("shop", "nux");
     leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
     scene.polecat(leaving);
-    scene.sandbox("shop-nux", SandboxFacts { sandbox: Some(prepared(0)), session: Session::None }).fails(1);
+    scene.sandbox("shop-nux", sandbox_of(prepared(0))).fails(1);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Bead
     shop-nux: Starting Ready=False GitFailed (a filter failed (failed once, tried again later))

@@ -34,11 +34,12 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state", "spec.needs[]"],
     role: Role::Reconciled,
-    conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET],
+    conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET, types::BEAD_CHANGED],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
     not_declared: &["assignee", "closed"],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
+    has_overrides: true,
     agents: AgentAccess::Write(check_agent),
     yaml: include_str!("../../gastown.io_beads.yaml"),
     compiled: Compiled::new(),
@@ -50,12 +51,18 @@ impl Registered for Bead {
     }
 }
 
+/// The override of a bead, as a JSON pointer: [`crate::overrides::ANNOTATION_OVERRIDE`].
+const OVERRIDE: &str = "/metadata/annotations/gastown.io~1override";
+
 /// What an agent may not write of a bead: its command, an assignment, and what is on another's hook.
 fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
     let agent = write.agent;
     let Some(new) = write.new else { return Err(format!("{agent} may not delete beads: close them")) };
     if write.changes("/spec/command") {
         return Err(format!("{agent} may not write `spec.command`: it would run as code"));
+    }
+    if write.changes(OVERRIDE) {
+        return Err(format!("{agent} may not stop, pause or resume beads: people do"));
     }
     if write.changes("/spec/assignee") && new.pointer("/spec/assignee").is_some() {
         return Err(format!("{agent} may not assign beads: dispatch does"));
@@ -235,7 +242,7 @@ pub enum CloseReason {
     NoChanges,
     /// A step was done.
     Done,
-    /// Its convoy no longer wants it.
+    /// It was given up: its convoy no longer wants it, or a person closed it before it had landed.
     Withdrawn,
 }
 
@@ -264,7 +271,7 @@ pub struct BeadStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Closed`, `SetAside`, `LeftTarget`.
+    /// `Ready`, `Closed`, `SetAside`, `LeftTarget`, `BeadChanged`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
@@ -358,6 +365,15 @@ mod tests {
         assert!(asked(&open, &closed).is_ok());
         let other = json!({"spec": {"command": "rm -rf ~"}});
         assert!(asked(&open, &other).unwrap_err().contains("spec.command"));
+    }
+
+    #[test]
+    fn an_agent_may_not_resume_what_a_person_has_stopped() {
+        use crate::overrides::ANNOTATION_OVERRIDE;
+        let stopped = json!({"metadata": {"annotations": {ANNOTATION_OVERRIDE: "{}"}}, "spec": {}});
+        let resumed = json!({"metadata": {}, "spec": {}});
+        assert!(asked(&stopped, &resumed).unwrap_err().contains("resume"));
+        assert!(asked(&stopped, &stopped).is_ok());
     }
 
     #[test]

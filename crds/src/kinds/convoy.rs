@@ -1,6 +1,7 @@
 //! A `Convoy` is a batch of work to land, across rigs: a terminal goal, like a Job.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
@@ -34,6 +35,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::convoy::check,
     named_by: NamedBy::People,
+    has_overrides: true,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_convoys.yaml"),
     compiled: Compiled::new(),
@@ -78,10 +80,24 @@ pub struct ConvoySpec {
     /// Nothing more is dispatched; what runs goes on. Default: false.
     #[serde(default)]
     pub suspend: bool,
+    /// What becomes of a bead that is worked on, or landing, when it is taken out of the convoy, or the convoy is deleted.
+    /// Default: `Finish`.
+    #[serde(default)]
+    pub on_remove: OnRemove,
     /// Counts up to run the whole batch again; a landed bead never runs twice in one run. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub run: Option<u32>,
+}
+
+/// What becomes of a bead that is worked on, or landing, when its convoy no longer wants it.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum OnRemove {
+    /// It is finished, and lands.
+    #[default]
+    Finish,
+    /// It is withdrawn: its session is ended, what it has made is kept on a rescue ref, and its branch does not land.
+    Cancel,
 }
 
 /// One bead of a convoy, as people write it.

@@ -27,6 +27,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::formula::check,
     named_by: NamedBy::People,
+    has_overrides: false,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_formulas.yaml"),
     compiled: Compiled::new(),

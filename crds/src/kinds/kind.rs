@@ -49,6 +49,8 @@ pub struct Kind {
     pub(crate) check_among: CheckAmong,
     /// Who gives its objects their names.
     pub named_by: NamedBy,
+    /// Whether a person may stop or pause its objects beside their spec: see [`crate::overrides`].
+    pub has_overrides: bool,
     /// What agents may write of it.
     pub agents: AgentAccess,
     /// The definition's YAML, as it is committed.

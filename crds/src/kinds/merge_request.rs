@@ -33,6 +33,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
+    has_overrides: false,
     agents: AgentAccess::Write(check_agent),
     yaml: include_str!("../../gastown.io_mergerequests.yaml"),
     compiled: Compiled::new(),

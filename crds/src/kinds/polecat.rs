@@ -34,6 +34,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::nothing_more,
     named_by: NamedBy::People,
+    has_overrides: true,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_polecats.yaml"),
     compiled: Compiled::new(),

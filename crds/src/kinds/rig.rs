@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::rigs::check,
     named_by: NamedBy::People,
+    has_overrides: true,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_rigs.yaml"),
     compiled: Compiled::new(),

@@ -28,6 +28,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::nothing_more,
     named_by: NamedBy::People,
+    has_overrides: false,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_runtimes.yaml"),
     compiled: Compiled::new(),

@@ -29,6 +29,7 @@ pub static KIND: Kind = Kind {
     not_declared: &[],
     check_among: admission::nothing_more,
     named_by: NamedBy::People,
+    has_overrides: true,
     agents: AgentAccess::Read,
     yaml: include_str!("../../gastown.io_towns.yaml"),
     compiled: Compiled::new(),
@@ -54,6 +55,9 @@ impl Registered for Town {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TownSpec {
+    /// Parked: nothing is dispatched, fetched or landed in the whole town. What runs goes on. Default: false.
+    #[serde(default)]
+    pub suspend: bool,
     /// How much may run at once.
     #[serde(default)]
     pub capacity: Capacity,
@@ -74,9 +78,9 @@ pub struct TownSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Capacity {
-    /// Polecats working at once in the whole town. Default: `max(1, min(3, cores/2))`.
+    /// Polecats working at once in the whole town; with 0 nothing is dispatched. Default: `max(1, min(3, cores/2))`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 0, max = 1000))]
     pub polecats: Option<u32>,
     /// Jobs of this machine (setup, verify, and whatever is done with a repository here) at once in the whole town. Default:
     /// the number of cores, at least 2.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 use super::{SessionError, Sessions};
 
 /// The longest time for killing. Each round kills all that is found; what forks meanwhile is found by the next.
-const KILL_MAX: Duration = Duration::from_millis(700);
+pub(super) const KILL_MAX: Duration = Duration::from_millis(700);
 
 /// The time that a round waits for the processes that it killed.
 const ROUND: Duration = Duration::from_millis(50);
@@ -32,6 +32,8 @@ impl Sessions {
             if self.exit(&holder)?.is_none() {
                 records::write_text(&self.attempt_dir(&holder).join(records::ENDING), b"", false)?;
             }
+            // One that is frozen would hear of it only when it is too late.
+            self.thaw(sandbox)?;
             self.terminate(sandbox, &holder)?;
         }
         self.withdraw(sandbox)?;
@@ -80,12 +82,12 @@ impl Sessions {
     }
 
     /// Whether the session, or what is left of it, is there.
-    fn is_there(&self, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
+    pub(super) fn is_there(&self, sandbox_uid: &str, holder: &Holder) -> Result<bool, SessionError> {
         Ok(self.occupied(sandbox_uid, holder)? || !self.left(sandbox_uid, holder)?.is_empty())
     }
 
     /// The strays, what is below the supervisor, and what it has left.
-    fn everybody(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
+    pub(super) fn everybody(&self, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
         let mut pids = self.strays(sandbox_uid, holder)?;
         match self.started(holder)?.map(|started| started.process).filter(ProcessId::lives) {
             Some(supervisor) => pids.extend(family::of(supervisor.pid, &self.layout.sandbox_lock(sandbox_uid))?),

@@ -41,6 +41,10 @@ mod start;
 
 mod end;
 
+mod freeze;
+
+pub mod many;
+
 pub mod tmux;
 
 pub mod children;
@@ -53,7 +57,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gastown_controllers::world::{Attempt, SandboxId, Session};
+use gastown_controllers::world::{Attempt, Frozen, SandboxId, Session};
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
@@ -145,6 +149,14 @@ pub enum SessionError {
         /// The processes.
         pids: Vec<i32>,
     },
+    /// Processes go on although they were stopped.
+    #[error("processes {pids:?} of {name} could not be frozen: they may belong to another user")]
+    NotFrozen {
+        /// The polecat's name.
+        name: String,
+        /// The processes.
+        pids: Vec<i32>,
+    },
     /// There is nothing to show.
     #[error("{name} has no session now")]
     NoSession {
@@ -195,6 +207,14 @@ impl Sessions {
         let pids = self.strays(&sandbox.uid, &holder)?;
         // Only our own supervisor is left, on its way out.
         Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } })
+    }
+
+    /// Whether the processes of a sandbox's session are frozen.
+    pub fn look_frozen(&self, sandbox: &SandboxId) -> Result<Frozen, SessionError> {
+        match self.holder(&sandbox.uid)? {
+            Some(holder) => self.frozen(sandbox, &holder),
+            None => Ok(Frozen::No),
+        }
     }
 
     /// The attempts at a bead, ascending.

@@ -8,7 +8,7 @@
 //! It watches the invariants that bind controllers, and notes each breach (see [`SimWorld::violations`]):
 //! - a bead has at most one session, and so has a sandbox; no attempt is skipped;
 //! - a worktree is not prepared anew while a session runs in it;
-//! - a session is not ended before its agent has begun to hand in;
+//! - a session is not ended before its agent has begun to hand in, unless a person wants that;
 //! - a target moves forward only, and only by a push, unless somebody else resets it;
 //! - a branch that is removed from a remote is one that the town made;
 //! - a controller does not begin a job beside another of its track;
@@ -34,6 +34,8 @@ mod jobs;
 mod sandbox;
 
 mod agent_handle;
+
+mod freezable;
 
 mod remotes;
 
@@ -111,6 +113,8 @@ struct State {
     /// The most jobs that ran at once.
     most_jobs: usize,
     violations: BTreeSet<String>,
+    /// A person wants sessions to end whatever they do.
+    may_end: bool,
 }
 
 impl SimWorld {
@@ -132,6 +136,11 @@ impl SimWorld {
         let mut state = self.state();
         state.check_heads("at the end");
         state.violations.iter().cloned().collect()
+    }
+
+    /// A person has stopped something, or withdrawn it: from now on sessions may be ended whatever they do.
+    pub fn sessions_may_end(&self) {
+        self.state().may_end = true;
     }
 
     /// The most sessions that were at work at once; those that have handed in and are leaving are not.
@@ -234,7 +243,10 @@ impl Repositories for SimWorld {
 
 impl Sandboxes for SimWorld {
     fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts> {
-        self.seen(|state| SandboxFacts { sandbox: state.sandbox(&id.uid), session: state.session(&id.uid) })
+        self.seen(|state| {
+            let (sandbox, session) = (state.sandbox(&id.uid), state.session(&id.uid));
+            SandboxFacts { sandbox, session, frozen: state.frozen(&id.uid) }
+        })
     }
 
     fn ensure_sandbox(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<(), ActError> {
@@ -262,6 +274,16 @@ impl Sessions for SimWorld {
 
     fn end_session(&self, id: &SandboxId) -> Result<(), ActError> {
         self.stop_session(id);
+        Ok(())
+    }
+
+    fn freeze_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.set_frozen(id, true);
+        Ok(())
+    }
+
+    fn thaw_session(&self, id: &SandboxId) -> Result<(), ActError> {
+        self.set_frozen(id, false);
         Ok(())
     }
 }

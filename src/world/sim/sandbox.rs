@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    ActError, Attempt, AttemptEnd, AttemptState, Owner, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
+    ActError, Attempt, AttemptEnd, AttemptState, Frozen, Owner, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
 };
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
 use super::commits::{Commit, Tree};
+use super::freezable::Brake;
 use super::{AgentHandle, SimWorld, State, refused};
 use crate::git::GitError;
 use crate::session::SessionError;
@@ -45,6 +46,8 @@ pub(super) struct Live {
     /// Its agent has begun to hand in, or to close its bead: from here on it may be ended.
     pub(super) may_end: bool,
     pub(super) agent: Option<AbortHandle>,
+    /// Stops its agent, and lets it go on.
+    pub(super) brake: Brake,
 }
 
 impl State {
@@ -64,6 +67,13 @@ impl State {
         match self.sessions.get(sandbox_uid) {
             Some(live) => Session::Running { owner_uid: live.owner_uid.clone(), attempt: live.attempt },
             None => Session::None,
+        }
+    }
+
+    pub(super) fn frozen(&self, sandbox_uid: &str) -> Frozen {
+        match self.sessions.get(sandbox_uid) {
+            Some(live) if live.brake.is_on() => Frozen::Wholly,
+            _ => Frozen::No,
         }
     }
 
@@ -200,6 +210,7 @@ impl SimWorld {
     }
 
     pub(super) fn start_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError> {
+        let brake = Brake::default();
         {
             let mut state = self.state();
             if state.worktrees.get(&id.uid).is_none_or(|worktree| !state.is_whole(worktree)) {
@@ -219,14 +230,16 @@ impl SimWorld {
             }
             let (Owner { name: bead, uid: owner_uid, .. }, attempt) = (spec.owner.clone(), spec.attempt);
             let since = self.now();
-            let live = Live { name: id.name.clone(), bead, owner_uid, attempt, since, may_end: false, agent: None };
+            let brake = brake.clone();
+            let name = id.name.clone();
+            let live = Live { name, bead, owner_uid, attempt, since, may_end: false, agent: None, brake };
             state.sessions.insert(id.uid.clone(), live);
             let at_work = state.sessions.values().filter(|live| !live.may_end).count();
             state.busiest = state.busiest.max(at_work);
             state.set_run(spec, AttemptState::Running);
         }
         let handle = AgentHandle::new(self.clone(), id.clone(), spec.clone());
-        let agent = self.inner.behavior.agent(handle);
+        let agent = brake.on(self.inner.behavior.agent(handle));
         let (world, id, attempt) = (self.clone(), id.clone(), (spec.owner.uid.clone(), spec.attempt));
         let uid = id.uid.clone();
         let task = tokio::spawn(async move {
@@ -248,10 +261,17 @@ impl SimWorld {
         else {
             return;
         };
-        if let Some(bead) = healthy {
+        if let Some(bead) = healthy.filter(|_| !self.state().may_end) {
             self.state().violated(format!("{} was ended while it worked on {bead}", id.name));
         }
         self.over(&id.uid, &attempt, SIGNALLED + SIGTERM, false);
+    }
+
+    /// A session is frozen, or goes on.
+    pub(super) fn set_frozen(&self, id: &SandboxId, frozen: bool) {
+        if let Some(live) = self.state().sessions.get(&id.uid) {
+            live.brake.set(frozen);
+        }
     }
 
     /// A session is over: its attempt has its end, and its sandbox is free.

@@ -91,7 +91,10 @@ impl Index {
 /// Whether its controller says that it must not go on, though its polecat could.
 fn is_held_back(bead: &Bead) -> bool {
     let ready = condition(bead.status.as_ref().map_or(&[], |s| &s.conditions), types::READY);
-    ready.is_some_and(|ready| ready.reason == Reason::Suspended || ready.reason == Reason::NeedsOpen)
+    // One that was begun is cordoned off from nothing.
+    let held =
+        [Reason::Suspended, Reason::NeedsOpen, Reason::Draining, Reason::Paused, Reason::Frozen, Reason::Stopped];
+    ready.is_some_and(|ready| held.iter().any(|reason| ready.reason == *reason))
 }
 
 impl Objects {
@@ -103,6 +106,11 @@ impl Objects {
     /// The beads that name a polecat, by its uid.
     pub fn assigned_to(&self, polecat_uid: &str) -> impl Iterator<Item = &Arc<Bead>> {
         self.named(self.index::<Bead>().assigned.get(polecat_uid))
+    }
+
+    /// The beads that name a polecat.
+    pub fn assigned(&self) -> impl Iterator<Item = &Arc<Bead>> {
+        self.index::<Bead>().assigned.values().flatten().filter_map(|name| self.get(name))
     }
 
     /// How many beads are assigned and not waiting: in the whole town.

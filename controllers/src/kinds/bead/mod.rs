@@ -2,6 +2,8 @@
 
 mod attempts;
 
+mod changed;
+
 mod index;
 
 mod molecule;
@@ -21,6 +23,7 @@ pub use writes::{claim, close, release, respec};
 use std::sync::Arc;
 
 use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::overrides;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Town};
 use kube::ResourceExt;
 
@@ -44,7 +47,10 @@ fn watches(watches: &mut Watches) {
         uids.for_each(|uid| again.all(objects.assigned_to(&uid).map(|bead| bead.name_any())));
     });
     watches.on::<Convoy>(|change, objects, again| {
-        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
+        if change.differs(|convoy| {
+            let meta = &convoy.metadata;
+            (&convoy.spec, &meta.deletion_timestamp, overrides::text(meta))
+        }) {
             let name = change.name();
             let open = objects.beads_of_convoy(&name).filter(|bead| bead.spec.closed.is_none());
             again.all(open.map(|bead| bead.name_any()));
@@ -58,7 +64,7 @@ fn watches(watches: &mut Watches) {
         }
     });
     watches.on::<Rig>(|change, objects, again| {
-        if change.differs(|rig| &rig.spec) {
+        if change.differs(|rig| (&rig.spec, overrides::text(&rig.metadata))) {
             again.all(objects.open_in_rig(&change.name()).map(|bead| bead.name_any()));
         }
     });
@@ -66,6 +72,9 @@ fn watches(watches: &mut Watches) {
     watches.on::<Town>(|change, objects, again| {
         if change.differs(|town| &town.spec) {
             again.all(objects.open_beads().map(|bead| bead.name_any()));
+        } else if change.differs(|town| overrides::text(&town.metadata)) {
+            // It is said of what is begun; what nobody has begun is as ready as before, and dispatch leaves it alone.
+            again.all(objects.assigned().map(|bead| bead.name_any()));
         }
     });
 }

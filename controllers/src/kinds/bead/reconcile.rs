@@ -12,14 +12,14 @@ use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, W
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Convoy, MergeRequest, PolecatStatus, Rig};
+use gastown_crds::{Bead, MergeRequest, PolecatStatus, Rig};
 use kube::ResourceExt;
 
-use super::{
-    close, convoy_of, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, state,
-};
+use super::changed::changed;
+use super::{close, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, state};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
+use crate::holds::{self, PartOf};
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
 use crate::world::{Attempt, AttemptState};
@@ -34,6 +34,7 @@ pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
     }
     let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
     let (mut plan, draft) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
+    holds::expire(bead, view, &mut plan);
     plan.set_status(draft);
     plan
 }
@@ -72,6 +73,11 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         conditions.set_bool(types::CLOSED, true, Reason::from(closed.reason), message);
         if let Some(left) = requests.last().and_then(|request| has_left(request)) {
             conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, &left.message);
+        }
+        for step in view.objects.steps_of(&bead.name_any()).filter(|step| step.spec.closed.is_none()) {
+            let (reason, message) = (CloseReason::Withdrawn, Some("its bead is closed".to_owned()));
+            let closed = Closed { reason, message, at: whole_second(view.now), by: CONTROLLER.into() };
+            plan.write(close(step, &closed));
         }
         return Ok((plan, draft));
     }
@@ -160,6 +166,9 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         conditions.set_bool(types::READY, reason == Reason::Ready, reason, message);
     }
     draft.conditions.set_bool(types::CLOSED, false, Reason::Open, "");
+    if let Some((reason, message)) = changed(bead, view) {
+        draft.conditions.set_bool(types::BEAD_CHANGED, true, reason, message);
+    }
     if let Some(failure) = view.failed {
         draft.conditions.failed(types::READY, failure);
     }
@@ -188,17 +197,18 @@ fn held_back(bead: &Bead, view: &View<'_>) -> Option<(Reason, String)> {
     if !open.is_empty() {
         return Some((Reason::NeedsOpen, format!("waits for {}", open.join(", "))));
     }
-    let Some(rig) = view.objects.get::<Rig>(&spec.rig) else {
+    if view.objects.get::<Rig>(&spec.rig).is_none() {
         return Some((Reason::RefNotFound, format!("there is no Rig named `{}`: apply it", spec.rig)));
-    };
-    if rig.spec.suspend {
-        return Some((Reason::Suspended, format!("its rig `{}` is suspended", spec.rig)));
     }
-    let convoy = convoy_of(bead).and_then(|name| view.objects.get::<Convoy>(name))?;
-    if convoy.metadata.deletion_timestamp.is_some() {
+    let part_of = PartOf::of_bead(bead, view);
+    if let Some(convoy) = part_of.convoy.filter(|convoy| convoy.metadata.deletion_timestamp.is_some()) {
         return Some((Reason::Suspended, format!("its convoy `{}` is being deleted", convoy.name_any())));
     }
-    convoy.spec.suspend.then(|| (Reason::Suspended, format!("its convoy `{}` is suspended", convoy.name_any())))
+    // A whole town of ready beads is not written anew because the town is held: dispatch knows.
+    let is_begun = spec.assignee.is_some();
+    let part_of = if is_begun { part_of.in_town(view) } else { part_of };
+    let hold = part_of.hold(view.now).filter(|hold| !is_begun || !hold.mode.may_start())?;
+    Some((hold.reason, hold.message))
 }
 
 /// Why a bead may be dispatched, or what it waits for.

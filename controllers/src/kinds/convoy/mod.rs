@@ -10,8 +10,8 @@ pub use settings::{BeadSettings, ConvoySettings};
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadState, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, is_true, types, whole_second};
-use gastown_crds::convoy::ConvoyStatus;
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, condition, is_true, types, whole_second};
+use gastown_crds::convoy::{ConvoyStatus, OnRemove};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, actor};
@@ -19,6 +19,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::draft::Draft;
+use crate::holds::{self, PartOf};
 use crate::key::{Controller, Lane};
 use crate::kinds::bead::{self, convoy_of, is_landing, requests, state};
 use crate::objects::Watched;
@@ -72,8 +73,9 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         match view.objects.get::<Bead>(name) {
             None => plan.write(Write::create(&new_bead(convoy, called, name, spec.clone()))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
-            // Wanted again: closed is for ever, so it is made anew. What somebody had begun is kept on a rescue ref.
-            Some(bead) if is_withdrawn(bead) => {
+            // Wanted again: closed is for ever, so it is made anew. What somebody had begun is kept on a rescue ref. One that a
+            // person has closed stays closed until a person wants it otherwise.
+            Some(bead) if is_withdrawn(bead) && !is_given_up(bead) => {
                 plan.write(Write::delete(bead.as_ref()));
             }
             Some(bead) => update(bead, spec, view, &mut plan),
@@ -84,6 +86,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         let names = wanted.beads.iter().map(|bead| bead.name.clone()).collect();
         withdraw(convoy, &names, view, &mut plan);
     }
+    holds::expire(convoy, view, &mut plan);
     plan.set_status(status(convoy, &wanted, clash, view));
     plan
 }
@@ -162,9 +165,14 @@ pub fn is_withdrawn(bead: &Bead) -> bool {
     bead.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
 }
 
+/// Whether a person has closed it before it had landed, without saying that there was nothing to change.
+pub fn is_given_up(bead: &Bead) -> bool {
+    is_withdrawn(bead) && bead.spec.closed.as_ref().is_some_and(|closed| closed.by != actor::CONTROLLER)
+}
+
 /// Whether somebody is at work on it, or its branch is landing; no session runs of one whose polecat waits. Read from the
 /// claim and the merge requests: the bead's own status may lag behind them.
-fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
+pub(crate) fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
     let landing = |request: &MergeRequest| is_landing(request) || state(request) == MergeState::Merged;
     bead.spec.assignee.as_ref().is_some_and(|a| a.waiting.is_none())
         || requests(bead, view).last().is_some_and(|request| landing(request))
@@ -181,14 +189,26 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     }
 }
 
-/// Closes the convoy's open beads that it does not want and nobody works on. Answers those that are still being worked on.
+/// Whether a bead that is worked on, or landing, is withdrawn all the same. One that is being pushed is not: it lands.
+fn may_cancel(convoy: &Convoy, bead: &Bead, view: &View<'_>) -> bool {
+    let on_its_way = [Reason::Pushing, Reason::FetchFailed];
+    let lands = |request: &MergeRequest| {
+        let status = request.status.as_ref();
+        let merged = status.and_then(|status| condition(&status.conditions, types::MERGED));
+        state(request) == MergeState::Merged
+            || merged.is_some_and(|it| on_its_way.iter().any(|reason| it.reason == *reason))
+    };
+    convoy.spec.on_remove == OnRemove::Cancel && !requests(bead, view).last().is_some_and(|request| lands(request))
+}
+
+/// Closes the convoy's open beads that it does not want, as far as they may be. Answers those that are left to be finished.
 fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &mut Plan) -> Vec<String> {
     let mut busy = Vec::new();
     for bead in view.objects.beads_of_convoy(&convoy.name_any()) {
         if bead.spec.closed.is_some() || wanted.contains(&bead.name_any()) {
             continue;
         }
-        if is_busy(bead, view) {
+        if is_busy(bead, view) && !may_cancel(convoy, bead, view) {
             busy.push(bead.name_any());
             continue;
         }
@@ -254,6 +274,8 @@ fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: 
     };
     let done = closed == all && wanted.beads.iter().all(there);
     let set_aside = count(BeadState::SetAside);
+    let given_up = |wanted: &WantedBead| view.objects.get::<Bead>(&wanted.name).filter(|bead| is_given_up(bead));
+    let given_up: Vec<_> = wanted.beads.iter().filter_map(given_up).collect();
     let (landed, reason, message) = if let Some(name) = clash {
         (false, Reason::RefNotFound, format!("the name {name} is taken by a bead of another convoy: rename one"))
     } else if let Some(missing) = &wanted.missing {
@@ -270,8 +292,20 @@ fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: 
             Reason::NeedsYou,
             format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()),
         )
-    } else if convoy.spec.suspend {
-        (false, Reason::Suspended, format!("{closed} of {all} beads are closed; nothing more is dispatched"))
+    } else if let Some(closed) = given_up.first().and_then(|bead| bead.spec.closed.as_ref()) {
+        let message = format!(
+            "closed before they had landed: {} of {all} beads, by {}; take them out of the convoy, or `gt delete` them to \
+             have them done again",
+            given_up.len(),
+            closed.by
+        );
+        (false, Reason::NeedsYou, message)
+    } else if let Some(hold) = (PartOf { convoy: Some(convoy), ..PartOf::default() }).hold(view.now) {
+        let message = match hold.reason {
+            Reason::Suspended => format!("{closed} of {all} beads are closed; nothing more is dispatched"),
+            _ => format!("{closed} of {all} beads are closed; {}", hold.message),
+        };
+        (false, hold.reason, message)
     } else {
         (false, Reason::InProgress, format!("{closed} of {all} beads are closed"))
     };

@@ -6,13 +6,15 @@ mod people;
 
 mod queue;
 
+mod stays;
+
 pub use landing::{Queue, Red, Rejection, Step, next, red_target};
 pub use queue::{Pushed, pushed, tries};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::{Bead, MergeRequest, Rig};
+use gastown_crds::{Bead, Convoy, MergeRequest, Rig, Town, overrides};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -25,12 +27,31 @@ pub static QUEUE: Controller = Controller::of::<Rig>("merge", Lane::World, queue
 
 fn watches(watches: &mut Watches) {
     watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));
-    // The merge request of a bead that is closed, or gone, is withdrawn.
+    // The merge request of a bead that is closed, or gone, is withdrawn; one of a bead that is held waits.
     watches.on::<Bead>(|change, _, again| {
         let is_gone = change.new.is_none();
-        let over = change.each().filter(|bead| is_gone || bead.spec.closed.is_some());
+        let is_held = !is_gone
+            && change.old.is_some()
+            && change.differs(|bead| overrides::text(&bead.metadata).map(str::to_owned));
+        let over = change.each().filter(|bead| is_gone || is_held || bead.spec.closed.is_some());
         again.all(over.filter(|bead| bead.spec.parent.is_none()).map(|bead| bead.spec.rig.clone()));
     });
+    watches.on::<Convoy>(|change, objects, again| {
+        if change.differs(|convoy| overrides::text(&convoy.metadata)) {
+            again.all(rigs_of(&change.name(), objects));
+        }
+    });
+    watches.on::<Town>(|change, objects, again| {
+        if change.differs(|town| (town.spec.suspend, overrides::text(&town.metadata))) {
+            again.all(objects.all::<Rig>().map(|rig| rig.name_any()));
+        }
+    });
+}
+
+/// Rigs in which a convoy's beads may be landing.
+fn rigs_of(convoy: &str, objects: &Objects) -> BTreeSet<String> {
+    let open = objects.beads_of_convoy(convoy).filter(|bead| bead.spec.closed.is_none());
+    open.map(|bead| bead.spec.rig.clone()).collect()
 }
 
 /// The index of merge requests.

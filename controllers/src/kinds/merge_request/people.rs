@@ -11,7 +11,7 @@ use gastown_crds::rig::Strategy;
 use gastown_crds::{Bead, MergeRequest};
 use kube::ResourceExt;
 
-use super::queue::{Landing, WITHDRAWN, is_wanted};
+use super::queue::{Landing, is_wanted};
 use crate::kinds::bead::state;
 use crate::kinds::rig::RigSettings;
 use crate::plan::Plan;
@@ -91,7 +91,8 @@ impl Landing<'_> {
         if let Merged::All { landed } = &merged {
             self.is_merged(request, facts.landed.get(&name).or(landed.as_ref()).cloned());
         } else if !is_wanted(request, self.view) {
-            self.set(&name, MergeState::Withdrawn, Reason::Withdrawn, WITHDRAWN, None);
+            // The queue keeps its head before it says so.
+            return Ok(false);
         } else if left {
             self.says_it_left(request, MergeState::Queued, facts);
         } else if self.rig.strategy == Strategy::Push {
@@ -161,6 +162,14 @@ impl Landing<'_> {
     /// The branch that was left for people is not there: that is believed once a fetch that began after the push says so.
     fn is_deleted(&mut self, request: &MergeRequest, pushed: &Oid, plan: &mut Plan) -> Result<(), NotSeen> {
         let (name, branch) = (request.name_any(), own_branch(request));
+        if let Some(hold) = &self.held {
+            // Nothing is fetched here now. What was said of its branch stays said.
+            if state(request) != MergeState::BranchDeleted {
+                let (reason, message) = (hold.reason, hold.message.clone());
+                self.waits(request, reason, &message);
+            }
+            return Ok(());
+        }
         if is_fetched(self.rig, &format!("deleted-{pushed}"), self.view, plan)? {
             // Another may be handed in for its bead from now on: the head is kept before that is said.
             if state(request) != MergeState::BranchDeleted {

@@ -1,10 +1,11 @@
 //! The merge queue of one rig: what was handed in lands, comes back, or waits; `landing::next` decides, this carries it out.
 //!
 //! Invariants: only this moves a target branch, forward only, by one push at a time; `Merged` means found on the freshly
-//! fetched target; a head that comes back is archived before its merge request says so.
+//! fetched target; a head that comes back, or is withdrawn, is archived before its merge request says so; a push that was
+//! begun is seen to its end.
 
 use gastown_crds::bead::CloseReason;
-use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, types};
+use gastown_crds::common::{ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::Strategy;
@@ -19,6 +20,7 @@ use super::landing::{self, Flaky, Queue, Rejection, Step};
 use super::people::{own_branch, remove_over};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
+use crate::holds::{Hold, PartOf};
 use crate::kinds::rig::RigSettings;
 use crate::objects::created;
 use crate::plan::Plan;
@@ -65,12 +67,11 @@ fn end(rig: &str, view: &View<'_>) -> Plan {
 
 fn land(rig: &Rig, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
-    if rig.spec.suspend {
-        return plan;
-    }
     let requests: Vec<&Arc<MergeRequest>> = view.objects.queue(&rig.name_any()).collect();
     let settings = &RigSettings::of(rig, &view.settings);
-    let mut queue = Landing { rig: settings, view, outcomes: Vec::new() };
+    let hold = PartOf { rig: Some(rig), ..PartOf::default() }.in_town(view).hold(view.now);
+    let held = hold.filter(|hold| !hold.mode.may_land());
+    let mut queue = Landing { rig: settings, view, held, outcomes: Vec::new() };
     let mut landed = Vec::new();
     match queue.run(&requests, &mut plan) {
         Ok(looked_at) => landed = looked_at,
@@ -96,6 +97,15 @@ pub(super) fn is_wanted(request: &MergeRequest, view: &View<'_>) -> bool {
     }
     let bead = view.objects.get::<Bead>(&request.spec.bead);
     bead.is_some_and(|bead| bead.spec.closed.as_ref().is_none_or(|closed| closed.reason == CloseReason::Merged))
+}
+
+/// Whether a push, as it stands, may have moved its branch, or found it moved.
+pub(super) fn may_have_moved(state: &JobState) -> bool {
+    match state {
+        JobState::Exited(exited) => exited.code == exit::OK || exited.code == exit::CONTENDED,
+        JobState::Lost { .. } => true,
+        JobState::Absent | JobState::Running => false,
+    }
 }
 
 /// The tries of one tree's verification: rounds from 1, without gaps.
@@ -161,7 +171,7 @@ struct Outcome {
 }
 
 /// What a fetch because of a push came to.
-enum Looked {
+pub(super) enum Looked {
     Done,
     NotYet,
     Failed { failures: u32, tail: String },
@@ -170,6 +180,8 @@ enum Looked {
 pub(super) struct Landing<'a> {
     pub(super) rig: &'a RigSettings<'a>,
     pub(super) view: &'a View<'a>,
+    /// What keeps all of the rig from landing.
+    pub(super) held: Option<Hold>,
     outcomes: Vec<Outcome>,
 }
 
@@ -177,7 +189,9 @@ impl Landing<'_> {
     /// Answers with what had landed before, and was looked at again.
     fn run(&mut self, requests: &[&Arc<MergeRequest>], plan: &mut Plan) -> Result<Vec<Arc<MergeRequest>>, NotSeen> {
         let facts = self.view.repo(self.rig)?;
-        remove_over(self.rig, facts, self.view, plan)?;
+        if self.held.is_none() {
+            remove_over(self.rig, facts, self.view, plan)?;
+        }
         let (Some(target), Some(tree)) = (&facts.target, &facts.target_tree) else {
             for request in requests {
                 self.waits(request, Reason::Queued, "waits for its rig's clone");
@@ -185,11 +199,21 @@ impl Landing<'_> {
             return Ok(Vec::new());
         };
         let landed = self.look_back(facts)?;
-        let mut candidates = Vec::new();
+        let (mut candidates, mut stays) = (Vec::new(), Vec::new());
         for request in requests {
-            if !self.is_dealt_with(request, facts, plan)? {
-                candidates.push(self.candidate(request));
+            if self.is_dealt_with(request, facts, plan)? {
+                continue;
             }
+            match self.stays(request) {
+                None => candidates.push(self.candidate(request)),
+                Some(why) => stays.push((self.candidate(request), why)),
+            }
+        }
+        if !stays.is_empty() && self.finish(&candidates, &stays, facts, plan)? {
+            return Ok(landed);
+        }
+        for (candidate, why) in stays {
+            self.stay(&candidate, why, plan);
         }
         match self.rig.strategy {
             Strategy::Push => {
@@ -368,6 +392,8 @@ impl Landing<'_> {
         match tried(self.view, job)? {
             Tried::Running => {}
             Tried::Due(job) if own => plan.act(Act::EnsureJob(job)),
+            // Said before it is begun: whoever withdraws a bead must know that its branch is on its way.
+            Tried::Due(_) if !self.is_said(landing) => {}
             Tried::Due(job) => match self.knows_the_newest(&job, plan)? {
                 Looked::Done => plan.act(Act::EnsureJob(job)),
                 looked => self.not_seen(landing, "an earlier push", looked),
@@ -400,6 +426,18 @@ impl Landing<'_> {
         Ok(())
     }
 
+    /// Whether their statuses say that they are being pushed, as these commits. Where the push cannot be begun, they say that.
+    fn is_said(&self, landing: &[(String, Oid)]) -> bool {
+        let is_said = |(name, oid): &(String, Oid)| {
+            let status = self.view.objects.get::<MergeRequest>(name).and_then(|request| request.status.as_ref());
+            status.is_some_and(|status| {
+                let merged = condition(&status.conditions, types::MERGED);
+                status.landed.as_ref() == Some(&oid.0) && merged.is_some_and(|merged| merged.reason == Reason::Pushing)
+            })
+        };
+        self.view.failed.is_some() || landing.iter().all(is_said)
+    }
+
     /// The branch that these are pushed to: the target, or one of the town's own for the bead.
     fn branch(&self, landing: &[(String, Oid)], facts: &RepoFacts) -> Option<String> {
         if self.rig.strategy == Strategy::Push {
@@ -413,11 +451,6 @@ impl Landing<'_> {
     /// Whether what the newest push to this branch came to, by whichever rig, is known here: a push from where the branch
     /// was before would be refused, or worse. If not, it is fetched.
     fn knows_the_newest(&self, wanted: &Job, plan: &mut Plan) -> Result<Looked, NotSeen> {
-        let may_have_moved = |state: &JobState| match state {
-            JobState::Exited(exited) => exited.code == exit::OK || exited.code == exit::CONTENDED,
-            JobState::Lost { .. } => true,
-            JobState::Absent | JobState::Running => false,
-        };
         match self.view.newest(&wanted.track())? {
             Some((push, state)) if may_have_moved(state) => self.look_again(push, plan),
             _ => Ok(Looked::Done),
@@ -425,7 +458,7 @@ impl Landing<'_> {
     }
 
     /// Fetches because of a push; named by it, so it is done once for it.
-    fn look_again(&self, push: &JobKey, plan: &mut Plan) -> Result<Looked, NotSeen> {
+    pub(super) fn look_again(&self, push: &JobKey, plan: &mut Plan) -> Result<Looked, NotSeen> {
         let cause = &push.0;
         match tried(self.view, |round| self.rig.fetch_job(cause, round))? {
             Tried::Due(job) => plan.act(Act::EnsureJob(job)),
@@ -440,7 +473,7 @@ impl Landing<'_> {
     }
 
     /// Says that what a push came to could not be seen, if it was tried.
-    fn not_seen(&mut self, landing: &[(String, Oid)], push: &str, looked: Looked) {
+    pub(super) fn not_seen(&mut self, landing: &[(String, Oid)], push: &str, looked: Looked) {
         let Looked::Failed { failures, tail } = looked else { return };
         let message = format!("the fetch after {push} failed {}; see the rig:\n{tail}", times(failures));
         self.set_all(landing, MergeState::Queued, Reason::FetchFailed, &message);
@@ -484,14 +517,14 @@ impl Landing<'_> {
         }
     }
 
-    fn waits(&mut self, request: &MergeRequest, reason: Reason, message: &str) {
+    pub(super) fn waits(&mut self, request: &MergeRequest, reason: Reason, message: &str) {
         let state = crate::bead::state(request);
         let landed = request.status.as_ref().and_then(|s| s.landed.clone()).map(Oid);
         self.set(&request.name_any(), state, reason, message, landed);
     }
 
     /// Sets the state of all that land together, each as a commit of its own.
-    fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: Reason, message: &str) {
+    pub(super) fn set_all(&mut self, landing: &[(String, Oid)], state: MergeState, reason: Reason, message: &str) {
         for (name, oid) in landing {
             self.set(name, state, reason, message, Some(oid.clone()));
         }

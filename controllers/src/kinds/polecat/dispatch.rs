@@ -12,6 +12,7 @@ use gastown_crds::{Bead, Convoy, Polecat, Rig, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
+use crate::holds::{Hold, PartOf};
 use crate::kinds::bead::{claim, convoy_of};
 use crate::kinds::town::pressure::{self, Pressure};
 use crate::plan::{Plan, Write, owner};
@@ -61,6 +62,9 @@ pub fn reconcile(view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
     let Ok(machine) = view.machine() else { return plan };
     let max = view.settings.polecats_max(machine);
+    if town_hold(view).is_some_and(|hold| !hold.mode.may_start()) {
+        return plan;
+    }
     let mut round = Round::new(view, max);
     for bead in view.objects.ready() {
         if round.working >= max || round.is_short {
@@ -104,6 +108,9 @@ impl<'a> Round<'a> {
         let objects = self.view.objects;
         let rig_name = bead.spec.rig.as_str();
         let Some(rig) = objects.get::<Rig>(rig_name) else { return };
+        if self.is_held(bead) {
+            return;
+        }
         let pool = rig.spec.polecats.max.unwrap_or(self.max).min(self.max);
         let at_work = objects.at_work_in_rig(rig_name) + self.in_rig.get(rig_name).copied().unwrap_or(0);
         if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(rig, pool, pool - at_work)) {
@@ -155,6 +162,12 @@ impl<'a> Round<'a> {
         !self.is_short
     }
 
+    /// Whether a person keeps it from being begun, or from going on. Its own status may not say so yet.
+    fn is_held(&self, bead: &'a Bead) -> bool {
+        let hold = PartOf::of_bead(bead, self.view).in_town(self.view).hold(self.view.now);
+        hold.is_some_and(|hold| bead.spec.assignee.is_none() || !hold.mode.may_start())
+    }
+
     /// Whether work may be begun that nobody has begun yet, in a rig with so many slots of which so many are left: what is
     /// begun goes first.
     fn may_begin(&self, rig: &Rig, pool: u32, left: u32) -> bool {
@@ -183,7 +196,7 @@ impl<'a> Round<'a> {
             // One that could not be seen may have a session.
             && condition(polecat.status.as_ref().map_or(&[], |s| &s.conditions), types::READY)
                 .is_none_or(|c| c.status != ConditionStatus::Unknown)
-            && !polecat.spec.suspend
+            && PartOf { polecat: Some(polecat), ..PartOf::default() }.hold(self.view.now).is_none()
             && polecat.metadata.deletion_timestamp.is_none()
             && !self.taken.contains(&polecat.name_any())
     }
@@ -212,7 +225,11 @@ impl<'a> Round<'a> {
     }
 }
 
+fn town_hold(view: &View<'_>) -> Option<Hold> {
+    PartOf::default().in_town(view).hold(view.now)
+}
+
 fn may_work(rig: &Rig) -> bool {
     let ready = rig.status.as_ref().is_some_and(|s| is_true(&s.conditions, types::READY));
-    ready && !rig.spec.suspend && rig.metadata.deletion_timestamp.is_none()
+    ready && rig.metadata.deletion_timestamp.is_none()
 }

@@ -9,6 +9,7 @@ mod reconcile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gastown_crds::overrides;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 
@@ -42,9 +43,17 @@ fn watches(watches: &mut Watches) {
         again.all(objects.polecats_in(&change.name()).map(|polecat| polecat.name_any()));
     });
     watches.on::<Runtime>(|_, objects, again| again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any())));
-    // Back-off, limits and the default runtime are the town's.
+    // A convoy may hold the work on its beads.
+    watches.on::<Convoy>(|change, objects, again| {
+        if change.differs(|convoy| (convoy.spec.suspend, overrides::text(&convoy.metadata))) {
+            let name = change.name();
+            let assignees = objects.beads_of_convoy(&name).filter_map(|bead| bead.spec.assignee.as_ref());
+            again.all(assignees.map(|assignee| assignee.polecat.clone()));
+        }
+    });
+    // Back-off, limits and the default runtime are the town's, and so are some holds.
     watches.on::<Town>(|change, objects, again| {
-        if change.differs(|town| &town.spec) {
+        if change.differs(|town| (&town.spec, overrides::text(&town.metadata))) {
             again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any()));
         }
     });
@@ -59,12 +68,15 @@ fn dispatch_watches(watches: &mut Watches) {
     watches.on::<Polecat>(|_, _, again| again.single());
     watches.on::<Rig>(|_, _, again| again.single());
     watches.on::<Convoy>(|change, _, again| {
-        if change.differs(|convoy| (&convoy.spec, &convoy.metadata.deletion_timestamp)) {
+        if change.differs(|convoy| {
+            let meta = &convoy.metadata;
+            (&convoy.spec, &meta.deletion_timestamp, overrides::text(meta))
+        }) {
             again.single();
         }
     });
     watches.on::<Town>(|change, _, again| {
-        if change.differs(|town| &town.spec) {
+        if change.differs(|town| (&town.spec, overrides::text(&town.metadata))) {
             again.single();
         }
     });

@@ -6,6 +6,7 @@
 use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, types};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::overrides::Mode;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
 use gastown_crds::reason::Reason;
 use gastown_crds::runtime::OnRework;
@@ -19,9 +20,11 @@ use jiff::Timestamp;
 use super::{environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
+use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
     claim, cooked, failures, is_landing, is_poured, last_word, requests, rework, round, state, work_digest,
 };
+use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime::INSTALL_DELAY;
 use crate::objects::created;
@@ -30,8 +33,8 @@ use crate::seen::Oid;
 use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Exited, JobState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec, Session,
-    SessionSpec, Track, exit,
+    Act, Attempt, AttemptState, Exited, Frozen, JobState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec,
+    Session, SessionSpec, Track, exit,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -71,6 +74,7 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
         draft.conditions.set(types::READY, doing.ready, doing.reason, doing.message);
         draft.conditions.fails(doing.failures);
     }
+    holds::expire(polecat, view, &mut plan);
     plan.set_status(draft);
     plan
 }
@@ -139,6 +143,12 @@ const LEAVE_DELAY: Duration = Duration::from_secs(3);
 
 /// Nothing on the hook: no session runs, the worktree is kept warm.
 fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Plan) -> Doing {
+    let withdrawn = is_withdrawn(polecat, facts, view);
+    if facts.session == Session::None && withdrawn {
+        // Whoever wants its work again finds it on a rescue ref, and not only in a worktree that others get next.
+        plan.act(Act::RemoveSandbox { sandbox: sandbox_id(polecat) });
+        return doing(PolecatState::Starting, Reason::Switching, "its bead was withdrawn: its work is rescued first");
+    }
     if facts.session == Session::None {
         return doing(PolecatState::Idle, Reason::Idle, "");
     }
@@ -147,7 +157,15 @@ fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Pla
         return doing(PolecatState::Zombie, Reason::Switching, "its work is handed in; its session may end by itself");
     }
     plan.act(Act::EndSession { sandbox: sandbox_id(polecat) });
-    doing(PolecatState::Zombie, Reason::Switching, "its work is handed in; its session is being ended")
+    let why = if withdrawn { "its bead was withdrawn" } else { "its work is handed in" };
+    doing(PolecatState::Zombie, Reason::Switching, format!("{why}; its session is being ended"))
+}
+
+/// Whether its worktree was prepared for a bead that was withdrawn since.
+fn is_withdrawn(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>) -> bool {
+    let prefix = names::branch(&polecat.spec.name, "");
+    let bead = facts.sandbox.as_ref().and_then(|sandbox| sandbox.branch.strip_prefix(&prefix));
+    bead.and_then(|name| view.objects.get::<Bead>(name)).is_some_and(|bead| convoy::is_withdrawn(bead))
 }
 
 /// When the polecat's last branch was handed in, if that is what cleared its hook.
@@ -171,15 +189,14 @@ impl Hook<'_> {
     fn work(&self, plan: &mut Plan, status: &mut PolecatStatus) -> Result<Doing, NotSeen> {
         let starting = |reason, message: String| doing(PolecatState::Starting, reason, message);
         let bead_uid = self.bead.uid().unwrap_or_default();
+        let hold = PartOf::of_bead(self.bead, self.view).in_town(self.view).hold(self.view.now);
         // What runs already needs none of what follows.
         if let Session::Running { owner_uid: of, attempt } = &self.facts.session
             && *of == bead_uid
             && self.is_prepared()
         {
             status.attempt = Some(*attempt);
-            // Somebody else wrote that it waits.
-            self.notes(None, plan);
-            return Ok(doing(PolecatState::Working, Reason::Working, ""));
+            return Ok(self.runs(hold, plan));
         }
         if self.facts.session != Session::None {
             let are_strays = matches!(self.facts.session, Session::Strays { .. });
@@ -190,6 +207,10 @@ impl Hook<'_> {
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
             let reason = if are_strays { Reason::Strays } else { Reason::Switching };
             return Ok(starting(reason, "an earlier session is being ended".into()));
+        }
+        if let Some(hold) = hold.filter(|hold| !hold.mode.may_start()) {
+            // Once nothing holds it, it needs a slot and nothing else.
+            return Ok(self.waits(Waiting::Slot, doing(PolecatState::Stalled, hold.reason, hold.message), plan));
         }
         let spec = &self.polecat.spec;
         let Some(rig) = self.view.objects.get::<Rig>(&spec.rig) else {
@@ -237,6 +258,31 @@ impl Hook<'_> {
             return Ok(self.waits(Waiting::Rig, starting(Reason::CommandNotFound, message), plan));
         }
         self.session(rig, runtime, repo, plan, status)
+    }
+
+    /// Its session runs, unless somebody wants it ended or frozen.
+    fn runs(&self, hold: Option<Hold>, plan: &mut Plan) -> Doing {
+        let sandbox = sandbox_id(self.polecat);
+        match hold.filter(|hold| !hold.mode.may_run()) {
+            Some(Hold { mode: Mode::Stopped, reason, message }) => {
+                plan.act(Act::EndSession { sandbox });
+                doing(PolecatState::Stalled, reason, message)
+            }
+            Some(Hold { reason, message, .. }) => {
+                if self.facts.frozen != Frozen::Wholly {
+                    plan.act(Act::FreezeSession { sandbox });
+                }
+                doing(PolecatState::Stalled, reason, message)
+            }
+            None => {
+                if self.facts.frozen != Frozen::No {
+                    plan.act(Act::ThawSession { sandbox });
+                }
+                // Somebody else wrote that it waits.
+                self.notes(None, plan);
+                doing(PolecatState::Working, Reason::Working, "")
+            }
+        }
     }
 
     /// It waits, and leaves its slot to others meanwhile.

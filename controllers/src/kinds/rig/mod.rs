@@ -7,7 +7,7 @@ mod settings;
 pub use settings::RigSettings;
 pub(crate) use settings::bead_prefix;
 
-use gastown_crds::{Bead, MergeRequest, Rig};
+use gastown_crds::{Bead, MergeRequest, Rig, Town, overrides};
 use kube::ResourceExt;
 
 use crate::key::{Controller, Lane};
@@ -28,6 +28,11 @@ fn watches(watches: &mut Watches) {
     // A remote is asked for news while beads are open.
     watches.on::<Bead>(|change, _, again| {
         again.all(change.each().filter(|bead| bead.spec.parent.is_none()).map(|bead| bead.spec.rig.clone()));
+    });
+    watches.on::<Town>(|change, objects, again| {
+        if change.differs(|town| (town.spec.suspend, overrides::text(&town.metadata))) {
+            again.all(objects.all::<Rig>().map(|rig| rig.name_any()));
+        }
     });
     // How many are queued, and what their pushes came to, is in its status.
     watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));

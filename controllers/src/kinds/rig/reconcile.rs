@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use super::RigSettings;
 use crate::conditions::times;
 use crate::draft::Draft;
+use crate::holds::{self, PartOf};
 use crate::kinds::merge_request::{self, Pushed, Red};
 use crate::objects::created;
 use crate::plan::Plan;
@@ -74,6 +75,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
     if let Some(failure) = view.failed {
         conditions.failed(types::READY, failure);
     }
+    holds::expire(rig, view, &mut plan);
     plan.set_status(draft);
     plan
 }
@@ -92,8 +94,11 @@ fn repo(
     let facts = view.repo(settings)?;
     status.branch.clone_from(&facts.branch);
     status.target = facts.target.as_ref().map(|oid| oid.0.clone());
-    if rig.spec.suspend {
-        return Ok((Reason::Suspended, "nothing is dispatched, fetched or landed here".into()).into());
+    let hold = PartOf { rig: Some(rig), ..PartOf::default() }.in_town(view).hold(view.now);
+    if let Some(hold) = hold.filter(|hold| !hold.mode.may_land()) {
+        let what = "nothing is dispatched, fetched or landed here";
+        let message = if rig.spec.suspend { what.to_owned() } else { format!("{what}: {}", hold.message) };
+        return Ok((hold.reason, message).into());
     }
     if !facts.cloned {
         return clone(settings, view, plan);

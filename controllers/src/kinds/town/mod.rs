@@ -14,6 +14,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Town};
 
 use crate::draft::Draft;
+use crate::holds::{self, PartOf};
 use crate::key::{Controller, Lane};
 use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
@@ -62,7 +63,9 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
             let degraded = machine.degraded.clone();
             let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());
-            conditions.set_bool(types::READY, true, Reason::Ok, "");
+            let hold = PartOf { town: Some(town), ..PartOf::default() }.hold(view.now);
+            let (reason, message) = hold.map_or((Reason::Ok, String::new()), |hold| (hold.reason, hold.message));
+            conditions.set_bool(types::READY, reason == Reason::Ok, reason, message);
         }
         Err(not_seen) => {
             conditions.unknown(types::DEGRADED, &not_seen);
@@ -88,6 +91,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     draft.status.polecats_working = view.objects.at_work();
+    holds::expire(town, view, &mut plan);
     plan.set_status(draft);
     plan
 }
