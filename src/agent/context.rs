@@ -2,6 +2,7 @@
 //!
 //! Verbs answer with text and leave writing it to [`finish`], so that they can be called in tests.
 
+use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,10 +12,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use gastown_base::text::visible;
 use gastown_connect::Connection;
 use gastown_crds::Bead;
+use gastown_crds::reason::Reason;
 use gastown_world::town::{Places, Town};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 
 use super::error::Error;
+use super::work::change_of;
 
 /// How long a verb goes on when the controller goes down under it, or is coming up and holds the store: a session that
 /// ends for it costs an attempt, and a controller is back within seconds.
@@ -52,9 +55,27 @@ pub struct Context {
     pub controller: bool,
     /// Who asks: `<rig>/polecats/<name>`, or a person's name.
     pub actor: String,
+    /// What the agent is told of a change of mind about its bead, whatever it has asked.
+    change: RefCell<Option<String>>,
 }
 
 impl Context {
+    /// Takes note of the bead on the agent's hook, as a verb has read it: the agent is told if its convoy has changed its
+    /// mind about it since it was begun.
+    pub fn saw(&self, bead: &Bead) {
+        let Some(change) = change_of(bead) else { return };
+        let id = bead.name_any();
+        let told = if change.reason == Reason::TextChanged {
+            format!(
+                "note: the text of `{id}` has changed since you began: `gt prime` shows what it says now; heed it where \
+                 you can\n"
+            )
+        } else {
+            format!("note: `{id}` was taken out of its convoy: finish it all the same, it lands\n")
+        };
+        self.change.replace(Some(told));
+    }
+
     /// The town's beads.
     pub fn beads(&self) -> Api<Bead> {
         Api::default_namespaced(self.client.clone())
@@ -112,10 +133,13 @@ async fn once(
 ) -> Result<Answer, Error> {
     let connection = Connection::open(town, Some(actor))?;
     let client = connection.client.clone();
-    let context = Context { client, controller: connection.controller, actor: actor.to_owned() };
+    let (controller, actor) = (connection.controller, actor.to_owned());
+    let context = Context { client, controller, actor, change: RefCell::default() };
     let answer = tokio::time::timeout(ANSWER_MAX, verb(&context)).await;
     connection.close();
-    answer.unwrap_or(Err(Error::Silent(ANSWER_MAX)))
+    let mut answer = answer.unwrap_or(Err(Error::Silent(ANSWER_MAX)))?;
+    answer.note.insert_str(0, &context.change.take().unwrap_or_default());
+    Ok(answer)
 }
 
 /// Prints an answer or a failure, and gives the exit code.

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::Args;
 use gastown_base::text::visible;
 use gastown_controllers::conditions;
+use gastown_crds::reason::Reason;
 
 use super::context::{Answer, actor, connected, finish};
 use super::error::Error;
 use super::session::Session;
-use super::work::{Step, Work, load};
+use super::work::{Step, Work, change_of, load};
 
 /// The most of a rework log that is shown, in bytes; the file has the rest.
 const LOG_BYTES_MAX: usize = 8192;
@@ -81,6 +82,15 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
     }
     if let Some(command) = &spec.command {
         let _never_fails = write!(text, "A command is given that does it:\n\n{}\n", fenced(command));
+    }
+    if let Some(change) = change_of(&work.bead).filter(|change| change.reason == Reason::TextChanged) {
+        let said = change.message.split_once('\n').map_or("", |(_, said)| said);
+        let _never_fails = write!(
+            text,
+            "## The text has changed\n\nSince this was begun, it says this. Heed it where you still can: what you hand in is \
+             not worked on again.\n\n{}",
+            fenced(said)
+        );
     }
     if *attempt > 1 {
         text.push_str(
@@ -214,6 +224,30 @@ mod tests {
         let (_, shown) = shown.split_once("An earlier session").unwrap();
         let (shown, _) = shown.split_once("## Steps").unwrap();
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn it_tells_the_new_text_of_a_bead_that_changed() {
+        let mut work = work();
+        let condition = |reason: &str| {
+            from_value(json!({ "type": "BeadChanged", "status": "True", "reason": reason,
+                "message": "its convoy has a new text:\ntitle: Log out twice", "lastTransitionTime": "2026-01-01T00:00:00Z" }))
+        };
+        work.bead.status.get_or_insert_default().conditions = vec![condition("TextChanged").unwrap()];
+        let shown = text(&session(), &work, None);
+        let (_, shown) = shown.split_once("## The text has changed").unwrap();
+        let (shown, _) = shown.split_once("## Steps").unwrap();
+        insta::assert_snapshot!(shown, @"
+
+
+        Since this was begun, it says this. Heed it where you still can: what you hand in is not worked on again.
+
+        ```
+        title: Log out twice
+        ```
+        ");
+        work.bead.status.get_or_insert_default().conditions = vec![condition("Removed").unwrap()];
+        assert!(!text(&session(), &work, None).contains("has changed"));
     }
 
     #[test]

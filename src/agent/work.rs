@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use gastown_controllers::bead::{ANNOTATION_STEPS, LABEL_ROUND, order};
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::api::ListParams;
@@ -63,6 +64,7 @@ pub async fn load(context: &Context, bead: &str, polecat: &str) -> Result<Option
         tokio::try_join!(beads.get_opt(bead), beads.list(&of_parent), requests.list(&of_bead))
             .map_err(Error::api(format!("read bead `{bead}`")))?;
     let Some(bead) = found.filter(|b| is_hooked(b, polecat)) else { return Ok(None) };
+    context.saw(&bead);
     Ok(Some(Work::of(bead, &steps.items, &requests.items)))
 }
 
@@ -72,6 +74,12 @@ pub async fn find_hooked(context: &Context, rig: &str, polecat: &str) -> Result<
     let open = ListParams::default().fields(&format!("spec.rig={rig},spec.type!=Step,status.state!=Closed"));
     let beads = context.beads().list(&open).await.map_err(Error::api(format!("list the beads of `{rig}`")))?;
     Ok(beads.items.into_iter().find(|b| is_hooked(b, polecat)))
+}
+
+/// How a bead's convoy has changed its mind since it was begun; none if it has not.
+pub fn change_of(bead: &Bead) -> Option<&Condition> {
+    let conditions = &bead.status.as_ref()?.conditions;
+    condition(conditions, types::BEAD_CHANGED).filter(|it| it.status == ConditionStatus::True)
 }
 
 /// Whether a bead is on a polecat's hook.

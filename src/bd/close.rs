@@ -1,7 +1,8 @@
 //! `bd close`: a step is done; a bead has nothing to change; or a person ends a bead by hand.
 //!
 //! An agent closes the steps of the bead on its hook, and that bead itself only where there is nothing to merge: no
-//! commit, nothing uncommitted. A bead with work is closed by its landing. Closed already is success.
+//! commit, nothing uncommitted. A bead with work is closed by its landing. A person gives a bead up: it is withdrawn, since
+//! nothing was verified; or says that there is nothing to change. Closed already is success.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,7 +17,7 @@ use gastown_base::clock::{Clock as _, SystemClock};
 use gastown_crds::Bead;
 use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
-use gastown_crds::common::whole_second;
+use gastown_crds::common::{LABEL_CONVOY, whole_second};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -32,6 +33,8 @@ use super::slim::Slim;
 const TRIES_MAX: usize = 8;
 /// The beginning of the reason for a bead without changes.
 const NO_CHANGES: &str = "no-changes";
+/// The word for a bead that was given up.
+const WITHDRAWN: &str = "withdrawn";
 
 /// Close beads: steps that are done, or the bead on the hook when nothing has to change
 #[derive(Debug, Clone, Args)]
@@ -72,10 +75,12 @@ pub fn close(args: &CloseArgs, json: bool, town: Option<&Path>, actor: &str) -> 
 
 async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Result<Answer, Error> {
     let (mut out, mut note, mut closed) = (String::new(), String::new(), Vec::new());
+    let mut hints = String::new();
     for id in &closing.args.ids {
         match closing.close(id, context).await {
             Ok((bead, word)) => {
                 let _never_fails = writeln!(out, "{word} {id}: {}", bead.spec.title);
+                hints.push_str(&withdrawn(id, word, &bead));
                 closed.push(Issue::of(&Slim::of(&bead)?));
             }
             // Asked again over another connection, for all of them: what is closed by then is said to be.
@@ -88,7 +93,27 @@ async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Resu
         // As in Beads: nothing closed, nothing printed.
         out = if closed.is_empty() { String::new() } else { print::json(&closed) };
     }
-    Ok(Answer { out, code: u8::from(!note.is_empty()), note })
+    let code = u8::from(!note.is_empty());
+    Ok(Answer { out, code, note: hints + &note })
+}
+
+/// What follows from a bead that was given up, and what else could have been meant.
+fn withdrawn(id: &str, word: &str, bead: &Bead) -> String {
+    if word != WITHDRAWN {
+        return String::new();
+    }
+    let convoy = bead.labels().get(LABEL_CONVOY);
+    let convoy = convoy.map(|convoy| {
+        format!(
+            "; convoy/{convoy} does not land by it: take it out of there, or `gt delete bead/{id}` has it done again"
+        )
+    });
+    let agent = if bead.status.as_ref().is_some_and(|status| status.last_polecat.is_some()) {
+        ", and what an agent has made of it is kept on a rescue ref"
+    } else {
+        ""
+    };
+    format!("`{id}` had not landed: it is given up{agent}{}\n", convoy.unwrap_or_default())
 }
 
 impl Closing<'_> {
@@ -111,7 +136,7 @@ impl Closing<'_> {
             }
             let patch = patch(&bead, reason, self.args.reason.clone(), &context.actor);
             match context.beads().patch(id, &PatchParams::default(), &Patch::Merge(patch)).await {
-                Ok(bead) => return Ok((bead, "closed")),
+                Ok(bead) => return Ok((bead, if reason == CloseReason::Withdrawn { WITHDRAWN } else { "closed" })),
                 Err(kube::Error::Api(status)) if status.is_conflict() => {}
                 Err(error) => return Err(Error::api(format!("close `{id}`"))(error)),
             }
@@ -121,7 +146,7 @@ impl Closing<'_> {
 
     /// The reason to close it with, if whoever asks may close it.
     async fn judge(&self, bead: &Bead, context: &Context) -> Result<CloseReason, Error> {
-        let Some(session) = &self.agent else { return Ok(CloseReason::Done) };
+        let Some(session) = &self.agent else { return Ok(self.judge_person(bead)) };
         let (id, polecat) = (bead.name_any(), session.polecat_object());
         let lost = || {
             let message = format!("`{}` is not on the hook of `{polecat}`", session.bead);
@@ -140,8 +165,23 @@ impl Closing<'_> {
             return Err(Error::refused(message, hint));
         }
         match get(context, &session.bead).await? {
-            Some(parent) if is_hooked(&parent, &polecat) => Ok(CloseReason::Done),
+            Some(parent) if is_hooked(&parent, &polecat) => {
+                context.saw(&parent);
+                Ok(CloseReason::Done)
+            }
             _ => Err(lost()),
+        }
+    }
+
+    /// A person ends whatever they like. But nobody has verified that it is done: a bead that had not landed is given up,
+    /// unless they say that there is nothing to change.
+    fn judge_person(&self, bead: &Bead) -> CloseReason {
+        if bead.spec.type_ == BeadType::Step {
+            CloseReason::Done
+        } else if self.args.reason.as_deref().is_some_and(|reason| reason.starts_with(NO_CHANGES)) {
+            CloseReason::NoChanges
+        } else {
+            CloseReason::Withdrawn
         }
     }
 

@@ -188,7 +188,7 @@ mod tests {
         MergeRequest Conflict: nothing: the work came back to its bead, `gt describe bead/shop-a`
         MergeRequest LeftTarget: push it to the target again and `gt mr refresh x`; if it was meant to go, `gt delete mr/x`
         MergeRequest PartlyMerged: merge the rest of `gastown/shop-a` into the target, or `bd close shop-a`; then `gt mr refresh x`
-        MergeRequest LooksMerged: if the commit that is named above is this work, `bd close shop-a`; else merge `gastown/shop-a`
+        MergeRequest LooksMerged: if the commit that is named above is this work, `bd close shop-a --reason=no-changes`; else merge `gastown/shop-a`
         MergeRequest Pushing: nothing: it goes on by itself
         MergeRequest Red: nothing: the work came back to its bead, `gt describe bead/shop-a`; `gt logs mr/x`
         MergeRequest VerifyError: the check could not run at all: see its log above; is everything it uses installed?

@@ -180,7 +180,8 @@ fn a_person_closes_any_bead_and_takes_it_off_its_hook() {
     "#);
     assert_snapshot!(town.person("bd close shop-2 --force"), @"
     exit 0
-    closed shop-2: Title of shop-2
+    withdrawn shop-2: Title of shop-2
+    2> `shop-2` had not landed: it is given up; convoy/auth does not land by it: take it out of there, or `gt delete bead/shop-2` has it done again
     ");
     assert_snapshot!(town.agent("gt hook"), @"
     exit 0

@@ -40,6 +40,35 @@ fn the_hook_is_shown_to_people_programs_and_shells() {
 }
 
 #[test]
+fn a_change_of_mind_about_its_bead_is_told_with_every_verb_that_reads_it() {
+    let town = hooked();
+    let changed = |reason: &str| {
+        let condition = json!({ "type": "BeadChanged", "status": "True", "reason": reason,
+            "message": "its convoy has a new text:\ntitle: Log out twice", "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        let patch = Patch::Merge(json!({ "status": { "conditions": [condition] } }));
+        town.api(None, async |client| {
+            let beads: Api<Bead> = Api::default_namespaced(client);
+            beads.patch_status("shop-1", &PatchParams::default(), &patch).await.unwrap();
+        });
+    };
+    changed("TextChanged");
+    assert_snapshot!(town.agent("gt hook -o steps"), @"
+    exit 0
+    shop-1.change
+    2> note: the text of `shop-1` has changed since you began: `gt prime` shows what it says now; heed it where you can
+    ");
+    assert!(town.agent("gt prime").contains("title: Log out twice"));
+    changed("Removed");
+    assert_snapshot!(town.agent("bd close shop-1.change"), @"
+    exit 0
+    closed shop-1.change: Do change
+    2> note: `shop-1` was taken out of its convoy: finish it all the same, it lands
+    ");
+    // A person is not at work on it.
+    assert!(!town.person("bd show shop-1").contains("note:"));
+}
+
+#[test]
 fn a_step_is_ready_the_moment_what_it_needs_is_closed() {
     let town = hooked();
     let steps = || town.agent("gt hook -o steps");

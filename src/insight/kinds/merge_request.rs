@@ -96,7 +96,8 @@ impl Subject for MergeRequest {
             }
             Reason::LooksMerged => {
                 format!(
-                    "if the commit that is named above is this work, `bd close {bead}`; else merge `gastown/{bead}`"
+                    "if the commit that is named above is this work, `bd close {bead} --reason=no-changes`; else \
+                     merge `gastown/{bead}`"
                 )
             }
             Reason::BranchDeleted => format!(

@@ -107,7 +107,8 @@ impl Landing<'_> {
             self.set(&name, MergeState::BranchReady, Reason::PartlyMerged, &message, made);
         } else if let Merged::Like { commit } = merged {
             let message = format!(
-                "{} on the target looks like an edit of it, and names no merge request: if it is, close the bead; else merge `{}`",
+                "{} on the target looks like an edit of it, and names no merge request: if it is, close the bead with a \
+                 reason that begins with `no-changes`; else merge `{}`",
                 commit.short(),
                 own_branch(request)
             );
