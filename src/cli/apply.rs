@@ -7,6 +7,7 @@
 //! the file no longer has are removed, and what others set stays.
 
 mod applied;
+mod begun;
 mod change;
 mod commands;
 mod read;

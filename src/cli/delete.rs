@@ -11,7 +11,7 @@ use super::common::error::{CliError, Exit};
 use super::common::gone::gone;
 use super::common::kinds::{Kind, targets};
 use super::common::timeout::Timeout;
-use crate::insight;
+use crate::insight::{self, overrides};
 
 /// Delete objects.
 #[derive(Debug, ClapArgs)]
@@ -78,6 +78,9 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
     if let Some(object) = link.api(kind).get_opt(name).await? {
         let snapshot = link.snapshot(insight::kind(kind.name).deletion_reads).await?;
+        if let Some(note) = overrides::goes_with(&kind.named_object(name), &object.metadata) {
+            gt.out.talk(&format!("warning: {note}"));
+        }
         // Nothing is asked: `gt delete` does what it is told, as kubectl does.
         if let Some(warning) = insight::subject(kind.name, &object).open_work(&snapshot) {
             gt.out.talk(&format!("warning: {warning}"));

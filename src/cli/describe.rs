@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args as ClapArgs;
 use gastown_crds::common::{ANNOTATION_APPLIED, Condition};
 use gastown_crds::manifest::to_yaml;
+use gastown_crds::overrides::{ANNOTATION_OVERRIDE, ANNOTATION_OVERRIDES_PAST, Override, Past};
 use gastown_crds::url;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -85,9 +86,17 @@ fn head(kind: &Kind, object: &DynamicObject, now: Timestamp) -> String {
         let why = object.finalizers().join(", ");
         let _infallible = writeln!(text, "Deleted: being deleted; waits for {why}");
     }
+    if let Some(held) = Override::of(&object.metadata) {
+        let _infallible = writeln!(text, "Held:    {}, {} ago", visible(&held.words()), age(now, held.at));
+    }
+    for Past { was, lifted_by, lifted_at } in Past::of(&object.metadata).iter().rev() {
+        let (was, by) = (visible(&was.words()), visible(lifted_by));
+        let _infallible = writeln!(text, "Before:  {was}; lifted by {by} {} ago", age(now, *lifted_at));
+    }
+    // Which labels came from a file is for `gt apply` alone.
+    let is_shown = |key: &str| ![ANNOTATION_OVERRIDE, ANNOTATION_OVERRIDES_PAST, ANNOTATION_APPLIED].contains(&key);
     for (title, map) in [("Labels: ", object.labels()), ("Notes:  ", object.annotations())] {
-        // Which labels came from a file is for `gt apply` alone.
-        for (nth, (key, value)) in map.iter().filter(|(key, _)| *key != ANNOTATION_APPLIED).enumerate() {
+        for (nth, (key, value)) in map.iter().filter(|(key, _)| is_shown(key)).enumerate() {
             let title = if nth == 0 { title } else { "        " };
             let _infallible = writeln!(text, "{title} {key}={}", plain(value));
         }

@@ -1,4 +1,4 @@
-//! `gt down`: stops the controller. Agents go on; `gt up` adopts them.
+//! `gt down`: stops the controller. Agents go on, and `gt up` adopts them; or they are ended too.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,8 +9,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::api;
 use crate::cli::common::context::Context;
-use crate::cli::common::controller;
 use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::{controller, enforce};
+use crate::cli::stop::ended_words;
 use crate::cli::up::STOP_MAX;
 use crate::connect::StoreLock;
 use crate::town::Town;
@@ -18,24 +19,42 @@ use crate::town::Town;
 /// A stop that takes longer says what it waits for: most take a few milliseconds.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// Stop the controller; agents and jobs go on.
+/// Stop the controller; agents and jobs go on, unless agents are to stop too.
 #[derive(Debug, Args)]
-pub struct DownArgs {}
+pub struct DownArgs {
+    /// End every agent's session too, once the controller is down. `gt up` starts them again on what they left.
+    #[arg(long)]
+    stop_agents: bool,
+}
 
 /// Runs the command.
-pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
+pub fn run(context: &Context, args: &DownArgs) -> Result<ExitCode, CliError> {
     let town = context.town()?;
-    let Some(pid) = running(&town)? else {
-        context.out.talk(&format!("town `{}` is down already", town.name));
-        return Ok(ExitCode::SUCCESS);
+    let was_up = stop(context, &town)?;
+    let agents = if args.stop_agents {
+        ended_words(enforce::end_every(&town)?)
+    } else {
+        "agents that are at work go on".to_owned()
     };
+    let already = if was_up { "" } else { " already" };
+    if was_up || args.stop_agents {
+        context.out.talk(&format!("town `{}` is down{already}; {agents}", town.name));
+    } else {
+        context.out.talk(&format!("town `{}` is down already", town.name));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the controller; whether one ran.
+fn stop(context: &Context, town: &Town) -> Result<bool, CliError> {
+    let Some(pid) = running(town)? else { return Ok(false) };
     let holder = pid.as_raw_nonzero();
     let unclear = || CliError::new(Exit::Failed, format!("the controller (process {holder}) cannot be told to stop"));
     // The descriptor is of this very process; that it is still the controller is looked at after, so no namesake is hit.
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
         return Err(unclear().hint("look again: it may have stopped just now"));
     };
-    if running(&town)? != Some(pid) {
+    if running(town)? != Some(pid) {
         return Err(unclear().hint("another process is the controller now: look again"));
     }
     pidfd_send_signal(&pidfd, Signal::TERM).map_err(|_| unclear())?;
@@ -60,8 +79,7 @@ pub fn run(context: &Context, _args: &DownArgs) -> Result<ExitCode, CliError> {
             return Err(CliError::new(Exit::Failed, what).hint(format!("see its log: {}", town.layout.log().display())));
         }
     }
-    context.out.talk(&format!("town `{}` is down; agents that are at work go on", town.name));
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 /// The town's controller: who listens at the socket, else who holds the lock. Either may be lost, and another shell may have

@@ -18,16 +18,21 @@ pub mod common;
 
 mod apply;
 mod attach;
+mod cordon;
 mod delete;
 mod describe;
 mod doctor;
 mod down;
+mod freeze;
 mod get;
 mod init;
 mod logs;
 mod mr;
+mod pause;
+mod resume;
 mod rig;
 mod status;
+mod stop;
 mod up;
 mod version;
 mod wait;
@@ -86,6 +91,12 @@ enum Command {
     Logs(logs::Args),
     Attach(attach::Args),
     Delete(delete::Args),
+    Stop(stop::Args),
+    Pause(pause::Args),
+    Cordon(cordon::Args),
+    Freeze(freeze::FreezeArgs),
+    Thaw(freeze::ThawArgs),
+    Resume(resume::Args),
     Down(down::DownArgs),
     Doctor(doctor::Args),
     Version(version::Args),
@@ -142,6 +153,12 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Describe(args) => block_on(describe::run(args, gt)),
         Command::Wait(args) => block_on(wait::run(args, gt)),
         Command::Logs(args) => block_on(logs::run(args, gt)),
+        Command::Stop(args) => block_on(stop::run(args, gt)),
+        Command::Pause(args) => block_on(pause::run(args, gt)),
+        Command::Cordon(args) => block_on(cordon::run(args, gt)),
+        Command::Freeze(args) => block_on(freeze::freeze(args, gt)),
+        Command::Thaw(args) => block_on(freeze::thaw(args, gt)),
+        Command::Resume(args) => block_on(resume::run(args, gt)),
         Command::Delete(args) => block_on(delete::run(args, gt)),
         Command::Doctor(args) => block_on(doctor::run(args, gt)),
     }

@@ -1,4 +1,4 @@
-//! `gt status`: the town at a glance. The first line says what needs you.
+//! `gt status`: the town at a glance. What somebody has stopped comes first, then what needs you.
 
 use clap::Args as ClapArgs;
 
@@ -25,7 +25,9 @@ pub struct Args {
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
     let snapshot = gt.with_api(&town, async |link| link.snapshot(overview::READS).await).await?;
-    let overview = Overview::of(&snapshot);
+    let mut overview = Overview::of(&snapshot);
+    // A town that is down has not taken off yet what is over.
+    overview.held.retain(|held| held.until.is_none_or(|until| until > gt.now()));
     if args.json {
         let text = serde_json::to_string_pretty(&overview)
             .map_err(|error| CliError::new(Exit::Failed, "could not write the status").because(&error))?;
@@ -39,6 +41,25 @@ fn text(overview: &Overview, gt: &Context) -> String {
     // Each table is indented by two.
     let within = gt.out.width.map(|width| width.saturating_sub(2));
     let mut parts = Vec::new();
+    if !overview.held.is_empty() {
+        let mut table = Table::new(["OBJECT", "STATE", "BY", "SINCE", "UNTIL", "NEXT", "WHY"])
+            .fitting(&["WHY"], &["UNTIL", "SINCE", "BY"]);
+        for it in &overview.held {
+            let until = it.until.map_or_else(|| "-".to_owned(), |until| format!("{until:.0}"));
+            let reason = it.reason.clone().unwrap_or_else(|| "-".to_owned());
+            table.row([
+                it.object.clone(),
+                it.mode.to_string(),
+                it.by.clone(),
+                age(now, it.since),
+                until,
+                it.next.clone(),
+                reason,
+            ]);
+        }
+        let title = out.paint(Color::Red, &format!("held ({})", overview.held.len()));
+        parts.push(format!("{title}\n{}", indented(&table.render(within))));
+    }
     let first = match overview.needs_you.len() {
         0 => out.paint(Color::Green, "nothing needs you"),
         1 => out.paint(Color::Red, "1 thing needs you"),

@@ -30,7 +30,7 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 10] = [
+const FINDERS: [Finder; 11] = [
     town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,
@@ -40,6 +40,7 @@ const FINDERS: [Finder; 10] = [
     polecat::not_starting,
     merge_request::queues_not_moving,
     merge_request::ready_to_be_merged,
+    convoy::with_given_up_beads,
     convoy::not_as_declared,
 ];
 

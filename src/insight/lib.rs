@@ -27,6 +27,8 @@ pub mod logs;
 
 pub mod open_work;
 
+pub mod overrides;
+
 pub mod conditions;
 
 pub mod text;

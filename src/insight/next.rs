@@ -4,7 +4,7 @@ use gastown_crds::Kind;
 use gastown_crds::common::{Condition, ConditionStatus, condition, is_true, types};
 use gastown_crds::reason::{Acts, Reason};
 
-use super::{Blocker, Snapshot, Subject, conditions};
+use super::{Blocker, Snapshot, Subject, conditions, overrides};
 
 /// Most blockers that are named; `gt status` lists what needs somebody.
 const BLOCKERS_MAX: usize = 3;
@@ -28,6 +28,9 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
             Some(step) => format!("{step}; {what}"),
             None => format!("nothing: {what}"),
         };
+    }
+    if let Some(step) = overrides::next(&subject.reference(), subject.meta()).filter(|_| !is_over(subject)) {
+        return step;
     }
     let step = match main_condition(subject) {
         Some(main) => Reason::parse(&main.reason).and_then(|reason| {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Snapshot;
 use super::attention::{self, Need};
 use super::kinds::{bead, convoy, polecat, rig, town};
+use super::overrides::{self, Held};
 
 /// The state of an object that is being deleted.
 pub const DELETING: &str = "being deleted";
@@ -29,6 +30,8 @@ pub struct Overview {
     /// How much may run; none if no controller has said so yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<CapacityLine>,
+    /// Everything that somebody has stopped, paused or cordoned off.
+    pub held: Vec<Held>,
     /// Everything that needs a person.
     pub needs_you: Vec<Need>,
     /// Polecats at work.
@@ -137,6 +140,7 @@ impl Overview {
             town: snapshot.town.clone(),
             up: snapshot.up,
             capacity: snapshot.all::<Town>().find_map(town::line),
+            held: overrides::held(snapshot),
             needs_you: attention::needs(snapshot),
             working: polecat::working(snapshot),
             landing: bead::lines(snapshot, &[BeadState::Landing]),

@@ -245,6 +245,71 @@ fn closed(called: &str, reason: &str) -> Value {
     })
 }
 
+/// A bead of the convoy `auth` that is not closed.
+fn begun(called: &str, waiting: Option<&str>, state: &str) -> Value {
+    let mut bead = closed(called, "Merged");
+    bead["spec"].as_object_mut().unwrap().remove("closed");
+    if state != "Landing" {
+        bead["spec"]["assignee"] = json!({ "polecat": "shop-nux", "uid": "1", "waiting": waiting });
+    }
+    bead["status"] = json!({ "state": state });
+    bead
+}
+
+/// What is said of an applied convoy of which this is made.
+fn told(folder: &Folder, convoy: &str, dry: bool) -> String {
+    let args: &[&str] = if dry { &["apply", "--dry-run", "-f", "-"] } else { &["apply", "-f", "-"] };
+    let lines = folder.gt_with(args, convoy).err;
+    let lines = lines.lines().filter(|line| line.starts_with("warning") || line.contains("= help"));
+    lines.map(|line| line.trim_start_matches([' ', '|', '='])).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_becomes_of_work_that_was_begun_is_told_before_it_is_applied() {
+    let removed = || {
+        CONVOY
+            .replace("    - { name: tokens, title: Rotate session tokens, command: 'true' }\n", "")
+            .replace(", needs: [tokens]", "")
+    };
+    let cancels = || removed().replace("spec:\n", "spec:\n  onRemove: Cancel\n");
+    let rewritten = || CONVOY.replace("Rotate session", "Rotate all");
+    let mut all = Vec::new();
+    for (waiting, state) in [(None, "Working"), (Some("Bead"), "Waiting"), (None, "Landing")] {
+        let folder = Folder::with_rig();
+        folder.write("convoy.yaml", CONVOY);
+        assert_eq!(folder.gt(&["apply", "-f", "convoy.yaml"]).code, 0);
+        folder.seed::<Bead>(&begun("tokens", waiting, state));
+        assert_eq!(told(&folder, CONVOY, false), "");
+        for convoy in [rewritten(), cancels(), removed()] {
+            let dry = told(&folder, &convoy, true);
+            all.push(format!("{state}: {dry}"));
+            assert_eq!(told(&folder, &convoy, false), dry, "a dry run says the same");
+            assert_eq!(told(&folder, &convoy, false), "", "and it is said once");
+            assert_eq!(folder.gt(&["apply", "-f", "convoy.yaml"]).code, 0);
+        }
+    }
+    insta::assert_snapshot!(all.join("\n"), @"
+    Working: warning[begun]: `tokens` has a new text while shop-nux works on it: the agent is told, and what it hands in counts
+    help: a bead of another name is worked on whatever becomes of this one
+    Working: warning[begun]: `tokens` is taken out while shop-nux works on it: its session is ended, and what was made is kept on a rescue ref
+    help: `onRemove: Finish` lets it be finished instead
+    Working: warning[begun]: `tokens` is taken out while shop-nux works on it: it is finished, and lands
+    help: `onRemove: Cancel` ends it instead, and keeps what was made on a rescue ref
+    Waiting: warning[begun]: `tokens` has a new text: shop-nux begins it anew, and what was made is kept on a rescue ref
+    help: `git for-each-ref refs/gt/rescue` in the rig's clone lists what was kept
+    Waiting: warning[begun]: `tokens` is taken out, and shop-nux had begun it: it is withdrawn, and what was made is kept on a rescue ref
+    help: put back into the convoy, it is begun anew
+    Waiting: warning[begun]: `tokens` is taken out, and shop-nux had begun it: it is withdrawn, and what was made is kept on a rescue ref
+    help: put back into the convoy, it is begun anew
+    Landing: warning[begun]: `tokens` has a new text while it is landing: it lands with the old one
+    help: a bead of another name is worked on whatever becomes of this one
+    Landing: warning[begun]: `tokens` is taken out while it is landing: it does not land, unless it is being pushed
+    help: `onRemove: Finish` lets it be finished instead
+    Landing: warning[begun]: `tokens` is taken out while it is landing: it lands
+    help: `onRemove: Cancel` ends it instead, and keeps what was made on a rescue ref
+    ");
+}
+
 #[test]
 fn a_text_that_comes_too_late_is_told() {
     let folder = Folder::with_rig();
@@ -283,6 +348,14 @@ fn a_text_that_comes_too_late_is_told() {
     folder.write("convoy.yaml", &CONVOY.replace("tokens", "again"));
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "convoy.yaml"]).all(), @"
     convoy/auth configured
+    ! warning[begun]: `tokens` has landed or was closed: to take it out changes nothing there
+    !  --> convoy.yaml:4:9
+    !   |
+    ! 4 |   name: auth
+    !   |         ^^^^
+    !   |
+    !   = help: put back into the convoy, it is not done again
+    !
     ! the town is down, so nothing moves yet: `gt up`
     exit 0
     ");

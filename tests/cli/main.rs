@@ -6,6 +6,7 @@ mod apply;
 mod complete;
 mod harness;
 mod help;
+mod hold;
 mod mistakes;
 mod rigs;
 mod safe;

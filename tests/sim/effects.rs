@@ -39,12 +39,15 @@ pub const MODES: [Mode; 4] = [Mode::CrashBefore, Mode::CrashAfter, Mode::Error, 
 pub struct Effects {
     noted: Mutex<Noted>,
     crash: Notify,
+    reached: Notify,
 }
 
 #[derive(Default)]
 struct Noted {
     log: Vec<String>,
     faults: BTreeMap<usize, Mode>,
+    /// The number of the effect at which somebody does something.
+    watched: Option<usize>,
     /// Which engine lives; what an earlier one still wants is not done.
     engine: u32,
     /// How many acts from now on fail.
@@ -70,7 +73,7 @@ enum Verdict {
 impl Effects {
     pub fn new(faults: BTreeMap<usize, Mode>) -> Arc<Self> {
         let noted = Noted { faults, ..Noted::default() };
-        Arc::new(Self { noted: Mutex::new(noted), crash: Notify::new() })
+        Arc::new(Self { noted: Mutex::new(noted), crash: Notify::new(), reached: Notify::new() })
     }
 
     pub fn log(&self) -> Vec<String> {
@@ -140,12 +143,21 @@ impl Effects {
         is_it.then_some(code)
     }
 
+    /// Resolves once so many effects have been begun.
+    pub async fn reached(&self, number: usize) {
+        self.noted.lock().unwrap().watched = Some(number);
+        self.reached.notified().await;
+    }
+
     fn judge(&self, engine: u32, what: &str) -> Verdict {
         let mut noted = self.noted.lock().unwrap();
         if noted.engine != engine {
             return Verdict::Never;
         }
         noted.log.push(what.to_owned());
+        if noted.watched == Some(noted.log.len()) {
+            self.reached.notify_one();
+        }
         match noted.faults.get(&noted.log.len()).copied() {
             Some(mode @ (Mode::CrashBefore | Mode::Error)) => Verdict::Skip(mode),
             mode => Verdict::Do(mode),

@@ -30,7 +30,7 @@ use crate::towns::{CONVOY, Town};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Things that happen until a town is at rest: the quickstart needs some 2000; a town that never rests is a bug.
-const STEPS_MAX: u64 = 20_000;
+pub const STEPS_MAX: u64 = 20_000;
 
 /// How long a town is left alone after a crash, by turns: agents and jobs go on meanwhile.
 const OUTAGES: [Duration; 3] = [Duration::ZERO, Duration::from_secs(3), Duration::from_mins(10)];
@@ -328,7 +328,7 @@ impl Sim {
         }
     }
 
-    async fn has_landed(&self) -> bool {
+    pub async fn has_landed(&self) -> bool {
         let convoy = Api::<Convoy>::default_namespaced(client(&self.server, None, None)).get(CONVOY).await.unwrap();
         convoy.status.is_some_and(|status| is_true(&status.conditions, types::LANDED))
     }

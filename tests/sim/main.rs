@@ -18,3 +18,5 @@ mod deletions;
 mod seeds;
 
 mod crash;
+
+mod stops;

@@ -1,6 +1,7 @@
 //! What one manifest changes of the object that is stored: pure, so that a dry run says what a real one does.
 
 use gastown_crds::merge_patch;
+use gastown_crds::overrides::{ANNOTATION_OVERRIDE, ANNOTATION_OVERRIDES_PAST};
 use serde_json::{Map, Value, json};
 
 use super::applied;
@@ -72,6 +73,10 @@ fn sent(manifest: &Value) -> Value {
         if let Some(value) = manifest["metadata"].get(field).filter(|value| !value.is_null()) {
             metadata.insert(field.to_owned(), value.clone());
         }
+    }
+    // What people say beside the spec is nobody's to declare, such as in what `gt get -o yaml` has printed.
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|key, _| key != ANNOTATION_OVERRIDE && key != ANNOTATION_OVERRIDES_PAST);
     }
     let mut object = json!({
         "apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": metadata,

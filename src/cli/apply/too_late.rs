@@ -12,7 +12,7 @@ use kube::api::ListParams;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Stored;
+use super::{Stored, begun};
 use crate::cli::common::context::{Link, pages};
 use crate::cli::common::error::CliError;
 
@@ -35,7 +35,7 @@ pub async fn check(link: &Link, manifests: &[Manifest], stored: &Stored) -> Resu
     Ok(found)
 }
 
-fn warning(code: &'static str, message: String, manifest: &Manifest, path: Vec<Step<'_>>) -> Diagnostic {
+pub(super) fn warning(code: &'static str, message: String, manifest: &Manifest, path: Vec<Step<'_>>) -> Diagnostic {
     let mut warning = Diagnostic::error(code, message, &manifest.source, manifest.value_at(path));
     warning.severity = Severity::Warning;
     warning
@@ -90,6 +90,9 @@ async fn of_convoy(
         let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
         found.push(told_of(manifest, path, bead.called, &landed.spec));
     }
+    let rig = |name: &str| parsed::<Rig>(stored.object("Rig", name)?);
+    let old: Option<ConvoySpec> = stored.object("Convoy", &manifest.name).and_then(|old| parsed(&old["spec"]));
+    found.extend(begun::check(&begun::Change { manifest, new: &convoy, old: old.as_ref() }, &beads, rig));
     if is_new && done > 0 {
         found.push(done_before(manifest, done, settings.beads.len(), settings.run));
     }

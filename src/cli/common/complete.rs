@@ -64,6 +64,17 @@ pub fn targets() -> ArgValueCompleter {
     })
 }
 
+/// What can be stopped and paused.
+pub fn held() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        match &given("objects")[..] {
+            [] => kinds_then_objects(current, KINDS.iter().copied().filter(|kind| kind.has_overrides)),
+            [first, ..] => names_after(first, current),
+        }
+    })
+}
+
 /// What has a log.
 pub fn logs() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

@@ -1,6 +1,7 @@
 //! What every command has at hand: the town it is about, a way to its API, the clock and the terminal.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
 use gastown_crds::{names, suggest};
@@ -9,6 +10,7 @@ use kube::api::{Api, DynamicObject, ListParams, ObjectList};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::error::{CliError, Exit};
 use super::kinds::Kind;
@@ -23,6 +25,10 @@ use crate::town::{Places, Town};
 const EXPIRED: u16 = 410;
 /// Objects asked for at a time.
 const PAGE_OBJECTS: u32 = 500;
+/// How long a controller may take to answer a command that has to work without one, too; it takes milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How long until such a command asks again, over another connection.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The surroundings of a command.
 pub struct Context {
@@ -76,6 +82,29 @@ impl Context {
         drop(link);
         connection.close();
         result
+    }
+
+    /// The same, from its start over whatever way there is then, if the connection breaks: the controller may just have
+    /// died. What is done in it may be done twice. One that hangs is not waited for.
+    pub async fn with_api_again<T>(
+        &self,
+        town: &Town,
+        work: impl AsyncFn(&Link) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let until = Instant::now() + ANSWER_MAX;
+        loop {
+            let once = self.with_api(town, async |link| work(link).await);
+            match tokio::time::timeout_at(until, once).await {
+                Ok(Err(error)) if error.is_lost() && Instant::now() + AGAIN < until => tokio::time::sleep(AGAIN).await,
+                Ok(result) => return result,
+                Err(_) => {
+                    let what = format!("the town's controller did not answer within {ANSWER_MAX:?}");
+                    return Err(
+                        CliError::new(Exit::NoTown, what).hint("`gt down` ends it, and then this works without it")
+                    );
+                }
+            }
+        }
     }
 }
 

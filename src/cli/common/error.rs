@@ -41,12 +41,13 @@ pub struct CliError {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    lost: bool,
 }
 
 impl CliError {
     /// The message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None, lost: false }
     }
 
     /// What went wrong, as an error says it, with its causes.
@@ -84,7 +85,7 @@ impl CliError {
     /// Takes another failure as the cause, with its hint.
     #[must_use]
     pub fn caused_by(mut self, cause: Self) -> Self {
-        let Self { exit: _, message, causes, hint } = cause;
+        let Self { exit: _, message, causes, hint, lost: _ } = cause;
         self.causes.push(message);
         self.causes.extend(causes);
         self.maybe_hint(hint)
@@ -102,6 +103,11 @@ impl CliError {
     /// What to do next, if it is known.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether the connection broke: over another one, it may work.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The exit code.
@@ -167,8 +173,12 @@ impl From<kube::Error> for CliError {
                 };
                 Self::new(exit, status.message)
             }
-            kube::Error::Service(source) => {
-                Self::new(Exit::NoTown, "the town's controller does not answer").because(&*source)
+            kube::Error::Service(source) => Self {
+                lost: true,
+                ..Self::new(Exit::NoTown, "the town's controller does not answer").because(&*source)
+            },
+            kube::Error::HyperError(source) => {
+                Self { lost: true, ..Self::new(Exit::NoTown, "the town's controller does not answer").because(&source) }
             }
             other => Self::new(Exit::Failed, "the town's API could not be asked").because(&other),
         }

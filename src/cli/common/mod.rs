@@ -1,9 +1,11 @@
 //! What commands share: the town and its API at hand, how a command fails, and what it reads and prints.
 
 pub mod context;
+pub mod enforce;
 pub mod error;
 
 pub mod kinds;
+pub mod overrides;
 
 pub mod age;
 pub mod complete;

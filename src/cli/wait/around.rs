@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use futures::stream::{LocalBoxStream, SelectAll};
 use gastown_crds::common::LABEL_CONVOY;
-use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig};
+use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Town as TownObject};
 use kube::ResourceExt;
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher;
@@ -20,7 +20,7 @@ use crate::town::Town;
 use crate::world::records::Records;
 
 /// Kinds that are watched; nothing is said of what blocks a convoy before all of them have been seen.
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// An event of a watch.
 enum Seen {
@@ -48,6 +48,7 @@ pub struct Around<'a> {
     polecats: Store<Polecat>,
     requests: Store<MergeRequest>,
     convoys: Store<Convoy>,
+    towns: Store<TownObject>,
     blocked: Blocked,
     /// The blockers that were printed: object and what is wrong with it.
     printed: BTreeSet<(String, String)>,
@@ -65,6 +66,7 @@ impl<'a> Around<'a> {
         let (polecats, seen_polecats) = kept(watches.changes(link.typed(), all()), |_: Polecat| Seen::Other);
         let (requests, seen_requests) = kept(watches.changes(link.typed(), all()), |_: MergeRequest| Seen::Other);
         let (convoys, seen_convoys) = kept(watches.changes(link.typed(), this), |_: Convoy| Seen::Other);
+        let (towns, seen_towns) = kept(watches.changes(link.typed(), all()), |_: TownObject| Seen::Other);
         Self {
             gt,
             town,
@@ -72,13 +74,14 @@ impl<'a> Around<'a> {
             records: Records::of(&town.layout),
             progress: Progress::default(),
             lines: Lines::new(gt.now(), gt.out.talk_width),
-            seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys].into_iter().collect(),
+            seen: [seen_beads, seen_rigs, seen_polecats, seen_requests, seen_convoys, seen_towns].into_iter().collect(),
             complete: 0,
             beads,
             rigs,
             polecats,
             requests,
             convoys,
+            towns,
             blocked: Blocked::default(),
             printed: BTreeSet::new(),
         }
@@ -111,6 +114,7 @@ impl<'a> Around<'a> {
         snapshot.put(self.polecats.state());
         snapshot.put(self.requests.state());
         snapshot.put(self.convoys.state());
+        snapshot.put(self.towns.state());
         let this = snapshot.get::<Convoy>(self.convoy);
         self.blocked = this.map(|convoy| convoy::blocked(convoy, &snapshot)).unwrap_or_default();
         let now = self.gt.now();

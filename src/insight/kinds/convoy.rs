@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use gastown_controllers::convoy::is_withdrawn;
-use gastown_crds::Convoy;
-use gastown_crds::common::{Condition, ConditionStatus, LABEL_CONVOY, condition, types};
-use gastown_crds::convoy::ConvoyBead;
+use gastown_controllers::convoy::{is_given_up, is_withdrawn};
+use gastown_crds::common::{Condition, ConditionStatus, LABEL_BEAD, LABEL_CONVOY, condition, is_true, types};
+use gastown_crds::convoy::{ConvoyBead, OnRemove};
 use gastown_crds::reason::Reason;
+use gastown_crds::{Bead, Convoy};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
@@ -23,7 +23,7 @@ use crate::{Blocked, Blocker, OpenBead, Snapshot, Subject};
 pub const KIND: KindInsight = KindInsight {
     name: "Convoy",
     has_progress: true,
-    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig"],
+    reads: &["Bead", "Convoy", "MergeRequest", "Polecat", "Rig", "Town"],
     deletion_reads: &["Bead", "MergeRequest"],
     read: typed::<Convoy>,
     ..ANY
@@ -68,7 +68,12 @@ impl Subject for Convoy {
     fn open_work(&self, snapshot: &Snapshot) -> Option<String> {
         let (object, name) = (self.reference(), self.name_any());
         let open = OpenWork::among(snapshot.beads_of(&name), snapshot)?;
+        let cancels = self.spec.on_remove == OnRemove::Cancel;
         let becomes = match (open.idle(), open.working + open.landing) {
+            (_, busy) if cancels && busy > 0 => {
+                "all of it is withdrawn (`onRemove: Cancel`): sessions are ended, and what was made is kept on rescue refs"
+                    .to_owned()
+            }
             (0, _) => "it goes once what is under way has landed".to_owned(),
             (_, 0) => "they are withdrawn; `gt apply` of the convoy creates them again".to_owned(),
             (1, _) => "1 is withdrawn; it goes once what is under way has landed".to_owned(),
@@ -84,6 +89,13 @@ impl Subject for Convoy {
                 "`gt status` says which; push them to the target again, or `gt delete mr/NAME` of each that was meant to go"
                     .to_owned(),
             ),
+            Reason::NeedsYou if !given_up(self, snapshot).is_empty() => {
+                let beads: Vec<String> = given_up(self, snapshot).iter().map(|bead| bead.reference()).collect();
+                Some(format!(
+                    "take what was closed out of the convoy and `gt apply` it; or `gt delete {}`, which has it done again",
+                    beads.join(" ")
+                ))
+            }
             Reason::NeedsYou => Some(format!(
                 "beads failed too often and need a person: `gt get beads -l {LABEL_CONVOY}={name} \
                  --field-selector status.state=SetAside`"
@@ -117,8 +129,15 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
     let mut blocked = Blocked::default();
     blocked.by.extend(missing.map(|missing| Blocker::of(format!("convoy/{name}"), missing)));
     let wanted: Vec<_> = snapshot.beads_of(&name).filter(|bead| !is_withdrawn(bead)).collect();
-    let mut all_need_person = missing.is_some() || wanted.len() >= convoy.spec.beads.len();
-    let mut open = missing.is_some();
+    let given_up = given_up(convoy, snapshot);
+    let mut all_need_person = missing.is_some() || wanted.len() + given_up.len() >= convoy.spec.beads.len();
+    let mut open = missing.is_some() || !given_up.is_empty();
+    blocked.by.extend(given_up.into_iter().map(|bead| Blocker {
+        object: bead.reference(),
+        what: Reason::Withdrawn.to_string(),
+        why: closed_by(bead),
+        needs_person: true,
+    }));
     for bead in wanted.into_iter().filter(|bead| bead.spec.closed.is_none()) {
         let by = bead.blockers(snapshot);
         open = true;
@@ -132,6 +151,33 @@ pub fn blocked(convoy: &Convoy, snapshot: &Snapshot) -> Blocked {
     }
     blocked.permanent = open && all_need_person && convoy.metadata.deletion_timestamp.is_none();
     blocked
+}
+
+/// The beads that a convoy wants and a person has closed before they had landed.
+fn given_up<'a>(convoy: &Convoy, snapshot: &'a Snapshot) -> Vec<&'a Bead> {
+    let wants =
+        |bead: &Bead| bead.labels().get(LABEL_BEAD).is_some_and(|it| convoy.spec.beads.iter().any(|b| b.name == *it));
+    let name = convoy.name_any();
+    let found: Vec<&Bead> = snapshot.beads_of(&name).filter(|bead| is_given_up(bead) && wants(bead)).collect();
+    // What a later run has made anew is not asked for.
+    let landed = convoy.status.as_ref().is_some_and(|status| is_true(&status.conditions, types::LANDED));
+    if landed { Vec::new() } else { found }
+}
+
+fn closed_by(bead: &Bead) -> String {
+    let by = bead.spec.closed.as_ref().map(|closed| closed.by.as_str()).unwrap_or_default();
+    format!("closed by {by} before it had landed: {}", plain(&bead.spec.title))
+}
+
+/// Convoys that do not land because a person has closed some of their beads.
+pub fn with_given_up_beads(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let found = snapshot.all::<Convoy>().filter_map(|convoy| {
+        let given_up = given_up(convoy, snapshot);
+        let first = given_up.first()?;
+        let more = if given_up.len() > 1 { format!("; likewise {} more", given_up.len() - 1) } else { String::new() };
+        Some(Need::new(convoy.reference(), format!("{}: {}{more}", first.reference(), closed_by(first))))
+    });
+    found.collect()
 }
 
 /// The beads of a convoy that nobody has looked at yet.

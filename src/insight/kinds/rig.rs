@@ -171,7 +171,8 @@ pub(super) fn block(name: &str, lands: bool, snapshot: &Snapshot, found: &mut BT
     }
     let observed = rig.status.as_ref().is_some_and(|it| it.observed_generation == rig.metadata.generation);
     let bad = if lands { trouble(rig) } else { trouble(rig).filter(|bad| bad.type_ == types::READY) };
-    let passes = |bad: &Condition| conditions::is_one_of(bad, &[Reason::Cloning, Reason::Suspended]);
+    // What a person has said of the rig or of the town is a blocker of its own.
+    let passes = |bad: &Condition| conditions::is_one_of(bad, &ASKED_FOR) || bad.reason == Reason::Cloning;
     if let Some(bad) = bad.filter(|bad| observed && !passes(bad)) {
         found.insert(Blocker::of(object, bad));
     }
@@ -189,10 +190,15 @@ fn base_red(rig: &Rig) -> Option<&Condition> {
     condition(&rig.status.as_ref()?.conditions, types::BASE_RED).filter(|red| red.status == ConditionStatus::True)
 }
 
+/// Reasons of a rig that is as a person asked for.
+const ASKED_FOR: [Reason; 4] = [Reason::Suspended, Reason::Paused, Reason::Frozen, Reason::Stopped];
+
 /// The condition that a person has to fix: not a suspension, which a person asked for, nor what is under way.
 fn for_a_person(rig: &Rig) -> Option<&Condition> {
     let passes = |found: &Condition| {
-        found.status == ConditionStatus::Unknown || conditions::is_one_of(found, &[Reason::Suspended, Reason::Cloning])
+        found.status == ConditionStatus::Unknown
+            || conditions::is_one_of(found, &ASKED_FOR)
+            || found.reason == Reason::Cloning
     };
     trouble(rig).filter(|found| !passes(found)).or_else(|| base_red(rig))
 }

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use super::{NEEDS_PERSON, failures};
 use crate::kinds::{merge_request, polecat, rig, town};
 use crate::text::plain;
-use crate::{Blocker, Snapshot, Subject, conditions};
+use crate::{Blocker, Snapshot, Subject, conditions, overrides};
 
 /// A controller's message about a bead, with the bead's blockers added: `waits for shop-a (needs a person)`.
 pub fn explained(bead: &Bead, message: &str, snapshot: &Snapshot) -> String {
@@ -53,6 +53,7 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
         return;
     }
     let object = format!("bead/{name}");
+    overrides::block(bead, snapshot, found);
     let ready = condition(&status.conditions, types::READY);
     match status.state {
         BeadState::SetAside => {

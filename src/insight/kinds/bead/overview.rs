@@ -13,7 +13,7 @@ use crate::attention::{Need, once_each};
 use crate::kinds::{rig, town};
 use crate::overview::{BeadLine, Landed, NOT_SEEN};
 use crate::text::plain;
-use crate::{OpenBead, Snapshot, conditions};
+use crate::{OpenBead, Snapshot, conditions, overrides};
 
 /// Beads that failed too often.
 pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
@@ -62,6 +62,9 @@ fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     let short = town::short_of(snapshot).map(|short| format!("ready: {short}"));
     if bead.spec.assignee.is_some() {
         return short.unwrap_or_else(|| "goes on as soon as a slot is free".to_owned());
+    }
+    if let Some(why) = overrides::town_holds(snapshot) {
+        return why;
     }
     let name = &bead.spec.rig;
     let why = snapshot.get::<Rig>(name).map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
