@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gastown_controllers::world::{Frozen, SandboxId};
 use gastown_supervisor::process::ProcessId;
@@ -18,8 +18,9 @@ use super::{SessionError, Sessions};
 /// The mark in the folder of an attempt.
 const FROZEN: &str = "frozen";
 
-/// Rounds of stopping what is found: whoever forks in one of them is found by the next, and what is stopped forks no more.
-const ROUNDS_MAX: u32 = 100;
+/// The longest time for rounds of stopping what is found: whoever forks in one of them is found by the next, and what is
+/// stopped forks no more. One that waits for a disk is stopped once that has answered.
+const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The time that the kernel gets to stop what was signalled, between two rounds; it takes some microseconds.
 const ROUND: Duration = Duration::from_millis(1);
@@ -37,7 +38,8 @@ impl Sessions {
             return Ok(());
         }
         records::write_text(&self.attempt_dir(&holder).join(FROZEN), b"", false)?;
-        for _ in 0..ROUNDS_MAX {
+        let began = Instant::now();
+        while began.elapsed() < STOPS_WITHIN {
             let going: Vec<i32> = self
                 .members(sandbox, &holder)?
                 .into_iter()

@@ -59,7 +59,9 @@ impl Subject for Bead {
     }
 
     fn never(&self, type_: &str) -> Option<String> {
-        (self.spec.closed.is_some() && type_ != types::CLOSED).then(|| "it is closed".to_owned())
+        // What has landed may leave its target yet.
+        let may_come = [types::CLOSED, types::LEFT_TARGET].contains(&type_);
+        (self.spec.closed.is_some() && !may_come).then(|| "it is closed".to_owned())
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
