@@ -28,6 +28,8 @@ const ROUND: Duration = Duration::from_millis(1);
 /// A process, as `/proc/<pid>/stat` has it.
 struct Stat {
     state: char,
+    /// It is to stop as soon as it leaves the kernel.
+    stops: bool,
 }
 
 impl Sessions {
@@ -94,19 +96,31 @@ impl Sessions {
 impl Stat {
     /// Whether it is neither stopped nor over.
     fn goes(&self) -> bool {
-        !matches!(self.state, 'T' | 't' | 'Z' | 'X')
+        !matches!(self.state, 'T' | 't' | 'Z' | 'X') && !self.stops
     }
 
     fn of(pid: i32) -> Option<Self> {
         let line = fs_err::read(format!("/proc/{pid}/stat")).ok()?;
-        Self::parse(&String::from_utf8_lossy(&line))
+        let mut stat = Self::parse(&String::from_utf8_lossy(&line))?;
+        // Who waits for a child that was stopped between vfork(2) and exec(2) cannot stop, and does nothing either.
+        if stat.state == 'D' {
+            stat.stops = is_to_stop(&fs_err::read_to_string(format!("/proc/{pid}/status")).ok()?);
+        }
+        Some(stat)
     }
 
     fn parse(line: &str) -> Option<Self> {
         // The second field is a name in parentheses that may hold anything.
         let (_, rest) = line.rsplit_once(") ")?;
-        Some(Self { state: rest.chars().next()? })
+        Some(Self { state: rest.chars().next()?, stops: false })
     }
+}
+
+/// Whether a SIGSTOP is pending, as `/proc/<pid>/status` has it.
+fn is_to_stop(status: &str) -> bool {
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    pending >> (Signal::STOP.as_raw() - 1) & 1 == 1
 }
 
 /// Whether it is the process that writes a session's output to its log.
@@ -130,5 +144,11 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse() {
         let stat = Stat::parse("7 (a) S (b)) T 3 7 7 0 -1 4194304").unwrap();
         assert_eq!((stat.state, stat.goes()), ('T', false));
+    }
+
+    #[test]
+    fn a_stop_that_is_pending_is_seen() {
+        assert!(is_to_stop("SigPnd:\t0000000000000000\nShdPnd:\t0000000000040000\n"));
+        assert!(!is_to_stop("SigPnd:\t0000000000040000\nShdPnd:\t0000000000020000\n"));
     }
 }
