@@ -89,9 +89,9 @@ fn another_part_of_the_town_is_not_the_agents() {
         "",
         &format!("exec 8>>{locks}/store; flock 8; sh -c \"echo \\$\\$ > below; exec sleep 600\" & wait"),
     );
-    let other = daemon("other", "", &format!("exec 8>>{locks}/other; flock 8; exec sleep 600"));
+    let other = daemon("other", "", &format!("exec 8>>{locks}/other; flock 8; echo > held; exec sleep 600"));
     let text = format!(
-        "{controller}{other}{}{}while ! [ -s below ]; do sleep 0.01; done; exit 0",
+        "{controller}{other}{}{}while ! [ -s below ] || ! [ -e held ]; do sleep 0.01; done; exit 0",
         said("controller"),
         said("other")
     );
