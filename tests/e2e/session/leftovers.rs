@@ -62,8 +62,10 @@ fn what_a_killed_supervisor_leaves_is_seen_and_ended() {
     let mut left = vec![pid(&town, &sandbox, "marked"), pid(&town, &sandbox, "here")];
     left.sort_unstable();
     let supervisor = town.started(1).process;
-    kill(supervisor.pid);
+    // Stopped first: it must not see its agent's end; and with it goes the terminal, and the agent with that.
+    supervisor.signal(Signal::STOP);
     kill(agent);
+    kill(supervisor.pid);
     wait_until("both are gone", || !supervisor.lives() && !lives(agent));
 
     wait_until("what is left is seen", || town.look(&sandbox) == Session::Strays { pids: left.clone() });
