@@ -186,7 +186,7 @@ fn a_git_and_all_that_would_have_seen_to_it() {
     let kills = "[ $GT_ATTEMPT -gt 1 ] || { \
                  lock=$(git rev-parse --git-path index.lock); touch $lock $(git rev-parse --git-path HEAD.lock); \
                  setsid sh -c 'echo $$ > stray; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; while :; do echo x > x.txt; done' >/dev/null 2>&1 & \
-                 while ! [ -s stray ]; do sleep 0.01; done; supervisor=$(ps -o ppid= -p $PPID); kill -9 $supervisor $PPID; }; \
+                 while ! [ -s stray ]; do sleep 0.01; done; supervisor=$(ps -o ppid= -p $PPID); kill -9 $supervisor $PPID; sleep 600; }; \
                  cat stray > stray.txt; rm stray; rm -f x.txt; echo one > one.txt";
     town.convoy("c", &[("one", &[], kills), ("two", &["one"], "echo two > two.txt; ls > all.txt")]);
     town.up();
