@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gastown_supervisor::watch;
+use gastown_supervisor::{proc, watch};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::api;
@@ -103,6 +103,5 @@ fn running(town: &Town) -> Result<Option<Pid>, CliError> {
 
 /// Whether this process was started as `gt up`.
 fn is_up(pid: Pid) -> bool {
-    let words = fs_err::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-    words.split(|byte| *byte == 0).any(|word| word == b"up")
+    proc::words(pid.as_raw_nonzero().get()).iter().any(|word| word == "up")
 }

@@ -10,10 +10,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, wait};
 
+use super::proc::{self, Stat};
 use super::process::ProcessId;
 use super::signals::Signals;
 use super::{lock, watch};
@@ -42,16 +41,6 @@ const ROUND: Duration = Duration::from_millis(50);
 
 /// How long those that are killed are waited for; only a process that hangs in the kernel takes as long.
 const KILLED_MAX: Duration = Duration::from_secs(1);
-
-/// A process, as `/proc/<pid>/stat` has it.
-#[derive(Debug, Clone, Copy)]
-struct Stat {
-    parent: i32,
-    /// The device number of its terminal; 0: it has none.
-    terminal: i64,
-    /// When it began, in clock ticks since the machine started.
-    start: u64,
-}
 
 /// Whether this process is a supervisor's: then whatever is below it was started for its agent or its job.
 static ADOPTS: AtomicBool = AtomicBool::new(false);
@@ -117,12 +106,12 @@ pub fn left_by_job(own_lock: &Path) -> io::Result<Vec<ProcessId>> {
 /// Ends the processes that began with this mark of a worktree, and `others` with what is below them: asks, waits for
 /// [`GRACE`], kills. False if some do not end.
 pub fn end_marked(name: &str, worktree: &Path, others: &[ProcessId], own_lock: &Path) -> io::Result<bool> {
-    let mark = mark(name, worktree);
     let mut ending = Ending::begin();
     loop {
         let all = all()?;
         let me = getpid().as_raw_nonzero().get();
-        let mut found: Vec<_> = all.keys().copied().filter(|pid| *pid != me && is_marked(*pid, &mark)).collect();
+        let mut found: Vec<_> =
+            all.keys().copied().filter(|pid| *pid != me && is_marked(*pid, name, worktree)).collect();
         for other in others.iter().filter(|other| other.lives()) {
             found.push(other.pid);
             found.extend(below(other.pid, &all));
@@ -188,12 +177,11 @@ pub fn left(supervisor: &ProcessId, worktree: &Path, own_lock: &Path) -> io::Res
     if !supervisor.is_of_this_boot() {
         return Ok(Vec::new());
     }
-    let mark = mark(MARK, worktree);
-    let worktree = &fs_err::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
+    let folder = &fs_err::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
     let (all, own) = (all()?, getpid().as_raw_nonzero().get());
     let is_left = |pid: i32, stat: &Stat| {
-        let is_there = || stat.terminal == 0 && stat.start >= supervisor.start && is_in(pid, worktree);
-        pid != own && (is_marked(pid, &mark) || is_there())
+        let is_there = || stat.terminal == 0 && stat.start >= supervisor.start && is_in(pid, folder);
+        pid != own && (is_marked(pid, MARK, worktree) || is_there())
     };
     let found = all.iter().filter(|(pid, stat)| is_left(**pid, stat)).map(|(pid, _)| *pid).collect();
     Ok(ours(found, &all, own_lock))
@@ -201,23 +189,7 @@ pub fn left(supervisor: &ProcessId, worktree: &Path, own_lock: &Path) -> io::Res
 
 /// All processes of this machine that can be looked at.
 fn all() -> io::Result<BTreeMap<i32, Stat>> {
-    let mut all = BTreeMap::new();
-    for entry in fs_err::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that ends while we look is gone.
-        if let Some(stat) = fs_err::read(format!("/proc/{pid}/stat")).ok().and_then(|line| parse(&line)) {
-            all.insert(pid, stat);
-        }
-    }
-    Ok(all)
-}
-
-/// The name, in parentheses, may hold anything; the fields after it are numbers, the first of them the third.
-fn parse(line: &[u8]) -> Option<Stat> {
-    let after = line.iter().rposition(|byte| *byte == b')')? + 1;
-    let text = std::str::from_utf8(&line[after..]).ok()?;
-    let field = |n: usize| text.split_ascii_whitespace().nth(n - 3);
-    Some(Stat { parent: field(4)?.parse().ok()?, terminal: field(7)?.parse().ok()?, start: field(22)?.parse().ok()? })
+    Ok(proc::pids()?.into_iter().filter_map(|pid| Some((pid, proc::stat(pid)?))).collect())
 }
 
 /// The processes below one.
@@ -236,7 +208,7 @@ fn below(root: i32, all: &BTreeMap<i32, Stat>) -> Vec<i32> {
 /// the town, which are those of them that hold another of its locks, what is below those, and the tmux server that they are in.
 fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i32> {
     let me = rustix::process::geteuid().as_raw();
-    pids.retain(|pid| fs_err::metadata(format!("/proc/{pid}")).is_ok_and(|it| it.uid() == me));
+    pids.retain(|pid| proc::user(*pid) == Some(me));
     // The usual answer, a hundred times cheaper than looking at what each process holds.
     if pids.is_empty() {
         return pids;
@@ -260,17 +232,12 @@ fn ours(mut pids: Vec<i32>, all: &BTreeMap<i32, Stat>, own_lock: &Path) -> Vec<i
     pids
 }
 
-fn mark(name: &str, worktree: &Path) -> Vec<u8> {
-    [name.as_bytes(), b"=", worktree.as_os_str().as_bytes()].concat()
-}
-
-fn is_marked(pid: i32, mark: &[u8]) -> bool {
-    let Ok(environment) = fs_err::read(format!("/proc/{pid}/environ")) else { return false };
-    environment.split(|byte| *byte == 0).any(|variable| variable == mark)
+fn is_marked(pid: i32, name: &str, worktree: &Path) -> bool {
+    proc::variable(pid, name).is_some_and(|mark| mark == worktree)
 }
 
 fn is_in(pid: i32, folder: &Path) -> bool {
-    fs_err::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd: PathBuf| cwd.starts_with(folder))
+    proc::folder(pid).is_some_and(|it| it.starts_with(folder))
 }
 
 #[cfg(test)]
@@ -278,15 +245,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
-        let stat = b"7 (a) S (b)\xff) R 1 7 7 34816 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
-        let Stat { parent, terminal, start } = parse(stat).unwrap();
-        assert_eq!((parent, terminal, start), (1, 34816, 4711));
-    }
-
-    #[test]
     fn what_is_below_is_found_at_any_depth() {
-        let stat = |parent| Stat { parent, terminal: 0, start: 0 };
+        let stat = |parent| Stat { state: 'S', parent, terminal: 0, start: 0 };
         let all = BTreeMap::from([(1, stat(0)), (2, stat(1)), (3, stat(2)), (4, stat(3)), (5, stat(1)), (6, stat(2))]);
         assert_eq!(below(2, &all), [3, 6, 4]);
         assert!(below(5, &all).is_empty());

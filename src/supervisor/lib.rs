@@ -15,6 +15,8 @@ pub mod records;
 
 pub mod lock;
 
+pub mod proc;
+
 pub mod process;
 
 pub mod log;

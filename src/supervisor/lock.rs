@@ -5,7 +5,7 @@
 //! Who holds it is read from `/proc/<pid>/fdinfo`, where the kernel lists the lock itself: a process that merely has the
 //! file open, such as one that is just looking, is not taken for a holder.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 pub use gastown_base::lock::{held, release, take};
 use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::proc;
 
 /// The longest wait of a start for a lock that somebody looks at. A look holds it for some ten microseconds.
 pub const PATIENCE: Duration = Duration::from_millis(200);
@@ -34,30 +36,17 @@ pub fn holders(path: &Path) -> io::Result<Vec<i32>> {
         return Ok(Vec::new());
     }
     let own = rustix::process::getpid().as_raw_nonzero().get();
-    let mut pids = Vec::new();
-    for entry in fs_err::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        if pid != own && !held_by(pid, &path).is_empty() {
-            pids.push(pid);
-        }
-    }
+    let mut pids = proc::pids()?;
+    pids.retain(|pid| *pid != own && !held_by(*pid, &path).is_empty());
     pids.sort_unstable();
     Ok(pids)
 }
 
 /// The locks that a process holds of those at a path, which is a file or a folder, without symbolic links.
 pub fn held_by(pid: i32, path: &Path) -> Vec<PathBuf> {
-    // Processes end while we look: what cannot be read any more holds nothing.
-    let Ok(descriptors) = fs_err::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let is_held = |descriptor: &OsStr| {
-        fs_err::read_to_string(format!("/proc/{pid}/fdinfo/{}", descriptor.to_string_lossy()))
-            .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains(" WRITE ")))
-    };
-    let at = |fd: fs_err::DirEntry| {
-        let target = fs_err::read_link(fd.path()).ok().filter(|target| target.starts_with(path))?;
-        is_held(&fd.file_name()).then_some(target)
-    };
-    descriptors.flatten().filter_map(at).collect()
+    let is_held =
+        |(descriptor, file): &(OsString, PathBuf)| file.starts_with(path) && proc::holds_lock(pid, descriptor);
+    proc::open_files(pid).filter(is_held).map(|(_, file)| file).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use super::watch;
+use super::{proc, watch};
 
 /// The identity of a process; no later process with the same pid has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +25,7 @@ pub struct ProcessId {
 impl ProcessId {
     /// The process that has this number now; none if there is none, or only its corpse.
     pub fn of(pid: i32) -> Option<Self> {
-        let line = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let start = start(&line)?;
+        let start = proc::stat(pid)?.start;
         let boot = boot()?;
         // Its state would say Z while threads of it still run; the descriptor waits for the last of them.
         let ended = watch::readable(&[open(pid)?], Some(Duration::ZERO)).ok()?;
@@ -78,23 +77,10 @@ pub fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-/// Field 22 of `/proc/<pid>/stat`; the second field is a name in parentheses that may hold anything.
-fn start(line: &str) -> Option<u64> {
-    let (_, rest) = line.rsplit_once(") ")?;
-    // Nineteen fields after the third.
-    rest.split(' ').nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command;
-
-    #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
-        let stat = "7 (a) S (b)) R 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
-        assert_eq!(start(stat), Some(4711));
-    }
 
     #[test]
     fn a_process_is_known_while_it_lives_and_only_with_its_start() {

@@ -13,6 +13,7 @@ use gastown::world::real::Real;
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{Act, ActError, Adapter, Ask, Fact, Job, JobKey, Owner, SandboxId, SessionSpec};
+use gastown_supervisor::proc;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Started};
 use git2::Repository;
@@ -134,8 +135,7 @@ impl RealWorld {
 
     fn stop(&self, process: &ProcessId) {
         process.signal(Signal::STOP);
-        let stat = format!("/proc/{}/stat", process.pid);
-        let stopped = self.until(&mut || fs_err::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
+        let stopped = self.until(&mut || proc::stat(process.pid).is_some_and(|stat| stat.state == 'T'));
         assert!(stopped, "it stops");
     }
 

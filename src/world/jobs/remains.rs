@@ -1,11 +1,10 @@
 //! What a killed job left running: found by a variable that its programs inherit, and ended before another job begins,
 //! so that two rounds never work in one folder.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use gastown_controllers::world::{JobKey, JobState};
+use gastown_supervisor::proc;
 use gastown_supervisor::process::ProcessId;
 use rustix::process::Signal;
 
@@ -20,11 +19,12 @@ impl Jobs {
     pub fn end_remains(&self) -> Result<usize, JobError> {
         let jobs = self.layout.job("");
         let mut ended = 0;
-        for entry in fs_err::read_dir("/proc")? {
-            let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        for pid in proc::pids()? {
             // Known before its environment is read: what is signalled is what was looked at.
             let Some(process) = ProcessId::of(pid) else { continue };
-            let Some(key) = works_for(pid).and_then(|dir| key_below(&jobs, &dir)) else { continue };
+            let Some(key) = proc::variable(pid, MARK).and_then(|dir| key_below(&jobs, Path::new(&dir))) else {
+                continue;
+            };
             if matches!(self.look(&key), Ok(JobState::Lost { .. })) {
                 process.signal(Signal::KILL);
                 ended += 1;
@@ -32,15 +32,6 @@ impl Jobs {
         }
         Ok(ended)
     }
-}
-
-/// The folder of the job that a process works for; none if it does not say, or may not be asked.
-fn works_for(pid: i32) -> Option<PathBuf> {
-    let environment = fs_err::read(format!("/proc/{pid}/environ")).ok()?;
-    let dir = environment
-        .split(|byte| *byte == 0)
-        .find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;
-    Some(PathBuf::from(OsStr::from_bytes(dir)))
 }
 
 /// The job whose folder this is, if it is one of this town's.

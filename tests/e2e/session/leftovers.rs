@@ -3,6 +3,7 @@
 use super::town::{Town, WAITS, kill, lives, running, shell, wait_until};
 use gastown::world::session::SessionError;
 use gastown_controllers::world::{SandboxId, Session};
+use gastown_supervisor::proc;
 use rustix::process::{Signal, kill_process};
 
 /// A program that lets go of all it inherited, in a session of its own, and says its pid in `file`.
@@ -116,13 +117,9 @@ fn no_zombie_gathers_below_an_agent_that_goes_on() {
     let agent = town.agent(&sandbox);
     let supervisor = town.started(1).process.pid;
     let children = || {
-        let stats = fs_err::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
-            let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<i32>().ok()?;
-            (parent == supervisor).then_some(pid)
-        });
-        stats.collect::<Vec<_>>()
+        let mut pids = proc::pids().unwrap();
+        pids.retain(|pid| proc::stat(*pid).is_some_and(|stat| stat.parent == supervisor));
+        pids
     };
     wait_until("only the agent is left", || children() == [agent]);
     kill_process(rustix::process::Pid::from_raw(agent).unwrap(), Signal::TERM).unwrap();

@@ -2,6 +2,7 @@
 //! mind about work that is under way.
 
 use super::harness::{Town, git, kill, lives, wait_until};
+use gastown_supervisor::proc;
 use serde_json::Value;
 
 /// A bead's command that forks a child which says every 20 ms that it goes on, and works only once the test says so.
@@ -27,8 +28,7 @@ fn goes_on(town: &Town, name: &str) {
 
 /// Whether a process is stopped.
 fn is_stopped(pid: i32) -> bool {
-    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    proc::stat(pid).is_some_and(|stat| stat.state == 'T')
 }
 
 fn agent(town: &Town, bead: &str, attempt: u32) -> i32 {

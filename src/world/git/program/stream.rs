@@ -131,6 +131,8 @@ fn read(mut pipe: impl Read + Send + 'static, from: From, events: SyncSender<Eve
 
 #[cfg(test)]
 mod tests {
+    use gastown_supervisor::proc;
+
     use super::*;
 
     fn sh(script: &str, limit: Duration) -> (Result<i32, ExecError>, String) {
@@ -151,8 +153,8 @@ mod tests {
     fn a_stray_that_holds_the_pipe_is_not_waited_for() {
         let (code, text) = sh("sleep 600 & echo $!", Duration::from_mins(1));
         assert_eq!(code.unwrap(), 0);
-        let stat = format!("/proc/{}/stat", text.trim());
-        let gone = || fs_err::read_to_string(&stat).map_or(true, |s| s.contains(") Z "));
+        let pid = text.trim().parse().unwrap();
+        let gone = || proc::stat(pid).is_none_or(|stat| stat.state == 'Z');
         assert!(
             (0..500).any(|_| gone() || {
                 std::thread::sleep(Duration::from_millis(10));
