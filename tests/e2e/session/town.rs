@@ -12,7 +12,7 @@ use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
 use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Owner, SandboxId, Session, SessionSpec};
 use gastown_supervisor::process::ProcessId;
-use gastown_supervisor::records::{self, Started};
+use gastown_supervisor::records::{self, Holder, Started};
 
 /// How long a test waits for a state: on a loaded machine far more than it takes.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -94,12 +94,19 @@ impl Town {
         records::read(&self.layout.attempt("bead", attempt).join(records::STARTED)).unwrap().unwrap()
     }
 
-    /// The agent of an attempt, once it has written its pid into the worktree's file `pid`.
+    /// The agent of an attempt, once it has written its pid into the worktree's file `pid` and its supervisor knows it too:
+    /// one that is killed before leaves a stray, and no agent.
     pub fn agent(&self, sandbox: &SandboxId) -> i32 {
         let path = self.layout.worktree(&sandbox.uid).join("pid");
+        let known = || {
+            let holder = records::read::<Holder>(&self.layout.sandbox_holder(&sandbox.uid)).unwrap()?;
+            let attempt = self.layout.attempt(&holder.owner_uid, holder.attempt);
+            records::read::<ProcessId>(&attempt.join(records::AGENT)).unwrap()
+        };
         let mut pid = None;
-        wait_until("the agent has said its pid", || {
-            pid = fs_err::read_to_string(&path).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+        wait_until("the agent has said its pid, and is known by it", || {
+            let said = fs_err::read_to_string(&path).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+            pid = known().map(|agent| agent.pid).filter(|pid| Some(*pid) == said);
             pid.is_some()
         });
         pid.unwrap()
