@@ -17,8 +17,8 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
-    Ask, AskAttempts, AskFree, AskMachine, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Fact, Free, JobKey,
-    JobState, Machine, Merged, Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
+    Ask, AskAttempts, AskFree, AskLimiting, AskMachine, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Fact, Free,
+    JobKey, JobState, Limiting, Machine, Merged, Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
 };
 
 /// Facts by the question they answer.
@@ -152,6 +152,11 @@ impl<'a> View<'a> {
     /// Whether a program would start.
     pub fn program(&self, name: &str) -> Result<bool, NotSeen> {
         self.ask(&AskProgram(name.to_owned())).copied()
+    }
+
+    /// What sessions can be held to on this machine.
+    pub fn limiting(&self) -> Result<&'a Limiting, NotSeen> {
+        self.ask(&AskLimiting)
     }
 
     /// What is free on this machine.

@@ -238,6 +238,8 @@ pub mod types {
     pub const MEMORY_PRESSURE: &str = "MemoryPressure";
     /// A town: so little disk is free that no session is started. As of a Kubernetes Node.
     pub const DISK_PRESSURE: &str = "DiskPressure";
+    /// A runtime: this machine holds its sessions to `resources.limits`.
+    pub const LIMITS_ENFORCED: &str = "LimitsEnforced";
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! `Bytes`: how much memory or disk, as Kubernetes writes quantities: `512Mi`, `1.5Gi`, `800M`.
+//! Quantities as Kubernetes writes them: `Bytes` of memory or disk (`512Mi`, `1.5Gi`, `800M`), and `Cpu` in cores (`2`,
+//! `500m`). A whole number may be written as one, without quotes.
 //!
-//! Of what a `resource.Quantity` may be, only what people write of bytes: no exponents, no milli-bytes.
+//! Of what a `resource.Quantity` may be, only what people write of these: no exponents, no milli-bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,14 @@ use serde::{Deserialize, Serialize};
 
 /// The form of a quantity of bytes. Digits are bounded, so that their number fits 64 bits.
 pub const PATTERN: &str = r"^[0-9]{1,12}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$";
+
+/// The form of a quantity of cores: whole ones, with at most three decimals, or thousandths.
+pub const CPU_PATTERN: &str = r"^([0-9]{1,4}(\.[0-9]{1,3})?|[0-9]{1,7}m)$";
+
+/// The greatest whole number that stands for bytes: what JSON keeps exactly.
+const BYTES_MAX: u64 = 1 << 53;
+/// The most cores that a whole number stands for.
+const CORES_MAX: u64 = 9999;
 
 /// The units, the largest first of each kind, in bytes.
 const UNITS: [(&str, u64); 8] = [
@@ -24,8 +33,21 @@ const UNITS: [(&str, u64); 8] = [
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "String")]
 pub struct Bytes(pub u64);
+
+/// A number of cores, in thousandths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "String")]
+pub struct Cpu(pub u32);
+
+/// A quantity, as it is written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Whole(u64),
+    Text(String),
+}
 
 /// Text that is no quantity of bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,11 +74,61 @@ impl FromStr for Bytes {
     }
 }
 
-impl TryFrom<String> for Bytes {
+impl TryFrom<Written> for Bytes {
     type Error = NotBytes;
 
-    fn try_from(text: String) -> Result<Self, NotBytes> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self, NotBytes> {
+        match written {
+            Written::Whole(bytes) => Ok(Self(bytes)),
+            Written::Text(text) => text.parse(),
+        }
+    }
+}
+
+/// Text that is no quantity of cores.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no quantity of cores: write it as `2` or `500m`")]
+pub struct NotCpu(String);
+
+impl FromStr for Cpu {
+    type Err = NotCpu;
+
+    fn from_str(text: &str) -> Result<Self, NotCpu> {
+        let wrong = || NotCpu(text.to_owned());
+        let number = |digits: &str, most: usize| {
+            let is_number = (1..=most).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse::<u32>().ok().filter(|_| is_number).ok_or_else(wrong)
+        };
+        if let Some(thousandths) = text.strip_suffix('m') {
+            return number(thousandths, 7).map(Self);
+        }
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        number(fraction, 3)?;
+        Ok(Self(number(whole, 4)? * 1000 + number(&format!("{fraction:0<3}"), 3)?))
+    }
+}
+
+impl TryFrom<Written> for Cpu {
+    type Error = NotCpu;
+
+    fn try_from(written: Written) -> Result<Self, NotCpu> {
+        match written {
+            Written::Whole(cores) => cores.to_string().parse(),
+            Written::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl From<Cpu> for String {
+    fn from(cpu: Cpu) -> Self {
+        cpu.to_string()
+    }
+}
+
+/// In whole cores, or in thousandths, as Kubernetes does.
+impl fmt::Display for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_multiple_of(1000) { write!(f, "{}", self.0 / 1000) } else { write!(f, "{}m", self.0) }
     }
 }
 
@@ -86,9 +158,20 @@ impl Bytes {
     }
 }
 
-/// The schema of one; `kube` itself writes no bounds, and an apiserver refuses rules on unbounded text.
+/// The schema of bytes; `kube` itself writes no bounds, and an apiserver refuses rules on unbounded text.
 pub(crate) fn bytes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "string", "nullable": true, "maxLength": 20, "pattern": PATTERN })
+    quantity(PATTERN, BYTES_MAX)
+}
+
+/// The schema of cores.
+pub(crate) fn cpu(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    quantity(CPU_PATTERN, CORES_MAX)
+}
+
+fn quantity(pattern: &str, max: u64) -> schemars::Schema {
+    schemars::json_schema!({
+        "x-kubernetes-int-or-string": true, "nullable": true, "minimum": 0, "maximum": max, "maxLength": 20, "pattern": pattern
+    })
 }
 
 #[cfg(test)]
@@ -119,6 +202,31 @@ mod tests {
         for text in ["", "Gi", "1 Gi", "-1", "1e3", "1.2345Gi", "1.Gi", ".5Gi", "1gi", "100m", "1234567890123"] {
             assert!(text.parse::<Bytes>().is_err() && !pattern.is_match(text), "{text}");
         }
+    }
+
+    #[test]
+    fn cores_are_read_as_kubernetes_reads_them_and_written_in_their_own_form() {
+        for (text, thousandths, written) in [
+            ("2", 2000, "2"),
+            ("500m", 500, "500m"),
+            ("1.5", 1500, "1500m"),
+            ("0.25", 250, "250m"),
+            ("2000m", 2000, "2"),
+        ] {
+            let read: Cpu = text.parse().unwrap();
+            assert_eq!((read.0, read.to_string().as_str()), (thousandths, written), "{text}");
+        }
+        let pattern = regex::Regex::new(CPU_PATTERN).unwrap();
+        for text in ["", "m", "-1", "1.5m", "1e3", "1.2345", ".5", "2 ", "10000", "half"] {
+            assert!(text.parse::<Cpu>().is_err() && !pattern.is_match(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_needs_no_quotes() {
+        let read = serde_json::from_str::<(Bytes, Bytes, Cpu, Cpu)>(r#"[1048576, "1Mi", 2, "2"]"#).unwrap();
+        assert_eq!(read, (Bytes(1 << 20), Bytes(1 << 20), Cpu(2000), Cpu(2000)));
+        assert!(serde_json::from_str::<Cpu>("100000").is_err() && serde_json::from_str::<Bytes>("-1").is_err());
     }
 
     #[test]

@@ -113,6 +113,8 @@ reasons! {
     VerifyError => Town;
     /// Runtime: the program is not on the session's PATH.
     CommandNotFound => Town, "install the program that is named above; `gt doctor` lists what is missing";
+    /// Runtime: this machine cannot hold its sessions to their limits; they run without.
+    CannotLimit => Person, "let systemd run the sessions, as the message says, or take `resources.limits` out of the Runtime";
     /// Formula, bead: no steps can be made of the formula; the message says why.
     InvalidFormula => Person, "correct the formula, or the vars that its bead gives it, and `gt apply -f` it";
     /// Convoy: beads are still open.
@@ -133,6 +135,8 @@ reasons! {
     TooManyAttempts => Person;
     /// Bead, polecat: its agent, or a setup, said that another attempt would end the same way (exit code 78).
     WouldFailAgain => Person;
+    /// Bead, polecat: two attempts in a row were killed at the memory limit of their session.
+    OutOfMemory => Person, "raise `resources.limits.memory` of the Runtime: its bead goes on by itself then";
     /// Bead: it is closed.
     Closed => Nobody;
     /// Anything: git ended with an error.

@@ -61,8 +61,9 @@ fn a_real_apiserver_would_accept_each_definition() {
 /// Every text, list and map that people write has a bound: CEL's cost is estimated from it.
 fn bounded(schema: &serde_json::Value, at: &str, faults: &mut Vec<String>) {
     let has = |key: &str| schema.get(key).is_some();
+    let is_text = has("x-kubernetes-int-or-string") || schema["type"] == "string";
     match schema["type"].as_str() {
-        Some("string") if !has("maxLength") && !has("enum") && !has("format") => {
+        _ if is_text && !has("maxLength") && !has("enum") && !has("format") => {
             faults.push(format!("{at}: no maxLength"));
         }
         Some("array") if !has("maxItems") => faults.push(format!("{at}: no maxItems")),
@@ -88,7 +89,8 @@ fn structural(schema: &serde_json::Value, at: &str, nested: bool, faults: &mut V
             faults.push(format!("{at}: {forbidden}"));
         }
     }
-    if nested && !map.contains_key("type") {
+    // What is a number or a text has no type, and must have none.
+    if nested && map.contains_key("type") == map.contains_key("x-kubernetes-int-or-string") {
         faults.push(format!("{at}: no type"));
     }
     if map.contains_key("properties") && map.contains_key("additionalProperties") {

@@ -56,6 +56,7 @@ struct Whose {
     polecat: String,
     attempt: u32,
     rework: Option<String>,
+    out_of_memory: bool,
     base: Option<String>,
 }
 
@@ -98,8 +99,9 @@ fn check(args: &HookArgs) -> Result<(), Error> {
 async fn of_session(context: &Context) -> Result<(Whose, Option<Work>), Error> {
     let session = Session::required("gt hook", "name a polecat to look at its hook: `gt hook --polecat RIG/NAME`")?;
     let work = load(context, &session.bead, &session.polecat_object()).await?;
-    let Session { bead: _, rig, polecat, attempt, rework, rework_log: _, base } = session;
-    Ok((Whose { rig, polecat, attempt, rework, base: Some(base) }, work))
+    let Session { bead: _, rig, polecat, attempt, rework, rework_log: _, out_of_memory, memory_limit: _, base } =
+        session;
+    Ok((Whose { rig, polecat, attempt, rework, out_of_memory, base: Some(base) }, work))
 }
 
 async fn of_polecat(polecat: &str, context: &Context) -> Result<(Whose, Option<Work>), Error> {
@@ -115,6 +117,7 @@ async fn of_polecat(polecat: &str, context: &Context) -> Result<(Whose, Option<W
         polecat: name.to_owned(),
         attempt: status.map_or(0, |s| s.attempts),
         rework: status.and_then(|s| s.rework.as_ref()).map(|r| r.kind.to_string()),
+        out_of_memory: false,
         base: None,
     };
     let work = match bead {
@@ -203,6 +206,9 @@ fn text(whose: &Whose, work: &Work) -> String {
     line("attempt", &whose.attempt.to_string());
     if let Some(rework) = &whose.rework {
         line("rework", &format!("{rework}: the branch came back; GT_REWORK_LOG names the file that says why"));
+    }
+    if whose.out_of_memory {
+        line("memory", "the attempt before was killed for it: do with less");
     }
     text.push_str("steps:\n");
     for step in &work.steps {

@@ -64,7 +64,7 @@ fn idle(session: &Session) -> String {
 }
 
 fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
-    let Session { bead, rig, polecat, attempt, rework, rework_log, base } = session;
+    let Session { bead, rig, polecat, attempt, rework, rework_log, out_of_memory, memory_limit, base } = session;
     let spec = &work.bead.spec;
     let mut text = format!(
         "# You are {polecat}, a polecat of rig {rig}\n\n\
@@ -98,6 +98,14 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
              steps that are closed below.\n\n",
         );
     }
+    if *out_of_memory {
+        let limit = memory_limit.as_ref().map_or(String::new(), |limit| format!(" A session may use {limit}."));
+        let _never_fails = write!(
+            text,
+            "## It was killed for memory\n\nThe last session was killed because there was no memory left.{limit} Do with less: fewer\n\
+             builds and tests at once, and in parts.\n\n"
+        );
+    }
     if let Some(rework) = rework {
         text.push_str(&came_back(rework, log, rework_log.as_deref()));
     }
@@ -109,7 +117,7 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
         text,
         "\n## Rules\n\n\
          - Commit on this branch. Never push: the merge queue lands your work.\n\
-         - Never `git stash`: all worktrees of a repository share one stash.\n\
+         - What is in `git stash` is not handed in: commit it.\n\
          - As you finish a step, commit, then `bd close <step>`. A step becomes ready when what it needs is closed;\n  \
            `gt hook` shows where you stand.\n\
          - When all steps are closed and all is committed: `gt done`. It hands in the branch, and you are finished.\n\
@@ -180,6 +188,8 @@ mod tests {
             attempt: 1,
             rework: None,
             rework_log: None,
+            out_of_memory: false,
+            memory_limit: None,
             base: "0123456789012345678901234567890123456789".into(),
         }
     }
@@ -224,6 +234,20 @@ mod tests {
         let (_, shown) = shown.split_once("An earlier session").unwrap();
         let (shown, _) = shown.split_once("## Steps").unwrap();
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn it_tells_that_the_last_attempt_was_killed_for_memory() {
+        let session = Session { attempt: 2, out_of_memory: true, memory_limit: Some("4Gi".into()), ..session() };
+        let shown = text(&session, &work(), None);
+        let (_, shown) = shown.split_once("closed below.\n\n").unwrap();
+        let (shown, _) = shown.split_once("## Steps").unwrap();
+        insta::assert_snapshot!(shown, @"
+        ## It was killed for memory
+
+        The last session was killed because there was no memory left. A session may use 4Gi. Do with less: fewer
+        builds and tests at once, and in parts.
+        ");
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct Session {
     pub rework: Option<String>,
     /// The file that says more: `GT_REWORK_LOG`.
     pub rework_log: Option<PathBuf>,
+    /// Whether the attempt before was killed for memory: `GT_LAST_ATTEMPT`.
+    pub out_of_memory: bool,
+    /// The memory that it may use, such as `4Gi`: `GT_MEMORY_LIMIT`.
+    pub memory_limit: Option<String>,
     /// The commit the branch began at: `GT_BASE`.
     pub base: String,
 }
@@ -64,6 +68,8 @@ impl Session {
             attempt: attempt.ok_or_else(|| wrong("GT_ATTEMPT", "holds no number"))?,
             rework: variable("GT_REWORK"),
             rework_log: variable("GT_REWORK_LOG").map(PathBuf::from),
+            out_of_memory: variable("GT_LAST_ATTEMPT").is_some_and(|how| how == "OutOfMemory"),
+            memory_limit: variable("GT_MEMORY_LIMIT"),
             base,
         }))
     }

@@ -36,7 +36,7 @@ const FINDERS: [Finder; 11] = [
     bead::failed_too_often,
     rig::in_trouble,
     bead::not_as_declared,
-    runtime::not_installed,
+    runtime::lacking,
     polecat::not_starting,
     merge_request::queues_not_moving,
     merge_request::ready_to_be_merged,

@@ -63,7 +63,8 @@ mod tests {
     }
 
     fn ended(tail: &str) -> Vec<Attempt> {
-        let end = AttemptEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned() };
+        let end =
+            AttemptEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned(), out_of_memory: None };
         vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end) }]
     }
 

@@ -66,7 +66,10 @@ fn main_condition(subject: &dyn Subject) -> Option<&Condition> {
     let conditions = subject.conditions();
     let bad = [types::LEFT_TARGET, types::SET_ASIDE, types::BASE_RED, types::MEMORY_PRESSURE, types::DISK_PRESSURE];
     let trouble = bad.into_iter().find(|type_| is_true(conditions, type_));
-    let said = trouble.or_else(|| end(conditions));
+    let ready = condition(conditions, types::READY).is_none_or(|it| it.status == ConditionStatus::True);
+    let not_held =
+        condition(conditions, types::LIMITS_ENFORCED).filter(|it| ready && it.status == ConditionStatus::False);
+    let said = trouble.or_else(|| end(conditions)).or(not_held.map(|_| types::LIMITS_ENFORCED));
     let whole = || Kind::named(subject.kind()).and_then(|kind| kind.conditions.first().copied());
     condition(conditions, said.or_else(whole).unwrap_or(types::READY))
 }
@@ -168,6 +171,7 @@ mod tests {
             ("Rig", "Ready", "False", Reason::Suspended.as_str()),
             ("Rig", "Ready", "True", Reason::Ok.as_str()),
             ("Runtime", "Ready", "False", Reason::CommandNotFound.as_str()),
+            ("Runtime", "LimitsEnforced", "False", Reason::CannotLimit.as_str()),
             ("Runtime", "Ready", "True", Reason::Ok.as_str()),
             ("Town", "Ready", "True", Reason::Ok.as_str()),
             ("Sawmill", "Ready", "False", Reason::Red.as_str()),
@@ -206,6 +210,7 @@ mod tests {
         Rig Suspended: take `suspend: true` out where it stands, and `gt apply -f` it
         Rig Ok: declare work for it: a Convoy with `rig: x`, then `gt apply -f` it
         Runtime CommandNotFound: install the program that is named above; `gt doctor` lists what is missing
+        Runtime CannotLimit: let systemd run the sessions, as the message says, or take `resources.limits` out of the Runtime
         Runtime Ok: nothing: it is used where it is named
         Town Ok: `gt status` says what is going on
         Sawmill Red: nothing: it goes on by itself

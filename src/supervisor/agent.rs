@@ -22,7 +22,8 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
 use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, tcsetpgrp};
 
-use super::records::{self, AgentSpec, Exit, Holder, Pane, RecordError, Started};
+use super::cgroup::{self, Killed, Kills, Whose};
+use super::records::{self, AgentSpec, CODE_KILLED, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
 use super::{REFUSED, command, complain, family, lock, log, now, process, process::ProcessId, watch};
 
@@ -57,7 +58,10 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
     let mut signals = Signals::catch()?;
-    records::write(&started, &Started { process, tmux: pane() }, false)?;
+    let cgroup = spec.cgroup.as_deref().and_then(cgroup::own);
+    let kills = Kills::begin(cgroup.as_deref());
+    let alone = cgroup.is_some();
+    records::write(&started, &Started { process, tmux: pane(), cgroup }, false)?;
 
     let output = spec.attempt_dir.join(records::OUTPUT);
     family::adopt()?;
@@ -75,6 +79,9 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     };
     let (code, asked, why) = ended;
     let own = !asked && !spec.attempt_dir.join(records::ENDING).exists();
+    // Others are killed on this machine, too.
+    let killed = kills.since().filter(|_| alone || code == CODE_KILLED);
+    let why = killed.as_ref().map_or(why, killed_words);
     let last = format!("gt: {} ended with {code}{why}", spec.command.first().map_or("agent", String::as_str));
     // Said before it is recorded, and only where somebody still listens: not to a terminal that is held with Ctrl-S.
     if let Ok(flags) = fcntl_getfl(&terminal) {
@@ -85,7 +92,7 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
         let said = || log::plain(&log::last_bytes(&output, 1024)).trim_end().ends_with(&last);
         watch::until(&spec.attempt_dir, LOG_LAG_MAX, said)?;
     }
-    records::write(&spec.attempt_dir.join(records::EXIT), &Exit { code, own, at: now() }, true)?;
+    records::write(&spec.attempt_dir.join(records::EXIT), &Exit { code, own, at: now(), killed }, true)?;
     Ok(code)
 }
 
@@ -196,6 +203,16 @@ fn wait(agent: Pid, signals: &mut Signals) -> io::Result<(i32, bool, String)> {
 fn not_started(command: &[String], error: &io::Error) -> (i32, bool, String) {
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
     (code, false, format!(": could not start `{}`: {error}", command.join(" ")))
+}
+
+/// What was killed for memory, as the end of a line about the agent's end.
+fn killed_words(killed: &Killed) -> String {
+    let Killed { processes, of, .. } = killed;
+    let processes = if *processes == 1 { "1 process was".to_owned() } else { format!("{processes} processes were") };
+    match of {
+        Whose::Session => format!("; {processes} killed for reaching the session's memory limit"),
+        Whose::Machine => format!("; {processes} killed because the machine was out of memory"),
+    }
 }
 
 /// The tmux pane that we are in, from the variables that tmux sets there: `TMUX=<socket>,<server>,<session>` and `TMUX_PANE`.

@@ -21,8 +21,9 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, wai
 
 use super::proc::{self, Stat};
 use super::process::ProcessId;
+use super::records::Started;
 use super::signals::Signals;
-use super::{lock, watch};
+use super::{cgroup, lock, watch};
 
 /// The variable that marks all of a session's processes: the path of its worktree, which no two towns of a machine share.
 pub const MARK: &str = "GT_SANDBOX";
@@ -171,17 +172,20 @@ pub fn of(supervisor: i32, own_lock: &Path) -> io::Result<Vec<i32>> {
     Ok(ours(below(supervisor, &all), &all, own_lock))
 }
 
-/// What a supervisor that was killed has left of a session: processes with its mark; and those that began no earlier than
-/// the supervisor, are somewhere in the worktree and have no terminal, which a person's shell would have.
-pub fn left(supervisor: &ProcessId, worktree: &Path, own_lock: &Path) -> io::Result<Vec<i32>> {
+/// What a supervisor that was killed has left of a session: processes in its cgroup, if it had one of its own; those with its
+/// mark; and those that began no earlier than the supervisor, are somewhere in the worktree and have no terminal, which a
+/// person's shell would have.
+pub fn left(started: &Started, worktree: &Path, own_lock: &Path) -> io::Result<Vec<i32>> {
+    let supervisor = &started.process;
     if !supervisor.is_of_this_boot() {
         return Ok(Vec::new());
     }
+    let members = started.cgroup.as_deref().map_or(Ok(Vec::new()), cgroup::pids)?;
     let folder = &fs_err::canonicalize(worktree).unwrap_or_else(|_| worktree.to_owned());
     let (all, own) = (all()?, getpid().as_raw_nonzero().get());
     let is_left = |pid: i32, stat: &Stat| {
         let is_there = || stat.terminal == 0 && stat.start >= supervisor.start && is_in(pid, folder);
-        pid != own && (is_marked(pid, MARK, worktree) || is_there())
+        pid != own && (members.contains(&pid) || is_marked(pid, MARK, worktree) || is_there())
     };
     let found = all.iter().filter(|(pid, stat)| is_left(**pid, stat)).map(|(pid, _)| *pid).collect();
     Ok(ours(found, &all, own_lock))

@@ -24,7 +24,7 @@ fn supervise<J>(spec: &JobSpec<J>, body: JobBody<J>) -> Result<i32, records::Rec
     let started = spec.dir.join(records::STARTED);
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
-    records::write(&started, &Started { process, tmux: None }, false)?;
+    records::write(&started, &Started { process, tmux: None, cgroup: None }, false)?;
     // What it leaves is known, and its body decides about it.
     family::adopt()?;
     let mut log = log::Log::open(&spec.dir.join(records::LOG))?;

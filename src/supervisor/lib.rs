@@ -27,6 +27,8 @@ pub mod agent;
 
 pub mod family;
 
+pub mod cgroup;
+
 pub mod job;
 
 mod signals;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::cgroup::Killed;
 use super::process::ProcessId;
 
 /// The version written, and the newest that is understood.
@@ -85,6 +86,9 @@ pub struct AgentSpec {
     pub cwd: PathBuf,
     /// The supervisor's program, for the recorder of a session without a terminal.
     pub gt: PathBuf,
+    /// The name of the cgroup that it is started in, if that is to be one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
 }
 
 /// A job to be run: as much of it as the supervisor needs, and the rest for whoever does it.
@@ -121,6 +125,9 @@ pub struct Started {
     /// The pane that shows it, if there is one.
     #[serde(default)]
     pub tmux: Option<Pane>,
+    /// The folder of the cgroup that it and all that it starts are in, if that is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<PathBuf>,
 }
 
 /// A place in tmux. Panes only locate a session; they never say whether it lives.
@@ -145,7 +152,14 @@ pub struct Exit {
     pub own: bool,
     /// The time of the end.
     pub at: Timestamp,
+    /// What was killed for memory until then: of the session's processes, or of the machine's, and then only if the agent ended
+    /// as one that was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub killed: Option<Killed>,
 }
+
+/// The exit code of an agent that was killed (128 + SIGKILL); a shell gives it for its last program too.
+pub const CODE_KILLED: i32 = 137;
 
 /// The end of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

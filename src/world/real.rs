@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskAttempts, AskFree, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free,
-    Frozen, Host, Job, JobKey, JobState, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts,
-    Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskFree, AskLimiting, AskMerged, AskProgram, AskReplay, AskRepo,
+    Attempt, Free, Frozen, Host, Job, JobKey, JobState, Limiting, Machine, Merged, Oid, Owner, Question, Replay,
+    Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec,
+    Track, WorldEvent,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -170,6 +171,10 @@ impl Sandboxes for Real {
 impl ports::Sessions for Real {
     fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>> {
         self.seen(asked, self.sessions.attempts(&asked.0).map_err(|e| in_a_line(&e)))
+    }
+
+    fn limiting(&self, _: &AskLimiting) -> Seen<Limiting> {
+        Seen::Known(self.sessions.limiting())
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {

@@ -246,7 +246,7 @@ fn the_log_of_a_verification_that_runs_is_found() {
         let spec = JobSpec { dir: dir.clone(), lock: lock.clone(), layout: ["/d", "/s", "/r"].map(Into::into), job };
         records::write(&dir.join(records::SPEC), &Spec::Job(spec), false).unwrap();
         let process = ProcessId::own().unwrap();
-        records::write(&dir.join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+        records::write(&dir.join(records::STARTED), &Started { process, tmux: None, cgroup: None }, false).unwrap();
         fs_err::write(dir.join(records::LOG), log).unwrap();
         if ended {
             let result = JobResult { code: 1, at: jiff::Timestamp::UNIX_EPOCH };
@@ -291,7 +291,8 @@ fn the_log_of_a_verification_that_runs_is_found() {
     let lost = job("lost", verify(3), "half\n", false);
     let mut process = ProcessId::own().unwrap();
     process.start += 1;
-    records::write(&layout.job("lost").join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+    records::write(&layout.job("lost").join(records::STARTED), &Started { process, tmux: None, cgroup: None }, false)
+        .unwrap();
     drop(lost);
     insta::assert_snapshot!(folder.gt(&["logs", "-f", "job/lost"]).all(), @"
     half

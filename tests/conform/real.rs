@@ -321,7 +321,7 @@ impl World for RealWorld {
         self.stop(&self.supervisor(spec));
         self.kill(&agent);
         // As the supervisor would have written it.
-        let exit = records::Exit { code: 0, own: true, at: SystemClock.now() };
+        let exit = records::Exit { code: 0, own: true, at: SystemClock.now(), killed: None };
         records::write(&folder.join(records::EXIT), &exit, false).unwrap();
     }
 

@@ -26,6 +26,7 @@ fn what_was_never_there_is_seen_as_such(t: &mut Story) {
     t.sees(&Ask::Replay(AskReplay("0".repeat(32))), "no replay");
     t.sees(&Ask::Program(AskProgram("sh".into())), "true");
     t.sees(&Ask::Program(AskProgram("gt-no-such-program".into())), "false");
+    t.sees(&Ask::Limiting, "limits or a reason");
     t.sees(&Ask::Machine, "some cores");
     t.sees(&Ask::Free, "some free");
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
-    Act, Ask, AskAttempts, AskMerged, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Owner, Replay,
+    Act, Ask, AskAttempts, AskMerged, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Limits, Owner, Replay,
     RepoFacts, SandboxFacts, SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
@@ -200,6 +200,7 @@ impl Story {
             work: "text".into(),
             command: self.world.agent(words),
             env,
+            limits: Limits::default(),
             rework: None,
         }
     }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    Attempt, AttemptState, Fact, Frozen, JobState, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts, Session, exit,
+    Attempt, AttemptState, Fact, Frozen, JobState, Limiting, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts,
+    Session, exit,
 };
 
 use super::worlds::World;
@@ -46,6 +47,8 @@ impl Words<'_> {
                 results.join("; ")
             }
             Fact::Program(there) => there.to_string(),
+            // What a machine can do differs; that it says so does not.
+            Fact::Limiting(Limiting::Cgroup { .. } | Limiting::No(_)) => "limits or a reason".to_owned(),
             Fact::Free(free) => format!("{} free", if free.memory > 0 && free.disk > 0 { "some" } else { "nothing" }),
             Fact::Machine(machine) => format!("{} cores", if machine.cores > 0 { "some" } else { "no" }),
         }

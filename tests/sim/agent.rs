@@ -46,6 +46,8 @@ pub struct Script {
     pub verify_fails: u32,
     /// No push is taken.
     pub push_refused: bool,
+    /// The memory that each agent needs, in bytes.
+    pub memory: u64,
 }
 
 impl Script {
@@ -88,6 +90,10 @@ impl Behavior for Script {
             Some(n) if n < 4 => Some(Duration::from_millis(self.draw(&format!("late {what}"), 5_000))),
             _ => Some(Duration::ZERO),
         }
+    }
+
+    fn memory_of(&self, _: &str) -> u64 {
+        self.memory
     }
 
     fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {

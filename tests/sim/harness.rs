@@ -142,6 +142,7 @@ impl Sim {
             setup_fails: town.setup_fails,
             verify_fails: town.verify_fails,
             push_refused: town.push_refused,
+            memory: town.memory,
         };
         let world = SimWorld::new(clock.clone(), Arc::new(behavior));
         for (rig, tree) in &town.rigs {

@@ -25,6 +25,8 @@ pub struct Town {
     pub people_merge: bool,
     /// No push is taken.
     pub push_refused: bool,
+    /// The memory that each agent needs, in bytes.
+    pub memory: u64,
 }
 
 pub fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -113,6 +115,7 @@ pub fn minimal() -> Town {
         verify_fails: 0,
         people_merge: false,
         push_refused: false,
+        memory: 0,
     }
 }
 
@@ -282,6 +285,7 @@ pub fn quickstart() -> Town {
         verify_fails: 0,
         people_merge: false,
         push_refused: false,
+        memory: 0,
     }
 }
 

@@ -408,3 +408,31 @@ fn a_new_engine_on_a_landed_town_does_nothing() {
         assert_eq!(sim.effects.log()[before.len()..], [""; 0]);
     });
 }
+
+#[test]
+fn what_needs_more_memory_than_its_limit_is_tried_twice_and_goes_on_once_that_is_raised() {
+    in_virtual_time(async {
+        let mut town = Town { memory: 3 << 30, ..smooth() };
+        let limit = |memory: &str| json!({ "spec": { "resources": { "limits": { "memory": memory } } } });
+        town.objects[1]["spec"]["resources"] = limit("1Gi")["spec"]["resources"].clone();
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        let bead = names::bead("reflow", CONVOY, 1, "must-use");
+        for (memory, attempts) in [("1Gi", 2), ("2Gi", 4)] {
+            sim.patch("runtimes/script", &limit(memory)).await;
+            let mut engine = sim.engine();
+            // Far longer than back-off would hold up another attempt.
+            engine.run(tokio::time::sleep(Duration::from_hours(24))).await;
+            let beads = sim.list("beads").await;
+            let status = &beads.iter().find(|it| it["metadata"]["name"] == *bead).unwrap()["status"];
+            assert_eq!(
+                (&status["state"], &status["attempts"], &status["failures"]),
+                (&json!("SetAside"), &json!(attempts), &json!(1))
+            );
+        }
+        sim.patch("runtimes/script", &limit("4Gi")).await;
+        drop(sim.rest().await.unwrap());
+        let run = sim.look_back(Duration::ZERO).await;
+        assert!(run.outcome.landed, "{:#?}", run.outcome);
+        assert_eq!((run.wrong, run.attempts[&bead]), (Vec::<String>::new(), 5));
+    });
+}

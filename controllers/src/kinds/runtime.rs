@@ -1,23 +1,30 @@
-//! The Runtime controller: would its program start here?
+//! The Runtime controller: would its program start here, and are its sessions held to their limits?
 
 use std::time::Duration;
 
-use gastown_crds::Runtime;
+use gastown_crds::bead::BeadSpec;
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
+use gastown_crds::{Polecat, Rig, Runtime};
 
 use crate::draft::Draft;
 use crate::key::{Controller, Lane};
 use crate::objects::Watched;
 use crate::plan::Plan;
 use crate::view::View;
+use crate::world::{Limiting, Limits};
 
 /// Whether the programs of runtimes are there.
 pub static CONTROLLER: Controller =
     Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile), |_| {});
 
-/// How long until a program that is not on PATH is looked for again: no event reports an installation.
+/// How long until a program that is not on PATH is looked for again, or a way to hold sessions to their limits: no event
+/// reports an installation.
 pub const INSTALL_DELAY: Duration = Duration::from_mins(1);
+
+/// The memory that an agent is taken to use until it is at work and its use can be seen: agents were measured at 230 to
+/// 900 MB.
+const SESSION_MEMORY: u64 = 512 << 20;
 
 impl Watched for Runtime {
     type Index = ();
@@ -38,6 +45,62 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
         }
         Err(not_seen) => conditions.unknown(types::READY, &not_seen),
     }
+    let limits = limits(runtime);
+    if limits != Limits::default() {
+        match view.limiting() {
+            Ok(limiting) => match not_enforced(limits, limiting) {
+                None => conditions.set_bool(types::LIMITS_ENFORCED, true, Reason::Ok, ""),
+                Some(why) => {
+                    plan.again_at(view.now + INSTALL_DELAY);
+                    conditions.set_bool(types::LIMITS_ENFORCED, false, Reason::CannotLimit, why);
+                }
+            },
+            Err(not_seen) => conditions.unknown(types::LIMITS_ENFORCED, &not_seen),
+        }
+    }
     plan.set_status(draft);
     plan
+}
+
+/// Which of these limits do not hold here, and why.
+fn not_enforced(limits: Limits, limiting: &Limiting) -> Option<String> {
+    match limiting {
+        Limiting::No(why) => Some(format!("its sessions run without limits: {why}")),
+        Limiting::Cgroup { memory, cpu } => {
+            let lacking = [("memory", limits.memory.is_some() && !memory), ("cpu", limits.cpu.is_some() && !cpu)];
+            let lacking: Vec<_> = lacking.iter().filter(|(_, lacks)| *lacks).map(|(name, _)| *name).collect();
+            let lacking = lacking.join(" and ");
+            (!lacking.is_empty()).then(|| {
+                format!(
+                    "its sessions run without a limit of {lacking}: `Delegate=` of user@.service does not list that"
+                )
+            })
+        }
+    }
+}
+
+/// What a runtime's sessions are held to.
+pub fn limits(runtime: &Runtime) -> Limits {
+    let limits = &runtime.spec.resources.limits;
+    Limits { memory: limits.memory.map(|it| it.0), cpu: limits.cpu.map(|it| it.0) }
+}
+
+/// The runtime that works on a bead: that of the polecat that has or had it, or its rig's.
+pub fn runtime_of<'a>(spec: &BeadSpec, polecat: Option<&str>, view: &View<'a>) -> Option<&'a Runtime> {
+    let objects = view.objects;
+    let own = polecat.and_then(|name| objects.get::<Polecat>(name)).and_then(|polecat| polecat.spec.runtime.as_deref());
+    let of_rig = || objects.get::<Rig>(&spec.rig).and_then(|rig| rig.spec.runtime.as_deref());
+    objects.get::<Runtime>(own.or_else(of_rig).unwrap_or(view.settings.runtime)).map(AsRef::as_ref)
+}
+
+/// The memory that has to be free to start a session, beside the town's own.
+pub fn requested(runtime: Option<&Runtime>) -> u64 {
+    runtime.and_then(|runtime| runtime.spec.resources.requests.memory).map_or(0, |memory| memory.0)
+}
+
+/// The memory that a session is taken to use until it is at work.
+pub fn taken(runtime: Option<&Runtime>) -> u64 {
+    let resources = runtime.map(|runtime| &runtime.spec.resources);
+    let limit = resources.and_then(|it| it.limits.memory).map_or(SESSION_MEMORY, |limit| limit.0.min(SESSION_MEMORY));
+    resources.and_then(|it| it.requests.memory).map_or(limit, |memory| memory.0)
 }

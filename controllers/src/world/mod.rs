@@ -36,7 +36,10 @@ pub use repository::{
     replay_key,
 };
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
-pub use session::{AskAttempts, AskProgram, Attempt, AttemptEnd, AttemptState, Frozen, Session, SessionSpec, Sessions};
+pub use session::{
+    AskAttempts, AskLimiting, AskProgram, Attempt, AttemptEnd, AttemptState, Frozen, Limiting, Limits, OutOfMemory,
+    Session, SessionSpec, Sessions,
+};
 pub use track::Track;
 
 /// A question of some port, and the type of its answer.
@@ -68,6 +71,8 @@ pub enum Ask {
     Replay(AskReplay),
     /// Whether a program would start.
     Program(AskProgram),
+    /// What sessions can be held to on this machine.
+    Limiting,
     /// The limits of this machine.
     Machine,
     /// Memory and disk that are free.
@@ -93,6 +98,8 @@ pub enum Fact {
     Replay(Replays),
     /// To `Ask::Program`.
     Program(bool),
+    /// To `Ask::Limiting`.
+    Limiting(Limiting),
     /// To `Ask::Machine`.
     Machine(Machine),
     /// To `Ask::Free`.
@@ -112,6 +119,7 @@ impl Ask {
             | Self::Attempts(_)
             | Self::Replay(_)
             | Self::Program(_)
+            | Self::Limiting
             | Self::Machine
             | Self::Free => None,
         }
@@ -234,6 +242,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Ask::Newest(track) => self.newest(track).map(Fact::Newest),
             Ask::Replay(asked) => self.replays(asked).map(Fact::Replay),
             Ask::Program(asked) => self.program(asked).map(Fact::Program),
+            Ask::Limiting => self.limiting(&AskLimiting).map(Fact::Limiting),
             Ask::Machine => self.machine().map(Fact::Machine),
             Ask::Free => self.free().map(Fact::Free),
         }

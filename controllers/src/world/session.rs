@@ -12,6 +12,8 @@ pub trait Sessions {
     fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>>;
     /// Whether a program would start.
     fn program(&self, asked: &AskProgram) -> Seen<bool>;
+    /// What sessions can be held to here.
+    fn limiting(&self, asked: &AskLimiting) -> Seen<Limiting>;
     /// The attempt's session runs, or has run. Exclusive: while another holds the lock, nothing starts.
     fn ensure_session(&self, id: &SandboxId, spec: &SessionSpec) -> Result<(), ActError>;
     /// No session runs in the sandbox; strays are ended too.
@@ -52,6 +54,45 @@ impl Question for AskProgram {
     fn answer(fact: &Fact) -> Option<&Self::Answer> {
         if let Fact::Program(it) = fact { Some(it) } else { None }
     }
+}
+
+/// Asks what sessions can be held to on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskLimiting;
+
+impl Question for AskLimiting {
+    type Answer = Limiting;
+
+    fn ask(&self) -> Ask {
+        Ask::Limiting
+    }
+
+    fn answer(fact: &Fact) -> Option<&Self::Answer> {
+        if let Fact::Limiting(it) = fact { Some(it) } else { None }
+    }
+}
+
+/// What sessions can be held to on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limiting {
+    /// Each session runs in a cgroup of its own, and these of its limits hold.
+    Cgroup {
+        /// Memory.
+        memory: bool,
+        /// Cores.
+        cpu: bool,
+    },
+    /// Nothing: why, for people.
+    No(String),
+}
+
+/// What a session is held to, where that can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Cores, in thousandths.
+    pub cpu: Option<u32>,
 }
 
 /// The state of a session. Liveness is the lock, never the pane.
@@ -124,6 +165,17 @@ pub struct AttemptEnd {
     pub at: Timestamp,
     /// The tail of its output, at most 4096 bytes.
     pub tail: String,
+    /// Whether it, or its last program, was killed for memory.
+    pub out_of_memory: Option<OutOfMemory>,
+}
+
+/// Whose memory was used up when an agent was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOfMemory {
+    /// The session's own, of so many bytes.
+    Limit(u64),
+    /// The machine's: others' doing as much as its own.
+    Machine,
 }
 
 /// The program of a session, and the object that it is for.
@@ -140,6 +192,8 @@ pub struct SessionSpec {
     /// Variables that the agent sees; of two with one name, the later counts. The adapter adds those that say where things
     /// are on this machine.
     pub env: Vec<NameValue>,
+    /// What it is held to.
+    pub limits: Limits,
     /// Why the work came back, and the log or files that say more: `GT_REWORK` and `GT_REWORK_LOG`.
     pub rework: Option<(ReworkKind, String)>,
 }

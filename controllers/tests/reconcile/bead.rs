@@ -3,7 +3,7 @@
 use crate::common::*;
 use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{AskAttempts, Attempt, AttemptEnd, AttemptState, exit};
+use gastown_controllers::world::{AskAttempts, Attempt, AttemptEnd, AttemptState, OutOfMemory, exit};
 use gastown_crds::bead::{BeadState, BeadStatus, CloseReason, Closed, Waiting};
 use gastown_crds::common::ConditionStatus;
 use gastown_crds::merge_request::MergeState;
@@ -21,7 +21,7 @@ fn scene() -> Scene {
 }
 
 fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
-    let end = AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into() };
+    let end = AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into(), out_of_memory: None };
     Attempt { attempt, work: work_digest(&bead.spec), state: AttemptState::Ended(end) }
 }
 
@@ -277,4 +277,44 @@ fn its_steps_close_with_it() {
     let done = Closed { reason: CloseReason::Done, message: None, at: at(1), by: "shop/polecats/nux".into() };
     scene.bead(Bead { spec: gastown_crds::BeadSpec { closed: Some(done), ..step.spec.clone() }, ..step });
     assert!(scene.plan(&key("shop-a")).effects.is_empty());
+}
+
+#[test]
+fn two_attempts_at_the_memory_limit_set_it_aside_until_that_is_raised() {
+    let mut scene = scene();
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let killed = |attempt, of| {
+        let mut run = ended(&bead, attempt, true);
+        if let AttemptState::Ended(end) = &mut run.state {
+            (end.code, end.out_of_memory) = (137, Some(of));
+        }
+        run
+    };
+    let limit = OutOfMemory::Limit(512 << 20);
+    scene.bead(bead.clone());
+    scene.add(script_with(json!({"limits": {"memory": "512Mi"}})));
+    scene.runs("shop-a", vec![killed(1, limit), killed(2, limit)]);
+    let plan = scene.plan(&key("shop-a"));
+    insta::assert_snapshot!(said(&plan), @"
+    release shop-a
+    shop-a: SetAside Closed=False Open; Ready=False OutOfMemory (set aside for a person); SetAside=True OutOfMemory (attempt 2 was killed at its memory limit of 512Mi as the one before it; raise resources.limits.memory of Runtime `script`, or change its text to try again with the same)
+    ");
+    // They count as one failure.
+    let failures = |scene: &Scene| {
+        let plan = scene.plan(&key("shop-a"));
+        plan.status.iter().find_map(|write| write.status["failures"].as_u64())
+    };
+    assert_eq!(failures(&scene), Some(1));
+    scene.runs("shop-a", vec![killed(1, limit), killed(2, OutOfMemory::Machine), ended(&bead, 3, true)]);
+    assert_eq!(failures(&scene), Some(2));
+
+    let woken = scene.add(script_with(json!({"limits": {"memory": "1Gi"}})));
+    assert!(!woken.contains(&key("shop-a")), "nobody waits for it");
+    let mut aside = bead.clone();
+    let condition = json!({"type": "SetAside", "status": "True", "reason": "OutOfMemory", "lastTransitionTime": at(0)});
+    aside.status = serde_json::from_value(json!({"state": "SetAside", "conditions": [condition]})).unwrap();
+    scene.bead(aside).runs("shop-a", vec![killed(1, limit), killed(2, limit)]);
+    let woken = scene.add(script_with(json!({"limits": {"memory": "2Gi"}})));
+    assert!(woken.contains(&key("shop-a")), "{woken:?}");
+    assert!(said(&scene.plan(&key("shop-a"))).contains("Working"), "it goes on");
 }

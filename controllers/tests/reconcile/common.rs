@@ -95,6 +95,11 @@ pub fn request(bead: &str, rig: &str, attempt: u32, state: MergeState) -> MergeR
     request
 }
 
+/// The Runtime that every rig of these tests has, with these resources.
+pub fn script_with(resources: Value) -> Runtime {
+    object("script", json!({"command": ["gt:script"], "onRework": "Restart", "resources": resources}))
+}
+
 /// A merge request with this reason on its `Merged`.
 pub fn because(mut request: MergeRequest, reason: &str) -> MergeRequest {
     let condition = json!({

@@ -4,7 +4,7 @@ use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::world::{Ask, Fact, Free};
 use gastown_crds::bead::{BeadState, Waiting};
-use gastown_crds::{Convoy, Town};
+use gastown_crds::{Convoy, Runtime, Town};
 use serde_json::json;
 
 fn dispatch() -> Key {
@@ -205,4 +205,27 @@ fn dispatches_nothing_while_the_machines_limits_are_unknown() {
     let mut scene = scene(3);
     scene.unknown(Ask::Machine, "no /proc");
     insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
+}
+
+/// One that needs more than there is waits alone.
+#[test]
+fn what_a_session_requests_has_to_be_free_beside_what_the_town_keeps() {
+    let mut scene = scene(1);
+    scene.polecat(polecat("shop", "nux"));
+    scene.add(script_with(json!({"requests": {"memory": "3Gi"}})));
+    scene.known(Ask::Free, Fact::Free(Free { memory: (4 << 30) - 1, disk: 50 << 30 }));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    scene.add(object::<Runtime>("small", json!({"command": ["small"]})));
+    let mut site = rig("site");
+    site.spec.runtime = Some("small".into());
+    scene.rig(site).polecat(polecat("site", "nux")).bead(in_state(bead("site-0", "site"), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim site-0 for site-nux
+    again at 1005
+    ");
+    scene.known(Ask::Free, Fact::Free(Free { memory: 4 << 30, disk: 50 << 30 }));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-0 for shop-nux
+    claim site-0 for site-nux
+    ");
 }

@@ -64,7 +64,7 @@ fn run(attempt: u32, state: AttemptState) -> Attempt {
 }
 
 fn died(second: i64) -> AttemptState {
-    AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new() })
+    AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new(), out_of_memory: None })
 }
 
 /// Somebody has said this of the rig, or with an empty text nothing.
@@ -507,4 +507,56 @@ fn a_deleted_polecat_goes_only_when_its_sandbox_is_rescued_and_gone() {
         scene.sandbox("shop-nux", facts);
         assert_eq!(said(&scene.plan(&key())).lines().next(), Some(first));
     }
+}
+
+fn killed(second: i64, of: OutOfMemory) -> AttemptState {
+    let end = AttemptEnd { code: 137, own: true, at: at(second), tail: String::new(), out_of_memory: Some(of) };
+    AttemptState::Ended(end)
+}
+
+/// What the session that is started next is told.
+fn told(scene: &Scene) -> (Limits, Vec<String>) {
+    let acts = scene.plan(&key()).effects.into_iter().find_map(|effect| match effect {
+        Effect::Act(Act::EnsureSession { spec, .. }) => Some(spec),
+        _ => None,
+    });
+    let spec = acts.expect("a session is started");
+    let named = ["GT_MEMORY_LIMIT", "GT_LAST_ATTEMPT"].into_iter();
+    (spec.limits, named.map(|name| spec.variable(name).unwrap_or("-").to_owned()).collect())
+}
+
+#[test]
+fn one_that_was_killed_for_memory_is_told_so_and_another_would_end_the_same_way() {
+    let limited = |memory: &str| script_with(json!({"limits": {"memory": memory, "cpu": 2}}));
+    let mut scene = scene();
+    scene.add(limited("1Gi"));
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![]);
+    let limits = Limits { memory: Some(1 << 30), cpu: Some(2000) };
+    assert_eq!(told(&scene), (limits, vec!["1Gi".to_owned(), "-".to_owned()]));
+
+    let first = run(1, killed(900, OutOfMemory::Limit(1 << 30)));
+    scene.runs("shop-a", vec![first.clone()]);
+    assert_eq!(told(&scene), (limits, vec!["1Gi".to_owned(), "OutOfMemory".to_owned()]));
+
+    let second = run(2, killed(950, OutOfMemory::Limit(1 << 30)));
+    scene.runs("shop-a", vec![first, second]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Stalled Ready=False OutOfMemory (its bead is being set aside)");
+    // With more, it is tried again.
+    scene.add(limited("2Gi"));
+    scene.now = at(2000);
+    assert_eq!(told(&scene).1, ["2Gi", "OutOfMemory"]);
+}
+
+#[test]
+fn a_machine_without_memory_is_nobodys_fault_and_not_tried_without_a_pause() {
+    let mut scene = scene();
+    let runs: Vec<_> = (1..=6).map(|n| run(n, killed(990 + i64::from(n), OutOfMemory::Machine))).collect();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", runs);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Stalled Ready=False BackOff (attempt 6 was killed because the machine was out of memory, and is not charged; restarts at 1970-01-01T00:16:49Z)
+    again at 1009
+    ");
+    scene.now = at(2000);
+    assert_eq!(told(&scene).1, ["-", "OutOfMemory"]);
 }

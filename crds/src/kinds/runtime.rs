@@ -8,6 +8,7 @@ use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, NameValue, observed, types};
 use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered, Role};
+use crate::quantity::{Bytes, Cpu};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -23,7 +24,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &[],
     role: Role::Reconciled,
-    conditions: &[types::READY],
+    conditions: &[types::READY, types::LIMITS_ENFORCED],
     references: &[],
     not_declared: &[],
     check_among: admission::nothing_more,
@@ -65,6 +66,49 @@ pub struct RuntimeSpec {
     /// What the branch holds when work comes back red or conflicting. Default: `Continue`.
     #[serde(default)]
     pub on_rework: OnRework,
+    /// What one session may use, with all that its agent starts, and what it is taken to need: as a container's `resources`.
+    #[serde(default)]
+    pub resources: Resources,
+}
+
+/// What one session may use, and what it is taken to need.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.requests) || !has(self.requests.memory) || !has(self.limits) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0").message("requests.memory must not be greater than limits.memory"))]
+pub struct Resources {
+    /// The kernel holds the session to these, where it can: see the condition `LimitsEnforced`.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What must be free for a session to be started.
+    #[serde(default)]
+    pub requests: Requests,
+}
+
+/// What one session may use at most.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!has(self.memory) || quantity(string(self.memory)).compareTo(quantity('16Mi')) >= 0").message("a session cannot live in less than 16Mi"))]
+#[x_kube(validation = Rule::new("!has(self.cpu) || quantity(string(self.cpu)).compareTo(quantity('10m')) >= 0").message("a session cannot live on less than 10m, a hundredth of a core"))]
+pub struct Limits {
+    /// Memory, such as `4Gi`, without swap. Over it, the kernel kills the largest of the session's processes. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub memory: Option<Bytes>,
+    /// Cores, such as `2` or `500m`. Over it, the session waits. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::cpu")]
+    pub cpu: Option<Cpu>,
+}
+
+/// What one session is taken to need. The kernel is not told: it is for deciding whether there is room for one more.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Requests {
+    /// Memory, such as `2Gi`: so much has to be free to start a session, beside the town's `capacity.minFreeMemory`, and counts as
+    /// used until the session is at work. Default: nothing beside it, and `512Mi`, or the limit if that is less, counts as used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::quantity::bytes")]
+    pub memory: Option<Bytes>,
 }
 
 /// What the branch holds when work comes back.
@@ -84,7 +128,7 @@ pub struct RuntimeStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`.
+    /// `Ready`; with `resources.limits` also `LimitsEnforced`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]

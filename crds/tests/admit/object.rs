@@ -72,7 +72,7 @@ fn a_field_in_the_wrong_place_is_told_where_it_belongs() {
 
 #[test]
 fn a_field_that_is_like_no_other_is_told_which_there_are() {
-    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a, colour: red }\nspec: { command: [a], zzzzzz: 1 }\n"), @r#"
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a, colour: red }\nspec: { command: [a], zzzzzz: 1 }\n"), @"
     error[unknown-field]: unknown field `colour`
      --> town/a.yaml:3:22
       |
@@ -85,8 +85,8 @@ fn a_field_that_is_like_no_other_is_told_which_there_are() {
     4 | spec: { command: [a], zzzzzz: 1 }
       |                       ^^^^^^ no field of `spec`
       |
-      = help: there is `command`, `env`, `onRework`
-    "#);
+      = help: there is `command`, `env`, `onRework`, `resources`
+    ");
 }
 
 #[test]
@@ -396,5 +396,59 @@ fn labels_that_the_api_would_refuse_are_told_where_they_stand() {
        |     ^^^^^
        |
        = help: a key is letters, digits, `-`, `_` and `.`, at most 63 characters; before it may stand a domain and `/`
+    ");
+}
+
+#[test]
+fn quantities_may_be_numbers_and_contradictions_among_them_are_told() {
+    let runtime = |resources: &str| {
+        format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {{ name: a }}\nspec:\n  command: [a]\n  resources: {resources}\n"
+        )
+    };
+    for good in [
+        "{ limits: { memory: 4Gi, cpu: 2 } }",
+        "{ limits: { memory: 4294967296, cpu: \"1.5\" }, requests: { memory: 4Gi } }",
+        "{ requests: { memory: 2Gi } }",
+    ] {
+        assert_eq!(told(&runtime(good)), "", "{good}");
+    }
+    insta::assert_snapshot!(told(&runtime("{ limits: { memory: 1Gi }, requests: { memory: 2Gi } }")), @"
+    error[rule]: requests.memory must not be greater than limits.memory
+     --> town/a.yaml:6:3
+      |
+    6 |   resources: { limits: { memory: 1Gi }, requests: { memory: 2Gi } }
+      |   ^^^^^^^^^
+    ");
+    insta::assert_snapshot!(told(&runtime("{ limits: { memory: 4 } }")), @"
+    error[rule]: a session cannot live in less than 16Mi
+     --> town/a.yaml:6:16
+      |
+    6 |   resources: { limits: { memory: 4 } }
+      |                ^^^^^^
+    ");
+    insta::assert_snapshot!(told(&runtime("{ limits: { cpu: 1m } }")), @"
+    error[rule]: a session cannot live on less than 10m, a hundredth of a core
+     --> town/a.yaml:6:16
+      |
+    6 |   resources: { limits: { cpu: 1m } }
+      |                ^^^^^^
+    ");
+    insta::assert_snapshot!(told(&runtime("{ limits: { memory: 4 GB, cpu: two } }")), @r"
+    error[form]: `spec.resources.limits.memory` cannot be `4 GB`
+     --> town/a.yaml:6:34
+      |
+    6 |   resources: { limits: { memory: 4 GB, cpu: two } }
+      |                                  ^^^^
+      |
+      = help: it must match `^[0-9]{1,12}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$`
+
+    error[form]: `spec.resources.limits.cpu` cannot be `two`
+     --> town/a.yaml:6:45
+      |
+    6 |   resources: { limits: { memory: 4 GB, cpu: two } }
+      |                                             ^^^
+      |
+      = help: it must match `^([0-9]{1,4}(\.[0-9]{1,3})?|[0-9]{1,7}m)$`
     ");
 }

@@ -1,9 +1,9 @@
-//! `Runtime`: one that is used and whose program is not installed needs a person.
+//! `Runtime`: one that is used needs a person where its program is not installed, or its sessions run without its limits.
 
 use std::collections::BTreeSet;
 
 use gastown_controllers::town::RUNTIME_DEFAULT;
-use gastown_crds::common::Condition;
+use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
@@ -34,16 +34,20 @@ impl Subject for Runtime {
     }
 }
 
-/// Runtimes that are used and whose program is not here. One that nobody names needs nobody.
-pub fn not_installed(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+/// Runtimes that are used and whose program is not here, or whose limits do not hold here. One that nobody names needs nobody.
+pub fn lacking(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let town = snapshot.all::<Town>().next();
     let default = town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
     let of_rigs = snapshot.all::<Rig>().map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
     let of_polecats = snapshot.all::<Polecat>().filter_map(|polecat| polecat.spec.runtime.as_deref());
     let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
-    let bad = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any())).filter_map(|runtime| {
-        let ready = conditions::refused(&runtime.status.as_ref()?.conditions, &[Reason::CommandNotFound])?;
-        Some(Need::new(format!("runtime/{}", runtime.name_any()), conditions::words(ready)))
+    let used = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any()));
+    let bad = used.flat_map(|runtime| {
+        let conditions = runtime.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let ready = conditions::refused(conditions, &[Reason::CommandNotFound]);
+        let limits = condition(conditions, types::LIMITS_ENFORCED).filter(|it| it.status == ConditionStatus::False);
+        let words = ready.into_iter().chain(limits).map(conditions::words);
+        words.map(|words| Need::new(format!("runtime/{}", runtime.name_any()), words)).collect::<Vec<_>>()
     });
     bad.collect()
 }

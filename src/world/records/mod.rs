@@ -101,7 +101,7 @@ mod tests {
         let log = Records::of(&layout).attempt_log("bead", 1);
         fs_err::create_dir_all(log.folder()).unwrap();
         assert!(!log.is_complete());
-        let exit = Exit { code: 0, own: true, at: jiff::Timestamp::UNIX_EPOCH };
+        let exit = Exit { code: 0, own: true, at: jiff::Timestamp::UNIX_EPOCH, killed: None };
         write(&log.folder().join(files::EXIT), &exit, false).unwrap();
         assert!(log.is_complete());
         assert!(!Records::of(&layout).controller_log().is_complete(), "a controller's log has no end");

@@ -22,7 +22,7 @@ pub enum Writers {
 impl Writers {
     /// The writers by the records in the folder of an attempt or job. A record that cannot be read says nothing.
     pub fn of(folder: &Path) -> Self {
-        let Ok(Some(Started { process, tmux: _ })) = records::read(&folder.join(records::STARTED)) else {
+        let Ok(Some(Started { process, .. })) = records::read(&folder.join(records::STARTED)) else {
             return Self::Unknown;
         };
         let agent = records::read::<ProcessId>(&folder.join(records::AGENT)).ok().flatten();
@@ -58,7 +58,8 @@ mod tests {
         assert!(matches!(Writers::of(dir.path()), Writers::Unknown));
         let mut children = [0, 1].map(|_| Exec::new("sleep").arg("600").command().spawn().unwrap());
         let [process, agent] = [0, 1].map(|nth: usize| ProcessId::of(children[nth].id().cast_signed()).unwrap());
-        records::write(&dir.path().join(records::STARTED), &Started { process, tmux: None }, false).unwrap();
+        records::write(&dir.path().join(records::STARTED), &Started { process, tmux: None, cgroup: None }, false)
+            .unwrap();
         records::write(&dir.path().join(records::AGENT), &agent, false).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for child in &mut children {

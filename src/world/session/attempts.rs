@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
@@ -72,7 +72,10 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state })
 }
 
-fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at }: Exit) -> AttemptState {
+fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit) -> AttemptState {
     let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
-    AttemptState::Ended(AttemptEnd { code, own, at, tail })
+    // An agent that outlived what was killed and ended in another way did not end of that.
+    let killed = killed.filter(|_| code == records::CODE_KILLED);
+    let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
+    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory })
 }

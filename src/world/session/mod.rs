@@ -9,6 +9,7 @@
 //! - An attempt's folder is made, exclusively, before anything is started.
 //! - A start that comes too late does not come: whoever takes the lock checks that the holder's file still names it.
 //! - Where the lock is held and it cannot be said by whom, the answer is an error, and nothing is ended.
+//! - Where systemd makes cgroups for us, each session has one of its own, which holds it to its limits ([`scope`]).
 //! - A session is over when all that its agent started is gone; its supervisor sees to that, and if that one was killed,
 //!   whoever looks finds what it left.
 //!
@@ -30,6 +31,8 @@
 pub mod program;
 
 mod supervisor;
+
+mod scope;
 
 pub mod probe;
 
@@ -57,7 +60,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gastown_controllers::world::{Attempt, Frozen, SandboxId, Session};
+use gastown_controllers::world::{Attempt, Frozen, Limiting, SandboxId, Session};
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
@@ -66,6 +69,7 @@ use crate::exec::ExecError;
 use crate::layout::Layout;
 use children::Children;
 pub use occupants::in_use;
+use scope::Scopes;
 
 /// The parts of a town that sessions are started with.
 #[derive(Debug, Clone)]
@@ -89,6 +93,7 @@ pub struct Sessions {
     tmux_is_new_enough: Mutex<BTreeMap<PathBuf, bool>>,
     /// Held for the instant in which the lock is taken to withdraw a start, so that no look sees that.
     withdrawing: Mutex<()>,
+    scopes: Scopes,
     /// For each sandbox, the attempt of which nothing is left: what is gone does not come back.
     gone: Mutex<BTreeMap<String, Holder>>,
 }
@@ -174,6 +179,7 @@ impl Sessions {
             children,
             tmux_is_new_enough: Mutex::default(),
             withdrawing: Mutex::default(),
+            scopes: Scopes::default(),
             gone: Mutex::default(),
         }
     }
@@ -207,6 +213,11 @@ impl Sessions {
         let pids = self.strays(&sandbox.uid, &holder)?;
         // Only our own supervisor is left, on its way out.
         Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } })
+    }
+
+    /// What sessions can be held to on this machine.
+    pub fn limiting(&self) -> Limiting {
+        self.scopes.limiting(&self.town.path)
     }
 
     /// Whether the processes of a sandbox's session are frozen.

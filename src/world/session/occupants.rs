@@ -62,7 +62,7 @@ pub(super) fn strays(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Res
 pub(super) fn left(layout: &Layout, sandbox_uid: &str, holder: &Holder) -> Result<Vec<i32>, SessionError> {
     let (Some(started), None) = (started(layout, holder)?, exit(layout, holder)?) else { return Ok(Vec::new()) };
     let (worktree, lock) = (layout.worktree(sandbox_uid), layout.sandbox_lock(sandbox_uid));
-    Ok(family::left(&started.process, &worktree, &lock)?)
+    Ok(family::left(&started, &worktree, &lock)?)
 }
 
 /// The agent of this attempt, if it lives.

@@ -12,7 +12,7 @@ use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
 use super::tmux::{Tmux, shell_command};
-use super::{SessionError, Sessions, occupants, probe, program, supervisor};
+use super::{SessionError, Sessions, occupants, probe, program, scope, supervisor};
 use crate::exec::Exec;
 
 /// How long a session may take to begin. It takes some ten milliseconds.
@@ -59,6 +59,9 @@ impl Sessions {
             return Err(SessionError::Busy { name: sandbox.name.clone() });
         }
         let command = self.command(&spec.command)?;
+        let name = scope::name(&sandbox.name, &spec.owner.uid, spec.attempt);
+        let about = format!("{} at work on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt);
+        let scope = self.scopes.words(&self.town.path, &name, &about, spec.limits);
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
@@ -76,16 +79,21 @@ impl Sessions {
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: supervisor::program(&self.layout),
+            cgroup: scope.is_some().then_some(name),
         };
+        let has_scope = scope.is_some();
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
         if let Some(locks) = self.layout.sandbox_holder(&sandbox.uid).parent() {
             private::create(locks)?;
         }
         records::write(&self.layout.sandbox_holder(&sandbox.uid), &run, false)?;
-        self.spawn(sandbox, &dir, tmux, &inherits)?;
+        self.spawn(sandbox, &dir, tmux, scope.unwrap_or_default(), &inherits)?;
         let started = dir.join(records::STARTED);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
             return Ok(());
+        }
+        if has_scope {
+            self.scopes.forget();
         }
         Err(SessionError::NotBegun { name: sandbox.name.clone(), limit: BEGIN_MAX })
     }
@@ -110,19 +118,21 @@ impl Sessions {
         sandbox: &SandboxId,
         dir: &Path,
         tmux: Option<Tmux<'_>>,
+        scope: Vec<OsString>,
         inherits: &[String],
     ) -> Result<(), SessionError> {
         let supervisor = supervisor::program(&self.layout);
         let (spec, output) = (dir.join(records::SPEC), dir.join(records::OUTPUT));
+        let mut words = scope;
+        words.extend([supervisor.clone().into(), WORD.into(), spec.into()]);
         let Some(tmux) = tmux else {
-            let process = Exec::new(supervisor).arg(WORD).arg(spec);
+            let process = Exec::new(words.remove(0)).args(words);
             self.children.adopt(process.detach(log::append(&output)?)?);
             return Ok(());
         };
         let short: String = sandbox.uid.chars().filter(|c| *c != '-').take(6).collect();
-        let pane = [supervisor.clone().into(), WORD.into(), spec.into()];
         let record = shell_command([&supervisor, Path::new(WORD), Path::new(RECORD), &output]);
-        tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &pane, &record, inherits)
+        tmux.start(&format!("{}-{short}", sandbox.name), &sandbox.uid, &words, &record, inherits)
     }
 
     /// The command with an agent that is built in written out.

@@ -38,6 +38,12 @@ pub trait Behavior: Send + Sync + 'static {
         true
     }
 
+    /// The memory that an agent needs for a bead, by its name: with less, it is killed at its limit.
+    fn memory_of(&self, bead: &str) -> u64 {
+        let _ = bead;
+        0
+    }
+
     /// An agent at work: works until it ends with an exit code. It is dropped when its session is ended.
     fn agent(&self, handle: AgentHandle) -> BoxFuture<'static, i32> {
         drop(handle);

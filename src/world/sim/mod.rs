@@ -48,9 +48,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskAttempts, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host, Job, JobKey, JobState, Jobs,
-    Machine, Merged, Oid, Owner, Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
-    SandboxSpec, Sandboxes, Seen, SessionSpec, Sessions, Track, WorldEvent, remote_id,
+    ActError, AskAttempts, AskLimiting, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host, Job, JobKey,
+    JobState, Jobs, Limiting, Machine, Merged, Oid, Owner, Replay, Replayed, Replays, RepoFacts, Repositories,
+    SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, SessionSpec, Sessions, Track, WorldEvent, remote_id,
 };
 use jiff::Timestamp;
 
@@ -262,6 +262,10 @@ impl Sandboxes for SimWorld {
 impl Sessions for SimWorld {
     fn attempts(&self, asked: &AskAttempts) -> Seen<Vec<Attempt>> {
         self.seen(|state| state.attempts.get(&asked.0).into_iter().flat_map(BTreeMap::values).cloned().collect())
+    }
+
+    fn limiting(&self, _: &AskLimiting) -> Seen<Limiting> {
+        self.seen(|_| Limiting::Cgroup { memory: true, cpu: true })
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {

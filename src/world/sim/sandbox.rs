@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    ActError, Attempt, AttemptEnd, AttemptState, Frozen, Owner, Sandbox, SandboxId, SandboxSpec, Session, SessionSpec,
+    ActError, Attempt, AttemptEnd, AttemptState, Frozen, OutOfMemory, Owner, Sandbox, SandboxId, SandboxSpec, Session,
+    SessionSpec,
 };
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -19,6 +20,7 @@ use gastown_controllers::world::WorldEvent;
 /// The exit code of signal n is this plus n.
 const SIGNALLED: i32 = 128;
 const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
 
 /// A worktree.
 #[derive(Debug, Clone)]
@@ -242,10 +244,16 @@ impl SimWorld {
         let agent = brake.on(self.inner.behavior.agent(handle));
         let (world, id, attempt) = (self.clone(), id.clone(), (spec.owner.uid.clone(), spec.attempt));
         let uid = id.uid.clone();
-        let task = tokio::spawn(async move {
-            let code = agent.await;
-            world.over(&id.uid, &attempt, code, true);
-        });
+        let needs = self.inner.behavior.memory_of(&spec.owner.name);
+        let task = match spec.limits.memory.filter(|limit| *limit < needs) {
+            Some(limit) => tokio::spawn(async move {
+                world.killed_for_memory(&id.uid, &attempt, OutOfMemory::Limit(limit));
+            }),
+            None => tokio::spawn(async move {
+                let code = agent.await;
+                world.over(&id.uid, &attempt, code, true);
+            }),
+        };
         if let Some(live) = self.state().sessions.get_mut(&uid) {
             live.agent = Some(task.abort_handle());
         }
@@ -277,7 +285,14 @@ impl SimWorld {
     /// A session is over: its attempt has its end, and its sandbox is free.
     pub(super) fn over(&self, sandbox_uid: &str, attempt: &(String, u32), code: i32, own: bool) {
         let tail = format!("it ended with {code}");
-        let end = AttemptEnd { code, own, at: self.now(), tail };
+        let end = AttemptEnd { code, own, at: self.now(), tail, out_of_memory: None };
+        self.free(sandbox_uid, attempt, AttemptState::Ended(end));
+    }
+
+    /// An agent is killed because this memory is used up.
+    fn killed_for_memory(&self, sandbox_uid: &str, attempt: &(String, u32), of: OutOfMemory) {
+        let (code, tail) = (SIGNALLED + SIGKILL, String::new());
+        let end = AttemptEnd { code, own: true, at: self.now(), tail, out_of_memory: Some(of) };
         self.free(sandbox_uid, attempt, AttemptState::Ended(end));
     }
 

@@ -9,3 +9,5 @@ mod faults;
 mod leftovers;
 
 mod memory;
+
+mod cgroups;

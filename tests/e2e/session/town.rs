@@ -10,7 +10,7 @@ use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Owner, SandboxId, Session, SessionSpec};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Limits, Owner, SandboxId, Session, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Holder, Started};
 
@@ -29,6 +29,17 @@ impl Town {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self::with_path(dir, std::env::var_os("PATH").unwrap())
+    }
+
+    /// A town whose PATH begins with a folder that holds what is put there.
+    pub fn with_first(fill: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let first = dir.path().join("first");
+        fs_err::create_dir(&first).unwrap();
+        fill(&first);
+        let path = std::env::var_os("PATH").unwrap();
+        let path = std::env::join_paths([first].into_iter().chain(std::env::split_paths(&path))).unwrap();
+        Self::with_path(dir, path)
     }
 
     /// A town on a machine without tmux: its PATH leads to a few programs, and not to that one.
@@ -159,6 +170,7 @@ pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
         work: "digest".to_owned(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         env: Vec::new(),
+        limits: Limits::default(),
         rework: None,
     }
 }

@@ -10,7 +10,7 @@ use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
 
 use crate::view::View;
-use crate::world::{Attempt, AttemptEnd, AttemptState, exit};
+use crate::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory, exit};
 
 /// A digest of what people wrote: attempts at an older text do not count against a newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
@@ -19,18 +19,41 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 }
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged.
+/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged, nor are those that were
+/// killed because the machine was out of memory; all that reached their own limit count as one.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
     if attempts.is_empty() {
         return 0;
     }
     let work = work_digest(spec);
-    let failed = |run: &&Attempt| match requests.iter().find(|r| r.spec.attempt == run.attempt) {
-        Some(request) => came_back(request),
-        None => matches!(&run.state, AttemptState::Ended(end) if end.own),
+    let mut reached_limit = false;
+    let failed = |run: &&Attempt| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
+        (Some(request), _) => came_back(request),
+        (None, AttemptState::Ended(end)) if end.own => match end.out_of_memory {
+            None => true,
+            Some(OutOfMemory::Machine) => false,
+            Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
+        },
+        (None, _) => false,
     };
     let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The last attempt and the limit that it reached, if it and the one before it were both killed at a memory limit no lower
+/// than the present one: another would end the same way. The first was told so, and could do with less.
+pub fn starved(spec: &BeadSpec, attempts: &[Attempt], limit: Option<u64>) -> Option<(u32, u64)> {
+    let work = work_digest(spec);
+    let reached = |run: &Attempt| match &run.state {
+        AttemptState::Ended(AttemptEnd { own: true, out_of_memory: Some(OutOfMemory::Limit(reached)), .. }) => {
+            (run.work == work && limit.is_some_and(|limit| limit <= *reached)).then_some((run.attempt, *reached))
+        }
+        _ => None,
+    };
+    let begun = |run: &&Attempt| run.state != AttemptState::Intended;
+    let mut ended = attempts.iter().rev().filter(begun);
+    let last = reached(ended.next()?)?;
+    reached(ended.next()?).map(|_| last)
 }
 
 /// The attempt at its present text that said that another would end the same way, and how it ended.

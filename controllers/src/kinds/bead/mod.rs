@@ -12,7 +12,7 @@ mod reconcile;
 
 mod writes;
 
-pub use attempts::{failures, is_landing, is_refused, last_word, requests, rework, round, state, work_digest};
+pub use attempts::{failures, is_landing, is_refused, last_word, requests, rework, round, starved, state, work_digest};
 pub use molecule::{
     ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,
     formula_of, is_poured, order,
@@ -22,9 +22,10 @@ pub use writes::{claim, close, release, respec};
 
 use std::sync::Arc;
 
-use gastown_crds::common::LABEL_CONVOY;
+use gastown_crds::common::{LABEL_CONVOY, condition, types};
 use gastown_crds::overrides;
-use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Town};
+use gastown_crds::reason::Reason;
+use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 
 use crate::key::{Controller, Lane};
@@ -68,6 +69,13 @@ fn watches(watches: &mut Watches) {
             again.all(objects.open_in_rig(&change.name()).map(|bead| bead.name_any()));
         }
     });
+    // One that was set aside at a memory limit goes on once that is raised.
+    watches.on::<Runtime>(|change, objects, again| {
+        if change.differs(|runtime| &runtime.spec.resources) {
+            let starved = objects.open_beads().filter(|bead| is_starved(bead));
+            again.all(starved.map(|bead| bead.name_any()));
+        }
+    });
     // Back-off and limits are the town's.
     watches.on::<Town>(|change, objects, again| {
         if change.differs(|town| &town.spec) {
@@ -77,6 +85,12 @@ fn watches(watches: &mut Watches) {
             again.all(objects.assigned().map(|bead| bead.name_any()));
         }
     });
+}
+
+/// Whether it was set aside because its attempts reached their memory limit.
+fn is_starved(bead: &Bead) -> bool {
+    let conditions = bead.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    condition(conditions, types::SET_ASIDE).is_some_and(|it| it.reason == Reason::OutOfMemory)
 }
 
 /// The convoy that wants a bead.

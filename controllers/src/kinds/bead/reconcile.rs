@@ -11,15 +11,19 @@ use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, MergeRequest, PolecatStatus, Rig};
 use kube::ResourceExt;
 
 use super::changed::changed;
-use super::{close, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, state};
+use super::{
+    close, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, starved, state,
+};
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
 use crate::holds::{self, PartOf};
+use crate::kinds::runtime;
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
 use crate::world::{Attempt, AttemptState};
@@ -252,6 +256,17 @@ fn set_aside(
             end.code
         );
         return Some((Reason::WouldFailAgain, message));
+    }
+    let runtime = runtime::runtime_of(&bead.spec, status.last_polecat.as_deref(), view);
+    let limit = runtime.and_then(|runtime| runtime::limits(runtime).memory);
+    if let (Some((attempt, reached)), Some(runtime)) = (starved(&bead.spec, attempts, limit), runtime) {
+        let message = format!(
+            "attempt {attempt} was killed at its memory limit of {} as the one before it; raise resources.limits.memory of \
+             Runtime `{}`, or change its text to try again with the same",
+            Bytes(reached),
+            runtime.name_any()
+        );
+        return Some((Reason::OutOfMemory, message));
     }
     let is_over = status.failures >= view.settings.backoff_limit;
     is_over.then(|| (Reason::TooManyAttempts, failed_too_often(status, attempts)))

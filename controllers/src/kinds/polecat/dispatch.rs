@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, condition, is_true, types};
 use gastown_crds::polecat::{PolecatSpec, PolecatState};
-use gastown_crds::{Bead, Convoy, Polecat, Rig, names};
+use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::holds::{Hold, PartOf};
 use crate::kinds::bead::{claim, convoy_of};
+use crate::kinds::runtime;
 use crate::kinds::town::pressure::{self, Pressure};
 use crate::plan::{Plan, Write, owner};
 use crate::view::View;
@@ -80,6 +81,8 @@ struct Round<'a> {
     view: &'a View<'a>,
     max: u32,
     working: u32,
+    /// The memory that those will use which this round has given a slot.
+    given: u64,
     /// The machine has no memory or no disk for more, or it is not known.
     is_short: bool,
     in_rig: BTreeMap<&'a str, u32>,
@@ -93,6 +96,7 @@ impl<'a> Round<'a> {
             view,
             max,
             working: view.objects.at_work(),
+            given: 0,
             is_short: false,
             in_rig: BTreeMap::new(),
             in_convoy: BTreeMap::new(),
@@ -123,9 +127,12 @@ impl<'a> Round<'a> {
                 return;
             }
         }
-        if !self.has_room(plan) {
+        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
+        let runtime = runtime::runtime_of(&bead.spec, polecat, self.view);
+        if !self.has_room(runtime, plan) {
             return;
         }
+        self.given = self.given.saturating_add(runtime::taken(runtime));
         if let Some(convoy) = convoy_of(bead) {
             *self.in_convoy.entry(convoy).or_default() += 1;
         }
@@ -152,14 +159,16 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether the machine has the memory and the disk for one more. It is asked once somebody would get a slot.
-    fn has_room(&mut self, plan: &mut Plan) -> bool {
-        let given = self.working.saturating_sub(self.view.objects.at_work());
-        self.is_short = Pressure::of(self.view, given).map_or(true, |pressure| pressure.is_any());
-        if self.is_short && given == 0 {
+    /// Whether the machine has the memory and the disk for one more. It is asked once somebody would get a slot. One that
+    /// needs more than others keeps none of them from starting.
+    fn has_room(&mut self, runtime: Option<&Runtime>, plan: &mut Plan) -> bool {
+        let is_short = |next| Pressure::of(self.view, self.given, next).map_or(true, |pressure| pressure.is_any());
+        self.is_short = is_short(None);
+        let has_room = !self.is_short && (runtime::requested(runtime) == 0 || !is_short(runtime));
+        if !has_room && self.given == 0 {
             plan.again_at(pressure::again(self.view));
         }
-        !self.is_short
+        has_room
     }
 
     /// Whether a person keeps it from being begun, or from going on. Its own status may not say so yet.

@@ -8,6 +8,8 @@
 //! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
 //! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |
 //! | `GT_BASE` | the commit that its branch began at |
+//! | `GT_MEMORY_LIMIT` | the memory that it may use, such as `4Gi`; not set without a limit |
+//! | `GT_LAST_ATTEMPT` | `OutOfMemory` if the attempt before was killed for memory; otherwise not set |
 //! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
 //! | `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` | who its commits are by; `GIT_COMMITTER_*` the same |
 
@@ -17,7 +19,7 @@ use gastown_crds::{Bead, Polecat, Runtime};
 use kube::ResourceExt;
 
 use crate::kinds::rig::RigSettings;
-use crate::world::Oid;
+use crate::world::{Oid, OutOfMemory};
 
 /// The variables of one attempt of a polecat at a bead.
 pub fn of(
@@ -25,6 +27,7 @@ pub fn of(
     bead: &Bead,
     (rig, runtime): (&RigSettings<'_>, &Runtime),
     (attempt, base): (u32, &Oid),
+    out_of_memory: Option<OutOfMemory>,
 ) -> Vec<NameValue> {
     let name = &polecat.spec.name;
     let actor = Worker::new(&rig.id.name, name).to_string();
@@ -43,6 +46,9 @@ pub fn of(
         ("GIT_COMMITTER_NAME", author.name),
         ("GIT_COMMITTER_EMAIL", author.email),
     ];
+    let limit = runtime.spec.resources.limits.memory.map(|limit| ("GT_MEMORY_LIMIT", limit.to_string()));
+    let last = out_of_memory.map(|_| ("GT_LAST_ATTEMPT", "OutOfMemory".to_owned()));
+    let ours = ours.into_iter().chain(limit).chain(last);
     let ours = ours.map(|(name, value)| NameValue { name: name.to_owned(), value });
     runtime.spec.env.iter().cloned().chain(ours).collect()
 }

@@ -8,6 +8,7 @@ use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::overrides::Mode;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
+use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
 use gastown_crds::runtime::OnRework;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, names};
@@ -22,19 +23,19 @@ use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    claim, cooked, failures, is_landing, is_poured, last_word, requests, rework, round, state, work_digest,
+    claim, cooked, failures, is_landing, is_poured, last_word, requests, rework, round, starved, state, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
-use crate::kinds::runtime::INSTALL_DELAY;
+use crate::kinds::runtime::{self, INSTALL_DELAY};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
 use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Exited, Frozen, JobState, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxSpec,
-    Session, SessionSpec, Track, exit,
+    Act, Attempt, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, Sandbox, SandboxFacts,
+    SandboxSpec, Session, SessionSpec, Track, exit,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -174,6 +175,22 @@ fn handed_in(polecat: &Polecat, view: &View<'_>) -> Option<Timestamp> {
     let newest = requests(bead, view).last().copied().filter(|r| r.spec.polecat == polecat.name_any())?;
     // A clock that went backwards since gives nobody more time than the delay.
     Some(created(newest.as_ref()).min(view.now))
+}
+
+/// Whether an attempt ended because it was killed for memory.
+fn out_of_memory(attempt: &Attempt) -> Option<OutOfMemory> {
+    match &attempt.state {
+        AttemptState::Ended(end) if end.own => end.out_of_memory,
+        _ => None,
+    }
+}
+
+/// How it ended, to complete "attempt 1 …".
+fn killed_words(out_of_memory: OutOfMemory) -> String {
+    match out_of_memory {
+        OutOfMemory::Limit(limit) => format!("was killed at its memory limit of {}", Bytes(limit)),
+        OutOfMemory::Machine => "was killed because the machine was out of memory, and is not charged".to_owned(),
+    }
 }
 
 /// A polecat and the bead on its hook.
@@ -408,12 +425,19 @@ impl Hook<'_> {
         let attempts = self.view.attempts(&bead_uid)?;
         let settings = &self.view.settings;
         let failed = failures(&self.bead.spec, attempts, &self.requests);
-        let no_use = last_word(&self.bead.spec, attempts, &self.requests).is_some();
-        if no_use || failed >= settings.backoff_limit {
-            let reason = if no_use { Reason::WouldFailAgain } else { Reason::TooManyAttempts };
+        let limits = runtime::limits(runtime);
+        let over = if last_word(&self.bead.spec, attempts, &self.requests).is_some() {
+            Some(Reason::WouldFailAgain)
+        } else if starved(&self.bead.spec, attempts, limits.memory).is_some() {
+            Some(Reason::OutOfMemory)
+        } else {
+            (failed >= settings.backoff_limit).then_some(Reason::TooManyAttempts)
+        };
+        if let Some(reason) = over {
             return Ok(doing(PolecatState::Stalled, reason, "its bead is being set aside"));
         }
         let last = attempts.last();
+        let out_of_memory = last.and_then(out_of_memory);
         let attempt = match last.map(|r| (&r.state, r.attempt)) {
             None => 1,
             // Made before the spawn, and nothing was spawned: the same attempt goes on.
@@ -425,7 +449,8 @@ impl Hook<'_> {
         status.attempt = Some(attempt);
         if let Some(due) = self.due(attempts, failed) {
             plan.again_at(due);
-            let message = format!("attempt {} ended without `gt done`; restarts at {due:.0}", attempt - 1);
+            let how = out_of_memory.map_or("ended without `gt done`".to_owned(), killed_words);
+            let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
         }
         // A session that was told not to have begun may yet: it gets a moment.
@@ -449,7 +474,14 @@ impl Hook<'_> {
                 attempt,
                 work: work_digest(&self.bead.spec),
                 command: runtime.spec.command.clone(),
-                env: environment::of(self.polecat, self.bead, (rig, runtime), (attempt, &self.base(repo))),
+                env: environment::of(
+                    self.polecat,
+                    self.bead,
+                    (rig, runtime),
+                    (attempt, &self.base(repo)),
+                    out_of_memory,
+                ),
+                limits,
                 rework,
             },
         });

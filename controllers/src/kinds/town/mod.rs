@@ -16,6 +16,7 @@ use gastown_crds::{Bead, Town};
 use crate::draft::Draft;
 use crate::holds::{self, PartOf};
 use crate::key::{Controller, Lane};
+use crate::kinds::runtime;
 use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::view::View;
@@ -73,8 +74,11 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     // It matters to whoever waits for a slot.
-    let is_wanted = view.objects.ready().next().is_some();
-    let pressure = if is_wanted { Pressure::of(view, 0) } else { Ok(Pressure::default()) };
+    let next = view.objects.ready().next();
+    let pressure = next.map_or(Ok(Pressure::default()), |bead| {
+        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
+        Pressure::of(view, 0, runtime::runtime_of(&bead.spec, polecat, view))
+    });
     match pressure {
         Ok(pressure) => {
             if pressure.is_any() {

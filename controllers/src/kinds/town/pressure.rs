@@ -4,17 +4,16 @@
 
 use std::time::Duration;
 
-use gastown_crds::Polecat;
 use gastown_crds::common::{ConditionStatus, condition, types};
 use gastown_crds::polecat::PolecatState;
 use gastown_crds::quantity::Bytes;
+use gastown_crds::{Bead, Polecat, Runtime};
 use jiff::Timestamp;
+use kube::ResourceExt;
 
+use crate::kinds::runtime;
 use crate::view::{NotSeen, View};
 
-/// The memory that an agent is taken to need until it is at work and its use can be seen: agents were measured at 230 to
-/// 900 MB.
-const SESSION_MEMORY: u64 = 512 << 20;
 /// What is short is looked at again after this at first, then after half the time that it has been short.
 const DELAY_MIN: Duration = Duration::from_secs(5);
 
@@ -28,27 +27,31 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    /// The pressure by what is free now, once all that was given a slot is at work: so many in this round, and those of
-    /// earlier rounds.
-    pub fn of(view: &View<'_>, given: u32) -> Result<Self, NotSeen> {
+    /// The pressure by what is free now, once all that was given a slot is at work: what this round has given takes so many
+    /// bytes, and those of earlier rounds are known. `next` is the runtime of the session that would be started.
+    pub fn of(view: &View<'_>, given: u64, next: Option<&Runtime>) -> Result<Self, NotSeen> {
         let min = view.settings.min_free(view.machine()?);
         let free = view.free()?;
-        let at_work = |polecat: &&std::sync::Arc<Polecat>| {
-            polecat.status.as_ref().is_some_and(|status| status.state == PolecatState::Working)
+        let starting = view.objects.assigned().map(|bead| starting(bead, view));
+        let memory = starting.fold(free.memory.saturating_sub(given), u64::saturating_sub);
+        let requested = runtime::requested(next);
+        let short = |what: &str, free: u64, min: u64, wanted: String| {
+            (free < min)
+                .then(|| format!("{} of {what} are free, and {wanted}; what runs goes on", Bytes(free).rounded()))
         };
-        let working = u32::try_from(view.objects.all::<Polecat>().filter(at_work).count()).unwrap_or(u32::MAX);
-        let starting = view.objects.at_work().saturating_sub(working).saturating_add(given);
-        let memory = free.memory.saturating_sub(SESSION_MEMORY.saturating_mul(u64::from(starting)));
-        let short = |what: &str, free: u64, min: u64, field: &str| {
-            (free < min).then(|| {
-                let (free, min) = (Bytes(free).rounded(), Bytes(min));
-                let wanted = format!("no session is started below {min} (capacity.{field})");
-                format!("{free} of {what} are free, and {wanted}; what runs goes on")
-            })
+        let below = |min: u64, field: &str| format!("no session is started below {} (capacity.{field})", Bytes(min));
+        let for_memory = match next.filter(|_| requested > 0) {
+            None => below(min.memory, "minFreeMemory"),
+            Some(runtime) => format!(
+                "a session of Runtime `{}` needs {} beside {} (resources.requests, capacity.minFreeMemory)",
+                runtime.name_any(),
+                Bytes(requested),
+                Bytes(min.memory)
+            ),
         };
         Ok(Self {
-            memory: short("memory", memory, min.memory, "minFreeMemory"),
-            disk: short("disk", free.disk, min.disk, "minFreeDisk"),
+            memory: short("memory", memory, min.memory.saturating_add(requested), for_memory),
+            disk: short("disk", free.disk, min.disk, below(min.disk, "minFreeDisk")),
         })
     }
 
@@ -56,6 +59,17 @@ impl Pressure {
     pub fn is_any(&self) -> bool {
         self.memory.is_some() || self.disk.is_some()
     }
+}
+
+/// The memory that the session of a bead is taken to use yet: none once it is at work, for then it is seen.
+fn starting(bead: &Bead, view: &View<'_>) -> u64 {
+    let Some(assignee) = bead.spec.assignee.as_ref().filter(|assignee| assignee.waiting.is_none()) else { return 0 };
+    let polecat = view.objects.get::<Polecat>(&assignee.polecat);
+    let state = polecat.and_then(|polecat| polecat.status.as_ref()).map(|status| status.state);
+    if state == Some(PolecatState::Working) {
+        return 0;
+    }
+    runtime::taken(runtime::runtime_of(&bead.spec, Some(&assignee.polecat), view))
 }
 
 /// When to look again at what is short: the longer it has been so, the later.

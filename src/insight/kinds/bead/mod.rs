@@ -133,6 +133,7 @@ fn failures(bead: &Bead) -> String {
     let failures = bead.status.as_ref().map_or(0, |status| status.failures);
     let how = match set_aside {
         Some(it) if it.reason == Reason::WouldFailAgain => "would fail again".to_owned(),
+        Some(it) if it.reason == Reason::OutOfMemory => "out of memory twice".to_owned(),
         _ => format!("failed {failures} times"),
     };
     format!("{how}; {NEEDS_PERSON}: {}", plain(&bead.spec.title))
