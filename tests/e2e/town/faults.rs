@@ -1,6 +1,9 @@
 //! What is wrong is said on the object concerned, with the next step; everything else goes on.
 
-use super::harness::{Town, git, wait_until};
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
+
+use super::harness::{Town, WAIT_MAX, git, wait_until};
 use serde_json::{Value, json};
 
 fn condition(object: &Value, type_: &str) -> Option<(String, String, String)> {
@@ -48,6 +51,31 @@ fn a_url_that_cannot_be_cloned() {
     let message = waits_for(&town, "rig/gone", "Ready", "CloneFailed");
     assert!(message.contains("nowhere.git"), "{message}");
     others_go_on(&town);
+}
+
+/// Over real sockets: whoever connects is heard and never answered.
+#[test]
+fn remotes_that_never_answer_hold_up_no_other_rig() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = server.local_addr().unwrap();
+    let (heard, connections) = channel();
+    // It keeps them open until nobody wants to know of them any more.
+    std::thread::spawn(move || server.incoming().map_while(Result::ok).try_for_each(|stream| heard.send(stream)));
+    let town = Town::new();
+    town.apply("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {name: town}\nspec: {capacity: {jobs: 1, polecats: 1}}\n");
+    let urls: Vec<_> = (0..5).map(|nth| format!("{}://{at}/{nth}.git", ["http", "git"][nth % 2])).collect();
+    for (nth, url) in urls.iter().enumerate() {
+        rig(&town, &format!("far-{nth}"), url, &json!({}));
+        convoy(&town, &format!("far-{nth}"));
+    }
+    town.up();
+    let hanging: Vec<_> = urls.iter().map(|_| connections.recv_timeout(WAIT_MAX).expect("each is asked")).collect();
+    others_go_on(&town);
+    assert_eq!(hanging.len(), urls.len());
+    for nth in 0..urls.len() {
+        let far = town.json(&[&format!("rig/far-{nth}")]);
+        assert_eq!(condition(&far, "Ready").unwrap().1, "Cloning");
+    }
 }
 
 #[test]

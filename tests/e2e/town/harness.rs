@@ -97,6 +97,8 @@ impl Town {
             .env("TMPDIR", self.path("tmp"))
             .env("HOME", self.path("home"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
+            // Servers of tests are here, whatever stands between this machine and others.
+            .env("no_proxy", "127.0.0.1")
             .env_remove("TMUX")
             .limit(WAIT_MAX)
     }
