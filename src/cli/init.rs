@@ -72,9 +72,8 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 }
 
 fn has_other_manifests(dir: &Path) -> bool {
-    let is_yaml = |path: &Path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
     let found = fs_err::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    dir.join("rigs").is_dir() || found.into_iter().any(|path| is_yaml(&path) && !path.ends_with(TOWN_FILE))
+    dir.join("rigs").is_dir() || found.into_iter().any(|path| files::is_yaml(&path) && !path.ends_with(TOWN_FILE))
 }
 
 #[derive(Debug, Clone, Copy)]

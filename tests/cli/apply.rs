@@ -145,6 +145,11 @@ fn a_folder_is_read_in_order_without_what_is_hidden_or_a_repository_of_its_own()
     let folder = Folder::town();
     folder.write("b.yml", &CONVOY.replace("rig: shop", "rig: other"));
     folder.write("a/other.yaml", &RIG.replace("name: shop", "name: other"));
+    folder.write(
+        "c.json",
+        r#"{"apiVersion":"gastown.io/v1alpha1","kind":"Runtime","metadata":{"name":"mine"},"spec":{"command":["sh"]}}"#,
+    );
+    folder.write("package.json", r#"{"name": "site", "kind": "module"}"#);
     folder.write(".github/workflow.yaml", "on: push\n");
     folder.write("checkout/.git/HEAD", "ref: refs/heads/main\n");
     folder.write("checkout/config.yaml", "no: manifest\n");
@@ -154,6 +159,7 @@ fn a_folder_is_read_in_order_without_what_is_hidden_or_a_repository_of_its_own()
     runtime/script created
     formula/work created
     town/town created
+    runtime/mine created
     rig/other created
     convoy/auth created
     ! the town is down, so nothing moves yet: `gt up`

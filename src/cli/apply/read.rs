@@ -6,6 +6,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use gastown_crds::common::GROUP;
 use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Found, Manifest, Skipped};
 use serde_json::Value;
 
@@ -115,8 +116,8 @@ fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
     manifest.with(&value)
 }
 
-/// All YAML below a folder, in the order of names. Hidden files and folders, links to folders, and repositories of their
-/// own are left out.
+/// All YAML below a folder, and all JSON that speaks of our API group, in the order of names. Hidden files and folders, links
+/// to folders, and repositories of their own are left out.
 fn below(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
     let mut found = Vec::new();
     search(dir, 0, &mut found)?;
@@ -136,10 +137,9 @@ fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CliE
     entries.sort();
     for (name, is_dir) in entries {
         let path = dir.join(&name);
-        let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
         if is_dir && depth < DEPTH_MAX && !is_repository(&path) {
             search(&path, depth + 1, found)?;
-        } else if is_yaml && path.is_file() {
+        } else if path.is_file() && (files::is_yaml(&path) || is_our_json(&path)?) {
             found.push(path);
         }
         if found.len() > FILES_MAX {
@@ -148,6 +148,12 @@ fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CliE
         }
     }
     Ok(())
+}
+
+/// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`.
+fn is_our_json(path: &Path) -> Result<bool, CliError> {
+    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    Ok(is_json && bytes(path)?.windows(GROUP.len()).any(|part| part == GROUP.as_bytes()))
 }
 
 fn is_repository(dir: &Path) -> bool {

@@ -7,6 +7,11 @@ use gastown_crds::names;
 
 use super::error::{CliError, Exit};
 
+/// Whether a file is YAML, by its name.
+pub fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
 /// The text of a file, if there is one.
 pub fn read_optional(file: &Path) -> Result<Option<String>, CliError> {
     match fs_err::read_to_string(file) {
