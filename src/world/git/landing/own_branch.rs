@@ -12,8 +12,8 @@ use git2::Repository;
 
 use crate::git::clone::facts::{TARGETS, oid};
 use crate::git::clone::message::merge_request;
-use crate::git::failure::{Failure, late, say};
-use crate::git::landing::push::{Push, judge};
+use crate::git::failure::{Failure, say};
+use crate::git::landing::push::{Push, refused};
 use crate::git::{Git, GitError};
 
 /// The ref namespace of what the town last pushed to branches of its own.
@@ -72,19 +72,11 @@ impl Git {
                 return Err(Failure { code: exit::PROTECTED, message });
             }
             Some(_) => {
-                let reference = format!("refs/heads/{branch}");
-                let call = self.remote(self.call_in(&clone, &doing), url)?.limit(self.limits.transfer);
-                let call = call.args(["push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no"]);
-                let call = call.arg(format!("--force-with-lease={reference}:{pushed}"));
-                let hint = format!("to see how fast it answers, run: git ls-remote {shown}");
-                let output = call.address(url).arg(format!(":{reference}")).output().map_err(|e| late(e, &hint))?;
-                let said = format!("{}\n{}", output.text(), output.complaint());
-                if !output.ok() && !GONE_SIGNS.iter().any(|sign| said.contains(sign)) {
-                    let push =
-                        Push { rig, url, branch, from: None, to: pushed, force: true, update_checked_out: false };
-                    let (code, hint) = judge(&said, &push);
-                    let said = said.replace(url, &shown);
-                    return Err(Failure { code, message: format!("could not {doing}: {}\n{hint}", said.trim()) });
+                let push = Push { rig, url, branch, from: None, to: pushed, force: true, update_checked_out: false };
+                let call = self.remote(self.call_in(&clone, &doing), url)?;
+                let said = self.send(call, &push, None, &pushed.0)?;
+                if let Some(said) = said.filter(|said| !GONE_SIGNS.iter().any(|sign| said.contains(sign))) {
+                    return Err(refused(&doing, &said, &push));
                 }
             }
             None => {}

@@ -14,7 +14,7 @@ use crate::git::clone::remote::{asks_for_password, auth_hint};
 use crate::git::failure::{Failure, late, say};
 use crate::git::history::History;
 use crate::git::landing::own_branch::own_ref;
-use crate::git::program::RepoLock;
+use crate::git::program::{Call, RepoLock};
 use crate::git::{Git, GitError};
 
 /// A push, as its job has it.
@@ -89,10 +89,28 @@ impl Git {
         lock: &RepoLock,
         log: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let (reference, shown) = (format!("refs/heads/{}", push.branch), redact(push.url));
+        let shown = redact(push.url);
         let doing = format!("push {} to {} of {shown}", push.to.short(), push.branch);
-        let mut call = self.remote(self.call_in(clone, &doing), push.url)?.repo_lock(lock).limit(self.limits.transfer);
-        call = call.args([
+        let call = self.remote(self.call_in(clone, &doing), push.url)?.repo_lock(lock);
+        match self.send(call, push, Some(push.to), lease)? {
+            None => {
+                say(log, &format!("{} of {shown} is at {}", push.branch, push.to.short()));
+                Ok(())
+            }
+            Some(said) => Err(refused(&doing, &said, push)),
+        }
+    }
+
+    /// Has a call move the branch of the remote from what the lease says to a commit; none: removes it. What was said, if
+    /// that was refused.
+    pub(super) fn send(
+        &self,
+        mut call: Call<'_>,
+        push: &Push,
+        commit: Option<&Oid>,
+        lease: &str,
+    ) -> Result<Option<String>, Failure> {
+        call = call.limit(self.limits.transfer).args([
             "push",
             "--porcelain",
             "--no-verify",
@@ -103,19 +121,21 @@ impl Git {
         if push.update_checked_out && path_of(push.url).is_some() {
             call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         }
+        let reference = format!("refs/heads/{}", push.branch);
+        let commit = commit.map_or("", |commit| &commit.0);
         call = call.arg(format!("--force-with-lease={reference}:{lease}"));
-        let output = call.address(push.url).arg(format!("{}:{reference}", push.to)).output();
-        let hint = || format!("to see how fast it answers, run: git ls-remote {shown}");
+        let output = call.address(push.url).arg(format!("{commit}:{reference}")).output();
+        let hint = || format!("to see how fast it answers, run: git ls-remote {}", redact(push.url));
         let output = output.map_err(|error| late(error, &hint()))?;
-        if output.ok() {
-            say(log, &format!("{} of {shown} is at {}", push.branch, push.to.short()));
-            return Ok(());
-        }
-        let said = format!("{}\n{}", output.text(), output.complaint());
-        let (code, hint) = judge(&said, push);
-        let said = said.replace(push.url, &shown);
-        Err(Failure { code, message: format!("could not {doing}: {}\n{hint}", said.trim()) })
+        Ok((!output.ok()).then(|| format!("{}\n{}", output.text(), output.complaint())))
     }
+}
+
+/// The failure of a push that the remote, or git itself, refused.
+pub(super) fn refused(doing: &str, said: &str, push: &Push) -> Failure {
+    let (code, hint) = judge(said, push);
+    let said = said.replace(push.url, &redact(push.url));
+    Failure { code, message: format!("could not {doing}: {}\n{hint}", said.trim()) }
 }
 
 /// A lease alone lets a branch move anywhere: forward is checked here.
@@ -160,7 +180,7 @@ fn own_branch(repo: &Repository, push: &Push) -> Result<String, Failure> {
 
 /// The exit code for a refusal, and a hint. Anything that the remote itself refuses, and that is not a race, is a
 /// rule of the remote's.
-pub(super) fn judge(said: &str, push: &Push) -> (i32, String) {
+fn judge(said: &str, push: &Push) -> (i32, String) {
     let has = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if has(&CHECKED_OUT_SIGNS) {
         let hint = if push.update_checked_out {
