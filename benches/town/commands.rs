@@ -35,15 +35,20 @@ pub struct Up {
 
 impl Up {
     pub fn start() -> Self {
+        Self::with("{capacity: {polecats: 1}}")
+    }
+
+    /// A town of this spec.
+    pub fn with(spec: &str) -> Self {
         let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
-        let town = town::open(dir.path(), short.path(), "spec: {capacity: {polecats: 1}}\n");
+        let town = town::open(dir.path(), short.path(), &format!("spec: {spec}\n"));
         let up = Self { dir, short, town };
         let out = up.gt(&["up"]).limit(WAIT_MAX).run().unwrap();
         assert!(out.ok(), "gt up: {}", out.complaint());
         up
     }
 
-    fn gt(&self, args: &[&str]) -> Exec {
+    pub fn gt(&self, args: &[&str]) -> Exec {
         self.at_home(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args))
     }
 

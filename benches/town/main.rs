@@ -22,6 +22,8 @@ mod commands;
 
 mod queue;
 
+mod stop;
+
 mod input;
 mod landing;
 mod sandbox;
@@ -43,6 +45,7 @@ const PARTS: &[(&str, Measure)] = &[
     ("memory", memory::measure),
     ("commands", commands::measure),
     ("queue", queue::measure),
+    ("stop", stop::measure),
     ("sandbox", sandbox::measure),
     ("landing", landing::measure),
     ("input", input::measure),
