@@ -1,10 +1,11 @@
 //! `gt doctor`: what is missing on this machine, and how to get it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::Args as ClapArgs;
 use gastown_base::private;
+use gastown_controllers::world::Limiting;
 use gastown_crds::Runtime;
 use kube::ResourceExt;
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::world::agents::AGENTS;
 use crate::world::exec::Exec;
 use crate::world::session::probe::{GIT_MIN, TMUX_MIN, version};
 use crate::world::session::program::find;
+use crate::world::session::scope::limiting;
 
 /// Say what is missing on this machine, and how to get it.
 #[derive(Debug, ClapArgs)]
@@ -60,6 +62,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             "agents run as plain processes without it, and nobody can attach",
         ),
     ];
+    checks.push(limits(&path));
     for (what, dir) in
         [("data folder", gt.places.data_home.join("gt")), ("state folder", gt.places.state_home.join("gt"))]
     {
@@ -102,6 +105,22 @@ fn program(name: &str, flag: &str, min: (u32, u32), path: &OsString, worst: Verd
         Ok(output) => Check { what, verdict: worst, found: format!("ended with {}", output.code), fix },
         Err(error) => Check { what, verdict: worst, found: error.to_string(), fix },
     }
+}
+
+/// What sessions can be held to here.
+fn limits(path: &OsStr) -> Check {
+    let (verdict, found) = match limiting(path) {
+        Limiting::Cgroup { memory: true, cpu: true } => (Verdict::Ok, "memory and cpu, by systemd".to_owned()),
+        Limiting::Cgroup { memory: true, cpu: false } => (Verdict::Ok, "memory, by systemd".to_owned()),
+        Limiting::Cgroup { cpu, .. } => {
+            let only = if cpu { "cpu alone" } else { "nothing" };
+            (Verdict::Degraded, format!("systemd limits {only}: `Delegate=` of user@.service does not list memory"))
+        }
+        Limiting::No(why) => (Verdict::Degraded, why),
+    };
+    let fix = "where sessions cannot be limited, `resources.limits` of a Runtime does not hold, and one agent can use up all memory";
+    let fix = (verdict == Verdict::Degraded).then(|| fix.to_owned());
+    Check { what: "limits of sessions".to_owned(), verdict, found, fix }
 }
 
 /// Whether something can be written there, found out by doing it.

@@ -32,7 +32,7 @@ pub mod program;
 
 mod supervisor;
 
-mod scope;
+pub mod scope;
 
 pub mod probe;
 

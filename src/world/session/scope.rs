@@ -91,6 +91,11 @@ fn words(program: &Path, unit: Option<(&str, &str)>, limits: Limits) -> Vec<OsSt
     words
 }
 
+/// What sessions can be held to on this machine, with programs of this PATH.
+pub fn limiting(path: &OsStr) -> Limiting {
+    look(path).limiting
+}
+
 /// Looks for the way to scopes by making one.
 fn look(path: &OsStr) -> Found {
     let no = |why: String| Found { program: None, limiting: Limiting::No(why) };
@@ -100,12 +105,9 @@ fn look(path: &OsStr) -> Found {
     if let Some(why) = ends_with_login(path) {
         return no(why);
     }
-    let mut words = words(&program, None, Limits { memory: Some(1 << 30), cpu: Some(1000) }).into_iter();
-    let mut try_one = Exec::new(words.next().unwrap_or_default());
-    for word in words {
-        try_one = try_one.arg(word);
-    }
-    match try_one.args(["/bin/sh", "-c", LOOK]).limit(ANSWER_MAX).run() {
+    let mut words = words(&program, None, Limits { memory: Some(1 << 30), cpu: Some(1000) });
+    words.extend(["/bin/sh", "-c", LOOK].map(OsString::from));
+    match Exec::new(words.remove(0)).args(words).limit(ANSWER_MAX).run() {
         Ok(output) if output.ok() => {
             let text = output.text();
             let has = |file: &str| text.lines().any(|line| line == file);
