@@ -110,13 +110,14 @@ fn program(name: &str, flag: &str, min: (u32, u32), path: &OsString, worst: Verd
 /// What sessions can be held to here.
 fn limits(path: &OsStr) -> Check {
     let (verdict, found) = match limiting(path) {
-        Limiting::Cgroup { memory: true, cpu: true } => (Verdict::Ok, "memory and cpu, by systemd".to_owned()),
-        Limiting::Cgroup { memory: true, cpu: false } => (Verdict::Ok, "memory, by systemd".to_owned()),
-        Limiting::Cgroup { cpu, .. } => {
+        Ok(Limiting::Cgroup { memory: true, cpu: true }) => (Verdict::Ok, "memory and cpu, by systemd".to_owned()),
+        Ok(Limiting::Cgroup { memory: true, cpu: false }) => (Verdict::Ok, "memory, by systemd".to_owned()),
+        Ok(Limiting::Cgroup { cpu, .. }) => {
             let only = if cpu { "cpu alone" } else { "nothing" };
             (Verdict::Degraded, format!("systemd limits {only}: `Delegate=` of user@.service does not list memory"))
         }
-        Limiting::No(why) => (Verdict::Degraded, why),
+        Ok(Limiting::No(why)) => (Verdict::Degraded, why),
+        Err(error) => (Verdict::Degraded, error.to_string()),
     };
     let fix = "where sessions cannot be limited, `resources.limits` of a Runtime does not hold, and one agent can use up all memory";
     let fix = (verdict == Verdict::Degraded).then(|| fix.to_owned());

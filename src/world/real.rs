@@ -173,8 +173,8 @@ impl ports::Sessions for Real {
         self.seen(asked, self.sessions.attempts(&asked.0).map_err(|e| in_a_line(&e)))
     }
 
-    fn limiting(&self, _: &AskLimiting) -> Seen<Limiting> {
-        Seen::Known(self.sessions.limiting())
+    fn limiting(&self, asked: &AskLimiting) -> Seen<Limiting> {
+        self.seen(asked, self.sessions.limiting().map_err(|e| in_a_line(&e)))
     }
 
     fn program(&self, asked: &AskProgram) -> Seen<bool> {

@@ -216,7 +216,7 @@ impl Sessions {
     }
 
     /// What sessions can be held to on this machine.
-    pub fn limiting(&self) -> Limiting {
+    pub fn limiting(&self) -> Result<Limiting, ExecError> {
         self.scopes.limiting(&self.town.path)
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use gastown_controllers::world::{Limiting, Limits};
 
 use super::program::find;
-use crate::exec::Exec;
+use crate::exec::{Exec, ExecError};
 
 /// How long systemd may take to answer: it takes some twenty milliseconds.
 const ANSWER_MAX: Duration = Duration::from_millis(900);
@@ -40,19 +40,31 @@ struct Found {
 }
 
 impl Scopes {
-    /// What sessions can be held to here. Where nothing was found, it is looked again.
-    pub fn limiting(&self, path: &OsStr) -> Limiting {
+    /// What sessions can be held to here. Where nothing was found, it is looked again. An error: systemd does not answer.
+    pub fn limiting(&self, path: &OsStr) -> Result<Limiting, ExecError> {
         let mut known = self.known();
-        if known.as_ref().is_none_or(|found| found.program.is_none()) {
-            *known = Some(look(path));
-        }
-        known.as_ref().map_or_else(|| Limiting::No(String::new()), |found| found.limiting.clone())
+        let found = match known.take().filter(|found| found.program.is_some()) {
+            Some(found) => found,
+            None => look(path)?,
+        };
+        Ok(known.insert(found).limiting.clone())
     }
 
     /// The words before the command of a session, which make its scope of this name; none if there can be none.
-    pub fn words(&self, path: &OsStr, name: &str, about: &str, limits: Limits) -> Option<Vec<OsString>> {
-        let program = self.known().get_or_insert_with(|| look(path)).program.clone()?;
-        Some(words(&program, Some((name, about)), limits))
+    pub fn words(
+        &self,
+        path: &OsStr,
+        name: &str,
+        about: &str,
+        limits: Limits,
+    ) -> Result<Option<Vec<OsString>>, ExecError> {
+        let mut known = self.known();
+        let found = match known.take() {
+            Some(found) => found,
+            None => look(path)?,
+        };
+        let program = known.insert(found).program.as_ref();
+        Ok(program.map(|program| words(program, Some((name, about)), limits)))
     }
 
     /// A session that was to have a scope did not begin: systemd may be gone.
@@ -92,57 +104,47 @@ fn words(program: &Path, unit: Option<(&str, &str)>, limits: Limits) -> Vec<OsSt
 }
 
 /// What sessions can be held to on this machine, with programs of this PATH.
-pub fn limiting(path: &OsStr) -> Limiting {
-    look(path).limiting
+pub fn limiting(path: &OsStr) -> Result<Limiting, ExecError> {
+    Ok(look(path)?.limiting)
 }
 
-/// Looks for the way to scopes by making one.
-fn look(path: &OsStr) -> Found {
-    let no = |why: String| Found { program: None, limiting: Limiting::No(why) };
+/// Looks for the way to scopes by making one. An error: it does not say in time whether there is one.
+fn look(path: &OsStr) -> Result<Found, ExecError> {
+    let no = |why: String| Ok(Found { program: None, limiting: Limiting::No(why) });
     let Some(program) = find("systemd-run", path) else {
         return no("systemd-run is not on PATH here, and systemd makes the cgroups".to_owned());
     };
-    if let Some(why) = ends_with_login(path) {
-        return no(why);
+    if ends_with_login(path)? {
+        let why = "systemd ends what it runs for you when you log out: `loginctl enable-linger` lets it stay";
+        return no(why.to_owned());
     }
     let mut words = words(&program, None, Limits { memory: Some(1 << 30), cpu: Some(1000) });
     words.extend(["/bin/sh", "-c", LOOK].map(OsString::from));
-    match Exec::new(words.remove(0)).args(words).limit(ANSWER_MAX).run() {
-        Ok(output) if output.ok() => {
-            let text = output.text();
-            let has = |file: &str| text.lines().any(|line| line == file);
-            Found {
-                program: Some(program),
-                limiting: Limiting::Cgroup { memory: has("memory.max"), cpu: has("cpu.max") },
-            }
-        }
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            no(format!("systemd makes no scope: {}", said.lines().next_back().unwrap_or("it does not say why").trim()))
-        }
-        Err(error) => no(format!("systemd makes no scope: {error}")),
+    let output = Exec::new(words.remove(0)).args(words).limit(ANSWER_MAX).run()?;
+    let text = output.text();
+    if !output.ok() {
+        let said = output.complaint();
+        let last = said.lines().next_back().unwrap_or("it does not say why").trim().to_owned();
+        return no(format!("systemd makes no scope: {last}"));
     }
+    let has = |file: &str| text.lines().any(|line| line == file);
+    let limiting = Limiting::Cgroup { memory: has("memory.max"), cpu: has("cpu.max") };
+    Ok(Found { program: Some(program), limiting })
 }
 
-/// Why scopes would end when the user logs out; none if they would not.
-fn ends_with_login(path: &OsStr) -> Option<String> {
+/// Whether scopes would end when the user logs out.
+fn ends_with_login(path: &OsStr) -> Result<bool, ExecError> {
     if is_root() {
-        return None;
+        return Ok(false);
     }
     let uid = rustix::process::geteuid().as_raw();
     let own = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
     if own.contains(&format!("/user@{uid}.service/")) {
-        return None;
+        return Ok(false);
     }
-    let ask = |loginctl| {
-        Exec::new(loginctl)
-            .args(["show-user", &uid.to_string(), "--property=Linger", "--value"])
-            .limit(ANSWER_MAX)
-            .run()
-    };
-    let lingers = find("loginctl", path).is_some_and(|it| ask(it).is_ok_and(|said| said.text() == "yes"));
-    (!lingers)
-        .then(|| "systemd ends what it runs for you when you log out: `loginctl enable-linger` lets it stay".to_owned())
+    let Some(loginctl) = find("loginctl", path) else { return Ok(true) };
+    let ask = ["show-user", &uid.to_string(), "--property=Linger", "--value"];
+    Ok(Exec::new(loginctl).args(ask).limit(ANSWER_MAX).run()?.text() != "yes")
 }
 
 fn is_root() -> bool {
@@ -173,17 +175,31 @@ mod tests {
     #[test]
     fn where_systemd_is_not_there_it_is_said_and_looked_for_again() {
         let dir = tempfile::tempdir().unwrap();
-        let scopes = Scopes::default();
-        let none = scopes.limiting(dir.path().as_os_str());
-        assert!(matches!(&none, Limiting::No(why) if why.contains("systemd-run is not on PATH")), "{none:?}");
-        assert_eq!(scopes.words(dir.path().as_os_str(), "x.scope", "", Limits::default()), None);
+        let (scopes, path) = (Scopes::default(), dir.path().as_os_str());
+        let Limiting::No(why) = scopes.limiting(path).unwrap() else { panic!("there is none") };
+        assert!(why.contains("systemd-run is not on PATH"), "{why}");
+        assert_eq!(scopes.words(path, "x.scope", "", Limits::default()).unwrap(), None);
 
-        // A program of this name that fails as systemd does without a bus.
-        let program = dir.path().join("systemd-run");
-        fs_err::write(&program, "#!/bin/sh\necho Failed to connect to bus: No medium found >&2\nexit 1\n").unwrap();
-        fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let none = scopes.limiting(dir.path().as_os_str());
-        let told = matches!(&none, Limiting::No(why) if why.ends_with("Failed to connect to bus: No medium found") || why.contains("linger"));
-        assert!(told, "{none:?}");
+        // Programs of these names, of which one fails as it does without a bus.
+        program(dir.path(), "loginctl", "echo yes");
+        program(dir.path(), "systemd-run", "echo Failed to connect to bus: No medium found >&2; exit 1");
+        let Limiting::No(why) = scopes.limiting(path).unwrap() else { panic!("there is none") };
+        assert_eq!(why, "systemd makes no scope: Failed to connect to bus: No medium found");
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_not_taken_to_be_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scopes, path) = (Scopes::default(), dir.path().as_os_str());
+        program(dir.path(), "loginctl", "echo yes");
+        program(dir.path(), "systemd-run", "exec /bin/sleep 600");
+        assert!(matches!(scopes.words(path, "x.scope", "", Limits::default()), Err(ExecError::TimedOut { .. })));
+        program(dir.path(), "systemd-run", "echo memory.max");
+        assert_eq!(scopes.limiting(path).unwrap(), Limiting::Cgroup { memory: true, cpu: false });
+    }
+
+    fn program(dir: &Path, name: &str, text: &str) {
+        fs_err::write(dir.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs_err::set_permissions(dir.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use gastown_base::private;
-use gastown_controllers::world::{SandboxId, SessionSpec};
+use gastown_controllers::world::{Limits, SandboxId, SessionSpec};
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
@@ -61,7 +61,11 @@ impl Sessions {
         let command = self.command(&spec.command)?;
         let name = scope::name(&sandbox.name, &spec.owner.uid, spec.attempt);
         let about = format!("{} at work on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt);
-        let scope = self.scopes.words(&self.town.path, &name, &about, spec.limits);
+        let scope = match self.scopes.words(&self.town.path, &name, &about, spec.limits) {
+            // What has limits does not run without them because systemd is slow to answer.
+            Err(_) if spec.limits == Limits::default() => None,
+            scope => scope?,
+        };
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
