@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 
 pub fn measure(table: &mut Table) {
     let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
-    let layout = Layout::of(dir.path().join("data"), dir.path().join("state"), short.path().to_owned());
+    let layout = Layout::of(dir.path().join("data"), dir.path().join("state"), short.path().join("run"));
     let each = of_a_session(&layout);
     let (all, floor) = (each.iter().sum::<u32>(), of_two_cats());
     let list: Vec<String> = each.iter().map(u32::to_string).collect();

@@ -9,8 +9,9 @@
 mod applied;
 mod begun;
 mod change;
-mod commands;
-mod read;
+pub mod commands;
+pub mod read;
+mod stored;
 mod too_late;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use clap::Args as ClapArgs;
 use gastown_crds::admission::{self, SetOptions};
 use gastown_crds::common::GROUP;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Source};
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::Value;
 
 use super::common::context::{Context, Link};
@@ -30,6 +31,8 @@ use super::common::kinds::{KINDS, Kind};
 use crate::manifests;
 use crate::town::Town;
 use change::Change;
+use read::Ignored;
+pub use stored::Stored;
 
 /// Most notes on what was skipped in folders: a chart has dozens of files, and they are all of one sort.
 const NOTES_MAX: usize = 10;
@@ -75,18 +78,12 @@ async fn apply(
             _ => admission::admit(manifest),
         });
     }
-    let options = SetOptions { allow_missing: args.allow_missing };
+    let options = SetOptions { allow_missing: args.allow_missing, offline: false };
     let between = admission::admit_set(&manifests, &stored, options);
-    // An object that is wrong by itself is not understood: what it seems to say of others is left for the next try.
-    // Where objects stand matters only if there is something to say of them.
-    let places = if found.is_empty() { Places::default() } else { Places::of(&manifests) };
-    let wrong: BTreeSet<usize> = found.iter().filter_map(|mistake| places.manifest_of(mistake)).collect();
     let mut more = between;
     more.extend(commands::missing(&manifests, &stored));
     more.extend(too_late::check(link, &manifests, &stored).await?);
-    more.retain(|mistake| places.manifest_of(mistake).is_none_or(|nth| !wrong.contains(&nth)));
-    found.extend(more);
-    refuse(&found, gt)?;
+    refuse(&with_those_between(found, more, &manifests), gt)?;
 
     manifests.sort_by_key(|manifest| rank(&manifest.kind));
     let mut todo = built_in(&stored, &manifests)?;
@@ -102,6 +99,21 @@ async fn apply(
         gt.out.talk("the town is down, so nothing moves yet: `gt up`");
     }
     Ok(())
+}
+
+/// All mistakes: those of objects by themselves, and those between objects that are right by themselves. One that is wrong is
+/// not understood: what it seems to say of others is left for the next try.
+pub fn with_those_between(
+    mut found: Vec<Diagnostic>,
+    mut between: Vec<Diagnostic>,
+    manifests: &[Manifest],
+) -> Vec<Diagnostic> {
+    // Where objects stand matters only if there is something to say of them.
+    let places = if found.is_empty() { Places::default() } else { Places::of(manifests) };
+    let wrong: BTreeSet<usize> = found.iter().filter_map(|mistake| places.manifest_of(mistake)).collect();
+    between.retain(|mistake| places.manifest_of(mistake).is_none_or(|nth| !wrong.contains(&nth)));
+    found.extend(between);
+    found
 }
 
 /// Where objects stand in their files, to find the one that a mistake is in.
@@ -152,12 +164,12 @@ fn refuse(found: &[Diagnostic], gt: &Context) -> Result<(), CliError> {
 
 /// The manifests in files, or everything that could not be read.
 pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliError> {
-    admitted(read::all(files)?, gt)
+    admitted(read::all(files, Ignored::Nothing)?, gt)
 }
 
 /// What could be read, or everything that could not.
 fn admitted(read: read::Read, gt: &Context) -> Result<Vec<Manifest>, CliError> {
-    let read::Read { manifests, mistakes, skipped, foreign } = read;
+    let read::Read { manifests, mistakes, skipped, foreign, files: _ } = read;
     for one in skipped.iter().take(NOTES_MAX) {
         gt.out.talk(&format!("note: skipped {one}"));
     }
@@ -235,65 +247,4 @@ async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: boo
 
 fn unreadable(error: &serde_json::Error) -> CliError {
     CliError::new(Exit::Failed, "could not read an object").because(error)
-}
-
-/// What the store holds, as far as a set of manifests has to do with it.
-struct Stored {
-    /// Names by kind; built-in ones too.
-    names: BTreeMap<String, Vec<String>>,
-    objects: BTreeMap<(String, String), Value>,
-}
-
-impl Stored {
-    async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
-        let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
-        for kind in KINDS {
-            let here = manifests.iter().any(|manifest| manifest.kind == kind.name);
-            // The town's is the runtime of rigs that name none.
-            let is_named = kind.name == "Town" || is_referred_to(kind);
-            if !here && !is_named {
-                continue;
-            }
-            let names = stored.names.entry(kind.name.to_owned()).or_default();
-            for object in link.list(kind, &ListParams::default()).await? {
-                let name = object.metadata.name.clone().unwrap_or_default();
-                names.push(name.clone());
-                let value = serde_json::to_value(object).map_err(|error| unreadable(&error))?;
-                stored.objects.insert((kind.name.to_owned(), name), value);
-            }
-        }
-        for (file, text) in manifests::built_in() {
-            for manifest in manifest::parse(file, text).unwrap_or_default() {
-                let names = stored.names.entry(manifest.kind).or_default();
-                if !names.contains(&manifest.name) {
-                    names.push(manifest.name);
-                }
-            }
-        }
-        Ok(stored)
-    }
-
-    fn object(&self, kind: &str, name: &str) -> Option<&Value> {
-        self.objects.get(&(kind.to_owned(), name.to_owned()))
-    }
-
-    fn has(&self, kind: &str, name: &str) -> bool {
-        self.object(kind, name).is_some()
-    }
-}
-
-impl admission::Known for Stored {
-    fn names(&self, kind: &str) -> Vec<String> {
-        self.names.get(kind).cloned().unwrap_or_default()
-    }
-
-    fn spec(&self, kind: &str, name: &str) -> Option<Value> {
-        if let Some(object) = self.object(kind, name) {
-            return Some(object["spec"].clone());
-        }
-        let built_in =
-            manifests::built_in().into_iter().flat_map(|(file, text)| manifest::parse(file, text).unwrap_or_default());
-        let mut built_in = built_in.filter(|it| it.kind == kind && it.name == name);
-        built_in.next().map(|it| it.value()["spec"].take())
-    }
 }

@@ -34,6 +34,7 @@ mod rig;
 mod status;
 mod stop;
 mod up;
+mod validate;
 mod version;
 mod wait;
 
@@ -83,6 +84,7 @@ enum Command {
     #[command(subcommand)]
     Mr(mr::Command),
     Apply(apply::Args),
+    Validate(validate::Args),
     Up(up::UpArgs),
     Status(status::Args),
     Get(get::Args),
@@ -136,6 +138,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
     let town = gt.town.as_deref();
     match command {
         // Agents' verbs end as `bd` does: 0 or 1.
+        Command::Validate(args) => return Ok(validate::run(args, gt)),
         Command::Hook(args) => return Ok(agent::hook(args, town)),
         Command::Prime(args) => return Ok(agent::prime(args, town)),
         Command::Done(args) => return Ok(agent::done(args, town)),

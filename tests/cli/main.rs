@@ -14,4 +14,5 @@ mod show;
 mod stuck;
 mod towns;
 mod up;
+mod validate;
 mod waits;

@@ -33,6 +33,8 @@ impl Known for BTreeMap<String, Vec<String>> {
 pub struct SetOptions {
     /// References that lead nowhere are let through; their objects wait with `RefNotFound`.
     pub allow_missing: bool,
+    /// There is no town to look into: what is in none of the files is nowhere.
+    pub offline: bool,
 }
 
 /// Everything that is wrong between the objects of a set; what is wrong with each alone is [`super::admit`]'s.
@@ -98,11 +100,18 @@ impl<'a> Set<'a> {
         // Only now: where things stand is found out for the whole file at once.
         let span = manifest.value_at(path);
         let message = format!("no {kind} is named {}", quote(name));
-        let mistake = Diagnostic::error("ref-not-found", message, &manifest.source, span)
-            .label("neither in these files nor in the town");
+        let mistake =
+            Diagnostic::error("ref-not-found", message, &manifest.source, span).label(if self.options.offline {
+                "in none of these files"
+            } else {
+                "neither in these files nor in the town"
+            });
         let hint = suggest::hint(name, all.iter().map(String::as_str));
         found.push(match hint {
             Some(hint) => mistake.hint(hint),
+            None if self.options.offline => {
+                mistake.hint(format!("declare the {kind}, or use --allow-missing if the town has it"))
+            }
             None => mistake.hint(format!("declare the {kind}, or use --allow-missing to let it come later")),
         });
     }

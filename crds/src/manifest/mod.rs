@@ -137,6 +137,21 @@ pub fn find(file_name: &str, bytes: &[u8]) -> Result<Found, Vec<Diagnostic>> {
     Ok(Found { manifests, skipped })
 }
 
+/// What may be names of objects in a text that could not be read: all that stands behind a `name:`.
+pub fn names_in(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in text.match_indices("name") {
+        let after = text[at + "name".len()..].trim_start_matches(['"', '\'', ' ']);
+        let Some(value) = after.strip_prefix(':') else { continue };
+        let value = value.trim_start_matches([' ', '"', '\'']);
+        let end = value.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).unwrap_or(value.len());
+        if end > 0 {
+            names.push(value[..end].to_owned());
+        }
+    }
+    names
+}
+
 fn text_of<'a>(file_name: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>> {
     if bytes.len() > FILE_BYTES_MAX {
         return Err(vec![too_large(file_name)]);

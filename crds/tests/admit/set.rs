@@ -151,7 +151,7 @@ fn a_reference_that_leads_nowhere_is_told_with_the_nearest_name() {
        |
        = help: there is `script`
     "#);
-    let lenient = SetOptions { allow_missing: true };
+    let lenient = SetOptions { allow_missing: true, offline: false };
     assert_eq!(admit_set(&manifests(&text), &known(), lenient), []);
 }
 

@@ -3,11 +3,13 @@
 //! A file that was named holds our objects only. In a folder stand others' files too, such as `kustomization.yaml`: what is
 //! not ours there is skipped, and said; but a folder that holds nothing of ours is a mistake.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use gastown_crds::common::GROUP;
-use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Found, Manifest, Skipped};
+use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Found, Manifest, Skipped, Source};
+use ignore::WalkBuilder;
 use serde_json::Value;
 
 use crate::cli::common::context::Context;
@@ -30,6 +32,17 @@ pub struct Read {
     pub skipped: Vec<Skipped>,
     /// The folders in which nothing is ours.
     pub foreign: Vec<String>,
+    /// The names of all files that were read.
+    pub files: Vec<String>,
+}
+
+/// What is left out of a folder beside what is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Nothing.
+    Nothing,
+    /// What git ignores there; and links out of the folder are mistakes.
+    ByGit,
 }
 
 /// How a file came here.
@@ -42,20 +55,29 @@ enum By {
 }
 
 /// Reads all of them.
-pub fn all(names: &[String]) -> Result<Read, CliError> {
+pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
     let mut read = Read::default();
     for name in names {
         if name == "-" {
+            read.files.push("-".to_owned());
             one("-", By::Name, &stdin()?, &Context::cwd()?, &mut read);
             continue;
         }
         let path = Path::new(name);
         let is_dir = fs_err::metadata(path).map_err(|error| missing(path, &error))?.is_dir();
-        let (by, files) = if is_dir { (By::Folder, below(path)?) } else { (By::Name, vec![path.to_owned()]) };
+        let (by, files) = if is_dir { (By::Folder, below(path, ignored)?) } else { (By::Name, vec![path.to_owned()]) };
         let before = read.manifests.len() + read.mistakes.len();
         for file in files {
             let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+            read.files.push(shown(&file));
+            if is_dir && ignored == Ignored::ByGit && leads_out(&file, path) {
+                let source = Source::new(&shown(&file), "");
+                let mistake = Diagnostic::error("link", "this link leads out of the folder", &source, 0..0);
+                read.mistakes
+                    .push(mistake.hint("put the file itself here: another checkout may not have what it leads to"));
+                continue;
+            }
             one(&shown(&file), by, &bytes(&file)?, &folder, &mut read);
         }
         if is_dir && read.manifests.len() + read.mistakes.len() == before {
@@ -118,36 +140,34 @@ fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
 
 /// All YAML below a folder, and all JSON that speaks of our API group, in the order of names. Hidden files and folders, links
 /// to folders, and repositories of their own are left out.
-fn below(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
+fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
     let mut found = Vec::new();
-    search(dir, 0, &mut found)?;
-    Ok(found)
-}
-
-fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CliError> {
-    let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
-    let mut entries = Vec::new();
-    for entry in fs_err::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !is_hidden {
-            entries.push((entry.file_name(), entry.file_type().map_err(failed)?.is_dir()));
-        }
+    let mut walk = WalkBuilder::new(dir);
+    walk.standard_filters(false).hidden(true).follow_links(false).max_depth(Some(DEPTH_MAX));
+    if ignored == Ignored::ByGit {
+        walk.git_ignore(true).git_exclude(true).git_global(true).parents(true).require_git(false);
     }
-    entries.sort();
-    for (name, is_dir) in entries {
-        let path = dir.join(&name);
-        if is_dir && depth < DEPTH_MAX && !is_repository(&path) {
-            search(&path, depth + 1, found)?;
-        } else if path.is_file() && (files::is_yaml(&path) || is_our_json(&path)?) {
-            found.push(path);
+    // As they stand in a listing: a folder's own files between those of folders beside them.
+    walk.sort_by_file_name(OsStr::cmp);
+    walk.filter_entry(|entry| entry.depth() == 0 || !is_repository(entry.path()));
+    for entry in walk.build() {
+        let entry = entry.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
+        let path = entry.path();
+        if path.is_file() && (files::is_yaml(path) || is_our_json(path)?) {
+            found.push(entry.into_path());
         }
         if found.len() > FILES_MAX {
             let message = format!("there are more than {FILES_MAX} manifests below {}", dir.display());
             return Err(CliError::new(Exit::Refused, message).hint("name the folders you mean"));
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Whether a link leads to something outside of this folder.
+fn leads_out(file: &Path, folder: &Path) -> bool {
+    let is_below = || Some(fs_err::canonicalize(file).ok()?.starts_with(fs_err::canonicalize(folder).ok()?));
+    file.is_symlink() && is_below() != Some(true)
 }
 
 /// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`.

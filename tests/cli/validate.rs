@@ -1,0 +1,224 @@
+//! `gt validate`: everything that is wrong, in one run, without a town; in the forms that CI systems read.
+
+use crate::harness::{CONVOY, Folder, RIG};
+use serde_json::Value;
+
+/// A folder with three mistakes, a warning, and files of others.
+fn wrong() -> Folder {
+    let folder = Folder::empty();
+    folder.write("rigs/shop.yaml", &RIG.replace("strategy: Push", "strategy: Pull"));
+    folder.write("convoys/auth.yaml", &CONVOY.replace("rig: shop", "rig: shpo"));
+    folder.write("convoys/late, or never.yaml", "kind: Convoy\nmetadata: {name: late\n");
+    folder.write("convoys/idle.yaml", &CONVOY.replace("name: auth", "name: idle").replace(", command: 'true'", ""));
+    folder.write("other/config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
+    folder
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once_and_nothing_is_written() {
+    let folder = wrong();
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    error[ref-not-found]: no Rig is named `shpo`
+     --> convoys/auth.yaml:6:8
+      |
+    6 |   rig: shpo
+      |        ^^^^ in none of these files
+      |
+      = help: did you mean `shop`?
+
+    error[syntax]: not valid YAML: unclosed bracket '{'
+     --> convoys/late, or never.yaml:2:11
+      |
+    2 | metadata: {name: late
+      |           ^
+      |
+      = help: look here and just above for an open bracket or quote, or for text with `: ` that needs quotes
+
+    error[wrong-value]: `spec.merge.strategy` cannot be `Pull`
+      --> rigs/shop.yaml:11:15
+       |
+    11 |     strategy: Pull
+       |               ^^^^
+       |
+       = help: it is one of `Push`, `Branch`
+
+    warning[no-command]: `tokens` and another bead have no `command`, and the `script` runtime runs nothing else
+     --> convoys/idle.yaml:8:15
+      |
+    8 |     - { name: tokens, title: Rotate session tokens }
+      |               ^^^^^^
+      |
+      = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    !
+    ! 3 objects in 5 files: 3 mistakes, 1 warning; 1 document of others skipped
+    exit 1
+    ");
+    let made: Vec<_> = fs_err::read_dir(folder.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(made, ["home"], "no store, no town");
+}
+
+#[test]
+fn what_is_right_is_said_in_a_line() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", RIG);
+    folder.write("convoy.yaml", CONVOY);
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    ! 2 objects in 2 files: no mistakes
+    exit 0
+    ");
+    let one = format!("{RIG}---\n{CONVOY}");
+    insta::assert_snapshot!(folder.gt_with(&["validate", "-"], &one).all(), @"
+    ! 2 objects in 1 file: no mistakes
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt_with(&["validate", "-"], CONVOY).all(), @"
+    error[ref-not-found]: no Rig is named `shop`
+     --> -:6:8
+      |
+    6 |   rig: shop
+      |        ^^^^ in none of these files
+      |
+      = help: declare the Rig, or use --allow-missing if the town has it
+    !
+    ! 1 object in 1 file: 1 mistake
+    exit 1
+    ");
+    assert_eq!(folder.gt_with(&["validate", "--allow-missing", "-"], CONVOY).code, 0);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_another_exit_code() {
+    let folder = Folder::empty();
+    insta::assert_snapshot!(folder.gt(&["validate", "nowhere"]).all(), @"
+    ! error: there is no file `nowhere`
+    exit 2
+    ");
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    ! error: there are no manifests in .
+    ! hint: name files, or folders with .yaml, .yml or .json below them
+    exit 2
+    ");
+    assert_eq!(folder.gt(&["validate"]).code, 2);
+}
+
+#[test]
+fn names_in_a_file_that_cannot_be_read_are_not_missed_elsewhere() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", &RIG.replace("spec:", "spec: {"));
+    folder.write("convoy.yaml", CONVOY);
+    let done = folder.gt(&["validate", "."]);
+    assert!(done.code == 1 && !done.out.contains("no Rig is named"), "{}", done.all());
+}
+
+#[test]
+fn what_git_ignores_is_left_out_and_a_link_out_of_the_folder_is_refused() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", RIG);
+    folder.write(".gitignore", "/target/\n");
+    folder.write("target/broken.yaml", "kind: [\ngastown.io");
+    folder.write("here.yaml", CONVOY);
+    fs_err::write(folder.path("elsewhere.yaml"), RIG).unwrap();
+    fs_err::os::unix::fs::symlink("../elsewhere.yaml", folder.path("home/out.yaml")).unwrap();
+    fs_err::os::unix::fs::symlink("here.yaml", folder.path("home/same.yaml")).unwrap();
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    error[link]: this link leads out of the folder
+     --> out.yaml:1:1
+      |
+    1 |
+      | ^
+      |
+      = help: put the file itself here: another checkout may not have what it leads to
+
+    error[duplicate]: two Convoys are named `auth`
+     --> same.yaml:4:9
+      |
+    4 |   name: auth
+      |         ^^^^ again here
+      |
+     ::: here.yaml:4:9
+      |
+    4 |   name: auth
+      |         ---- first here
+      |
+      = help: rename one, or remove it
+    !
+    ! 3 objects in 4 files: 2 mistakes
+    exit 1
+    ");
+}
+
+#[test]
+fn programs_get_json() {
+    let folder = wrong();
+    let done = folder.gt(&["validate", "-o", "json", "."]);
+    let report: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(
+        (report["files"].as_u64(), report["objects"].as_u64(), report["skipped"].as_u64()),
+        (Some(5), Some(3), Some(1))
+    );
+    let short =
+        |it: &Value| format!("{}:{}:{} {} {}", it["file"], it["line"], it["column"], it["severity"], it["code"]);
+    let all: Vec<_> = report["findings"].as_array().unwrap().iter().map(short).collect();
+    insta::assert_snapshot!(all.join("\n").replace('"', ""), @"
+    convoys/auth.yaml:6:8 error ref-not-found
+    convoys/idle.yaml:8:15 warning no-command
+    convoys/late, or never.yaml:2:11 error syntax
+    rigs/shop.yaml:11:15 error wrong-value
+    ");
+    assert_eq!(done.code, 1);
+}
+
+#[test]
+fn github_gets_an_annotation_for_each_line() {
+    insta::assert_snapshot!(wrong().gt(&["validate", "-o", "github", "."]).out, @"
+    ::error file=convoys/auth.yaml,line=6,endLine=6,col=8,endColumn=12,title=gt ref-not-found::no Rig is named `shpo`%0Adid you mean `shop`?
+    ::warning file=convoys/idle.yaml,line=8,endLine=8,col=15,endColumn=21,title=gt no-command::`tokens` and another bead have no `command`, and the `script` runtime runs nothing else%0Aadd `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    ::error file=convoys/late%2C or never.yaml,line=2,endLine=2,col=11,endColumn=12,title=gt syntax::not valid YAML: unclosed bracket '{'%0Alook here and just above for an open bracket or quote, or for text with `: ` that needs quotes
+    ::error file=rigs/shop.yaml,line=11,endLine=11,col=15,endColumn=19,title=gt wrong-value::`spec.merge.strategy` cannot be `Pull`%0Ait is one of `Push`, `Branch`
+    ");
+}
+
+#[test]
+fn code_scanning_gets_what_its_schema_asks_for() {
+    let done = wrong().gt(&["validate", "-o", "sarif", "."]);
+    let log: Value = serde_json::from_str(&done.out).unwrap();
+    // As OASIS has published it; one bracket of a pattern in it is never opened.
+    let schema = include_str!("validate/sarif-schema-2.1.0.json").replace("{2}]?$", "{2}?$");
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let mistakes: Vec<_> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&log).map(|it| it.to_string()).collect();
+    assert_eq!(mistakes, Vec::<String>::new());
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 4);
+    let uri =
+        |it: &Value| it["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap().to_owned();
+    assert!(results.iter().any(|it| uri(it) == "convoys/late%2C%20or%20never.yaml"));
+}
+
+#[test]
+fn ci_systems_get_a_test_for_each_file() {
+    insta::assert_snapshot!(wrong().gt(&["validate", "-o", "junit", "."]).out, @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="gt validate" tests="5" skipped="0" failures="3" errors="0">
+        <testsuite name="gt validate" tests="5" skipped="0" errors="0" failures="3">
+            <testcase name="convoys/auth.yaml">
+                <failure message="no Rig is named `shpo`" type="ref-not-found">convoys/auth.yaml:6:8: no Rig is named `shpo`
+    did you mean `shop`?</failure>
+            </testcase>
+            <testcase name="convoys/idle.yaml">
+                <system-out>convoys/idle.yaml:8:15: `tokens` and another bead have no `command`, and the `script` runtime runs nothing else
+    add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town</system-out>
+            </testcase>
+            <testcase name="convoys/late, or never.yaml">
+                <failure message="not valid YAML: unclosed bracket &apos;{&apos;" type="syntax">convoys/late, or never.yaml:2:11: not valid YAML: unclosed bracket &apos;{&apos;
+    look here and just above for an open bracket or quote, or for text with `: ` that needs quotes</failure>
+            </testcase>
+            <testcase name="other/config.yaml"/>
+            <testcase name="rigs/shop.yaml">
+                <failure message="`spec.merge.strategy` cannot be `Pull`" type="wrong-value">rigs/shop.yaml:11:15: `spec.merge.strategy` cannot be `Pull`
+    it is one of `Push`, `Branch`</failure>
+            </testcase>
+        </testsuite>
+    </testsuites>
+    "#);
+}
