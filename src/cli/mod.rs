@@ -16,6 +16,7 @@
 
 pub mod common;
 
+mod api_resources;
 mod apply;
 mod attach;
 mod cordon;
@@ -23,6 +24,7 @@ mod delete;
 mod describe;
 mod doctor;
 mod down;
+mod explain;
 mod freeze;
 mod get;
 mod init;
@@ -31,6 +33,7 @@ mod mr;
 mod pause;
 mod resume;
 mod rig;
+mod schema;
 mod status;
 mod stop;
 mod up;
@@ -85,6 +88,9 @@ enum Command {
     Mr(mr::Command),
     Apply(apply::Args),
     Validate(validate::Args),
+    Explain(explain::Args),
+    Schema(schema::Args),
+    ApiResources(api_resources::Args),
     Up(up::UpArgs),
     Status(status::Args),
     Get(get::Args),
@@ -150,6 +156,9 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
         Command::Version(args) => version::run(args, gt),
+        Command::Explain(args) => explain::run(args, gt),
+        Command::Schema(args) => schema::run(args, gt),
+        Command::ApiResources(args) => api_resources::run(args, gt),
         Command::Apply(args) => block_on(apply::run(args, gt)),
         Command::Status(args) => block_on(status::run(args, gt)),
         Command::Get(args) => block_on(get::run(args, gt)),

@@ -4,6 +4,7 @@
 
 mod apply;
 mod complete;
+mod explain;
 mod harness;
 mod help;
 mod hold;

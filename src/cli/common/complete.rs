@@ -32,6 +32,14 @@ pub fn answer_shell() {
     }
 }
 
+/// `KIND`.
+pub fn kinds() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let words = KINDS.iter().map(|kind| kind.singular.to_owned());
+        current.to_str().map_or_else(Vec::new, |current| starting(current, words).into_iter().collect())
+    })
+}
+
 /// `KIND`, `KIND,KIND …` or `KIND/NAME`, as `gt get` takes them.
 pub fn kinds_or_objects() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

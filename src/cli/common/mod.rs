@@ -6,6 +6,7 @@ pub mod error;
 
 pub mod kinds;
 pub mod overrides;
+pub mod schema;
 
 pub mod age;
 pub mod complete;
