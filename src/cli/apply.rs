@@ -21,7 +21,7 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 use gastown_crds::admission::{self, SetOptions};
 use gastown_crds::common::GROUP;
-use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Source};
+use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Skipped, Source};
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ const TRIES_MAX: u32 = 5;
 /// Apply manifests: create objects that do not exist, change those that differ.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// A manifest, a folder (all YAML below it), or `-` for standard input. May be given several times.
+    /// A manifest, a folder (all YAML and JSON below it), or `-` for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", required = true, value_name = "FILE|DIR|-")]
     files: Vec<String>,
     /// Accept references to what does not exist yet; the objects that refer to it wait until it does.
@@ -170,21 +170,30 @@ pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliEr
 /// What could be read, or everything that could not.
 fn admitted(read: read::Read, gt: &Context) -> Result<Vec<Manifest>, CliError> {
     let read::Read { manifests, mistakes, skipped, foreign, files: _ } = read;
+    note_skipped(&skipped, gt);
+    refuse(&mistakes, gt)?;
+    nothing_of_ours(&foreign, manifests.is_empty()).map(|()| manifests)
+}
+
+/// Refuses what holds none of our objects, as a whole or in one of the folders.
+pub fn nothing_of_ours(foreign: &[String], is_empty: bool) -> Result<(), CliError> {
+    let none = match foreign.first() {
+        Some(folder) => Some(format!("there are no objects of {GROUP} in the folder `{folder}`")),
+        None => is_empty.then(|| "there are no objects in there".to_owned()),
+    };
+    none.map_or(Ok(()), |message| {
+        let hint = "manifests are files, or folders with .yaml, .yml or .json files below them";
+        Err(CliError::new(Exit::Refused, message).hint(hint))
+    })
+}
+
+/// Says what was skipped.
+pub fn note_skipped(skipped: &[Skipped], gt: &Context) {
     for one in skipped.iter().take(NOTES_MAX) {
         gt.out.talk(&format!("note: skipped {one}"));
     }
     if let Some(more) = skipped.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
         gt.out.talk(&format!("note: skipped {more} more of that sort"));
-    }
-    refuse(&mistakes, gt)?;
-    let none = match foreign.first() {
-        Some(folder) => Some(format!("there are no objects of {GROUP} in the folder `{folder}`")),
-        None => manifests.is_empty().then(|| "there are no objects in there".to_owned()),
-    };
-    match none {
-        None => Ok(manifests),
-        Some(message) => Err(CliError::new(Exit::Refused, message)
-            .hint("`-f` takes manifests: files, or folders with .yaml or .yml files below them")),
     }
 }
 

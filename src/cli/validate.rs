@@ -14,18 +14,18 @@ use gastown_crds::manifest::{Diagnostic, Manifest, Severity};
 
 use super::apply::{self, read};
 use super::common::context::Context;
-use super::common::error::{CliError, Exit};
+use super::common::error::CliError;
 use report::Report;
 
 /// The exit code if something was found.
 const FOUND: u8 = 1;
-/// The exit code if it could not be looked.
+/// The exit code if the check could not run.
 const COULD_NOT: u8 = 2;
 
 /// Check manifests without a town: for CI, for hooks, and before `gt apply`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 it could not be looked."
+    after_help = "Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 the check could not run."
 )]
 pub struct Args {
     /// Manifests, folders (all YAML and JSON below them, but what git ignores), or `-` for standard input.
@@ -57,7 +57,7 @@ enum Format {
 
 /// Runs it.
 pub fn run(args: &Args, gt: &Context) -> ExitCode {
-    match judged(args).and_then(|report| Ok((report.write(args.output, gt)?, report))) {
+    match judged(args, gt).and_then(|report| Ok((report.write(args.output, gt)?, report))) {
         Ok(((), report)) if report.errors() > 0 => ExitCode::from(FOUND),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -67,14 +67,11 @@ pub fn run(args: &Args, gt: &Context) -> ExitCode {
     }
 }
 
-fn judged(args: &Args) -> Result<Report, CliError> {
+fn judged(args: &Args, gt: &Context) -> Result<Report, CliError> {
     let read = read::all(&args.paths, read::Ignored::ByGit)?;
-    if read.files.is_empty() {
-        let message = format!("there are no manifests in {}", args.paths.join(", "));
-        return Err(
-            CliError::new(Exit::Refused, message).hint("name files, or folders with .yaml, .yml or .json below them")
-        );
-    }
+    apply::note_skipped(&read.skipped, gt);
+    // A check of the wrong folder must not be green for ever.
+    apply::nothing_of_ours(&read.foreign, read.manifests.is_empty() && read.mistakes.is_empty())?;
     let mut found = read.mistakes;
     let options = SetOptions { allow_missing: args.allow_missing, offline: true };
     let wrong = wrong_with(&read.manifests, &found, options);

@@ -22,7 +22,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
 use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, tcsetpgrp};
 
-use super::cgroup::{self, Killed, Kills, Whose};
+use super::cgroup::{self, Killed, Kills};
 use super::records::{self, AgentSpec, CODE_KILLED, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
 use super::{REFUSED, command, complain, family, lock, log, now, process, process::ProcessId, watch};
@@ -59,8 +59,7 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
     let mut signals = Signals::catch()?;
     let cgroup = spec.cgroup.as_deref().and_then(cgroup::own);
-    let kills = Kills::begin(cgroup.as_deref());
-    let alone = cgroup.is_some();
+    let kills = Kills::begin(cgroup.as_deref(), spec.memory_limit);
     records::write(&started, &Started { process, tmux: pane(), cgroup }, false)?;
 
     let output = spec.attempt_dir.join(records::OUTPUT);
@@ -80,9 +79,9 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let (code, asked, why) = ended;
     let own = !asked && !spec.attempt_dir.join(records::ENDING).exists();
     // Others are killed on this machine, too.
-    let killed = kills.since().filter(|_| alone || code == CODE_KILLED);
-    let why = killed.as_ref().map_or(why, killed_words);
-    let last = format!("gt: {} ended with {code}{why}", spec.command.first().map_or("agent", String::as_str));
+    let killed = kills.since().filter(|_| kills.are_its_own() || code == CODE_KILLED);
+    let also = killed.as_ref().map(said_of_killed).unwrap_or_default();
+    let last = format!("gt: {} ended with {code}{why}{also}", spec.command.first().map_or("agent", String::as_str));
     // Said before it is recorded, and only where somebody still listens: not to a terminal that is held with Ctrl-S.
     if let Ok(flags) = fcntl_getfl(&terminal) {
         let _ = fcntl_setfl(&terminal, flags | OFlags::NONBLOCK);
@@ -206,12 +205,12 @@ fn not_started(command: &[String], error: &io::Error) -> (i32, bool, String) {
 }
 
 /// What was killed for memory, as the end of a line about the agent's end.
-fn killed_words(killed: &Killed) -> String {
-    let Killed { processes, of, .. } = killed;
+fn said_of_killed(killed: &Killed) -> String {
+    let Killed { processes, limit } = killed;
     let processes = if *processes == 1 { "1 process was".to_owned() } else { format!("{processes} processes were") };
-    match of {
-        Whose::Session => format!("; {processes} killed for reaching the session's memory limit"),
-        Whose::Machine => format!("; {processes} killed because the machine was out of memory"),
+    match limit {
+        Some(_) => format!("; {processes} killed for reaching the session's memory limit"),
+        None => format!("; {processes} killed because the machine was out of memory"),
     }
 }
 

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Where the second version of cgroups is: alone, or beside the first.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
+/// What has happened to the memory of a cgroup.
+const EVENTS: &str = "memory.events";
+
 /// The processes of a cgroup.
 const PROCS: &str = "cgroup.procs";
 
@@ -68,52 +71,45 @@ fn is_gone(error: &io::Error) -> bool {
 pub struct Killed {
     /// How many processes: of the session's, or, where it has no cgroup of its own, of the whole machine's.
     pub processes: u64,
-    /// Whose memory was used up.
-    pub of: Whose,
-    /// The limit that was reached, in bytes, if it was the session's own.
+    /// The limit that was reached, in bytes, as it was asked for; none if it was not the session's own memory that was used up,
+    /// but the machine's, or that of whatever the town runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-}
-
-/// Whose memory was used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Whose {
-    /// The session's: it reached the limit that it was given.
-    Session,
-    /// The machine's, or that of whatever the town runs in.
-    Machine,
 }
 
 /// Counts what is killed for memory from now on.
 pub struct Kills {
     group: Option<PathBuf>,
+    /// The limit of the session. The kernel's file says another number: it counts in pages.
+    limit: Option<u64>,
     before: u64,
 }
 
 impl Kills {
-    /// Begins to count, in the session's own cgroup if it has one.
-    pub fn begin(group: Option<&Path>) -> Self {
-        let group = group.filter(|group| group.join("memory.events").exists()).map(Path::to_owned);
+    /// Begins to count, in the session's own cgroup if it has one that counts.
+    pub fn begin(group: Option<&Path>, limit: Option<u64>) -> Self {
+        let group = group.filter(|group| group.join(EVENTS).exists()).map(Path::to_owned);
         let before = Self::count(group.as_deref()).map_or(0, |(kills, _)| kills);
-        Self { group, before }
+        Self { group, limit, before }
+    }
+
+    /// Whether only the session's own processes are counted.
+    pub fn are_its_own(&self) -> bool {
+        self.group.is_some()
     }
 
     /// What was killed since; none if nothing was.
     pub fn since(&self) -> Option<Killed> {
-        let (kills, own) = Self::count(self.group.as_deref())?;
+        let (kills, is_own) = Self::count(self.group.as_deref())?;
         let processes = kills.saturating_sub(self.before);
-        let of = if own { Whose::Session } else { Whose::Machine };
-        let max = |group: &PathBuf| fs_err::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok();
-        let limit = self.group.as_ref().filter(|_| own).and_then(max);
-        (processes > 0).then_some(Killed { processes, of, limit })
+        (processes > 0).then_some(Killed { processes, limit: self.limit.filter(|_| is_own) })
     }
 
-    /// How many were killed so far, and whether for a limit of their own.
+    /// How many were killed so far, and whether at a limit of their own.
     fn count(group: Option<&Path>) -> Option<(u64, bool)> {
         match group {
             Some(group) => {
-                let events = fs_err::read_to_string(group.join("memory.events")).ok()?;
+                let events = fs_err::read_to_string(group.join(EVENTS)).ok()?;
                 Some((number(&events, "oom_kill")?, number(&events, "oom")? > 0))
             }
             None => Some((number(&fs_err::read_to_string("/proc/vmstat").ok()?, "oom_kill")?, false)),
@@ -150,15 +146,15 @@ mod tests {
     #[test]
     fn what_is_killed_for_its_own_limit_is_told_from_what_the_machine_killed() {
         let dir = tempfile::tempdir().unwrap();
-        let says = |text: &str| fs_err::write(dir.path().join("memory.events"), text).unwrap();
+        let says = |text: &str| fs_err::write(dir.path().join(EVENTS), text).unwrap();
         says("low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n");
-        fs_err::write(dir.path().join("memory.max"), "67108864\n").unwrap();
-        let kills = Kills::begin(Some(dir.path()));
+        let kills = Kills::begin(Some(dir.path()), Some(2_000_000_000));
+        assert!(kills.are_its_own());
         assert_eq!(kills.since(), None);
         says("low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\noom_group_kill 0\n");
-        assert_eq!(kills.since(), Some(Killed { processes: 1, of: Whose::Machine, limit: None }));
+        assert_eq!(kills.since(), Some(Killed { processes: 1, limit: None }));
         says("low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\noom_group_kill 0\n");
-        assert_eq!(kills.since(), Some(Killed { processes: 2, of: Whose::Session, limit: Some(64 << 20) }));
+        assert_eq!(kills.since(), Some(Killed { processes: 2, limit: Some(2_000_000_000) }));
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub const REWORK: &str = "rework.log";
 /// The spec of an attempt or a job; `J` is the caller's type of jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "one is read or written at a time, and none is kept")]
 pub enum Spec<J> {
     /// An agent.
     Session(AgentSpec),
@@ -89,6 +90,9 @@ pub struct AgentSpec {
     /// The name of the cgroup that it is started in, if that is to be one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
+    /// The memory that it may use, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
 }
 
 /// A job to be run: as much of it as the supervisor needs, and the rest for whoever does it.
@@ -280,5 +284,19 @@ mod tests {
             panic!("it is a session")
         };
         assert_eq!((spec.attempt, spec.env), (1, vec![("A".to_owned(), "1".to_owned())]));
+        assert_eq!((spec.cgroup, spec.memory_limit), (None, None));
+    }
+
+    #[test]
+    fn a_start_and_an_end_of_version_1_are_understood_for_ever() {
+        // Golden texts: do not edit them with the code.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        fs_err::write(&path, r#"{"process":{"pid":7,"start":8,"boot":"b"},"tmux":null,"version":1}"#).unwrap();
+        let started = read::<Started>(&path).unwrap().unwrap();
+        assert_eq!((started.process.pid, started.tmux, started.cgroup), (7, None, None));
+        fs_err::write(&path, r#"{"at":"2026-11-01T00:00:00Z","code":137,"own":true,"version":1}"#).unwrap();
+        let exit = read::<Exit>(&path).unwrap().unwrap();
+        assert_eq!((exit.code, exit.own, exit.killed), (137, true, None));
     }
 }

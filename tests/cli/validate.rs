@@ -49,6 +49,7 @@ fn everything_that_is_wrong_is_told_at_once_and_nothing_is_written() {
       |               ^^^^^^
       |
       = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    ! note: skipped other/config.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
     !
     ! 3 objects in 5 files: 3 mistakes, 1 warning; 1 document of others skipped
     exit 1
@@ -94,8 +95,15 @@ fn what_cannot_be_looked_at_is_another_exit_code() {
     exit 2
     ");
     insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
-    ! error: there are no manifests in .
-    ! hint: name files, or folders with .yaml, .yml or .json below them
+    ! error: there are no objects of gastown.io in the folder `.`
+    ! hint: manifests are files, or folders with .yaml, .yml or .json files below them
+    exit 2
+    ");
+    folder.write("chart.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n");
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    ! note: skipped chart.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
+    ! error: there are no objects of gastown.io in the folder `.`
+    ! hint: manifests are files, or folders with .yaml, .yml or .json files below them
     exit 2
     ");
     assert_eq!(folder.gt(&["validate"]).code, 2);
@@ -113,6 +121,9 @@ fn names_in_a_file_that_cannot_be_read_are_not_missed_elsewhere() {
 #[test]
 fn what_git_ignores_is_left_out_and_a_link_out_of_the_folder_is_refused() {
     let folder = Folder::empty();
+    // What the folder above says is of no repository here.
+    fs_err::write(folder.path(".gitignore"), "*\n").unwrap();
+    assert_eq!(folder.shell("git", &["init", "-q"]).code, 0);
     folder.write("rig.yaml", RIG);
     folder.write(".gitignore", "/target/\n");
     folder.write("target/broken.yaml", "kind: [\ngastown.io");
@@ -120,11 +131,20 @@ fn what_git_ignores_is_left_out_and_a_link_out_of_the_folder_is_refused() {
     fs_err::write(folder.path("elsewhere.yaml"), RIG).unwrap();
     fs_err::os::unix::fs::symlink("../elsewhere.yaml", folder.path("home/out.yaml")).unwrap();
     fs_err::os::unix::fs::symlink("here.yaml", folder.path("home/same.yaml")).unwrap();
+    fs_err::os::unix::fs::symlink("../nowhere.yaml", folder.path("home/nowhere.yaml")).unwrap();
     insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
-    error[link]: this link leads out of the folder
-     --> out.yaml:1:1
+    error[link]: this link leads out of the folder, or nowhere
+     --> nowhere.yaml:1:1
       |
     1 |
+      | ^
+      |
+      = help: put the file itself here: another checkout may not have what it leads to
+
+    error[link]: this link leads out of the folder, or nowhere
+     --> out.yaml:1:1
+      |
+    1 | apiVersion: gastown.io/v1alpha1
       | ^
       |
       = help: put the file itself here: another checkout may not have what it leads to
@@ -142,7 +162,7 @@ fn what_git_ignores_is_left_out_and_a_link_out_of_the_folder_is_refused() {
       |
       = help: rename one, or remove it
     !
-    ! 3 objects in 4 files: 2 mistakes
+    ! 3 objects in 5 files: 3 mistakes
     exit 1
     ");
 }

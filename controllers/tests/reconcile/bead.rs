@@ -307,6 +307,12 @@ fn two_attempts_at_the_memory_limit_set_it_aside_until_that_is_raised() {
     assert_eq!(failures(&scene), Some(1));
     scene.runs("shop-a", vec![killed(1, limit), killed(2, OutOfMemory::Machine), ended(&bead, 3, true)]);
     assert_eq!(failures(&scene), Some(2));
+    // The machine's shortage is nobody's fault three times; then it may well be this work that uses it up.
+    let by_machine = |n| (1..=n).map(|attempt| killed(attempt, OutOfMemory::Machine)).collect();
+    for (kills, charged) in [(3, 0), (5, 2)] {
+        scene.runs("shop-a", by_machine(kills));
+        assert_eq!(failures(&scene).unwrap_or(0), charged, "{kills} kills");
+    }
 
     let woken = scene.add(script_with(json!({"limits": {"memory": "1Gi"}})));
     assert!(!woken.contains(&key("shop-a")), "nobody waits for it");

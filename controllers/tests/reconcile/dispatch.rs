@@ -229,3 +229,16 @@ fn what_a_session_requests_has_to_be_free_beside_what_the_town_keeps() {
     claim site-0 for site-nux
     ");
 }
+
+#[test]
+fn the_room_is_asked_for_the_runtime_of_whoever_would_work() {
+    let mut scene = scene(1);
+    scene.add(object::<Runtime>("big", json!({"command": ["big"], "resources": {"requests": {"memory": "8Gi"}}})));
+    let mut nux = polecat("shop", "nux");
+    nux.spec.runtime = Some("big".into());
+    scene.polecat(nux);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    let woken = scene.add(object::<Runtime>("big", json!({"command": ["big"]})));
+    assert!(woken.contains(&dispatch()), "what it needs may fit now");
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
+}

@@ -538,6 +538,10 @@ fn one_that_was_killed_for_memory_is_told_so_and_another_would_end_the_same_way(
     scene.runs("shop-a", vec![first.clone()]);
     assert_eq!(told(&scene), (limits, vec!["1Gi".to_owned(), "OutOfMemory".to_owned()]));
 
+    // Also if the next start did not come through.
+    scene.runs("shop-a", vec![first.clone(), run(2, AttemptState::Intended)]);
+    assert_eq!(told(&scene).1, ["1Gi", "OutOfMemory"]);
+
     let second = run(2, killed(950, OutOfMemory::Limit(1 << 30)));
     scene.runs("shop-a", vec![first, second]);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"shop-nux: Stalled Ready=False OutOfMemory (its bead is being set aside)");
@@ -554,7 +558,7 @@ fn a_machine_without_memory_is_nobodys_fault_and_not_tried_without_a_pause() {
     scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", runs);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Bead
-    shop-nux: Stalled Ready=False BackOff (attempt 6 was killed because the machine was out of memory, and is not charged; restarts at 1970-01-01T00:16:49Z)
+    shop-nux: Stalled Ready=False BackOff (attempt 6 was killed because the machine was out of memory; restarts at 1970-01-01T00:16:49Z)
     again at 1009
     ");
     scene.now = at(2000);

@@ -71,11 +71,13 @@ pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
             let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
             read.files.push(shown(&file));
-            if is_dir && ignored == Ignored::ByGit && leads_out(&file, path) {
-                let source = Source::new(&shown(&file), "");
-                let mistake = Diagnostic::error("link", "this link leads out of the folder", &source, 0..0);
-                read.mistakes
-                    .push(mistake.hint("put the file itself here: another checkout may not have what it leads to"));
+            if is_dir && ignored == Ignored::ByGit && file.is_symlink() && leads_out(&file, path) {
+                // With its text, if there is one: what it declares is not missed elsewhere.
+                let source = Source::new(&shown(&file), &fs_err::read_to_string(&file).unwrap_or_default());
+                let message = "this link leads out of the folder, or nowhere";
+                let mistake = Diagnostic::error("link", message, &source, 0..0);
+                let hint = "put the file itself here: another checkout may not have what it leads to";
+                read.mistakes.push(mistake.hint(hint));
                 continue;
             }
             one(&shown(&file), by, &bytes(&file)?, &folder, &mut read);
@@ -143,9 +145,10 @@ fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
 fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
     let mut found = Vec::new();
     let mut walk = WalkBuilder::new(dir);
-    walk.standard_filters(false).hidden(true).follow_links(false).max_depth(Some(DEPTH_MAX));
+    walk.standard_filters(false).hidden(true).follow_links(false).max_depth(Some(DEPTH_MAX + 1));
     if ignored == Ignored::ByGit {
-        walk.git_ignore(true).git_exclude(true).git_global(true).parents(true).require_git(false);
+        // Of its own repository alone: outside of one, nothing is ignored.
+        walk.git_ignore(true).git_exclude(true).git_global(true).parents(true);
     }
     // As they stand in a listing: a folder's own files between those of folders beside them.
     walk.sort_by_file_name(OsStr::cmp);
@@ -153,7 +156,9 @@ fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
     for entry in walk.build() {
         let entry = entry.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let path = entry.path();
-        if path.is_file() && (files::is_yaml(path) || is_our_json(path)?) {
+        // One that leads nowhere here is whole where it was made: it is told of, where links are.
+        let is_link = ignored == Ignored::ByGit && entry.path_is_symlink();
+        if (path.is_file() || is_link) && (files::is_yaml(path) || is_our_json(path)) {
             found.push(entry.into_path());
         }
         if found.len() > FILES_MAX {
@@ -164,16 +169,18 @@ fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
     Ok(found)
 }
 
-/// Whether a link leads to something outside of this folder.
+/// Whether a link does not lead to something in this folder.
 fn leads_out(file: &Path, folder: &Path) -> bool {
     let is_below = || Some(fs_err::canonicalize(file).ok()?.starts_with(fs_err::canonicalize(folder).ok()?));
-    file.is_symlink() && is_below() != Some(true)
+    is_below() != Some(true)
 }
 
-/// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`.
-fn is_our_json(path: &Path) -> Result<bool, CliError> {
+/// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`, nor of
+/// one that cannot be read.
+fn is_our_json(path: &Path) -> bool {
     let is_json = path.extension().is_some_and(|ending| ending == "json");
-    Ok(is_json && bytes(path)?.windows(GROUP.len()).any(|part| part == GROUP.as_bytes()))
+    let is_ours = |bytes: Vec<u8>| bytes.windows(GROUP.len()).any(|part| part == GROUP.as_bytes());
+    is_json && bytes(path).is_ok_and(is_ours)
 }
 
 fn is_repository(dir: &Path) -> bool {

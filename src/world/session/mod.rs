@@ -69,7 +69,7 @@ use crate::exec::ExecError;
 use crate::layout::Layout;
 use children::Children;
 pub use occupants::in_use;
-use scope::Scopes;
+use scope::{ScopeError, Scopes};
 
 /// The parts of a town that sessions are started with.
 #[derive(Debug, Clone)]
@@ -110,6 +110,9 @@ pub enum SessionError {
     /// A program could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// It cannot be held to its limits just now.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
     /// tmux refused.
     #[error("tmux would not {what}: {complaint}")]
     Tmux {

@@ -12,7 +12,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gastown_controllers::world::{Limiting, Limits};
@@ -30,7 +30,15 @@ for file in memory.max cpu.max; do [ -e "/sys/fs/cgroup$group/$file" ] && echo $
 
 /// The way to scopes, once it was looked for.
 #[derive(Debug, Default)]
-pub(super) struct Scopes(Mutex<Option<Found>>);
+pub(super) struct Scopes(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What was found last; an error is remembered as its text, for those who can do without.
+    found: Option<Result<Found, String>>,
+    /// Whether there ever was a way.
+    was_there: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Found {
@@ -39,40 +47,72 @@ struct Found {
     limiting: Limiting,
 }
 
+/// What has limits cannot be held to them just now.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    /// systemd does not answer.
+    #[error("systemd does not say whether it can hold the session to its limits: {0}")]
+    NoAnswer(#[from] ExecError),
+    /// It could before, and may again.
+    #[error("the session is not started without its limits, which held before: {why}")]
+    Gone {
+        /// Why they do not hold now.
+        why: String,
+    },
+}
+
+impl Known {
+    fn look(&mut self, path: &OsStr) -> Result<Limiting, ExecError> {
+        let found = look(path).inspect_err(|error| self.found = Some(Err(error.to_string())))?;
+        self.was_there |= found.program.is_some();
+        let limiting = found.limiting.clone();
+        self.found = Some(Ok(found));
+        Ok(limiting)
+    }
+
+    fn program(&self) -> Option<&PathBuf> {
+        self.found.as_ref()?.as_ref().ok()?.program.as_ref()
+    }
+}
+
 impl Scopes {
     /// What sessions can be held to here. Where nothing was found, it is looked again. An error: systemd does not answer.
     pub fn limiting(&self, path: &OsStr) -> Result<Limiting, ExecError> {
         let mut known = self.known();
-        let found = match known.take().filter(|found| found.program.is_some()) {
-            Some(found) => found,
-            None => look(path)?,
-        };
-        Ok(known.insert(found).limiting.clone())
+        match &known.found {
+            Some(Ok(found)) if found.program.is_some() => Ok(found.limiting.clone()),
+            _ => known.look(path),
+        }
     }
 
-    /// The words before the command of a session, which make its scope of this name; none if there can be none.
+    /// The words before the command of a session, which make its scope of this name; none if there can be none. A session
+    /// without limits can do without one; for one that has limits it is looked again, and what could be held to them before
+    /// is not started without.
     pub fn words(
         &self,
         path: &OsStr,
         name: &str,
         about: &str,
         limits: Limits,
-    ) -> Result<Option<Vec<OsString>>, ExecError> {
+    ) -> Result<Option<Vec<OsString>>, ScopeError> {
         let mut known = self.known();
-        let found = match known.take() {
-            Some(found) => found,
-            None => look(path)?,
-        };
-        let program = known.insert(found).program.as_ref();
-        Ok(program.map(|program| words(program, Some((name, about)), limits)))
+        let is_limited = limits != Limits::default();
+        if known.program().is_none() && (is_limited || known.found.is_none()) {
+            match known.look(path) {
+                Ok(Limiting::No(why)) if is_limited && known.was_there => return Err(ScopeError::Gone { why }),
+                Err(error) if is_limited => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(known.program().map(|program| words(program, Some((name, about)), limits)))
     }
 
     /// A session that was to have a scope did not begin: systemd may be gone.
     pub fn forget(&self) {
-        *self.known() = None;
+        self.known().found = None;
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Found>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,9 +154,8 @@ fn look(path: &OsStr) -> Result<Found, ExecError> {
     let Some(program) = find("systemd-run", path) else {
         return no("systemd-run is not on PATH here, and systemd makes the cgroups".to_owned());
     };
-    if ends_with_login(path)? {
-        let why = "systemd ends what it runs for you when you log out: `loginctl enable-linger` lets it stay";
-        return no(why.to_owned());
+    if let Some(why) = ends_with_login(path)? {
+        return no(why);
     }
     let mut words = words(&program, None, Limits { memory: Some(1 << 30), cpu: Some(1000) });
     words.extend(["/bin/sh", "-c", LOOK].map(OsString::from));
@@ -132,19 +171,30 @@ fn look(path: &OsStr) -> Result<Found, ExecError> {
     Ok(Found { program: Some(program), limiting })
 }
 
-/// Whether scopes would end when the user logs out.
-fn ends_with_login(path: &OsStr) -> Result<bool, ExecError> {
+/// Why scopes would end when the user logs out, or could; none if they would not.
+fn ends_with_login(path: &OsStr) -> Result<Option<String>, ExecError> {
     if is_root() {
-        return Ok(false);
+        return Ok(None);
     }
     let uid = rustix::process::geteuid().as_raw();
     let own = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
     if own.contains(&format!("/user@{uid}.service/")) {
-        return Ok(false);
+        return Ok(None);
     }
-    let Some(loginctl) = find("loginctl", path) else { return Ok(true) };
+    let Some(loginctl) = find("loginctl", path) else {
+        return Ok(Some(
+            "loginctl is not on PATH here, and says whether what systemd runs for you outlives your login".into(),
+        ));
+    };
     let ask = ["show-user", &uid.to_string(), "--property=Linger", "--value"];
-    Ok(Exec::new(loginctl).args(ask).limit(ANSWER_MAX).run()?.text() != "yes")
+    let said = Exec::new(loginctl).args(ask).limit(ANSWER_MAX).run()?;
+    Ok(match said.text().as_str() {
+        "yes" => None,
+        _ if !said.ok() => Some(format!("systemd does not know your login: {}", said.complaint())),
+        _ => {
+            Some("systemd ends what it runs for you when you log out: `loginctl enable-linger` lets it stay".to_owned())
+        }
+    })
 }
 
 fn is_root() -> bool {
@@ -193,9 +243,19 @@ mod tests {
         let (scopes, path) = (Scopes::default(), dir.path().as_os_str());
         program(dir.path(), "loginctl", "echo yes");
         program(dir.path(), "systemd-run", "exec /bin/sleep 600");
-        assert!(matches!(scopes.words(path, "x.scope", "", Limits::default()), Err(ExecError::TimedOut { .. })));
+        let limited = Limits { memory: Some(1 << 30), cpu: None };
+        let words = |limits| scopes.words(path, "x.scope", "", limits);
+        assert_eq!(words(Limits::default()).unwrap(), None, "who has no limits can do without");
+        assert!(matches!(words(limited), Err(ScopeError::NoAnswer(ExecError::TimedOut { .. }))));
         program(dir.path(), "systemd-run", "echo memory.max");
         assert_eq!(scopes.limiting(path).unwrap(), Limiting::Cgroup { memory: true, cpu: false });
+        assert!(words(limited).unwrap().is_some());
+
+        // And what held before is not dropped because a bus is started anew.
+        scopes.forget();
+        program(dir.path(), "systemd-run", "echo Failed to connect to bus >&2; exit 1");
+        assert!(matches!(words(limited), Err(ScopeError::Gone { why }) if why.ends_with("Failed to connect to bus")));
+        assert_eq!(words(Limits::default()).unwrap(), None);
     }
 
     fn program(dir: &Path, name: &str, text: &str) {

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use gastown_base::private;
-use gastown_controllers::world::{Limits, SandboxId, SessionSpec};
+use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
@@ -61,11 +61,7 @@ impl Sessions {
         let command = self.command(&spec.command)?;
         let name = scope::name(&sandbox.name, &spec.owner.uid, spec.attempt);
         let about = format!("{} at work on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt);
-        let scope = match self.scopes.words(&self.town.path, &name, &about, spec.limits) {
-            // What has limits does not run without them because systemd is slow to answer.
-            Err(_) if spec.limits == Limits::default() => None,
-            scope => scope?,
-        };
+        let scope = self.scopes.words(&self.town.path, &name, &about, spec.limits)?;
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
@@ -84,6 +80,7 @@ impl Sessions {
             cwd: self.layout.worktree(&sandbox.uid),
             gt: supervisor::program(&self.layout),
             cgroup: scope.is_some().then_some(name),
+            memory_limit: spec.limits.memory,
         };
         let has_scope = scope.is_some();
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;

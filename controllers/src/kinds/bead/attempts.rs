@@ -12,6 +12,9 @@ use kube::ResourceExt;
 use crate::view::View;
 use crate::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory, exit};
 
+/// How many attempts at a text the machine's shortage of memory may end without a charge.
+const MACHINE_KILLS_MAX: u32 = 3;
+
 /// A digest of what people wrote: attempts at an older text do not count against a newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
     let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
@@ -19,19 +22,23 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 }
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged, nor are those that were
-/// killed because the machine was out of memory; all that reached their own limit count as one.
+/// branches that came back. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
+/// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
     if attempts.is_empty() {
         return 0;
     }
     let work = work_digest(spec);
-    let mut reached_limit = false;
+    let (mut reached_limit, mut by_machine) = (false, 0);
     let failed = |run: &&Attempt| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
         (Some(request), _) => came_back(request),
         (None, AttemptState::Ended(end)) if end.own => match end.out_of_memory {
             None => true,
-            Some(OutOfMemory::Machine) => false,
+            Some(OutOfMemory::Machine) => {
+                by_machine += 1;
+                by_machine > MACHINE_KILLS_MAX
+            }
             Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
         },
         (None, _) => false,
@@ -42,11 +49,18 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
 
 /// The last attempt and the limit that it reached, if it and the one before it were both killed at a memory limit no lower
 /// than the present one: another would end the same way. The first was told so, and could do with less.
-pub fn starved(spec: &BeadSpec, attempts: &[Attempt], limit: Option<u64>) -> Option<(u32, u64)> {
+pub fn starved(
+    spec: &BeadSpec,
+    attempts: &[Attempt],
+    requests: &[&Arc<MergeRequest>],
+    limit: Option<u64>,
+) -> Option<(u32, u64)> {
     let work = work_digest(spec);
+    let handed_in = |run: &Attempt| requests.iter().any(|it| it.spec.attempt == run.attempt);
     let reached = |run: &Attempt| match &run.state {
         AttemptState::Ended(AttemptEnd { own: true, out_of_memory: Some(OutOfMemory::Limit(reached)), .. }) => {
-            (run.work == work && limit.is_some_and(|limit| limit <= *reached)).then_some((run.attempt, *reached))
+            let counts = run.work == work && !handed_in(run) && limit.is_some_and(|limit| limit <= *reached);
+            counts.then_some((run.attempt, *reached))
         }
         _ => None,
     };

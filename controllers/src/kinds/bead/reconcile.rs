@@ -259,7 +259,7 @@ fn set_aside(
     }
     let runtime = runtime::runtime_of(&bead.spec, status.last_polecat.as_deref(), view);
     let limit = runtime.and_then(|runtime| runtime::limits(runtime).memory);
-    if let (Some((attempt, reached)), Some(runtime)) = (starved(&bead.spec, attempts, limit), runtime) {
+    if let (Some((attempt, reached)), Some(runtime)) = (starved(&bead.spec, attempts, requests, limit), runtime) {
         let message = format!(
             "attempt {attempt} was killed at its memory limit of {} as the one before it; raise resources.limits.memory of \
              Runtime `{}`, or change its text to try again with the same",

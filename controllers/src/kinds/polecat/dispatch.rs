@@ -83,6 +83,8 @@ struct Round<'a> {
     working: u32,
     /// The memory that those will use which this round has given a slot.
     given: u64,
+    /// The least memory that was requested in this round and was not there.
+    too_large: Option<u64>,
     /// The machine has no memory or no disk for more, or it is not known.
     is_short: bool,
     in_rig: BTreeMap<&'a str, u32>,
@@ -97,6 +99,7 @@ impl<'a> Round<'a> {
             max,
             working: view.objects.at_work(),
             given: 0,
+            too_large: None,
             is_short: false,
             in_rig: BTreeMap::new(),
             in_convoy: BTreeMap::new(),
@@ -127,8 +130,9 @@ impl<'a> Round<'a> {
                 return;
             }
         }
-        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
-        let runtime = runtime::runtime_of(&bead.spec, polecat, self.view);
+        let worker = if bead.spec.assignee.is_none() { self.worker(bead) } else { None };
+        let polecat = bead.spec.assignee.as_ref().map(|it| it.polecat.clone()).or(worker.map(ResourceExt::name_any));
+        let runtime = runtime::runtime_of(&bead.spec, polecat.as_deref(), self.view);
         if !self.has_room(runtime, plan) {
             return;
         }
@@ -143,7 +147,7 @@ impl<'a> Round<'a> {
             plan.write(claim(bead, &assignee));
             return;
         }
-        match self.worker(bead) {
+        match worker {
             Some(polecat) => {
                 self.taken.insert(polecat.name_any());
                 let assignee = Assignee::new(polecat.name_any(), polecat.uid().unwrap_or_default());
@@ -162,9 +166,17 @@ impl<'a> Round<'a> {
     /// Whether the machine has the memory and the disk for one more. It is asked once somebody would get a slot. One that
     /// needs more than others keeps none of them from starting.
     fn has_room(&mut self, runtime: Option<&Runtime>, plan: &mut Plan) -> bool {
+        let requested = runtime::requested(runtime);
+        // What did not fit in this round does not fit a moment later either.
+        if self.too_large.is_some_and(|too_large| requested >= too_large) {
+            return false;
+        }
         let is_short = |next| Pressure::of(self.view, self.given, next).map_or(true, |pressure| pressure.is_any());
         self.is_short = is_short(None);
-        let has_room = !self.is_short && (runtime::requested(runtime) == 0 || !is_short(runtime));
+        let has_room = !self.is_short && (requested == 0 || !is_short(runtime));
+        if !has_room && !self.is_short {
+            self.too_large = Some(requested);
+        }
         if !has_room && self.given == 0 {
             plan.again_at(pressure::again(self.view));
         }

@@ -66,6 +66,12 @@ fn dispatch_watches(watches: &mut Watches) {
         }
     });
     watches.on::<Polecat>(|_, _, again| again.single());
+    // What its sessions need may fit now.
+    watches.on::<Runtime>(|change, _, again| {
+        if change.differs(|runtime| &runtime.spec.resources) {
+            again.single();
+        }
+    });
     watches.on::<Rig>(|_, _, again| again.single());
     watches.on::<Convoy>(|change, _, again| {
         if change.differs(|convoy| {

@@ -186,10 +186,10 @@ fn out_of_memory(attempt: &Attempt) -> Option<OutOfMemory> {
 }
 
 /// How it ended, to complete "attempt 1 …".
-fn killed_words(out_of_memory: OutOfMemory) -> String {
+fn said_of_memory(out_of_memory: OutOfMemory) -> String {
     match out_of_memory {
         OutOfMemory::Limit(limit) => format!("was killed at its memory limit of {}", Bytes(limit)),
-        OutOfMemory::Machine => "was killed because the machine was out of memory, and is not charged".to_owned(),
+        OutOfMemory::Machine => "was killed because the machine was out of memory".to_owned(),
     }
 }
 
@@ -428,7 +428,7 @@ impl Hook<'_> {
         let limits = runtime::limits(runtime);
         let over = if last_word(&self.bead.spec, attempts, &self.requests).is_some() {
             Some(Reason::WouldFailAgain)
-        } else if starved(&self.bead.spec, attempts, limits.memory).is_some() {
+        } else if starved(&self.bead.spec, attempts, &self.requests, limits.memory).is_some() {
             Some(Reason::OutOfMemory)
         } else {
             (failed >= settings.backoff_limit).then_some(Reason::TooManyAttempts)
@@ -437,7 +437,9 @@ impl Hook<'_> {
             return Ok(doing(PolecatState::Stalled, reason, "its bead is being set aside"));
         }
         let last = attempts.last();
-        let out_of_memory = last.and_then(out_of_memory);
+        // One that was meant and did not begin tells nothing of how the work ended.
+        let out_of_memory =
+            attempts.iter().rev().find(|run| run.state != AttemptState::Intended).and_then(out_of_memory);
         let attempt = match last.map(|r| (&r.state, r.attempt)) {
             None => 1,
             // Made before the spawn, and nothing was spawned: the same attempt goes on.
@@ -449,7 +451,7 @@ impl Hook<'_> {
         status.attempt = Some(attempt);
         if let Some(due) = self.due(attempts, failed) {
             plan.again_at(due);
-            let how = out_of_memory.map_or("ended without `gt done`".to_owned(), killed_words);
+            let how = out_of_memory.map_or("ended without `gt done`".to_owned(), said_of_memory);
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
         }

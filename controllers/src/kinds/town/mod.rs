@@ -39,6 +39,9 @@ fn watches(watches: &mut Watches) {
 /// The name of every town: there is one in a namespace.
 pub const NAME: &str = "town";
 
+/// How many beads that wait are looked at for what they need, of those that come first.
+const WAITING_MAX: usize = 100;
+
 impl Watched for Town {
     type Index = ();
 }
@@ -74,11 +77,13 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     // It matters to whoever waits for a slot.
-    let next = view.objects.ready().next();
-    let pressure = next.map_or(Ok(Pressure::default()), |bead| {
+    let waiting = view.objects.ready().take(WAITING_MAX).map(|bead| {
         let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
-        Pressure::of(view, 0, runtime::runtime_of(&bead.spec, polecat, view))
+        runtime::runtime_of(&bead.spec, polecat, view)
     });
+    // Whoever needs the most is told of, even where others fit.
+    let next = waiting.max_by_key(|runtime| runtime::requested(*runtime));
+    let pressure = next.map_or(Ok(Pressure::default()), |runtime| Pressure::of(view, 0, runtime));
     match pressure {
         Ok(pressure) => {
             if pressure.is_any() {
