@@ -204,7 +204,7 @@ reasons! {
     /// Bead: a step that was done.
     Done => Nobody;
     /// Town: too little memory or disk is free for another session.
-    Insufficient => Town, "free some of what is short, or set capacity.minFreeMemory or minFreeDisk of the Town; waiting beads go on by themselves";
+    Insufficient => Town, "free some of what is short, or lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; waiting beads go on by themselves";
     /// Town: something that it would use is missing here.
     Degraded => Town;
 }

@@ -33,7 +33,9 @@ pub struct Args {
 pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let (word, path) = args.what.split_once('.').unwrap_or((&args.what, ""));
     let kind = kinds::find(word)?;
-    let path: Vec<&str> = path.split('.').filter(|name| !name.is_empty()).collect();
+    // Messages say `spec.beads[].name`.
+    let path: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('.').collect() };
+    let path: Vec<&str> = path.into_iter().map(|name| name.trim_end_matches("[]")).collect();
     let field = find(kind, &path)?;
     let width = gt.out.width.map_or(WIDTH, usize::from);
     let mut text = format!("GROUP:      {GROUP}\nKIND:       {}\nVERSION:    {VERSION}\n\n", kind.name);

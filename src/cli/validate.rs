@@ -83,7 +83,14 @@ fn judged(args: &Args, gt: &Context) -> Result<Report, CliError> {
 /// What is wrong with objects, each by itself and with one another.
 fn wrong_with(manifests: &[Manifest], unread: &[Diagnostic], options: SetOptions) -> Vec<Diagnostic> {
     let beside = apply::Stored::without_store(unread);
-    let found = manifests.iter().flat_map(admission::admit).collect();
+    let mut found: Vec<_> = manifests.iter().flat_map(admission::admit).collect();
+    // The town says which namespace is its own, if it is among the files.
+    let towns: Vec<&Manifest> = manifests.iter().filter(|manifest| manifest.kind == "Town").collect();
+    if let [town] = towns[..]
+        && let Some(name) = town.value().pointer("/metadata/namespace").and_then(|it| it.as_str())
+    {
+        found.extend(read::check_namespace(manifests, name));
+    }
     let mut between = admission::admit_set(manifests, &beside, options);
     between.extend(apply::commands::missing(manifests, &beside));
     apply::with_those_between(found, between, manifests)

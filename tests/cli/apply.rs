@@ -453,7 +453,7 @@ fn a_list_is_applied_and_deleted_as_its_items_are() {
     ");
     insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &folder.raw(&["get", "beads", "-o", "yaml"])).all(), @"
     ! error: there are no objects in there
-    ! hint: `-f` takes manifests: files, or folders with .yaml or .yml files below them
+    ! hint: manifests are files, or folders with .yaml, .yml or .json files below them
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["delete", "-f", "list.yaml"]).all(), @"
@@ -491,7 +491,7 @@ fn what_is_not_ours_is_skipped_in_a_folder_and_told_of_a_file() {
     ! note: skipped m/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
     ! note: skipped other/kustomization.yaml:1: no object: it has no `apiVersion` and `kind`
     ! error: there are no objects of gastown.io in the folder `other`
-    ! hint: `-f` takes manifests: files, or folders with .yaml or .yml files below them
+    ! hint: manifests are files, or folders with .yaml, .yml or .json files below them
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "m/app.yaml"]).all(), @"

@@ -237,7 +237,7 @@ fn what_is_no_yaml_or_no_object() {
     ");
     insta::assert_snapshot!(refused("# nothing\n"), @"
     ! error: there are no objects in there
-    ! hint: `-f` takes manifests: files, or folders with .yaml or .yml files below them
+    ! hint: manifests are files, or folders with .yaml, .yml or .json files below them
     exit 4
     ");
 }

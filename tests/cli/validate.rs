@@ -144,27 +144,81 @@ fn what_git_ignores_is_left_out_and_a_link_out_of_the_folder_is_refused() {
     error[link]: this link leads out of the folder, or nowhere
      --> out.yaml:1:1
       |
-    1 | apiVersion: gastown.io/v1alpha1
+    1 |
       | ^
       |
       = help: put the file itself here: another checkout may not have what it leads to
-
-    error[duplicate]: two Convoys are named `auth`
-     --> same.yaml:4:9
-      |
-    4 |   name: auth
-      |         ^^^^ again here
-      |
-     ::: here.yaml:4:9
-      |
-    4 |   name: auth
-      |         ---- first here
-      |
-      = help: rename one, or remove it
     !
-    ! 3 objects in 5 files: 3 mistakes
+    ! 2 objects in 4 files: 2 mistakes
     exit 1
     ");
+}
+
+#[test]
+fn what_is_named_twice_is_read_once_and_what_is_no_file_is_not_opened() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", RIG);
+    folder.write("sub/convoy.YAML", CONVOY);
+    let link = |to: &str, from: &str| fs_err::os::unix::fs::symlink(to, folder.path("home").join(from)).unwrap();
+    link("rig.yaml", "again.yaml");
+    link("sub", "folder.yaml");
+    assert_eq!(folder.shell("mkfifo", &["queue"]).code, 0);
+    link("queue", "queue.yaml");
+    link("/dev/zero", "zero.json");
+    insta::assert_snapshot!(folder.gt(&["validate", ".", "rig.yaml", "sub/..", "./sub"]).all(), @"
+    ! 2 objects in 2 files: no mistakes
+    exit 0
+    ");
+    // What a link leads to is not shown, nor does a name make a line of its own.
+    fs_err::write(folder.path("secret"), "SECRET=1\n").unwrap();
+    link("../secret", "a\n::error::b.yaml");
+    let done = folder.gt(&["validate", "."]).all();
+    assert!(done.contains("error[link]") && !done.contains("SECRET") && !done.contains("\n::error"), "{done}");
+}
+
+#[test]
+fn what_would_be_passed_over_in_silence_is_told() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", RIG);
+    let utf_16: Vec<u8> = RIG.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs_err::write(folder.path("home/wide.yaml"), [&[0xff, 0xfe][..], &utf_16].concat()).unwrap();
+    folder.write(
+        "town.yaml",
+        "apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {name: town, namespace: home}\nspec: {}\n",
+    );
+    folder.write(
+        "other.yaml",
+        &CONVOY.replace("metadata:", "metadata:\n  namespace: away").replace("name: auth", "name: b"),
+    );
+    folder.write("half.yaml", "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {name: half}\nspec: {command: [a], resources: {limits: {cpu: 1.5}}}\n");
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @r#"
+    error[wrong-type]: `spec.resources.limits.cpu` must be text or a whole number
+     --> half.yaml:4:48
+      |
+    4 | spec: {command: [a], resources: {limits: {cpu: 1.5}}}
+      |                                                ^^^ this is a number
+      |
+      = help: put it in quotes, such as `"1.5"`
+
+    error[namespace]: this is for the town `away`, and this town is `home`
+     --> other.yaml:4:14
+      |
+    4 |   namespace: away
+      |              ^^^^
+      |
+      = help: leave `namespace` out, or apply it in the other town
+
+    error[utf-8]: not UTF-8 text
+     --> wide.yaml:1:1
+      |
+    1 | ��a␀p␀i␀V␀e␀r␀s␀i␀o␀n␀:␀ ␀g␀a␀s␀t␀o␀w␀n␀.␀i␀o␀/␀v␀1␀a␀l␀p␀h␀a␀1␀
+      | ^
+      |
+      = help: save the file as UTF-8
+    !
+    ! 4 objects in 5 files: 3 mistakes
+    exit 1
+    "#);
 }
 
 #[test]

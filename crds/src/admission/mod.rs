@@ -52,10 +52,13 @@ fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
     let Some(kind) = Kind::named(&manifest.kind) else {
         return vec![unknown_kind(manifest)];
     };
+    // What is too large is not looked into: that would cost the more, the larger it is.
+    if let Some(mistake) = too_large(manifest) {
+        return vec![mistake];
+    }
     let value = manifest.value();
     check_version(manifest, &mut found);
     check_metadata(manifest, kind, &value, &mut found);
-    check_size(manifest, &mut found);
     secrets::check(manifest, &value, old, &mut found);
     check_schema(manifest, kind, value, old, &mut found);
     found
@@ -212,13 +215,13 @@ fn proposed_name(name: &str) -> Option<String> {
     names::is_label(&proposal).then_some(proposal)
 }
 
-fn check_size(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
+fn too_large(manifest: &Manifest) -> Option<Diagnostic> {
     let bytes = manifest.bytes();
-    if bytes > OBJECT_BYTES_MAX {
+    (bytes > OBJECT_BYTES_MAX).then(|| {
         let message =
             format!("this {} has {} KiB; an object has at most {}", manifest.kind, bytes >> 10, OBJECT_BYTES_MAX >> 10);
-        found.push(Diagnostic::error("too-large", message, &manifest.source, manifest.name_at()));
-    }
+        Diagnostic::error("too-large", message, &manifest.source, manifest.name_at())
+    })
 }
 
 /// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here.

@@ -117,10 +117,13 @@ fn required(manifest: &Manifest, props: Option<&JSONSchemaProps>, path: &FieldPa
 }
 
 fn wrong_type(mistake: Diagnostic, props: Option<&JSONSchemaProps>, value: &Value, field: &str) -> Diagnostic {
-    let wanted = props.and_then(|it| it.type_.as_deref()).unwrap_or_default();
+    let is_quantity = props.is_some_and(|it| it.x_kubernetes_int_or_string == Some(true));
+    let wanted = if is_quantity { "quantity" } else { props.and_then(|it| it.type_.as_deref()).unwrap_or_default() };
     let (wanted, hint) = match (wanted, value) {
         ("string", Value::Bool(_) | Value::Number(_)) => ("text", "put it in quotes"),
         ("string", _) => ("text", ""),
+        ("quantity", Value::Number(_)) => ("text or a whole number", "put it in quotes, such as `\"1.5\"`"),
+        ("quantity", _) => ("text or a whole number", "such as `512Mi` of memory, `500m` or `2` cores"),
         ("boolean", _) => ("`true` or `false`", "YAML knows only these two words, without quotes"),
         ("integer", Value::String(_)) => ("a whole number", "digits alone, without quotes and without a leading 0"),
         ("integer", _) => ("a whole number", ""),

@@ -131,7 +131,7 @@ impl Diagnostic {
         let span = source.first_line(span);
         let (line, start, text) = source.line_of(&span);
         // Whoever made the folder has chosen the name.
-        let file = normalize_untrusted_str(source.name());
+        let file = normalize_untrusted_str(&in_a_line(source.name()));
         if text.len() > LINE_BYTES_MAX {
             let (line, column) = source.line_col(span.start);
             return Origin::path(file).line(line).char_column(column).into();
@@ -162,6 +162,11 @@ pub fn render_all(diagnostics: &[Diagnostic], color: bool) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// The name of a file in one line, whatever it is: no line of it must look like another message.
+fn in_a_line(name: &str) -> String {
+    name.replace(['\n', '\r'], "␤")
 }
 
 /// A piece of the user's text for a message: in backquotes, control characters escaped, cut when long.

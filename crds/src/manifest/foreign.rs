@@ -35,7 +35,8 @@ pub(super) fn is_foreign_object(object: &Value) -> bool {
 
 /// Whether bytes that could not be read as YAML were meant for us: they name our group, or one of our kinds as a `kind`.
 pub(super) fn mentions_ours(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
+    // UTF-16, as some shells write it, is the same with a zero beside each letter.
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
     text.contains(GROUP)
         || text.lines().any(|line| {
             let kind = line.trim_start().trim_start_matches("- ").strip_prefix("kind:").unwrap_or_default().trim();

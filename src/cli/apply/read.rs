@@ -3,6 +3,7 @@
 //! A file that was named holds our objects only. In a folder stand others' files too, such as `kustomization.yaml`: what is
 //! not ours there is skipped, and said; but a folder that holds nothing of ours is a mistake.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,26 @@ pub enum Ignored {
     ByGit,
 }
 
+/// What to do about a link that leads out of a folder.
+const LINK_HINT: &str = "put the file itself here: another checkout may not have what it leads to";
+
+impl Read {
+    /// Notes a mistake about a file as a whole, which was not read.
+    fn told_of(&mut self, file: &Path, code: &'static str, message: &str, hint: &str) {
+        self.files.push(shown(file));
+        let source = Source::new(&shown(file), "");
+        self.mistakes.push(Diagnostic::error(code, message, &source, 0..0).hint(hint));
+    }
+}
+
+/// What is found in a folder.
+enum Entry {
+    /// A file that may be a manifest.
+    File(PathBuf),
+    /// A link that by its name may be one, to something that is not in the folder.
+    LeadsOut(PathBuf),
+}
+
 /// How a file came here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
@@ -57,6 +78,7 @@ enum By {
 /// Reads all of them.
 pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
     let mut read = Read::default();
+    let mut seen = BTreeSet::new();
     for name in names {
         if name == "-" {
             read.files.push("-".to_owned());
@@ -65,24 +87,46 @@ pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
         }
         let path = Path::new(name);
         let is_dir = fs_err::metadata(path).map_err(|error| missing(path, &error))?.is_dir();
-        let (by, files) = if is_dir { (By::Folder, below(path, ignored)?) } else { (By::Name, vec![path.to_owned()]) };
+        let entries = if is_dir { below(path, ignored)? } else { vec![Entry::File(path.to_owned())] };
+        let by = if is_dir { By::Folder } else { By::Name };
         let before = read.manifests.len() + read.mistakes.len();
-        for file in files {
-            let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
-            read.files.push(shown(&file));
-            if is_dir && ignored == Ignored::ByGit && file.is_symlink() && leads_out(&file, path) {
-                // With its text, if there is one: what it declares is not missed elsewhere.
-                let source = Source::new(&shown(&file), &fs_err::read_to_string(&file).unwrap_or_default());
-                let message = "this link leads out of the folder, or nowhere";
-                let mistake = Diagnostic::error("link", message, &source, 0..0);
-                let hint = "put the file itself here: another checkout may not have what it leads to";
-                read.mistakes.push(mistake.hint(hint));
+        let mut repeats = false;
+        for entry in entries {
+            let file = match entry {
+                Entry::File(file) => file,
+                Entry::LeadsOut(link) => {
+                    // What it leads to is nobody's business here, and is not opened.
+                    read.told_of(&link, "link", "this link leads out of the folder, or nowhere", LINK_HINT);
+                    continue;
+                }
+            };
+            // Folders overlap, and links lead to what is there already.
+            // A pipe of a shell (`<(…)`) has no path.
+            let whole = fs_err::canonicalize(&file).unwrap_or_else(|_| file.clone());
+            if !seen.insert(whole) {
+                repeats = true;
                 continue;
             }
-            one(&shown(&file), by, &bytes(&file)?, &folder, &mut read);
+            let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = fs_err::canonicalize(folder).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
+            match bytes(&file) {
+                Ok(bytes) => {
+                    read.files.push(shown(&file));
+                    one(&shown(&file), by, &bytes, &folder, &mut read);
+                }
+                // One that cannot be read hides nothing of the others.
+                Err(error) if is_dir && ignored == Ignored::ByGit => {
+                    read.told_of(
+                        &file,
+                        "unreadable",
+                        &error.render(false),
+                        "let whoever checks read it, or take it out",
+                    );
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if is_dir && read.manifests.len() + read.mistakes.len() == before {
+        if is_dir && !repeats && read.manifests.len() + read.mistakes.len() == before {
             read.foreign.push(name.clone());
         }
     }
@@ -142,7 +186,7 @@ fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
 
 /// All YAML below a folder, and all JSON that speaks of our API group, in the order of names. Hidden files and folders, links
 /// to folders, and repositories of their own are left out.
-fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
+fn below(dir: &Path, ignored: Ignored) -> Result<Vec<Entry>, CliError> {
     let mut found = Vec::new();
     let mut walk = WalkBuilder::new(dir);
     walk.standard_filters(false).hidden(true).follow_links(false).max_depth(Some(DEPTH_MAX + 1));
@@ -156,10 +200,13 @@ fn below(dir: &Path, ignored: Ignored) -> Result<Vec<PathBuf>, CliError> {
     for entry in walk.build() {
         let entry = entry.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
         let path = entry.path();
-        // One that leads nowhere here is whole where it was made: it is told of, where links are.
-        let is_link = ignored == Ignored::ByGit && entry.path_is_symlink();
-        if (path.is_file() || is_link) && (files::is_yaml(path) || is_our_json(path)) {
-            found.push(entry.into_path());
+        if ignored == Ignored::ByGit && entry.path_is_symlink() {
+            // What one leads to in the folder is found by itself.
+            if files::is_yaml(path) && leads_out(path, dir) {
+                found.push(Entry::LeadsOut(entry.into_path()));
+            }
+        } else if path.is_file() && (files::is_yaml(path) || is_our_json(path)) {
+            found.push(Entry::File(entry.into_path()));
         }
         if found.len() > FILES_MAX {
             let message = format!("there are more than {FILES_MAX} manifests below {}", dir.display());
@@ -178,7 +225,7 @@ fn leads_out(file: &Path, folder: &Path) -> bool {
 /// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`, nor of
 /// one that cannot be read.
 fn is_our_json(path: &Path) -> bool {
-    let is_json = path.extension().is_some_and(|ending| ending == "json");
+    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let is_ours = |bytes: Vec<u8>| bytes.windows(GROUP.len()).any(|part| part == GROUP.as_bytes());
     is_json && bytes(path).is_ok_and(is_ours)
 }

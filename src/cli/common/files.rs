@@ -9,7 +9,7 @@ use super::error::{CliError, Exit};
 
 /// Whether a file is YAML, by its name.
 pub fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+    path.extension().is_some_and(|it| it.eq_ignore_ascii_case("yaml") || it.eq_ignore_ascii_case("yml"))
 }
 
 /// The text of a file, if there is one.

@@ -8,7 +8,7 @@ mod sarif;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use gastown_crds::manifest::{Diagnostic, Severity, Source, render_all};
+use gastown_crds::manifest::{Diagnostic, SHOWN_MAX, Severity, Source, render_all};
 
 use serde::Serialize;
 
@@ -49,6 +49,9 @@ impl Report {
             gt.out.talk("");
         }
         gt.out.talk(&self.summary());
+        if format == Format::Human && self.found.len() > SHOWN_MAX {
+            gt.out.talk("all of them: `-o json`");
+        }
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 //! pre-commit). `make realtools` installs them; where one is missing, its test says so and is done.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use gastown::world::exec::Exec;
 use gastown::world::session::program;
 use gastown_controllers::world::{Job, exit};
 
@@ -146,4 +148,38 @@ fn pre_commit_commits() {
     town.work("nux", &format!("{own}WHAT=good; {commit}"));
     assert_eq!(town.work("nux", "git show HEAD:a.txt && git status --porcelain"), "good\n M lines");
     stays_where_it_was_installed(&town, &settings);
+}
+
+/// By the hook that this repository offers to others.
+#[test]
+fn pre_commit_validates_a_town() {
+    let pre_commit = tools().join("python/bin/pre-commit");
+    if !has(&pre_commit) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = format!("{}:{}", bin().display(), std::env::var("PATH").unwrap());
+    let tries = |strategy: &str| {
+        let rig = format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {{name: shop}}\nspec: {{repo: {{url: /shop}}, merge: {{strategy: {strategy}, allowUnverified: true}}}}\n"
+        );
+        fs_err::write(dir.path().join("rig.yaml"), rig).unwrap();
+        let script = format!(
+            "git init -q && git add . && {} try-repo {} gt-validate --all-files",
+            pre_commit.display(),
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let run = Exec::new("sh").args(["-c", &script]).cwd(dir.path()).env("PATH", &path);
+        let run = run.env("PRE_COMMIT_HOME", dir.path().join(".cache")).limit(Duration::from_mins(1));
+        let out = run.run().unwrap();
+        (out.code, out.text())
+    };
+    assert_eq!(tries("Push").0, 0);
+    let (code, said) = tries("Pull");
+    assert!(code == 1 && said.contains("`spec.merge.strategy` cannot be `Pull`"), "{code}: {said}");
+}
+
+/// The folder that `gt` is in.
+fn bin() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_gt")).parent().unwrap()
 }

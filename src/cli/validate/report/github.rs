@@ -3,6 +3,7 @@
 //! The form, and what has to be escaped in it, is that of `@actions/core` (`error` and its properties).
 
 use super::{Place, Report, level, whole_message};
+use crate::text::visible;
 
 /// A line for each finding.
 pub fn text(report: &Report) -> String {
@@ -16,7 +17,7 @@ pub fn text(report: &Report) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    visible(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
