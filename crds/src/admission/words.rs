@@ -191,6 +191,10 @@ fn form(pattern: &str) -> String {
         crate::common::DURATION_PATTERN => {
             "a duration is numbers with units, such as `90s`, `10m` or `1h30m`".to_owned()
         }
+        crate::quantity::PATTERN => "a quantity is a number with a unit, such as `512Mi`, `2Gi` or `800M`".to_owned(),
+        crate::quantity::CPU_PATTERN => {
+            "cores are a number, such as `2` or `1.5`, or thousandths, such as `500m`".to_owned()
+        }
         other => format!("it must match `{other}`"),
     }
 }
