@@ -11,7 +11,7 @@ use std::sync::Arc;
 use gastown_crds::common::types;
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Town};
+use gastown_crds::{Bead, Runtime, Town};
 
 use crate::draft::Draft;
 use crate::holds::{self, PartOf};
@@ -53,6 +53,21 @@ impl Objects {
     }
 }
 
+/// The runtime of whoever waits and needs the most: that is told of, even where others fit. Every change of a bead asks; where
+/// no runtime requests anything, nobody's is looked for.
+fn most_wanted<'a>(view: &View<'a>) -> Option<&'a Runtime> {
+    let requests = |runtime: &Runtime| runtime::requested(Some(runtime)) > 0;
+    if !view.objects.all::<Runtime>().any(|runtime| requests(runtime)) {
+        return None;
+    }
+    let of_bead = |bead: &Arc<Bead>| {
+        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
+        runtime::runtime_of(&bead.spec, polecat, view)
+    };
+    let waiting = view.objects.ready().take(WAITING_MAX);
+    waiting.filter_map(of_bead).max_by_key(|runtime| runtime::requested(Some(runtime)))
+}
+
 /// Decides about the town itself.
 pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
@@ -77,13 +92,8 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     // It matters to whoever waits for a slot.
-    let waiting = view.objects.ready().take(WAITING_MAX).map(|bead| {
-        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
-        runtime::runtime_of(&bead.spec, polecat, view)
-    });
-    // Whoever needs the most is told of, even where others fit.
-    let next = waiting.max_by_key(|runtime| runtime::requested(*runtime));
-    let pressure = next.map_or(Ok(Pressure::default()), |runtime| Pressure::of(view, 0, runtime));
+    let is_wanted = view.objects.ready().next().is_some();
+    let pressure = if is_wanted { Pressure::of(view, 0, most_wanted(view)) } else { Ok(Pressure::default()) };
     match pressure {
         Ok(pressure) => {
             if pressure.is_any() {
