@@ -52,6 +52,12 @@ impl Up {
         self.at_home(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args))
     }
 
+    /// A client of its API, in this runtime.
+    pub fn client(&self, runtime: &tokio::runtime::Runtime) -> Client {
+        let _in = runtime.enter();
+        client_over_unix_socket(&self.town.layout.api_socket(), &self.town.name, None).unwrap()
+    }
+
     fn at_home(&self, exec: Exec) -> Exec {
         let places = town::places(self.dir.path(), self.short.path());
         exec.cwd(&self.town.dir)
@@ -74,10 +80,7 @@ pub fn measure(table: &mut Table) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let up = Up::start();
     let layout = &up.town.layout;
-    let client = {
-        let _in = runtime.enter();
-        client_over_unix_socket(&layout.api_socket(), &up.town.name, None).unwrap()
-    };
+    let client = up.client(&runtime);
     let uid = runtime.block_on(one_works(&up, &client));
     runtime.block_on(seed(&client));
     eprintln!("  {BEADS} beads are there");

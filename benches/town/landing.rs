@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use gastown::api::client_over_unix_socket;
 use gastown::clock::{Clock, SystemClock};
 use gastown::world::exec::Exec;
 use gastown_crds::merge_request::MergeState;
@@ -28,10 +27,7 @@ const WAIT_MAX: Duration = Duration::from_mins(2);
 pub fn measure(table: &mut Table) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let up = Up::start();
-    let client = {
-        let _in = runtime.enter();
-        client_over_unix_socket(&up.town.layout.api_socket(), &up.town.name, None).unwrap()
-    };
+    let client = up.client(&runtime);
     let begun = up.dir.path().join("begun");
     fs_err::create_dir_all(&begun).unwrap();
     let merged = runtime.block_on(landed(&up, &client, &begun));

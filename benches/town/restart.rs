@@ -98,7 +98,7 @@ async fn measured() -> (Vec<Stages>, Vec<Stages>) {
     let beads: Vec<_> = (0..AGENTS).map(|n| json!({ "name": format!("b{n}"), "title": "Wait" })).collect();
     town::create::<Convoy>(&client, "c", json!({ "rig": "shop", "beads": beads })).await;
 
-    let uids = all_work(&client, &town.layout).await;
+    let uids = all_work(&client, &town.layout, AGENTS).await;
     eprintln!("  {AGENTS} agents work");
     let floor_dir = dir.path().join("floor");
     let floor_layout = Layout::of(floor_dir.join("data"), floor_dir.join("state"), short.path().join("floor"));
@@ -122,15 +122,15 @@ async fn measured() -> (Vec<Stages>, Vec<Stages>) {
     samples
 }
 
-/// Waits until each bead's first agent runs, and gives their uids.
-async fn all_work(client: &kube::Client, layout: &Layout) -> Vec<String> {
+/// Waits until the first agent of so many beads runs, and gives the beads' uids.
+pub async fn all_work(client: &kube::Client, layout: &Layout, agents: usize) -> Vec<String> {
     let beads: Api<Bead> = Api::default_namespaced(client.clone());
     let deadline = Instant::now() + WAIT_MAX;
     loop {
         let all = beads.list(&ListParams::default()).await.unwrap().items;
         let uids: Vec<String> = all.iter().filter(|b| b.spec.parent.is_none()).filter_map(ResourceExt::uid).collect();
         let works = |uid: &&String| layout.attempt(uid, 1).join(records::AGENT).exists();
-        if uids.iter().filter(works).count() == AGENTS {
+        if uids.iter().filter(works).count() == agents {
             return uids;
         }
         assert!(Instant::now() < deadline, "not all agents work within {WAIT_MAX:?}");

@@ -6,19 +6,17 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gastown::api::client_over_unix_socket;
 use gastown::world::exec::Exec;
 use gastown_crds::{Convoy, Rig, Runtime};
 use gastown_supervisor::family::GRACE;
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records;
 use gastown_supervisor::watch;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 
 use crate::commands::Up;
+use crate::restart::all_work;
 use crate::table::{Row, Table, ms, times};
 use crate::town;
 
@@ -56,10 +54,7 @@ pub fn measure(table: &mut Table) {
 fn stopped(agent: &str) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let up = Up::with(&format!("{{capacity: {{polecats: {AGENTS}, minFreeMemory: 16Mi}}}}"));
-    let client = {
-        let _in = runtime.enter();
-        client_over_unix_socket(&up.town.layout.api_socket(), &up.town.name, None).unwrap()
-    };
+    let client = up.client(&runtime);
     let agents = runtime.block_on(async {
         let repo = town::repository(up.dir.path());
         let resources = json!({ "requests": { "memory": "1Mi" } });
@@ -68,19 +63,10 @@ fn stopped(agent: &str) -> Duration {
         town::create::<Rig>(&client, "shop", town::rig(&repo, "waits")).await;
         let beads: Vec<_> = (0..AGENTS).map(|n| json!({ "name": format!("b{n}"), "title": "Wait" })).collect();
         town::create::<Convoy>(&client, "c", json!({ "rig": "shop", "beads": beads })).await;
-        let beads: Api<gastown_crds::Bead> = Api::default_namespaced(client.clone());
-        let deadline = Instant::now() + WAIT_MAX;
-        loop {
-            let all = beads.list(&ListParams::default()).await.unwrap();
-            let uids = all.iter().filter(|bead| bead.spec.parent.is_none()).filter_map(ResourceExt::uid);
-            let record = |uid: String| up.town.layout.attempt(&uid, 1).join(records::AGENT);
-            let agents: Vec<ProcessId> = uids.filter_map(|uid| records::read(&record(uid)).unwrap()).collect();
-            if agents.len() == AGENTS {
-                return agents;
-            }
-            assert!(Instant::now() < deadline, "not all agents work within {WAIT_MAX:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let layout = &up.town.layout;
+        let uids = all_work(&client, layout, AGENTS).await;
+        let agent = |uid: &String| records::read(&layout.attempt(uid, 1).join(records::AGENT)).unwrap();
+        uids.iter().filter_map(agent).collect::<Vec<ProcessId>>()
     });
     let all = with_children(&agents);
     eprintln!("  {AGENTS} agents work");

@@ -59,7 +59,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 
 /// The field at the end of a path, as `spec.beads.name`: lists are passed through.
 fn find<'a>(kind: &'a Kind, path: &[&'a str]) -> Result<Field<'a>, CliError> {
-    let mut at = Field { name: kind.name, schema: schema::of(kind), is_required: false };
+    let mut at = Field { name: kind.name, schema: kind.props(), is_required: false };
     for (nth, name) in path.iter().enumerate() {
         let below = schema::fields(at.schema);
         let names: Vec<&str> = below.iter().map(|field| field.name).collect();

@@ -21,13 +21,6 @@ pub struct Field<'a> {
     pub is_required: bool,
 }
 
-/// The schema of a kind's objects.
-pub fn of(kind: &Kind) -> &JSONSchemaProps {
-    let version = kind.definition().spec.versions.first();
-    let schema = version.and_then(|version| version.schema.as_ref()).and_then(|it| it.open_api_v3_schema.as_ref());
-    schema.expect("each kind's definition has one version with a schema: the generated YAML is tested for it")
-}
-
 /// The fields of an object, or of each item of a list, by name.
 pub fn fields(schema: &JSONSchemaProps) -> Vec<Field<'_>> {
     let object = item(schema).unwrap_or(schema);
@@ -99,7 +92,7 @@ fn object(kind: &Kind) -> Value {
         },
         "required": ["name"],
     });
-    let mut whole = draft_07(of(kind));
+    let mut whole = draft_07(kind.props());
     let spec = whole["properties"]["spec"].take();
     json!({
         "type": "object",

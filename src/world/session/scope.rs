@@ -34,8 +34,8 @@ pub(super) struct Scopes(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What was found last; an error is remembered as its text, for those who can do without.
-    found: Option<Result<Found, String>>,
+    /// What was found last. That there was no answer is found too, for those who can do without.
+    found: Option<Found>,
     /// Whether there ever was a way.
     was_there: bool,
 }
@@ -63,15 +63,14 @@ pub enum ScopeError {
 
 impl Known {
     fn look(&mut self, path: &OsStr) -> Result<Limiting, ExecError> {
-        let found = look(path).inspect_err(|error| self.found = Some(Err(error.to_string())))?;
+        self.found = Some(Found { program: None, limiting: Limiting::No(String::new()) });
+        let found = look(path)?;
         self.was_there |= found.program.is_some();
-        let limiting = found.limiting.clone();
-        self.found = Some(Ok(found));
-        Ok(limiting)
+        Ok(self.found.insert(found).limiting.clone())
     }
 
     fn program(&self) -> Option<&PathBuf> {
-        self.found.as_ref()?.as_ref().ok()?.program.as_ref()
+        self.found.as_ref()?.program.as_ref()
     }
 }
 
@@ -80,7 +79,7 @@ impl Scopes {
     pub fn limiting(&self, path: &OsStr) -> Result<Limiting, ExecError> {
         let mut known = self.known();
         match &known.found {
-            Some(Ok(found)) if found.program.is_some() => Ok(found.limiting.clone()),
+            Some(found) if found.program.is_some() => Ok(found.limiting.clone()),
             _ => known.look(path),
         }
     }
