@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run_job(spec: &JobSpec<Job>, log: &mut dyn Write) -> i32 {
     // What is brought here from a remote is the user's alone. Checks, and pushes to a remote that may be another folder, keep
     // to what the user has set.
-    if matches!(spec.job, Job::Clone { .. } | Job::Fetch { .. }) {
+    if matches!(spec.job, Job::Clone { .. } | Job::Fetch { .. } | Job::Lease { .. }) {
         umask(Mode::RWXG | Mode::RWXO);
     }
     let [data, state, runtime] = spec.layout.clone();

@@ -251,7 +251,14 @@ fn sweeping_keeps_the_newest_and_all_that_run() {
 fn sweeping_lets_go_of_old_fetches_first() {
     let town = Town::new();
     let rig = Owner::rig("shop", "rig");
-    let fetch = |round| Job::Fetch { owner: rig.clone(), url: "/x".to_owned(), cause: "test".to_owned(), round };
+    let fetch = |round| Job::Fetch {
+        owner: rig.clone(),
+        url: "/x".to_owned(),
+        secret: None,
+        lease: None,
+        cause: "test".to_owned(),
+        round,
+    };
     let all = [job("exit 0", 1), fetch(1), fetch(2), fetch(3)];
     for job in &all {
         town.jobs.ensure(job).unwrap();

@@ -29,7 +29,7 @@ const WAIT_MAX: Duration = Duration::from_mins(2);
 /// A controller in the background, and all that it started; gone with this.
 pub struct Up {
     pub dir: tempfile::TempDir,
-    short: tempfile::TempDir,
+    pub short: tempfile::TempDir,
     pub town: Town,
 }
 
@@ -42,10 +42,34 @@ impl Up {
     pub fn with(spec: &str) -> Self {
         let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
         let town = town::open(dir.path(), short.path(), &format!("spec: {spec}\n"));
-        let up = Self { dir, short, town };
-        let out = up.gt(&["up"]).limit(WAIT_MAX).run().unwrap();
+        Self { dir, short, town }.up()
+    }
+
+    /// A town of this spec in a repository whose commits and pushes are live.
+    pub fn live(spec: &str) -> Self {
+        let (dir, short) = (crate::folder(), tempfile::tempdir().unwrap());
+        // Its identity is that of the file that follows.
+        let town = town::open(dir.path(), short.path(), "");
+        let file = town.dir.join("town.yaml");
+        fs_err::remove_file(&file).unwrap();
+        let mut up = Self { dir, short, town };
+        // The disk of the build may lie in a repository: that of this project is not the town's.
+        town::git(&up.town.dir, &["init", "-q"]);
+        let out = up.gt(&["init", "--name", "home", "--receive"]).run().unwrap();
+        assert!(out.ok(), "gt init: {}", out.complaint());
+        let text = fs_err::read_to_string(&file).unwrap();
+        let with_spec = text.replace("spec: {}\n", &format!("spec: {spec}\n"));
+        fs_err::write(&file, with_spec).unwrap();
+        town::git(&up.town.dir, &["add", "-A"]);
+        town::git(&up.town.dir, &["commit", "-qm", "A town", "--allow-empty"]);
+        up.town = Town::open(&up.town.dir, &town::places(up.dir.path(), up.short.path())).unwrap();
+        up.up()
+    }
+
+    fn up(self) -> Self {
+        let out = self.gt(&["up"]).limit(WAIT_MAX).run().unwrap();
         assert!(out.ok(), "gt up: {}", out.complaint());
-        up
+        self
     }
 
     pub fn gt(&self, args: &[&str]) -> Exec {
@@ -58,7 +82,8 @@ impl Up {
         client_over_unix_socket(&self.town.layout.api_socket(), &self.town.name, None).unwrap()
     }
 
-    fn at_home(&self, exec: Exec) -> Exec {
+    /// A program in its folder, that finds this town.
+    pub fn at_home(&self, exec: Exec) -> Exec {
         let places = town::places(self.dir.path(), self.short.path());
         exec.cwd(&self.town.dir)
             .env("XDG_DATA_HOME", places.data_home)

@@ -81,7 +81,7 @@ fn judge(text: &str, count: usize) -> Duration {
 }
 
 /// How long a program ran, and the most memory that it had, in KiB: as last seen, a millisecond before its end at most.
-fn ran(exec: &Exec) -> (Duration, u32) {
+pub fn ran(exec: &Exec) -> (Duration, u32) {
     let mut command = exec.command();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let since = Instant::now();

@@ -27,6 +27,8 @@ mod stop;
 mod input;
 mod landing;
 mod sandbox;
+mod source;
+mod validate;
 
 use std::path::PathBuf;
 use table::Table;
@@ -49,6 +51,8 @@ const PARTS: &[(&str, Measure)] = &[
     ("sandbox", sandbox::measure),
     ("landing", landing::measure),
     ("input", input::measure),
+    ("validate", validate::measure),
+    ("source", source::measure),
 ];
 
 fn main() {

@@ -38,7 +38,7 @@ impl Adapter for Null {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         match ask {
             Ask::Machine => {
-                let machine = Machine { cores: 2, memory: 8 << 30, disk: 64 << 30, polecats_max: None, degraded: None };
+                let machine = Machine { cores: 2, memory: 8 << 30, disk: 64 << 30, ..Machine::default() };
                 Seen::Known(Fact::Machine(machine))
             }
             _ => Seen::Unknown { why: "there is no world in this benchmark".into(), since: Timestamp::UNIX_EPOCH },
@@ -133,8 +133,14 @@ async fn create_all(dir: &Path, objects: usize) -> Run {
     let server = Server::open(&Place::File(dir.join("store.sqlite")), Writer::Threaded, options()).unwrap();
     let client = server.client(NS);
     let wakes = futures::stream::pending().boxed();
-    let parts =
-        Parts { client: client.clone(), adapter: Arc::new(Null), clock: Arc::new(SystemClock), wakes, blocking: true };
+    let parts = Parts {
+        client: client.clone(),
+        adapter: Arc::new(Null),
+        clock: Arc::new(SystemClock),
+        wakes,
+        blocking: true,
+        instance: "gt-bench".to_owned(),
+    };
     let mut engine = Engine::new(parts);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let engine = tokio::spawn(async move {

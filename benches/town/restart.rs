@@ -86,7 +86,14 @@ async fn measured() -> (Vec<Stages>, Vec<Stages>) {
     let client = server.client(&town.name);
     let clock = Arc::new(SystemClock);
     let (real, wakes) = Real::open(&town, gt, None, clock.clone()).unwrap();
-    let parts = Parts { client: client.clone(), adapter: Arc::new(real), clock, wakes, blocking: true };
+    let parts = Parts {
+        client: client.clone(),
+        adapter: Arc::new(real),
+        clock,
+        wakes,
+        blocking: true,
+        instance: "gt-bench".to_owned(),
+    };
     let mut engine = Engine::new(parts);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let engine = tokio::spawn(async move { engine.run(async { drop(stopped.await) }).await });

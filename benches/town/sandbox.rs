@@ -26,7 +26,7 @@ pub fn measure(table: &mut Table) {
     let url = repository(dir.path());
     let git = Git::new(Layout::below(dir.path()));
     let rig = Owner::rig("shop", "rig-1");
-    let clone = Job::Clone { owner: rig.clone(), url: url.display().to_string(), round: 1 };
+    let clone = Job::Clone { owner: rig.clone(), url: url.display().to_string(), secret: None, lease: None, round: 1 };
     assert_eq!(git.run_job(&clone, &mut Vec::new()), exit::OK);
     let target = git.facts(&rig, None).unwrap().target.unwrap();
     let bare = git.layout().bare_clone(&rig.uid);

@@ -42,10 +42,12 @@ pub fn repository(dir: &Path) -> PathBuf {
     bare
 }
 
-fn git(dir: &Path, args: &[&str]) {
+/// What git prints.
+pub fn git(dir: &Path, args: &[&str]) -> String {
     let who = ["-c", "user.name=t", "-c", "user.email=t@town.invalid", "-c", "init.defaultBranch=main"];
-    let out = Exec::new("git").args(who).args(args).cwd(dir).run().unwrap();
+    let out = Exec::new("git").args(who).args(args).cwd(dir).limit(std::time::Duration::from_mins(2)).run().unwrap();
     assert!(out.ok(), "git {args:?}: {}", out.complaint());
+    out.text()
 }
 
 /// A rig on it, which nothing ever lands in.

@@ -4,6 +4,7 @@ use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, wh
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
+use crate::told::{self, Told};
 use crate::view::{Failure, NotSeen};
 
 /// The conditions of one object while they are computed.
@@ -14,13 +15,15 @@ pub struct Conditions<'a> {
     generation: Option<i64>,
     new: Vec<Condition>,
     failures: u32,
+    /// Those that report an effect that failed.
+    failed: Vec<String>,
 }
 
 impl<'a> Conditions<'a> {
     /// Starts from those that stand in the object.
     pub fn new(old: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
         let now = whole_second(now);
-        Self { old, now, generation, new: Vec::new(), failures: 0 }
+        Self { old, now, generation, new: Vec::new(), failures: 0, failed: Vec::new() }
     }
 
     /// Sets one.
@@ -53,6 +56,7 @@ impl<'a> Conditions<'a> {
         let message = format!("{} (failed {}, tried again later)", failure.message, times(failure.count));
         self.set(type_, ConditionStatus::False, failure.reason, message);
         self.fails(failure.count);
+        self.failed.push(type_.to_owned());
     }
 
     /// Notes how often in a row something has failed that a condition reports.
@@ -75,6 +79,11 @@ impl<'a> Conditions<'a> {
         self.new.sort_by(|a, b| a.type_.cmp(&b.type_));
         self.new
     }
+
+    /// What is news in them for an object of which the condition `main` says how it is as a whole.
+    pub(crate) fn news(&self, main: &str) -> Vec<Told> {
+        told::news(main, self.old, &self.new, &self.failed)
+    }
 }
 
 /// How often, for people.
@@ -87,7 +96,7 @@ pub fn times(count: u32) -> String {
 }
 
 /// A text that fits: its first line says what it is about, and of what follows the end is worth most.
-fn fitted(text: &str, bytes_max: usize) -> String {
+pub(crate) fn fitted(text: &str, bytes_max: usize) -> String {
     const CUT: &str = "\n…";
     if text.len() <= bytes_max {
         return text.to_owned();

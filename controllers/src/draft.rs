@@ -9,6 +9,7 @@ use kube::core::object::HasStatus;
 
 use crate::conditions::Conditions;
 use crate::view::View;
+use crate::world::Owner;
 
 /// A status that is being computed.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Draft<'a, K: HasStatus> {
     pub status: K::Status,
     /// The conditions that are found to hold now.
     pub conditions: Conditions<'a>,
+    /// Another object that what is told of this one is about.
+    pub related: Option<Owner>,
 }
 
 impl<'a, K> Draft<'a, K>
@@ -30,7 +33,7 @@ where
     pub fn of(object: &'a K, view: &View<'_>) -> Self {
         let old = object.status().map_or(&[][..], Observed::conditions);
         let conditions = Conditions::new(old, object.meta().generation, view.now);
-        Self { object, status: object.status().cloned().unwrap_or_default(), conditions }
+        Self { object, status: object.status().cloned().unwrap_or_default(), conditions, related: None }
     }
 
     /// Leaves the conditions as they stand in the object, and how often what they report has failed.
@@ -41,7 +44,7 @@ where
 
     /// The object and its whole status.
     pub(crate) fn done(self) -> (&'a K, K::Status) {
-        let Self { object, mut status, conditions } = self;
+        let Self { object, mut status, conditions, related: _ } = self;
         let failures = conditions.failures();
         status.observe(object.meta().generation, conditions.done(), failures);
         (object, status)

@@ -107,6 +107,16 @@ impl Key {
         self.controller.about.is_none_or(|about| (about.exists)(objects, &self.name))
     }
 
+    /// The name of its controller.
+    pub fn controller(&self) -> &'static str {
+        self.controller.name
+    }
+
+    /// The object that it is about; none: the whole town.
+    pub fn object(&self) -> Option<(&'static Kind, &str)> {
+        self.controller.about.map(|about| ((about.kind)(), &*self.name))
+    }
+
     /// Where its controller stands among all.
     fn rank(&self) -> Option<usize> {
         CONTROLLERS.iter().position(|controller| self.is_of(controller))

@@ -20,6 +20,7 @@ pub mod holds;
 
 pub mod draft;
 
+pub mod told;
 pub mod tries;
 
 pub mod backoff;

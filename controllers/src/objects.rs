@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use gastown_crds::kinds::{Kind, Registered};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::key::Key;
 use crate::kinds;
@@ -25,6 +28,7 @@ pub trait Watched:
     + Clone
     + fmt::Debug
     + DeserializeOwned
+    + Serialize
     + Send
     + Sync
     + 'static
@@ -34,6 +38,11 @@ pub trait Watched:
 
     /// Takes this object into the index, or out of it.
     fn index(&self, _: &mut Self::Index, _: Presence) {}
+
+    /// Whether no more than a part of this object is kept: see [`Watched::slim`].
+    fn is_slim(&self) -> bool {
+        false
+    }
 
     /// The part that is kept of an object that is never worked on again.
     fn slim(object: Arc<Self>) -> Arc<Self> {
@@ -104,6 +113,27 @@ impl Object {
     }
 }
 
+/// An object of a kind that is watched, as the API has it; none for another kind, or where it is none.
+pub fn read(kind: &Kind, value: Value) -> Option<Object> {
+    struct Reader<'a> {
+        kind: &'a Kind,
+        value: Option<Value>,
+        object: Option<Object>,
+    }
+    impl kinds::Visitor for Reader<'_> {
+        fn visit<K: Watched>(&mut self) {
+            if K::row() == self.kind
+                && let Some(value) = self.value.take()
+            {
+                self.object = serde_json::from_value::<K>(value).ok().map(Object::new);
+            }
+        }
+    }
+    let mut reader = Reader { kind, value: Some(value), object: None };
+    kinds::visit_watched(&mut reader);
+    reader.object
+}
+
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind.named_object(&self.name))
@@ -129,6 +159,8 @@ struct Store<K: Watched> {
 trait AnyStore: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn names(&self) -> Vec<String>;
+    fn metadata(&self, name: &str) -> Option<&ObjectMeta>;
+    fn value(&self, name: &str) -> Option<Value>;
     /// Takes in one change, and answers the object as it was.
     fn fold(&mut self, name: &str, new: Option<Object>) -> Option<Object>;
     /// The keys that look again after a change of the object of this name from `old` to what is held now.
@@ -142,6 +174,15 @@ impl<K: Watched> AnyStore for Store<K> {
 
     fn names(&self) -> Vec<String> {
         self.by_name.keys().cloned().collect()
+    }
+
+    fn metadata(&self, name: &str) -> Option<&ObjectMeta> {
+        self.by_name.get(name).map(|object| object.meta())
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        let object = self.by_name.get(name).filter(|object| !object.is_slim())?;
+        serde_json::to_value(object.as_ref()).ok()
     }
 
     fn fold(&mut self, name: &str, new: Option<Object>) -> Option<Object> {
@@ -206,6 +247,16 @@ impl Objects {
     /// The name of every object of a kind.
     pub fn names(&self, kind: &Kind) -> Vec<String> {
         self.store_of(kind).map(AnyStore::names).unwrap_or_default()
+    }
+
+    /// The metadata of an object of any kind.
+    pub fn metadata(&self, kind: &Kind, name: &str) -> Option<&ObjectMeta> {
+        self.store_of(kind)?.metadata(name)
+    }
+
+    /// An object of any kind as the API has it; none if it is not there, or not kept whole.
+    pub fn value(&self, kind: &Kind, name: &str) -> Option<Value> {
+        self.store_of(kind)?.value(name)
     }
 
     /// The index of the objects of a kind.

@@ -8,6 +8,7 @@ use std::fmt;
 use gastown_crds::common::{LABEL_MANAGED_BY, MANAGED_BY, Observed};
 use gastown_crds::kinds::{Kind, Registered};
 use gastown_crds::merge_patch;
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::object::HasStatus;
@@ -16,7 +17,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::draft::Draft;
-use crate::world::Act;
+use crate::told::Told;
+use crate::world::{Act, Owner};
 
 /// All that one reconcile wants.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,6 +31,10 @@ pub struct Plan {
     pub requeue: Option<Timestamp>,
     /// What failed last is still wanted, later: how often it has failed is not forgotten while there is nothing to try.
     pub keeps_failure: bool,
+    /// What the next status to be set tells beside its conditions.
+    pub told: Vec<Told>,
+    /// The object that this is about beside its key's: what fails of it is told of both.
+    pub related: Option<Owner>,
 }
 
 impl Plan {
@@ -47,12 +53,27 @@ impl Plan {
         self.effects.push(Effect::Write(write));
     }
 
-    /// Writes what was observed of an object, if it differs from its present status.
+    /// Tells something of the object whose status is set next, if that is news.
+    pub fn tell(&mut self, told: Told) {
+        self.told.push(told);
+    }
+
+    /// Writes what was observed of an object, if it differs from its present status; and tells what is news in it.
     pub fn set_status<K>(&mut self, draft: Draft<'_, K>)
     where
         K: Registered + HasStatus,
         K::Status: Observed,
     {
+        let mut told = std::mem::take(&mut self.told);
+        let mut news = draft.conditions.news(K::row().conditions.first().copied().unwrap_or_default());
+        // What a controller tells says it better; and that all is well again goes without saying then.
+        news.retain(|it| told.iter().all(|told| told.reason != it.reason && it.reason != Reason::Ok.as_str()));
+        told.extend(news);
+        let related = draft.related.clone();
+        for told in &mut told {
+            told.related.clone_from(&related);
+        }
+        self.related.clone_from(&related);
         let (object, status) = draft.done();
         if object.status() != Some(&status) {
             let status = json!(status);
@@ -61,7 +82,7 @@ impl Plan {
                 "the row of {} lacks one of {status}",
                 K::row().name
             );
-            self.status.push(StatusWrite { object: Version::of(object), status });
+            self.status.push(StatusWrite { object: Version::of(object), status, told });
         }
     }
 
@@ -116,6 +137,18 @@ pub enum Write {
         what: String,
         /// JSON pointer of an instant in the patch that says when it was made: no part of what is wanted.
         dated: Option<&'static str>,
+    },
+    /// The object is as this part of it says, by server-side apply: what others own of it stays, and what this manager
+    /// applied before and applies no more is removed. What others have changed of it is taken over.
+    Apply {
+        /// Its kind.
+        kind: &'static Kind,
+        /// Its name.
+        name: String,
+        /// The part of the object.
+        config: Value,
+        /// The field manager.
+        manager: String,
     },
     /// The object does not exist. Conditional on its uid: a namesake stays.
     Delete {
@@ -249,6 +282,8 @@ pub struct StatusWrite {
     pub object: Version,
     /// Its new status.
     pub status: Value,
+    /// What happened to it, as far as it is news.
+    pub told: Vec<Told>,
 }
 
 /// Whether a status has no condition that the kind's row does not name: people could not wait for it.
@@ -294,6 +329,7 @@ impl fmt::Display for Write {
         match self {
             Self::Create { kind, name, .. } => write!(f, "create {} {name}", kind.singular),
             Self::Patch { what, .. } => f.write_str(what),
+            Self::Apply { kind, name, .. } => write!(f, "apply {} {name}", kind.singular),
             Self::Delete { kind, name, .. } => write!(f, "delete {} {name}", kind.singular),
         }
     }

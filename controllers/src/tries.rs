@@ -6,11 +6,13 @@
 use jiff::Timestamp;
 
 use crate::view::{NotSeen, View};
-use crate::world::{Exited, Job, JobState, exit};
+use crate::world::{Exited, Job, JobKey, JobState, exit};
 
 /// Rounds that back off one after another; then one is tried in each longest delay, for as long as it takes. At the
 /// default of five minutes, the first ones last some fifteen hours.
 pub const ROUNDS_MAX: u32 = 200;
+/// From this round on, later ones are asked for with it.
+const MANY_ROUNDS: u32 = 4;
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,7 @@ pub fn tried_until(
     loop {
         let this = job(round);
         let key = this.key();
-        match view.job(&key)? {
+        match seen_with_later(view, &job, round, &key)? {
             JobState::Running => return Ok(Tried::Running),
             JobState::Exited(exited) if worked(exited) => return Ok(Tried::Done(this)),
             JobState::Exited(exited) => (over, last) = (Some(exited.at), Some(exited.clone())),
@@ -70,6 +72,24 @@ pub fn tried_until(
         round += 1;
     }
     late(view, &job, last, &worked)
+}
+
+/// The state of a round. Where it was not looked at yet, and many before it failed, as many later ones are asked for with it:
+/// a look for each of hundreds would go there and back hundreds of times.
+fn seen_with_later<'a>(
+    view: &View<'a>,
+    job: &impl Fn(u32) -> Job,
+    round: u32,
+    key: &JobKey,
+) -> Result<&'a JobState, NotSeen> {
+    let state = view.job(key);
+    if round >= MANY_ROUNDS && state.as_ref().is_err_and(|not_seen| not_seen.since.is_none()) {
+        for later in round + 1..=(round * 2).min(ROUNDS_MAX) {
+            // Whether it is seen is of no interest yet: it is asked for.
+            let _ = view.job(&job(later).key());
+        }
+    }
+    state
 }
 
 /// A round is to be started, unless the same with other inputs runs: those of its key may have moved meanwhile.

@@ -17,8 +17,9 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
-    Ask, AskAttempts, AskFree, AskLimiting, AskMachine, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Fact, Free,
-    JobKey, JobState, Limiting, Machine, Merged, Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
+    Ask, AskAttempts, AskDeclared, AskFree, AskLease, AskLimiting, AskMachine, AskMerged, AskProgram, AskReplay,
+    AskRepo, AskRevision, Attempt, Declared, Fact, Found, Free, JobKey, JobState, Lease, Limiting, Machine, Merged,
+    Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
 };
 
 /// Facts by the question they answer.
@@ -86,6 +87,15 @@ impl<'a> View<'a> {
         (over <= self.now && due > self.now).then_some(due)
     }
 
+    /// The number of the present interval since an instant, and when the next begins.
+    pub fn interval(&self, since: Timestamp, interval: Duration) -> (i64, Timestamp) {
+        let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX).max(1);
+        let since = since.as_second();
+        let number = (self.now.as_second() - since).div_euclid(interval);
+        let next = since.saturating_add((number + 1).saturating_mul(interval));
+        (number, Timestamp::from_second(next).unwrap_or(Timestamp::MAX))
+    }
+
     /// The questions that were asked and not looked at yet. While there are any, the plan means nothing.
     pub fn missing(self) -> BTreeSet<Ask> {
         self.missing.into_inner()
@@ -111,6 +121,11 @@ impl<'a> View<'a> {
     /// A rig's repository and target branch.
     pub fn repo(&self, rig: &RigSettings<'_>) -> Result<&'a RepoFacts, NotSeen> {
         self.ask(&AskRepo { owner: rig.id.clone(), branch: rig.branch.map(str::to_owned) })
+    }
+
+    /// Any object's repository.
+    pub fn repository(&self, asked: &AskRepo) -> Result<&'a RepoFacts, NotSeen> {
+        self.ask(asked)
     }
 
     /// How much of a merge request its target holds.
@@ -162,6 +177,21 @@ impl<'a> View<'a> {
     /// What is free on this machine.
     pub fn free(&self) -> Result<&'a Free, NotSeen> {
         self.ask(&AskFree)
+    }
+
+    /// The revision that a source is at.
+    pub fn revision(&self, asked: &AskRevision) -> Result<&'a Found, NotSeen> {
+        self.ask(asked)
+    }
+
+    /// What a tree of a source declares; none if it cannot be read any more.
+    pub fn declared(&self, asked: &AskDeclared) -> Result<Option<&'a Declared>, NotSeen> {
+        self.ask(asked).map(Option::as_deref)
+    }
+
+    /// Who holds the lease of a source; none: nobody.
+    pub fn lease(&self, asked: &AskLease) -> Result<Option<&'a Lease>, NotSeen> {
+        self.ask(asked).map(Option::as_ref)
     }
 
     /// This machine.

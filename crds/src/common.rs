@@ -24,17 +24,34 @@ pub const LABEL_CONVOY: &str = "gastown.io/convoy";
 pub const LABEL_BEAD: &str = "gastown.io/bead";
 /// Annotation on the Town: the random identity that everything in the world carries.
 pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
-/// Annotation on what `gt apply` wrote: which labels and annotations were in its file.
+/// Annotation on what `gt apply` of an earlier release wrote: which labels and annotations were in its file.
 pub const ANNOTATION_APPLIED: &str = "gastown.io/applied";
-/// Annotation on a Rig: its remote is to be looked at now. The value is any word; a new one is a new look, and the rig's
-/// `status.refreshed` says when it is done.
+/// Annotation on a Rig or Source: its remote is to be looked at now. The value is any word; a new one is a new look, and the
+/// object's `status.refreshed` says when it is done.
 pub const ANNOTATION_REFRESH: &str = "gastown.io/refresh";
+/// Annotation on a Source: this machine is to take the lease of its remote, whoever holds it. The value is any word; a new one
+/// takes it anew, and the object's `status.taken` says when it is done.
+pub const ANNOTATION_TAKE: &str = "gastown.io/take";
+/// Label on what a Source declares: the source's name.
+pub const LABEL_SOURCE: &str = "gastown.io/source";
+/// Annotation on what a Source declares: a digest of the manifest that was applied.
+pub const ANNOTATION_DECLARED: &str = "gastown.io/declared";
+/// Annotation on a Source: the revision that may prune as much as it does. The value is the revision.
+pub const ANNOTATION_APPROVE: &str = "gastown.io/approve";
+/// Annotation on an object: `Disabled` keeps it when its source no longer declares it.
+pub const ANNOTATION_PRUNE: &str = "gastown.io/prune";
+/// Annotation on an object: `Disabled` lets its source neither change it nor put it back.
+pub const ANNOTATION_RECONCILE: &str = "gastown.io/reconcile";
+/// The value that turns something off.
+pub const DISABLED: &str = "Disabled";
 /// Finalizer on a Polecat: its sandbox is rescued and removed before the object goes.
 pub const FINALIZER_SANDBOX: &str = "gastown.io/sandbox";
+/// Finalizer on a Source of a remote: its lease there is given up, and its clone is removed, before the object goes.
+pub const FINALIZER_CLONE: &str = "gastown.io/clone";
 /// Finalizer on a Convoy: its unclaimed beads are withdrawn before the object goes.
 pub const FINALIZER_BEADS: &str = "gastown.io/beads";
 /// Every finalizer. What waits for one is gone in the end, whatever else is deleted with it: a simulated town tries them all.
-pub const FINALIZERS: [&str; 2] = [FINALIZER_SANDBOX, FINALIZER_BEADS];
+pub const FINALIZERS: [&str; 3] = [FINALIZER_SANDBOX, FINALIZER_CLONE, FINALIZER_BEADS];
 /// Longest text kept in a status, in bytes; the rest is in the log it points to.
 pub const STATUS_TEXT_BYTES_MAX: usize = 4096;
 
@@ -122,15 +139,28 @@ pub(crate) fn duration(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN })
 }
 
-/// The same, of a minute at least: what polls others' machines.
+/// The same, of a minute at least, and ten years at most: what polls others' machines.
 pub(crate) fn duration_of_minutes(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN,
         "x-kubernetes-validations": [{
             "rule": "duration(self) >= duration('1m')",
             "message": "the remote is asked once a minute at most: give `1m` or more",
+        }, {
+            "rule": "duration(self) <= duration('87600h')",
+            "message": "at most ten years: `87600h`",
         }],
     })
+}
+
+/// The merge patch that asks for a look now: see [`ANNOTATION_REFRESH`].
+pub fn look_now(word: &str) -> serde_json::Value {
+    serde_json::json!({ "metadata": { "annotations": { ANNOTATION_REFRESH: word } } })
+}
+
+/// The merge patch that asks this machine to take a lease: see [`ANNOTATION_TAKE`].
+pub fn take_now(word: &str) -> serde_json::Value {
+    serde_json::json!({ "metadata": { "annotations": { ANNOTATION_TAKE: word } } })
 }
 
 /// An instant as the Kubernetes API writes instants: in whole seconds.
@@ -238,6 +268,12 @@ pub mod types {
     pub const MEMORY_PRESSURE: &str = "MemoryPressure";
     /// A town: so little disk is free that no session is started. As of a Kubernetes Node.
     pub const DISK_PRESSURE: &str = "DiskPressure";
+    /// A source: something that it declares was changed by somebody else, and is not put back yet.
+    pub const DRIFTED: &str = "Drifted";
+    /// A source: a revision is being applied. As kstatus has it, only while it is so.
+    pub const RECONCILING: &str = "Reconciling";
+    /// A source: a revision cannot be applied before a person does something. As kstatus has it, only while it is so.
+    pub const STALLED: &str = "Stalled";
     /// A runtime: this machine holds its sessions to `resources.limits`.
     pub const LIMITS_ENFORCED: &str = "LimitsEnforced";
 }
@@ -249,6 +285,7 @@ mod tests {
     use crate::merge_request::MergeState;
     use crate::overrides::Mode;
     use crate::polecat::PolecatState;
+    use crate::source::RevisionResult;
 
     fn assert_shown_as_written<T: Serialize + std::fmt::Display>(all: &[T]) {
         for value in all {
@@ -267,5 +304,6 @@ mod tests {
         assert_shown_as_written(MergeState::ALL);
         assert_shown_as_written(PolecatState::ALL);
         assert_shown_as_written(Mode::ALL);
+        assert_shown_as_written(RevisionResult::ALL);
     }
 }

@@ -26,11 +26,17 @@ pub mod merge_patch;
 
 pub mod schema;
 
+pub mod apply;
+
 pub mod manifest;
 
 pub mod admission;
 
+pub mod declared;
+
 pub mod graph;
+
+pub mod order;
 
 pub mod formula_text;
 

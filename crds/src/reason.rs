@@ -20,11 +20,11 @@ pub enum Acts {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])+ $Reason:ident => $acts:ident $($waits:ident)? $(, $hint:literal)?;)+) => {
+    ($($(#[doc = $doc:literal])+ $Reason:ident => $acts:ident $($mark:ident)* $(, $hint:literal)?;)+) => {
         /// Why a condition is as it is.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Reason {
-            $($(#[$doc])+ $Reason,)+
+            $($(#[doc = $doc])+ $Reason,)+
         }
 
         impl Reason {
@@ -38,6 +38,13 @@ macro_rules! reasons {
                 }
             }
 
+            /// The text beside it in the table.
+            const fn doc(self) -> &'static str {
+                match self {
+                    $(Self::$Reason => concat!($($doc),+),)+
+                }
+            }
+
             /// Who has to act.
             pub const fn acts(self) -> Acts {
                 match self {
@@ -48,7 +55,14 @@ macro_rules! reasons {
             /// Whether it says that something else has to happen first: what that is, is the next thing to look at.
             pub const fn waits(self) -> bool {
                 match self {
-                    $(Self::$Reason => reasons!(@waits $($waits)?),)+
+                    $(Self::$Reason => reasons!(@waits $($mark)*),)+
+                }
+            }
+
+            /// Whether it says that something went wrong, whoever has to act: an Event with it is a warning.
+            pub const fn warns(self) -> bool {
+                match self {
+                    $(Self::$Reason => reasons!(@warns $($mark)*),)+
                 }
             }
 
@@ -61,16 +75,20 @@ macro_rules! reasons {
         }
     };
     (@waits) => { false };
-    (@waits waits) => { true };
+    (@waits waits $($rest:ident)*) => { true };
+    (@waits warns $($rest:ident)*) => { reasons!(@waits $($rest)*) };
+    (@warns) => { false };
+    (@warns warns $($rest:ident)*) => { true };
+    (@warns waits $($rest:ident)*) => { reasons!(@warns $($rest)*) };
     (@hint) => { None };
     (@hint $hint:literal) => { Some($hint) };
 }
 
 reasons! {
-    /// All is as declared.
+    /// Anything: all is as declared.
     Ok => Nobody;
     /// A named object does not exist (yet).
-    RefNotFound => Person, "declare what is missing, and `gt apply -f` it; this goes on by itself then";
+    RefNotFound => Person warns, "declare what is missing, and `gt apply -f` it; this goes on by itself then";
     /// The spec asks to wait.
     Suspended => Person waits, "take `suspend: true` out where it stands, and `gt apply -f` it";
     /// A person has said that no new work is begun here.
@@ -88,39 +106,39 @@ reasons! {
     /// Bead: its convoy no longer wants it; it is finished all the same.
     Removed => Nobody;
     /// Something could not be observed; waiting until it can be.
-    Unknown => Town, "waiting until it can be observed: see the message above, and `gt doctor`";
+    Unknown => Town warns, "waiting until it can be observed: see the message above, and `gt doctor`";
     /// A failed effect is tried again after a delay.
-    BackOff => Town;
+    BackOff => Town warns;
     /// Rig: the repository is being cloned.
     Cloning => Town;
     /// Rig: the clone failed.
-    CloneFailed => Town;
+    CloneFailed => Town warns;
     /// Rig: a fetch failed.
-    FetchFailed => Town;
+    FetchFailed => Town warns;
     /// Rig: the remote asks for a password or key that is not there.
-    AuthRequired => Town;
+    AuthRequired => Town warns;
     /// Rig: the branch does not exist there.
-    BranchNotFound => Town;
+    BranchNotFound => Town warns;
     /// Rig: another rig lands on the same branch of the same remote.
-    TargetShared => Person;
+    TargetShared => Person warns;
     /// Rig: the target is checked out in a working copy, which refuses a push.
-    TargetCheckedOut => Town;
+    TargetCheckedOut => Town warns;
     /// Rig: the remote refuses a push to the target.
-    TargetProtected => Town;
+    TargetProtected => Town warns;
     /// Rig: the target's own tree fails verification.
-    BaseRed => Town;
+    BaseRed => Town warns;
     /// Rig, merge request: a verification could not run.
-    VerifyError => Town;
+    VerifyError => Town warns;
     /// Runtime: the program is not on the session's PATH.
-    CommandNotFound => Town, "install the program that is named above; `gt doctor` lists what is missing";
+    CommandNotFound => Town warns, "install the program that is named above; `gt doctor` lists what is missing";
     /// Runtime: this machine cannot hold its sessions to their limits; they run without.
-    CannotLimit => Person, "let systemd run the sessions, as the message says, or take `resources.limits` out of the Runtime";
+    CannotLimit => Person warns, "let systemd run the sessions, as the message says, or take `resources.limits` out of the Runtime";
     /// Formula, bead: no steps can be made of the formula; the message says why.
-    InvalidFormula => Person, "correct the formula, or the vars that its bead gives it, and `gt apply -f` it";
+    InvalidFormula => Person warns, "correct the formula, or the vars that its bead gives it, and `gt apply -f` it";
     /// Convoy: beads are still open.
     InProgress => Town waits;
     /// Convoy: some bead is set aside.
-    NeedsYou => Person waits;
+    NeedsYou => Person waits warns;
     /// Convoy: all beads are closed.
     Landed => Nobody;
     /// Bead: a bead it needs is open.
@@ -132,23 +150,23 @@ reasons! {
     /// Bead: its branch is in the merge queue.
     Landing => Town waits;
     /// Bead: it was tried too often.
-    TooManyAttempts => Person;
+    TooManyAttempts => Person warns;
     /// Bead, polecat: its agent, or a setup, said that another attempt would end the same way (exit code 78).
-    WouldFailAgain => Person;
+    WouldFailAgain => Person warns;
     /// Bead, polecat: two attempts in a row were killed at the memory limit of their session.
-    OutOfMemory => Person, "raise `resources.limits.memory` of the Runtime: its bead goes on by itself then";
+    OutOfMemory => Person warns, "raise `resources.limits.memory` of the Runtime: its bead goes on by itself then";
     /// Bead: it is closed.
     Closed => Nobody;
     /// Anything: git ended with an error.
-    GitFailed => Town;
+    GitFailed => Town warns;
     /// Anything: a repository or worktree could not be read or written.
-    GitUnreadable => Town;
+    GitUnreadable => Town warns;
     /// Anything: the rig's repository is in use.
     RepoBusy => Town;
     /// Anything: the rig has no clone.
     NotCloned => Town;
     /// Polecat: what is in its place belongs to something else.
-    ForeignSandbox => Town;
+    ForeignSandbox => Town warns;
     /// Polecat: a session still runs in its worktree.
     SandboxInUse => Town;
     /// Bead: it is open.
@@ -162,13 +180,13 @@ reasons! {
     /// Polecat: `workspace.setup` runs.
     SettingUp => Town;
     /// Polecat: a setup command failed.
-    SetupFailed => Town;
+    SetupFailed => Town warns;
     /// Polecat: what it waited for is over, and all slots are taken.
     WaitsForSlot => Town;
     /// Polecat: its session is being started or ended.
     Switching => Town;
     /// Polecat: processes of an ended session still hold its lock.
-    Strays => Town;
+    Strays => Town warns;
     /// Merge request: waits for its turn.
     Queued => Town waits;
     /// Merge request: its tree is being verified.
@@ -186,30 +204,70 @@ reasons! {
     /// Merge request: a commit on the target could be an edit of its branch.
     LooksMerged => Person;
     /// Merge request, bead: people have deleted its branch and not merged it.
-    BranchDeleted => Person;
+    BranchDeleted => Person warns;
     /// Merge request, bead, convoy: what had landed is not on the target any more.
-    LeftTarget => Person;
+    LeftTarget => Person warns;
     /// Merge request: it makes a green target red.
-    Red => Nobody;
+    Red => Nobody warns;
     /// Merge request: it conflicts with the target.
-    Conflict => Nobody;
+    Conflict => Nobody warns;
     /// Merge request: its own branch cannot be pushed. The message says why, and what to do.
-    PushRefused => Town;
+    PushRefused => Town warns;
     /// Merge request: the clone does not hold its commits any more. Its bead is worked again, and not charged.
-    HeadMissing => Nobody;
+    HeadMissing => Nobody warns;
     /// Merge request: its bead was closed or withdrawn.
     Withdrawn => Nobody;
     /// Bead: closed, because there was nothing to change.
     NoChanges => Nobody;
     /// Bead: a step that was done.
     Done => Nobody;
+    /// Source: a revision is being applied.
+    Applying => Town;
+    /// Source: an object of the revision waits for the one that is being deleted under its name.
+    Deleting => Town waits;
+    /// Source: the revision holds a mistake; nothing of it is applied.
+    InvalidRevision => Person warns, "correct it and commit, or `git revert` it: the next revision is looked at at once";
+    /// Source: the API refused an object of the revision; the last good one is live.
+    RevisionRefused => Person warns, "correct it and commit, or `git revert` it: the next revision is looked at at once";
+    /// Source: the revision declares something that another source declares.
+    DeclaredTwice => Person warns, "take it out of one of the two sources";
+    /// Source: the revision would prune more than `maxPrunePercent` allows, or everything.
+    PruneHeld => Person warns, "`gt source approve NAME` lets it, `git revert` takes it back";
+    /// Source: what it declares was changed by somebody else; it is put back.
+    ChangedByOthers => Town warns;
+    /// Source: the revision is not signed by a key that `spec.git.verify` names; the last good one is live.
+    NotSigned => Person, "sign it with one of those keys, such as by `git commit --amend --no-edit -S`, or add its signer to the file that `spec.git.verify` names";
+    /// Source: whether a revision is signed cannot be checked here: a program or a file of keys is missing. It is not applied.
+    CannotVerify => Person, "put right what the message names; `gt source sync NAME` looks again";
+    /// Source: the town on another machine applies it; this one only looks.
+    AppliedElsewhere => Nobody, "to have it applied here: `gt source take NAME`; or, where `spec.runner` names a machine, commit this one's name there";
+    /// Source: the lease in its remote is being taken or renewed; nothing is applied before that.
+    Leasing => Town;
+    /// Source: the machine that applied it has not renewed its lease; applying it here would begin work.
+    LeaseEnded => Person, "`gt source take NAME` has it applied here, once that machine is known to be gone; `gt diff --source NAME` says what that begins";
+    /// Source: what stands in the place of its lease in the remote is none.
+    NotALease => Person, "remove that ref from the remote, as the message says";
+    /// Source: the lease in its remote could not be taken or renewed; another machine may apply it.
+    LeaseFailed => Town;
+    /// Source: there is no such repository, branch, tag, commit or folder.
+    RevisionNotFound => Person warns, "commit something there, or correct `spec.git` or `spec.directory`";
     /// Town: too little memory or disk is free for another session.
-    Insufficient => Town, "free some of what is short, or lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; waiting beads go on by themselves";
+    Insufficient => Town warns, "free some of what is short, or lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; waiting beads go on by themselves";
+    /// Town: nobody who waits could be started, were all of this machine free.
+    Unsatisfiable => Person warns, "lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; or give this machine more";
     /// Town: something that it would use is missing here.
-    Degraded => Town;
+    Degraded => Town warns;
 }
 
 impl Reason {
+    /// Its meaning in a few words, for where nothing else is said: `its session runs`.
+    pub fn meaning(self) -> &'static str {
+        let text = self.doc().trim();
+        // Before the colon stand the kinds that have it.
+        let text = text.split_once(": ").map_or(text, |(_, text)| text);
+        text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+    }
+
     /// The reason that a condition names; none for a word of another release.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
@@ -261,5 +319,13 @@ mod tests {
             assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
         }
         assert_eq!(Reason::parse("NoSuchReason"), None);
+    }
+
+    #[test]
+    fn every_reason_has_a_meaning_in_a_few_words() {
+        assert_eq!(Reason::Working.meaning(), "its session runs");
+        assert_eq!(Reason::PushRefused.meaning(), "its own branch cannot be pushed");
+        let is_short = |reason: &&Reason| (5..100).contains(&reason.meaning().len());
+        assert_eq!(Reason::ALL.iter().filter(|reason| !is_short(reason)).collect::<Vec<_>>(), [] as [&Reason; 0]);
     }
 }

@@ -111,6 +111,8 @@ Next, your own repository. In a new folder:
     export PATH="$(dirname "$gt"):\$PATH"
     gt init && gt rig add /path/to/your/repository
 
-It writes a few lines of YAML and shows them; say what to do in a Convoy like $here/town/convoy.yaml,
-then \`gt apply -f . && gt up\`.
+It writes a few lines of YAML and shows them; say what to do in a Convoy like $here/town/convoy.yaml.
+What you commit there is live:
+
+    git add . && git commit -m "a town" && gt up
 END

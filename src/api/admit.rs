@@ -13,6 +13,8 @@ use super::store::Key;
 /// The largest object, as offline admission has it: an object is a record, not a file; logs are tails with a pointer.
 pub(super) use gastown_crds::admission::OBJECT_BYTES_MAX;
 
+/// The most of a `generateName` that is kept, in bytes: a label holds 63, and five are generated.
+const PREFIX_BYTES_MAX: usize = 58;
 /// Fields of `metadata` that only the server writes.
 const OWNED_BY_SERVER: [&str; 6] =
     ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"];
@@ -40,17 +42,22 @@ pub(super) fn create(
     mut object: Value,
     suffix: impl Fn() -> String,
 ) -> Result<Admitted, ApiError> {
-    let metadata = envelope(kind, &mut object)?;
-    if metadata.get("resourceVersion").is_some_and(|it| it.as_str() != Some("")) {
+    let mut unknown = Vec::new();
+    let metadata = envelope(kind, &mut object, &mut unknown)?;
+    if metadata.get("resourceVersion").is_some_and(|it| !matches!(it.as_str(), Some("" | "0"))) {
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
-    for field in OWNED_BY_SERVER.iter().chain(&["managedFields", "selfLink"]) {
+    for field in OWNED_BY_SERVER.iter().chain(&["selfLink"]) {
         metadata.remove(*field);
     }
+    drop_null_managers(metadata);
     if metadata.get("name").and_then(Value::as_str).is_none_or(str::is_empty)
         && let Some(prefix) = metadata.get("generateName").and_then(Value::as_str)
     {
-        let name = format!("{prefix}{}", suffix());
+        // Cut as an apiserver does, which keeps a generated name short enough for a label.
+        let end =
+            prefix.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= PREFIX_BYTES_MAX).last();
+        let name = format!("{}{}", &prefix[..end.unwrap_or_default()], suffix());
         metadata.insert("name".to_owned(), Value::from(name));
     }
     in_namespace(metadata, ns)?;
@@ -58,7 +65,7 @@ pub(super) fn create(
     if kind.has_status {
         remove(&mut object, "status");
     }
-    let unknown = kind.schema().prune(&mut object);
+    unknown.extend(kind.schema().prune(&mut object));
     kind.schema().default(&mut object);
     check(kind, &object, None)?;
     Ok(Admitted { object, unknown })
@@ -66,19 +73,20 @@ pub(super) fn create(
 
 /// An existing object as a client would have it.
 pub(super) fn update(kind: &Served, key: &Key, half: Half, old: &Value, mut new: Value) -> Result<Admitted, ApiError> {
-    let metadata = envelope(kind, &mut new)?;
+    let mut unknown = Vec::new();
+    let metadata = envelope(kind, &mut new, &mut unknown)?;
     if metadata.get("name").is_some_and(|it| it != key.name.as_str()) {
-        let message = format!("the name of the object does not match the name on the URL ({})", key.name);
-        return Err(ApiError::bad_request(message));
+        return Err(wrong_name(&metadata["name"], &key.name));
     }
     in_namespace(metadata, &key.ns)?;
+    drop_null_managers(metadata);
     let old_metadata = &old["metadata"];
     if let Some(uid) = metadata.get("uid").filter(|uid| !uid.is_null() && **uid != old_metadata["uid"]) {
         let why =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old_metadata["uid"]);
         return Err(ApiError::conflict(kind, &key.name, &why));
     }
-    let mut unknown = kind.schema().prune(&mut new);
+    unknown.extend(kind.schema().prune(&mut new));
     kind.schema().default(&mut new);
     let mut object = match half {
         Half::Main => main_half(kind, key, old, new)?,
@@ -86,6 +94,8 @@ pub(super) fn update(kind: &Served, key: &Key, half: Half, old: &Value, mut new:
             unknown.retain(|path| path.to_string().starts_with("status"));
             let mut object = old.clone();
             take(&mut object, "status", &mut new);
+            // An apply has written them; after any other write they are made from the old ones.
+            copy(&mut object["metadata"], "managedFields", &new["metadata"]);
             object
         }
     };
@@ -96,6 +106,12 @@ pub(super) fn update(kind: &Served, key: &Key, half: Half, old: &Value, mut new:
     Ok(Admitted { object, unknown })
 }
 
+/// The refusal of an object that is called otherwise than the path.
+pub(super) fn wrong_name(name: &Value, url: &str) -> ApiError {
+    let name = name.as_str().unwrap_or_default();
+    ApiError::bad_request(format!("the name of the object ({name}) does not match the name on the URL ({url})"))
+}
+
 fn main_half(kind: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Value, ApiError> {
     let old_metadata = &old["metadata"];
     let metadata = &mut new["metadata"];
@@ -104,9 +120,7 @@ fn main_half(kind: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Va
     }
     copy(metadata, "generateName", old_metadata);
     metadata["name"] = Value::from(key.name.as_str());
-    for field in ["managedFields", "selfLink"] {
-        remove(metadata, field);
-    }
+    remove(metadata, "selfLink");
     if !old_metadata["deletionTimestamp"].is_null() {
         let had = |it: &Value| old_metadata["finalizers"].as_array().is_some_and(|list| list.contains(it));
         if !metadata["finalizers"].as_array().is_none_or(|list| list.iter().all(had)) {
@@ -124,6 +138,11 @@ fn main_half(kind: &Served, key: &Key, old: &Value, mut new: Value) -> Result<Va
 fn check(kind: &Served, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
     let mut violations = metadata::validate(object);
     violations.extend(kind.schema().validate(object));
+    if violations.is_empty()
+        && let Some(shape) = kind.shape
+    {
+        violations = (shape.check)(object, old);
+    }
     if violations.is_empty() {
         violations = kind.schema().cel(object, old);
     }
@@ -142,14 +161,23 @@ fn is_wish_changed(kind: &Served, old: &Value, new: &Value) -> bool {
     !before.eq(after)
 }
 
-/// Checks `apiVersion` and `kind`, and answers the metadata.
-fn envelope<'a>(kind: &Served, object: &'a mut Value) -> Result<&'a mut Map<String, Value>, ApiError> {
+/// Checks `apiVersion` and `kind`, and answers the metadata, without the fields that no object has there.
+fn envelope<'a>(
+    kind: &Served,
+    object: &'a mut Value,
+    unknown: &mut Vec<FieldPath>,
+) -> Result<&'a mut Map<String, Value>, ApiError> {
     let Some(map) = object.as_object_mut() else {
         return Err(ApiError::bad_request("the body is not a JSON object"));
     };
     for (field, expected) in [("apiVersion", &kind.api_version), ("kind", &kind.kind)] {
         match map.get(field).and_then(Value::as_str) {
             Some(text) if text == expected => {}
+            Some(text) if field == "kind" => {
+                let wrong = Violation::invalid(FieldPath::of(&["kind"]), &json!(text), &format!("must be {expected}"));
+                let name = map.get("metadata").and_then(|it| it["name"].as_str()).unwrap_or_default();
+                return Err(ApiError::invalid(kind, name, &[wrong]));
+            }
             Some(text) => {
                 let message = format!("the {field} in the data ({text}) does not match the expected one ({expected})");
                 return Err(ApiError::bad_request(message));
@@ -158,7 +186,9 @@ fn envelope<'a>(kind: &Served, object: &'a mut Value) -> Result<&'a mut Map<Stri
         }
     }
     let metadata = map.entry("metadata").or_insert_with(|| json!({}));
-    metadata.as_object_mut().ok_or_else(|| ApiError::bad_request("metadata is not an object"))
+    let metadata = metadata.as_object_mut().ok_or_else(|| ApiError::bad_request("metadata is not an object"))?;
+    metadata::prune(metadata, unknown);
+    Ok(metadata)
 }
 
 fn in_namespace(metadata: &mut Map<String, Value>, ns: &str) -> Result<(), ApiError> {
@@ -170,6 +200,13 @@ fn in_namespace(metadata: &mut Map<String, Value>, ns: &str) -> Result<(), ApiEr
             metadata.insert("namespace".to_owned(), Value::from(ns));
             Ok(())
         }
+    }
+}
+
+/// Not set is not an empty list, which would end the tracking.
+fn drop_null_managers(metadata: &mut Map<String, Value>) {
+    if metadata.get("managedFields").is_some_and(Value::is_null) {
+        metadata.remove("managedFields");
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::kind::Served;
+use super::namespaces;
 use super::status::ApiError;
 
 /// The verbs of every kind.
@@ -20,14 +21,15 @@ pub(super) fn version() -> Value {
     })
 }
 
-/// `/api`: no core kinds are served.
+/// `/api`: the core group, of which namespaces and events are served.
 pub(super) fn core() -> Value {
-    json!({ "kind": "APIVersions", "apiVersion": "v1", "versions": [], "serverAddressByClientCIDRs": [] })
+    json!({ "kind": "APIVersions", "apiVersion": "v1", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
 }
 
 fn groups_of(kinds: &[Arc<Served>]) -> BTreeMap<&str, Vec<&str>> {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for kind in kinds {
+    // The core group is not among them: it has a path of its own.
+    for kind in kinds.iter().filter(|kind| !kind.group.is_empty()) {
         let versions = groups.entry(&kind.group).or_default();
         if !versions.contains(&kind.version.as_str()) {
             versions.push(&kind.version);
@@ -57,8 +59,24 @@ pub(super) fn group(kinds: &[Arc<Served>], name: &str) -> Result<Value, ApiError
     Ok(object)
 }
 
+/// `/api/v1`.
+pub(super) fn core_resources(kinds: &[Arc<Served>]) -> Value {
+    let mut resources = vec![namespaces::resource()];
+    resources.extend(resources_of(kinds, "", "v1"));
+    json!({ "kind": "APIResourceList", "groupVersion": "v1", "resources": resources })
+}
+
 /// `/apis/<group>/<version>`.
 pub(super) fn resources(kinds: &[Arc<Served>], group: &str, version: &str) -> Result<Value, ApiError> {
+    let resources = resources_of(kinds, group, version);
+    if resources.is_empty() {
+        return Err(ApiError::no_such_path());
+    }
+    let group_version = format!("{group}/{version}");
+    Ok(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }))
+}
+
+fn resources_of(kinds: &[Arc<Served>], group: &str, version: &str) -> Vec<Value> {
     let mut resources = Vec::new();
     for kind in kinds.iter().filter(|it| it.group == group && it.version == version) {
         resources.push(json!({
@@ -72,9 +90,5 @@ pub(super) fn resources(kinds: &[Arc<Served>], group: &str, version: &str) -> Re
             }));
         }
     }
-    if resources.is_empty() {
-        return Err(ApiError::no_such_path());
-    }
-    let group_version = format!("{group}/{version}");
-    Ok(json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources }))
+    resources
 }

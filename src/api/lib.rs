@@ -3,8 +3,9 @@
 //! `kube`'s client, watcher and Controller work on it unmodified, and so does `kubectl`. When in doubt it does what a
 //! kube-apiserver does; where it does not, the file concerned says so.
 //!
-//! A request goes through one file per stage: `route` (what is it about?), `admit` (what would be stored?), `guard` (may
-//! they?), `store` (the race, the commit), and back through `list`, `watch` or `status`. Only the store has state.
+//! A request goes through one file per stage: `route` (what is it about?), `body` and `options` (what was sent?), `write` and
+//! `patch` (what would the object be?), `admit` (what would be stored?), `guard` (may they?), `store` (the race, the
+//! commit), and back through `list`, `watch` or `status`. Only the store has state.
 //!
 //! Invariant: nothing here sets a timer, except for a watch that asks for `timeoutSeconds`, and at the socket (`serve`).
 
@@ -12,10 +13,19 @@ pub mod guard;
 pub mod store;
 
 mod admit;
+mod body;
+mod copy;
+mod delete;
 mod discovery;
+mod events;
+mod json_patch;
 mod kind;
 mod list;
 mod metadata;
+mod namespaces;
+mod openapi;
+mod options;
+mod patch;
 mod route;
 mod selector;
 mod serve;
@@ -25,26 +35,31 @@ mod watch;
 mod write;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use admit::Half;
 use gastown_base::clock::{Clock, Ids};
 use guard::Guard;
+use openapi::Documents;
 use route::{Parameters, Route, Target, is_true};
 use status::{ApiError, json_response};
 pub use store::Counters;
 use store::{Handle, Key};
 
+pub use copy::CopyError;
 pub use kind::Served;
 pub use serve::serve_unix;
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, connect, listener_of};
 pub use store::{OpenError, Place, Writer};
+
+/// The program that our own clients say they are: the manager of the fields that they change, unless they name one.
+const USER_AGENT: HeaderValue = HeaderValue::from_static("gt");
 
 /// The parts that a server is made from.
 pub struct Options {
@@ -56,6 +71,8 @@ pub struct Options {
     pub ids: Arc<dyn Ids>,
     /// Judges every write by who asks.
     pub guard: Guard,
+    /// The namespaces that there are; nothing is made in another. None: all names are fine.
+    pub namespaces: Option<Vec<String>>,
 }
 
 /// An API server; clones share it.
@@ -67,18 +84,37 @@ pub struct Server {
 struct Inner {
     kinds: Vec<Arc<Served>>,
     store: Handle,
+    clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     guard: Guard,
+    namespaces: Option<Vec<String>>,
+    documents: OnceLock<Documents>,
+}
+
+impl Inner {
+    fn documents(&self) -> &Documents {
+        self.documents.get_or_init(|| Documents::of(&self.kinds))
+    }
+
+    /// Refuses a namespace that there is not: nobody would ever look at what is made there.
+    fn check_namespace(&self, name: &str) -> Result<(), ApiError> {
+        match &self.namespaces {
+            Some(known) if !known.iter().any(|it| it == name) => Err(ApiError::no_such_namespace(name)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Server {
     /// Opens the store.
     pub fn open(place: &Place, writer: Writer, options: Options) -> Result<Self, OpenError> {
-        let Options { kinds, clock, ids, guard } = options;
-        let kinds: Vec<_> = kinds.into_iter().map(Arc::new).collect();
-        let indexes = kinds.iter().map(|it| it.index()).collect();
-        let store = Handle::open(place, writer, indexes, clock, ids.clone())?;
-        Ok(Self { inner: Arc::new(Inner { kinds, store, ids, guard }) })
+        let Options { kinds, clock, ids, guard, namespaces } = options;
+        let kinds: Vec<_> = kinds.into_iter().chain(events::served()).map(Arc::new).collect();
+        // The rows of a second view are those of the first.
+        let own_rows = kinds.iter().filter(|it| it.rows == it.resource);
+        let indexes = own_rows.map(|it| it.index()).collect();
+        let store = Handle::open(place, writer, indexes, clock.clone(), ids.clone())?;
+        Ok(Self { inner: Arc::new(Inner { kinds, store, clock, ids, guard, namespaces, documents: OnceLock::new() }) })
     }
 
     /// The HTTP service.
@@ -89,8 +125,9 @@ impl Server {
     /// A client in this process, with no socket between. Must be called in a tokio runtime.
     pub fn client(&self, namespace: &str) -> kube::Client {
         let server = self.clone();
-        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
             let server = server.clone();
+            request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
             async move { Ok::<_, Infallible>(handle(State(server), request.map(Body::new)).await) }
         });
         kube::Client::new(service, namespace)
@@ -152,9 +189,9 @@ async fn answer(server: &Server, request: Request) -> Result<Response, ApiError>
                 return Err(ApiError::no_such_path());
             }
             if is_get {
-                let key = Key { kind: kind.resource.clone(), ns: ns.to_owned(), name: (*name).to_owned() };
+                let key = Key { kind: kind.rows.clone(), ns: ns.to_owned(), name: (*name).to_owned() };
                 let row = write::stored(server, kind, &key)?;
-                return Ok(json_response(StatusCode::OK, row.object));
+                return Ok(json_response(StatusCode::OK, kind.shown(&row.object).into_owned()));
             }
             let body = write::read_body(body).await?;
             let request = write::Request { server, kind, ns, parameters, headers: parts.headers, body };
@@ -169,6 +206,12 @@ async fn answer(server: &Server, request: Request) -> Result<Response, ApiError>
         Route::Health => return Ok("ok".into_response()),
         Route::Version => discovery::version(),
         Route::Core => discovery::core(),
+        Route::CoreResources => discovery::core_resources(kinds),
+        Route::Namespaces => namespaces::list(server.inner.namespaces.as_deref(), server.inner.store.published()),
+        Route::Namespace(name) => namespaces::get(server.inner.namespaces.as_deref(), name)?,
+        Route::OpenApi => server.inner.documents().index(),
+        Route::OpenApiOfCore => return server.inner.documents().answer("", "v1"),
+        Route::OpenApiOf(group, version) => return server.inner.documents().answer(group, version),
         Route::Groups => discovery::groups(kinds),
         Route::Group(group) => discovery::group(kinds, group)?,
         Route::GroupVersion(group, version) => discovery::resources(kinds, group, version)?,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::kind::Served;
+use super::options;
 use super::route::{Parameters, revision};
 use super::selector;
 use super::status::{ApiError, json_response};
@@ -53,28 +54,28 @@ pub(super) fn list(
     ns: Option<&str>,
     parameters: &Parameters,
 ) -> Result<Response, ApiError> {
+    options::check_list(parameters, false)?;
     let store = &server.inner.store;
     let asked = revision(&parameters.resource_version)?.filter(|it| *it > 0);
     let token = Continue::read(&parameters.continue_token)?;
     if let Some(token) = &token
-        && token.revision < store.compacted(&kind.resource)
+        && token.revision < store.compacted(&kind.rows)
     {
         let message = "The provided continue parameter is too old to display a consistent list result. \
                        You must start a new list without the continue parameter.";
         return Err(ApiError::expired(message));
     }
     let request = PageRequest {
-        kind: kind.resource.clone(),
+        kind: kind.rows.clone(),
         ns: ns.map(str::to_owned),
         selector: selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?,
         after: token.as_ref().map(|it| it.after.clone()),
-        objects_max: parameters.limit.filter(|it| *it > 0),
+        objects_max: parameters.objects_max(),
     };
     let page = store.page(&request)?;
     if let Some(asked) = asked {
         if asked > page.revision {
-            let message = format!("Too large resource version: {asked}, current: {}", page.revision);
-            return Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message));
+            return Err(ApiError::not_there_yet(asked, page.revision));
         }
         if parameters.resource_version_match == "Exact" && asked != page.revision {
             return Err(ApiError::expired("The provided resource version is no longer available."));
@@ -86,13 +87,13 @@ pub(super) fn list(
     Ok(json_response(StatusCode::OK, body(kind, revision, next, &page.rows)))
 }
 
-/// The text of a list; rows are stored as the very text that is sent.
+/// The text of a list; rows of most kinds are stored as the very text that is sent.
 pub(super) fn body(kind: &Served, revision: i64, next: Option<String>, rows: &[Row]) -> String {
     let mut metadata = json!({ "resourceVersion": revision.to_string() });
     if let Some(token) = next {
         metadata["continue"] = Value::from(token);
     }
-    let items: Vec<_> = rows.iter().map(|row| row.object.as_str()).collect();
+    let items: Vec<_> = rows.iter().map(|row| kind.shown(&row.object)).collect();
     let (api_version, list_kind) = (json!(kind.api_version), json!(kind.list_kind));
     format!(
         "{{\"apiVersion\":{api_version},\"kind\":{list_kind},\"metadata\":{metadata},\"items\":[{}]}}",

@@ -1,9 +1,10 @@
 //! The rules of an apiserver for `metadata`: names, labels, annotations, finalizers, owners.
 
+use gastown_crds::admission::METADATA;
 use gastown_crds::names::{is_label, is_label_value, is_qualified, is_subdomain};
 use gastown_crds::overrides::{ANNOTATION_OVERRIDE, Override};
 use gastown_crds::schema::{FieldPath, Reason, Segment, Violation};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The most that all annotations of an object may hold, in bytes.
 const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
@@ -14,6 +15,17 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
                            and must start and end with an alphanumeric character (e.g. 'MyValue')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end \
                          with an alphanumeric character (e.g. 'MyName', or 'example.com/my.name')";
+
+/// Drops what `metadata` does not have, and says where it was.
+pub(super) fn prune(metadata: &mut Map<String, Value>, dropped: &mut Vec<FieldPath>) {
+    metadata.retain(|name, _| {
+        let is_known = METADATA.contains(&name.as_str()) || name == "selfLink";
+        if !is_known {
+            dropped.push(FieldPath::of(&["metadata", name]));
+        }
+        is_known
+    });
+}
 
 /// Whether a text names a namespace.
 pub(super) fn is_namespace(text: &str) -> bool {
@@ -81,11 +93,7 @@ pub(super) fn validate(object: &Value) -> Vec<Violation> {
     found
 }
 
-fn map_of_strings<'a>(
-    metadata: &'a Value,
-    field: &str,
-    found: &mut Vec<Violation>,
-) -> Option<&'a serde_json::Map<String, Value>> {
+fn map_of_strings<'a>(metadata: &'a Value, field: &str, found: &mut Vec<Violation>) -> Option<&'a Map<String, Value>> {
     let value = metadata.get(field).filter(|it| !it.is_null())?;
     let map = value.as_object().filter(|map| map.values().all(Value::is_string));
     if map.is_none() {

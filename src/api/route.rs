@@ -17,8 +17,20 @@ pub(super) enum Route<'a> {
     Version,
     /// `/healthz`, `/livez`, `/readyz`.
     Health,
-    /// `/api`: the core group, which has nothing here.
+    /// `/api`: the versions of the core group.
     Core,
+    /// `/api/v1`.
+    CoreResources,
+    /// `/api/v1/namespaces`.
+    Namespaces,
+    /// `/api/v1/namespaces/<name>`.
+    Namespace(&'a str),
+    /// `/openapi/v3`.
+    OpenApi,
+    /// `/openapi/v3/api/v1`.
+    OpenApiOfCore,
+    /// `/openapi/v3/apis/<group>/<version>`.
+    OpenApiOf(&'a str, &'a str),
     /// `/apis`.
     Groups,
     /// `/apis/<group>`.
@@ -50,6 +62,15 @@ impl<'a> Route<'a> {
             ["version"] => Route::Version,
             ["healthz" | "livez" | "readyz"] => Route::Health,
             ["api"] => Route::Core,
+            ["api", "v1"] => Route::CoreResources,
+            ["api", "v1", "namespaces"] => Route::Namespaces,
+            ["api", "v1", "namespaces", name] => Route::Namespace(name),
+            ["openapi", "v3"] => Route::OpenApi,
+            ["openapi", "v3", "api", "v1"] => Route::OpenApiOfCore,
+            ["openapi", "v3", "apis", group, version] => Route::OpenApiOf(group, version),
+            ["api", v, plural] => Route::Collection(target("", v, None, plural)),
+            ["api", v, "namespaces", ns, plural] => Route::Collection(target("", v, Some(ns), plural)),
+            ["api", v, "namespaces", ns, plural, name] => Route::Object(target("", v, Some(ns), plural), name),
             ["apis"] => Route::Groups,
             ["apis", group] => Route::Group(group),
             ["apis", group, version] => Route::GroupVersion(group, version),
@@ -87,17 +108,19 @@ pub(super) struct Parameters {
     pub(super) watch: String,
     pub(super) label_selector: String,
     pub(super) field_selector: String,
-    pub(super) limit: Option<usize>,
+    pub(super) limit: Option<i64>,
     #[serde(rename = "continue")]
     pub(super) continue_token: String,
     pub(super) resource_version: String,
     pub(super) resource_version_match: String,
     pub(super) allow_watch_bookmarks: String,
-    pub(super) send_initial_events: String,
+    pub(super) send_initial_events: Option<String>,
     pub(super) timeout_seconds: Option<u64>,
     pub(super) field_validation: String,
     pub(super) dry_run: String,
     pub(super) propagation_policy: String,
+    pub(super) field_manager: String,
+    pub(super) force: Option<String>,
 }
 
 impl Parameters {
@@ -106,16 +129,24 @@ impl Parameters {
         if uri.query().is_none_or(str::is_empty) {
             return Ok(Self::default());
         }
+        // A name that is not known is ignored, as in an apiserver. This one was meant to keep something from being done.
+        let names =
+            uri.query().into_iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split('=').next());
+        if let Some(name) = names.into_iter().find(|name| *name != "dryRun" && name.eq_ignore_ascii_case("dryRun")) {
+            return Err(ApiError::bad_request(format!("there is no parameter `{name}`: did you mean `dryRun`?")));
+        }
         let parsed = Query::<Self>::try_from_uri(uri).map_err(|error| ApiError::bad_request(error.to_string()))?;
         Ok(parsed.0)
     }
 
-    pub(super) fn is_dry_run(&self) -> Result<bool, ApiError> {
-        match self.dry_run.as_str() {
-            "" => Ok(false),
-            "All" => Ok(true),
-            other => Err(ApiError::bad_request(format!("dryRun must be All, not `{other}`"))),
-        }
+    /// The most objects of a page; none where zero or less is asked for.
+    pub(super) fn objects_max(&self) -> Option<usize> {
+        self.limit.and_then(|limit| usize::try_from(limit).ok()).filter(|max| *max > 0)
+    }
+
+    /// Whether nothing is to be stored; any value but `All` is refused with the other options.
+    pub(super) fn is_dry_run(&self) -> bool {
+        !self.dry_run.is_empty()
     }
 }
 

@@ -4,7 +4,7 @@ use gastown_crds::names::is_qualified;
 
 use super::kind::Served;
 use super::status::ApiError;
-use super::store::{Requirement, Selector, field, label};
+use super::store::{Requirement, Selector, label};
 
 /// The most conditions of one selector; each is a subquery.
 const REQUIREMENTS_MAX: usize = 32;
@@ -53,11 +53,22 @@ fn label_requirement(text: &str) -> Result<Requirement, ApiError> {
     if let Some((key, set)) = text.split_once(" in ").or_else(|| text.split_once(" in(")) {
         return Ok(Requirement::In(what(key)?, values(&reopened(set))?));
     }
+    let one = |value: &str| -> Result<Vec<String>, ApiError> {
+        // A value that no label can have selects nothing; a second `=` shows that two conditions were meant.
+        let value = value.trim();
+        if value.contains('=') { Err(bad()) } else { Ok(vec![value.to_owned()]) }
+    };
     if let Some((key, value)) = text.split_once("!=") {
-        return Ok(Requirement::NotIn(what(key)?, vec![value.trim().to_owned()]));
+        return Ok(Requirement::NotIn(what(key)?, one(value)?));
     }
     if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return Ok(Requirement::In(what(key)?, vec![value.trim().to_owned()]));
+        return Ok(Requirement::In(what(key)?, one(value)?));
+    }
+    for (sign, is_greater) in [('>', true), ('<', false)] {
+        if let Some((key, value)) = text.split_once(sign) {
+            let value = value.trim().parse().map_err(|_| bad())?;
+            return Ok(Requirement::Compared { what: what(key)?, is_greater, than: value });
+        }
     }
     match text.strip_prefix('!') {
         Some(key) => Ok(Requirement::Absent(what(key)?)),
@@ -71,8 +82,37 @@ fn reopened(set: &str) -> String {
     if set.starts_with('(') { set.to_owned() } else { format!("({set}") }
 }
 
+/// The conditions of a field selector. A backslash before a comma, an equals sign or a backslash makes it a part of a value.
+fn parts(text: &str) -> Result<Vec<&str>, ApiError> {
+    let (mut start, mut is_escaped, mut parts) = (0, false, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '\\' | ',' | '=' if is_escaped => is_escaped = false,
+            _ if is_escaped => return Err(ApiError::bad_request(format!("invalid selector: '{text}': `\\{c}`"))),
+            '\\' => is_escaped = true,
+            ',' => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    Ok(parts)
+}
+
+fn unescaped(value: &str) -> String {
+    let mut is_escaped = false;
+    let keep = |c: &char| {
+        is_escaped = *c == '\\' && !is_escaped;
+        !is_escaped
+    };
+    value.chars().filter(keep).collect()
+}
+
 fn field_selector(kind: &Served, text: &str) -> Result<Vec<Requirement>, ApiError> {
-    let parts = text.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let parts = parts(text)?;
+    let parts = parts.iter().map(|part| part.trim()).filter(|it| !it.is_empty());
     parts
         .map(|part| {
             let (path, is_equal, value) = if let Some((path, value)) = part.split_once("!=") {
@@ -82,15 +122,15 @@ fn field_selector(kind: &Served, text: &str) -> Result<Vec<Requirement>, ApiErro
             } else {
                 return Err(ApiError::bad_request(format!("invalid selector: '{part}'; can't understand it")));
             };
-            let (path, value) = (path.trim(), value.trim().to_owned());
+            let (path, value) = (path.trim(), unescaped(value.trim()));
             match path {
                 "metadata.name" => Ok(Requirement::Name(is_equal, value)),
                 "metadata.namespace" => Ok(Requirement::Namespace(is_equal, value)),
-                _ if !kind.selectable.iter().any(|it| it == path) => {
-                    Err(ApiError::bad_request(format!("field label not supported: {path}")))
-                }
-                _ if is_equal => Ok(Requirement::In(field(path), vec![value])),
-                _ => Ok(Requirement::NotIn(field(path), vec![value])),
+                _ => match kind.selectable.iter().find(|it| it.name == path) {
+                    None => Err(ApiError::bad_request(format!("field label not supported: {path}"))),
+                    Some(it) if is_equal => Ok(Requirement::In(it.question(), vec![value])),
+                    Some(it) => Ok(Requirement::NotIn(it.question(), vec![value])),
+                },
             }
         })
         .collect()
@@ -116,8 +156,18 @@ mod tests {
             ]
         );
         assert_eq!(label_selector("a in(x)").unwrap(), [Requirement::In("label:a".into(), strings(&["x"]))]);
-        for bad in ["a in x", "=1", "a b", "a in (x", "'; drop"] {
+        let compared = label_selector("n>1,n < 2").unwrap();
+        let than = |is_greater, than| Requirement::Compared { what: "label:n".into(), is_greater, than };
+        assert_eq!(compared, [than(true, 1), than(false, 2)]);
+        for bad in ["n=a=b", "n>x", "a in x", "=1", "a b", "a in (x", "'; drop"] {
             assert!(label_selector(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_field_selector_may_escape_a_comma() {
+        assert_eq!(parts(r"a=b\,c,d=e\\").unwrap(), [r"a=b\,c", r"d=e\\"]);
+        assert_eq!((unescaped(r"b\,c"), unescaped(r"e\\")), ("b,c".to_owned(), r"e\".to_owned()));
+        assert!(parts(r"a=\b").is_err());
     }
 }

@@ -22,6 +22,7 @@ use tokio::net::unix::UCred;
 use tokio::runtime::Handle;
 use tower::Service;
 
+use super::USER_AGENT;
 use super::guard::ACTOR_HEADER;
 
 /// A client for a socket cannot be made.
@@ -64,6 +65,7 @@ impl Service<Request<Body>> for Dial {
         Box::pin(async move {
             let headers = request.headers_mut();
             headers.insert(http::header::HOST, HeaderValue::from_static("localhost"));
+            headers.entry(http::header::USER_AGENT).or_insert(USER_AGENT);
             if let Some(actor) = actor {
                 headers.insert(ACTOR_HEADER, actor);
             }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use gastown_crds::apply::{Conflict, Conflicts};
 use gastown_crds::schema::Violation;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
@@ -30,12 +31,27 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
+    /// A body of a media type that is not read here.
+    pub(super) fn unknown_format(accepted: &str) -> Self {
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
     pub(super) fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
     }
 
     pub(super) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)
+    }
+
+    /// A state that is asked for and was never given out; clients decide by the cause whether to ask again.
+    pub(super) fn not_there_yet(asked: i64, current: i64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let cause = json!({ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" });
+        let details = json!({ "causes": [cause], "retryAfterSeconds": 1 });
+        Self { details, ..Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message) }
     }
 
     pub(super) fn too_large(message: impl Into<String>) -> Self {
@@ -52,9 +68,33 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name, &[])
     }
 
+    /// Others own what an apply would change.
+    pub(super) fn owned(conflicts: &Conflicts) -> Self {
+        let cause = |it: &Conflict| {
+            json!({
+                "reason": "FieldManagerConflict", "message": format!("conflict with {}", it.manager), "field": it.field,
+            })
+        };
+        let causes: Vec<_> = conflicts.iter().take(CAUSES_MAX).map(cause).collect();
+        let error = Self::new(StatusCode::CONFLICT, "Conflict", conflicts.to_string());
+        Self { details: json!({ "causes": causes }), ..error }
+    }
+
+    /// Options that are not valid; `options` is their kind.
+    pub(super) fn invalid_options(options: &str, violations: &[Violation]) -> Self {
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {}", sentence(violations));
+        let details = json!({ "group": "meta.k8s.io", "kind": options, "causes": causes(violations) });
+        Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message) }
+    }
+
     pub(super) fn not_found(kind: &Served, name: &str) -> Self {
         let message = format!("{} \"{name}\" not found", kind.resource);
         Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(kind, name, &[])
+    }
+
+    pub(super) fn no_such_namespace(name: &str) -> Self {
+        let error = Self::new(StatusCode::NOT_FOUND, "NotFound", format!("namespaces \"{name}\" not found"));
+        Self { details: json!({ "name": name, "kind": "namespaces" }), ..error }
     }
 
     pub(super) fn forbidden(kind: &Served, name: &str, why: &str) -> Self {
@@ -63,9 +103,8 @@ impl ApiError {
     }
 
     pub(super) fn invalid(kind: &Served, name: &str, violations: &[Violation]) -> Self {
-        let lines: Vec<_> = violations.iter().take(CAUSES_MAX).map(ToString::to_string).collect();
-        let shown = if lines.len() == 1 { lines[0].clone() } else { format!("[{}]", lines.join(", ")) };
-        let message = format!("{}.{} \"{name}\" is invalid: {shown}", kind.kind, kind.group);
+        let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
+        let message = format!("{}{group} \"{name}\" is invalid: {}", kind.kind, sentence(violations));
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(kind, name, violations)
     }
 
@@ -89,12 +128,7 @@ impl ApiError {
     fn about(mut self, kind: &Served, name: &str, violations: &[Violation]) -> Self {
         // As in an apiserver: causes go by the kind, the rest by the resource.
         let named = if violations.is_empty() { &kind.plural } else { &kind.kind };
-        let causes: Vec<_> = violations
-            .iter()
-            .take(CAUSES_MAX)
-            .map(|it| json!({ "reason": it.reason.as_str(), "message": it.message, "field": it.path.to_string() }))
-            .collect();
-        self.details = json!({ "name": name, "group": kind.group, "kind": named, "causes": causes });
+        self.details = json!({ "name": name, "group": kind.group, "kind": named, "causes": causes(violations) });
         self
     }
 
@@ -103,13 +137,28 @@ impl ApiError {
         let Self { code, reason, message, details } = self;
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, "code": code.as_u16(),
+            "message": message, "code": code.as_u16(),
         });
+        // An apiserver has no reason for its own failures.
+        if !reason.is_empty() {
+            status["reason"] = json!(reason);
+        }
         if !details.is_null() {
             status["details"] = details.clone();
         }
         status
     }
+}
+
+fn sentence(violations: &[Violation]) -> String {
+    let lines: Vec<_> = violations.iter().take(CAUSES_MAX).map(ToString::to_string).collect();
+    if lines.len() == 1 { lines[0].clone() } else { format!("[{}]", lines.join(", ")) }
+}
+
+fn causes(violations: &[Violation]) -> Vec<Value> {
+    let cause =
+        |it: &Violation| json!({ "reason": it.reason.as_str(), "message": it.message, "field": it.path.to_string() });
+    violations.iter().take(CAUSES_MAX).map(cause).collect()
 }
 
 impl From<&Refusal> for ApiError {
@@ -129,7 +178,11 @@ impl From<Refusal> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        json_response(self.code, self.object().to_string())
+        let mut response = json_response(self.code, self.object().to_string());
+        if let Some(seconds) = self.details["retryAfterSeconds"].as_u64() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

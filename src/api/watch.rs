@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Server;
 use super::kind::Served;
+use super::options;
 use super::route::{Parameters, is_true, revision};
 use super::selector;
 use super::status::{ApiError, json_response};
@@ -45,24 +46,22 @@ pub(super) fn watch(
     let selector = selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?;
     let asked = revision(&parameters.resource_version)?;
     let wants_bookmarks = is_true(&parameters.allow_watch_bookmarks);
-    let is_streaming_list = is_true(&parameters.send_initial_events);
-    if is_streaming_list && parameters.resource_version_match != "NotOlderThan" {
-        let message = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        return Err(ApiError::bad_request(message));
-    }
+    options::check_list(parameters, true)?;
+    let initial = parameters.send_initial_events.as_deref();
+    let is_streaming_list = initial.is_some_and(is_true);
     let mut pending = VecDeque::new();
     let store = &server.inner.store;
-    let is_from_state = asked.unwrap_or(0) == 0 && parameters.send_initial_events != "false";
+    let is_from_state = asked.unwrap_or(0) == 0 && initial.is_none_or(is_true);
     let after = if is_streaming_list || is_from_state {
         let request = PageRequest {
-            kind: kind.resource.clone(),
+            kind: kind.rows.clone(),
             ns: ns.map(str::to_owned),
             selector: selector.clone(),
             after: None,
             objects_max: None,
         };
         let page = store.page(&request)?;
-        pending.extend(page.rows.iter().map(|row| frame("ADDED", &row.object)));
+        pending.extend(page.rows.iter().map(|row| frame("ADDED", &kind.shown(&row.object))));
         if is_streaming_list && wants_bookmarks {
             pending.push_back(bookmark(kind, page.revision, true));
         }
@@ -84,7 +83,7 @@ pub(super) fn watch(
         wants_bookmarks,
         deadline: timeout.map(|it| Box::pin(tokio::time::sleep(Duration::from_secs(it)))),
         pending,
-        subscription: store.subscribe(&kind.resource, after),
+        subscription: store.subscribe(&kind.rows, after),
         is_over: is_unknown,
     };
     let stream = futures::stream::unfold(watch, |mut watch| async move {
@@ -121,7 +120,7 @@ impl Watch {
                 Next::Expired => {
                     self.is_over = true;
                     let store = &self.server.inner.store;
-                    self.pending.push_back(expired(self.subscription.seen(), store.compacted(&self.kind.resource)));
+                    self.pending.push_back(expired(self.subscription.seen(), store.compacted(&self.kind.rows)));
                 }
                 Next::Ended => self.end(),
                 Next::Wait => match &mut self.deadline {
@@ -147,7 +146,7 @@ impl Watch {
 
     /// Appends the frame of a change, if the watch selects the object or did so before.
     fn encode(&self, event: &Event, bytes: &mut Vec<u8>) {
-        if event.key.kind != self.kind.resource || self.ns.as_ref().is_some_and(|ns| *ns != event.key.ns) {
+        if event.key.kind != self.kind.rows || self.ns.as_ref().is_some_and(|ns| *ns != event.key.ns) {
             return;
         }
         let is_selected = event.verb != Verb::Deleted && self.selector.selects(&event.key, &event.marks);
@@ -160,7 +159,7 @@ impl Watch {
             // It has left the selection: for this watch that is its end, in the state that was last selected.
             (Some(old), false) => ("DELETED", at_revision(&old.0, event.revision)),
         };
-        bytes.extend_from_slice(&frame(verb, &object));
+        bytes.extend_from_slice(&frame(verb, &self.kind.shown(&object)));
     }
 }
 

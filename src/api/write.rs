@@ -1,33 +1,38 @@
 //! Writes: read what is there, decide what it would be, let the store judge the race.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use gastown_crds::merge_patch;
+use gastown_crds::apply::{self, Part, Updater};
+use gastown_crds::common::whole_second;
 use gastown_crds::schema::FieldPath;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Server;
 use super::admit::{self, Admitted, Half};
+use super::body::{self, Decoded};
 use super::guard::{ACTOR_BYTES_MAX, ACTOR_HEADER, GuardRequest, Verb};
 use super::kind::Served;
-use super::list;
+use super::options;
 use super::route::Parameters;
-use super::selector;
 use super::status::{ApiError, json_response};
-use super::store::{Change, Expect, Key, Op, PageRequest, Refusal, Row};
+use super::store::{Expect, Key, Op, Refusal, Row};
 
 /// The most of a body that is read, in bytes: enough of an object over the bound to name the field that is too large.
 const BODY_BYTES_MAX: usize = 4 * admit::OBJECT_BYTES_MAX;
-/// The most tries of a patch without a resourceVersion when others write the same object.
-const PATCH_TRIES_MAX: usize = 16;
 /// The most fields that a `Warning` header names.
 const WARNINGS_MAX: usize = 16;
+
+/// How an object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// By an apply, which has noted its managers itself.
+    Applier,
+    /// In any other way.
+    Updater,
+}
 
 /// A write request: who asks, with which options, about what.
 pub(super) struct Request<'a> {
@@ -50,204 +55,167 @@ pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct DeleteOptions {
-    preconditions: Option<Preconditions>,
-    propagation_policy: Option<String>,
-    dry_run: Vec<String>,
-}
-
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Preconditions {
-    uid: Option<String>,
-    resource_version: Option<String>,
-}
-
 impl Request<'_> {
     pub(super) async fn create(&self) -> Result<Response, ApiError> {
+        options::check("CreateOptions", &self.parameters, Vec::new())?;
+        let (object, duplicates) = self.object()?;
+        match self.store_new(object, By::Updater, &duplicates).await? {
+            Ok(response) => Ok(response),
+            Err((name, refusal)) => Err(ApiError::refused(self.kind, &name, &refusal)),
+        }
+    }
+
+    /// Admits and stores a new object; an inner refusal is the store's judgement of the race.
+    pub(super) async fn store_new(
+        &self,
+        object: Value,
+        by: By,
+        duplicates: &[String],
+    ) -> Result<Result<Response, (String, Refusal)>, ApiError> {
         let Self { server, kind, ns, .. } = self;
+        server.inner.check_namespace(ns)?;
         let ids = &server.inner.ids;
         let suffix = || {
             let uid = ids.uid();
             uid.get(uid.len().saturating_sub(5)..).unwrap_or_default().to_owned()
         };
-        let Admitted { object, unknown } = admit::create(kind, ns, self.object()?, suffix)?;
-        let warnings = self.warnings(&unknown)?;
+        let Admitted { mut object, unknown } = admit::create(kind, ns, object, suffix)?;
+        let warnings = self.warnings(&unknown, duplicates)?;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if by == By::Updater {
+            self.track(Half::Main, None, &mut object);
+        }
         self.guard(Verb::Create, &name, None, Some(&object))?;
         admit::check_size(&object, self.body.len())?;
         let key = self.key(&name);
-        if self.parameters.is_dry_run()? {
+        let mut object = kind.as_stored(object);
+        if self.parameters.is_dry_run() {
+            // Never stored, but it looks like what would be.
+            object["metadata"]["uid"] = json!(ids.uid());
+            object["metadata"]["creationTimestamp"] = json!(whole_second(server.inner.clock.now()).to_string());
             if server.inner.store.get(&key)?.is_some() {
-                return Err(ApiError::refused(kind, &name, &Refusal::AlreadyExists));
+                return Ok(Err((name, Refusal::AlreadyExists)));
             }
-            return Ok(answer(StatusCode::CREATED, object.to_string(), &warnings));
+            return Ok(Ok(self.answer(StatusCode::CREATED, &object.to_string(), &warnings)));
         }
         let outcome = server.inner.store.submit(Op::Put { key, expect: Expect::Absent, object }).await;
-        let outcome = outcome.map_err(|refusal| ApiError::refused(kind, &name, &refusal))?;
-        Ok(answer(StatusCode::CREATED, outcome.object.to_string(), &warnings))
+        Ok(match outcome {
+            Ok(outcome) => Ok(self.answer(StatusCode::CREATED, &outcome.object, &warnings)),
+            Err(refusal) => Err((name, refusal)),
+        })
     }
 
     pub(super) async fn replace(&self, name: &str, half: Half) -> Result<Response, ApiError> {
-        let new = self.object()?;
-        let Some(revision) = revision_of(&new)? else {
+        options::check("UpdateOptions", &self.parameters, Vec::new())?;
+        let (new, duplicates) = self.object()?;
+        if new["metadata"]["name"].as_str().is_none_or(str::is_empty) {
+            let why = "was undeterminable: name must be provided";
+            return Err(ApiError::bad_request(format!("the name of the object ({name} based on URL) {why}")));
+        }
+        let (row, old) = self.existing(name)?;
+        let Some(revision) = revision_of(&new)?.filter(|it| *it > 0) else {
             let path = FieldPath::of(&["metadata", "resourceVersion"]);
             let detail = "must be specified for an update";
             let violation = gastown_crds::schema::Violation::invalid(path, &json!(0), detail);
             return Err(ApiError::invalid(self.kind, name, &[violation]));
         };
-        let (row, old) = self.existing(name)?;
         if row.revision != revision {
             return Err(ApiError::refused(self.kind, name, &Refusal::Conflict));
         }
-        match self.write(name, half, &row, &old, new).await? {
+        match self.write(name, half, (&row, &old), new, By::Updater, &duplicates).await? {
             Ok(response) => Ok(response),
             Err(refusal) => Err(ApiError::refused(self.kind, name, &refusal)),
         }
     }
 
-    pub(super) async fn patch(&self, name: &str, half: Half) -> Result<Response, ApiError> {
-        let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        if media_type.split(';').next().map(str::trim) != Some("application/merge-patch+json") {
-            let message = "the body of the request was in an unknown format - accepted media types include: \
-                           application/merge-patch+json";
-            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
-        }
-        let patch = self.object()?;
-        let wanted = revision_of(&patch)?;
-        for _ in 0..PATCH_TRIES_MAX {
-            let (row, old) = self.existing(name)?;
-            if wanted.is_some_and(|it| it != row.revision) {
-                return Err(ApiError::refused(self.kind, name, &Refusal::Conflict));
-            }
-            let mut new = old.clone();
-            merge_patch::apply(&mut new, &patch);
-            match self.write(name, half, &row, &old, new).await? {
-                Ok(response) => return Ok(response),
-                // Somebody else was quicker: the patch says nothing about what it was made from, so it is made again.
-                Err(Refusal::Conflict) if wanted.is_none() => {}
-                Err(refusal) => return Err(ApiError::refused(self.kind, name, &refusal)),
-            }
-        }
-        Err(ApiError::refused(self.kind, name, &Refusal::Conflict))
-    }
-
     /// Admits and stores one version; an inner refusal is the store's judgement of the race.
-    async fn write(
+    pub(super) async fn write(
         &self,
         name: &str,
         half: Half,
-        row: &Row,
-        old: &Value,
+        (row, old): (&Row, &Value),
         new: Value,
+        by: By,
+        duplicates: &[String],
     ) -> Result<Result<Response, Refusal>, ApiError> {
         let Self { server, kind, .. } = self;
         let key = self.key(name);
-        let Admitted { object, unknown } = admit::update(kind, &key, half, old, new)?;
-        let warnings = self.warnings(&unknown)?;
+        let Admitted { mut object, unknown } = admit::update(kind, &key, half, old, new)?;
+        let warnings = self.warnings(&unknown, duplicates)?;
+        if by == By::Updater {
+            self.track(half, Some(old), &mut object);
+        }
+        apply::keep_times(old, &mut object);
         let verb = if half == Half::Status { Verb::UpdateStatus } else { Verb::Update };
         self.guard(verb, name, Some(old), Some(&object))?;
         if row.object.len() + self.body.len() > admit::OBJECT_BYTES_MAX {
             admit::check_size(&object, object.to_string().len())?;
         }
-        if self.parameters.is_dry_run()? {
-            return Ok(Ok(answer(StatusCode::OK, object.to_string(), &warnings)));
+        let object = kind.as_stored(object);
+        if self.parameters.is_dry_run() {
+            return Ok(Ok(self.answer(StatusCode::OK, &object.to_string(), &warnings)));
         }
         let reply = server.inner.store.submit(Op::Put { key, expect: Expect::Revision(row.revision), object }).await;
-        Ok(reply.map(|outcome| answer(StatusCode::OK, outcome.object.to_string(), &warnings)))
+        Ok(reply.map(|outcome| self.answer(StatusCode::OK, &outcome.object, &warnings)))
     }
 
-    pub(super) async fn delete(&self, name: &str) -> Result<Response, ApiError> {
-        let options = self.delete_options()?;
-        let (row, old) = self.existing(name)?;
-        let (change, object) = self.delete_one(&row, &old, &options).await?;
-        if change != Change::Removed {
-            return Ok(answer(StatusCode::OK, object.to_string(), &[]));
+    /// Notes who has written what, where the object is tracked.
+    fn track(&self, half: Half, old: Option<&Value>, new: &mut Value) {
+        let Self { server, kind, parameters, headers, .. } = self;
+        if !apply::is_tracked(old, new) {
+            return;
         }
-        let kind = self.kind;
-        let details = json!({ "name": name, "group": kind.group, "kind": kind.plural, "uid": old["metadata"]["uid"] });
-        let status =
-            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details });
-        Ok(json_response(StatusCode::OK, status.to_string()))
+        let manager = options::manager(parameters, headers);
+        let updater = Updater { manager: &manager, part: self.part(half), now: server.inner.clock.now() };
+        apply::track(kind.schema(), old, new, &updater);
     }
 
-    pub(super) async fn delete_collection(&self) -> Result<Response, ApiError> {
-        let Self { server, kind, ns, parameters, .. } = self;
-        let options = self.delete_options()?;
-        let request = PageRequest {
-            kind: kind.resource.clone(),
-            ns: Some((*ns).to_owned()),
-            selector: selector::parse(kind, &parameters.label_selector, &parameters.field_selector)?,
-            after: None,
-            objects_max: parameters.limit.filter(|it| *it > 0),
-        };
-        let page = server.inner.store.page(&request)?;
-        for row in &page.rows {
-            let old = parsed(row)?;
-            match self.delete_one(row, &old, &options).await {
-                Ok(_) => {}
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
+    /// The part of an object that a write of this half can change.
+    pub(super) fn part(&self, half: Half) -> Part {
+        match half {
+            Half::Status => Part::Status,
+            Half::Main if self.kind.has_status => Part::Main,
+            Half::Main => Part::Whole,
         }
-        Ok(json_response(StatusCode::OK, list::body(kind, page.revision, None, &page.rows)))
-    }
-
-    async fn delete_one(
-        &self,
-        row: &Row,
-        old: &Value,
-        options: &DeleteOptions,
-    ) -> Result<(Change, Arc<str>), ApiError> {
-        let name = &row.key.name;
-        self.guard(Verb::Delete, name, Some(old), None)?;
-        let preconditions = options.preconditions.clone().unwrap_or_default();
-        let revision = preconditions.resource_version.as_deref().map(super::route::revision).transpose()?.flatten();
-        if self.parameters.is_dry_run()? || options.dry_run.iter().any(|it| it == "All") {
-            let has_finalizers = old["metadata"]["finalizers"].as_array().is_some_and(|it| !it.is_empty());
-            let change = if has_finalizers { Change::Unchanged } else { Change::Removed };
-            return Ok((change, row.object.as_str().into()));
-        }
-        // The guard judged this very object, not a namesake that comes after it.
-        let uid = preconditions.uid.or_else(|| old["metadata"]["uid"].as_str().map(str::to_owned));
-        let reply = self.server.inner.store.submit(Op::Delete { key: row.key.clone(), uid, revision }).await;
-        let outcome = reply.map_err(|refusal| ApiError::refused(self.kind, name, &refusal))?;
-        Ok((outcome.change, outcome.object))
-    }
-
-    fn delete_options(&self) -> Result<DeleteOptions, ApiError> {
-        let options: DeleteOptions = if self.body.is_empty() {
-            DeleteOptions::default()
-        } else {
-            serde_json::from_slice(&self.body).map_err(|error| ApiError::bad_request(error.to_string()))?
-        };
-        let policy = options.propagation_policy.as_deref().unwrap_or(&self.parameters.propagation_policy);
-        // Foreground differs only in what a reader sees meanwhile: here dependents go with their owner's transaction.
-        if !matches!(policy, "" | "Background" | "Foreground") {
-            let message = format!("propagationPolicy `{policy}` is not supported: dependents are always collected");
-            return Err(ApiError::bad_request(message));
-        }
-        Ok(options)
     }
 
     fn key(&self, name: &str) -> Key {
-        Key { kind: self.kind.resource.clone(), ns: self.ns.to_owned(), name: name.to_owned() }
+        Key { kind: self.kind.rows.clone(), ns: self.ns.to_owned(), name: name.to_owned() }
     }
 
-    fn object(&self) -> Result<Value, ApiError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))
+    /// The media type of the body, without its parameters; empty if none is given.
+    pub(super) fn media_type(&self) -> &str {
+        let text = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim()
     }
 
-    fn existing(&self, name: &str) -> Result<(Row, Value), ApiError> {
+    fn object(&self) -> Result<(Value, Vec<String>), ApiError> {
+        let Decoded { value, duplicates } = match self.media_type() {
+            "" | "application/json" => body::json(&self.body)?,
+            "application/yaml" => body::yaml(&self.body)?,
+            _ => return Err(ApiError::unknown_format("application/json, application/yaml")),
+        };
+        Ok((value, duplicates))
+    }
+
+    pub(super) fn existing(&self, name: &str) -> Result<(Row, Value), ApiError> {
         let row = stored(self.server, self.kind, &self.key(name))?;
-        let value = parsed(&row)?;
+        let value = self.kind.as_shown(parsed(&row)?);
         Ok((row, value))
     }
 
-    fn guard(&self, verb: Verb, name: &str, old: Option<&Value>, new: Option<&Value>) -> Result<(), ApiError> {
+    /// Answers with a stored object.
+    fn answer(&self, code: StatusCode, object: &str, warnings: &[String]) -> Response {
+        answer(code, self.kind.shown(object).into_owned(), warnings)
+    }
+
+    pub(super) fn guard(
+        &self,
+        verb: Verb,
+        name: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+    ) -> Result<(), ApiError> {
         let actor = match self.headers.get(ACTOR_HEADER) {
             None => None,
             Some(value) => {
@@ -261,20 +229,17 @@ impl Request<'_> {
         (self.server.inner.guard)(&request).map_err(|why| ApiError::forbidden(self.kind, name, &why))
     }
 
-    /// The treatment of fields that no schema knows: refused, warned of, or ignored.
-    fn warnings(&self, unknown: &[FieldPath]) -> Result<Vec<String>, ApiError> {
-        let lines = unknown.iter().take(WARNINGS_MAX).map(|path| format!("unknown field \"{path}\""));
+    /// The treatment of keys that stand twice and fields that no schema knows: refused, warned of, or ignored.
+    fn warnings(&self, unknown: &[FieldPath], duplicates: &[String]) -> Result<Vec<String>, ApiError> {
+        let repeated = duplicates.iter().map(|path| format!("duplicate field \"{path}\""));
+        let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+        let lines: Vec<_> = repeated.chain(unknown).take(WARNINGS_MAX).collect();
         match self.parameters.field_validation.as_str() {
-            "Strict" if !unknown.is_empty() => {
-                let lines: Vec<_> = lines.collect();
+            "Strict" if !lines.is_empty() => {
                 Err(ApiError::bad_request(format!("strict decoding error: {}", lines.join(", "))))
             }
-            "" | "Warn" | "Strict" => Ok(lines.collect()),
             "Ignore" => Ok(Vec::new()),
-            other => {
-                let message = format!("fieldValidation must be Ignore, Warn or Strict, not `{other}`");
-                Err(ApiError::bad_request(message))
-            }
+            _ => Ok(lines),
         }
     }
 }
@@ -287,14 +252,14 @@ pub(super) fn stored(server: &Server, kind: &Served, key: &Key) -> Result<Row, A
     server.inner.store.get(key)?.ok_or_else(|| ApiError::not_found(kind, &key.name))
 }
 
-fn parsed(row: &Row) -> Result<Value, ApiError> {
+pub(super) fn parsed(row: &Row) -> Result<Value, ApiError> {
     serde_json::from_str(&row.object).map_err(|_| {
         let Key { kind, ns, name } = &row.key;
         ApiError::from(Refusal::Corrupt(format!("{kind}/{ns}/{name}")))
     })
 }
 
-fn revision_of(object: &Value) -> Result<Option<i64>, ApiError> {
+pub(super) fn revision_of(object: &Value) -> Result<Option<i64>, ApiError> {
     match &object["metadata"]["resourceVersion"] {
         Value::Null => Ok(None),
         Value::String(text) => super::route::revision(text),
@@ -302,7 +267,7 @@ fn revision_of(object: &Value) -> Result<Option<i64>, ApiError> {
     }
 }
 
-fn answer(code: StatusCode, object: String, warnings: &[String]) -> Response {
+pub(super) fn answer(code: StatusCode, object: String, warnings: &[String]) -> Response {
     let mut response = json_response(code, object);
     for warning in warnings {
         let quoted = format!("299 - {}", Value::from(warning.as_str()));

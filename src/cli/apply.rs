@@ -2,42 +2,40 @@
 //!
 //! A `List` is applied as its items are, and what is not of our API group is skipped where it stands in a folder.
 //!
-//! What exists is changed by a merge patch: fields that people own and the file no longer has are removed; fields that
-//! controllers and agents own (a bead's assignee, how it was closed) are left alone; of labels and annotations, those that
-//! the file no longer has are removed, and what others set stays.
+//! It is a server-side apply (`plan`): what the file no longer has is removed, be it a field, a label or an annotation; what
+//! others have added stays; what controllers and agents own (a bead's assignee, how it was closed) is left alone.
 
-mod applied;
 mod begun;
-mod change;
 pub mod commands;
+mod conflict;
+mod judge;
+mod plan;
+pub mod prune;
+mod put;
 pub mod read;
+pub mod source;
 mod stored;
 mod too_late;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::sync::Arc;
-
-use clap::Args as ClapArgs;
-use gastown_crds::admission::{self, SetOptions};
+use clap::{Args as ClapArgs, ValueEnum};
 use gastown_crds::common::GROUP;
-use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Skipped, Source};
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use serde_json::Value;
+use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Skipped};
 
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::{KINDS, Kind};
-use crate::manifests;
+use super::common::timeout::Timeout;
+use super::wait;
 use crate::town::Town;
-use change::Change;
+pub use judge::{Allowed, Judged, judged};
+use plan::Change;
+pub use plan::Terms;
+pub use put::put;
 use read::Ignored;
 pub use stored::Stored;
 
 /// Most notes on what was skipped in folders: a chart has dozens of files, and they are all of one sort.
-const NOTES_MAX: usize = 10;
-/// How often a change is computed anew because somebody else changed the object meanwhile.
-const TRIES_MAX: u32 = 5;
+pub const NOTES_MAX: usize = 10;
 
 /// Apply manifests: create objects that do not exist, change those that differ.
 #[derive(Debug, ClapArgs)]
@@ -48,16 +46,58 @@ pub struct Args {
     /// Accept references to what does not exist yet; the objects that refer to it wait until it does.
     #[arg(long)]
     allow_missing: bool,
-    /// Only say what would change.
+    /// Take over fields that another applies with another value, such as a controller of your own. Without it that is refused;
+    /// what somebody has edited is taken over in any case.
     #[arg(long)]
-    dry_run: bool,
+    force_conflicts: bool,
+    /// Only say what would change: as it is found here, or as the API answers each request.
+    #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    dry_run: Option<DryRun>,
+    /// Then wait until all of it is as it is meant to be: convoys have landed, beads are closed, all else is ready. It ends with 5
+    /// when time is up, and with 7 when nothing moves without you. Where no duration is given: 5m.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "5m",
+          conflicts_with = "dry_run")]
+    wait: Option<Timeout>,
+    /// Delete what was applied before, has these labels, and is in none of the files any more.
+    #[arg(long, requires = "selector")]
+    prune: bool,
+    /// The labels of what may be pruned, such as `team=checkout`.
+    #[arg(short = 'l', long = "selector", value_name = "SELECTOR", requires = "prune")]
+    selector: Option<String>,
+}
+
+/// Where it is found out what would change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Here: nothing is sent.
+    Client,
+    /// In the API: it does all but store it.
+    Server,
+}
+
+impl DryRun {
+    /// kubectl's words for it.
+    fn words(this: Option<Self>) -> &'static str {
+        match this {
+            None => "",
+            Some(Self::Client) => " (dry run)",
+            Some(Self::Server) => " (server dry run)",
+        }
+    }
 }
 
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
+    if let Some(selector) = &args.selector {
+        prune::check(selector)?;
+    }
     let manifests = read_files(&args.files, gt)?;
-    gt.with_api(&town, async |link| apply(args, gt, &town, link, manifests).await).await
+    let applied = gt.with_api(&town, async |link| apply(args, gt, &town, link, manifests).await).await?;
+    match args.wait {
+        Some(timeout) => wait::all_well(&applied, gt, &town, timeout).await,
+        None => Ok(()),
+    }
 }
 
 async fn apply(
@@ -65,76 +105,33 @@ async fn apply(
     gt: &Context,
     town: &Town,
     link: &Link,
-    mut manifests: Vec<Manifest>,
-) -> Result<(), CliError> {
-    let stored = Stored::read(link, &manifests).await?;
-    let mut found = read::check_namespace(&manifests, &town.name);
-    for manifest in &manifests {
-        let old = stored.object(&manifest.kind, &manifest.name);
-        found.extend(match (Kind::named(&manifest.kind), old) {
-            (Some(kind), Some(old)) => {
-                admission::admit_change(&manifest.with(&change::patch(kind, &manifest.value(), old)), old)
-            }
-            _ => admission::admit(manifest),
-        });
-    }
-    let options = SetOptions { allow_missing: args.allow_missing, offline: false };
-    let between = admission::admit_set(&manifests, &stored, options);
-    let mut more = between;
-    more.extend(commands::missing(&manifests, &stored));
-    more.extend(too_late::check(link, &manifests, &stored).await?);
-    refuse(&with_those_between(found, more, &manifests), gt)?;
-
-    manifests.sort_by_key(|manifest| rank(&manifest.kind));
-    let mut todo = built_in(&stored, &manifests)?;
-    todo.extend(manifests);
+    manifests: Vec<Manifest>,
+) -> Result<Vec<(&'static Kind, String)>, CliError> {
+    let allowed = Allowed { missing: args.allow_missing, force_conflicts: args.force_conflicts };
+    let judged = judged(allowed, gt, town, link, manifests).await?;
+    let Judged { stored, todo, terms, .. } = &judged;
+    refuse(&source::check(todo, stored), gt)?;
+    let pruned = match &args.selector {
+        Some(selector) => prune::found(link, selector, &judged, gt).await?,
+        None => Vec::new(),
+    };
     for (nth, manifest) in todo.iter().enumerate() {
-        let old = stored.object(&manifest.kind, &manifest.name);
-        let done = put(link, manifest, old, args.dry_run).await.map_err(|error| failed_at(error, &todo, nth))?;
-        let dry = if args.dry_run { " (dry run)" } else { "" };
+        let done = if judged.is_unchanged(manifest) {
+            Ok(Change::Unchanged)
+        } else {
+            put(link, manifest, stored.object(&manifest.kind, &manifest.name), terms, args.dry_run).await
+        };
+        let done = done.map_err(|error| failed_at(error, todo, nth))?;
         let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| kind.singular);
-        gt.out.data(&format!("{kind}/{} {}{dry}", manifest.name, done.word()))?;
+        gt.out.data(&format!("{kind}/{} {}{}", manifest.name, done.word(), DryRun::words(args.dry_run)))?;
     }
-    if !link.controller && !args.dry_run {
+    for one in pruned {
+        one.delete(link, args.dry_run, gt).await?;
+    }
+    if !link.controller && args.dry_run.is_none() && args.wait.is_none() {
         gt.out.talk("the town is down, so nothing moves yet: `gt up`");
     }
-    Ok(())
-}
-
-/// All mistakes: those of objects by themselves, and those between objects that are right by themselves. One that is wrong is
-/// not understood: what it seems to say of others is left for the next try.
-pub fn with_those_between(
-    mut found: Vec<Diagnostic>,
-    mut between: Vec<Diagnostic>,
-    manifests: &[Manifest],
-) -> Vec<Diagnostic> {
-    // Where objects stand matters only if there is something to say of them.
-    let places = if found.is_empty() { Places::default() } else { Places::of(manifests) };
-    let wrong: BTreeSet<usize> = found.iter().filter_map(|mistake| places.manifest_of(mistake)).collect();
-    between.retain(|mistake| places.manifest_of(mistake).is_none_or(|nth| !wrong.contains(&nth)));
-    found.extend(between);
-    found
-}
-
-/// Where objects stand in their files, to find the one that a mistake is in.
-#[derive(Default)]
-struct Places(BTreeMap<(*const Source, usize), (usize, usize)>);
-
-impl Places {
-    fn of(manifests: &[Manifest]) -> Self {
-        let place = |(nth, manifest): (usize, &Manifest)| {
-            let Range { start, end } = manifest.spans().value;
-            ((Arc::as_ptr(&manifest.source), start), (end, nth))
-        };
-        Self(manifests.iter().enumerate().map(place).collect())
-    }
-
-    /// The number of the object that a mistake is in.
-    fn manifest_of(&self, mistake: &Diagnostic) -> Option<usize> {
-        let (file, at) = (Arc::as_ptr(&mistake.source), mistake.span.start);
-        let (_, (end, nth)) = self.0.range((file, 0)..=(file, at)).next_back()?;
-        (at < *end).then_some(*nth)
-    }
+    Ok(judged.todo.into_iter().filter_map(|manifest| Some((Kind::named(&manifest.kind)?, manifest.name))).collect())
 }
 
 /// Says which object the API refused, and what was done before.
@@ -164,12 +161,17 @@ fn refuse(found: &[Diagnostic], gt: &Context) -> Result<(), CliError> {
 
 /// The manifests in files, or everything that could not be read.
 pub fn read_files(files: &[String], gt: &Context) -> Result<Vec<Manifest>, CliError> {
-    admitted(read::all(files, Ignored::Nothing)?, gt)
+    read_in(files, Ignored::Nothing, gt)
+}
+
+/// The same, without what is ignored in folders.
+pub fn read_in(files: &[String], ignored: Ignored, gt: &Context) -> Result<Vec<Manifest>, CliError> {
+    admitted(read::all(files, ignored)?, gt)
 }
 
 /// What could be read, or everything that could not.
 fn admitted(read: read::Read, gt: &Context) -> Result<Vec<Manifest>, CliError> {
-    let read::Read { manifests, mistakes, skipped, foreign, files: _ } = read;
+    let read::Read { manifests, mistakes, lost: _, skipped, foreign, files: _ } = read;
     note_skipped(&skipped, gt);
     refuse(&mistakes, gt)?;
     nothing_of_ours(&foreign, manifests.is_empty()).map(|()| manifests)
@@ -197,63 +199,12 @@ pub fn note_skipped(skipped: &[Skipped], gt: &Context) {
     }
 }
 
-/// What every town has, as far as it is absent from the store and from the files.
-fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, CliError> {
-    let mut absent = Vec::new();
-    for (file, text) in manifests::built_in() {
-        let read = manifest::parse(file, text);
-        let read = read.map_err(|_| CliError::new(Exit::Failed, format!("the built-in {file} cannot be read")))?;
-        let is_there = |new: &Manifest| {
-            stored.has(&new.kind, &new.name) || manifests.iter().any(|m| m.kind == new.kind && m.name == new.name)
-        };
-        absent.extend(read.into_iter().filter(|new| !is_there(new)));
-    }
-    absent.sort_by_key(|manifest| rank(&manifest.kind));
-    Ok(absent)
-}
-
-/// Where a kind stands in the order of dependencies.
-fn rank(kind: &str) -> usize {
-    Kind::named(kind).map_or(KINDS.len(), Kind::rank)
-}
-
 /// Whether manifests may name objects of this kind.
 fn is_referred_to(kind: &Kind) -> bool {
     KINDS.iter().flat_map(|from| from.references).any(|reference| reference.kind == kind.name)
 }
 
-async fn put(link: &Link, manifest: &Manifest, old: Option<&Value>, dry_run: bool) -> Result<Change, CliError> {
-    let kind = Kind::named(&manifest.kind)
-        .ok_or_else(|| CliError::new(Exit::Refused, format!("no kind is named `{}`", manifest.kind)))?;
-    let api = link.api(kind);
-    let (wish, mut old) = (manifest.value(), old.cloned());
-    for _ in 0..TRIES_MAX {
-        let change = Change::of(kind, &wish, old.as_ref());
-        if dry_run || matches!(change, Change::Unchanged) {
-            return Ok(change);
-        }
-        let written = match &change {
-            Change::Create(object) => {
-                let object: DynamicObject =
-                    serde_json::from_value(object.clone()).map_err(|error| unreadable(&error))?;
-                api.create(&PostParams::default(), &object).await
-            }
-            Change::Configure(patch) => api.patch(&manifest.name, &PatchParams::default(), &Patch::Merge(patch)).await,
-            Change::Unchanged => return Ok(change),
-        };
-        match written {
-            Ok(_) => return Ok(change),
-            // Somebody made, changed or removed it since it was read: look again.
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
-                let now = api.get_opt(&manifest.name).await?;
-                old = now.map(|object| serde_json::to_value(object).map_err(|error| unreadable(&error))).transpose()?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CliError::new(Exit::Refused, "others change it all the time").hint("apply again"))
-}
-
-fn unreadable(error: &serde_json::Error) -> CliError {
+/// An object that cannot be read.
+pub fn unreadable(error: &serde_json::Error) -> CliError {
     CliError::new(Exit::Failed, "could not read an object").because(error)
 }

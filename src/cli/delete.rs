@@ -1,7 +1,8 @@
 //! `gt delete`: removes objects. What they stand for in the world is rescued and removed by their controllers first.
 
 use clap::Args as ClapArgs;
-use kube::api::DeleteParams;
+use gastown_crds::order::{self, Member};
+use kube::api::{DeleteParams, DynamicObject};
 use tokio::time::Instant;
 
 use super::apply;
@@ -62,11 +63,11 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
     if args.files.is_empty() {
         return Ok(targets(&args.objects)?.into_iter().map(|it| (it.kind, it.name.to_owned())).collect());
     }
-    let mut manifests = apply::read_files(&args.files, gt)?;
     // What depends on others goes first.
-    manifests.sort_by_key(|manifest| std::cmp::Reverse(Kind::named(&manifest.kind).map(Kind::rank)));
+    let manifests = order::sorted(apply::read_files(&args.files, gt)?, Member::of);
     manifests
         .into_iter()
+        .rev()
         .map(|manifest| match Kind::named(&manifest.kind) {
             Some(kind) => Ok((kind, manifest.name)),
             None => Err(CliError::new(Exit::Refused, format!("no kind is named `{}`", manifest.kind))),
@@ -74,17 +75,23 @@ fn objects(args: &Args, gt: &Context) -> Result<Vec<(&'static Kind, String)>, Cl
         .collect()
 }
 
+/// Warns of what goes with an object that is about to be deleted.
+pub async fn warn(gt: &Context, link: &Link, kind: &Kind, name: &str, object: &DynamicObject) -> Result<(), CliError> {
+    let snapshot = link.snapshot(insight::kind(kind.name).deletion_reads).await?;
+    if let Some(note) = overrides::goes_with(&kind.named_object(name), &object.metadata) {
+        gt.out.talk(&format!("warning: {note}"));
+    }
+    if let Some(warning) = insight::subject(kind.name, object).open_work(&snapshot) {
+        gt.out.talk(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
 /// Deletes one; whether it is gone already.
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
     if let Some(object) = link.api(kind).get_opt(name).await? {
-        let snapshot = link.snapshot(insight::kind(kind.name).deletion_reads).await?;
-        if let Some(note) = overrides::goes_with(&kind.named_object(name), &object.metadata) {
-            gt.out.talk(&format!("warning: {note}"));
-        }
         // Nothing is asked: `gt delete` does what it is told, as kubectl does.
-        if let Some(warning) = insight::subject(kind.name, &object).open_work(&snapshot) {
-            gt.out.talk(&format!("warning: {warning}"));
-        }
+        warn(gt, link, kind, name, &object).await?;
     }
     match link.api(kind).delete(name, &DeleteParams::default()).await {
         Ok(answer) => {

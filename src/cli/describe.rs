@@ -16,10 +16,12 @@ use super::common::age::age;
 use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::CliError;
+use super::common::events::{self, Asked};
 use super::common::kinds::{Kind, Target, targets};
 use super::common::table::{Table, plain};
 use super::common::terminal::{Color, Terminal};
 use crate::insight::related::{Cell, Columns, Section};
+use crate::insight::text::short_revisions;
 use crate::insight::{self, next};
 use crate::text::visible;
 use crate::town::Town;
@@ -27,6 +29,8 @@ use crate::world::records::Records;
 
 /// Longest text of a condition or field that is shown, in lines; the rest is in a log.
 const LINES_MAX: usize = 40;
+/// The most events that are shown.
+const EVENTS_MAX: usize = 10;
 
 /// Show objects in detail: what they are related to, and the next step.
 #[derive(Debug, ClapArgs)]
@@ -65,15 +69,44 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     let now = gt.now();
     let mut text = head(kind, &object, now);
     section(&mut text, gt.out, "Spec", &yaml(&without(subject.related_fields(), &object.data["spec"])));
-    section(&mut text, gt.out, "Status", &yaml(&without(&["conditions"], &object.data["status"])));
+    section(
+        &mut text,
+        gt.out,
+        "Status",
+        &yaml(&without(&[&["conditions"], subject.related_status()].concat(), &object.data["status"])),
+    );
     // Sections are indented by two.
     let within = gt.out.width.map(|width| width.saturating_sub(2));
     section(&mut text, gt.out, "Conditions", &conditions(subject.conditions(), now, within));
     for related in subject.related(&snapshot) {
         section(&mut text, gt.out, related.title, &rows(&related, now, within));
     }
+    section(&mut text, gt.out, "Events", &told(link, kind, &object, now, within).await?);
     let next = next::step(&*subject, &snapshot);
     let _infallible = write!(text, "\n{} {}", gt.out.paint(Color::Bold, "Next:"), visible(&next));
+    Ok(text)
+}
+
+/// The last events of an object.
+async fn told(
+    link: &Link,
+    kind: &'static Kind,
+    object: &DynamicObject,
+    now: Timestamp,
+    width: Option<u16>,
+) -> Result<String, CliError> {
+    let asked = Asked { about: Some((kind, object.name_any())), type_: None };
+    let found = asked.list(link).await?;
+    let mut table = events::table();
+    for event in &found[found.len().saturating_sub(EVENTS_MAX)..] {
+        table.row(events::cells(event, now));
+    }
+    let mut text = if table.is_empty() { String::new() } else { table.render(width) };
+    if found.len() > EVENTS_MAX {
+        let before = found.len() - EVENTS_MAX;
+        let _infallible =
+            write!(text, "\n`gt events --for {}` has {before} more", kind.named_object(&object.name_any()));
+    }
     Ok(text)
 }
 
@@ -163,8 +196,11 @@ fn conditions(conditions: &[Condition], now: Timestamp, width: Option<u16>) -> S
     if conditions.is_empty() {
         return String::new();
     }
+    let shortened =
+        |condition: &Condition| Condition { message: short_revisions(&condition.message), ..condition.clone() };
+    let conditions: Vec<Condition> = conditions.iter().map(shortened).collect();
     let mut table = Table::new(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"]).fitting(&["MESSAGE"], &[]);
-    for condition in conditions {
+    for condition in &conditions {
         let message = if condition.message.is_empty() { "-" } else { &condition.message };
         table.row([
             condition.type_.as_str(),

@@ -36,6 +36,9 @@ pub struct Args {
     /// Keep running, and show each change.
     #[arg(short, long)]
     watch: bool,
+    /// Show also who owns which fields, in YAML and JSON.
+    #[arg(long)]
+    show_managed_fields: bool,
     /// Only those with these labels, such as `gastown.io/convoy=release`.
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     selector: Option<String>,
@@ -191,7 +194,7 @@ fn show(args: &Args, gt: &Context, asked: &[Asked], found: &[Vec<DynamicObject>]
     }
     let mut values: Vec<Value> = Vec::new();
     for (one, objects) in asked.iter().zip(found) {
-        values.extend(objects.iter().map(|object| value(one.kind, object)));
+        values.extend(objects.iter().map(|object| value(args, one.kind, object)));
     }
     let named = asked.len() == 1 && asked[0].names.len() == 1;
     let value = match values.pop() {
@@ -214,8 +217,11 @@ fn text(output: Option<Output>, value: &Value) -> Result<String, CliError> {
 }
 
 /// An object as the API has it, with its kind, which lists leave out.
-fn value(kind: &Kind, object: &DynamicObject) -> Value {
+fn value(args: &Args, kind: &Kind, object: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
+    if let Some(metadata) = value["metadata"].as_object_mut().filter(|_| !args.show_managed_fields) {
+        metadata.remove("managedFields");
+    }
     value["apiVersion"] = API_VERSION.into();
     value["kind"] = kind.name.into();
     value
@@ -301,6 +307,6 @@ fn print_one(args: &Args, gt: &Context, kind: &Kind, object: &DynamicObject) -> 
     if args.output == Some(Output::Name) {
         return gt.out.data(&kind.named_object(object.metadata.name.as_deref().unwrap_or_default()));
     }
-    let document = text(args.output, &value(kind, object))?;
+    let document = text(args.output, &value(args, kind, object))?;
     gt.out.data(&if args.output == Some(Output::Yaml) { format!("---\n{document}") } else { document })
 }

@@ -1,6 +1,12 @@
 //! `gt init`: makes a folder a town, by a `town.yaml` that carries the town's random identity.
 //!
+//! Beside it stands the JSON Schema of manifests, for editors.
+//!
+//! A new town is a git repository whose HEAD is live: its `town.yaml` declares the Source that says so.
+//!
 //! A Town file that is there already stays byte for byte as it is, but for the one annotation that it lacks.
+
+mod repository;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -15,6 +21,8 @@ use gastown_supervisor::process::exit_code;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::files;
+use super::schema;
+use super::source::committed_to;
 use crate::clock::{Ids, RandomIds};
 use crate::town::{TOWN_FILE, Town, TownError};
 use crate::world::exec::Exec;
@@ -22,8 +30,9 @@ use crate::world::exec::Exec;
 /// How long git may take to say whether one file is staged: it reads an index, and the largest take seconds.
 const LOOK_MAX: Duration = Duration::from_mins(1);
 
-/// Make a folder a town: write its `town.yaml`.
+/// Make a folder a town whose HEAD is live: a git repository with its `town.yaml`.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// The folder; created if it does not exist.
     #[arg(default_value = ".")]
@@ -31,23 +40,41 @@ pub struct Args {
     /// The town's name, and the namespace of its objects. Default: the folder's name.
     #[arg(long)]
     name: Option<String>,
-    /// Commit `town.yaml`, if the folder is in a git repository.
+    /// Commit `town.yaml`. Where a repository is made for the town, that is done anyway.
     #[arg(long)]
     commit: bool,
+    /// Let pushes to the repository that the folder is in be judged by the town before they are taken, and update its files:
+    /// a hook and a setting. Where a repository is made for the town, that is done anyway.
+    #[arg(long)]
+    receive: bool,
+    /// Make a bare repository `town.git` in the folder, to push to, instead of making the folder one.
+    #[arg(long, conflicts_with_all = ["commit", "receive", "no_source"])]
+    bare: bool,
+    /// Write the Town alone: no repository is made, and no commit is live.
+    #[arg(long, conflicts_with = "receive")]
+    no_source: bool,
 }
 
 /// Runs it.
 pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     fs_err::create_dir_all(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
     let dir = fs_err::canonicalize(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
-    let in_git = in_git(&dir);
-    if args.commit && !in_git {
+    let file = dir.join(TOWN_FILE);
+    let there = files::read_optional(&file)?;
+    let was_in_git = in_git(&dir);
+    let makes_one = there.is_none() && !was_in_git && !args.no_source && !args.bare;
+    if args.commit && !was_in_git && !makes_one {
         return Err(CliError::new(Exit::Refused, format!("{} is in no git repository", dir.display()))
             .hint("`git init` first; a town is best kept in git"));
     }
-    let file = dir.join(TOWN_FILE);
-    let done = match files::read_optional(&file)? {
-        None => create(&dir, args.name.as_deref())?,
+    let done = match there {
+        None => {
+            let name = named(args, &dir)?;
+            if makes_one {
+                repository::make(&dir)?;
+            }
+            create(&dir, &name, &live(args, &dir)?)?
+        }
         Some(text) => adopt(&dir, &text, args.name.as_deref(), gt)?,
     };
     let town = Town::open(&dir, &gt.places)?;
@@ -57,18 +84,56 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         Done::Already => format!("town `{}` is a town already: {}", town.name, file.display()),
     };
     gt.out.data(&what)?;
-    if args.commit {
-        commit(&dir)?;
-        gt.out.talk("committed town.yaml");
-    } else if in_git && !matches!(done, Done::Already) {
-        gt.out.talk("commit it, it is the town's identity:  git add town.yaml && git commit -m 'A town'");
+    let receiving =
+        if args.bare { Some(repository::make_bare(&dir)?) } else { (makes_one || args.receive).then(|| dir.clone()) };
+    if let Some(hook) = receiving.as_ref().map(|it| repository::receives(it, &dir)).transpose()?.flatten() {
+        gt.out
+            .talk(&format!("note: {} is somebody else's: pushes are not judged before they are taken", hook.display()));
     }
-    gt.out.talk(if has_other_manifests(&dir) {
+    if args.commit || (makes_one && repository::knows_committer(&dir)) {
+        let files = committed(&dir, done);
+        commit(&dir, &files)?;
+        gt.out.talk(&format!("committed {}", files.join(" and ")));
+    } else if (was_in_git || makes_one) && !matches!(done, Done::Already) {
+        gt.out.talk(&format!(
+            "commit it, it is the town's identity:  git add {} && git commit -m 'A town'",
+            committed(&dir, done).join(" ")
+        ));
+    }
+    if let Some(bare) = receiving.filter(|_| args.bare) {
+        gt.out.talk(&format!(
+            "next: `gt up` starts the town; `git clone {}`, commit manifests there, and push",
+            bare.display()
+        ));
+        return Ok(());
+    }
+    gt.out.talk(if town.layout.store().exists() && committed_to(&file, &town, gt).is_some() {
+        "next: commit what is declared here, and it is live; `gt diff` says before what that would do"
+    } else if has_other_manifests(&dir) {
         "next: gt apply -f . && gt up"
     } else {
         "next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town"
     });
     Ok(())
+}
+
+/// The manifest of the source that makes commits live; empty where none is wanted.
+fn live(args: &Args, dir: &Path) -> Result<String, CliError> {
+    if args.no_source {
+        return Ok(String::new());
+    }
+    if args.bare {
+        return Ok(repository::source(&format!("./{}", repository::BARE), None));
+    }
+    let (url, folder) = repository::place(dir)?;
+    Ok(repository::source(&url, folder.as_deref()))
+}
+
+fn named(args: &Args, dir: &Path) -> Result<String, CliError> {
+    match args.name.as_deref() {
+        Some(name) => checked(name),
+        None => from_folder(dir),
+    }
 }
 
 fn has_other_manifests(dir: &Path) -> bool {
@@ -83,14 +148,16 @@ enum Done {
     Already,
 }
 
-fn create(dir: &Path, name: Option<&str>) -> Result<Done, CliError> {
-    let name = match name {
-        Some(name) => checked(name)?,
-        None => from_folder(dir)?,
-    };
+fn create(dir: &Path, name: &str, source: &str) -> Result<Done, CliError> {
     let uid = RandomIds.uid();
+    let schema = dir.join(schema::FILE);
+    if files::read_optional(&schema)?.is_none() {
+        files::write_new(&schema, &format!("{}\n", schema::of_all()?))?;
+    }
+    let line = schema::line("");
     let text = format!(
-        "# A town: this folder of YAML says what should be so.\n\
+        "{line}\
+         # A town: this folder of YAML says what should be so.\n\
          apiVersion: {API_VERSION}\n\
          kind: Town\n\
          metadata:\n\
@@ -98,7 +165,8 @@ fn create(dir: &Path, name: Option<&str>) -> Result<Done, CliError> {
          \x20 namespace: {name}\n\
          \x20 annotations:\n\
          \x20   {ANNOTATION_TOWN_UID}: \"{uid}\" # its identity: keep it, and commit it\n\
-         spec: {{}}\n"
+         spec: {{}}\n\
+         {source}"
     );
     files::write_new(&dir.join(TOWN_FILE), &text)?;
     Ok(Done::Made)
@@ -189,19 +257,29 @@ fn in_git(dir: &Path) -> bool {
     asked.is_ok_and(|output| output.ok())
 }
 
-fn commit(dir: &Path) -> Result<(), CliError> {
-    as_the_user(dir, &["add", "--", TOWN_FILE])?;
-    let staged = Exec::new("git").args(["diff", "--cached", "--quiet", "--", TOWN_FILE]).cwd(dir).limit(LOOK_MAX).run();
+/// The files of a town that are to be committed: what git ignores is left out.
+fn committed(dir: &Path, done: Done) -> Vec<&'static str> {
+    let is_ignored = || Exec::new("git").args(["check-ignore", "--quiet", schema::FILE]).cwd(dir).limit(LOOK_MAX).run();
+    let with_schema = matches!(done, Done::Made) && !is_ignored().is_ok_and(|output| output.ok());
+    [Some(TOWN_FILE), with_schema.then_some(schema::FILE)].into_iter().flatten().collect()
+}
+
+fn commit(dir: &Path, files: &[&str]) -> Result<(), CliError> {
+    let with = |args: &[&'static str]| -> Vec<String> {
+        args.iter().chain(&["--"]).chain(files).map(|arg| (*arg).to_owned()).collect()
+    };
+    as_the_user(dir, &with(&["add"]))?;
+    let staged = Exec::new("git").args(with(&["diff", "--cached", "--quiet"])).cwd(dir).limit(LOOK_MAX).run();
     // Nothing to commit is what was asked for.
     if staged.map_err(|e| CliError::from_error(Exit::Failed, &e))?.ok() {
         return Ok(());
     }
-    as_the_user(dir, &["commit", "--quiet", "-m", "A town", "--", TOWN_FILE])
+    as_the_user(dir, &with(&["commit", "--quiet", "-m", "A town"]))
 }
 
 /// Runs git as if it had been typed: hooks and signatures are the user's, may ask at the terminal, and take what they
 /// take. Git that is killed leaves its lock behind, so there is no limit: Ctrl-C reaches it, in the same process group.
-fn as_the_user(dir: &Path, args: &[&str]) -> Result<(), CliError> {
+fn as_the_user(dir: &Path, args: &[String]) -> Result<(), CliError> {
     let failed = |what: &str, e: &std::io::Error| CliError::new(Exit::Failed, what).because(e);
     // What it says is talk: standard output carries data.
     let talk =

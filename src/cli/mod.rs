@@ -22,18 +22,23 @@ mod attach;
 mod cordon;
 mod delete;
 mod describe;
+pub mod diff;
 mod doctor;
 mod down;
+mod events;
 mod explain;
 mod freeze;
 mod get;
+mod history;
 mod init;
 mod logs;
 mod mr;
 mod pause;
 mod resume;
 mod rig;
+mod rollback;
 mod schema;
+mod source;
 mod status;
 mod stop;
 mod up;
@@ -85,8 +90,13 @@ enum Command {
     #[command(subcommand)]
     Rig(rig::Command),
     #[command(subcommand)]
+    Source(source::Command),
+    History(history::Args),
+    Rollback(rollback::Args),
+    #[command(subcommand)]
     Mr(mr::Command),
     Apply(apply::Args),
+    Diff(diff::Args),
     Validate(validate::Args),
     Explain(explain::Args),
     Schema(schema::Args),
@@ -95,6 +105,7 @@ enum Command {
     Status(status::Args),
     Get(get::Args),
     Describe(describe::Args),
+    Events(events::Args),
     Wait(wait::Args),
     Logs(logs::Args),
     Attach(attach::Args),
@@ -145,6 +156,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
     match command {
         // Agents' verbs end as `bd` does: 0 or 1.
         Command::Validate(args) => return Ok(validate::run(args, gt)),
+        Command::Diff(args) => return Ok(diff::run(args, gt)),
         Command::Hook(args) => return Ok(agent::hook(args, town)),
         Command::Prime(args) => return Ok(agent::prime(args, town)),
         Command::Done(args) => return Ok(agent::done(args, town)),
@@ -155,6 +167,13 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Init(args) => init::run(args, gt),
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
+        Command::History(args) => block_on(history::run(args, gt)),
+        Command::Rollback(args) => block_on(rollback::run(args, gt)),
+        Command::Source(source::Command::Sync(args)) => block_on(source::sync(args, gt)),
+        Command::Source(source::Command::Take(args)) => block_on(source::take(args, gt)),
+        Command::Source(source::Command::Approve(args)) => block_on(source::approve(args, gt)),
+        Command::Source(source::Command::Tidy(args)) => block_on(source::tidy(args, gt)),
+        Command::Source(source::Command::Receive(args)) => block_on(source::receive(args, gt)),
         Command::Version(args) => version::run(args, gt),
         Command::Explain(args) => explain::run(args, gt),
         Command::Schema(args) => schema::run(args, gt),
@@ -163,6 +182,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Status(args) => block_on(status::run(args, gt)),
         Command::Get(args) => block_on(get::run(args, gt)),
         Command::Describe(args) => block_on(describe::run(args, gt)),
+        Command::Events(args) => block_on(events::run(args, gt)),
         Command::Wait(args) => block_on(wait::run(args, gt)),
         Command::Logs(args) => block_on(logs::run(args, gt)),
         Command::Stop(args) => block_on(stop::run(args, gt)),

@@ -5,12 +5,11 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 use futures::StreamExt;
-use gastown_crds::common::{ANNOTATION_REFRESH, ConditionStatus, condition, types};
+use gastown_crds::common::{ConditionStatus, condition, look_now, types};
 use gastown_crds::{MergeRequest, Rig};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::common::complete;
@@ -84,8 +83,7 @@ async fn ask(args: &Args, word: &str, link: &Link) -> Result<Vec<String>, CliErr
             return Err(CliError::new(Exit::NeedsYou, format!("rig `{name}` is suspended: nothing is fetched there"))
                 .hint("take `suspend: true` out of it, and `gt apply -f` it"));
         }
-        let patch = json!({ "metadata": { "annotations": { ANNOTATION_REFRESH: word } } });
-        link.typed::<Rig>().patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        link.typed::<Rig>().patch(&name, &PatchParams::default(), &Patch::Merge(look_now(word))).await?;
         asked.push(name);
     }
     Ok(asked)

@@ -10,15 +10,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
-use gastown_crds::common::API_VERSION;
+use gastown_crds::common::{API_VERSION, LABEL_SOURCE};
 use gastown_crds::manifest;
-use gastown_crds::{admission, names, url};
+use gastown_crds::{Rig, Source, admission, names, url};
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::files;
+use super::schema;
+use super::source::committed_to;
 use crate::insight::text::quoted;
+use crate::town::Town;
 use crate::world::git::{self, NoLook};
 use detect::Check;
 use repository::Repository;
@@ -78,6 +82,15 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let checks = checks(args, &repository)?;
     let text = yaml(args, &name, &repository, &checks);
     check(&text, gt)?;
+    // Where the town's folder has a schema, editors find it.
+    let has_schema = town.dir.join(schema::FILE).exists();
+    let plain = text;
+    let text = if has_schema { schema::line("../") + &plain } else { plain.clone() };
+    if let Some(source) = kept_by(&name, &town, gt) {
+        let message = format!("the rig `{name}` is kept by the source `{}`", source.escape_debug());
+        return Err(CliError::new(Exit::Refused, message)
+            .hint("commit the change to that source; or say --name for another rig"));
+    }
     let reached = if repository.is_elsewhere() { git::reach(&repository.url, REACH_MAX) } else { Ok(()) };
     if let Err(error @ NoLook::Hash(_)) = &reached {
         return Err(repository::no_look(&url::redact(&repository.url), error));
@@ -86,7 +99,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));
     let shown = format!("rigs/{name}.yaml");
     let words = match files::read_optional(&file)? {
-        Some(old) if old == text => format!("{shown} says so already"),
+        Some(old) if old == text || old == plain => format!("{shown} says so already"),
         Some(_) => {
             return Err(CliError::new(
                 Exit::Refused,
@@ -118,8 +131,27 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
         ));
     }
     gt.out.talk(&words);
-    gt.out.talk(&format!("next: gt apply -f {}", quoted(&from_here(&file))));
+    let typed = quoted(&from_here(&file));
+    gt.out.talk(&match committed_to(&file, &town, gt) {
+        Some(source) => format!(
+            "next: git add {typed} && git commit -m 'Rig {name}' {typed}, and the source `{source}` makes it live"
+        ),
+        None => format!("next: gt apply -f {typed}"),
+    });
     Ok(())
+}
+
+/// The source that keeps the town's rig of this name, if it exists. A town that cannot be asked keeps nobody from writing a file.
+fn kept_by(name: &str, town: &Town, gt: &Context) -> Option<String> {
+    if !town.layout.store().exists() {
+        return None;
+    }
+    let asked = gt.with_api(town, async |link| {
+        let rig = link.typed::<Rig>().get_opt(name).await?;
+        let Some(source) = rig.and_then(|rig| rig.labels().get(LABEL_SOURCE).cloned()) else { return Ok(None) };
+        Ok(link.typed::<Source>().get_opt(&source).await?.map(|source| source.name_any()))
+    });
+    super::block_on(asked).ok()?
 }
 
 /// A path as one would type it here.

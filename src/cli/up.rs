@@ -3,9 +3,11 @@
 //! The controller is a convenience: agents go on without it, and what it finds when it comes back it adopts.
 
 mod log;
+mod webhook;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -13,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use gastown_crds::{Bead, Rig};
+use gastown_crds::common::{API_VERSION, MANAGED_BY};
+use gastown_crds::{Bead, Rig, Source};
 use gastown_supervisor as supervisor;
 use kube::Client;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -26,7 +30,7 @@ use crate::cli::common::context::Context;
 use crate::cli::common::controller;
 use crate::cli::common::error::{CliError, Exit, SOCKET_HINT};
 use crate::clock::SystemClock;
-use crate::connect::{StoreLock, answers, options};
+use crate::connect::{StoreLock, answers, options_of};
 use crate::engine::{Engine, Parts};
 use crate::manifests;
 use crate::town::{Places, TOWN_FILE, Town};
@@ -43,6 +47,9 @@ const TOLD_BYTES_MAX: u64 = 8 * 1024;
 const STDERR_FD: i32 = 2;
 /// What the background process says once it serves.
 const READY: &str = "ready";
+
+/// The source that `--watch` declares.
+const WATCH: &str = "watch";
 
 /// How long the effects that are under way get to end once the controller is told to stop. Making a worktree is the
 /// longest of them: it waits at most 30 s for its repository, then runs six commands of git that read or write every file
@@ -69,6 +76,12 @@ pub struct UpArgs {
     /// At most so many polecats at once on this machine, even if the town allows more.
     #[arg(long, value_name = "N", env = "GT_MACHINE_POLECATS", value_parser = clap::value_parser!(u32).range(1..=1000))]
     machine_polecats: Option<u32>,
+    /// Make live what is saved in this folder: declares the Source `watch`, which stays until `gt delete source/watch`.
+    #[arg(long, value_name = "DIR")]
+    watch: Option<PathBuf>,
+    /// Take webhooks at this address of this machine, such as 127.0.0.1:8787, for the sources that declare one.
+    #[arg(long, value_name = "ADDRESS", env = "GT_WEBHOOK")]
+    webhook: Option<SocketAddr>,
     /// Leave the terminal and say `ready` on standard output; what `gt up` starts.
     #[arg(long, hide = true)]
     background_child: bool,
@@ -79,6 +92,7 @@ pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
     // What whoever starts it has open (a pipe that somebody reads to its end, a lock) must not be held by the controller, nor
     // by what that starts, for days.
     close_fds::set_fds_cloexec(STDERR_FD + 1, &[]);
+    args.webhook.map_or(Ok(()), webhook::check)?;
     let town = context.town()?;
     if args.foreground || args.background_child {
         return serve(town, args, &context.places);
@@ -91,6 +105,15 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
     if answers(&town.layout.api_socket()) {
         let holder = StoreLock::holder(&town.layout.store_lock());
         context.out.talk(&format!("town `{}` is up already (process {holder})", town.name));
+        if args.watch.is_some() {
+            return Err(CliError::new(Exit::Refused, "it does not begin to watch a folder while it is up")
+                .hint("`gt down`, then `gt up --watch DIR`; agents go on meanwhile"));
+        }
+        if args.webhook.is_some() {
+            context
+                .out
+                .talk("it takes webhooks only where it did when it came up: `gt down`, then `gt up --webhook ADDRESS`");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     town.claim().map_err(|e| CliError::new(Exit::Failed, "could not prepare the town's folders").because(&e))?;
@@ -102,6 +125,13 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
     let mut exec = Exec::new(this_program()?).args(["up", "--background-child", "--town"]).arg(&town.dir).cwd("/");
     if let Some(max) = args.machine_polecats {
         exec = exec.arg("--machine-polecats").arg(max.to_string());
+    }
+    if let Some(dir) = &args.watch {
+        // It starts elsewhere.
+        exec = exec.arg("--watch").arg(watched(dir)?);
+    }
+    if let Some(address) = args.webhook {
+        exec = exec.arg("--webhook").arg(address.to_string());
     }
     let mut command = exec.command();
     // It leads no group: who does cannot begin a session.
@@ -144,6 +174,26 @@ fn open_log(path: &Path) -> std::io::Result<File> {
     Ok(log)
 }
 
+/// The folder to watch, by its whole path.
+fn watched(dir: &Path) -> Result<PathBuf, CliError> {
+    fs_err::canonicalize(dir).map_err(|e| {
+        CliError::new(Exit::NotFound, format!("there is no folder `{}` to watch", dir.display())).because(&e)
+    })
+}
+
+/// Declares the source that makes live what is saved in a folder.
+async fn watch_folder(client: &Client, dir: &Path) -> Result<(), CliError> {
+    let dir = watched(dir)?;
+    let source = json!({
+        "apiVersion": API_VERSION, "kind": "Source", "metadata": { "name": WATCH },
+        "spec": { "directory": { "path": dir }, "prune": true },
+    });
+    let sources: Api<Source> = Api::default_namespaced(client.clone());
+    let params = PatchParams::apply(MANAGED_BY).force();
+    sources.patch(WATCH, &params, &Patch::Apply(source)).await?;
+    Ok(())
+}
+
 fn this_program() -> Result<PathBuf, CliError> {
     std::env::current_exe().map_err(|e| CliError::new(Exit::Failed, "could not find this program").because(&e))
 }
@@ -174,8 +224,8 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
         return Err(CliError::new(Exit::Failed, what).hint("`gt down` stops it"));
     }
     let place = api::Place::File(town.layout.store());
-    let server =
-        Server::open(&place, api::Writer::Threaded, options()).map_err(|e| failed("could not open the store", &e))?;
+    let server = Server::open(&place, api::Writer::Threaded, options_of(&town))
+        .map_err(|e| failed("could not open the store", &e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -246,6 +296,13 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
     let file = town.dir.join(TOWN_FILE);
     let text = fs_err::read_to_string(&file).map_err(|e| failed("could not read the town's file", &e))?;
     manifests::ensure(&client, TOWN_FILE, &text).await.map_err(|e| failed("could not create the Town", &e))?;
+    if let Some(dir) = &args.watch {
+        watch_folder(&client, dir).await?;
+    }
+    let hooks = match args.webhook {
+        Some(address) => Some(webhook::listen(address).await?),
+        None => None,
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
     let (stop, stopped) = tokio::sync::watch::channel(());
@@ -263,7 +320,20 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
     tokio::spawn(sweep(town.layout.clone(), client.clone()));
-    let mut engine = Engine::new(Parts { client, adapter: Arc::new(real), clock, wakes, blocking: true });
+    if let Some(listener) = hooks {
+        // Of port 0, the port that was free.
+        let address = listener.local_addr().map_err(|e| failed("could not listen for webhooks", &e))?;
+        info!(%address, "takes webhooks");
+        tokio::spawn(webhook::Hooks::new(client.clone(), town.dir.clone()).serve(listener));
+    }
+    let mut engine = Engine::new(Parts {
+        client,
+        adapter: Arc::new(real),
+        clock,
+        wakes,
+        blocking: true,
+        instance: format!("gt-{}", std::process::id()),
+    });
     let (finish, finished) = tokio::sync::oneshot::channel();
     let stop_told = async move {
         tokio::select! {

@@ -4,17 +4,22 @@
 //! What is judged by `gt apply` is judged here by the same rules, but for what only a town knows: objects that are there, and
 //! what may not change of them.
 
+mod base;
+mod inputs;
+mod judge;
 mod report;
 
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use gastown_crds::admission::{self, SetOptions};
-use gastown_crds::manifest::{Diagnostic, Manifest, Severity};
+use gastown_crds::admission::SetOptions;
 
-use super::apply::{self, read};
+use super::apply;
 use super::common::context::Context;
 use super::common::error::CliError;
+use base::Base;
+use inputs::{Folder, Inputs};
+use judge::Judged;
 use report::Report;
 
 /// The exit code if something was found.
@@ -37,6 +42,9 @@ pub struct Args {
     /// Accept references to what is in none of the files.
     #[arg(long)]
     allow_missing: bool,
+    /// Report only what is new since this revision of git (`origin/main`, a commit, a tag), and what may not change since then.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
 }
 
 /// How findings are written.
@@ -68,30 +76,32 @@ pub fn run(args: &Args, gt: &Context) -> ExitCode {
 }
 
 fn judged(args: &Args, gt: &Context) -> Result<Report, CliError> {
-    let read = read::all(&args.paths, read::Ignored::ByGit)?;
-    apply::note_skipped(&read.skipped, gt);
-    // A check of the wrong folder must not be green for ever.
-    apply::nothing_of_ours(&read.foreign, read.manifests.is_empty() && read.mistakes.is_empty())?;
-    let mut found = read.mistakes;
+    let inputs = Inputs::find(&args.paths)?;
     let options = SetOptions { allow_missing: args.allow_missing, offline: true };
-    let wrong = wrong_with(&read.manifests, &found, options);
-    found.extend(wrong);
-    found.sort_by_key(|mistake| (mistake.file().to_owned(), mistake.span.start, mistake.severity == Severity::Warning));
-    Ok(Report { files: read.files, objects: read.manifests.len(), skipped: read.skipped.len(), found })
+    let base = args.base.as_deref().map(|revision| Base::read(revision, &args.paths, options));
+    let judged = judge_since(base.transpose()?, &inputs, options)?;
+    note_skipped(&judged, gt);
+    // A check of the wrong folder must not be green for ever.
+    let is_foreign = |folder: &&Folder| !folder.repeats && judged.ours.range(folder.inputs.clone()).next().is_none();
+    let foreign: Vec<String> = inputs.folders.iter().filter(is_foreign).map(|folder| folder.name.clone()).collect();
+    apply::nothing_of_ours(&foreign, judged.ours.is_empty())?;
+    let files = inputs.all.into_iter().map(|input| input.name).collect();
+    let Judged { found, objects, skipped, .. } = judged;
+    Ok(Report { files, objects, skipped, found })
 }
 
-/// What is wrong with objects, each by itself and with one another.
-fn wrong_with(manifests: &[Manifest], unread: &[Diagnostic], options: SetOptions) -> Vec<Diagnostic> {
-    let beside = apply::Stored::without_store(unread);
-    let mut found: Vec<_> = manifests.iter().flat_map(admission::admit).collect();
-    // The town says which namespace is its own, if it is among the files.
-    let towns: Vec<&Manifest> = manifests.iter().filter(|manifest| manifest.kind == "Town").collect();
-    if let [town] = towns[..]
-        && let Some(name) = town.value().pointer("/metadata/namespace").and_then(|it| it.as_str())
-    {
-        found.extend(read::check_namespace(manifests, name));
+fn judge_since(base: Option<Base>, inputs: &Inputs, options: SetOptions) -> Result<Judged, CliError> {
+    let Some(mut base) = base else {
+        return judge::judge(&inputs.all, None, options, &mut |_, _, _| Ok(Vec::new()));
+    };
+    let judged = judge::judge(&inputs.all, None, options, &mut |_, manifest, value| base.changes(manifest, value))?;
+    Ok(Judged { found: base.news(judged.found), ..judged })
+}
+
+/// Says what was skipped.
+fn note_skipped(judged: &Judged, gt: &Context) {
+    apply::note_skipped(&judged.notes, gt);
+    if let Some(more) = judged.skipped.checked_sub(judged.notes.len()).filter(|more| *more > 0) {
+        gt.out.talk(&format!("note: skipped {more} more of that sort"));
     }
-    let mut between = admission::admit_set(manifests, &beside, options);
-    between.extend(apply::commands::missing(manifests, &beside));
-    apply::with_those_between(found, between, manifests)
 }

@@ -3,12 +3,14 @@
 mod around;
 mod lines;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use futures::{FutureExt, StreamExt};
+use gastown_crds::common::{Condition, ConditionStatus, types};
 use gastown_crds::suggest;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -23,13 +25,15 @@ use super::common::gone::gone;
 use super::common::kinds::{Kind, Target, targets};
 use super::common::timeout::Timeout;
 use super::common::{table, watching};
-use crate::insight::{self, OpenBead};
+use crate::insight::{self, Blocker, OpenBead, overrides};
 use crate::town::Town;
 use around::Around;
 
 /// How long nothing may move before it is said that nothing can. A controller looks at what was applied within
 /// milliseconds; after three seconds it has.
 const STILL: Duration = Duration::from_secs(3);
+/// The longest time between two looks at what keeps something that stands still.
+const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// Most things that somebody has to fix which are named at once; `gt status` has them all.
 const BLOCKERS_MAX: usize = 5;
@@ -90,6 +94,24 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
                 wish.come_true(gt, &town, until, args.timeout).await?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Waits for objects until each is as it is meant to be: a convoy has landed, a bead is closed, anything else is ready.
+pub async fn all_well(
+    objects: &[(&'static Kind, String)],
+    gt: &Context,
+    town: &Town,
+    timeout: Timeout,
+) -> Result<(), CliError> {
+    let until = Instant::now() + timeout.0;
+    for (kind, name) in objects {
+        let first = kind.conditions.first().copied().unwrap_or(types::READY);
+        // A bead that is closed is not ready any more.
+        let type_ = if kind.conditions.contains(&types::CLOSED) { types::CLOSED } else { first };
+        let wish = Wish { target: Target { kind, name }, type_, status: "True" };
+        wish.come_true(gt, town, until, timeout).await?;
     }
     Ok(())
 }
@@ -175,6 +197,9 @@ impl Wish<'_> {
         let ended = || CliError::new(Exit::Failed, "the watch ended");
         let mut still: Option<Instant> = None;
         let mut seen_there = false;
+        // What something else than a convoy depends on is not watched: it is looked at once it stands still, ever more rarely.
+        let mut last: Option<DynamicObject> = None;
+        let (mut patience, mut look_at) = (STILL, Instant::now() + STILL);
         loop {
             tokio::select! {
                 biased;
@@ -199,10 +224,23 @@ impl Wish<'_> {
                         gt.out.line("");
                         return self.met(gt);
                     }
+                    last = Some(object);
+                    (patience, look_at) = (STILL, Instant::now() + STILL);
+                }
+                () = tokio::time::sleep_until(look_at), if around.is_none() && last.is_some() && look_at < until => {
+                    let blockers = match &last {
+                        Some(object) => self.blockers(object, link).await?,
+                        None => BTreeSet::new(),
+                    };
+                    if !blockers.is_empty() && blockers.iter().all(|blocker| blocker.needs_person) {
+                        return Err(self.needs_you(&blockers.iter().collect::<Vec<_>>()));
+                    }
+                    patience = (patience * 2).min(STILL_MAX);
+                    look_at = Instant::now() + patience;
                 }
                 () = tokio::time::sleep_until(still.unwrap_or(until)), if still.is_some_and(|still| still < until) => {
                     gt.out.line("");
-                    return Err(self.needs_you(around.as_ref()));
+                    return Err(self.needs_you(&around.as_ref().map(Around::needs_person).unwrap_or_default()));
                 }
                 () = tokio::time::sleep_until(until) => return Err(CliError::new(Exit::TimedOut, "it took too long")),
             }
@@ -211,12 +249,28 @@ impl Wish<'_> {
         }
     }
 
+    /// What keeps an object from becoming what is wished; beside what it depends on, what its own condition says.
+    async fn blockers(&self, object: &DynamicObject, link: &Link) -> Result<BTreeSet<Blocker>, CliError> {
+        let Target { kind, name } = self.target;
+        if self.status != "True" {
+            return Ok(BTreeSet::new());
+        }
+        let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
+        let subject = insight::subject(kind.name, object);
+        let mut found = subject.blockers(&snapshot);
+        let is_of_now = |it: &Condition| it.observed_generation.is_none_or(|at| Some(at) >= object.metadata.generation);
+        let own = gastown_crds::common::condition(subject.conditions(), self.type_);
+        let own = own.filter(|own| own.status == ConditionStatus::False && is_of_now(own));
+        let own = own.filter(|own| found.is_empty() && !overrides::may_end(own, &object.metadata));
+        found.extend(own.map(|own| Blocker::of(kind.named_object(name), own)));
+        Ok(found)
+    }
+
     /// Nothing moves any more: what somebody has to fix.
-    fn needs_you(&self, around: Option<&Around<'_>>) -> CliError {
+    fn needs_you(&self, blockers: &[&Blocker]) -> CliError {
         let Target { kind, name } = self.target;
         let object = kind.named_object(name);
-        let blockers = around.map(Around::needs_person).unwrap_or_default();
-        let hint = match &blockers[..] {
+        let hint = match blockers {
             [only] => format!("`{}`", only.next()),
             _ => "`gt status` says first what needs you".to_owned(),
         };

@@ -113,13 +113,19 @@ pub fn answers(socket: &Path) -> bool {
     ask().unwrap_or(false)
 }
 
-/// The options that a town's API is made with.
+/// The options that the API of one town is made with: its namespace is the only one.
+pub fn options_of(town: &Town) -> api::Options {
+    api::Options { namespaces: Some(vec![town.name.clone()]), ..options() }
+}
+
+/// The options that any town's API is made with.
 pub fn options() -> api::Options {
     api::Options {
         kinds: KINDS.iter().copied().map(api::Served::registered).collect(),
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
         guard: guard::check,
+        namespaces: None,
     }
 }
 
@@ -152,7 +158,7 @@ impl Connection {
     fn offline(town: &Town, actor: Option<&str>, lock: StoreLock) -> Result<Self, ConnectError> {
         let path = town.layout.store();
         town.claim().map_err(ConnectError::Folders)?;
-        let server = Server::open(&api::Place::File(path.clone()), api::Writer::Inline, options())
+        let server = Server::open(&api::Place::File(path.clone()), api::Writer::Inline, options_of(town))
             .map_err(|source| ConnectError::Open { path, source })?;
         let client = client_as(&server, &town.name, actor).map_err(ConnectError::Client)?;
         Ok(Self { client, controller: false, offline: Some((server, lock)) })

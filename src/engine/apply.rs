@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use gastown_controllers::plan::{Confirm, Effect, StatusWrite, Version, Write};
+use gastown_controllers::told::Told;
 use gastown_controllers::world::{Act, ActError, Adapter};
 use gastown_crds::kinds::{Kind, Role};
 use gastown_crds::reason::Reason;
@@ -35,12 +36,21 @@ pub struct Applier {
     pub blocking: bool,
 }
 
-/// The newest write to each kind: its resourceVersion.
-pub type Wrote = Vec<(&'static Kind, u64)>;
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Wrote {
+    /// The newest write to each kind: its resourceVersion.
+    pub versions: Versions,
+    /// What is told of objects whose status was written.
+    pub told: Vec<(Version, Told)>,
+}
+
+/// Writes to kinds: the resourceVersion of each.
+pub type Versions = Vec<(&'static Kind, u64)>;
 
 impl Applier {
     /// Applies effects in order; the first that fails ends the list.
-    pub async fn effects(&self, effects: &[Effect], versions: &mut Wrote) -> Applied {
+    pub async fn effects(&self, effects: &[Effect], versions: &mut Versions) -> Applied {
         for effect in effects {
             let done = match effect {
                 Effect::Act(act) => self.act(act.clone()).await,
@@ -56,11 +66,14 @@ impl Applier {
 
     /// Writes statuses, each whatever becomes of the others; one that is out of date is left for the next look. Answers the
     /// last failure.
-    pub async fn statuses(&self, statuses: &[StatusWrite], versions: &mut Wrote) -> Applied {
+    pub async fn statuses(&self, statuses: &[StatusWrite], wrote: &mut Wrote) -> Applied {
         let mut applied = Applied::All(statuses.len());
-        for StatusWrite { object, status } in statuses {
+        for StatusWrite { object, status, told } in statuses {
             match self.status(object, status).await {
-                Ok(version) => versions.extend(seen_later(object.kind, version)),
+                Ok(version) => {
+                    wrote.versions.extend(seen_later(object.kind, version));
+                    wrote.told.extend(told.iter().map(|told| (object.clone(), told.clone())));
+                }
                 Err(Applied::Conflict) if matches!(applied, Applied::Failed(..)) => {}
                 Err(other) => applied = other,
             }
@@ -87,7 +100,7 @@ impl Applier {
         if is_it { Ok(()) } else { Err(Applied::Conflict) }
     }
 
-    async fn write(&self, write: &Write, versions: &mut Wrote) -> Result<(), Applied> {
+    async fn write(&self, write: &Write, versions: &mut Versions) -> Result<(), Applied> {
         let written = match write {
             Write::Create { kind, object, name: _ } => {
                 let object = serde_json::from_value(object.clone()).map_err(|error| a_bug(&error))?;
@@ -100,6 +113,13 @@ impl Applier {
                 Err(Applied::Conflict) if patch.pointer("/metadata/finalizers") == Some(&json!([])) => None,
                 Err(other) => return Err(other),
             },
+            Write::Apply { kind, name, config, manager } => {
+                let params =
+                    PatchParams { force: true, field_manager: Some(manager.clone()), ..PatchParams::default() };
+                let object = self.api(kind).patch(name, &params, &Patch::Apply(config)).await;
+                let object = object.map_err(|error| refused(error, &kind.named_object(name)))?;
+                seen_later(kind, version_of(&object))
+            }
             Write::Delete { kind, name, uid } => {
                 let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
                 let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
@@ -158,6 +178,16 @@ fn created<K: Resource>(result: kube::Result<K>) -> Result<Option<u64>, Applied>
         Ok(object) => Ok(Some(version_of(&object))),
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(None),
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// What was declared, and is not what the API takes: trying again does not help.
+fn refused(error: kube::Error, object: &str) -> Applied {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
+            Applied::Failed(Reason::RevisionRefused, format!("{object}: {}", status.message))
+        }
+        other => failed(other),
     }
 }
 

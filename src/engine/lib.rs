@@ -26,10 +26,12 @@ use tracing::{info, warn};
 use gastown_base::clock::Clock;
 
 pub mod apply;
+mod correlator;
 pub mod gate;
 mod interest;
 mod lag;
 pub mod queue;
+mod recorder;
 mod resync;
 mod retries;
 mod slots;
@@ -41,6 +43,7 @@ use gate::Gate;
 use interest::Interest;
 use lag::{LAG_MAX, Lag};
 use queue::Queue;
+use recorder::{Recorded, Recorder};
 use resync::Resync;
 use retries::Retries;
 use slots::Slots;
@@ -73,6 +76,8 @@ pub struct Parts {
     pub wakes: BoxStream<'static, WorldEvent>,
     /// Whether the adapter's calls may block.
     pub blocking: bool,
+    /// The name of this process, as Events have it: `gt-4711`.
+    pub instance: String,
 }
 
 /// How much an engine has done.
@@ -86,16 +91,22 @@ pub struct Counters {
     pub statuses: u64,
     /// Facts looked at.
     pub looks: u64,
+    /// Events written, and written again.
+    pub events: u64,
+    /// What could not be written as an Event, or came too fast.
+    pub events_dropped: u64,
 }
 
 /// The result of a task beside the loop.
 enum TaskResult {
     Looked(Key, Facts),
     /// How the effects of a plan went, and if they did, its statuses.
-    Applied(Key, Plan, Applied, Option<Applied>, Wrote),
+    Applied(Key, Box<Plan>, Applied, Option<Applied>, Wrote),
     StatusesWritten(Key, Applied, Wrote),
     /// Jobs that held a slot and are over.
     Ended(Vec<JobKey>),
+    /// Events were written.
+    Recorded(Vec<Recorded>),
 }
 
 /// The engine.
@@ -124,6 +135,7 @@ pub struct Engine {
     /// The kinds that are known: listed, and watched since.
     synced: BTreeSet<&'static Kind>,
     lag: Lag,
+    recorder: Recorder,
     /// The present, when it was last asked for.
     present: Timestamp,
     counters: Counters,
@@ -132,7 +144,7 @@ pub struct Engine {
 impl Engine {
     /// An engine that has seen nothing yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { client, adapter, clock, wakes, blocking } = parts;
+        let Parts { client, adapter, clock, wakes, blocking, instance } = parts;
         Self {
             watches: Watches::new(&client),
             applier: Applier { client, adapter, blocking },
@@ -152,6 +164,7 @@ impl Engine {
             lists: BTreeMap::new(),
             synced: BTreeSet::new(),
             lag: Lag::default(),
+            recorder: Recorder::new(instance),
             present: Timestamp::MIN,
             counters: Counters::default(),
         }
@@ -159,7 +172,7 @@ impl Engine {
 
     /// Its counters.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { events: self.recorder.written, events_dropped: self.recorder.dropped, ..self.counters }
     }
 
     /// The objects it knows.
@@ -179,17 +192,31 @@ impl Engine {
             }
         }
         while let Some(back) = self.tasks.next().await {
-            if let TaskResult::Applied(_, _, Applied::Failed(reason, message), _, _) = back {
-                warn!(%reason, message, "failed while stopping");
+            match back {
+                TaskResult::Applied(_, _, Applied::Failed(reason, message), _, _) => {
+                    warn!(%reason, message, "failed while stopping");
+                }
+                // What was told before is written yet.
+                TaskResult::Recorded(results) => {
+                    self.recorder.recorded(results);
+                    self.record();
+                }
+                _ => {}
             }
         }
     }
 
     /// Runs until nothing is due and nothing runs: resync aside, the town is at rest. Bounded in steps.
     pub async fn run_to_rest(&mut self, steps_max: u64) -> Result<(), String> {
+        self.run_until_still(Duration::MAX, steps_max).await
+    }
+
+    /// The same, for a town that has something to do now and then for ever, such as to ask its remotes for news: until
+    /// nothing runs, and nothing is due for this long.
+    pub async fn run_until_still(&mut self, still: Duration, steps_max: u64) -> Result<(), String> {
         for _ in 0..steps_max {
             self.start_due();
-            if self.at_rest() {
+            if self.at_rest(still) {
                 // What was published and not delivered yet still counts.
                 if !self.poll_changes().await {
                     return Ok(());
@@ -201,14 +228,15 @@ impl Engine {
         Err(format!("not at rest after {steps_max} steps; waiting: {:?}", self.queue))
     }
 
-    /// Whether nothing is due, runs, or waits to be seen.
-    pub fn at_rest(&self) -> bool {
+    /// Whether nothing is due within this time, runs, or waits to be seen.
+    fn at_rest(&self, still: Duration) -> bool {
+        let now = self.clock.now();
         self.knows_all()
             && self.tasks.is_empty()
-            && self.queue.waiting() == 0
+            && self.queue.next_due().is_none_or(|at| wait(now, at) > still)
             && self.queue.running() == 0
             && self.slots.taken() == 0
-            && !self.lag.lags(self.clock.now())
+            && !self.lag.lags(now)
     }
 
     /// Takes what the watches have ready right now. Answers whether there was anything.
@@ -389,7 +417,8 @@ impl Engine {
     }
 
     fn is_full(&self) -> bool {
-        self.writing >= STATUS_WRITES_MAX || self.tasks.len() - self.writing >= RUNNING_MAX
+        let beside = self.writing + usize::from(self.recorder.is_writing());
+        self.writing >= STATUS_WRITES_MAX || self.tasks.len() - beside >= RUNNING_MAX
     }
 }
 

@@ -1,13 +1,14 @@
 //! Slots: how many jobs run at once, who waits for one, and which jobs hold one.
 //!
-//! Each pool has slots of its own: what waits for other machines keeps this one from nothing. Within a pool the owner with
-//! the fewest jobs goes first, and of one owner's, or of owners with as many, who has waited longest.
+//! Each pool has slots of its own: what waits for other machines keeps this one from nothing. One server gets half of them at
+//! most: that it does not answer keeps nobody from the others. Within a pool the owner with the fewest jobs goes first, and
+//! of one owner's, or of owners with as many, who has waited longest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{Job, JobKey, Pool};
+use gastown_controllers::world::{Job, JobKey, Pool, server_of};
 use jiff::Timestamp;
 
 use super::RESYNC_MIN;
@@ -23,16 +24,17 @@ pub struct Slots {
     due: Timestamp,
 }
 
-/// The pool that a slot is of, and the uid of the object whose job has it.
+/// The pool that a slot is of, the uid of the object whose job has it, and the server that the job asks, if it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Claim {
     pool: Pool,
     owner: String,
+    server: Option<String>,
 }
 
 impl Claim {
     fn of(job: &Job) -> Self {
-        Self { pool: job.pool(), owner: job.owner().uid.clone() }
+        Self { pool: job.pool(), owner: job.owner().uid.clone(), server: job.url().and_then(server_of) }
     }
 }
 
@@ -53,11 +55,16 @@ impl Slots {
     /// Whether a key may have a slot for a job now: one is free, and not for somebody who goes first.
     pub fn may_have(&self, key: &Key, job: &Job, max: usize) -> bool {
         let claim = Claim::of(job);
+        if self.has_its_share(&claim, max) {
+            return false;
+        }
         let free = max.saturating_sub(self.taken_of(claim.pool));
         let ticket = self.waiting.get(key).map_or(self.next_ticket, |(ticket, _)| *ticket);
         let order = |ticket: u64, claim: &Claim| (self.held_by(claim), ticket);
         let own = order(ticket, &claim);
-        let others = self.waiting.iter().filter(|(other, (_, theirs))| *other != key && theirs.pool == claim.pool);
+        let others = self.waiting.iter().filter(|(other, (_, theirs))| {
+            *other != key && theirs.pool == claim.pool && !self.has_its_share(theirs, max)
+        });
         free > others.filter(|(_, (ticket, theirs))| order(*ticket, theirs) < own).count()
     }
 
@@ -114,7 +121,13 @@ impl Slots {
 
     /// How many of the slots of a pool an owner has.
     fn held_by(&self, claim: &Claim) -> usize {
-        self.jobs.values().filter(|held| *held == claim).count()
+        self.jobs.values().filter(|held| (held.pool, &held.owner) == (claim.pool, &claim.owner)).count()
+    }
+
+    /// Whether the server of a claim has as many slots as one may have.
+    fn has_its_share(&self, claim: &Claim, max: usize) -> bool {
+        let held = || self.jobs.values().filter(|held| held.pool == claim.pool && held.server == claim.server).count();
+        claim.server.is_some() && held() >= max.div_ceil(2)
     }
 
     fn waiting_for(&self, pool: Pool) -> BTreeSet<Key> {
@@ -129,7 +142,14 @@ mod tests {
     use gastown_controllers::world::Owner;
 
     fn fetch(rig: &str, url: &str, round: u32) -> Job {
-        Job::Fetch { owner: Owner::rig(rig, rig), url: url.into(), cause: "test".into(), round }
+        Job::Fetch {
+            owner: Owner::rig(rig, rig),
+            url: url.into(),
+            secret: None,
+            lease: None,
+            cause: "test".into(),
+            round,
+        }
     }
 
     fn local(rig: &str, round: u32) -> Job {
@@ -153,7 +173,7 @@ mod tests {
     #[test]
     fn what_waits_for_other_machines_takes_no_slot_of_this_one() {
         let mut slots = Slots::default();
-        let far = |rig| fetch(rig, "git@example.org:it", 1);
+        let far = |rig: &str| fetch(rig, &format!("git@{rig}.example.org:it"), 1);
         for rig in ["a", "b"] {
             assert!(slots.may_have(&key(rig), &far(rig), 2));
             slots.hold(&far(rig), Timestamp::UNIX_EPOCH);
@@ -163,6 +183,25 @@ mod tests {
         assert!(slots.may_have(&key("d"), &local("d", 1), 1));
         slots.hold(&local("d", 1), Timestamp::UNIX_EPOCH);
         assert_eq!(slots.free(&local("d", 1).key()), BTreeSet::new(), "nobody waits for that");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_keeps_nobody_from_the_others() {
+        let mut slots = Slots::default();
+        let at = |server: &str, rig: &str| fetch(rig, &format!("git://{server}/{rig}.git"), 1);
+        for rig in ["a", "b"] {
+            assert!(slots.may_have(&key(rig), &at("hangs", rig), 4));
+            slots.hold(&at("hangs", rig), Timestamp::UNIX_EPOCH);
+        }
+        assert!(!slots.may_have(&key("c"), &at("hangs", "c"), 4));
+        slots.park(key("c"), &at("hangs", "c"));
+        for rig in ["d", "e"] {
+            assert!(slots.may_have(&key(rig), &at("well", rig), 4), "nor does who waits for it");
+            slots.hold(&at("well", rig), Timestamp::UNIX_EPOCH);
+        }
+        assert!(!slots.may_have(&key("f"), &at("other", "f"), 4));
+        assert_eq!(slots.free(&at("hangs", "a").key()), BTreeSet::from([key("c")]));
+        assert!(slots.may_have(&key("c"), &at("hangs", "c"), 4));
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! One turn of a key: its controller decides, what it misses is looked at, what it wants is done, its status is written.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_controllers::backoff;
 use gastown_controllers::key::{Key, Lane};
-use gastown_controllers::plan::{Effect, Plan, StatusWrite};
+use gastown_controllers::plan::{Effect, Plan, StatusWrite, Version};
 use gastown_controllers::seen::Seen;
+use gastown_controllers::told::Told;
 use gastown_controllers::town::TownSettings;
 use gastown_controllers::view::{Facts, View};
-use gastown_controllers::world::{Act, Ask, Fact, Job, JobKey, JobState, Machine, Pool, WorldEvent};
+use gastown_controllers::world::{Act, Ask, Fact, Job, JobKey, JobState, Machine, Owner, Pool, WorldEvent};
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::apply::{Applied, Wrote};
 use super::{Engine, TaskResult};
@@ -25,30 +27,48 @@ const LOOKS_MAX: u32 = 500;
 const CONFLICT_DELAY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 /// What could not be seen is looked at again after this: a tool that does not answer costs its timeout each time.
 const BLIND_DELAY: Duration = Duration::from_secs(10);
+/// What a bug keeps from being decided is tried again after this: something may have changed.
+const BUG_DELAY: Duration = Duration::from_mins(5);
 
 impl Engine {
     /// Runs a controller on what is known; looks at what it misses, else applies what it wants.
-    pub(super) fn reconcile(&mut self, key: Key, facts: Facts, looks: u32) {
-        let now = self.clock.now();
-        // A watch may have failed while it was looked.
-        let held = if self.knows_all() { self.conflicts.holds(&key, now) } else { Some(now) };
-        if let Some(at) = held {
-            self.queue.add(key.clone(), at);
-            self.queue.done(&key);
-            return;
-        }
-        debug!(%key, looks, "reconciles");
-        let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
-        let plan = key.reconcile(&view);
-        let missing = view.missing();
-        if !missing.is_empty() && looks < LOOKS_MAX {
-            self.look(key, facts, looks, missing);
-            return;
-        }
+    pub(super) fn reconcile(&mut self, key: Key, mut facts: Facts, mut looks: u32) {
+        let (now, plan) = loop {
+            let now = self.clock.now();
+            // A watch may have failed while it was looked.
+            let held = if self.knows_all() { self.conflicts.holds(&key, now) } else { Some(now) };
+            if let Some(at) = held {
+                self.queue.add(key.clone(), at);
+                self.queue.done(&key);
+                return;
+            }
+            debug!(%key, looks, "reconciles");
+            let view = View::new(now, &self.objects, &facts, self.gate.failure(&key));
+            let plan = match catch_unwind(AssertUnwindSafe(|| key.reconcile(&view))) {
+                Ok(plan) => plan,
+                // A simulation is to fail by it; in a town, one object must not take all others along.
+                Err(panic) if !self.applier.blocking => resume_unwind(panic),
+                Err(_) => {
+                    error!(%key, "a bug in its controller: nothing is done for it; the lines above say where");
+                    self.queue.add(key.clone(), now + BUG_DELAY);
+                    self.queue.done(&key);
+                    return;
+                }
+            };
+            let missing = view.missing();
+            if missing.is_empty() || looks >= LOOKS_MAX {
+                break (now, plan);
+            }
+            looks += 1;
+            match self.look(&key, facts, looks, missing) {
+                Some(seen) => facts = seen,
+                None => return,
+            }
+        };
         self.interest.keep(&key, facts.keys());
         self.note_jobs(&key, &facts, now);
         self.counters.reconciles += 1;
-        let Plan { effects, mut status, requeue, keeps_failure } = plan;
+        let Plan { effects, mut status, requeue, keeps_failure, told: _, related } = plan;
         // Until a status can be written, what was done with it is wanted still, and is not done again and again.
         let done = self.unwritten.holds(&key, &effects, now).filter(|_| !effects.is_empty());
         let unwritten = self.unwritten.failure(&key).map(|failure| failure.until);
@@ -93,10 +113,10 @@ impl Engine {
         self.leave_slots(&key, now);
         info!(%key, effects = %shown(&effects[..now_done]), "acts");
         let applier = self.applier.clone();
-        let plan = Plan { effects, status, requeue, keeps_failure };
+        let plan = Box::new(Plan { effects, status, requeue, keeps_failure, related, ..Plan::none() });
         self.tasks.push(Box::pin(async move {
-            let mut wrote = Wrote::new();
-            let applied = applier.effects(&plan.effects[..now_done], &mut wrote).await;
+            let mut wrote = Wrote::default();
+            let applied = applier.effects(&plan.effects[..now_done], &mut wrote.versions).await;
             let whole = now_done == plan.effects.len();
             // Observations after the effects they explain; a stale one is written by the look that follows.
             let statuses = if matches!(applied, Applied::All(_)) && whole && !plan.status.is_empty() {
@@ -108,9 +128,10 @@ impl Engine {
         }));
     }
 
-    fn look(&mut self, key: Key, mut facts: Facts, looks: u32, missing: BTreeSet<Ask>) {
+    /// Looks at what is missing. Gives all that is known then; none: that comes with the end of a task.
+    fn look(&mut self, key: &Key, mut facts: Facts, looks: u32, missing: BTreeSet<Ask>) -> Option<Facts> {
         debug!(%key, ?missing, "looks");
-        self.interest.note(&key, &missing);
+        self.interest.note(key, &missing);
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
         // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
@@ -120,10 +141,10 @@ impl Engine {
                 let seen = self.applier.adapter.look(&ask);
                 facts.insert(ask, seen);
             }
-            self.reconcile(key, facts, looks + 1);
-            return;
+            return Some(facts);
         }
-        self.facts.insert(key.clone(), (facts, looks + 1));
+        let key = key.clone();
+        self.facts.insert(key.clone(), (facts, looks));
         let adapter = Arc::clone(&self.applier.adapter);
         self.tasks.push(Box::pin(async move {
             let asks = missing.clone();
@@ -136,6 +157,7 @@ impl Engine {
             });
             TaskResult::Looked(key, facts)
         }));
+        None
     }
 
     pub(super) fn back(&mut self, back: TaskResult) {
@@ -147,7 +169,7 @@ impl Engine {
                 self.reconcile(key, facts, looks);
             }
             TaskResult::Applied(key, plan, applied, statuses, wrote) => {
-                self.wrote(wrote, now);
+                self.wrote(&key, wrote, now);
                 let is_contended = statuses == Some(Applied::Conflict);
                 match statuses {
                     Some(statuses) => self.statuses_written(&key, plan.effects.clone(), statuses, now),
@@ -176,10 +198,14 @@ impl Engine {
                         }
                         self.contended(&key, now);
                     }
-                    Applied::Failed(reason, message) => self.failed(&key, plan.effects, reason, message, now),
+                    Applied::Failed(reason, message) => {
+                        self.tell_failure(&key, plan.related, reason, &message, now);
+                        self.failed(&key, plan.effects, reason, message, now);
+                    }
                 }
                 self.queue.done(&key);
             }
+            TaskResult::Recorded(results) => self.recorder.recorded(results),
             TaskResult::Ended(jobs) => {
                 for job in jobs {
                     self.world_changed(&WorldEvent::Job(job));
@@ -187,7 +213,7 @@ impl Engine {
             }
             TaskResult::StatusesWritten(key, applied, wrote) => {
                 self.writing -= 1;
-                self.wrote(wrote, now);
+                self.wrote(&key, wrote, now);
                 match applied {
                     Applied::All(_) => self.conflicts.worked(&key),
                     Applied::Conflict => self.contended(&key, now),
@@ -198,6 +224,7 @@ impl Engine {
                 self.queue.done(&key);
             }
         }
+        self.record();
     }
 
     fn failed(&mut self, key: &Key, effects: Vec<Effect>, reason: Reason, message: String, now: Timestamp) {
@@ -242,16 +269,40 @@ impl Engine {
         let applier = self.applier.clone();
         self.writing += 1;
         self.tasks.push(Box::pin(async move {
-            let mut wrote = Wrote::new();
+            let mut wrote = Wrote::default();
             let applied = applier.statuses(&status, &mut wrote).await;
             TaskResult::StatusesWritten(key, applied, wrote)
         }));
     }
 
-    fn wrote(&mut self, wrote: Wrote, now: Timestamp) {
-        for (kind, version) in wrote {
+    fn wrote(&mut self, key: &Key, wrote: Wrote, now: Timestamp) {
+        let Wrote { versions, told } = wrote;
+        for (kind, version) in versions {
             self.lag.wrote(kind, version, now);
         }
+        for (Version { kind, name, uid, .. }, told) in told {
+            self.recorder.told(key.controller(), Owner { kind: kind.name.into(), name, uid }, told, now);
+        }
+    }
+
+    /// Tells that an effect failed, of the object that its key is about. Dispatch is about none: what it writes is told of
+    /// the beads.
+    fn tell_failure(&mut self, key: &Key, related: Option<Owner>, reason: Reason, message: &str, now: Timestamp) {
+        let Some((kind, name)) = key.object() else { return };
+        let Some(uid) = self.objects.metadata(kind, name).and_then(|meta| meta.uid.clone()) else { return };
+        let regarding = Owner { kind: kind.name.into(), name: name.to_owned(), uid };
+        let told = Told { related, ..Told::new(true, reason.as_str(), "Apply", message) };
+        self.recorder.told(key.controller(), regarding, told, now);
+    }
+
+    /// Begins to write what was told since the last time, if that is written.
+    pub(super) fn record(&mut self) {
+        let lot = self.recorder.next_lot();
+        if lot.is_empty() {
+            return;
+        }
+        let writes = self.recorder.write(&self.applier.client, lot);
+        self.tasks.push(Box::pin(async move { TaskResult::Recorded(writes.await) }));
     }
 
     /// A key found nothing to do: it is looked at again ever more rarely.

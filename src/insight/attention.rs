@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gastown_crds::common::Condition;
 use serde::Serialize;
 
-use super::kinds::{bead, convoy, merge_request, polecat, rig, runtime, town};
+use super::kinds::{bead, convoy, merge_request, polecat, rig, runtime, source, town};
 use super::{Snapshot, conditions};
 
 /// Something that needs a person.
@@ -30,11 +30,12 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 11] = [
+const FINDERS: [Finder; 12] = [
     town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,
     rig::in_trouble,
+    source::in_trouble,
     bead::not_as_declared,
     runtime::lacking,
     polecat::not_starting,

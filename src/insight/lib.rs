@@ -50,7 +50,7 @@ pub use logs::LogOf;
 pub use overview::Overview;
 pub use progress::{OpenBead, Progress};
 pub use related::Section;
-pub use snapshot::{Snapshot, Source, Stored};
+pub use snapshot::{Reader, Snapshot, Stored};
 
 /// One object that questions are asked about. The defaults are the answers for any kind.
 pub trait Subject {
@@ -91,6 +91,11 @@ pub trait Subject {
 
     /// The fields of its spec that are shown among what is related to it.
     fn related_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The fields of its status that are shown among what is related to it.
+    fn related_status(&self) -> &'static [&'static str] {
         &[]
     }
 

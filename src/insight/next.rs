@@ -36,7 +36,7 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
         Some(main) => Reason::parse(&main.reason).and_then(|reason| {
             blocked(subject, reason, snapshot)
                 .or_else(|| subject.next_for(reason, snapshot))
-                .or_else(|| reason.hint().map(str::to_owned))
+                .or_else(|| reason.hint().map(|hint| named(hint, subject)))
                 .or_else(|| {
                     (reason.acts() == Acts::Person).then(|| "it needs you: do what its message asks".to_owned())
                 })
@@ -49,6 +49,12 @@ pub fn step(subject: &dyn Subject, snapshot: &Snapshot) -> String {
         None if !snapshot.up && !is_over(subject) => "`gt up`: the town is down, so nothing moves".to_owned(),
         None => subject.next_when_well(),
     }
+}
+
+/// A hint with the object's own name in it, to be typed as it is.
+fn named(hint: &str, subject: &dyn Subject) -> String {
+    let name = subject.meta().name.as_deref().unwrap_or("NAME");
+    hint.replace("KIND/NAME", &subject.reference()).replace("NAME", name)
 }
 
 /// Whether an object has reached its end: landed, merged or closed.

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use gastown_controllers::bead::convoy_of;
 use gastown_controllers::town;
 use gastown_crds::bead::BeadState;
+use gastown_crds::common::Condition;
 use gastown_crds::kinds::Registered;
 use gastown_crds::overrides::{Mode, Override};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Town};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -53,6 +55,14 @@ fn collect<K: Stored + Registered>(snapshot: &Snapshot, all: &mut Vec<Held>) {
         let next = lifts(mode, &name);
         Some(Held { object: name, mode, by, since: at, until, reason, next })
     }));
+}
+
+/// Whether a condition says that somebody holds the object, and that may end by itself: what they said of it has an end, or was
+/// said of something above it.
+pub fn may_end(found: &Condition, meta: &ObjectMeta) -> bool {
+    let modes = [Mode::Cordoned, Mode::Draining, Mode::Paused, Mode::Frozen, Mode::Stopped];
+    let is_held = modes.into_iter().any(|mode| found.reason == Reason::from(mode));
+    is_held && Override::of(meta).is_none_or(|said| said.until.is_some())
 }
 
 /// The next step for an object that is held itself.

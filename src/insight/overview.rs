@@ -17,7 +17,7 @@ pub const DELETING: &str = "being deleted";
 pub const NOT_SEEN: &str = "not looked at yet";
 
 /// The kinds that an overview is made from.
-pub const READS: &[&str] = &["Bead", "Polecat", "Rig", "MergeRequest", "Convoy", "Runtime", "Town"];
+pub const READS: &[&str] = &["Bead", "Polecat", "Rig", "MergeRequest", "Convoy", "Runtime", "Town", "Source"];
 
 /// The town at a glance.
 #[derive(Debug, Serialize)]

@@ -10,7 +10,7 @@ use gastown_controllers::bead::convoy_of;
 use gastown_controllers::bead::state;
 use gastown_controllers::world::Attempt;
 use gastown_crds::bead::BeadType;
-use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
+use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Source, Town};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -33,6 +33,7 @@ pub struct Snapshot {
     convoys: Objects<Convoy>,
     beads: Objects<Bead>,
     requests: Objects<MergeRequest>,
+    sources: Objects<Source>,
     /// The attempts at beads, ascending, by the bead's uid.
     attempts: BTreeMap<String, Vec<Attempt>>,
     /// The merge requests that are not over, by their bead; computed when it is first asked for.
@@ -49,8 +50,8 @@ pub trait Stored:
     fn objects_mut(snapshot: &mut Snapshot) -> &mut BTreeMap<String, Arc<Self>>;
 }
 
-/// A source of objects for a snapshot, such as a town's API.
-pub trait Source {
+/// Where the objects of a snapshot are read, such as a town's API.
+pub trait Reader {
     /// The error of a failed read.
     type Error;
 
@@ -73,7 +74,7 @@ macro_rules! stored {
 
         impl Snapshot {
             /// Fills in all objects of these kinds.
-            pub async fn load<S: Source>(&mut self, source: &S, kinds: &[&str]) -> Result<(), S::Error> {
+            pub async fn load<S: Reader>(&mut self, source: &S, kinds: &[&str]) -> Result<(), S::Error> {
                 $(if kinds.contains(&stringify!($kind)) {
                     self.put(source.all::<$kind>().await?.into_iter().map(Arc::new));
                 })*
@@ -92,6 +93,7 @@ stored! {
     Convoy: convoys,
     Bead: beads,
     MergeRequest: requests,
+    Source: sources,
 }
 
 impl Snapshot {

@@ -36,6 +36,7 @@ fn least(kind: &str) -> Value {
         }
         "Runtime" => json!({"command": ["robot"]}),
         "Formula" => json!({"steps": [{"name": "work", "title": "T"}]}),
+        "Source" => json!({"git": {"url": "."}}),
         _ => json!({}),
     }
 }

@@ -106,6 +106,7 @@ fn of(pid: i32, file: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::command;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
@@ -124,6 +125,12 @@ mod tests {
         let value = OsStr::from_bytes(b"not \xff text");
         let mut child = command("sleep").arg("600").env("GT_TRY", value).current_dir("/").spawn().unwrap();
         let pid = child.id().cast_signed();
+        // A kernel lets the parent go on before it has written down what the child is called.
+        let since = Instant::now();
+        while words(pid).is_empty() || variable(pid, "GT_TRY").is_none() {
+            assert!(since.elapsed() < Duration::from_secs(30), "it has no words");
+            std::thread::yield_now();
+        }
         assert!(pids().unwrap().contains(&pid));
         assert_eq!(stat(pid).unwrap().parent, std::process::id().cast_signed());
         assert_eq!(words(pid), ["sleep", "600"]);

@@ -6,13 +6,19 @@ pub mod git;
 
 pub mod session;
 
+pub mod source;
+
 pub mod jobs;
 
 pub mod records;
 
 pub mod sim;
 
+pub mod observe;
+
 pub mod exec;
+
+mod named_file;
 
 pub mod layout;
 

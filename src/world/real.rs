@@ -2,7 +2,6 @@
 //!
 //! What could not be seen is `Unknown`, with since when; it is never turned into "not there".
 
-use gastown_crds::reason::Reason;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,11 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::world::{
-    self as ports, ActError, Ask, AskAttempts, AskFree, AskLimiting, AskMerged, AskProgram, AskReplay, AskRepo,
-    Attempt, Free, Frozen, Host, Job, JobKey, JobState, Limiting, Machine, Merged, Oid, Owner, Question, Replay,
-    Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, Session, SessionSpec,
-    Track, WorldEvent,
+    self as ports, ActError, Ask, AskAttempts, AskDeclared, AskFree, AskLease, AskLimiting, AskMerged, AskProgram,
+    AskReplay, AskRepo, AskRevision, Attempt, Declared, Found, Free, Frozen, Host, Job, JobKey, JobState, Lease,
+    Limiting, Machine, Merged, Oid, Owner, Question, Replay, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId,
+    SandboxSpec, Sandboxes, Seen, Session, SessionSpec, Track, WorldEvent,
 };
+use gastown_crds::Source;
+use gastown_crds::kinds::Registered;
+use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 
@@ -24,6 +26,7 @@ use crate::jobs::{JobError, Jobs, Keep};
 use crate::session::children::Children;
 use crate::session::exits::{Ended, Exits};
 use crate::session::{SessionTown, Sessions, probe, program};
+use crate::source::Sources;
 use crate::town::Town;
 use gastown_base::causes::in_a_line;
 use gastown_base::clock::Clock;
@@ -38,6 +41,7 @@ const SWEEP_EVERY: u32 = 100;
 pub struct Real {
     git: Git,
     sessions: Arc<Sessions>,
+    sources: Sources,
     jobs: Jobs,
     exits: Exits,
     machine: Machine,
@@ -72,8 +76,17 @@ impl Real {
         let machine = probe::probe(&path, polecats_max, &data);
         let sessions = Arc::new(sessions(town, path, Arc::clone(&children)));
         let (exits, ended) = Exits::new(Arc::clone(&sessions), Handle::current());
+        let git = Git::new(town.layout.clone());
+        let (sources, changed) = Sources::new(
+            Git::new(town.layout.clone()),
+            town.layout.clone(),
+            town.dir.clone(),
+            town.name.clone(),
+            Handle::current(),
+        );
         let real = Self {
-            git: Git::new(town.layout.clone()),
+            git,
+            sources,
             sessions,
             jobs: Jobs::new(town.layout.clone(), PathBuf::from(gt), children),
             exits,
@@ -88,6 +101,8 @@ impl Real {
             Ended::Session(uid) => WorldEvent::Sandbox(uid),
             Ended::Job(key) => WorldEvent::Job(key),
         });
+        let changed = stream::unfold(changed, |mut changed| async move { Some((changed.recv().await?, changed)) });
+        let wakes = stream::select(wakes, changed.map(WorldEvent::Source));
         Ok((real, wakes.boxed()))
     }
 
@@ -230,6 +245,29 @@ impl ports::Jobs for Real {
         };
         self.jobs.ensure(job).map_err(|e| ActError { message: in_a_line(&e), reason: reason(&e) })?;
         self.exits.watch_job(&job.key());
+        Ok(())
+    }
+}
+
+impl ports::Sources for Real {
+    fn revision(&self, asked: &AskRevision) -> Seen<Found> {
+        self.seen(asked, self.sources.revision(asked).map_err(|e| in_a_line(&e)))
+    }
+
+    fn declared(&self, asked: &AskDeclared) -> Seen<Option<Arc<Declared>>> {
+        self.seen(asked, self.sources.declared(asked).map_err(|e| in_a_line(&e)))
+    }
+
+    fn lease(&self, asked: &AskLease) -> Seen<Option<Lease>> {
+        self.seen(asked, self.git.lease(&asked.source, &asked.reference).map_err(|e| in_a_line(&e)))
+    }
+
+    fn remove_clone(&self, source: &Owner) -> Result<(), ActError> {
+        if source.kind != Source::row().name {
+            return Err(back_off(format!("the clone of {source:?} may hold work")));
+        }
+        self.git.remove_clone(source).map_err(|e| git_failed(&e))?;
+        self.sources.forget(&source.uid);
         Ok(())
     }
 }

@@ -216,9 +216,18 @@ impl Town {
 }
 
 /// The town's folder, as whoever opened its store last has written it down.
-fn recorded(layout: &Layout) -> Option<PathBuf> {
+pub(crate) fn recorded(layout: &Layout) -> Option<PathBuf> {
     let folder = PathBuf::from(OsString::from_vec(fs_err::read(layout.folder_record()).ok()?));
     folder.is_absolute().then_some(folder)
+}
+
+/// A path that is declared, as it is meant: from the town's folder if it is relative, from the user's home if it begins so.
+pub(crate) fn path(town_dir: &Path, declared: &str) -> PathBuf {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match declared.strip_prefix("~/").and_then(|below| Some((below, home()?))) {
+        Some((below, home)) => Path::new(&home).join(below),
+        None => town_dir.join(declared),
+    }
 }
 
 /// Whether the town is in its recorded folder still, and this is another one. A folder that was moved is not there any more;

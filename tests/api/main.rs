@@ -3,8 +3,15 @@
 
 mod support;
 
+mod apply;
+mod copy;
 mod costs;
+mod events;
+mod openapi;
+mod patch;
+mod recorded;
 mod semantics;
 mod socket;
 mod store;
+mod strict;
 mod watch;

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::support::*;
-use gastown::api::store::{Change, Event, Expect, Key, KindIndex, Op, Refusal, Store, Verb};
+use gastown::api::store::{Change, Event, Expect, Key, KindIndex, Op, Propagation, Refusal, Store, Verb};
 use gastown::api::{OpenError, Options, Place, Served, Server, Writer};
 use gastown::clock::CountingIds;
 use jiff::Timestamp;
@@ -21,7 +21,9 @@ fn kinds() -> Vec<KindIndex> {
         group: "t".into(),
         object_kind: "Thing".into(),
         fields,
+        row_fields: Vec::new(),
         is_record: false,
+        retention: None,
     }]
 }
 
@@ -129,7 +131,7 @@ proptest! {
                     }
                     Step::Delete { name } => {
                         let name = format!("n{name}");
-                        ops.push(Op::Delete { key: key(&name), uid: None, revision: None });
+                        ops.push(Op::Delete { key: key(&name), uid: None, revision: None, propagation: Propagation::Default });
                         expected.push(match model.get(&name).cloned() {
                             None => Err(Refusal::NotFound),
                             Some(it) if it.held && it.deleting => Ok(Change::Unchanged),

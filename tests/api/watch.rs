@@ -16,7 +16,7 @@ use serde_json::json;
 /// Long enough for a busy machine; only a failure ever waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("it should have happened by now")
 }
 

@@ -68,8 +68,6 @@ fn what_a_file_no_longer_says_is_removed_and_what_it_says_is_changed() {
     kind: Rig
     metadata:
       name: shop
-      annotations:
-        gastown.io/applied: "{\"labels\":[\"area\"]}"
       creationTimestamp: "[time]"
       generation: 2
       labels:
@@ -159,6 +157,7 @@ fn a_folder_is_read_in_order_without_what_is_hidden_or_a_repository_of_its_own()
     runtime/script created
     formula/work created
     town/town created
+    source/town created
     runtime/mine created
     rig/other created
     convoy/auth created
@@ -507,13 +506,13 @@ fn what_is_not_ours_is_skipped_in_a_folder_and_told_of_a_file() {
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "m/kustomization.yaml"]).all(), @"
-    ! error[required]: `apiVersion` is missing
+    ! error[required]: `apiVersion`, `kind` and `metadata.name` are missing
     !  --> m/kustomization.yaml:1:1
     !   |
     ! 1 | resources: [a.yaml, app.yaml]
     !   | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     !   |
-    !   = help: add `apiVersion: gastown.io/v1alpha1`
+    !   = help: add `apiVersion: gastown.io/v1alpha1`, the kind, such as `kind: Convoy`, `metadata: { name: … }`
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4

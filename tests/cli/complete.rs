@@ -35,6 +35,8 @@ fn verbs_flags_and_kinds_are_offered() {
     assert_eq!(folder.offered(&["get", "rigs,con"]), ["rigs,convoys"]);
     assert_eq!(folder.offered(&["describe", "r"]), ["runtime/", "rig/"]);
     assert_eq!(folder.offered(&["logs", "c"]), ["controller"]);
+    assert_eq!(folder.offered(&["events", "--for", "ri"]), ["rig/"]);
+    assert_eq!(folder.offered(&["events", "--type", "W"]), ["Warning"]);
     assert_eq!(folder.offered(&["wait", "rig/shop", "--for", "condition=Re"]), ["condition=Ready"]);
 }
 
@@ -49,6 +51,7 @@ fn names_of_objects_are_offered_with_the_controller_up_or_down() {
         }
         assert_eq!(folder.offered(&["--town", ".", "get", "-o", "yaml", "convoys", "a"]), ["auth"]);
         assert_eq!(folder.offered(&["get", "rigs", "x"]), Vec::<String>::new());
+        assert_eq!(folder.offered(&["events", "--for", "rig/s"]), ["rig/shop"]);
     };
     assert_offered();
     let _serving = folder.serve();

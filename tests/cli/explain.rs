@@ -133,6 +133,7 @@ fn the_kinds_are_listed_with_their_short_names() {
     insta::assert_snapshot!(folder.gt(&["api-resources"]).all(), @"
     NAME            SHORTNAMES   APIVERSION            NAMESPACED   KIND
     towns           tn           gastown.io/v1alpha1   true         Town
+    sources         src          gastown.io/v1alpha1   true         Source
     runtimes        rt           gastown.io/v1alpha1   true         Runtime
     formulas        fm           gastown.io/v1alpha1   true         Formula
     rigs            rg           gastown.io/v1alpha1   true         Rig

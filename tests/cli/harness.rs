@@ -9,7 +9,7 @@ use gastown::town::{Places, Town};
 use gastown::world::exec::{Exec, Output};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
-use kube::{Api, Resource};
+use kube::{Api, Client, Resource};
 use regex::Regex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -134,11 +134,8 @@ impl Folder {
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug,
     {
-        let town = self.opened();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let connection = Connection::open(&town, None).unwrap();
-            let api: Api<K> = Api::default_namespaced(connection.client.clone());
+        self.with_client(async |client| {
+            let api: Api<K> = Api::default_namespaced(client);
             let name = object["metadata"]["name"].as_str().unwrap();
             if api.get_opt(name).await.unwrap().is_none() {
                 let object: K = serde_json::from_value(object.clone()).unwrap();
@@ -146,7 +143,27 @@ impl Folder {
             }
             let status = Patch::Merge(json!({ "status": object["status"] }));
             api.patch_status(name, &PatchParams::default(), &status).await.unwrap();
-            drop(api);
+        });
+    }
+
+    /// Patches an object as somebody else does, who is this manager of fields.
+    pub fn patch<K>(&self, name: &str, manager: &str, patch: &Patch<Value>)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        self.with_client(async |client| {
+            let api: Api<K> = Api::default_namespaced(client);
+            api.patch(name, &params, patch).await.unwrap();
+        });
+    }
+
+    fn with_client(&self, work: impl AsyncFnOnce(Client)) {
+        let town = self.opened();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let connection = Connection::open(&town, None).unwrap();
+            work(connection.client.clone()).await;
             connection.close();
         });
     }

@@ -3,16 +3,26 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod apply;
+mod base;
+mod ci;
 mod complete;
+mod corpus;
+mod diff;
+mod events;
 mod explain;
 mod harness;
 mod help;
+mod history;
 mod hold;
 mod mistakes;
+mod owners;
+mod pending;
+mod prune;
 mod rigs;
 mod safe;
 mod show;
 mod stuck;
+mod tidy;
 mod towns;
 mod up;
 mod validate;

@@ -36,7 +36,7 @@ fn a_wrong_type() {
     ! 7 |   parallelism: many
     !   |                ^^^^ this is text
     !   |
-    !   = help: digits alone, without quotes and without a leading 0
+    !   = help: write a number from 1 to 1000: digits alone, without quotes and without a leading 0
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -64,10 +64,10 @@ fn a_var_that_the_built_in_formula_does_not_have() {
 fn a_step_that_nobody_poured() {
     insta::assert_snapshot!(refused(&CONVOY.replace("name: tokens,", "name: tokens, type: Step,")), @"
     ! error[rule]: a step is poured from a formula: give the bead another type
-    !  --> x.yaml:8:7
+    !  --> x.yaml:8:29
     !   |
     ! 8 |     - { name: tokens, type: Step, title: Rotate session tokens, command: 'true' }
-    !   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    !   |                             ^^^^
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -75,10 +75,10 @@ fn a_step_that_nobody_poured() {
     let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: shop-a }\nspec: { title: A, rig: shop, type: Step }\n";
     insta::assert_snapshot!(refused(bead), @"
     ! error[rule]: a step has a parent, and nothing else has one: steps are poured from a formula
-    !  --> x.yaml:4:1
+    !  --> x.yaml:4:36
     !   |
     ! 4 | spec: { title: A, rig: shop, type: Step }
-    !   | ^^^^
+    !   |                                    ^^^^
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -119,6 +119,8 @@ fn a_duplicate_bead_and_a_duplicate_object() {
     !   |
     ! 8 |     - { name: tokens, title: Rotate session tokens, command: 'true' }
     !   |               ------ first here
+    !   |
+    !   = help: rename one, or remove it
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -212,13 +214,13 @@ fn a_change_that_may_not_be() {
 #[test]
 fn what_is_no_yaml_or_no_object() {
     insta::assert_snapshot!(refused("kind: [\n"), @"
-    ! error[syntax]: not valid YAML: unclosed bracket '['
+    ! error[syntax]: not valid YAML: the bracket `[` is never closed
     !  --> x.yaml:1:7
     !   |
     ! 1 | kind: [
     !   |       ^
     !   |
-    !   = help: look here and just above for an open bracket or quote, or for text with `: ` that needs quotes
+    !   = help: close it, or put text that starts with it in quotes
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -248,13 +250,13 @@ fn one_mistake_keeps_all_out() {
     folder.write("m/good.yaml", CONVOY);
     folder.write("m/bad.yaml", "kind: Rig\n");
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "m"]).all(), @"
-    ! error[required]: `apiVersion` is missing
+    ! error[required]: `apiVersion` and `metadata.name` are missing
     !  --> m/bad.yaml:1:1
     !   |
     ! 1 | kind: Rig
     !   | ^^^^^^^^^
     !   |
-    !   = help: add `apiVersion: gastown.io/v1alpha1`
+    !   = help: add `apiVersion: gastown.io/v1alpha1`, `metadata: { name: … }`
     !
     ! error: nothing was applied: there is a mistake in it
     exit 4
@@ -325,4 +327,11 @@ fn words_that_are_none() {
     exit 2
     ");
     assert_eq!(folder.gt(&["nonsense"]).code, 2);
+}
+
+#[test]
+fn a_warning_hides_no_mistake_of_its_object() {
+    let runtime = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: robot }\nspec:\n  command: [robot]\n  env: [{ name: DB_PASSWORD, value: hunter2-and-more }]\n";
+    let told = refused(&format!("{runtime}---\n{runtime}"));
+    assert!(told.contains("warning[secret]") && told.contains("error[duplicate]"), "{told}");
 }

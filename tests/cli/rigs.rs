@@ -25,6 +25,7 @@ fn a_working_copy_is_declared_as_it_is() {
     let dir = repository(&folder, "My_Shop", &[("Cargo.toml", "[package]\n"), (".gitignore", ".env*\n")]);
     fs_err::write(dir.join(".env.local"), "X=1\n").unwrap();
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../My_Shop"]).all(), @r#"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -45,13 +46,13 @@ fn a_working_copy_is_declared_as_it_is() {
           run: cargo test --quiet
     ! note: `main` is checked out in [dir]/My_Shop: with Push its files are updated as work lands, while it has no uncommitted changes
     ! wrote [dir]/home/rigs/my-shop.yaml
-    ! next: gt apply -f rigs/my-shop.yaml
+    ! next: git add rigs/my-shop.yaml && git commit -m 'Rig my-shop' rigs/my-shop.yaml, and the source `town` makes it live
     exit 0
     "#);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../My_Shop"]).err, @"
     note: `main` is checked out in [dir]/My_Shop: with Push its files are updated as work lands, while it has no uncommitted changes
     rigs/my-shop.yaml says so already
-    next: gt apply -f rigs/my-shop.yaml
+    next: git add rigs/my-shop.yaml && git commit -m 'Rig my-shop' rigs/my-shop.yaml, and the source `town` makes it live
     ");
     insta::assert_snapshot!(folder.gt(&["apply", "-f", "rigs/my-shop.yaml"]).all(), @"
     runtime/script created
@@ -84,6 +85,7 @@ fn a_bare_repository_is_looked_into() {
     // A clone has an origin; a bare repository of its own has none.
     git(&folder.path("bare.git"), &["remote", "remove", "origin"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--name", "shop"]).all(), @"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -97,7 +99,7 @@ fn a_bare_repository_is_looked_into() {
         - name: test
           run: make test
     ! wrote [dir]/home/rigs/shop.yaml
-    ! next: gt apply -f rigs/shop.yaml
+    ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
     ");
 }
@@ -108,6 +110,7 @@ fn a_bare_clone_is_where_work_lands_and_not_what_it_was_cloned_from() {
     let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
     git(&folder.path(""), &["clone", "--quiet", "--bare", dir.to_str().unwrap(), "bare.git"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../bare.git", "--branch", "main"]).all(), @"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -123,7 +126,7 @@ fn a_bare_clone_is_where_work_lands_and_not_what_it_was_cloned_from() {
           run: make test
     ! note: [dir]/bare.git was cloned from [dir]/shop; work lands in [dir]/bare.git, and not there
     ! wrote [dir]/home/rigs/bare.yaml
-    ! next: gt apply -f rigs/bare.yaml
+    ! next: git add rigs/bare.yaml && git commit -m 'Rig bare' rigs/bare.yaml, and the source `town` makes it live
     exit 0
     ");
     git(&folder.path(""), &["clone", "--quiet", "--mirror", dir.to_str().unwrap(), "mirror.git"]);
@@ -156,6 +159,7 @@ fn a_working_copy_with_an_origin_stands_for_its_origin() {
     let dir = repository(&folder, "shop", &[("go.mod", "module shop\n")]);
     git(&dir, &["remote", "add", "origin", "git@example.invalid:acme/shop.git"]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop"]).all(), @"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -171,7 +175,7 @@ fn a_working_copy_with_an_origin_stands_for_its_origin() {
     ! note: [dir]/shop has an origin, so work lands there: git@example.invalid:acme/shop.git
     ! note: could not reach `git@example.invalid:acme/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote git@example.invalid:acme/shop.git
     ! wrote [dir]/home/rigs/shop.yaml
-    ! next: gt apply -f rigs/shop.yaml
+    ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
     ");
 }
@@ -191,6 +195,7 @@ fn nothing_is_guessed() {
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["rig", "add", "https://example.invalid/shop.git", "--verify", "make check"]).all(), @"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -205,10 +210,11 @@ fn nothing_is_guessed() {
           run: make check
     ! note: could not reach `https://example.invalid/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote https://example.invalid/shop.git
     ! wrote [dir]/home/rigs/shop.yaml
-    ! next: gt apply -f rigs/shop.yaml
+    ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
     ");
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../shop", "--allow-unverified", "--name", "free"]).out, @"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -262,7 +268,7 @@ fn what_polecats_will_not_see_is_told() {
     note: [dir]/shop has uncommitted changes: polecats see only what is committed
     note: `idea` is checked out in [dir]/shop: with Push its files are updated as work lands, while it has no uncommitted changes
     wrote [dir]/home/rigs/shop.yaml
-    next: gt apply -f rigs/shop.yaml
+    next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     ");
     // With an origin, that is where work begins; a local one is reached without a word.
     git(&folder.path(""), &["clone", "--quiet", dir.to_str().unwrap(), "copy"]);
@@ -275,7 +281,7 @@ fn what_polecats_will_not_see_is_told() {
     note: `other` is checked out in [dir]/copy; work begins from and lands on the origin's own branch, `idea`: say --branch NAME for another
     note: [dir]/copy has uncommitted changes: polecats see only what is pushed to its origin
     wrote [dir]/home/rigs/copy.yaml
-    next: gt apply -f rigs/copy.yaml
+    next: git add rigs/copy.yaml && git commit -m 'Rig copy' rigs/copy.yaml, and the source `town` makes it live
     ");
 }
 
@@ -284,6 +290,7 @@ fn a_path_with_a_blank_is_a_path() {
     let folder = Folder::town();
     let dir = repository(&folder, "My #1 Projects/shop", &[("Makefile", "test:\n\ttrue\n")]);
     insta::assert_snapshot!(folder.gt(&["rig", "add", "../My #1 Projects/shop"]).all(), @r#"
+    # yaml-language-server: $schema=../.gt.schema.json
     apiVersion: gastown.io/v1alpha1
     kind: Rig
     metadata:
@@ -300,7 +307,7 @@ fn a_path_with_a_blank_is_a_path() {
           run: make test
     ! note: `main` is checked out in [dir]/My #1 Projects/shop: with Push its files are updated as work lands, while it has no uncommitted changes
     ! wrote [dir]/home/rigs/shop.yaml
-    ! next: gt apply -f rigs/shop.yaml
+    ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
     "#);
     assert_eq!(folder.gt(&["apply", "-f", "rigs/shop.yaml"]).code, 0);

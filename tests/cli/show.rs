@@ -265,7 +265,8 @@ fn the_log_of_a_verification_that_runs_is_found() {
         checks: Vec::new(),
         round,
     };
-    let fetch = Job::Fetch { owner: rig.clone(), url: "/x".into(), cause: "c".into(), round: 1 };
+    let fetch =
+        Job::Fetch { owner: rig.clone(), url: "/x".into(), secret: None, lease: None, cause: "c".into(), round: 1 };
     let _running = job("running", verify(2), "checking\nstill checking\n", false);
     let _fetch = job("fetched", fetch, "fetched\n", true);
     let _over = job("over", verify(1), "it failed\n", true);

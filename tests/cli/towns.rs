@@ -7,6 +7,7 @@ fn an_empty_folder_becomes_a_town_once() {
     let folder = Folder::empty();
     insta::assert_snapshot!(folder.gt(&["init"]).all(), @"
     town `home` made: [dir]/home/town.yaml
+    ! committed town.yaml and .gt.schema.json
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");
@@ -53,9 +54,10 @@ fn what_cannot_be_a_town_is_said() {
     exit 4
     ");
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
-    ! error: [dir]/home is in no git repository
-    ! hint: `git init` first; a town is best kept in git
-    exit 4
+    town `home` made: [dir]/home/town.yaml
+    ! committed town.yaml and .gt.schema.json
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
     ");
     folder.write("town.yaml", "kind: Town\nmetadata: [\n");
     let before = folder.read("town.yaml");
@@ -99,7 +101,7 @@ fn init_commits_where_it_is_asked_to() {
     let (folder, home) = in_git();
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
     town `home` made: [dir]/home/town.yaml
-    ! committed town.yaml
+    ! committed town.yaml and .gt.schema.json
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");
@@ -140,5 +142,23 @@ fn the_users_hooks_take_their_time_and_may_ask() {
     exit 0
     ");
     assert!(!home.join(".git/index.lock").exists());
+    git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
+}
+
+#[test]
+fn editors_find_the_schema_beside_a_new_town() {
+    let folder = Folder::town();
+    assert_eq!(folder.read(".gt.schema.json"), folder.raw(&["schema"]));
+    assert!(folder.read("town.yaml").starts_with("# yaml-language-server: $schema=.gt.schema.json\n"));
+    insta::assert_snapshot!(folder.gt(&["validate", "."]).all(), @"
+    ! 2 objects in 1 file: no mistakes
+    exit 0
+    ");
+    // One that is there stays as it is, and what git ignores is not committed.
+    let (folder, home) = in_git();
+    folder.write(".gt.schema.json", "{}");
+    folder.write(".gitignore", ".gt.schema.json\n");
+    assert!(folder.gt(&["init", "--commit"]).err.starts_with("committed town.yaml\n"));
+    assert_eq!(folder.read(".gt.schema.json"), "{}");
     git(&home, &["diff", "--exit-code", "HEAD", "--", "town.yaml"]);
 }

@@ -26,13 +26,13 @@ fn everything_that_is_wrong_is_told_at_once_and_nothing_is_written() {
       |
       = help: did you mean `shop`?
 
-    error[syntax]: not valid YAML: unclosed bracket '{'
+    error[syntax]: not valid YAML: the bracket `{` is never closed
      --> convoys/late, or never.yaml:2:11
       |
     2 | metadata: {name: late
       |           ^
       |
-      = help: look here and just above for an open bracket or quote, or for text with `: ` that needs quotes
+      = help: close it, or put text that starts with it in quotes
 
     error[wrong-value]: `spec.merge.strategy` cannot be `Pull`
       --> rigs/shop.yaml:11:15
@@ -247,7 +247,7 @@ fn github_gets_an_annotation_for_each_line() {
     insta::assert_snapshot!(wrong().gt(&["validate", "-o", "github", "."]).out, @"
     ::error file=convoys/auth.yaml,line=6,endLine=6,col=8,endColumn=12,title=gt ref-not-found::no Rig is named `shpo`%0Adid you mean `shop`?
     ::warning file=convoys/idle.yaml,line=8,endLine=8,col=15,endColumn=21,title=gt no-command::`tokens` and another bead have no `command`, and the `script` runtime runs nothing else%0Aadd `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
-    ::error file=convoys/late%2C or never.yaml,line=2,endLine=2,col=11,endColumn=12,title=gt syntax::not valid YAML: unclosed bracket '{'%0Alook here and just above for an open bracket or quote, or for text with `: ` that needs quotes
+    ::error file=convoys/late%2C or never.yaml,line=2,endLine=2,col=11,endColumn=12,title=gt syntax::not valid YAML: the bracket `{` is never closed%0Aclose it, or put text that starts with it in quotes
     ::error file=rigs/shop.yaml,line=11,endLine=11,col=15,endColumn=19,title=gt wrong-value::`spec.merge.strategy` cannot be `Pull`%0Ait is one of `Push`, `Branch`
     ");
 }
@@ -284,8 +284,8 @@ fn ci_systems_get_a_test_for_each_file() {
     add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town</system-out>
             </testcase>
             <testcase name="convoys/late, or never.yaml">
-                <failure message="not valid YAML: unclosed bracket &apos;{&apos;" type="syntax">convoys/late, or never.yaml:2:11: not valid YAML: unclosed bracket &apos;{&apos;
-    look here and just above for an open bracket or quote, or for text with `: ` that needs quotes</failure>
+                <failure message="not valid YAML: the bracket `{` is never closed" type="syntax">convoys/late, or never.yaml:2:11: not valid YAML: the bracket `{` is never closed
+    close it, or put text that starts with it in quotes</failure>
             </testcase>
             <testcase name="other/config.yaml"/>
             <testcase name="rigs/shop.yaml">
@@ -295,4 +295,41 @@ fn ci_systems_get_a_test_for_each_file() {
         </testsuite>
     </testsuites>
     "#);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let folder = Folder::empty();
+    let bead = |nth: usize| format!("    - {{ name: b{nth}, titel: B, rig: gone{nth} }}\n");
+    let beads = (0..100).map(bead).collect::<Vec<_>>().concat();
+    let head = "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {name: a}\nspec:\n  beads:\n";
+    // Far more than a pipe holds.
+    folder.write("many.yaml", &format!("---\n{head}{beads}").repeat(10));
+    let script =
+        format!("'{}' validate -o json . | head -c 10; echo \" ${{PIPESTATUS[0]}}\"", env!("CARGO_BIN_EXE_gt"));
+    insta::assert_snapshot!(folder.shell("bash", &["-c", &script]).all(), @r#"
+    {
+      "files 0
+    exit 0
+    "#);
+}
+
+#[test]
+fn more_mistakes_between_objects_than_are_listed_are_told_to_be_there() {
+    let folder = Folder::empty();
+    for nth in 0..30 {
+        let bead = |bead: usize| format!("    - {{ name: b{bead}, title: B, rig: gone{nth}-{bead} }}\n");
+        let beads = (0..5).map(bead).collect::<Vec<_>>().concat();
+        folder.write(
+            &format!("{nth:02}.yaml"),
+            &format!(
+                "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {{name: c{nth}}}\nspec:\n  beads:\n{beads}"
+            ),
+        );
+    }
+    let done = folder.gt(&["validate", "-o", "json", "."]);
+    let report: Value = serde_json::from_str(&done.out).unwrap();
+    let codes: Vec<_> = report["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == "ref-not-found").count(), 100);
+    assert_eq!(codes.iter().filter(|code| **code == "more").count(), 1);
 }

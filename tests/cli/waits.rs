@@ -1,6 +1,6 @@
 //! `gt wait` in a town whose API answers and whose controllers stand still: what it tells, and when it gives up.
 
-use gastown_crds::{Bead, Convoy, MergeRequest, Rig};
+use gastown_crds::{Bead, Convoy, MergeRequest, Rig, Town};
 use serde_json::{Value, json};
 
 use crate::harness::{CONVOY, Folder, bead, condition, object, rig_status};
@@ -147,6 +147,29 @@ fn a_suspended_rig_keeps_all_for_good() {
 }
 
 #[test]
+fn a_request_that_this_machine_can_never_meet_keeps_all_for_good() {
+    let folder =
+        town(&[("shop-a", bead("shop-a", &json!({}), &ready())), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
+    let why = "1Gi of memory are free, and a session of Runtime `big` needs 64Gi beside 1Gi; this machine has 8Gi";
+    let conditions = |reason: &str| json!({"conditions": [condition("MemoryPressure", "True", reason, why)]});
+    folder.seed::<Town>(&object("Town", "town", &json!({}), &conditions("Unsatisfiable")));
+    let serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  town/town          blocks it: Unsatisfiable: 1Gi of memory are free, and a session of Runtime `big` needs 64Gi beside 1Gi; this machine has 8Gi; see `gt describe town/town`
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: town/town: Unsatisfiable: 1Gi of memory are free, and a session of Runtime `big` needs 64Gi beside 1Gi; this machine has 8Gi
+    ! hint: `gt describe town/town`
+    exit 7
+    ");
+    drop(serving);
+    // What is only short now may be free later.
+    folder.seed::<Town>(&object("Town", "town", &json!({}), &conditions("Insufficient")));
+    let _serving = folder.serve();
+    let done = folder.gt(&["wait", "convoy/auth", "--for=condition=Landed", "--timeout", "4s"]);
+    assert_eq!(done.code, 5, "{}", done.all());
+}
+
+#[test]
 fn a_reference_that_leads_nowhere_keeps_a_convoy_for_good() {
     let folder = town(&[]);
     let landed = condition("Landed", "False", "RefNotFound", "there is no Rig named `far`: apply it");
@@ -213,4 +236,31 @@ fn waiting_for_the_end_of_something_says_what_it_waits_for() {
     ! hint: nobody has deleted it: `gt delete rig/shop`
     exit 5
     ");
+}
+
+#[test]
+fn what_is_applied_is_waited_for_until_a_person_is_needed_or_time_is_up() {
+    let folder = Folder::with_rig();
+    let shared = "rig `other` lands on the same branch of the same repository: delete one of them";
+    folder.seed::<Rig>(&rig("TargetShared", shared));
+    let serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&["apply", "-f", "rig.yaml", "--wait=20s"]).all(), @"
+    rig/shop unchanged
+    ! error: rig/shop is not Ready, and nothing moves without you
+    !   caused by: rig/shop: TargetShared: rig `other` lands on the same branch of the same repository: delete one of them
+    ! hint: `gt describe rig/shop`
+    exit 7
+    ");
+    insta::assert_snapshot!(folder.gt(&["wait", "rig/shop", "--for=condition=Ready", "--timeout", "20s"]).all(), @"
+    ! error: rig/shop is not Ready, and nothing moves without you
+    !   caused by: rig/shop: TargetShared: rig `other` lands on the same branch of the same repository: delete one of them
+    ! hint: `gt describe rig/shop`
+    exit 7
+    ");
+    drop(serving);
+    folder.seed::<Rig>(&rig("Cloning", "cloning `x`"));
+    let _serving = folder.serve();
+    let done = folder.gt(&["apply", "-f", "rig.yaml", "--wait=4s"]);
+    assert_eq!(done.code, 5, "{}", done.all());
+    assert_eq!(folder.gt(&["apply", "-f", "rig.yaml", "--wait", "--dry-run"]).code, 2);
 }

@@ -17,6 +17,7 @@
 //! - Repositories within a worktree, and a worktree that is no longer one: what real agents do to git, simulated ones do not.
 //! - Ignored files, hooks and the guard: nothing here writes anywhere but to its own worktree and branch.
 //! - Log tails, beyond a line: they are for people, and no controller reads them.
+//! - Sources elsewhere than in a repository on this machine: the simulated world has no folders, and `tests/e2e` has clones.
 //! - Sweeping of old jobs, full disks, damaged records: faults are drawn as blindness and refused acts.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -48,6 +49,8 @@ mod sandbox;
 mod session;
 
 mod jobs;
+
+mod sources;
 
 /// Makes two tests of each script: one for each world.
 macro_rules! both_worlds {

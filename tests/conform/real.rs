@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use gastown::clock::{Clock, SystemClock};
 use gastown::town::{Places, Town};
+use gastown::world::exec::Exec;
 use gastown::world::git::Git;
 use gastown::world::real::Real;
 use gastown_controllers::seen::{Oid, Seen};
@@ -65,6 +66,7 @@ impl RealWorld {
         }
         fs_err::write(root.join("town/town.yaml"), TOWN).unwrap();
         fs_err::write(root.join("agent.sh"), AGENT).unwrap();
+        fs_err::write(root.join("town/signers"), "").unwrap();
         let places =
             Places { data_home: root.join("d"), state_home: root.join("s"), temp: root.into(), user: 0, session: None };
         let town = Town::open(&root.join("town"), &places).unwrap();
@@ -220,6 +222,33 @@ impl World for RealWorld {
         if let Some(files) = files {
             git::commit(&repo, "main", None, "first", files);
         }
+    }
+
+    fn declare(&self, origin: &str, change: Change) {
+        if !std::path::Path::new(&self.url(origin)).exists() {
+            self.add_remote(origin, None);
+        }
+        let tip = self.tip(origin, "main");
+        git::commit(&self.remote(origin), "main", tip.as_ref(), "change", change);
+    }
+
+    fn sign(&self, origin: &str) {
+        let (key, signers) = (self.dir.path().join("key"), self.dir.path().join("town/signers"));
+        let run = |exec: Exec| {
+            let out = exec.cwd(self.url(origin)).limit(WAIT_MAX).run().unwrap();
+            assert!(out.ok(), "{}", out.complaint());
+            out.text()
+        };
+        if !key.exists() {
+            run(Exec::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
+            let public = fs_err::read_to_string(key.with_extension("pub")).unwrap();
+            fs_err::write(signers, format!("somebody {public}")).unwrap();
+        }
+        let key = format!("user.signingKey={}", key.display());
+        let who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "gpg.format=ssh", "-c"];
+        let git = || Exec::new("git").args(who).arg(&key);
+        let commit = run(git().args(["commit-tree", "-S", "-p", "main", "-m", "change", "main^{tree}"]));
+        run(git().args(["update-ref", "refs/heads/main", &commit]));
     }
 
     fn outside(&self, remote: &str, branch: &str, change: Change) {

@@ -28,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Simulated {
     world: SimWorld,
     gates: Gates,
+    /// What the repositories hold that sources are read from.
+    origins: Mutex<BTreeMap<String, Tree>>,
     woken: Arc<Mutex<Vec<WorldEvent>>>,
     runtime: Runtime,
 }
@@ -44,7 +46,9 @@ impl Behavior for Words {
         let commands: Vec<&str> = match job {
             Job::Setup { commands, .. } => commands.iter().map(String::as_str).collect(),
             Job::Verify { checks, .. } => checks.iter().map(|check| check.run.as_str()).collect(),
-            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } => Vec::new(),
+            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } | Job::Lease { .. } => {
+                Vec::new()
+            }
         };
         let verifies = matches!(job, Job::Verify { .. });
         for command in commands {
@@ -112,7 +116,7 @@ impl Simulated {
                 list.lock().unwrap().push(woke);
             }
         });
-        Self { world, gates, woken, runtime }
+        Self { world, gates, origins: Mutex::default(), woken, runtime }
     }
 }
 
@@ -163,6 +167,23 @@ impl World for Simulated {
         let mut tree = Tree::new();
         apply(&mut tree, files);
         self.world.add_remote(remote, tree);
+    }
+
+    fn declare(&self, origin: &str, change: Change) {
+        let _time = self.runtime.enter();
+        let mut origins = self.origins.lock().unwrap();
+        let tree = origins.entry(origin.to_owned()).or_default();
+        apply(tree, change);
+        let files: Vec<(&str, String)> = tree.iter().map(|(path, text)| (path.as_str(), text.clone())).collect();
+        self.world.commit_to_origin(origin, &files);
+    }
+
+    fn sign(&self, origin: &str) {
+        let _time = self.runtime.enter();
+        let origins = self.origins.lock().unwrap();
+        let tree = origins.get(origin).expect("something is declared there");
+        let files: Vec<(&str, String)> = tree.iter().map(|(path, text)| (path.as_str(), text.clone())).collect();
+        self.world.commit_signed_to_origin(origin, &files, true);
     }
 
     fn outside(&self, remote: &str, branch: &str, change: Change) {

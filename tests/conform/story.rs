@@ -130,11 +130,18 @@ impl Story {
     }
 
     pub fn clone_job(&self, remote: &str, round: u32) -> Job {
-        Job::Clone { owner: rig(), url: self.world.url(remote), round }
+        Job::Clone { owner: rig(), url: self.world.url(remote), secret: None, lease: None, round }
     }
 
     pub fn fetch_job(&self, remote: &str, round: u32) -> Job {
-        Job::Fetch { owner: rig(), url: self.world.url(remote), cause: "a test".into(), round }
+        Job::Fetch {
+            owner: rig(),
+            url: self.world.url(remote),
+            secret: None,
+            lease: None,
+            cause: "a test".into(),
+            round,
+        }
     }
 
     /// When a polecat's worktree was made; any time, if there is none.

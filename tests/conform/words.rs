@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    Attempt, AttemptState, Fact, Frozen, JobState, Limiting, Merged, OwnBranch, Replayed, RepoFacts, SandboxFacts,
-    Session, exit,
+    Attempt, AttemptState, Declared, Fact, Found, Frozen, JobState, Limiting, Merged, OwnBranch, Replayed, RepoFacts,
+    SandboxFacts, Session, Signature, exit,
 };
 
 use super::worlds::World;
@@ -50,6 +50,31 @@ impl Words<'_> {
             // What a machine can do differs; that it says so does not.
             Fact::Limiting(Limiting::Cgroup { .. } | Limiting::No(_)) => "limits or a reason".to_owned(),
             Fact::Free(free) => format!("{} free", if free.memory > 0 && free.disk > 0 { "some" } else { "nothing" }),
+            Fact::Revision(Found::At(revision)) => {
+                let (branch, commit) = revision.name.split_once("@sha1:").expect("a branch and a commit");
+                assert_eq!((commit.len(), revision.author.is_empty()), (40, false));
+                let signed = match &revision.signature {
+                    Signature::NotAsked => "",
+                    Signature::Good => ", signed",
+                    Signature::Refused(_) => ", not signed",
+                    Signature::Unchecked(_) => ", unchecked",
+                };
+                format!("{branch}: {}{signed}", revision.subject)
+            }
+            Fact::Revision(Found::Missing(_)) => "nothing there".to_owned(),
+            Fact::Revision(Found::Changing(_)) => "changing".to_owned(),
+            Fact::Declared(None) => "unreadable".to_owned(),
+            Fact::Declared(Some(declared)) => {
+                let Declared { tree: _, objects, mistakes, mistakes_count, unread } = declared.as_ref();
+                assert_eq!(mistakes.is_empty(), *mistakes_count == 0);
+                let named = objects.iter().map(|object| format!("{} {}", object.manifest.kind, object.manifest.name));
+                let mut said: Vec<String> = named.collect();
+                said.extend((!unread.is_empty()).then(|| format!("{} unread", unread.len())));
+                said.extend((*mistakes_count > 0).then(|| format!("{mistakes_count} mistakes")));
+                said.join(", ")
+            }
+            Fact::Lease(None) => "nobody's".to_owned(),
+            Fact::Lease(Some(lease)) => format!("held by {} on {}", lease.holder, lease.machine),
             Fact::Machine(machine) => format!("{} cores", if machine.cores > 0 { "some" } else { "no" }),
         }
     }

@@ -25,6 +25,10 @@ pub trait World: Adapter {
     fn url(&self, remote: &str) -> String;
     /// A remote whose `main`, its HEAD, has one commit, `first`; no files: it has no branch at all.
     fn add_remote(&self, remote: &str, files: Option<Change>);
+    /// Somebody commits to the `main` of the repository that a source is read from; it is at [`World::url`].
+    fn declare(&self, origin: &str, change: Change);
+    /// Somebody commits there once more, changes nothing and signs it, with the key that is in the town's file `signers`.
+    fn sign(&self, origin: &str);
     /// Somebody else commits to a remote's branch; one that is not there begins at `main`.
     fn outside(&self, remote: &str, branch: &str, change: Change);
     /// Somebody else takes over a commit onto `main`, as `git cherry-pick` does, and edits it; without `names` under a message

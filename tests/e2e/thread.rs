@@ -124,7 +124,14 @@ async fn one_bead_goes_from_declared_to_merged() {
     let clock = Arc::new(SystemClock);
     let (real, wakes) = Real::open(&town, gt, None, clock.clone()).unwrap();
     let adapter: Arc<dyn Adapter> = Arc::new(real);
-    let parts = Parts { client: client.clone(), adapter: adapter.clone(), clock: clock.clone(), wakes, blocking: true };
+    let parts = Parts {
+        client: client.clone(),
+        adapter: adapter.clone(),
+        clock: clock.clone(),
+        wakes,
+        blocking: true,
+        instance: "gt-e2e".to_owned(),
+    };
     let mut engine = Engine::new(parts);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let engine = tokio::spawn(async move {
@@ -212,7 +219,14 @@ async fn one_bead_goes_from_declared_to_merged() {
 
     // Another controller looks at everything, finds nothing to do, and starts nothing for it.
     let before = subprocesses();
-    let parts = Parts { client, adapter, clock, wakes: futures::stream::pending().boxed(), blocking: true };
+    let parts = Parts {
+        client,
+        adapter,
+        clock,
+        wakes: futures::stream::pending().boxed(),
+        blocking: true,
+        instance: "gt-e2e".to_owned(),
+    };
     let mut second = Engine::new(parts);
     second.run_to_rest(10_000).await.unwrap();
     let counters = second.counters();

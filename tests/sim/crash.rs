@@ -16,7 +16,7 @@ const MORE_ATTEMPTS: usize = 2;
 type Faults = BTreeMap<usize, Mode>;
 
 /// How many runs there were is worth telling, of a test that passes too: what is printed by macro, the harness keeps.
-fn say(line: &str) {
+pub fn say(line: &str) {
     writeln!(std::io::stdout(), "{line}").expect("somebody reads what a test says");
 }
 

@@ -58,6 +58,8 @@ struct Noted {
     unheard: usize,
     /// The kinds whose watches begin and bring nothing.
     hung: BTreeSet<String>,
+    /// Whether no event can be written.
+    events_refused: bool,
     /// The effects that are refused, by the beginning of their name; a write, so.
     refused: Option<(&'static str, StatusCode)>,
 }
@@ -119,6 +121,15 @@ impl Effects {
     /// From now on the effects whose names begin so are refused; or none are.
     pub fn refuse(&self, refused: Option<(&'static str, StatusCode)>) {
         self.noted.lock().unwrap().refused = refused;
+    }
+
+    /// From now on no event can be written.
+    pub fn refuse_events(&self) {
+        self.noted.lock().unwrap().events_refused = true;
+    }
+
+    fn refuses_events(&self) -> bool {
+        self.noted.lock().unwrap().events_refused
     }
 
     fn hangs(&self, plural: &str) -> bool {
@@ -240,6 +251,14 @@ pub fn client(server: &Server, actor: Option<&str>, engine: Option<(Arc<Effects>
             let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             let call = router.oneshot(request.map(Body::new));
             let Some((effects, engine)) = engine else { return call.await };
+            // Events are written beside all else: that one is, or is not, changes nothing.
+            if plural.starts_with("events") {
+                return if effects.refuses_events() {
+                    Ok(failure(StatusCode::INSUFFICIENT_STORAGE))
+                } else {
+                    call.await
+                };
+            }
             if watches && effects.hangs(&plural) {
                 return std::future::pending().await;
             }

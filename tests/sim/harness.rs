@@ -66,6 +66,8 @@ pub struct Run {
     /// What the store did for it.
     pub statements: u64,
     pub commits: u64,
+    /// Events that were recorded.
+    pub events: u64,
 }
 
 /// A simulated town.
@@ -130,6 +132,7 @@ impl Sim {
             clock: clock.clone(),
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::connect::guard::check,
+            namespaces: None,
         };
         let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
         let works = town.works.iter().map(|(rig, bead, work)| (names::bead(rig, CONVOY, 1, bead), *work)).collect();
@@ -184,6 +187,7 @@ impl Sim {
             clock,
             wakes: self.world.wakes(),
             blocking: false,
+            instance: "gt-sim".to_owned(),
         })
     }
 
@@ -313,6 +317,18 @@ impl Sim {
         list["items"].as_array().unwrap().clone()
     }
 
+    /// All events, in the order in which they were made.
+    pub async fn events(&self) -> Vec<Value> {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/events");
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let list = client(&self.server, None, None).request::<Value>(request).await.unwrap();
+        let mut events = list["items"].as_array().unwrap().clone();
+        let text = |event: &Value, pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        let revision = |event: &Value| text(event, "/metadata/resourceVersion").parse::<u64>().unwrap();
+        events.sort_by_cached_key(|event| (text(event, "/eventTime"), revision(event)));
+        events
+    }
+
     /// Resolves once so many branches are left for people.
     pub async fn branches_ready(&self, wanted: usize) {
         let is_ready = |request: &&Value| request["status"]["state"] == "BranchReady";
@@ -374,6 +390,7 @@ impl Sim {
     pub async fn look_back(&self, took: Duration) -> Run {
         let work = self.server.counters();
         let client = client(&self.server, None, None);
+        let events = self.events().await.len() as u64;
         let beads = Api::<Bead>::default_namespaced(client).list(&ListParams::default()).await.unwrap().items;
         let beads: Vec<_> = beads.into_iter().filter(|bead| bead.spec.type_ != BeadType::Step).collect();
         let mut wrong = self.world.violations();
@@ -409,6 +426,7 @@ impl Sim {
             took,
             statements: work.statements - self.before.statements,
             commits: work.commits - self.before.commits,
+            events,
         }
     }
 }

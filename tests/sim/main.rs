@@ -17,6 +17,10 @@ mod deletions;
 
 mod seeds;
 
+mod seeded;
+
 mod crash;
 
+mod sources;
 mod stops;
+mod story;

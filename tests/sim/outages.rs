@@ -136,3 +136,20 @@ fn a_status_that_is_never_taken_is_tried_ever_more_rarely_and_holds_up_no_other(
         assert!((10..=20).contains(&more), "{more} in an hour");
     });
 }
+
+/// A repository that is not there, for a day: each look begins with the rounds that failed, and there are hundreds.
+#[test]
+fn a_clone_that_fails_for_a_day_is_tried_once_in_each_longest_delay() {
+    in_virtual_time(async {
+        let mut town = minimal();
+        let rig = town.objects.iter_mut().find(|object| object["kind"] == "Rig").unwrap();
+        rig["spec"]["repo"]["url"] = "https://example.org/nowhere.git".into();
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        let clones = || sim.effects.log().iter().filter(|effect| effect.starts_with("clone ")).count();
+        engine.run(tokio::time::sleep(Duration::from_hours(23))).await;
+        let before = clones();
+        engine.run(tokio::time::sleep(Duration::from_hours(1))).await;
+        assert_eq!(clones() - before, 12, "each five minutes");
+    });
+}

@@ -18,7 +18,9 @@ pub mod rig;
 
 pub mod merge_request;
 
-use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Town};
+pub mod source;
+
+use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Source, Town};
 
 use crate::key::Controller;
 use crate::objects::Watched;
@@ -39,11 +41,13 @@ pub fn visit_watched(visitor: &mut impl Visitor) {
     visitor.visit::<Bead>();
     visitor.visit::<Polecat>();
     visitor.visit::<MergeRequest>();
+    visitor.visit::<Source>();
 }
 
 /// Every controller, in the order in which their keys come of those that are woken at once.
 pub static CONTROLLERS: &[&Controller] = &[
     &town::CONTROLLER,
+    &source::CONTROLLER,
     &runtime::CONTROLLER,
     &formula::CONTROLLER,
     &rig::CONTROLLER,

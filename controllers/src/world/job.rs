@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gastown_crds::source::SecretRef;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,12 @@ pub enum Job {
         owner: Owner,
         /// The address to clone from.
         url: String,
+        /// What the remote asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretRef>,
+        /// The ref of a lease that is brought along (see [`Job::Lease`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
         /// Counts up with every try.
         round: u32,
     },
@@ -57,6 +64,12 @@ pub enum Job {
         owner: Owner,
         /// The remote, in case the declared url has changed.
         url: String,
+        /// What it asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretRef>,
+        /// The ref of a lease that is brought along.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
         /// The cause, such as a push's key: one fetch is made for each.
         cause: String,
         /// Counts up with every try.
@@ -133,6 +146,27 @@ pub enum Job {
         /// Counts up with every try.
         round: u32,
     },
+    /// Takes, renews or gives up the lease of a source: a ref of its remote, which names who applies the source (see [`Lease`](super::Lease)).
+    /// However it ends, the clone's copy of the ref is what the remote has by then, if that answers.
+    Lease {
+        /// The source; its uid is who holds the lease.
+        owner: Owner,
+        /// The remote.
+        url: String,
+        /// What it asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretRef>,
+        /// The ref.
+        reference: String,
+        /// The commit that it must be at; none: it must not be there.
+        from: Option<Oid>,
+        /// The name of this machine; none: the lease is given up.
+        machine: Option<String>,
+        /// The cause, such as an interval: the lease is moved once for each.
+        cause: String,
+        /// Counts up with every try.
+        round: u32,
+    },
 }
 
 /// What holds a job up: this machine, or others. What waits for others must not keep this machine from its own work.
@@ -180,7 +214,8 @@ impl Job {
             Self::Clone { url, .. }
             | Self::Fetch { url, .. }
             | Self::Push { url, .. }
-            | Self::RemoveBranch { url, .. } => Some(url),
+            | Self::RemoveBranch { url, .. }
+            | Self::Lease { url, .. } => Some(url),
             Self::Setup { .. } | Self::Verify { .. } => None,
         }
     }
@@ -193,7 +228,8 @@ impl Job {
             | Self::Setup { owner, .. }
             | Self::Verify { owner, .. }
             | Self::Push { owner, .. }
-            | Self::RemoveBranch { owner, .. } => owner,
+            | Self::RemoveBranch { owner, .. }
+            | Self::Lease { owner, .. } => owner,
         }
     }
 }
@@ -206,9 +242,9 @@ pub mod exit {
     pub const FAILED: i32 = 1;
     /// A push: the target is checked out in a working copy that refuses.
     pub const CHECKED_OUT: i32 = 10;
-    /// A push: the remote refuses this branch.
+    /// A push: the remote refuses this branch. A lease: the remote can be read, and not be written.
     pub const PROTECTED: i32 = 11;
-    /// A push: the remote no longer holds what the lease says.
+    /// A push or a lease: the remote no longer holds what it was to be moved from.
     pub const CONTENDED: i32 = 12;
     /// A clone or fetch: the remote has no such branch, or is empty.
     pub const NO_BRANCH: i32 = 13;
@@ -258,6 +294,7 @@ impl fmt::Display for Job {
             Self::Verify { round, .. } => ("verify", round),
             Self::Push { round, .. } => ("push", round),
             Self::RemoveBranch { round, .. } => ("remove", round),
+            Self::Lease { round, .. } => ("lease", round),
         };
         write!(f, "{what} for {}, round {round}", self.owner().name)
     }
@@ -271,7 +308,14 @@ mod tests {
     fn the_name_of_a_job_is_the_same_in_every_release() {
         // Golden: a name that changes would do again what was done, and lose its log.
         let rig = || Owner::rig("shop", "rig-1");
-        let fetch = Job::Fetch { owner: rig(), url: "/repos/shop.git".into(), cause: "url".into(), round: 1 };
+        let fetch = Job::Fetch {
+            owner: rig(),
+            url: "/repos/shop.git".into(),
+            secret: None,
+            lease: None,
+            cause: "url".into(),
+            round: 1,
+        };
         insta::assert_snapshot!(fetch.key().0, @"4dd6625cf8160818ae1a4438e277c013");
         let (commit, tree) = (Oid("c".repeat(40)), Oid("d".repeat(40)));
         let verify = Job::Verify { owner: rig(), commit, tree, checks: Vec::new(), round: 1 };

@@ -54,6 +54,8 @@ pub struct Free {
 /// The limits of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Machine {
+    /// Its name, as `hostname` says it; empty if it says none.
+    pub name: String,
     /// Its cores.
     pub cores: u32,
     /// A hard limit on polecats that the machine's owner has set, if any.

@@ -22,7 +22,10 @@ mod remote;
 
 mod machine;
 
+mod source;
+
 use std::fmt;
+use std::sync::Arc;
 
 use gastown_crds::reason::Reason;
 
@@ -30,7 +33,7 @@ pub use crate::seen::{Oid, Seen};
 pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, Pool, exit};
 pub use machine::{AskFree, AskMachine, Free, Host, Machine};
 pub use owner::Owner;
-pub use remote::{path_of, remote_id};
+pub use remote::{path_of, remote_id, server_of};
 pub use repository::{
     AskMerged, AskReplay, AskRepo, Candidate, Merged, OwnBranch, Replay, Replayed, Replays, RepoFacts, Repositories,
     replay_key,
@@ -39,6 +42,10 @@ pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{
     AskAttempts, AskLimiting, AskProgram, Attempt, AttemptEnd, AttemptState, Frozen, Limiting, Limits, OutOfMemory,
     Session, SessionSpec, Sessions,
+};
+pub use source::{
+    AskDeclared, AskLease, AskRevision, At, Declared, DeclaredObject, Found, Lease, Origin, Revision, Signature,
+    Sources,
 };
 pub use track::Track;
 
@@ -77,6 +84,12 @@ pub enum Ask {
     Machine,
     /// Memory and disk that are free.
     Free,
+    /// The revision that a source is at.
+    Revision(AskRevision),
+    /// What a revision of a source declares.
+    Declared(AskDeclared),
+    /// Who holds the lease of a source.
+    Lease(AskLease),
 }
 
 /// The answer to an [`Ask`], variant for variant.
@@ -104,6 +117,12 @@ pub enum Fact {
     Machine(Machine),
     /// To `Ask::Free`.
     Free(Free),
+    /// To `Ask::Revision`.
+    Revision(Found),
+    /// To `Ask::Declared`; none: that cannot be read any more.
+    Declared(Option<Arc<Declared>>),
+    /// To `Ask::Lease`; none: nobody holds it.
+    Lease(Option<Lease>),
 }
 
 impl Ask {
@@ -112,8 +131,10 @@ impl Ask {
         match self {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
-            // Of what runs on a track, the job is asked about too, and its end is an event.
+            Self::Revision(asked) => Some(WorldEvent::Source(asked.source.uid.clone())),
+            // Of what runs on a track, the job is asked about too, and its end is an event. So it is of a lease.
             Self::Newest(_)
+            | Self::Lease(_)
             | Self::Repo(_)
             | Self::Merged(_)
             | Self::Attempts(_)
@@ -121,18 +142,22 @@ impl Ask {
             | Self::Program(_)
             | Self::Limiting
             | Self::Machine
-            | Self::Free => None,
+            | Self::Free
+            // What a tree declares never changes.
+            | Self::Declared(_) => None,
         }
     }
 }
 
-/// Something in the world began or ended.
+/// Something in the world began, ended or changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorldEvent {
     /// The session in the sandbox of the polecat with this uid.
     Sandbox(String),
     /// A job.
     Job(JobKey),
+    /// What the source with this uid is read from.
+    Source(String),
 }
 
 /// Something to be done in the world: idempotent, named by its result, and refused by the adapter if its guard fails.
@@ -185,6 +210,11 @@ pub enum Act {
         /// The sandbox.
         sandbox: SandboxId,
     },
+    /// The town's clone of a source is gone.
+    RemoveClone {
+        /// The source.
+        owner: Owner,
+    },
 }
 
 impl Act {
@@ -215,6 +245,7 @@ impl fmt::Display for Act {
             Self::ThawSession { sandbox } => write!(f, "thaw the session of {}", sandbox.name),
             Self::Archive { name, .. } => write!(f, "archive {name}"),
             Self::RemoveSandbox { sandbox } => write!(f, "remove the sandbox of {}", sandbox.name),
+            Self::RemoveClone { owner } => write!(f, "remove the clone of {}", owner.name),
         }
     }
 }
@@ -231,7 +262,7 @@ pub trait Adapter: Send + Sync {
 
 /// Whatever has all ports is a world. Each question is answered by its own port, so that an answer is always one to the
 /// question that was asked.
-impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter for W {
+impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Sources + Send + Sync> Adapter for W {
     fn look(&self, ask: &Ask) -> Seen<Fact> {
         match ask {
             Ask::Repo(asked) => self.repo(asked).map(Fact::Repo),
@@ -245,6 +276,9 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Ask::Limiting => self.limiting(&AskLimiting).map(Fact::Limiting),
             Ask::Machine => self.machine().map(Fact::Machine),
             Ask::Free => self.free().map(Fact::Free),
+            Ask::Revision(asked) => self.revision(asked).map(Fact::Revision),
+            Ask::Declared(asked) => self.declared(asked).map(Fact::Declared),
+            Ask::Lease(asked) => self.lease(asked).map(Fact::Lease),
         }
     }
 
@@ -263,6 +297,7 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Send + Sync> Adapter
             Act::ThawSession { sandbox } => self.thaw_session(sandbox),
             Act::Archive { owner, name, head } => self.archive(owner, name, head),
             Act::RemoveSandbox { sandbox } => self.remove_sandbox(sandbox),
+            Act::RemoveClone { owner } => self.remove_clone(owner),
         }
     }
 }

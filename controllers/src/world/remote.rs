@@ -15,12 +15,21 @@ pub fn remote_id(url: &str) -> String {
     if let Some(path) = path_of(url) {
         return path_id(path);
     }
-    let (rest, separator) = url.split_once("://").map_or((url, ':'), |(_, rest)| (rest, '/'));
-    let (host, path) = rest.split_once(separator).unwrap_or((rest, ""));
-    let host = host.rsplit('@').next().unwrap_or_default();
-    let host = host.split(':').next().unwrap_or_default().to_lowercase();
+    let (server, path) = server_and_path(url);
+    let host = server.split(':').next().unwrap_or_default();
     let path = path_id(path.trim_start_matches('/'));
     format!("{host}/{}", path.strip_suffix(".git").unwrap_or(&path))
+}
+
+/// The server at an address, as `host` or `host:port`; none for a path on this machine.
+pub fn server_of(url: &str) -> Option<String> {
+    path_of(url).is_none().then(|| server_and_path(url).0)
+}
+
+fn server_and_path(url: &str) -> (String, &str) {
+    let (rest, separator) = url.split_once("://").map_or((url, ':'), |(_, rest)| (rest, '/'));
+    let (server, path) = rest.split_once(separator).unwrap_or((rest, ""));
+    (server.rsplit('@').next().unwrap_or_default().to_lowercase(), path)
 }
 
 /// A path without what leads nowhere: doubled slashes, `.`, `..`, and the `.git` folder of a working copy.
@@ -52,6 +61,18 @@ mod tests {
         }
         for url in ["git@example.org:a.git", "https://example.org/a", "ssh://example.org/a", "example.org:a"] {
             assert_eq!(path_of(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_told_by_its_host_and_port() {
+        for (url, server) in [
+            ("/srv/a", None),
+            ("git@Example.org:a", Some("example.org")),
+            ("https://kim@example.org/a", Some("example.org")),
+            ("git://127.0.0.1:9777/a", Some("127.0.0.1:9777")),
+        ] {
+            assert_eq!(server_of(url).as_deref(), server, "{url}");
         }
     }
 

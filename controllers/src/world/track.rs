@@ -10,7 +10,7 @@ use super::{Ask, Fact, Job, JobKey, Question};
 /// What a job has to itself while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Track {
-    /// The clone of the object with this uid: it is cloned and fetched.
+    /// The clone of the object with this uid: it is cloned and fetched, and its lease is moved.
     Clone(String),
     /// The sandbox with this uid: it is set up.
     Sandbox(String),
@@ -29,7 +29,9 @@ impl Job {
     /// The track that it runs on.
     pub fn track(&self) -> Track {
         match self {
-            Self::Clone { owner, .. } | Self::Fetch { owner, .. } => Track::Clone(owner.uid.clone()),
+            Self::Clone { owner, .. } | Self::Fetch { owner, .. } | Self::Lease { owner, .. } => {
+                Track::Clone(owner.uid.clone())
+            }
             Self::Setup { sandbox, .. } => Track::Sandbox(sandbox.uid.clone()),
             Self::Verify { owner, .. } => Track::Verification(owner.uid.clone()),
             Self::Push { url, branch, .. } | Self::RemoveBranch { url, branch, .. } => {

@@ -125,7 +125,7 @@ impl Default for Scene {
         scene.add::<Town>(object("town", json!({"capacity": {"polecats": 2}})));
         scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "onRework": "Restart"})));
         scene.add::<Formula>(object("work", json!({"steps": [{"name": "work", "run": "{{command}}"}]})));
-        let machine = Machine { cores: 4, memory: 8 << 30, disk: 100 << 30, ..Machine::default() };
+        let machine = Machine { name: "here".into(), cores: 4, memory: 8 << 30, disk: 100 << 30, ..Machine::default() };
         scene.known(Ask::Machine, Fact::Machine(machine));
         scene.known(Ask::Free, Fact::Free(Free { memory: 6 << 30, disk: 50 << 30 }));
         scene.known(Ask::Program(AskProgram("gt:script".into())), Fact::Program(true));

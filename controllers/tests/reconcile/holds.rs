@@ -172,7 +172,14 @@ fn push(to: &Oid) -> Job {
 }
 
 fn fetch(because: &Job) -> Job {
-    Job::Fetch { owner: owner(), url: "/repos/shop.git".into(), cause: because.key().0, round: 1 }
+    Job::Fetch {
+        owner: owner(),
+        url: "/repos/shop.git".into(),
+        secret: None,
+        lease: None,
+        cause: because.key().0,
+        round: 1,
+    }
 }
 
 /// It is the newest of its track, unless it never began.

@@ -223,7 +223,7 @@ fn a_fetch_that_hangs_is_not_joined_by_the_next_interval() {
 
 fn clone_of(rig: &str) -> Job {
     let owner = Owner::rig(rig, format!("{rig}-uid"));
-    Job::Clone { owner, url: format!("/repos/{rig}.git"), round: 1 }
+    Job::Clone { owner, url: format!("/repos/{rig}.git"), secret: None, lease: None, round: 1 }
 }
 
 #[test]

@@ -63,7 +63,14 @@ fn landed_as(mut request: MergeRequest, commit: Oid) -> MergeRequest {
 }
 
 fn fetch(cause: &str) -> Job {
-    Job::Fetch { owner: Owner::rig("shop", "shop-uid"), url: "/repos/shop.git".into(), cause: cause.into(), round: 1 }
+    Job::Fetch {
+        owner: Owner::rig("shop", "shop-uid"),
+        url: "/repos/shop.git".into(),
+        secret: None,
+        lease: None,
+        cause: cause.into(),
+        round: 1,
+    }
 }
 
 fn done() -> JobState {

@@ -3,7 +3,9 @@
 use crate::common::*;
 use gastown_controllers::kinds::town::{CONTROLLER, NAME};
 use gastown_controllers::world::*;
+use gastown_crds::Runtime;
 use gastown_crds::bead::BeadState;
+use serde_json::json;
 
 #[test]
 fn it_says_what_the_machine_lacks_and_does_not_guess_when_that_is_not_seen() {
@@ -30,6 +32,31 @@ fn it_says_what_is_short_while_somebody_waits_for_it() {
     ");
     scene.unknown(Ask::Free, "no /proc");
     assert!(said(&scene.plan(&key)).contains("MemoryPressure=Unknown"));
+}
+
+#[test]
+fn what_the_whole_machine_could_not_give_needs_a_person_once_nobody_else_waits() {
+    let mut scene = Scene::default();
+    let key = CONTROLLER.key(NAME);
+    let mut small = rig("small");
+    small.spec.runtime = Some("small".into());
+    scene.rig(rig("shop")).rig(small);
+    scene.add(script_with(json!({"requests": {"memory": "7.5Gi"}})));
+    scene.add::<Runtime>(object(
+        "small",
+        json!({"command": ["gt:script"], "resources": {"requests": {"memory": "1Gi"}}}),
+    ));
+    scene.bead(in_state(bead("shop-a", "shop"), BeadState::Ready));
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"
+    town: Degraded=False Ok; DiskPressure=False Ok; MemoryPressure=True Unsatisfiable (6Gi of memory are free, and a session of Runtime `script` needs 7680Mi beside 1Gi (resources.requests, capacity.minFreeMemory); what runs goes on; this machine has 8Gi in all); Ready=True Ok
+    again at 1005
+    ");
+    // One that fits, once there is room for it, is the town's own affair.
+    scene.bead(in_state(bead("small-a", "small"), BeadState::Ready));
+    assert!(said(&scene.plan(&key)).contains("MemoryPressure=True Insufficient"));
+    scene.add(script_with(json!({"requests": {"memory": "6Gi"}})));
+    scene.bead(in_state(bead("small-a", "small"), BeadState::Closed));
+    assert!(said(&scene.plan(&key)).contains("MemoryPressure=True Insufficient"), "it fits into 8Gi, beside 1Gi");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::kinds::{bead as beads, convoy, formula, polecat as polecats, town};
 use gastown_controllers::objects::Watched;
-use gastown_crds::{Convoy, Formula, Town};
+use gastown_controllers::world::*;
+use gastown_crds::kinds::Registered;
+use gastown_crds::{Convoy, Formula, Runtime, Town};
+use kube::ResourceExt;
 use serde_json::json;
 
 /// A rig with one bead of a convoy, and a polecat.
@@ -63,4 +66,43 @@ fn the_status_of_a_town_or_a_convoy_wakes_nothing_below() {
     assert_eq!(woken(standing("0/1", false), standing("1/1", false)), BTreeSet::from([own.clone()]));
     let all = BTreeSet::from([own, bead_key(), dispatch()]);
     assert_eq!(woken(standing("0/1", false), standing("0/1", true)), all);
+}
+
+/// What an object that names this says of it while it is absent, and who is woken when it comes.
+fn absent<K: Watched + Registered>(scene: &mut Scene, key: &Key, missing: K) -> (String, bool) {
+    scene.objects.change(K::row(), &missing.name_any(), None);
+    let plan = said(&scene.plan(key));
+    let is_woken = scene.add(missing).contains(key);
+    (plan, is_woken)
+}
+
+#[test]
+fn what_names_something_absent_waits_without_another_look_and_is_woken_by_its_arrival() {
+    let mut scene = scene();
+    let formula = || object::<Formula>("lint", json!({"steps": [{"name": "work", "run": "{{command}}"}]}));
+    let runtime = || object::<Runtime>("mine", json!({"command": ["gt:script"]}));
+    let mut linted = bead("shop-b", "shop");
+    linted.spec.formula = Some("lint".into());
+    scene.bead(claimed(linted, "shop-nux")).runs("shop-b", vec![]);
+    let mut auth: Convoy = object("c", json!({"rig": "shop", "beads": [{"name": "a", "title": "A"}]}));
+    auth.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(auth);
+    let mut nux = polecat("shop", "nux");
+    nux.spec.runtime = Some("mine".into());
+    scene.polecat(nux).known(Ask::Newest(Track::Sandbox("shop-nux-uid".into())), Fact::Newest(None));
+    scene.sandbox("shop-nux", SandboxFacts::default());
+    let polecat = polecats::CONTROLLER.key("shop-nux");
+    let found = [
+        absent(&mut scene, &bead_key(), rig("shop")),
+        absent(&mut scene, &beads::CONTROLLER.key("shop-b"), formula()),
+        absent(&mut scene, &convoy::CONTROLLER.key("c"), rig("shop")),
+        absent(&mut scene, &polecat, rig("shop")),
+        absent(&mut scene, &polecat, runtime()),
+    ];
+    for (plan, is_woken) in &found {
+        // A Rig and a Town only say what their polecats run by default: of that, the polecat speaks.
+        assert!(plan.contains("RefNotFound (there is no "), "{plan}");
+        assert!(!plan.contains("again at"), "{plan}");
+        assert!(is_woken, "{plan}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::formula::{cycle, unknown_need};
-use super::set::{Set, spec};
+use super::set::{Known as _, Set, spec};
 use crate::convoy::{ConvoyBead, ConvoySpec};
 use crate::formula::FormulaSpec;
 use crate::formula_text::{is_built_in, uses};
@@ -23,8 +23,14 @@ pub(crate) fn check(set: &mut Set<'_>, convoys: &[&Manifest]) {
 }
 
 fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
-    let Some(convoy) = spec::<ConvoySpec>(manifest) else { return };
-    check_needs(set, manifest, &convoy);
+    if let Some(convoy) = spec::<ConvoySpec>(manifest) {
+        check_spec(set, manifest, &convoy);
+    }
+}
+
+/// Checks a convoy whose spec is at hand.
+pub(super) fn check_spec(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
+    check_needs(set, manifest, convoy);
     // Looked up once for a name, not once for a bead.
     let mut formulas: BTreeMap<&str, Option<FormulaSpec>> = BTreeMap::new();
     let find = |set: &Set<'_>, name: &str| match set.manifest("Formula", name) {
@@ -35,22 +41,38 @@ fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
         if bead.rig.is_none() && convoy.rig.is_none() {
             set.report(|| without_rig(manifest, at, bead));
         }
-        let name = bead.formula.as_deref().or(convoy.formula.as_deref()).unwrap_or(FORMULA_DEFAULT);
+        let name = formula_of(convoy, bead);
         let formula = formulas.entry(name).or_insert_with(|| find(set, name));
         let Some(formula) = formula else { continue };
         check_vars(set, manifest, at, bead, name, formula);
         // A formula that is not of this set may be meant for agents that read the bead's text.
-        if set.manifest("Formula", name).is_some() {
+        if set.is_declared("Formula", name) {
             check_command(set, manifest, at, bead, name, formula);
         }
     }
+}
+
+/// The formula that a bead is worked by.
+pub(super) fn formula_of<'a>(convoy: &'a ConvoySpec, bead: &'a ConvoyBead) -> &'a str {
+    bead.formula.as_deref().or(convoy.formula.as_deref()).unwrap_or(FORMULA_DEFAULT)
+}
+
+/// Whether a formula has something against what a bead gives it: the vars of these names, and a command or none.
+pub(super) fn refuses(formula: &FormulaSpec, given: &[String], has_command: bool, is_declared: bool) -> bool {
+    let is_known = |name: &String| formula.vars.iter().any(|var| var.name == *name) && !is_built_in(name);
+    let is_given = |name: &String| given.contains(name);
+    given.iter().any(|name| !is_known(name))
+        || formula.vars.iter().any(|var| var.required && var.default.is_none() && !is_given(&var.name))
+        || (is_declared && !has_command && formula.steps.iter().any(|step| uses_command(step.run.as_deref())))
 }
 
 fn check_needs(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
     let needs: graph::Needs<'_> =
         convoy.beads.iter().map(|bead| (bead.name.as_str(), bead.needs.iter().map(String::as_str).collect())).collect();
     let names: Vec<&str> = convoy.beads.iter().map(|bead| bead.name.as_str()).collect();
-    for (at, bead) in convoy.beads.iter().enumerate() {
+    // Beside a bead whose name cannot be read, nobody knows what is missing.
+    let is_named = !names.contains(&"");
+    for (at, bead) in convoy.beads.iter().enumerate().filter(|_| is_named) {
         for (nth, need) in bead.needs.iter().enumerate().filter(|(_, need)| !needs.contains_key(need.as_str())) {
             set.report(|| unknown_need(manifest, "beads", at, nth, need, &names));
         }

@@ -4,7 +4,7 @@ use super::set::{Set, spec};
 use crate::formula::{FormulaSpec, Step as FormulaStep};
 use crate::formula_text::{BUILT_IN, is_built_in, needs, uses};
 use crate::graph;
-use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Severity, Step, quote};
 use crate::suggest;
 
 /// Checks each formula.
@@ -15,19 +15,40 @@ pub(crate) fn check(set: &mut Set<'_>, formulas: &[&Manifest]) {
 }
 
 fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
-    let Some(formula) = spec::<FormulaSpec>(manifest) else { return };
+    if let Some(formula) = spec::<FormulaSpec>(manifest) {
+        check_spec(set, manifest, &formula);
+    }
+}
+
+/// Checks a formula whose spec is at hand.
+pub(super) fn check_spec(set: &mut Set<'_>, manifest: &Manifest, formula: &FormulaSpec) {
     let names: Vec<&str> = formula.steps.iter().map(|step| step.name.as_str()).collect();
     for (at, step) in formula.steps.iter().enumerate() {
-        for (nth, need) in step.needs.iter().enumerate().filter(|(_, need)| !names.contains(&need.as_str())) {
+        // Beside a step whose name cannot be read, nobody knows what is missing.
+        let is_unknown = |need: &String| !names.contains(&"") && !names.contains(&need.as_str());
+        for (nth, need) in step.needs.iter().enumerate().filter(|(_, need)| is_unknown(need)) {
             set.report(|| unknown_need(manifest, "steps", at, nth, need, &names));
         }
-        check_vars(set, manifest, &formula, at, step);
+        check_vars(set, manifest, formula, at, step);
     }
-    for circle in graph::cycles(&needs(&formula)) {
+    for (nth, var) in formula.vars.iter().enumerate().filter(|(_, var)| is_built_in(&var.name)) {
+        set.report(|| built_in_var(manifest, nth, &var.name));
+    }
+    for circle in graph::cycles(&needs(formula)) {
         let items: Vec<(&str, &[String])> =
             formula.steps.iter().map(|it| (it.name.as_str(), it.needs.as_slice())).collect();
         set.report(|| cycle(manifest, "steps", &items, &circle));
     }
+}
+
+/// A var that every bead has: what is declared of it counts for nothing.
+fn built_in_var(manifest: &Manifest, nth: usize, name: &str) -> Diagnostic {
+    let span = manifest.value_at(["spec".into(), "vars".into(), nth.into(), "name".into()]);
+    let message = format!("the var {} is built in: it is the bead's own {name}", quote(name));
+    let mut warning =
+        Diagnostic::error("built-in-var", message, &manifest.source, span).hint("remove it, or rename it");
+    warning.severity = Severity::Warning;
+    warning
 }
 
 fn check_vars(set: &mut Set<'_>, manifest: &Manifest, formula: &FormulaSpec, at: usize, step: &FormulaStep) {

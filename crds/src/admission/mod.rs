@@ -2,10 +2,15 @@
 //!
 //! `admit` looks at one object, `admit_set` at what objects say of each other.
 
+mod capacity;
+mod changes;
 pub(crate) mod convoy;
+mod expected;
 mod fields;
 pub(crate) mod formula;
-mod references;
+mod index;
+pub(crate) mod references;
+mod repair;
 pub(crate) mod rigs;
 mod secrets;
 mod set;
@@ -13,16 +18,19 @@ mod words;
 
 use serde_json::{Map, Value};
 
+use crate::apply::Outcome;
 use crate::branch;
 use crate::common::{API_VERSION, GROUP};
 use crate::kinds::{KINDS, Kind, NamedBy};
-use crate::manifest::{Diagnostic, Manifest, Step, foreign, quote};
-use crate::merge_patch;
+use crate::manifest::{Diagnostic, Manifest, Step, bytes_of, foreign, header, quote};
 use crate::names;
+use crate::schema::{FieldPath, Reason, Violation};
 use crate::suggest;
 
+pub use changes::forbidden_changes;
+pub use index::{Beside, Clash, Index, Place};
+pub use set::{CODE_MORE, Known, SetOptions, admit_file, admit_set, more};
 pub(crate) use set::{CheckAmong, nothing_more};
-pub use set::{Known, SetOptions, admit_set};
 
 /// Largest object, in bytes of JSON.
 pub const OBJECT_BYTES_MAX: usize = 256 << 10;
@@ -33,18 +41,30 @@ pub const MISTAKES_MAX: usize = 100;
 /// Code of a name that is none.
 const CODE_NAME: &str = "name";
 
+/// An object that exists, as it is stored and as it would be.
+#[derive(Debug, Clone, Copy)]
+struct Existing<'a> {
+    old: &'a Value,
+    new: &'a Value,
+}
+
 /// Everything that is wrong with one object by itself; an empty list admits it.
 pub fn admit(manifest: &Manifest) -> Vec<Diagnostic> {
-    check(manifest, None)
+    check(manifest, manifest.value(), None)
 }
 
-/// The same, for an object that exists: `old` is what is stored, and what the manifest leaves out stays as it is. Rules
-/// about what may not change are checked too.
-pub fn admit_change(manifest: &Manifest, old: &Value) -> Vec<Diagnostic> {
-    check(manifest, Some(old))
+/// The same, of an object that is at hand and not needed afterwards.
+pub fn admit_value(manifest: &Manifest, value: Value) -> Vec<Diagnostic> {
+    check(manifest, value, None)
 }
 
-fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
+/// The same, for an object that exists: `old` is what is stored, and what applying the manifest makes of it is judged, with the
+/// rules about what may not change.
+pub fn admit_change(manifest: &Manifest, old: &Value, outcome: &Outcome) -> Vec<Diagnostic> {
+    check(manifest, manifest.value(), Some(Existing { old, new: &outcome.object }))
+}
+
+fn check(manifest: &Manifest, value: Value, existing: Option<Existing<'_>>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if foreign::is_foreign(Some(&manifest.api_version), Some(&manifest.kind)) {
         return vec![foreign_object(manifest)];
@@ -53,14 +73,13 @@ fn check(manifest: &Manifest, old: Option<&Value>) -> Vec<Diagnostic> {
         return vec![unknown_kind(manifest)];
     };
     // What is too large is not looked into: that would cost the more, the larger it is.
-    if let Some(mistake) = too_large(manifest) {
+    if let Some(mistake) = too_large(manifest, &value) {
         return vec![mistake];
     }
-    let value = manifest.value();
     check_version(manifest, &mut found);
     check_metadata(manifest, kind, &value, &mut found);
-    secrets::check(manifest, &value, old, &mut found);
-    check_schema(manifest, kind, value, old, &mut found);
+    secrets::check(manifest, &value, existing.map(|it| it.old), &mut found);
+    check_schema(manifest, kind, value, existing, &mut found);
     found
 }
 
@@ -76,6 +95,9 @@ fn unknown_kind(manifest: &Manifest) -> Diagnostic {
     let span = manifest.value_at([Step::Field("kind")]);
     let message = format!("no kind is named {}", quote(&manifest.kind));
     let mistake = Diagnostic::error("unknown-kind", message, &manifest.source, span);
+    if let Some(kind) = Kind::called(&manifest.kind.to_ascii_lowercase()) {
+        return mistake.hint(format!("did you mean `{}`?", kind.name));
+    }
     match suggest::hint(&manifest.kind, KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>()) {
         Some(hint) => mistake.hint(hint),
         None => mistake,
@@ -83,7 +105,8 @@ fn unknown_kind(manifest: &Manifest) -> Diagnostic {
 }
 
 fn check_version(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
-    if manifest.api_version != API_VERSION {
+    // One that is missing was told when the file was read.
+    if manifest.api_version != API_VERSION && !manifest.api_version.is_empty() {
         let span = manifest.value_at([Step::Field("apiVersion")]);
         let message = format!("no version is named {}", quote(&manifest.api_version));
         let mistake = Diagnostic::error("unknown-version", message, &manifest.source, span);
@@ -91,8 +114,17 @@ fn check_version(manifest: &Manifest, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// An object of another namespace belongs to another town than this.
+pub fn of_another_town(manifest: &Manifest, town: &str) -> Option<Diagnostic> {
+    let value = manifest.value();
+    let namespace = value.pointer("/metadata/namespace")?.as_str().filter(|namespace| *namespace != town)?;
+    let span = manifest.value_at([Step::Field("metadata"), Step::Field("namespace")]);
+    let message = format!("this is for the town {}, and this town is `{town}`", quote(namespace));
+    Some(Diagnostic::error("namespace", message, &manifest.source, span))
+}
+
 /// Fields of `metadata` that an apiserver knows.
-const METADATA: [&str; 14] = [
+pub const METADATA: [&str; 14] = [
     "annotations",
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -177,6 +209,9 @@ fn check_texts(manifest: &Manifest, field: &str, value: &Value, found: &mut Vec<
 /// Names end up in paths, branches, sessions and URLs: nothing but labels is let in.
 fn check_name(manifest: &Manifest, kind: &Kind, value: &Value) -> Option<Diagnostic> {
     let name = &manifest.name;
+    if lacks_name(value) {
+        return None;
+    }
     // What `gt` names is `<bead>.<step>` too. A bead's branch ends with its name; a step has none.
     let is_step = value.pointer("/spec/type").is_some_and(|type_| type_ == "Step");
     if kind.name == "Bead" && !is_step && branch::is_lock(name) {
@@ -203,6 +238,11 @@ fn check_name(manifest: &Manifest, kind: &Kind, value: &Value) -> Option<Diagnos
     })
 }
 
+/// Whether an object has no name, which was told when the file was read.
+fn lacks_name(value: &Value) -> bool {
+    !value.pointer("/metadata/name").is_some_and(Value::is_string)
+}
+
 /// What the name may have been meant to be.
 fn proposed_name(name: &str) -> Option<String> {
     let lower: String = name
@@ -215,36 +255,55 @@ fn proposed_name(name: &str) -> Option<String> {
     names::is_label(&proposal).then_some(proposal)
 }
 
-fn too_large(manifest: &Manifest) -> Option<Diagnostic> {
-    let bytes = manifest.bytes();
+fn too_large(manifest: &Manifest, value: &Value) -> Option<Diagnostic> {
+    let bytes = bytes_of(value);
     (bytes > OBJECT_BYTES_MAX).then(|| {
         let message =
             format!("this {} has {} KiB; an object has at most {}", manifest.kind, bytes >> 10, OBJECT_BYTES_MAX >> 10);
         Diagnostic::error("too-large", message, &manifest.source, manifest.name_at())
+            .hint("long texts belong into files of the repository, which agents read")
     })
 }
 
-/// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here.
-fn check_schema(manifest: &Manifest, kind: &Kind, mut object: Value, old: Option<&Value>, found: &mut Vec<Diagnostic>) {
+/// Prune, default, validate and rules, in an apiserver's order; but what it would silently drop is a mistake here, and what
+/// one mistake does not touch is judged all the same.
+fn check_schema(
+    manifest: &Manifest,
+    kind: &Kind,
+    mut object: Value,
+    existing: Option<Existing<'_>>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let is_unnamed = lacks_name(&object);
     let dropped = kind.schema().prune(&mut object);
-    found.extend(dropped.iter().take(MISTAKES_MAX).map(|path| words::unknown_field(manifest, kind, path)));
-    if let Some(old) = old {
-        let patch = std::mem::replace(&mut object, old.clone());
-        merge_patch::apply(&mut object, &patch);
+    let old = existing.map(|it| it.old);
+    if let Some(Existing { old: _, new }) = existing {
+        object.clone_from(new);
     }
     kind.schema().default(&mut object);
+    let violations = kind.schema().validate(&object);
+    // What is no list has no items, and one mistake about it is enough; and what a header lacks was told with the field in its
+    // place, when the file was read.
+    let is_told = |path: &FieldPath| {
+        let is_below =
+            |it: &Violation| it.reason == Reason::TypeInvalid && path.segments().starts_with(it.path.segments());
+        violations.iter().any(is_below) || header::is_meant(path.segments(), &manifest.api_version, is_unnamed)
+    };
+    let unknown = dropped.iter().take(MISTAKES_MAX).filter(|path| !is_told(path));
+    found.extend(unknown.map(|path| words::unknown_field(manifest, kind, path)));
     // What was stored was judged then, as an apiserver ratchets its validation (KEP-4008).
-    if old == Some(&object) {
+    if old.is_some_and(|old| old["spec"] == object["spec"]) {
         return;
     }
-    let violations = kind.schema().validate(&object);
-    if violations.is_empty() {
-        let broken = kind.schema().cel(&object, old);
-        // Rules of the object as a whole are about its name: one mistake about that is enough.
-        let is_name_told = found.iter().any(|mistake| mistake.code == CODE_NAME);
-        let broken = broken.iter().filter(|violation| !(is_name_told && violation.path.is_root()));
-        found.extend(broken.map(|violation| words::rule(manifest, kind, violation)));
-    } else {
-        found.extend(violations.iter().map(|violation| words::refused(manifest, kind, violation)));
-    }
+    // A field that is misspelled is not missing.
+    let meant: Vec<FieldPath> = dropped.iter().take(MISTAKES_MAX).filter_map(|path| words::meant(kind, path)).collect();
+    let mut violations = violations;
+    violations.retain(|it| it.reason != Reason::Required || !meant.contains(&it.path));
+    let doubtful: Vec<FieldPath> = violations.iter().map(|it| it.path.clone()).chain(meant).collect();
+    let broken = kind.schema().cel_beside(&object, old, &doubtful);
+    // Rules of the object as a whole are about its name: one mistake about that is enough.
+    let is_name_told = is_unnamed || found.iter().any(|mistake| mistake.code == CODE_NAME);
+    let broken = broken.iter().filter(|violation| !(is_name_told && violation.path.is_root()));
+    found.extend(violations.iter().map(|violation| words::refused(manifest, kind, violation)));
+    found.extend(broken.map(|violation| words::rule(manifest, kind, violation)));
 }

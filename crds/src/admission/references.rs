@@ -22,7 +22,7 @@ pub(super) fn check(set: &mut Set<'_>, manifest: &Manifest) {
 }
 
 /// The names that stand in a field, each with its place: one, or one for each item of the lists on the way.
-fn named<'a>(spec: &'a Value, field: &'a str) -> Vec<(Vec<Step<'a>>, &'a str)> {
+pub(crate) fn named<'a>(spec: &'a Value, field: &'a str) -> Vec<(Vec<Step<'a>>, &'a str)> {
     let mut found = vec![(Vec::new(), spec)];
     for step in field.split('.') {
         let (name, is_list) = step.strip_suffix("[]").map_or((step, false), |name| (name, true));

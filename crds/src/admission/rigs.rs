@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::set::{Set, spec};
 use crate::branch;
 use crate::manifest::{Diagnostic, Manifest, quote};
@@ -13,21 +15,36 @@ pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
     let mut prefixes: BTreeMap<String, &Manifest> = BTreeMap::new();
     for &manifest in rigs {
         let Some(rig) = spec::<RigSpec>(manifest) else { continue };
-        if rig.repo.branch.as_deref().is_some_and(branch::has_long_part) {
+        if has_long_branch(&rig) {
             set.report(|| long_branch(manifest));
         }
-        let target = (normal(&rig.repo.url), rig.repo.branch.clone());
+        let target = target(&rig);
         let first = *targets.entry(target).or_insert(manifest);
         // The same name twice is reported as a duplicate.
         if first.name != manifest.name {
-            set.report(|| shared_target(manifest, first, rig.repo.branch.as_deref()));
+            set.report_clash(|| shared_target(manifest, first));
         }
-        let prefix = rig.prefix.unwrap_or_else(|| manifest.name.clone());
+        let prefix = prefix(&rig, &manifest.name);
         let first = *prefixes.entry(prefix.clone()).or_insert(manifest);
         if first.name != manifest.name {
-            set.report(|| shared_prefix(manifest, first, &prefix));
+            set.report_clash(|| shared_prefix(manifest, first));
         }
     }
+}
+
+/// Whether the name of a rig's branch is longer than git can keep.
+pub(super) fn has_long_branch(rig: &RigSpec) -> bool {
+    rig.repo.branch.as_deref().is_some_and(branch::has_long_part)
+}
+
+/// The branch that a rig lands on: no two rigs may have one.
+pub(super) fn target(rig: &RigSpec) -> (String, Option<String>) {
+    (normal(&rig.repo.url), rig.repo.branch.clone())
+}
+
+/// What the names of a rig's beads begin with: no two rigs may have one.
+pub(super) fn prefix(rig: &RigSpec, name: &str) -> String {
+    rig.prefix.clone().unwrap_or_else(|| name.to_owned())
 }
 
 /// A schema counts characters, and file systems count bytes.
@@ -44,7 +61,10 @@ fn normal(url: &str) -> String {
     url.strip_suffix(".git").unwrap_or(url).trim_end_matches('/').to_owned()
 }
 
-fn shared_target(manifest: &Manifest, first: &Manifest, branch: Option<&str>) -> Diagnostic {
+/// Two rigs of one branch.
+pub(super) fn shared_target(manifest: &Manifest, first: &Manifest) -> Diagnostic {
+    let value = manifest.value();
+    let branch = value.pointer("/spec/repo/branch").and_then(Value::as_str);
     let branch = branch.map_or_else(|| "the default branch".to_owned(), |name| format!("branch {}", quote(name)));
     let message = format!("rigs {} and {} land on {branch} of one remote", quote(&first.name), quote(&manifest.name));
     let at = |manifest: &Manifest| manifest.value_at(["spec".into(), "repo".into(), "url".into()]);
@@ -54,7 +74,10 @@ fn shared_target(manifest: &Manifest, first: &Manifest, branch: Option<&str>) ->
         .hint("a branch has one merge queue: use one rig, or give one of them another `branch`")
 }
 
-fn shared_prefix(manifest: &Manifest, first: &Manifest, prefix: &str) -> Diagnostic {
+/// Two rigs of one prefix.
+pub(super) fn shared_prefix(manifest: &Manifest, first: &Manifest) -> Diagnostic {
+    let value = manifest.value();
+    let prefix = value.pointer("/spec/prefix").and_then(Value::as_str).unwrap_or(&manifest.name);
     let message =
         format!("rigs {} and {} have the prefix {}", quote(&first.name), quote(&manifest.name), quote(prefix));
     let at = |manifest: &Manifest| match manifest.spans().nearest(["spec".into(), "prefix".into()]) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{MISTAKES_MAX, references};
+use super::{MISTAKES_MAX, capacity, references, repair};
 use crate::kinds::{KINDS, Kind};
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::suggest;
@@ -16,6 +16,18 @@ pub trait Known {
     fn names(&self, kind: &str) -> Vec<String>;
     /// The spec of one of them, where more than its name is known.
     fn spec(&self, kind: &str, name: &str) -> Option<Value>;
+    /// Whether there is an object of this kind and name.
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.names(kind).iter().any(|known| known == name)
+    }
+    /// Whether it stands in a file that is judged too.
+    fn is_declared(&self, _: &str, _: &str) -> bool {
+        false
+    }
+    /// Whether it stands in another file first: of two objects of one name, the first is the one that others mean.
+    fn is_elsewhere(&self, _: &str, _: &str) -> bool {
+        false
+    }
 }
 
 impl Known for BTreeMap<String, Vec<String>> {
@@ -39,22 +51,21 @@ pub struct SetOptions {
 
 /// Everything that is wrong between the objects of a set; what is wrong with each alone is [`super::admit`]'s.
 ///
-/// At most [`MISTAKES_MAX`] are reported.
+/// At most [`MISTAKES_MAX`] are reported, and one that says that there are more.
 pub fn admit_set(manifests: &[Manifest], known: &dyn Known, options: SetOptions) -> Vec<Diagnostic> {
-    let mut index: BTreeMap<(&str, &str), &Manifest> = BTreeMap::new();
-    for manifest in manifests {
-        index.entry((&manifest.kind, &manifest.name)).or_insert(manifest);
-    }
-    let mut set = Set { manifests, index, known, names: BTreeMap::new(), options, found: Vec::new() };
+    let mut set = Set::new(manifests, known, options);
     duplicates(&mut set);
-    for manifest in manifests {
-        references::check(&mut set, manifest);
-    }
-    for kind in KINDS {
-        let of_kind: Vec<&Manifest> = manifests.iter().filter(|manifest| manifest.kind == kind.name).collect();
-        (kind.check_among)(&mut set, &of_kind);
-    }
-    set.found
+    set.check();
+    set.into_found()
+}
+
+/// The same for the objects of one file among many: what clashes with an object of another file is not looked for, since
+/// [`super::Index`] finds it.
+pub fn admit_file(manifests: &[Manifest], known: &dyn Known, options: SetOptions) -> Vec<Diagnostic> {
+    let mut set = Set::new(manifests, known, options);
+    set.are_clashes_told_elsewhere = true;
+    set.check();
+    set.into_found()
 }
 
 /// Checks the manifests of one kind among themselves and with what they name, beyond the references of its row.
@@ -73,13 +84,87 @@ pub(crate) struct Set<'a> {
     names: BTreeMap<String, BTreeSet<String>>,
     options: SetOptions,
     found: Vec<Diagnostic>,
+    /// Nothing is reported: how much there would be is all that is asked.
+    is_dry: bool,
+    /// How many mistakes there are, those that are not reported included.
+    count: usize,
+    /// Another has looked for two objects that claim the same.
+    are_clashes_told_elsewhere: bool,
 }
 
 impl<'a> Set<'a> {
+    fn new(manifests: &'a [Manifest], known: &'a dyn Known, options: SetOptions) -> Self {
+        let mut index: BTreeMap<(&str, &str), &Manifest> = BTreeMap::new();
+        // One without a name, and one of a kind that is not ours, were told when the file was read.
+        let is_meant = |it: &&Manifest| {
+            !it.name.is_empty() && Kind::named(&it.kind).is_some() && !known.is_elsewhere(&it.kind, &it.name)
+        };
+        for manifest in manifests.iter().filter(is_meant) {
+            index.entry((&manifest.kind, &manifest.name)).or_insert(manifest);
+        }
+        Self {
+            manifests,
+            index,
+            known,
+            names: BTreeMap::new(),
+            options,
+            found: Vec::new(),
+            is_dry: false,
+            count: 0,
+            are_clashes_told_elsewhere: false,
+        }
+    }
+
+    /// A set of nothing, to count what is wrong with one object whatever else there is.
+    pub fn counting() -> Set<'static> {
+        static NOTHING: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let options = SetOptions { allow_missing: true, offline: true };
+        Set { is_dry: true, ..Set::new(&[], &NOTHING, options) }
+    }
+
+    /// How many mistakes were found.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    fn check(&mut self) {
+        let manifests = self.manifests;
+        for manifest in manifests {
+            references::check(self, manifest);
+        }
+        for kind in KINDS {
+            let of_kind: Vec<&Manifest> = manifests.iter().filter(|manifest| manifest.kind == kind.name).collect();
+            (kind.check_among)(self, &of_kind);
+        }
+        capacity::check(self);
+    }
+
+    /// Whether there is anything to work on, as far as the set knows.
+    pub fn has_work(&self) -> bool {
+        let has = |kind: &str| self.manifests.iter().any(|it| it.kind == kind) || !self.known.names(kind).is_empty();
+        has("Convoy") || has("Bead")
+    }
+
+    fn into_found(mut self) -> Vec<Diagnostic> {
+        if self.count > MISTAKES_MAX && self.found.len() == MISTAKES_MAX {
+            let last = &self.found[MISTAKES_MAX - 1];
+            self.found.push(more(last));
+        }
+        self.found
+    }
+
     /// Reports a mistake; its text is made only if it will be shown.
     pub fn report(&mut self, mistake: impl FnOnce() -> Diagnostic) {
-        if self.found.len() < MISTAKES_MAX {
+        self.count += 1;
+        if self.found.len() < MISTAKES_MAX && !self.is_dry {
             self.found.push(mistake());
+        }
+    }
+
+    /// Reports that two objects claim the same.
+    pub fn report_clash(&mut self, mistake: impl FnOnce() -> Diagnostic) {
+        if !self.are_clashes_told_elsewhere {
+            self.report(mistake);
         }
     }
 
@@ -88,15 +173,19 @@ impl<'a> Set<'a> {
         if self.options.allow_missing {
             return;
         }
+        if self.has(kind, name) {
+            return;
+        }
+        self.count += 1;
         let Self { manifests, known, names, found, .. } = self;
+        if found.len() >= MISTAKES_MAX {
+            return;
+        }
         if !names.contains_key(kind) {
             let here = manifests.iter().filter(|manifest| manifest.kind == kind).map(|manifest| manifest.name.clone());
             names.insert(kind.to_owned(), here.chain(known.names(kind)).collect());
         }
         let all = &names[kind];
-        if all.contains(name) || found.len() >= MISTAKES_MAX {
-            return;
-        }
         // Only now: where things stand is found out for the whole file at once.
         let span = manifest.value_at(path);
         let message = format!("no {kind} is named {}", quote(name));
@@ -127,13 +216,41 @@ impl<'a> Set<'a> {
     }
 }
 
-/// An object's spec as its type; none where [`super::admit`] has something to say about it.
+/// What there is: in the set, and beside it.
+impl Known for Set<'_> {
+    fn names(&self, kind: &str) -> Vec<String> {
+        let here = self.manifests.iter().filter(|manifest| manifest.kind == kind).map(|manifest| manifest.name.clone());
+        here.chain(self.known.names(kind)).collect()
+    }
+
+    fn spec(&self, kind: &str, name: &str) -> Option<Value> {
+        match self.index.get(&(kind, name)) {
+            Some(manifest) => manifest.value().get_mut("spec").map(Value::take),
+            None => self.known.spec(kind, name),
+        }
+    }
+
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.index.contains_key(&(kind, name)) || self.known.has(kind, name)
+    }
+
+    fn is_declared(&self, kind: &str, name: &str) -> bool {
+        self.index.contains_key(&(kind, name)) || self.known.is_declared(kind, name)
+    }
+}
+
+/// An object's spec as its type, as far as it can be seen beside what [`super::admit`] has to say about it.
 pub(super) fn spec<T: DeserializeOwned>(manifest: &Manifest) -> Option<T> {
-    let mut value = manifest.value();
-    let schema = Kind::named(&manifest.kind)?.schema();
-    schema.prune(&mut value);
-    schema.default(&mut value);
-    serde_json::from_value(value.get_mut("spec")?.take()).ok()
+    repair::spec(Kind::named(&manifest.kind)?, &manifest.value())
+}
+
+/// Code of what says that there are more mistakes.
+pub const CODE_MORE: &str = "more";
+
+/// Says that there are more mistakes than are listed, at the last of these.
+pub fn more(last: &Diagnostic) -> Diagnostic {
+    let message = format!("there are more mistakes between objects than these {MISTAKES_MAX}");
+    Diagnostic::error(CODE_MORE, message, &last.source, last.span.clone()).hint("correct these, and check again")
 }
 
 fn duplicates(set: &mut Set<'_>) {
@@ -142,12 +259,15 @@ fn duplicates(set: &mut Set<'_>) {
         else {
             continue;
         };
-        set.report(|| {
-            let message = format!("two {}s are named {}", manifest.kind, quote(&manifest.name));
-            Diagnostic::error("duplicate", message, &manifest.source, manifest.name_at())
-                .label("again here")
-                .related(&first.source, first.name_at(), "first here")
-                .hint("rename one, or remove it")
-        });
+        set.report(|| duplicate(manifest, first));
     }
+}
+
+/// Two objects of one kind and name.
+pub(super) fn duplicate(manifest: &Manifest, first: &Manifest) -> Diagnostic {
+    let message = format!("two {}s are named {}", manifest.kind, quote(&manifest.name));
+    Diagnostic::error("duplicate", message, &manifest.source, manifest.name_at())
+        .label("again here")
+        .related(&first.source, first.name_at(), "first here")
+        .hint(if manifest.kind == "Town" { "a namespace has one Town: remove one" } else { "rename one, or remove it" })
 }

@@ -1,8 +1,11 @@
 //! Words for what a schema refuses: the field, what was expected there, and what to write.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use std::ops::Range;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, ValidationRule};
 use serde_json::Value;
 
+use super::expected;
 use super::fields::{self, shown};
 use crate::branch;
 use crate::kinds::Kind;
@@ -16,6 +19,15 @@ pub(super) fn steps(path: &[Segment]) -> impl Iterator<Item = Step<'_>> {
         Segment::Field(name) | Segment::Key(name) => Step::Field(name),
         Segment::Index(index) => Step::Item(*index),
     })
+}
+
+/// The field that was probably meant by one that the kind does not have.
+pub(super) fn meant(kind: &Kind, path: &FieldPath) -> Option<FieldPath> {
+    let (parent, name) = split(path);
+    let fields = fields::at(kind, parent)?.properties.as_ref()?;
+    let near = suggest::nearest(name, fields.keys().map(String::as_str))?;
+    let parent = parent.iter().fold(FieldPath::root(), |path, step| path.child(step.clone()));
+    Some(parent.child(Segment::Field(near.to_owned())))
 }
 
 /// A field that the kind does not have.
@@ -55,7 +67,7 @@ pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -
     let field = shown(path);
     match reason {
         Reason::Required => required(manifest, props, path),
-        Reason::TypeInvalid => wrong_type(error("wrong-type", String::new()), props, value, &field),
+        Reason::TypeInvalid => expected::type_of(error("wrong-type", String::new()), props, value, &field),
         Reason::NotSupported => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let mistake = error("wrong-value", format!("{field} cannot be {}", quote(&text)));
@@ -70,28 +82,28 @@ pub(super) fn refused(manifest: &Manifest, kind: &Kind, violation: &Violation) -
         Reason::TooLong | Reason::TooMany => {
             let max = props.and_then(|it| it.max_length.or(it.max_items)).unwrap_or_default();
             let what = if *reason == Reason::TooLong { "characters" } else { "items" };
-            error("too-long", format!("{field} has more than {max} {what}"))
+            expected::described(error("too-long", format!("{field} has more than {max} {what}")), path, props)
         }
-        Reason::Invalid | Reason::Forbidden | Reason::Unknown => invalid(&error, props, value, &field, message),
+        Reason::Invalid | Reason::Forbidden | Reason::Unknown => {
+            expected::form_of(&error("form", String::new()), path, props, value, message)
+        }
     }
 }
 
 /// A rule of the kind that is broken, in the rule's own words.
 pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> Diagnostic {
     let path = violation.path.segments();
-    let rules = fields::at(kind, path).and_then(|props| props.x_kubernetes_validations.as_ref());
-    let text = rules
-        .into_iter()
-        .flatten()
+    let text = rules_at(kind, path)
         .filter_map(|rule| rule.message.as_deref())
         .find(|text| violation.message.ends_with(text))
         .unwrap_or(&violation.message);
-    // Rules of the object as a whole are about its name. Others often start with the field that they are about.
-    let subject = text.split_whitespace().next().unwrap_or_default().trim_matches('`');
-    let span = match manifest.spans().nearest(steps(path).chain([Step::Field(subject)])) {
-        _ if path.is_empty() => manifest.name_at(),
-        (spans, true) => spans.of_value(),
-        _ => manifest.value_at(steps(path)),
+    let expression = rules_at(kind, path).find(|rule| rule.message.as_deref() == Some(text)).map(|rule| &*rule.rule);
+    let span = if path.is_empty() {
+        // Rules of the object as a whole are about its name.
+        manifest.name_at()
+    } else {
+        let subject = subject(manifest, path, text, expression.unwrap_or_default());
+        subject.unwrap_or_else(|| manifest.value_at(steps(path)))
     };
     let mistake = Diagnostic::error("rule", text, &manifest.source, span);
     let object = manifest.value();
@@ -102,45 +114,40 @@ pub(super) fn rule(manifest: &Manifest, kind: &Kind, violation: &Violation) -> D
     }
 }
 
+fn rules_at<'a>(kind: &'a Kind, path: &[Segment]) -> impl Iterator<Item = &'a ValidationRule> {
+    fields::at(kind, path).and_then(|props| props.x_kubernetes_validations.as_ref()).into_iter().flatten()
+}
+
+/// The field that a rule is about: the first that its words name and the manifest has, else the first of its expression.
+fn subject(manifest: &Manifest, path: &[Segment], text: &str, expression: &str) -> Option<Range<usize>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let words = text.split(|c: char| !is_part(c));
+    let of_self = expression.split("self.").skip(1).filter_map(|rest| rest.split(|c: char| !is_part(c)).next());
+    words.chain(of_self).find_map(|word| {
+        let fields = word.trim_end_matches('.').split('.').map(Step::Field);
+        match manifest.spans().nearest(steps(path).chain(fields)) {
+            (spans, true) if !word.is_empty() => Some(spans.of_value()),
+            _ => None,
+        }
+    })
+}
+
 fn required(manifest: &Manifest, props: Option<&JSONSchemaProps>, path: &FieldPath) -> Diagnostic {
     let (parent, name) = split(path);
     let within = if parent.is_empty() { String::new() } else { format!(" in {}", general(manifest, parent)) };
-    let span = match parent {
-        [] => manifest.name_at(),
-        parent => manifest.key_at(steps(parent)),
+    let (what, span) = match manifest.spans().nearest(steps(path.segments())) {
+        // It is there, without a value.
+        (spans, true) => ("has no value", spans.of_key()),
+        _ if parent.is_empty() => ("is missing", manifest.name_at()),
+        _ => ("is missing", manifest.key_at(steps(parent))),
     };
-    let mistake = Diagnostic::error("required", format!("`{name}` is missing{within}"), &manifest.source, span);
-    match props.and_then(|it| it.description.as_deref()) {
-        Some(description) => mistake.hint(format!("`{name}`: {description}")),
-        None => mistake,
+    let mistake = Diagnostic::error("required", format!("`{name}` {what}{within}"), &manifest.source, span);
+    let Some(description) = props.and_then(|it| it.description.as_deref()) else { return mistake };
+    let needs = props.and_then(|it| it.required.as_ref()).into_iter().flatten().map(|name| format!("`{name}`"));
+    match needs.collect::<Vec<_>>().join(", ") {
+        needs if needs.is_empty() => mistake.hint(format!("`{name}`: {description}")),
+        needs => mistake.hint(format!("`{name}`: {description} It needs {needs}.")),
     }
-}
-
-fn wrong_type(mistake: Diagnostic, props: Option<&JSONSchemaProps>, value: &Value, field: &str) -> Diagnostic {
-    let is_quantity = props.is_some_and(|it| it.x_kubernetes_int_or_string == Some(true));
-    let wanted = if is_quantity { "quantity" } else { props.and_then(|it| it.type_.as_deref()).unwrap_or_default() };
-    let (wanted, hint) = match (wanted, value) {
-        ("string", Value::Bool(_) | Value::Number(_)) => ("text", "put it in quotes"),
-        ("string", _) => ("text", ""),
-        ("quantity", Value::Number(_)) => ("text or a whole number", "put it in quotes, such as `\"1.5\"`"),
-        ("quantity", _) => ("text or a whole number", "such as `512Mi` of memory, `500m` or `2` cores"),
-        ("boolean", _) => ("`true` or `false`", "YAML knows only these two words, without quotes"),
-        ("integer", Value::String(_)) => ("a whole number", "digits alone, without quotes and without a leading 0"),
-        ("integer", _) => ("a whole number", ""),
-        ("array", Value::Object(_)) => ("a list", "start each item with `- `"),
-        ("array", _) => ("a list", "write `[…]`, or each item in a line of its own after `- `"),
-        _ => ("a mapping", "write `field: value` lines, indented under it"),
-    };
-    let is = match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
-    };
-    let mistake = Diagnostic { message: format!("{field} must be {wanted}"), ..mistake }.label(format!("this is {is}"));
-    if hint.is_empty() { mistake } else { mistake.hint(hint) }
 }
 
 fn duplicate(manifest: &Manifest, path: &FieldPath, value: &Value) -> Diagnostic {
@@ -157,45 +164,10 @@ fn duplicate(manifest: &Manifest, path: &FieldPath, value: &Value) -> Diagnostic
     let first = items.and_then(|all| all.iter().take(at).position(|item| item.get(key) == value.get(key)));
     let message = format!("{} stands twice in {}", quote(name), general(manifest, list));
     let mistake = Diagnostic::error("duplicate", message, &manifest.source, span_of(at)).label("again here");
+    let mistake = mistake.hint("rename one, or remove it");
     match first {
         Some(first) => mistake.related(&manifest.source, span_of(first), "first here"),
         None => mistake,
-    }
-}
-
-/// A bound, a pattern or a format.
-fn invalid(
-    error: &dyn Fn(&'static str, String) -> Diagnostic,
-    props: Option<&JSONSchemaProps>,
-    value: &Value,
-    field: &str,
-    message: &str,
-) -> Diagnostic {
-    if value.as_str() == Some("") {
-        return error("empty", format!("{field} is empty"));
-    }
-    if let Some(pattern) = props.and_then(|it| it.pattern.as_deref()).filter(|_| message.contains("should match")) {
-        let text = value.as_str().unwrap_or_default();
-        let mistake = error("form", format!("{field} cannot be {}", quote(text)));
-        return mistake.hint(form(pattern));
-    }
-    // An apiserver's sentence is `…: spec.n in body should be less than or equal to 4`.
-    let rest = message.split_once(" in body ").map_or(message, |(_, rest)| rest);
-    error("bound", format!("{field} {rest}"))
-}
-
-/// A pattern in words; the kinds have few.
-fn form(pattern: &str) -> String {
-    match pattern {
-        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" => "lower-case letters, digits and `-`, not at the ends".to_owned(),
-        crate::common::DURATION_PATTERN => {
-            "a duration is numbers with units, such as `90s`, `10m` or `1h30m`".to_owned()
-        }
-        crate::quantity::PATTERN => "a quantity is a number with a unit, such as `512Mi`, `2Gi` or `800M`".to_owned(),
-        crate::quantity::CPU_PATTERN => {
-            "cores are a number, such as `2` or `1.5`, or thousandths, such as `500m`".to_owned()
-        }
-        other => format!("it must match `{other}`"),
     }
 }
 
@@ -219,7 +191,7 @@ fn general(manifest: &Manifest, path: &[Segment]) -> String {
 }
 
 /// A path's parent, and the name of its last field.
-fn split(path: &FieldPath) -> (&[Segment], &str) {
+pub(super) fn split(path: &FieldPath) -> (&[Segment], &str) {
     match path.segments().split_last() {
         Some((Segment::Field(name) | Segment::Key(name), parent)) => (parent, name),
         Some((Segment::Index(_), parent)) => (parent, ""),

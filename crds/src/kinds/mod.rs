@@ -21,6 +21,8 @@ pub mod bead;
 
 pub mod merge_request;
 
+pub mod source;
+
 pub use bead::{Bead, BeadSpec, BeadStatus};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};
 pub use formula::{Formula, FormulaSpec, FormulaStatus};
@@ -29,6 +31,7 @@ pub use merge_request::{MergeRequest, MergeRequestSpec, MergeRequestStatus};
 pub use polecat::{Polecat, PolecatSpec, PolecatStatus};
 pub use rig::{Rig, RigSpec, RigStatus};
 pub use runtime::{Runtime, RuntimeSpec, RuntimeStatus};
+pub use source::{Source, SourceSpec, SourceStatus};
 pub use town::{Town, TownSpec, TownStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -37,6 +40,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 /// which objects are applied.
 pub static KINDS: &[&Kind] = &[
     &town::KIND,
+    &source::KIND,
     &runtime::KIND,
     &formula::KIND,
     &rig::KIND,
@@ -51,6 +55,7 @@ pub static KINDS: &[&Kind] = &[
 pub fn generated() -> Vec<CustomResourceDefinition> {
     vec![
         kind::generated::<Town>(),
+        kind::generated::<Source>(),
         kind::generated::<Runtime>(),
         kind::generated::<Formula>(),
         kind::generated::<Rig>(),

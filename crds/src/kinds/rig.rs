@@ -89,7 +89,7 @@ pub struct RigSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Repo {
-    /// Anything `git clone` takes; only a path or a `file://` address may hold blanks. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder.
+    /// Anything `git clone` takes; only a path or a `file://` address may hold blanks. `gt apply` makes a path that starts with `./` or `../` absolute, from the manifest's folder; a relative one that came otherwise is seen from the town's folder.
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^(([./]|file://)([^\s\x00]| )*|[^-\s\x00][^\s\x00]*)$"))]
     pub url: String,
     /// The target branch, by any name that git allows. Default: the remote's HEAD, shown in `status.branch`.
@@ -132,7 +132,7 @@ pub struct Workspace {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 255), regex(pattern = r"^[^/\x00][^\x00]*$")))]
     pub copy: Vec<String>,
-    /// The directory on this machine that `copy` is taken from.
+    /// The directory on this machine that `copy` is taken from; a relative one is seen from the town's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub copy_from: Option<String>,

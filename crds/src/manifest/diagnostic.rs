@@ -1,5 +1,6 @@
 //! A `Diagnostic` is a mistake in a manifest, with the place, the reason and what to do, printed as rustc prints its own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -146,6 +147,19 @@ impl Diagnostic {
         let label = (!label.is_empty()).then(|| normalize_untrusted_str(label));
         Snippet::source(shown).path(file).line_start(line).annotation(kind.span(span).label(label)).into()
     }
+}
+
+/// The same without what was found out about their files, which takes more memory than the texts.
+pub fn lean(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut known: BTreeMap<*const Source, Arc<Source>> = BTreeMap::new();
+    let mut lean = |source: &mut Arc<Source>| {
+        *source = Arc::clone(known.entry(Arc::as_ptr(source)).or_insert_with(|| source.lean()));
+    };
+    for diagnostic in &mut diagnostics {
+        lean(&mut diagnostic.source);
+        diagnostic.related.iter_mut().for_each(|related| lean(&mut related.source));
+    }
+    diagnostics
 }
 
 /// All of them, errors first, in the order of files and lines; at most [`SHOWN_MAX`], with a count of the rest.

@@ -3,6 +3,8 @@
 //! Where things stand matters only once there is something to say of them, and costs as much again: so a file is read without
 //! first. What is refused, and where, does not depend on it.
 //!
+//! A mistake hides as little as can be: one of syntax hides its document, and the next one is read all the same.
+//!
 //! Everything is bounded, so that no text, however hostile, costs more than a few times its size: an alias is paid for
 //! with the nodes and bytes that it stands for.
 
@@ -11,24 +13,28 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag, options};
+use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag, options};
 
 use super::diagnostic::{Diagnostic, quote};
+use super::frame::{Content, Frame, Node};
 use super::merge_keys::{MERGE_KEY, Merged};
-use super::scalar;
 use super::source::Source;
 use super::spans::{Inside, Spans};
+use super::{parts, scalar, syntax};
 
 /// Most documents in one file.
 pub const DOCUMENTS_MAX: usize = 10_000;
 /// Deepest nesting of lists and mappings; our kinds need 7 levels.
 pub const DEPTH_MAX: usize = 64;
-/// Most values in one file, those that aliases stand for included: 4 MiB of `- a` lines hold as many.
-pub const NODES_MAX: usize = 1_048_576;
+/// Most values in one file, keys and what aliases stand for included: three times as many as ten thousand small objects have.
+pub const NODES_MAX: usize = 1 << 19;
 /// Most text that aliases of one file may stand for, in bytes.
 pub const ALIAS_BYTES_MAX: usize = 4 << 20;
+/// Most values that aliases of one file may stand for: as many as forty of the largest objects hold that we have seen, and a
+/// hundredth of a second to copy. Without it, aliases of aliases fill memory with a million values.
+pub const ALIAS_NODES_MAX: usize = 65_536;
 /// Most mistakes found before reading stops.
-const MISTAKES_MAX: usize = 100;
+pub(super) const MISTAKES_MAX: usize = 100;
 
 /// One document: its value and where everything in it stands.
 #[derive(Debug, Clone)]
@@ -46,83 +52,100 @@ pub(super) enum Places {
     Found,
 }
 
-/// Reads all documents; empty ones are left out.
-pub(super) fn read(source: &Arc<Source>, places: Places) -> Result<Vec<Document>, Vec<Diagnostic>> {
+/// A file, as far as it can be read.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    /// Its documents; empty ones are left out. One with mistakes is here too, if it could be read to its end.
+    pub documents: Vec<Document>,
+    pub mistakes: Vec<Diagnostic>,
+    /// The parts that could not be read.
+    pub lost: Vec<Range<usize>>,
+}
+
+/// Reads all documents.
+pub(super) fn read(source: &Arc<Source>, places: Places) -> Text {
     let mut reader = Reader {
         source,
         places,
-        documents: Vec::new(),
+        base: 0,
+        text: Text::default(),
         frames: Vec::new(),
         anchors: BTreeMap::new(),
         nodes: 0,
+        alias_nodes: 0,
         alias_bytes: 0,
-        mistakes: Vec::new(),
     };
-    let parser = Parser::new_from_str_with_options(source.text(), options! { emit_comments: false });
-    for event in parser {
-        let outcome = match event {
-            Ok((event, span)) => reader.event(event, &span),
-            Err(error) => Err(reader.syntax(&error).into()),
-        };
-        if let Err(last) = outcome {
-            reader.mistakes.push(*last);
-            break;
+    for part in parts::of(source.text()) {
+        let end = part.end;
+        // A million of them are no work.
+        if source.text()[part.clone()].trim_start_matches(parts::MARK).trim().is_empty() {
+            continue;
+        }
+        match reader.part(part.clone()) {
+            Ok(()) => {}
+            Err(Stop::Part(mistake)) => {
+                reader.text.mistakes.push(*mistake);
+                reader.text.lost.push(part);
+            }
+            Err(Stop::File(mistake)) => {
+                reader.text.mistakes.push(*mistake);
+                reader.text.lost.push(part.start..source.text().len());
+                break;
+            }
         }
         let mistakes_max = if places == Places::Left { 1 } else { MISTAKES_MAX };
-        if reader.mistakes.len() >= mistakes_max {
+        if reader.text.mistakes.len() >= mistakes_max {
+            if end < source.text().len() {
+                reader.text.lost.push(end..source.text().len());
+            }
             break;
         }
     }
-    if reader.mistakes.is_empty() { Ok(reader.documents) } else { Err(reader.mistakes) }
+    reader.text
 }
 
-/// A finished value, with what an alias to it would cost.
-#[derive(Debug, Clone)]
-struct Node {
-    value: Value,
-    spans: Spans,
-    nodes: usize,
-    bytes: usize,
-    height: usize,
-    /// Whether it is a merge key where a key stands: `<<` without quotes.
-    is_merge: bool,
-}
-
-/// A list or mapping that is being read.
-struct Frame {
-    start: usize,
-    anchor: usize,
-    nodes: usize,
-    bytes: usize,
-    height: usize,
-    content: Content,
-}
-
-enum Content {
-    Items(Vec<Value>, Vec<Spans>),
-    Fields { map: Map<String, Value>, inner: BTreeMap<String, Spans>, merged: Merged, key: Option<Key> },
-}
-
-/// A key whose value comes next.
-enum Key {
-    Field(String, Range<usize>),
-    Merge(Range<usize>),
+/// Why reading does not go on.
+enum Stop {
+    /// The rest of this part cannot be understood.
+    Part(Box<Diagnostic>),
+    /// The whole file has had its share.
+    File(Box<Diagnostic>),
 }
 
 struct Reader<'a> {
     source: &'a Arc<Source>,
     places: Places,
-    documents: Vec<Document>,
+    /// Where the part begins that is read now.
+    base: usize,
+    text: Text,
     frames: Vec<Frame>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    alias_nodes: usize,
     alias_bytes: usize,
-    mistakes: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    /// Takes one event; an error ends the reading.
-    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Box<Diagnostic>> {
+    /// Reads one part of the file.
+    fn part(&mut self, part: Range<usize>) -> Result<(), Stop> {
+        self.base = part.start;
+        self.frames.clear();
+        let source = self.source;
+        for event in Parser::new_from_str_with_options(&source.text()[part.clone()], options! { emit_comments: false })
+        {
+            match event {
+                Ok((event, span)) => self.event(event, &span)?,
+                Err(error) => {
+                    let at = self.offset(error.marker());
+                    return Err(Stop::Part(Box::new(syntax::mistake(&error, source, &part, at))));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one event.
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
         let range = self.range(span);
         match event {
             Event::DocumentStart(..) => self.anchors.clear(),
@@ -157,24 +180,30 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Result<(), Box<Diagnostic>> {
+    fn open(&mut self, range: Range<usize>, anchor: usize, content: Content) -> Result<(), Stop> {
         if self.frames.len() >= DEPTH_MAX {
-            let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Diagnostic::error("too-deep", message, self.source, range).into());
+            return Err(self.too_deep(range));
         }
         self.frames.push(Frame { start: range.start, anchor, nodes: 1, bytes: 0, height: 0, content });
         Ok(())
     }
 
-    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), Box<Diagnostic>> {
-        let Some(known) = self.anchors.get(&anchor) else {
-            let message = "an alias inside the value that it stands for";
-            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the value out").into());
+    fn alias(&mut self, anchor: usize, range: Range<usize>) -> Result<(), Stop> {
+        let stop = |message: &str, hint: &str| {
+            Box::new(Diagnostic::error("alias", message, self.source, range.clone()).hint(hint))
         };
+        let Some(known) = self.anchors.get(&anchor) else {
+            return Err(Stop::Part(stop("an alias inside the value that it stands for", "write the value out")));
+        };
+        self.alias_nodes += known.nodes;
+        if self.alias_nodes > ALIAS_NODES_MAX {
+            let message = format!("the aliases of this file stand for more than {ALIAS_NODES_MAX} values");
+            return Err(Stop::File(stop(&message, "write the values out, or split the file")));
+        }
         self.alias_bytes += known.bytes;
         if self.alias_bytes > ALIAS_BYTES_MAX {
             let message = format!("the aliases of this file stand for more than {} MiB", ALIAS_BYTES_MAX >> 20);
-            return Err(Diagnostic::error("alias", message, self.source, range).hint("write the values out").into());
+            return Err(Stop::File(stop(&message, "write the values out, or split the file")));
         }
         self.count(known.nodes, &range)?;
         let mut node = self.anchors[&anchor].clone();
@@ -185,11 +214,10 @@ impl Reader<'_> {
     }
 
     /// Puts a finished value where it belongs.
-    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Box<Diagnostic>> {
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
         self.count(1, &node.spans.value)?;
         if self.frames.len() + node.height > DEPTH_MAX {
-            let message = format!("nested more than {DEPTH_MAX} levels deep");
-            return Err(Diagnostic::error("too-deep", message, self.source, node.spans.value).into());
+            return Err(self.too_deep(node.spans.value));
         }
         if anchor != 0 {
             self.count(node.nodes, &node.spans.value)?;
@@ -198,148 +226,65 @@ impl Reader<'_> {
         match self.frames.last_mut() {
             Some(frame) => {
                 if let Some(mistake) = frame.put(node, self.source, self.places) {
-                    self.mistakes.push(mistake);
+                    self.mistake(mistake);
                 }
                 Ok(())
             }
             None if node.value.is_null() => Ok(()),
-            None if self.documents.len() >= DOCUMENTS_MAX => {
+            None if self.text.documents.len() >= DOCUMENTS_MAX => {
                 let message = format!("more than {DOCUMENTS_MAX} documents in one file");
-                Err(Diagnostic::error("too-many-documents", message, self.source, node.spans.value).into())
+                let mistake = Diagnostic::error("too-many-documents", message, self.source, node.spans.value);
+                Err(Stop::File(Box::new(mistake.hint("split it into several files"))))
             }
             None => {
-                self.documents.push(Document { value: node.value, spans: node.spans });
+                self.text.documents.push(Document { value: node.value, spans: node.spans });
                 Ok(())
             }
         }
     }
 
+    /// Notes a mistake that hides nothing.
+    fn mistake(&mut self, mistake: Diagnostic) {
+        if self.text.mistakes.len() < MISTAKES_MAX {
+            self.text.mistakes.push(mistake);
+        }
+    }
+
+    fn too_deep(&self, range: Range<usize>) -> Stop {
+        Stop::Part(Box::new(syntax::too_deep(self.source, range)))
+    }
+
     /// Charges values to the file's budget.
-    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Box<Diagnostic>> {
+    fn count(&mut self, nodes: usize, range: &Range<usize>) -> Result<(), Stop> {
         self.nodes += nodes;
         if self.nodes <= NODES_MAX {
             return Ok(());
         }
         let message = format!("more than {NODES_MAX} values in one file");
-        Err(Diagnostic::error("too-many-values", message, self.source, range.clone())
-            .hint("split it into several files")
-            .into())
+        let mistake = Diagnostic::error("too-many-values", message, self.source, range.clone());
+        Err(Stop::File(Box::new(mistake.hint("split it into several files"))))
     }
 
     fn check_tag(&mut self, tag: Option<&Tag>, span: &Span) {
         if let Some(tag) = tag.filter(|tag| tag.is_custom()) {
             let message = format!("the tag {} means nothing here", quote(&tag.original()));
             let range = self.range(&span.tag_span().unwrap_or(*span));
-            self.mistakes.push(Diagnostic::error("tag", message, self.source, range).hint("remove it"));
+            let hint = "remove it; text that starts with `!` needs quotes";
+            self.mistake(Diagnostic::error("tag", message, self.source, range).hint(hint));
         }
     }
 
     fn range(&self, span: &Span) -> Range<usize> {
-        offset(self.source, &span.start)..offset(self.source, &span.end)
+        self.offset(&span.start)..self.offset(&span.end)
     }
 
-    fn syntax(&self, error: &ScanError) -> Diagnostic {
-        let at = offset(self.source, error.marker());
+    /// The byte offset of a marker; on a character boundary inside the text.
+    fn offset(&self, marker: &Marker) -> usize {
         let text = self.source.text();
-        // A tab is the usual culprit, and the parser may notice only behind it.
-        let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let line = text[line_start..].lines().next().unwrap_or_default();
-        let indent = line.len() - line.trim_start().len();
-        if let Some(tab) = line[..indent].find('\t') {
-            let tab = line_start + tab;
-            return Diagnostic::error("tab", "a tab in the indentation", self.source, tab..tab + 1)
-                .hint("indent with spaces: YAML allows no tabs there");
-        }
-        let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        if *error.kind() == ErrorKind::UnknownAnchor {
-            let message = "an alias to an anchor that is not there";
-            return Diagnostic::error("alias", message, self.source, at..end)
-                .hint("write the value out; text that starts with `*` needs quotes");
-        }
-        Diagnostic::error("syntax", format!("not valid YAML: {}", error.info()), self.source, at..end)
-            .hint("look here and just above for an open bracket or quote, or for text with `: ` that needs quotes")
+        let part = &text[self.base..];
+        let offset = marker
+            .byte_offset()
+            .unwrap_or_else(|| part.char_indices().nth(marker.index()).map_or(part.len(), |(at, _)| at));
+        text.floor_char_boundary((self.base + offset).min(text.len()))
     }
-}
-
-impl Frame {
-    /// Adds a value; gives the mistake, if it is one.
-    fn put(&mut self, node: Node, source: &Arc<Source>, places: Places) -> Option<Diagnostic> {
-        let Node { value, mut spans, nodes, bytes, height, is_merge } = node;
-        self.nodes += nodes;
-        self.bytes += bytes;
-        self.height = self.height.max(height + 1);
-        match &mut self.content {
-            Content::Items(values, inner) => {
-                values.push(value);
-                if places == Places::Found {
-                    inner.push(spans);
-                }
-                None
-            }
-            Content::Fields { map, inner, merged, key } => {
-                let (name, at) = match key.take() {
-                    Some(Key::Field(name, at)) => (name, at),
-                    Some(Key::Merge(at)) => return merged.take(value, spans, at, source),
-                    None if is_merge => {
-                        *key = Some(Key::Merge(spans.value));
-                        return None;
-                    }
-                    None => {
-                        let at = spans.value;
-                        let (name, mistake) = key_text(value, source, &at);
-                        *key = Some(Key::Field(name, at));
-                        return mistake;
-                    }
-                };
-                if map.contains_key(&name) {
-                    let message = format!("{} is given twice", quote(&name));
-                    let duplicate = Diagnostic::error("duplicate-key", message, source, at).label("again here");
-                    return Some(match inner.get(&name) {
-                        Some(first) => duplicate.related(source, first.of_key(), "first given here"),
-                        None => duplicate,
-                    });
-                }
-                if places == Places::Found {
-                    spans.key = Some(at);
-                    inner.insert(name.clone(), spans);
-                }
-                map.insert(name, value);
-                None
-            }
-        }
-    }
-
-    fn close(self, end: usize) -> (Node, usize) {
-        let Self { start, anchor, nodes, bytes, height, content } = self;
-        let (value, inside) = match content {
-            Content::Items(values, inner) => (Value::Array(values), Inside::Items(inner)),
-            Content::Fields { mut map, mut inner, merged, key: _ } => {
-                merged.complete(&mut map, &mut inner);
-                (Value::Object(map), Inside::Fields(inner))
-            }
-        };
-        let spans = Spans { key: None, value: start..end.max(start), inside };
-        (Node { value, spans, nodes, bytes, height, is_merge: false }, anchor)
-    }
-}
-
-/// A mapping's key as text, as JSON has it.
-fn key_text(value: Value, source: &Arc<Source>, at: &Range<usize>) -> (String, Option<Diagnostic>) {
-    match value {
-        Value::String(text) => (text, None),
-        Value::Bool(_) | Value::Number(_) => (value.to_string(), None),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            let message = "a key must be a word";
-            (String::new(), Some(Diagnostic::error("key", message, source, at.clone()).hint("put it in quotes")))
-        }
-    }
-}
-
-/// The byte offset of a marker; on a character boundary inside the text.
-fn offset(source: &Source, marker: &Marker) -> usize {
-    let text = source.text();
-    let offset = marker
-        .byte_offset()
-        .unwrap_or_else(|| text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at));
-    text.floor_char_boundary(offset.min(text.len()))
 }

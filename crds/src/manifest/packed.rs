@@ -23,13 +23,25 @@ impl Packed {
             Self::Tree(value) => value.clone(),
         }
     }
+}
 
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Tree(value) => value.to_string().len(),
+/// How many bytes an object has as compact JSON.
+pub(crate) fn bytes_of(value: &Value) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
     }
+    let mut counter = Counter(0);
+    // Counting does not fail, and nothing in a `Value` cannot be written.
+    drop(serde_json::to_writer(&mut counter, value));
+    counter.0
 }
 
 fn has_broken_number(value: &Value) -> bool {

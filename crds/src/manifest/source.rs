@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::spans::Spans;
+use super::document::Document;
 
 /// The text of one file; shared by everything that points into it.
 #[derive(Debug)]
@@ -12,8 +12,8 @@ pub struct Source {
     text: String,
     /// Byte offset at which each line starts.
     lines: OnceLock<Vec<usize>>,
-    /// The spans of each object in the file, once somebody has asked for them.
-    pub(super) objects: OnceLock<Vec<Spans>>,
+    /// Each object of the file with its spans, once somebody has asked for them.
+    pub(super) documents: OnceLock<Vec<Document>>,
 }
 
 /// What is found out about a text does not make it another.
@@ -28,8 +28,13 @@ impl Eq for Source {}
 impl Source {
     /// Takes a file's name, as the user knows it, and its text.
     pub fn new(name: &str, text: &str) -> Arc<Self> {
-        let (lines, objects) = (OnceLock::new(), OnceLock::new());
-        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), lines, objects })
+        let (lines, documents) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { name: name.to_owned(), text: text.to_owned(), lines, documents })
+    }
+
+    /// The text alone; itself where nothing was found out about it yet.
+    pub(super) fn lean(self: &Arc<Self>) -> Arc<Self> {
+        if self.documents.get().is_none() { Arc::clone(self) } else { Self::new(&self.name, &self.text) }
     }
 
     /// The file's name, as the user knows it.
@@ -65,6 +70,11 @@ impl Source {
         let start = self.lines()[line];
         let end = self.lines().get(line + 1).copied().unwrap_or(self.text.len());
         (line + 1, start, &self.text[start..end])
+    }
+
+    /// The text of the line that a byte is in, without blanks around it.
+    pub fn line_at(&self, offset: usize) -> &str {
+        self.line_of(&(offset..offset)).2.trim()
     }
 
     fn lines(&self) -> &[usize] {

@@ -7,7 +7,44 @@ use super::compile::{ListType, Node};
 use super::path::{At, FieldPath, Segment};
 use super::violation::{Reason, Violation};
 
+/// A rule that did not hold, or could not be run.
+struct Broken {
+    violation: Violation,
+    /// Where the rule stands.
+    at: FieldPath,
+    rule: String,
+    /// It was run, and does not hold.
+    is_answer: bool,
+}
+
 pub(super) fn cel(root: &Node, object: &Value, old: Option<&Value>) -> Vec<Violation> {
+    broken(root, object, old).into_iter().map(|broken| broken.violation).collect()
+}
+
+pub(super) fn cel_beside(root: &Node, object: &Value, old: Option<&Value>, doubtful: &[FieldPath]) -> Vec<Violation> {
+    let mut found = broken(root, object, old);
+    if !doubtful.is_empty() {
+        found.retain(|broken| doubtful.iter().all(|path| !broken.rests_on(path)));
+    }
+    found.into_iter().map(|broken| broken.violation).collect()
+}
+
+impl Broken {
+    /// Whether the rule's answer may be another once this field is right.
+    fn rests_on(&self, doubtful: &FieldPath) -> bool {
+        let (at, path) = (self.at.segments(), doubtful.segments());
+        match path.strip_prefix(at) {
+            // The rule judges a value below: it does if it names the way there.
+            Some([Segment::Field(name) | Segment::Key(name), ..]) => {
+                !self.is_answer || self.rule.contains(name.as_str())
+            }
+            Some([] | [Segment::Index(_), ..]) => true,
+            None => at.starts_with(path),
+        }
+    }
+}
+
+fn broken(root: &Node, object: &Value, old: Option<&Value>) -> Vec<Broken> {
     let mut found = Vec::new();
     if root.has_rules {
         // Rules of the object itself see of its metadata only the name: the rest is not theirs to judge.
@@ -33,7 +70,7 @@ fn narrowed(object: &Value) -> Value {
     Value::Object(copy.collect())
 }
 
-fn walk(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Violation>) {
+fn walk(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Broken>) {
     if !node.has_rules || (value.is_null() && node.nullable) {
         return;
     }
@@ -46,7 +83,7 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut
     below(node, value, old, at, found);
 }
 
-fn below(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Violation>) {
+fn below(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Broken>) {
     match value {
         Value::Object(map) => {
             for (name, child) in map {
@@ -58,7 +95,8 @@ fn below(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mu
                 }
             }
         }
-        Value::Array(list) => {
+        // One that is too long is refused; its bound is what keeps the rest cheap.
+        Value::Array(list) if node.items_count.max.is_none_or(|max| list.len() <= max) => {
             if let Some(items) = node.items.as_deref().filter(|it| it.has_rules) {
                 for (index, child) in list.iter().enumerate() {
                     walk(items, child, old_item(node, child, old), at.index(index), found);
@@ -78,16 +116,17 @@ fn old_item<'a>(node: &Node, item: &Value, old: Option<&'a Value>) -> Option<&'a
     old?.as_array()?.iter().find(|was| keys.iter().all(|key| was.get(key) == item.get(key)))
 }
 
-fn run(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Violation>) {
+fn run(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut Vec<Broken>) {
     let Some(rules) = &node.rules else { return };
     let Err(errors) = validate_compiled(rules.compiled(), value, old) else { return };
     for error in errors.into_vec() {
         let path = deeper(at.to_path(), &error.field_path);
         let detail = match error.kind {
             ErrorKind::ValidationFailure => error.message,
-            _ => format!("{} (rule: {})", error.message, error.rule),
+            _ => format!("{} (rule: {})", error.message, &error.rule),
         };
-        found.push(match error.reason.as_deref() {
+        let is_answer = matches!(error.kind, ErrorKind::ValidationFailure);
+        let violation = match error.reason.as_deref() {
             Some("FieldValueForbidden") => Violation::forbidden(path, &detail),
             Some("FieldValueRequired") => {
                 Violation { path, reason: Reason::Required, message: format!("Required value: {detail}") }
@@ -96,7 +135,8 @@ fn run(node: &Node, value: &Value, old: Option<&Value>, at: At<'_>, found: &mut 
                 Violation { path, reason: Reason::Duplicate, message: format!("Duplicate value: {detail}") }
             }
             _ => Violation::invalid(path, &type_or_scalar(value), &detail),
-        });
+        };
+        found.push(Broken { violation, at: at.to_path(), rule: error.rule, is_answer });
     }
 }
 

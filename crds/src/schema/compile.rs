@@ -56,7 +56,7 @@ pub enum SchemaError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Object,
     Array,
     String,
@@ -66,7 +66,7 @@ pub(super) enum Type {
 }
 
 impl Type {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Type::Object => "object",
             Type::Array => "array",
@@ -85,7 +85,7 @@ impl Type {
 
 /// The type of a list: plain, a set of values, or a map by some of its items' fields.
 #[derive(Debug)]
-pub(super) enum ListType {
+pub(crate) enum ListType {
     Atomic,
     Set,
     Map(Vec<String>),
@@ -93,7 +93,7 @@ pub(super) enum ListType {
 
 /// How an object's undeclared keys are treated.
 #[derive(Debug)]
-pub(super) enum Additional {
+pub(crate) enum Additional {
     None,
     Any,
     Schema(Box<Node>),
@@ -101,9 +101,9 @@ pub(super) enum Additional {
 
 /// Inclusive limits of one kind, in the unit of the field that holds them.
 #[derive(Debug, Default)]
-pub(super) struct Range {
-    pub(super) min: Option<usize>,
-    pub(super) max: Option<usize>,
+pub(crate) struct Range {
+    pub(crate) min: Option<usize>,
+    pub(crate) max: Option<usize>,
 }
 
 impl Range {
@@ -115,41 +115,48 @@ impl Range {
 
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a keyword of the schema language")]
-pub(super) struct Node {
-    pub(super) type_: Option<Type>,
-    pub(super) int_or_string: bool,
-    pub(super) nullable: bool,
-    pub(super) preserve_unknown: bool,
-    pub(super) embedded: bool,
-    pub(super) properties: BTreeMap<String, Node>,
-    pub(super) additional: Additional,
-    pub(super) items: Option<Box<Node>>,
-    pub(super) required: Vec<String>,
-    pub(super) one_of_values: Vec<Value>,
-    pub(super) chars: Range,
-    pub(super) items_count: Range,
-    pub(super) properties_count: Range,
-    pub(super) minimum: Option<(f64, bool)>,
-    pub(super) maximum: Option<(f64, bool)>,
-    pub(super) multiple_of: Option<f64>,
-    pub(super) pattern: Option<Pattern>,
-    pub(super) format: Option<String>,
-    pub(super) list: ListType,
-    pub(super) default: Option<Value>,
-    pub(super) all_of: Vec<Node>,
-    pub(super) any_of: Vec<Node>,
-    pub(super) one_of: Vec<Node>,
-    pub(super) not: Option<Box<Node>>,
+pub(crate) struct Node {
+    pub(crate) type_: Option<Type>,
+    pub(crate) int_or_string: bool,
+    pub(crate) nullable: bool,
+    pub(crate) preserve_unknown: bool,
+    pub(crate) embedded: bool,
+    pub(crate) properties: BTreeMap<String, Node>,
+    pub(crate) additional: Additional,
+    pub(crate) items: Option<Box<Node>>,
+    pub(crate) required: Vec<String>,
+    pub(crate) one_of_values: Vec<Value>,
+    pub(crate) chars: Range,
+    pub(crate) items_count: Range,
+    pub(crate) properties_count: Range,
+    pub(crate) minimum: Option<(f64, bool)>,
+    pub(crate) maximum: Option<(f64, bool)>,
+    pub(crate) multiple_of: Option<f64>,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) format: Option<String>,
+    pub(crate) list: ListType,
+    /// Whether an object is merged as one piece (`x-kubernetes-map-type: atomic`).
+    pub(crate) atomic_map: bool,
+    pub(crate) default: Option<Value>,
+    pub(crate) all_of: Vec<Node>,
+    pub(crate) any_of: Vec<Node>,
+    pub(crate) one_of: Vec<Node>,
+    pub(crate) not: Option<Box<Node>>,
     /// The rules at this very place; those below are in the children.
-    pub(super) rules: Option<Rules>,
+    pub(crate) rules: Option<Rules>,
     /// Whether this node or one below has rules, so that a walk can pass by.
-    pub(super) has_rules: bool,
+    pub(crate) has_rules: bool,
     /// Whether one of those compares with the past, and so may refuse even what did not change.
-    pub(super) has_transition_rules: bool,
+    pub(crate) has_transition_rules: bool,
 }
 
 impl Node {
-    pub(super) fn compile(props: &JSONSchemaProps, path: &FieldPath) -> Result<Self, SchemaError> {
+    /// Compiles a schema on its own.
+    pub(crate) fn of(props: &JSONSchemaProps) -> Result<Self, SchemaError> {
+        Self::compile(props, &FieldPath::root())
+    }
+
+    pub(crate) fn compile(props: &JSONSchemaProps, path: &FieldPath) -> Result<Self, SchemaError> {
         let not_structural =
             |why: &str| SchemaError::NotStructural { path: path.clone(), why: format!("{why} is not allowed") };
         if path.segments().len() > DEPTH_MAX {
@@ -222,6 +229,7 @@ impl Node {
             pattern: props.pattern.as_deref().map(Pattern::new),
             format: props.format.clone(),
             list,
+            atomic_map: props.x_kubernetes_map_type.as_deref() == Some("atomic"),
             default: props.default.as_ref().map(|it| it.0.clone()),
             all_of: branches(&props.all_of, "allOf")?,
             any_of: branches(&props.any_of, "anyOf")?,
@@ -242,7 +250,7 @@ impl Node {
     }
 
     /// Compiles all of it now, or says which part cannot be.
-    pub(super) fn check(&self, path: &FieldPath) -> Result<(), SchemaError> {
+    pub(crate) fn check(&self, path: &FieldPath) -> Result<(), SchemaError> {
         if let Some(Err(error)) = self.pattern.as_ref().map(Pattern::regex) {
             return Err(SchemaError::Pattern { path: path.clone(), source: error.clone() });
         }
@@ -274,7 +282,7 @@ impl Node {
     }
 
     /// The schema of one key of an object: declared, or that of all undeclared ones.
-    pub(super) fn property(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn property(&self, name: &str) -> Option<&Node> {
         self.properties.get(name).or(match &self.additional {
             Additional::Schema(child) => Some(child),
             Additional::None | Additional::Any => None,
@@ -284,7 +292,7 @@ impl Node {
 
 /// A regular expression, compiled when it is first used.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: String,
     regex: OnceLock<Result<Regex, regex::Error>>,
 }
@@ -299,12 +307,12 @@ impl Pattern {
     }
 
     /// The regular expression as it is declared.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether a text matches. One that cannot be compiled matches nothing; [`Node::check`] finds it.
-    pub(super) fn is_match(&self, text: &str) -> bool {
+    pub(crate) fn is_match(&self, text: &str) -> bool {
         self.regex().is_ok_and(|regex| regex.is_match(text))
     }
 
@@ -326,7 +334,7 @@ impl Pattern {
 ///
 /// The rules below are left to the nodes there, because what `oldSelf` is below a list depends on the list's type:
 /// kube-cel pairs items by position, an apiserver by key.
-pub(super) struct Rules {
+pub(crate) struct Rules {
     props: Box<JSONSchemaProps>,
     compiled: OnceLock<CompiledSchema>,
 }
@@ -338,7 +346,7 @@ impl Rules {
     }
 
     /// The rules, compiled.
-    pub(super) fn compiled(&self) -> &CompiledSchema {
+    pub(crate) fn compiled(&self) -> &CompiledSchema {
         self.compiled.get_or_init(|| {
             let mut json = serde_json::to_value(&self.props).unwrap_or_default();
             strip_rules_below(&mut json, true);

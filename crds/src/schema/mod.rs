@@ -20,6 +20,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use serde_json::Value;
 
 pub use compile::SchemaError;
+pub(crate) use compile::{Additional, ListType, Node, Type};
 pub use path::{FieldPath, Segment};
 pub use violation::{Reason, Violation};
 
@@ -40,6 +41,11 @@ impl Schema {
     /// The same for a schema that is known to compile: each regex and rule is compiled when it is first used.
     pub fn compile_lazily(props: &JSONSchemaProps) -> Result<Self, SchemaError> {
         Ok(Self { root: compile::Node::compile(props, &FieldPath::root())? })
+    }
+
+    /// The tree that the walkers read.
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
     }
 
     /// Drops the fields that the schema does not declare and answers where they were, in order.
@@ -64,5 +70,11 @@ impl Schema {
     /// Call it on an object that `validate` accepts, as an apiserver does: rules rely on the declared types.
     pub fn cel(&self, object: &Value, old: Option<&Value>) -> Vec<Violation> {
         cel::cel(&self.root, object, old)
+    }
+
+    /// The same for an object of which some fields are refused, missing or misspelled: rules that name one of these are left
+    /// out, and all others are run. An apiserver runs none then; a person wants to hear of everything at once.
+    pub fn cel_beside(&self, object: &Value, old: Option<&Value>, doubtful: &[FieldPath]) -> Vec<Violation> {
+        cel::cel_beside(&self.root, object, old, doubtful)
     }
 }

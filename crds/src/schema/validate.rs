@@ -192,11 +192,16 @@ fn number(node: &Node, value: &Value, at: At<'_>, found: &mut Vec<Violation>) {
     if let Some(step) = node.multiple_of.filter(|step| (n / step).fract() != 0.0) {
         refuse(format!("should be a multiple of {step}"));
     }
+    // `3.0` is a whole number, as clients write it that have floats alone.
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and what is out of range becomes a bound")]
+    let whole =
+        value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15).map(|n| n as i64));
+    let natural = value.as_u64().or_else(|| whole.and_then(|n| u64::try_from(n).ok()));
     let fits = match node.format.as_deref() {
-        Some("int32") => value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
-        Some("int64") => value.as_i64().is_some(),
-        Some("uint32") => value.as_u64().is_some_and(|n| u32::try_from(n).is_ok()),
-        Some("uint64" | "uint") => value.as_u64().is_some(),
+        Some("int32") => whole.is_some_and(|n| i32::try_from(n).is_ok()),
+        Some("int64") => whole.is_some(),
+        Some("uint32") => natural.is_some_and(|n| u32::try_from(n).is_ok()),
+        Some("uint64" | "uint") => natural.is_some(),
         _ => true,
     };
     if !fits {

@@ -1,18 +1,14 @@
 //! What is not ours: skipped in a folder, a mistake in a file that was named, and never something that was meant for us.
 
 use gastown_crds::admission::admit;
-use gastown_crds::manifest::{find, parse, render_all};
+use gastown_crds::manifest::{Scope, parse, render_all, survey};
 
 /// What comes of a file that was found in a folder.
 fn found(text: &str) -> String {
-    match find("a.yaml", text.as_bytes()) {
-        Ok(found) => {
-            let ours = found.manifests.iter().map(|it| format!("{}/{}\n", it.kind, it.name));
-            let skipped = found.skipped.iter().map(|it| format!("skipped {it}\n"));
-            ours.chain(skipped).collect()
-        }
-        Err(mistakes) => render_all(&mistakes, false),
-    }
+    let found = survey("a.yaml", text.as_bytes(), Scope::Anybodys);
+    let ours = found.objects.iter().map(|it| format!("{}/{}\n", it.manifest.kind, it.manifest.name));
+    let skipped = found.skipped.iter().map(|it| format!("skipped {it}\n"));
+    ours.chain(skipped).chain([render_all(&found.mistakes, false)]).collect()
 }
 
 #[test]
@@ -43,17 +39,17 @@ fn what_is_no_object_is_skipped() {
 #[test]
 fn bytes_that_are_no_text_and_files_that_are_too_large_are_skipped() {
     assert_eq!(
-        find("a.yaml", b"\xff\xfe").unwrap().skipped[0].to_string(),
+        survey("a.yaml", b"\xff\xfe", Scope::Anybodys).skipped[0].to_string(),
         "a.yaml:1: not UTF-8 text, and nothing in it names gastown.io"
     );
     let large = vec![b'a'; (4 << 20) + 1];
-    assert_eq!(find("a.yaml", &large).unwrap().skipped.len(), 1);
+    assert_eq!(survey("a.yaml", &large, Scope::Anybodys).skipped.len(), 1);
 }
 
 #[test]
 fn what_was_meant_for_us_is_told() {
     // No group, no version, or a group that is nearly ours.
-    assert!(found("kind: Rig\nmetadata: { name: shop }\n").starts_with("error[required]: `apiVersion` is missing"));
+    assert!(found("kind: Rig\nmetadata: { name: shop }\n").contains("error[required]: `apiVersion` is missing"));
     assert_eq!(found("apiVersion: v1alpha1\nkind: Rig\nmetadata: { name: shop }\n"), "Rig/shop\n");
     assert_eq!(found("apiVersion: gastwon.io/v1alpha1\nkind: Rig\nmetadata: { name: shop }\n"), "Rig/shop\n");
     assert_eq!(found("apiVersion: gastown/v1\nkind: Rigg\nmetadata: { name: shop }\n"), "Rigg/shop\n");
@@ -61,8 +57,15 @@ fn what_was_meant_for_us_is_told() {
     assert_eq!(found("apiVersion: gastown.io/v1alpha1\nkind: Rigg\nmetadata: { name: shop }\n"), "Rigg/shop\n");
     // Text that cannot be read, and speaks of us.
     assert!(found("apiVersion: gastown.io/v1alpha1\nkind: [\n").starts_with("error[syntax]"));
+    // A file of others that speaks of us.
+    let helm = "apiVersion: apps/v1\nkind: Deployment\n# See gastown.io.\nspec: {{ .Values.spec }\n";
+    assert!(found(helm).starts_with("skipped a.yaml:"), "{}", found(helm));
+    let notes = "# kind: Rig of gastown.io\na: [\n";
+    assert!(found(notes).starts_with("skipped a.yaml:"), "{}", found(notes));
+    let json = "{\"kind\": \"Rig\", \"apiVersion\": \"gastown.io/v1alpha1\",, }";
+    assert!(found(json).starts_with("error[syntax]"), "{}", found(json));
     assert!(
-        found("- kind: Convoy\n  spec: {{ x }}\n").starts_with("error["),
+        found("- kind: Convoy\n  spec: {{ x }}\n").contains("error[key]"),
         "{}",
         found("- kind: Convoy\n  spec: {{ x }}\n")
     );

@@ -51,14 +51,6 @@ fn anchors_reach_from_item_to_item() {
 fn a_mistake_in_an_item_is_shown_in_its_line() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: gastown.io/v1alpha1\n  kind: Runtime\n  metadata: { name: robot }\n  spec:\n    comand: [robot]\n- apiVersion: gastown.io/v1alpha1\n  kind: Runtim\n  metadata: { name: other }\n";
     insta::assert_snapshot!(told(text), @"
-    error[required]: `command` is missing in `spec`
-     --> a.yaml:7:3
-      |
-    7 |   spec:
-      |   ^^^^
-      |
-      = help: `command`: The program and its arguments, started in the worktree. `gt:script` names the script agent built into `gt`.
-
     error[unknown-field]: unknown field `comand`
      --> a.yaml:8:5
       |
@@ -76,13 +68,13 @@ fn a_mistake_in_an_item_is_shown_in_its_line() {
        = help: did you mean `Runtime`?
     ");
     insta::assert_snapshot!(told("apiVersion: v1\nkind: List\nitems:\n- kind: Rig\n-\n- 7\n"), @"
-    error[required]: `apiVersion` is missing
+    error[required]: `apiVersion` and `metadata.name` are missing
      --> a.yaml:4:3
       |
     4 | - kind: Rig
       |   ^^^^^^^^^
       |
-      = help: add `apiVersion: gastown.io/v1alpha1`
+      = help: add `apiVersion: gastown.io/v1alpha1`, `metadata: { name: … }`
 
     error[not-an-object]: this is no object
      --> a.yaml:5:2

@@ -1,8 +1,11 @@
 //! What is wrong with one object, as its author reads it.
 
 use gastown_crds::admission::{admit, admit_change};
-use gastown_crds::manifest::{parse, render_all};
-use serde_json::json;
+use gastown_crds::apply::{Applier, Outcome, apply};
+use gastown_crds::kinds::Kind;
+use gastown_crds::manifest::{Diagnostic, Manifest, parse, render_all};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 /// What a file is answered with; empty when it is admitted.
 fn told(text: &str) -> String {
@@ -91,14 +94,14 @@ fn a_field_that_is_like_no_other_is_told_which_there_are() {
 
 #[test]
 fn a_wrong_type_is_told_with_what_was_expected() {
-    insta::assert_snapshot!(told(&rig(GOOD_MERGE, "  suspend: yes\n  workspace: { setup: npm ci }\n  polecats: { max: 010 }\n")), @r#"
+    insta::assert_snapshot!(told(&rig(GOOD_MERGE, "  suspend: yes\n  workspace: { setup: npm ci }\n  polecats: { max: 010 }\n")), @"
     error[wrong-type]: `spec.suspend` must be `true` or `false`
      --> town/a.yaml:7:12
       |
     7 |   suspend: yes
       |            ^^^ this is text
       |
-      = help: YAML knows only these two words, without quotes
+      = help: write `true`, without quotes: no other word means it
 
     error[wrong-type]: `spec.workspace.setup` must be a list
      --> town/a.yaml:8:23
@@ -114,8 +117,8 @@ fn a_wrong_type_is_told_with_what_was_expected() {
     9 |   polecats: { max: 010 }
       |                    ^^^ this is text
       |
-      = help: digits alone, without quotes and without a leading 0
-    "#);
+      = help: write `10`: digits alone, without quotes and without a leading 0
+    ");
 }
 
 #[test]
@@ -133,15 +136,15 @@ fn text_that_yaml_takes_for_a_number_is_told_to_be_quoted() {
 
 #[test]
 fn a_missing_field_is_told_with_its_meaning() {
-    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata:\n  name: shop\nspec:\n  repo: { url: x }\n"), @r#"
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata:\n  name: shop\nspec:\n  repo: { url: x }\n"), @"
     error[required]: `merge` is missing in `spec`
      --> town/a.yaml:5:1
       |
     5 | spec:
       | ^^^^
       |
-      = help: `merge`: How work lands.
-    "#);
+      = help: `merge`: How work lands. It needs `strategy`.
+    ");
 }
 
 #[test]
@@ -159,15 +162,15 @@ fn a_missing_field_of_an_item_is_told_at_the_item() {
 
 #[test]
 fn a_missing_spec_is_told_at_the_object() {
-    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: { name: a }\n"), @r#"
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: { name: a }\n"), @"
     error[required]: `spec` is missing
      --> town/a.yaml:3:19
       |
     3 | metadata: { name: a }
       |                   ^
       |
-      = help: `spec`: A workflow.
-    "#);
+      = help: `spec`: A workflow. It needs `steps`.
+    ");
 }
 
 #[test]
@@ -195,18 +198,22 @@ fn a_wrong_choice_is_told_with_the_nearest_one() {
 fn bounds_and_forms_are_told_in_words() {
     insta::assert_snapshot!(
         told(&rig("{ strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }", "  prefix: Shop\n")),
-        @r#"
-    error[bound]: `spec.merge.batch` should be less than or equal to 64
+        @"
+    error[bound]: `spec.merge.batch` must be at most 64
      --> town/a.yaml:6:35
       |
     6 |   merge: { strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }
       |                                   ^^
+      |
+      = help: `batch`: How many merge requests are verified together at most. Default: 16.
 
     error[empty]: `spec.merge.verify[0].run` is empty
      --> town/a.yaml:6:67
       |
     6 |   merge: { strategy: Push, batch: 65, verify: [{ name: test, run: '', timeout: ten minutes }] }
       |                                                                   ^^
+      |
+      = help: `run`: Shell text, run in a clean worktree of the merged tree.
 
     error[form]: `spec.merge.verify[0].timeout` cannot be `ten minutes`
      --> town/a.yaml:6:80
@@ -223,13 +230,13 @@ fn bounds_and_forms_are_told_in_words() {
       |           ^^^^
       |
       = help: lower-case letters, digits and `-`, not at the ends
-    "#
+    "
     );
 }
 
 #[test]
 fn a_name_given_twice_in_a_list_is_told_with_both_places() {
-    insta::assert_snapshot!(told(&bead("      title: One\n    - name: tokens\n      title: Two\n")), @r#"
+    insta::assert_snapshot!(told(&bead("      title: One\n    - name: tokens\n      title: Two\n")), @"
     error[duplicate]: `tokens` stands twice in `spec.beads`
       --> town/a.yaml:10:13
        |
@@ -240,12 +247,14 @@ fn a_name_given_twice_in_a_list_is_told_with_both_places() {
        |
      8 |     - name: tokens
        |             ------ first here
-    "#);
+       |
+       = help: rename one, or remove it
+    ");
 }
 
 #[test]
 fn a_key_given_twice_is_told_with_both_places() {
-    insta::assert_snapshot!(told(&bead("      title: One\n      title: Two\n")), @r#"
+    insta::assert_snapshot!(told(&bead("      title: One\n      title: Two\n")), @"
     error[duplicate-key]: `title` is given twice
       --> town/a.yaml:10:7
        |
@@ -256,18 +265,20 @@ fn a_key_given_twice_is_told_with_both_places() {
        |
      9 |       title: One
        |       ----- first given here
-    "#);
+       |
+       = help: remove one of them
+    ");
 }
 
 #[test]
 fn rules_of_a_kind_are_told_in_their_own_words() {
-    insta::assert_snapshot!(told(&rig("{ strategy: Push, verify: [] }", "")), @r#"
+    insta::assert_snapshot!(told(&rig("{ strategy: Push, verify: [] }", "")), @"
     error[rule]: nothing would be verified before it lands: give `verify` a command, or say `allowUnverified: true`
-     --> town/a.yaml:6:3
+     --> town/a.yaml:6:28
       |
     6 |   merge: { strategy: Push, verify: [] }
-      |   ^^^^^
-    "#);
+      |                            ^^^^^^
+    ");
     insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: { name: shop }\nspec: {}\n"), @r#"
     error[rule]: a town's name must be `town`: there is one per namespace
      --> town/a.yaml:3:19
@@ -292,13 +303,21 @@ fn a_remote_is_asked_once_a_minute_at_most() {
     "#);
 }
 
+/// What is wrong with applying a manifest to an object.
+fn applied(manifest: &Manifest, old: &Value) -> Vec<Diagnostic> {
+    let applier = Applier { manager: "a", force: true, now: Timestamp::UNIX_EPOCH };
+    let kind = Kind::named(&manifest.kind).expect("it is one of ours");
+    let outcome = Outcome::of(kind, old, &manifest.value(), &applier).expect("it is forced");
+    admit_change(manifest, old, &outcome)
+}
+
 #[test]
 fn what_may_not_change_is_told_on_a_change() {
     let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "  prefix: new\n")).unwrap();
     let mut old = manifests[0].value();
-    assert_eq!(admit_change(&manifests[0], &old), []);
+    assert_eq!(applied(&manifests[0], &old), []);
     old["spec"]["prefix"] = json!("old");
-    insta::assert_snapshot!(render_all(&admit_change(&manifests[0], &old), false), @r#"
+    insta::assert_snapshot!(render_all(&applied(&manifests[0], &old), false), @r#"
     error[rule]: prefix is immutable: the beads of this rig are named by it
      --> rig.yaml:7:11
       |
@@ -312,7 +331,21 @@ fn what_a_manifest_leaves_out_stays_and_is_no_change() {
     let manifests = parse("rig.yaml", &rig(GOOD_MERGE, "")).unwrap();
     let mut old = manifests[0].value();
     old["spec"]["prefix"] = json!("old");
-    assert_eq!(admit_change(&manifests[0], &old), []);
+    assert_eq!(applied(&manifests[0], &old), []);
+}
+
+#[test]
+fn what_an_apply_removes_is_judged_as_removed() {
+    // The two exclude each other. Its manager has applied the one, and now applies the other.
+    let source = |origin: &str| {
+        format!("apiVersion: gastown.io/v1alpha1\nkind: Source\nmetadata: {{ name: a }}\nspec: {{ {origin} }}\n")
+    };
+    let manifests =
+        parse("a.yaml", &[source("git: { url: . }"), source("directory: { path: ./town }")].join("---\n")).unwrap();
+    let kind = Kind::named("Source").unwrap();
+    let applier = Applier { manager: "a", force: false, now: Timestamp::UNIX_EPOCH };
+    let old = apply(kind.schema(), None, &manifests[0].value(), &applier).unwrap();
+    assert_eq!(applied(&manifests[1], &old), []);
 }
 
 #[test]
@@ -352,7 +385,7 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
       = help: there is `identity`, `merge`, `polecats`, `prefix`, `repo`, `runtime`, `suspend`, `workspace`
     "#);
     let manifests = parse("rig.yaml", &text.replace("nothing: 1, ", "")).unwrap();
-    assert_eq!(admit_change(&manifests[0], &manifests[0].value()), [], "an earlier release has taken it");
+    assert_eq!(applied(&manifests[0], &manifests[0].value()), [], "an earlier release has taken it");
 }
 
 #[test]
@@ -415,24 +448,24 @@ fn quantities_may_be_numbers_and_contradictions_among_them_are_told() {
     }
     insta::assert_snapshot!(told(&runtime("{ limits: { memory: 1Gi }, requests: { memory: 2Gi } }")), @"
     error[rule]: requests.memory must not be greater than limits.memory
-     --> town/a.yaml:6:3
+     --> town/a.yaml:6:61
       |
     6 |   resources: { limits: { memory: 1Gi }, requests: { memory: 2Gi } }
-      |   ^^^^^^^^^
+      |                                                             ^^^
     ");
     insta::assert_snapshot!(told(&runtime("{ limits: { memory: 4 } }")), @"
     error[rule]: a session cannot live in less than 16Mi
-     --> town/a.yaml:6:16
+     --> town/a.yaml:6:34
       |
     6 |   resources: { limits: { memory: 4 } }
-      |                ^^^^^^
+      |                                  ^
     ");
     insta::assert_snapshot!(told(&runtime("{ limits: { cpu: 1m } }")), @"
     error[rule]: a session cannot live on less than 10m, a hundredth of a core
-     --> town/a.yaml:6:16
+     --> town/a.yaml:6:31
       |
     6 |   resources: { limits: { cpu: 1m } }
-      |                ^^^^^^
+      |                               ^^
     ");
     insta::assert_snapshot!(told(&runtime("{ limits: { memory: 4 GB, cpu: two } }")), @"
     error[form]: `spec.resources.limits.memory` cannot be `4 GB`

@@ -332,6 +332,7 @@ fn a_flood_of_mistakes_is_told_in_part() {
     let beads: Vec<String> = (0..500).map(|n| format!("{{ name: b{n}, title: B, rig: gone{n} }}")).collect();
     let text = town(&[("Convoy", "auth", &format!("{{ beads: [{}] }}", beads.join(", ")))]);
     let found = admit_set(&manifests(&text), &known(), SetOptions::default());
-    assert_eq!(found.len(), gastown_crds::admission::MISTAKES_MAX);
-    assert!(render_all(&found, false).ends_with("… and 50 more"));
+    assert_eq!(found.len(), gastown_crds::admission::MISTAKES_MAX + 1);
+    assert_eq!(found.last().unwrap().message, "there are more mistakes between objects than these 100");
+    assert!(render_all(&found, false).ends_with("… and 51 more"));
 }

@@ -9,10 +9,12 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::{Value, json};
 
 use super::db::{self, OpenError, checksum, to_text};
-use super::garbage::Pending;
+use super::garbage::{Pending, propagate};
 use super::index_entries::{IndexEntries, KindIndex, OWNER};
-use super::{Change, Counts, Event, Expect, Key, Op, Outcome, Place, Refusal, Reply, Verb};
+use super::retention::PRUNE_EVERY;
+use super::{Change, Counts, Event, Expect, Key, Op, Outcome, Place, Propagation, Refusal, Reply, Verb};
 use gastown_base::clock::Ids;
+use gastown_crds::common::whole_second;
 
 /// The writing side of a store.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Store {
     pub(super) revision: i64,
     pub(super) tally: Arc<Counts>,
     has_garbage: bool,
+    /// Records that came since it was last looked which of them are to go.
+    unpruned: usize,
     /// Whether the transaction under way has written anything.
     wrote: Cell<bool>,
 }
@@ -42,6 +46,8 @@ pub(super) struct Batch<'a> {
     pub(super) revision: i64,
     pub(super) events: Vec<Event>,
     pub(super) garbage: VecDeque<Pending>,
+    /// New objects of kinds that are kept for a time only.
+    pub(super) passing: usize,
 }
 
 impl Store {
@@ -50,7 +56,15 @@ impl Store {
         let (db, revision) = db::open(place, &kinds, now)?;
         let count = db.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0));
         let has_garbage = count.map_err(|source| OpenError::Sqlite { path: db::path_of(place), source })? > 0;
-        Ok(Self { db, kinds, revision, tally: Arc::default(), has_garbage, wrote: Cell::new(false) })
+        Ok(Self {
+            db,
+            kinds,
+            revision,
+            tally: Arc::default(),
+            has_garbage,
+            unpruned: PRUNE_EVERY,
+            wrote: Cell::new(false),
+        })
     }
 
     /// The newest resourceVersion.
@@ -98,15 +112,18 @@ impl Store {
         self.db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.wrote.set(false);
         let this = &*self;
-        let mut run =
-            Batch { store: this, now, ids, revision: this.revision, events: Vec::new(), garbage: VecDeque::new() };
+        let (events, garbage) = (Vec::new(), VecDeque::new());
+        let mut run = Batch { store: this, now, ids, revision: this.revision, events, garbage, passing: 0 };
         let mut replies = Vec::with_capacity(batch.len());
         for op in batch {
             replies.push(match op {
                 Op::Put { key, expect, object } => run.put(key, expect, object)?,
-                Op::Delete { key, uid, revision } => run.delete(&key, uid.as_deref(), revision)?,
+                Op::Delete { key, uid, revision, propagation } => {
+                    run.delete(&key, uid.as_deref(), revision, propagation)?
+                }
             });
         }
+        let unpruned = run.prune_now_and_then(this.unpruned)?;
         let has_garbage = run.collect(this.has_garbage)?;
         let Batch { revision, events, .. } = run;
         if !this.wrote.get() {
@@ -119,6 +136,7 @@ impl Store {
         self.tally.commit();
         self.revision = revision;
         self.has_garbage = has_garbage;
+        self.unpruned = unpruned;
         Ok((replies, events))
     }
 
@@ -167,11 +185,12 @@ impl Batch<'_> {
             None => None,
         };
         match (expect, current) {
-            (Expect::Absent, Some(_)) => Ok(Err(Refusal::AlreadyExists)),
+            (Expect::Absent | Expect::AbsentCopy, Some(_)) => Ok(Err(Refusal::AlreadyExists)),
+            (Expect::AbsentCopy, None) => self.insert(key, object).map(Ok),
             (Expect::Absent, None) => {
                 let metadata = &mut object["metadata"];
                 metadata["uid"] = Value::from(self.ids.uid());
-                metadata["creationTimestamp"] = Value::from(seconds(self.now));
+                metadata["creationTimestamp"] = Value::from(whole_second(self.now).to_string());
                 self.insert(key, object).map(Ok)
             }
             (Expect::Revision(_), None) => Ok(Err(Refusal::NotFound)),
@@ -187,7 +206,13 @@ impl Batch<'_> {
         }
     }
 
-    pub(super) fn delete(&mut self, key: &Key, uid: Option<&str>, revision: Option<i64>) -> rusqlite::Result<Reply> {
+    pub(super) fn delete(
+        &mut self,
+        key: &Key,
+        uid: Option<&str>,
+        revision: Option<i64>,
+        propagation: Propagation,
+    ) -> rusqlite::Result<Reply> {
         let current = match self.store.current(key)? {
             None => return Ok(Err(Refusal::NotFound)),
             Some(Err(corrupt)) => return Ok(Err(corrupt)),
@@ -208,14 +233,19 @@ impl Batch<'_> {
             );
             return Ok(Err(Refusal::Precondition(why)));
         }
+        let owner = is.to_owned();
         let metadata = &mut object["metadata"];
+        let waits = propagate(metadata, propagation);
         if metadata["finalizers"].as_array().is_none_or(Vec::is_empty) {
             return self.remove(key.clone(), current, object).map(Ok);
         }
         if metadata["deletionTimestamp"].is_null() {
-            metadata["deletionTimestamp"] = Value::from(seconds(self.now));
+            metadata["deletionTimestamp"] = Value::from(whole_second(self.now).to_string());
             metadata["deletionGracePeriodSeconds"] = json!(0);
             metadata["generation"] = json!(metadata["generation"].as_i64().unwrap_or_default() + 1);
+        }
+        if waits {
+            self.garbage.push_back(Pending { owner, after_id: 0, may_be_there: true });
         }
         self.update(key.clone(), current, object).map(Ok)
     }
@@ -231,11 +261,14 @@ impl Batch<'_> {
             params![&*key.kind, key.ns, key.name, uid, revision, sum, to_text(&marks), text],
         )?;
         let id = self.store.db.last_insert_rowid();
-        for (what, value) in marks.iter() {
+        for (what, value) in marks.indexed() {
             self.store.run("INSERT INTO marks VALUES (?1, ?2, ?3)", params![id, what, value])?;
         }
         for owner in marks.owners() {
             self.garbage_if_gone(owner, id)?;
+        }
+        if self.store.kind(&key.kind).is_some_and(|kind| kind.retention.is_some()) {
+            self.passing += 1;
         }
         Ok(self.publish(Change::Created, Verb::Added, revision, key, text, marks, None))
     }
@@ -268,14 +301,15 @@ impl Batch<'_> {
         Ok(self.publish(Change::Updated, Verb::Modified, revision, key, text, marks, old))
     }
 
-    fn remove(&mut self, key: Key, current: Current, mut object: Value) -> rusqlite::Result<Outcome> {
+    pub(super) fn remove(&mut self, key: Key, current: Current, mut object: Value) -> rusqlite::Result<Outcome> {
         let revision = self.next_revision();
         let old_marks = parsed(&current.marks);
         let text = stamped(&mut object, revision);
+        self.release_owners(&object);
         // The marks of the row go with it: ON DELETE CASCADE.
         self.store.run("DELETE FROM objects WHERE id = ?1", [current.id])?;
         if let Some(uid) = object["metadata"]["uid"].as_str() {
-            self.garbage.push_back(Pending { owner: uid.to_owned(), after_id: 0 });
+            self.garbage.push_back(Pending { owner: uid.to_owned(), after_id: 0, may_be_there: false });
         }
         let old = Some((current.object.into(), Arc::new(old_marks.clone())));
         Ok(self.publish(Change::Removed, Verb::Deleted, revision, key, text, old_marks, old))
@@ -310,10 +344,4 @@ fn stamped(object: &mut Value, revision: i64) -> String {
 
 fn parsed(marks: &str) -> IndexEntries {
     serde_json::from_str(marks).unwrap_or_default()
-}
-
-/// An instant as `metav1.Time` writes it: whole seconds.
-fn seconds(now: Timestamp) -> String {
-    let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    whole.to_string()
 }

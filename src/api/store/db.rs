@@ -202,7 +202,7 @@ fn reindex_if_declared_otherwise(db: &mut Connection, kinds: &[KindIndex]) -> ru
             let Ok(object) = serde_json::from_str::<Value>(&text) else { continue };
             let marks = IndexEntries::of(kind, kinds, &object);
             transaction.execute("DELETE FROM marks WHERE id = ?1", [id])?;
-            for (what, value) in marks.iter() {
+            for (what, value) in marks.indexed() {
                 transaction.execute("INSERT INTO marks VALUES (?1, ?2, ?3)", params![id, what, value])?;
             }
             transaction.execute("UPDATE objects SET marks = ?2 WHERE id = ?1", params![id, to_text(&marks)])?;

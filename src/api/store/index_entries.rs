@@ -1,6 +1,7 @@
 //! Index entries, by which objects are selected without reading them: labels, declared selectable fields, and owners.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gastown_crds::kinds::EACH;
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,26 @@ pub struct KindIndex {
     pub object_kind: String,
     /// Selectable fields as their selectors write them, such as `spec.rig`; `spec.needs[]` is selected by each item.
     pub fields: Vec<String>,
+    /// Selectable fields by which nothing is indexed: all objects of the kind are looked at. Less is written for each then,
+    /// which counts where there are many that nobody ever selects.
+    pub row_fields: Vec<String>,
     /// Whether its objects are records: their changes go to a ring of their own.
     pub is_record: bool,
+    /// How much of them is kept; none: all.
+    pub retention: Option<Retention>,
+}
+
+/// How much is kept of a kind of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The greatest age.
+    pub age_max: Duration,
+    /// The most objects.
+    pub objects_max: u32,
+    /// The most objects that have the same value in the field `alike`.
+    pub alike_max: u32,
+    /// An indexed field.
+    pub alike: &'static str,
 }
 
 /// Sorted pairs of a question (`label:app`, `field:spec.rig`, `owner`) and the object's answer.
@@ -35,8 +54,13 @@ impl IndexEntries {
         for (name, value) in metadata["labels"].as_object().into_iter().flatten() {
             marks.insert((label(name), value.as_str().unwrap_or_default().to_owned()));
         }
+        for path in &kind.row_fields {
+            let answers = path.split('|').filter_map(|path| at(object, path)?.as_str());
+            let text = answers.into_iter().find(|it| !it.is_empty()).unwrap_or_default();
+            marks.insert((row_field(path), text.to_owned()));
+        }
         for path in &kind.fields {
-            let value = path.trim_end_matches(EACH).split('.').try_fold(object, |value, name| value.get(name));
+            let value = at(object, path.trim_end_matches(EACH));
             if path.ends_with(EACH) {
                 let items = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
                 marks.extend(items.map(|item| (field(path), item.to_owned())));
@@ -60,12 +84,14 @@ impl IndexEntries {
         Self(marks)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(String, String)> {
-        self.0.iter()
+    /// Those that stand in the index; the others stand in the row alone.
+    pub(super) fn indexed(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter().filter(|it| !is_row_field(&it.0))
     }
 
+    /// Those that stand in the index, and do not in another one's.
     pub(super) fn minus<'a>(&'a self, other: &'a IndexEntries) -> impl Iterator<Item = &'a (String, String)> {
-        self.0.difference(&other.0)
+        self.0.difference(&other.0).filter(|it| !is_row_field(&it.0))
     }
 
     pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
@@ -75,6 +101,10 @@ impl IndexEntries {
     fn answers<'a>(&'a self, what: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |it| it.0 == what).map(|it| it.1.as_str())
     }
+}
+
+fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(object, |value, name| value.get(name))
 }
 
 /// The question that owner references answer.
@@ -90,6 +120,18 @@ pub fn field(path: &str) -> String {
     format!("field:{path}")
 }
 
+/// The question that a selectable field answers by which nothing is indexed.
+pub fn row_field(path: &str) -> String {
+    format!("{ROW_FIELD}{path}")
+}
+
+const ROW_FIELD: &str = "row:";
+
+/// Whether only rows answer a question.
+pub(super) fn is_row_field(what: &str) -> bool {
+    what.starts_with(ROW_FIELD)
+}
+
 /// One condition of a selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requirement {
@@ -101,6 +143,15 @@ pub enum Requirement {
     Exists(String),
     /// There is none.
     Absent(String),
+    /// There is an answer that is a whole number, and it is greater (true) or less (false) than this one.
+    Compared {
+        /// The question.
+        what: String,
+        /// Which of the two.
+        is_greater: bool,
+        /// The number.
+        than: i64,
+    },
     /// `metadata.name` is (true) or is not (false) this.
     Name(bool, String),
     /// `metadata.namespace` is (true) or is not (false) this.
@@ -120,6 +171,10 @@ impl Selector {
             Requirement::NotIn(what, values) => !any(what, values),
             Requirement::Exists(what) => marks.answers(what).next().is_some(),
             Requirement::Absent(what) => marks.answers(what).next().is_none(),
+            Requirement::Compared { what, is_greater, than } => {
+                let numbers = marks.answers(what).filter_map(|it| it.parse::<i64>().ok());
+                numbers.into_iter().any(|it| if *is_greater { it > *than } else { it < *than })
+            }
             Requirement::Name(wanted, name) => (key.name == *name) == *wanted,
             Requirement::Namespace(wanted, ns) => (key.ns == *ns) == *wanted,
         })

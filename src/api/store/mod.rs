@@ -12,6 +12,7 @@ mod db;
 mod garbage;
 mod index_entries;
 mod read;
+mod retention;
 mod ring;
 mod writer;
 
@@ -23,7 +24,7 @@ use serde_json::Value;
 
 pub use apply::Store;
 pub use db::OpenError;
-pub use index_entries::{IndexEntries, KindIndex, Requirement, Selector, field, label};
+pub use index_entries::{IndexEntries, KindIndex, Requirement, Retention, Selector, field, label, row_field};
 pub use read::{Page, PageRequest, Row};
 pub use ring::{Next, Subscription};
 pub(super) use writer::Handle;
@@ -54,6 +55,8 @@ pub struct Key {
 pub enum Expect {
     /// There is no such object.
     Absent,
+    /// There is no such object, and the new one is a copy from another store: it keeps its uid and its time.
+    AbsentCopy,
     /// The object is at this resourceVersion.
     Revision(i64),
 }
@@ -78,7 +81,34 @@ pub enum Op {
         uid: Option<String>,
         /// Only at this resourceVersion.
         revision: Option<i64>,
+        /// The fate of its dependents.
+        propagation: Propagation,
     },
+}
+
+/// What becomes of the dependents of an object that is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Propagation {
+    /// As its finalizers say already; without one of them, as `Background`.
+    #[default]
+    Default,
+    /// They go after it.
+    Background,
+    /// They go before it: it waits for those with `blockOwnerDeletion`.
+    Foreground,
+    /// They stay, without the reference to it.
+    Orphan,
+}
+
+impl Propagation {
+    /// The finalizer that stands for it while dependents are handled.
+    fn finalizer(self) -> Option<&'static str> {
+        match self {
+            Self::Default | Self::Background => None,
+            Self::Foreground => Some("foregroundDeletion"),
+            Self::Orphan => Some("orphan"),
+        }
+    }
 }
 
 /// The result of one operation.

@@ -7,7 +7,7 @@ use rusqlite::types::Value as Param;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, StatementStatus, params, params_from_iter};
 
 use super::db::checksum;
-use super::index_entries::{Requirement, Selector};
+use super::index_entries::{Requirement, Selector, is_row_field};
 use super::{Counts, Key, Refusal};
 
 /// The most objects that are read one by one and sorted: as many cost less than a walk over a thousand.
@@ -114,6 +114,7 @@ fn corrupt(key: &Key) -> Refusal {
 fn has_few(db: &Connection, tally: &Counts, selector: &Selector) -> rusqlite::Result<bool> {
     for requirement in &selector.0 {
         let (what, values) = match requirement {
+            Requirement::In(what, _) if is_row_field(what) => continue,
             Requirement::In(what, values) => (what, Some(values)),
             Requirement::Exists(what) => (what, None),
             _ => continue,
@@ -169,6 +170,11 @@ fn marked(what: &str, values: Option<&Vec<String>>, parameters: &mut Vec<Param>)
     sql
 }
 
+/// An answer as it stands in the text of a row's answers. Inside of another one each `"` would have a backslash before it.
+fn as_in_row(what: &str, value: &str) -> Param {
+    serde_json::json!([what, value]).to_string().into()
+}
+
 fn condition(requirement: &Requirement, sql: &mut String, parameters: &mut Vec<Param>) {
     let mut marked = |is_in: bool, what: &str, values: Option<&Vec<String>>| {
         sql.push_str(if is_in { " AND id IN (" } else { " AND id NOT IN (" });
@@ -176,10 +182,28 @@ fn condition(requirement: &Requirement, sql: &mut String, parameters: &mut Vec<P
         sql.push(')');
     };
     match requirement {
+        Requirement::In(what, values) if is_row_field(what) => {
+            let any = vec!["instr(marks, ?) > 0"; values.len()].join(" OR ");
+            write!(sql, " AND ({any})").expect("a string takes all");
+            parameters.extend(values.iter().map(|value| as_in_row(what, value)));
+        }
+        Requirement::NotIn(what, values) if is_row_field(what) => {
+            sql.push_str(&" AND instr(marks, ?) = 0".repeat(values.len()));
+            parameters.extend(values.iter().map(|value| as_in_row(what, value)));
+        }
         Requirement::In(what, values) => marked(true, what, Some(values)),
         Requirement::NotIn(what, values) => marked(false, what, Some(values)),
         Requirement::Exists(what) => marked(true, what, None),
         Requirement::Absent(what) => marked(false, what, None),
+        Requirement::Compared { what, is_greater, than } => {
+            // A number as it is written: `7a` casts to 7, but is none.
+            let sign = if *is_greater { '>' } else { '<' };
+            sql.push_str(
+                " AND id IN (SELECT id FROM marks WHERE what = ? AND CAST(CAST(value AS INTEGER) AS TEXT) = value",
+            );
+            write!(sql, " AND CAST(value AS INTEGER) {sign} ?)").expect("a string takes all");
+            parameters.extend([what.clone().into(), (*than).into()]);
+        }
         Requirement::Name(wanted, name) => {
             sql.push_str(if *wanted { " AND name = ?" } else { " AND name <> ?" });
             parameters.push(name.clone().into());

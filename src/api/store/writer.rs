@@ -216,7 +216,8 @@ mod tests {
 
     fn kind(plural: &str, is_record: bool) -> KindIndex {
         let (kind, group) = (format!("{plural}.t"), "t".to_owned());
-        KindIndex { kind, group, object_kind: plural.to_owned(), fields: Vec::new(), is_record }
+        let (fields, row_fields) = (Vec::new(), Vec::new());
+        KindIndex { kind, group, object_kind: plural.to_owned(), fields, row_fields, is_record, retention: None }
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Work that could not run: a bead for the `script` runtime whose formula needs a `command` that nobody gave. It is a warning, and applied:
 //! the command may follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::bead::FORMULA_DEFAULT;
 use gastown_controllers::town::RUNTIME_DEFAULT;
@@ -40,6 +40,40 @@ pub fn missing(manifests: &[Manifest], stored: &dyn admission::Known) -> Vec<Dia
     found
 }
 
+/// The rig and the formula of each bead, in an object of this kind, that gives no command.
+pub fn without_command(kind: &str, spec: &Value) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut add = |bead: &Value, convoy: Option<&Value>| {
+        if let Some(rig) = rig_without_command(bead, convoy) {
+            found.insert((rig.to_owned(), formula_of(bead, convoy).to_owned()));
+        }
+    };
+    match kind {
+        "Bead" => add(spec, None),
+        "Convoy" => spec["beads"].as_array().into_iter().flatten().for_each(|bead| add(bead, Some(spec))),
+        _ => {}
+    }
+    found
+}
+
+/// Whether work of a rig by a formula needs a command, as far as objects are known.
+pub fn is_needed(rig: &str, formula: &str, known: &dyn admission::Known) -> bool {
+    let mut known = Known::new(&[], known);
+    known.is_script(rig) && known.needs_command(formula)
+}
+
+/// The rig of a bead that gives no command.
+fn rig_without_command<'a>(bead: &'a Value, convoy: Option<&'a Value>) -> Option<&'a str> {
+    if bead["command"].is_string() || bead["type"] == "Step" {
+        return None;
+    }
+    bead["rig"].as_str().or_else(|| convoy?["rig"].as_str())
+}
+
+fn formula_of<'a>(bead: &'a Value, convoy: Option<&'a Value>) -> &'a str {
+    bead["formula"].as_str().or_else(|| convoy?["formula"].as_str()).unwrap_or(FORMULA_DEFAULT)
+}
+
 fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) -> Diagnostic {
     let name = manifest::quote(name);
     let who = match others {
@@ -75,12 +109,8 @@ impl<'a> Known<'a> {
     }
 
     fn lacks_command(&mut self, bead: &Value, convoy: Option<&Value>) -> bool {
-        let own = |field: &str| bead[field].as_str().or_else(|| convoy?[field].as_str());
-        if bead["command"].is_string() || bead["type"] == "Step" {
-            return false;
-        }
-        let Some(rig) = own("rig") else { return false };
-        self.is_script(rig) && self.needs_command(own("formula").unwrap_or(FORMULA_DEFAULT))
+        rig_without_command(bead, convoy)
+            .is_some_and(|rig| self.is_script(rig) && self.needs_command(formula_of(bead, convoy)))
     }
 
     fn is_script(&mut self, rig: &str) -> bool {

@@ -8,17 +8,18 @@ use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use gastown_crds::admission;
 use gastown_crds::common::GROUP;
-use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Found, Manifest, Skipped, Source};
+use gastown_crds::manifest::{self, Diagnostic, FILE_BYTES_MAX, Manifest, Scope, Skipped, Source, Survey};
 use ignore::WalkBuilder;
-use serde_json::Value;
 
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::files;
+use crate::world::source::resolved;
 
 /// Most manifest files below the folders given.
-const FILES_MAX: usize = 10_000;
+pub const FILES_MAX: usize = 10_000;
 /// Deepest folder looked into.
 const DEPTH_MAX: usize = 32;
 
@@ -29,6 +30,8 @@ pub struct Read {
     pub manifests: Vec<Manifest>,
     /// What could not be read.
     pub mistakes: Vec<Diagnostic>,
+    /// Names of objects that there may be in what could not be read.
+    pub lost: Vec<String>,
     /// What is not ours in the folders.
     pub skipped: Vec<Skipped>,
     /// The folders in which nothing is ours.
@@ -47,7 +50,7 @@ pub enum Ignored {
 }
 
 /// What to do about a link that leads out of a folder.
-const LINK_HINT: &str = "put the file itself here: another checkout may not have what it leads to";
+pub const LINK_HINT: &str = "put the file itself here: another checkout may not have what it leads to";
 
 impl Read {
     /// Notes a mistake about a file as a whole, which was not read.
@@ -59,20 +62,11 @@ impl Read {
 }
 
 /// What is found in a folder.
-enum Entry {
+pub enum Entry {
     /// A file that may be a manifest.
     File(PathBuf),
     /// A link that by its name may be one, to something that is not in the folder.
     LeadsOut(PathBuf),
-}
-
-/// How a file came here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// Somebody named it.
-    Name,
-    /// It is in a folder that somebody named.
-    Folder,
 }
 
 /// Reads all of them.
@@ -82,13 +76,13 @@ pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
     for name in names {
         if name == "-" {
             read.files.push("-".to_owned());
-            one("-", By::Name, &stdin()?, &Context::cwd()?, &mut read);
+            one("-", Scope::Ours, &stdin()?, &Context::cwd()?, &mut read);
             continue;
         }
         let path = Path::new(name);
         let is_dir = fs_err::metadata(path).map_err(|error| missing(path, &error))?.is_dir();
         let entries = if is_dir { below(path, ignored)? } else { vec![Entry::File(path.to_owned())] };
-        let by = if is_dir { By::Folder } else { By::Name };
+        let by = if is_dir { Scope::Anybodys } else { Scope::Ours };
         let before = read.manifests.len() + read.mistakes.len();
         let mut repeats = false;
         for entry in entries {
@@ -135,58 +129,21 @@ pub fn all(names: &[String], ignored: Ignored) -> Result<Read, CliError> {
 
 /// Objects of another namespace belong to another town.
 pub fn check_namespace(manifests: &[Manifest], town: &str) -> Vec<Diagnostic> {
-    let named = manifests.iter().filter_map(|manifest| {
-        let value = manifest.value();
-        let namespace = value.pointer("/metadata/namespace")?.as_str()?;
-        (namespace != town).then(|| (manifest, namespace.to_owned()))
-    });
-    named
-        .map(|(manifest, namespace)| {
-            let span = manifest.value_at(["metadata".into(), "namespace".into()]);
-            let message = format!("this is for the town {}, and this town is `{town}`", manifest::quote(&namespace));
-            Diagnostic::error("namespace", message, &manifest.source, span)
-                .hint("leave `namespace` out, or apply it in the other town")
-        })
-        .collect()
+    let found = manifests.iter().filter_map(|manifest| admission::of_another_town(manifest, town));
+    found.map(|mistake| mistake.hint("leave `namespace` out, or apply it in the other town")).collect()
 }
 
-fn one(name: &str, by: By, bytes: &[u8], folder: &Path, read: &mut Read) {
-    let found = match by {
-        By::Name => manifest::parse_bytes(name, bytes).map(|manifests| Found { manifests, skipped: Vec::new() }),
-        By::Folder => manifest::find(name, bytes),
-    };
-    match found {
-        Ok(Found { manifests, skipped }) => {
-            read.manifests.extend(manifests.into_iter().map(|manifest| resolved(manifest, folder)));
-            read.skipped.extend(skipped);
-        }
-        Err(mistakes) => read.mistakes.extend(mistakes),
-    }
-}
-
-/// A repository beside the manifest, and a folder to copy from, are meant as seen from the manifest.
-fn resolved(manifest: Manifest, folder: &Path) -> Manifest {
-    if manifest.kind != "Rig" {
-        return manifest;
-    }
-    let beside = |text: &str| text == "." || text == ".." || text.starts_with("./") || text.starts_with("../");
-    let mut value = manifest.value();
-    if let Some(Value::String(url)) = value.pointer_mut("/spec/repo/url")
-        && beside(url)
-    {
-        *url = files::absolute(folder, url).to_string_lossy().into_owned();
-    }
-    if let Some(Value::String(from)) = value.pointer_mut("/spec/workspace/copyFrom")
-        && !from.is_empty()
-    {
-        *from = files::absolute(folder, from).to_string_lossy().into_owned();
-    }
-    manifest.with(&value)
+fn one(name: &str, by: Scope, bytes: &[u8], folder: &Path, read: &mut Read) {
+    let Survey { objects, mistakes, skipped, lost } = manifest::survey(name, bytes, by);
+    read.manifests.extend(objects.into_iter().map(|object| resolved(object, folder).packed()));
+    read.mistakes.extend(mistakes);
+    read.skipped.extend(skipped);
+    read.lost.extend(lost);
 }
 
 /// All YAML below a folder, and all JSON that speaks of our API group, in the order of names. Hidden files and folders, links
 /// to folders, and repositories of their own are left out.
-fn below(dir: &Path, ignored: Ignored) -> Result<Vec<Entry>, CliError> {
+pub fn below(dir: &Path, ignored: Ignored) -> Result<Vec<Entry>, CliError> {
     let mut found = Vec::new();
     let mut walk = WalkBuilder::new(dir);
     walk.standard_filters(false).hidden(true).follow_links(false).max_depth(Some(DEPTH_MAX + 1));
@@ -209,25 +166,38 @@ fn below(dir: &Path, ignored: Ignored) -> Result<Vec<Entry>, CliError> {
             found.push(Entry::File(entry.into_path()));
         }
         if found.len() > FILES_MAX {
-            let message = format!("there are more than {FILES_MAX} manifests below {}", dir.display());
-            return Err(CliError::new(Exit::Refused, message).hint("name the folders you mean"));
+            return Err(too_many(dir));
         }
     }
     Ok(found)
 }
 
+/// More files than anybody means.
+pub fn too_many(dir: &Path) -> CliError {
+    let message = format!("there are more than {FILES_MAX} manifests below {}", dir.display());
+    CliError::new(Exit::Refused, message).hint("name the folders you mean")
+}
+
 /// Whether a link does not lead to something in this folder.
-fn leads_out(file: &Path, folder: &Path) -> bool {
+pub fn leads_out(file: &Path, folder: &Path) -> bool {
     let is_below = || Some(fs_err::canonicalize(file).ok()?.starts_with(fs_err::canonicalize(folder).ok()?));
     is_below() != Some(true)
 }
 
 /// Whether a file is JSON that may be a manifest. Most JSON is not, and nobody has to be told of each `package.json`, nor of
 /// one that cannot be read.
-fn is_our_json(path: &Path) -> bool {
-    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let is_ours = |bytes: Vec<u8>| bytes.windows(GROUP.len()).any(|part| part == GROUP.as_bytes());
-    is_json && bytes(path).is_ok_and(is_ours)
+pub fn is_our_json(path: &Path) -> bool {
+    is_json(path) && bytes(path).is_ok_and(|bytes| speaks_of_us(&bytes))
+}
+
+/// Whether a file is JSON, by its name.
+pub fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
+}
+
+/// Whether a text names our API group.
+pub fn speaks_of_us(bytes: &[u8]) -> bool {
+    bytes.windows(GROUP.len()).any(|part| part == GROUP.as_bytes())
 }
 
 fn is_repository(dir: &Path) -> bool {
@@ -235,11 +205,11 @@ fn is_repository(dir: &Path) -> bool {
 }
 
 /// `./a.yaml` is `a.yaml` to everybody.
-fn shown(file: &Path) -> String {
+pub fn shown(file: &Path) -> String {
     file.strip_prefix("./").unwrap_or(file).display().to_string()
 }
 
-fn missing(path: &Path, error: &std::io::Error) -> CliError {
+pub fn missing(path: &Path, error: &std::io::Error) -> CliError {
     if error.kind() == std::io::ErrorKind::NotFound {
         let missing = CliError::new(Exit::NotFound, format!("there is no file `{}`", path.display()));
         let is_address = path.to_string_lossy().contains("://");
@@ -251,12 +221,12 @@ fn missing(path: &Path, error: &std::io::Error) -> CliError {
 }
 
 /// A file's bytes, as far as they can be a manifest.
-fn bytes(file: &Path) -> Result<Vec<u8>, CliError> {
+pub fn bytes(file: &Path) -> Result<Vec<u8>, CliError> {
     let open = fs_err::File::open(file).map_err(|error| missing(file, &error))?;
     bounded(open, &file.display().to_string())
 }
 
-fn stdin() -> Result<Vec<u8>, CliError> {
+pub fn stdin() -> Result<Vec<u8>, CliError> {
     bounded(std::io::stdin(), "standard input")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::admission;
-use gastown_crds::manifest::{self, Diagnostic, Manifest};
+use gastown_crds::manifest::{self, Manifest};
 use kube::api::ListParams;
 use serde_json::Value;
 
@@ -26,8 +26,8 @@ impl Stored {
         let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
         for kind in KINDS {
             let here = manifests.iter().any(|manifest| manifest.kind == kind.name);
-            // The town's is the runtime of rigs that name none.
-            let is_named = kind.name == "Town" || is_referred_to(kind);
+            // The town's is the runtime of rigs that name none; what a source declares has a label that names it.
+            let is_named = matches!(kind.name, "Town" | "Source") || is_referred_to(kind);
             if !here && !is_named {
                 continue;
             }
@@ -45,10 +45,8 @@ impl Stored {
 
     /// Without a store: what is built in. Whatever is named in a file that could not be read is taken to be there: what is
     /// wrong is told once.
-    pub fn without_store(unread: &[Diagnostic]) -> Self {
-        let files: BTreeMap<&str, &str> = unread.iter().map(|it| (it.file(), it.source.text())).collect();
-        let names: BTreeSet<String> = files.values().flat_map(|text| manifest::names_in(text)).collect();
-        let names: Vec<String> = names.into_iter().collect();
+    pub fn without_store(unread: &[String]) -> Self {
+        let names: Vec<String> = unread.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         let names = KINDS.iter().map(|kind| (kind.name.to_owned(), names.clone())).collect();
         let mut stored = Self { names, objects: BTreeMap::new() };
         stored.add_built_in();
@@ -68,6 +66,11 @@ impl Stored {
 
     pub(super) fn object(&self, kind: &str, name: &str) -> Option<&Value> {
         self.objects.get(&(kind.to_owned(), name.to_owned()))
+    }
+
+    /// The names of all objects of a kind that was read.
+    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = String> {
+        self.objects.keys().filter(move |(of, _)| of == kind).map(|(_, name)| name.clone())
     }
 
     pub(super) fn has(&self, kind: &str, name: &str) -> bool {

@@ -72,6 +72,13 @@ pub fn targets() -> ArgValueCompleter {
     })
 }
 
+/// One `KIND/NAME`.
+pub fn target() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        current.to_str().map_or_else(Vec::new, |current| kinds_then_objects(current, KINDS.iter().copied()))
+    })
+}
+
 /// What can be stopped and paused.
 pub fn held() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
@@ -102,6 +109,13 @@ pub fn polecats() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let Some(current) = current.to_str() else { return Vec::new() };
         if current.contains('/') { objects(current) } else { of_kind("polecats", current) }
+    })
+}
+
+/// The sources.
+pub fn sources() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        current.to_str().map_or_else(Vec::new, |current| of_kind("sources", current))
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
 use gastown_crds::{names, suggest};
 use jiff::Timestamp;
-use kube::api::{Api, DynamicObject, ListParams, ObjectList};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, ObjectList, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use super::terminal::Terminal;
 use crate::clock::{Clock, SystemClock};
 use crate::connect::Connection;
 use crate::connect::actor::actor;
-use crate::insight::{Snapshot, Source, Stored};
+use crate::insight::{Reader, Snapshot, Stored};
 use crate::town::{Places, Town};
 
 /// The code of an answer about what has expired: 410 Gone.
@@ -183,6 +183,23 @@ impl Link {
         }
     }
 
+    /// Deletes the object of this uid, and no namesake. False: it went with what owned it, or somebody was quicker.
+    pub async fn delete_exactly(
+        &self,
+        kind: &Kind,
+        name: &str,
+        uid: Option<&str>,
+        dry_run: bool,
+    ) -> Result<bool, CliError> {
+        let only = Preconditions { uid: uid.map(str::to_owned), resource_version: None };
+        let params = DeleteParams { dry_run, preconditions: Some(only), ..DeleteParams::default() };
+        match self.api(kind).delete(name, &params).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The error of an object that is not there.
     pub async fn not_found(&self, kind: &Kind, name: &str) -> CliError {
         let all = self.list(kind, &ListParams::default()).await.unwrap_or_default();
@@ -196,7 +213,7 @@ impl Link {
     }
 }
 
-impl Source for Link {
+impl Reader for Link {
     type Error = CliError;
 
     fn all<K: Stored>(&self) -> impl Future<Output = Result<Vec<K>, CliError>> {

@@ -1,7 +1,8 @@
 //! Files of a town's folder: written whole or not at all, and never over what is there unless that is meant.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use gastown_base::paths::without_dots;
 use gastown_base::whole_file::WholeFile;
 use gastown_crds::names;
 
@@ -58,17 +59,7 @@ pub fn label(text: &str, bytes_max: usize) -> Option<String> {
 
 /// A path as seen from a folder, with `.` and `..` resolved by name alone.
 pub fn absolute(folder: &Path, path: &str) -> PathBuf {
-    let mut made = PathBuf::new();
-    for part in folder.join(path).components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                made.pop();
-            }
-            part => made.push(part),
-        }
-    }
-    made
+    without_dots(&folder.join(path))
 }
 
 #[cfg(test)]

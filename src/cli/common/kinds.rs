@@ -13,7 +13,9 @@ pub fn find(word: &str) -> Result<&'static Kind, CliError> {
     let plain = lower.split('.').next().unwrap_or_default();
     Kind::called(plain).ok_or_else(|| {
         let words = KINDS.iter().flat_map(|kind| [kind.singular, kind.plural]);
-        let hint = if let Some(near) = suggest::nearest(plain, words) {
+        let hint = if ["event", "events", "ev"].contains(&plain) {
+            "`gt events` lists them".to_owned()
+        } else if let Some(near) = suggest::nearest(plain, words) {
             format!("did you mean `{near}`?")
         } else {
             let all: Vec<&str> = KINDS.iter().map(|kind| kind.plural).collect();

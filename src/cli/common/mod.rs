@@ -3,6 +3,7 @@
 pub mod context;
 pub mod enforce;
 pub mod error;
+pub mod events;
 
 pub mod kinds;
 pub mod overrides;
@@ -17,6 +18,7 @@ pub mod terminal;
 pub mod jsonpath;
 
 pub mod files;
+pub mod git;
 pub mod inotify;
 pub mod watching;
 

@@ -8,6 +8,7 @@ use crate::cli::common::age::age;
 use crate::cli::common::jsonpath::Path;
 use crate::cli::common::kinds::Kind;
 use crate::cli::common::table::Table;
+use crate::insight::text::short_revisions;
 
 /// What stands where there is nothing: a blank cell would shift the columns for `awk`.
 const NOTHING: &str = "-";
@@ -60,6 +61,10 @@ impl Columns {
         cells.extend(self.columns.iter().map(|column| cell(column, &value, now)));
         if !wide {
             cells.iter_mut().skip(1).filter(|cell| is_commit(cell)).for_each(|cell| cell.truncate(COMMIT_CHARS));
+            let revision = self.columns.iter().position(|column| column.heading == "REVISION");
+            if let Some(cell) = revision.and_then(|nth| cells.get_mut(nth + 1)) {
+                *cell = short_revisions(cell);
+            }
         }
         if object.metadata.deletion_timestamp.is_some() {
             let says = ["REASON", "READY"].iter().find_map(|it| self.columns.iter().position(|c| c.heading == *it));
@@ -129,6 +134,26 @@ mod tests {
         NAME                   STATE      REASON            TITLE
         bead/reflow-qw4nrkcb   SetAside   TooManyAttempts   Say width, not cols,…
         ");
+    }
+
+    #[test]
+    fn a_revision_is_short_for_people_and_whole_in_the_wide_form() {
+        let revision = format!("main@sha1:{}", "0123456789".repeat(4));
+        let source = json!({
+            "metadata": {"name": "town", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "spec": {"git": {"url": "."}},
+            "status": {"objects": 4, "applied": {"revision": revision},
+                "conditions": [{"type": "Ready", "status": "True", "reason": "Ok"}]},
+        });
+        let source: DynamicObject = serde_json::from_value(source).unwrap();
+        let columns = Columns::of(Kind::named("Source").unwrap());
+        let mut table = columns.table(false);
+        table.row(columns.cells(&source, false, false, Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(table.render(Some(80)), @"
+        NAME   READY   REASON   REVISION            OBJECTS   AGE
+        town   True    Ok       main@012345678901   4         0s
+        ");
+        assert!(columns.cells(&source, true, false, Timestamp::UNIX_EPOCH).contains(&revision));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod bead;
 
 pub mod merge_request;
 
+pub mod source;
+
 use gastown_crds::common::Condition;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde::de::DeserializeOwned;
@@ -49,6 +51,7 @@ pub const KINDS: &[&KindInsight] = &[
     &convoy::KIND,
     &bead::KIND,
     &merge_request::KIND,
+    &source::KIND,
 ];
 
 /// The row of a kind that has no file here.

@@ -4,17 +4,27 @@ use std::io::Write;
 
 use gastown_controllers::world::{Job, exit};
 
-use super::Git;
+use super::clone::lease::Move;
 use super::failure::{Failure, say};
 use super::landing::push::Push;
 use super::sandbox::setup::Setup;
+use super::{Git, address};
 
 impl Git {
     /// Does a job to its end, and gives the exit code of its process; its log is for people.
     pub fn run_job(&self, job: &Job, log: &mut dyn Write) -> i32 {
-        let done = match job {
-            Job::Clone { owner: rig, url, round: _ } => self.clone_rig(rig, url, log),
-            Job::Fetch { owner: rig, url, cause: _, round: _ } => self.fetch_rig(rig, url, log),
+        let done = match &address::resolved(job, &self.layout) {
+            Job::Clone { owner: rig, url, secret, lease, round: _ } => {
+                self.with_secret(url, secret.as_ref()).and_then(|git| git.clone_rig(rig, url, lease.as_deref(), log))
+            }
+            Job::Fetch { owner: rig, url, secret, lease, cause: _, round: _ } => {
+                self.with_secret(url, secret.as_ref()).and_then(|git| git.fetch_rig(rig, url, lease.as_deref(), log))
+            }
+            Job::Lease { owner: source, url, secret, reference, from, machine, cause: _, round: _ } => {
+                let (from, machine) = (from.as_ref(), machine.as_deref());
+                let moving = Move { source, url, reference, from, machine };
+                self.with_secret(url, secret.as_ref()).and_then(|git| git.move_lease(&moving, log))
+            }
             Job::Setup { owner: rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s, round: _ } => {
                 let (made, timeout_s) = (*made, *timeout_s);
                 let setup = Setup { rig, sandbox, prepared, made, commands, copy, copy_from, timeout_s };

@@ -30,6 +30,8 @@ mod history;
 
 mod look;
 
+mod address;
+
 mod clone;
 
 mod sandbox;
@@ -37,6 +39,14 @@ mod sandbox;
 mod landing;
 
 mod jobs;
+
+pub(crate) mod source;
+
+pub(crate) mod signature;
+
+mod secret;
+
+mod working;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -48,12 +58,13 @@ use serde::Serialize;
 
 use crate::layout::Layout;
 
+pub use address::track_id;
 pub use clone::remote::reach;
 pub use error::GitError;
 pub use history::History;
-pub use landing::target::name as remote_name;
 pub use look::{HASH_HINT, Look, NoLook, Tree};
 pub use sandbox::{Record, commits_ahead, dirty, head, made_and_changed, unchanged_by_agent};
+pub use secret::secret_of_file;
 
 /// Git for one town: its paths, and the variables that its git program gets beside its own settings.
 #[derive(Debug, Clone)]
@@ -65,6 +76,8 @@ pub struct Git {
     merged: Arc<Mutex<landing::merged::Known>>,
     patches: landing::patch::Patches,
     limits: Limits,
+    /// What a remote is given; none: what git is configured with.
+    credentials: Option<secret::Credentials>,
 }
 
 /// The limits of git operations.
@@ -105,6 +118,7 @@ impl Git {
             merged: Arc::default(),
             patches: landing::patch::Patches::default(),
             limits: Limits::default(),
+            credentials: None,
         }
     }
 

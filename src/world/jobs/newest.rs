@@ -36,7 +36,7 @@ impl Drop for Starting<'_> {
 impl Jobs {
     /// The job that was begun last on a track; none if none is on record.
     pub fn newest(&self, track: &Track) -> Result<Option<JobKey>, JobError> {
-        let newest = records::read::<Newest>(&self.layout.track(&track.id(git::remote_name)))?;
+        let newest = records::read::<Newest>(&self.layout.track(&git::track_id(track, &self.layout)))?;
         Ok(newest.map(|newest| newest.job))
     }
 
@@ -50,7 +50,7 @@ impl Jobs {
         {
             return Err(JobError::Behind { job: job.to_string(), newest: newest.0 });
         }
-        let path = self.layout.track(&track.id(git::remote_name));
+        let path = self.layout.track(&git::track_id(&track, &self.layout));
         if let Some(folder) = path.parent() {
             private::create(folder)?;
         }

@@ -40,7 +40,7 @@ impl Jobs {
     }
 
     fn is_fetch(&self, key: &JobKey) -> bool {
-        matches!(self.begun(key), Some(Job::Fetch { .. }))
+        matches!(self.begun(key), Some(Job::Fetch { .. } | Job::Lease { .. }))
     }
 
     /// The jobs that are over, by when their folder was last written to.

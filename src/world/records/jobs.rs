@@ -77,6 +77,7 @@ fn record(layout: &Layout, key: String) -> Option<JobRecord> {
         Job::Verify { owner: rig, .. } => ("verify", Some(rig.uid.clone())),
         Job::Push { .. } => ("push", None),
         Job::RemoveBranch { .. } => ("remove", None),
+        Job::Lease { .. } => ("lease", None),
     };
     Some(JobRecord { key, verb, rig: job.owner().name.clone(), end, verifies, touched })
 }

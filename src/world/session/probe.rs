@@ -17,15 +17,25 @@ pub const GIT_MIN: (u32, u32) = (2, 39);
 
 /// Looks at the machine. `polecats_max` is its owner's limit, which is only passed on.
 pub fn probe(path: &OsStr, polecats_max: Option<u32>, data: &Path) -> Machine {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     let tmux = lacks("tmux", "-V", TMUX_MIN, path)
         .map(|what| format!("{what}; until then agents run as plain processes, which nobody can attach to"));
     let git = lacks("git", "--version", GIT_MIN, path).map(|what| format!("{what}; until then nothing can land"));
     let missing: Vec<_> = git.into_iter().chain(tmux).collect();
+    let degraded = (!missing.is_empty()).then(|| missing.join(". "));
+    Machine { polecats_max, degraded, ..size_of_machine(data) }
+}
+
+/// What the machine has, whatever may be missing on it. No program is asked.
+pub fn size_of_machine(data: &Path) -> Machine {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     // Where the size cannot be read, there is no default of what has to be free.
     let all = size(data).unwrap_or(Free { memory: 0, disk: 0 });
-    let degraded = (!missing.is_empty()).then(|| missing.join(". "));
-    Machine { cores, polecats_max, degraded, memory: all.memory, disk: all.disk }
+    Machine { name: host_name(), cores, memory: all.memory, disk: all.disk, ..Machine::default() }
+}
+
+/// What `hostname` says; empty if that cannot be read.
+pub fn host_name() -> String {
+    fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// The problem with a program: it is missing or too old.

@@ -62,6 +62,19 @@ impl Commits {
         name
     }
 
+    /// Keeps a commit under the name that it has elsewhere.
+    pub fn put_as(&mut self, name: Oid, commit: Commit) {
+        self.commits.insert(name, commit);
+    }
+
+    /// Keeps the tree of a commit under the name that it has elsewhere.
+    pub fn name_tree_of(&mut self, commit: &Oid, name: Oid, tree: Tree) {
+        if let Some(commit) = self.commits.get_mut(commit) {
+            commit.tree = name.clone();
+            self.trees.insert(name, tree);
+        }
+    }
+
     /// A commit; none if there never was one of this name.
     pub fn get(&self, commit: &Oid) -> Option<&Commit> {
         self.commits.get(commit)

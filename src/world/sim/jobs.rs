@@ -1,7 +1,7 @@
 //! Jobs: started once for each key, over after their time, with an effect at their end.
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Exited, Job, JobKey, JobState, Track, exit, remote_id};
+use gastown_controllers::world::{ActError, Exited, Job, JobKey, JobState, Lease, Owner, Track, exit, remote_id};
 use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use gastown_controllers::world::WorldEvent;
 /// A job that has begun.
 #[derive(Debug, Clone)]
 pub(super) struct Begun {
-    job: Job,
+    pub(super) job: Job,
     pub(super) at: Timestamp,
     pub(super) state: JobState,
 }
@@ -29,6 +29,12 @@ impl SimWorld {
             let running = state.jobs.values().filter(|begun| begun.state == JobState::Running).count();
             state.most_jobs = state.most_jobs.max(running);
         }
+        self.goes_on(job, key);
+        Ok(())
+    }
+
+    /// A job that runs comes to its end.
+    pub(super) fn goes_on(&self, job: &Job, key: JobKey) {
         let hangs = job.url().is_some_and(|url| self.state().hanging.contains(&remote_id(url)));
         let takes = self.inner.behavior.takes(&format!("{}/{}", kind(job), key.0));
         let takes = if hangs { std::time::Duration::MAX } else { takes };
@@ -37,7 +43,6 @@ impl SimWorld {
             tokio::time::sleep(takes).await;
             world.finish(&key);
         });
-        Ok(())
     }
 
     fn finish(&self, key: &JobKey) {
@@ -51,12 +56,17 @@ impl SimWorld {
                 let tree = match &job {
                     Job::Verify { tree, .. } => state.commits.tree(tree).cloned(),
                     Job::Setup { sandbox, .. } => state.worktrees.get(&sandbox.uid).map(|w| w.files.clone()),
-                    Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } => None,
+                    Job::Clone { .. }
+                    | Job::Fetch { .. }
+                    | Job::Push { .. }
+                    | Job::RemoveBranch { .. }
+                    | Job::Lease { .. } => None,
                 };
                 (code, tail) = self.inner.behavior.ends(&job, tree.as_ref());
             }
             if code == exit::OK {
-                state.carry_out(&job);
+                let began = state.jobs.get(key).map_or(at, |begun| begun.at);
+                state.carry_out(&job, began);
             }
             if let Some(begun) = state.jobs.get_mut(key) {
                 begun.state = JobState::Exited(Exited { code, at, tail });
@@ -74,6 +84,7 @@ fn kind(job: &Job) -> &'static str {
         Job::Verify { .. } => "verify",
         Job::Push { .. } => "push",
         Job::RemoveBranch { .. } => "remove",
+        Job::Lease { .. } => "lease",
     }
 }
 
@@ -162,23 +173,57 @@ impl State {
                     _ => failed(exit::OK, ""),
                 }
             }
+            Job::Lease { owner: source, url, reference, from, .. } => {
+                let is = self.leases.get(&(remote_id(url), reference.clone())).cloned();
+                if is.as_ref().map(|lease| &lease.id) == from.as_ref() {
+                    return failed(exit::OK, "");
+                }
+                self.bring_lease(source, url, reference);
+                failed(exit::CONTENDED, "stale info")
+            }
         }
     }
 
     /// The result of asking a remote for its branches.
     fn reach(&self, url: &str) -> (i32, String) {
         match self.remotes.get(&remote_id(url)) {
+            None if self.declared_tip(url).is_some() => (exit::OK, String::new()),
             None => (exit::FAILED, "there is no such repository".to_owned()),
             Some(remote) if remote.branches.is_empty() => (exit::NO_BRANCH, "it has no branch yet".to_owned()),
             Some(_) => (exit::OK, String::new()),
         }
     }
 
-    fn carry_out(&mut self, job: &Job) {
+    /// The clone's copy of a lease is as the remote has it.
+    fn bring_lease(&mut self, source: &Owner, url: &str, reference: &str) {
+        let there = self.leases.get(&(remote_id(url), reference.to_owned())).cloned();
+        if let Some(clone) = self.clones.get_mut(&source.uid) {
+            clone.lease = there;
+        }
+    }
+
+    fn carry_out(&mut self, job: &Job, at: Timestamp) {
         match job {
             // What is there already is left as it was fetched.
             Job::Clone { owner: rig, .. } if self.clones.contains_key(&rig.uid) => {}
-            Job::Clone { owner: rig, url, .. } | Job::Fetch { owner: rig, url, .. } => self.fetch(rig, url),
+            Job::Clone { owner, url, lease, .. } | Job::Fetch { owner, url, lease, .. } => {
+                self.fetch(owner, url);
+                if let Some(reference) = lease {
+                    self.bring_lease(owner, url, reference);
+                }
+            }
+            Job::Lease { owner, url, reference, machine, .. } => {
+                let place = (remote_id(url), reference.clone());
+                match machine {
+                    Some(machine) => {
+                        let id = Oid(format!("{:040x}", self.jobs.len()));
+                        let lease = Lease { id, holder: owner.uid.clone(), machine: machine.clone(), at };
+                        self.leases.insert(place, lease);
+                    }
+                    None => drop(self.leases.remove(&place)),
+                }
+                self.bring_lease(owner, url, reference);
+            }
             Job::Push { owner: rig, url, branch, to, force, .. } => {
                 if let Some(remote) = self.remotes.get_mut(&remote_id(url)) {
                     remote.branches.insert(branch.clone(), to.clone());

@@ -1,9 +1,9 @@
 //! `SimWorld`: repositories, worktrees, sessions, attempts and jobs in memory, in virtual time.
 //!
 //! It keeps the contract of the real adapter: what an act promises, what a look may say. `tests/conform` holds the two
-//! together, and lists what is left out here. No verb of `gt` uses it: the tests run the real engine on it, crash that at
-//! every effect, and compare how it ends. What no rule decides (durations, verdicts, agents, lost news) comes from a
-//! [`Behavior`].
+//! together, and lists what is left out here. `gt diff` runs the real engine on it, begun as the town is [observed](seed), to
+//! say what a change would do; so do the tests, which crash the engine at every effect and compare how it ends. What no rule
+//! decides (durations, verdicts, agents, lost news) comes from a [`Behavior`].
 //!
 //! It watches the invariants that bind controllers, and notes each breach (see [`SimWorld::violations`]):
 //! - a bead has at most one session, and so has a sandbox; no attempt is skipped;
@@ -41,6 +41,9 @@ mod remotes;
 
 mod faults;
 
+pub mod seed;
+mod sources;
+
 use gastown_crds::reason::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,9 +51,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::channel::mpsc;
 use futures::stream::{BoxStream, StreamExt};
 use gastown_controllers::world::{
-    ActError, AskAttempts, AskLimiting, AskMerged, AskProgram, AskReplay, AskRepo, Attempt, Free, Host, Job, JobKey,
-    JobState, Jobs, Limiting, Machine, Merged, Oid, Owner, Replay, Replayed, Replays, RepoFacts, Repositories,
-    SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen, SessionSpec, Sessions, Track, WorldEvent, remote_id,
+    ActError, AskAttempts, AskDeclared, AskLease, AskLimiting, AskMerged, AskProgram, AskReplay, AskRepo, AskRevision,
+    Attempt, Declared, Found, Free, Host, Job, JobKey, JobState, Jobs, Lease, Limiting, Machine, Merged, Oid, Owner,
+    Replay, Replayed, Replays, RepoFacts, Repositories, SandboxFacts, SandboxId, SandboxSpec, Sandboxes, Seen,
+    SessionSpec, Sessions, Sources, Track, WorldEvent, remote_id,
 };
 use jiff::Timestamp;
 
@@ -64,6 +68,8 @@ use sandbox::{Live, Worktree};
 
 /// Cores of the simulated machine.
 const CORES: u32 = 4;
+/// What it is called.
+const HOST_NAME: &str = "here";
 
 /// A simulated world; clones share it.
 #[derive(Clone)]
@@ -83,6 +89,8 @@ struct State {
     commits: Commits,
     /// By [`remote_id`] of their url.
     remotes: BTreeMap<String, Remote>,
+    /// The machine; none: a usual one.
+    machine: Option<Machine>,
     /// What is free; none: enough.
     free: Option<Free>,
     /// How often that was asked.
@@ -115,6 +123,10 @@ struct State {
     violations: BTreeSet<String>,
     /// A person wants sessions to end whatever they do.
     may_end: bool,
+    /// Repositories on this machine that sources are read from, by path.
+    origins: BTreeMap<String, sources::Repository>,
+    /// The leases of sources in their remotes, by remote and ref.
+    leases: BTreeMap<(String, String), Lease>,
 }
 
 impl SimWorld {
@@ -177,6 +189,7 @@ impl SimWorld {
         let what = match &event {
             WorldEvent::Job(key) => format!("job/{}", key.0),
             WorldEvent::Sandbox(uid) => format!("sandbox/{uid}"),
+            WorldEvent::Source(uid) => format!("source/{uid}"),
         };
         let Some(delay) = self.inner.behavior.delay_of(&what) else { return };
         if delay.is_zero() {
@@ -310,9 +323,31 @@ impl Jobs for SimWorld {
     }
 }
 
+impl Sources for SimWorld {
+    fn revision(&self, asked: &AskRevision) -> Seen<Found> {
+        self.state().watch_origin(asked);
+        self.seen(|state| state.revision(asked))
+    }
+
+    fn declared(&self, asked: &AskDeclared) -> Seen<Option<Arc<Declared>>> {
+        self.seen(|state| state.declared(asked))
+    }
+
+    fn lease(&self, asked: &AskLease) -> Seen<Option<Lease>> {
+        self.seen(|state| state.clones.get(&asked.source.uid)?.lease.clone())
+    }
+
+    fn remove_clone(&self, source: &Owner) -> Result<(), ActError> {
+        self.state().clones.remove(&source.uid);
+        Ok(())
+    }
+}
+
 impl Host for SimWorld {
     fn machine(&self) -> Seen<Machine> {
-        self.seen(|_| Machine { cores: CORES, memory: 64 << 30, disk: 1 << 40, ..Machine::default() })
+        let usual =
+            Machine { name: HOST_NAME.to_owned(), cores: CORES, memory: 64 << 30, disk: 1 << 40, ..Machine::default() };
+        self.seen(|state| state.machine.clone().unwrap_or(usual))
     }
 
     fn free(&self) -> Seen<Free> {

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{ActError, Candidate, OwnBranch, Owner, Replayed, RepoFacts, remote_id};
+use gastown_controllers::world::{ActError, Candidate, Lease, OwnBranch, Owner, Replayed, RepoFacts, remote_id};
 use gastown_crds::common::Person;
 
 use super::State;
+use super::sources::Tip;
 use crate::git::GitError;
 
 /// Somebody else's repository.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Remote {
     /// The branch its HEAD names.
     pub(super) head: String,
@@ -35,6 +36,10 @@ pub(super) struct Clone {
     pub(super) pushed: BTreeMap<String, Oid>,
     /// `refs/gt/left/*`: the tips that a branch was moved away from.
     left: BTreeMap<String, BTreeSet<Oid>>,
+    /// What a source declares there, as last fetched: the address, with the commit and its tree.
+    pub(super) declared: Option<(String, Tip)>,
+    /// The lease of the source whose clone it is, as last fetched.
+    pub(super) lease: Option<Lease>,
     /// `refs/gt/archive/*`.
     pub(super) archive: BTreeMap<String, Oid>,
     /// `refs/gt/rescue/*`, oldest first.
@@ -47,6 +52,11 @@ impl Clone {
     /// Whether it holds a commit.
     pub(super) fn holds(&self, commit: &Oid) -> bool {
         self.holds.contains(commit)
+    }
+
+    /// A commit has left a branch.
+    pub(super) fn miss(&mut self, branch: &str, tip: Oid) {
+        self.left.entry(branch.to_owned()).or_default().insert(tip);
     }
 }
 
@@ -116,6 +126,9 @@ impl State {
 
     /// Takes in what a remote holds now.
     pub(super) fn fetch(&mut self, rig: &Owner, url: &str) {
+        if let Some(tip) = self.declared_tip(url) {
+            self.clones.entry(rig.uid.clone()).or_default().declared = Some((url.to_owned(), tip));
+        }
         let Some(remote) = self.remotes.get(&remote_id(url)) else { return };
         let (head, branches, was_reset) = (remote.head.clone(), remote.branches.clone(), remote.was_reset);
         let clone = self.clones.entry(rig.uid.clone()).or_default();

@@ -207,6 +207,8 @@ fn a_value_of_any_shape_survives_the_settings_file() {
     let fetch = gastown_controllers::world::Job::Fetch {
         owner: town.rig.clone(),
         url: odd.display().to_string(),
+        secret: None,
+        lease: None,
         cause: "test".into(),
         round: 2,
     };

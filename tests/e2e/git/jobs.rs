@@ -5,6 +5,7 @@ use std::time::Duration;
 use gastown::world::git::Limits;
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Check, Job, exit};
+use gastown_crds::source::SecretRef;
 
 use jiff::Timestamp;
 
@@ -90,7 +91,9 @@ fn what_landed_is_found_by_its_trailer() {
 #[test]
 fn an_empty_remote_a_missing_one_and_one_that_asks() {
     let town = Town::new();
-    let clone = |url: &str| town.run(&Job::Clone { owner: town.rig.clone(), url: url.into(), round: 1 });
+    let clone = |url: &str| {
+        town.run(&Job::Clone { owner: town.rig.clone(), url: url.into(), secret: None, lease: None, round: 1 })
+    };
     super::town::must(super::town::sh(&town.path("."), "git init -q empty", &[]));
     let (code, log) = clone(&town.path("empty").display().to_string());
     assert_eq!(code, exit::NO_BRANCH, "{log}");
@@ -102,8 +105,16 @@ fn an_empty_remote_a_missing_one_and_one_that_asks() {
     let ssh = "sh -c 'echo \"git@example.org: Permission denied (publickey).\" >&2; exit 255' ssh";
     let git = town.git.clone().with_env("GIT_SSH_COMMAND", ssh);
     let mut log = Vec::new();
-    let code =
-        git.run_job(&Job::Clone { owner: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 }, &mut log);
+    let code = git.run_job(
+        &Job::Clone {
+            owner: town.rig.clone(),
+            url: "git@example.org:a.git".into(),
+            secret: None,
+            lease: None,
+            round: 1,
+        },
+        &mut log,
+    );
     assert_eq!(code, exit::AUTH, "{}", String::from_utf8_lossy(&log));
 }
 
@@ -124,7 +135,7 @@ fn a_remote_that_wants_a_password_is_told_from_a_broken_one_without_a_prompt() {
     });
     let git = town.git.clone().with_env("no_proxy", "127.0.0.1");
     let mut log = Vec::new();
-    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, round: 1 }, &mut log);
+    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, secret: None, lease: None, round: 1 }, &mut log);
     let log = String::from_utf8(log).unwrap();
     assert_eq!(code, exit::AUTH, "{log}");
     assert!(!log.contains("s3cret"), "{log}");
@@ -140,8 +151,14 @@ fn a_transfer_that_takes_too_long_names_its_limit_and_a_way_on() {
     let limits = Limits { transfer: Duration::from_secs(1), ..Limits::default() };
     town.git = town.git.clone().with_env("GIT_CONFIG_GLOBAL", town.path("gitconfig")).with_limits(limits);
     town.up("git commit -q --allow-empty -m next");
-    let (code, log) =
-        town.run(&Job::Fetch { owner: town.rig.clone(), url: town.url(), cause: "test".into(), round: 1 });
+    let (code, log) = town.run(&Job::Fetch {
+        owner: town.rig.clone(),
+        url: town.url(),
+        secret: None,
+        lease: None,
+        cause: "test".into(),
+        round: 1,
+    });
     assert!(code == exit::ERROR && log.contains("did not end within 1s"), "{log}");
     assert!(log.contains(&format!("git -C {} fetch", town.clone().display())), "{log}");
     fs_err::remove_dir_all(town.clone()).unwrap();
@@ -155,7 +172,13 @@ fn a_remote_that_falls_silent_is_given_up_long_before_the_limit() {
     let (ssh, said) = (town.path("ssh"), town.path("said"));
     fs_err::write(&ssh, format!("#!/bin/sh\n(echo \"$@\"; env) > {}\nexit 255\n", said.display())).unwrap();
     super::town::must(super::town::sh(&town.path("."), "chmod +x ssh", &[]));
-    let job = Job::Clone { owner: town.rig.clone(), url: "git@example.org:a.git".into(), round: 1 };
+    let job = Job::Clone {
+        owner: town.rig.clone(),
+        url: "git@example.org:a.git".into(),
+        secret: None,
+        lease: None,
+        round: 1,
+    };
     let git = town.git.clone().with_env("GIT_SSH_COMMAND", &ssh);
     assert_eq!(git.run_job(&job, &mut Vec::new()), exit::FAILED);
     let told = fs_err::read_to_string(&said).unwrap();
@@ -165,6 +188,39 @@ fn a_remote_that_falls_silent_is_given_up_long_before_the_limit() {
     // What the user says goes before.
     git.with_env("GIT_HTTP_LOW_SPEED_TIME", "7").run_job(&job, &mut Vec::new());
     assert!(fs_err::read_to_string(&said).unwrap().contains("LOW_SPEED_TIME=7\n"));
+}
+
+/// The key of a source is for its remote alone, and no other is tried there.
+#[test]
+fn a_key_that_is_nobody_elses_to_read_is_given_to_ssh_by_its_name() {
+    let town = Town::new();
+    let (bin, said, key) = (town.path("bin/ssh"), town.path("said"), town.path("a key"));
+    fs_err::create_dir(town.path("bin")).unwrap();
+    fs_err::write(&bin, format!("#!/bin/sh\necho \"$@\" > {}\nexit 255\n", said.display())).unwrap();
+    fs_err::write(&key, "a private key\n").unwrap();
+    super::town::must(super::town::sh(&town.path("."), "chmod +x bin/ssh; chmod 644 'a key'", &[]));
+    let secret = SecretRef { file: Some(key.display().to_string()), command: None, username: None };
+    let url = "git@example.org:a.git".to_owned();
+    let job = Job::Clone { owner: town.rig.clone(), url, secret: Some(secret), lease: None, round: 1 };
+    let git = town.git.clone().with_env("GIT_SSH_COMMAND", &bin);
+    let runs = || {
+        let mut log = Vec::new();
+        (git.run_job(&job, &mut log), String::from_utf8(log).unwrap())
+    };
+    let (code, log) = runs();
+    assert!(code == exit::AUTH && log.contains("chmod 600 "), "{log}");
+    assert!(!said.exists(), "nobody was asked");
+    super::town::must(super::town::sh(&town.path("."), "chmod 600 'a key'", &[]));
+    runs();
+    let told = fs_err::read_to_string(&said).unwrap();
+    let options = format!("-i {} -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes", key.display());
+    assert!(told.starts_with(&options), "{told}");
+    // Whatever stands for ssh here, and does not take a key.
+    let path = format!("{}:{}", town.path("bin").display(), std::env::var("PATH").unwrap());
+    let git = town.git.clone().with_env("GIT_SSH_COMMAND", "plink -batch").with_env("PATH", path);
+    fs_err::remove_file(&said).unwrap();
+    git.run_job(&job, &mut Vec::new());
+    assert!(fs_err::read_to_string(&said).unwrap().starts_with(&options));
 }
 
 #[test]
@@ -322,4 +378,55 @@ fn what_a_check_or_an_agent_locks_stops_nobody_after_it() {
     ));
     town.polecat("nux", "c");
     assert!(!discarded.exists());
+}
+
+/// A clone is never collected: of the commits of a lease, the present one is kept. And how a move ends says what stands in its
+/// way.
+#[test]
+fn a_lease_leaves_one_commit_in_the_clone() {
+    const LEASE: &str = "refs/gt/runner/town/live";
+    let town = Town::cloned();
+    let lease = || town.git.lease(&town.rig, LEASE).unwrap();
+    let moves = |url: String, machine: Option<&str>, cause: &str| {
+        let (owner, from) = (town.rig.clone(), lease().map(|lease| lease.id));
+        let (machine, cause) = (machine.map(str::to_owned), cause.to_owned());
+        let reference = LEASE.to_owned();
+        town.run(&Job::Lease { owner, url, secret: None, reference, from, machine, cause, round: 1 })
+    };
+    let commits = || {
+        let all = town.inside("git cat-file --batch-all-objects --batch-check --unordered | grep ' commit ' || true");
+        let is_lease = |line: &&str| {
+            let id = line.split(' ').next().unwrap();
+            town.inside(&format!("git log -1 --format=%B {id}")).contains("Gastown-Lease-Holder: rig-1")
+        };
+        all.lines().filter(is_lease).count()
+    };
+    for (nth, machine) in ["a", "b", "c"].iter().enumerate() {
+        let (code, log) = moves(town.url(), Some(machine), machine);
+        assert_eq!(code, exit::OK, "{log}");
+        assert_eq!((lease().unwrap().machine.as_str(), commits()), (*machine, 1), "{nth}");
+        assert_eq!(lease().unwrap().id.0, town.up(&format!("git rev-parse {LEASE}")));
+    }
+    // The remote can be read, and lets nobody write.
+    town.up("printf '#!/bin/sh\\nexit 1\\n' > .git/hooks/pre-receive && chmod +x .git/hooks/pre-receive");
+    let (code, log) = moves(town.url(), Some("d"), "d");
+    assert_eq!(code, exit::PROTECTED, "{log}");
+    town.up("rm .git/hooks/pre-receive");
+    // It cannot be reached, so nobody knows.
+    let (code, log) = moves(town.path("nowhere").display().to_string(), Some("d"), "d");
+    assert_eq!(code, exit::FAILED, "{log}");
+    assert_eq!((lease().unwrap().machine.as_str(), commits()), ("c", 1));
+    // Somebody has moved it.
+    let first = town.up(&format!("git update-ref {LEASE} main && git rev-parse main"));
+    let (code, log) = moves(town.url(), Some("d"), "e");
+    assert_eq!(code, exit::CONTENDED, "{log}");
+    let there = lease().unwrap();
+    assert_eq!((there.id.0, there.holder.as_str(), commits()), (first, "", 0), "what is no lease is nobody's");
+    town.up(&format!("git update-ref -d {LEASE}"));
+    let (code, log) = moves(town.url(), Some("d"), "f");
+    assert_eq!((code, lease()), (exit::CONTENDED, None), "{log}");
+    let (code, log) = moves(town.url(), Some("d"), "g");
+    assert_eq!((code, commits()), (exit::OK, 1), "{log}");
+    let (code, log) = moves(town.url(), None, "h");
+    assert_eq!((code, lease(), commits()), (exit::OK, None, 0), "{log}");
 }

@@ -8,5 +8,7 @@ mod quarantine;
 mod remotes;
 mod replay;
 mod sandbox;
+mod signatures;
+mod sources;
 mod tools;
 mod town;

@@ -82,7 +82,14 @@ fn what_was_pushed_is_found_without_being_fetched() {
     assert_eq!(push(&town, onto_main(&from, &to)).0, exit::OK);
     let trace = town.path("trace");
     let traced = town.git.clone().with_env("GIT_TRACE2", &trace);
-    let fetch = |round| Job::Fetch { owner: town.rig.clone(), url: town.url(), cause: "test".into(), round };
+    let fetch = |round| Job::Fetch {
+        owner: town.rig.clone(),
+        url: town.url(),
+        secret: None,
+        lease: None,
+        cause: "test".into(),
+        round,
+    };
     let commands = |round| {
         assert_eq!(traced.run_job(&fetch(round), &mut Vec::new()), exit::OK);
         let text = fs_err::read_to_string(&trace).unwrap();

@@ -122,7 +122,8 @@ fn every_name_of_a_branch_is_judged_as_git_does() {
     let judge = r#"for name; do git check-ref-format --branch "$name" > /dev/null 2>&1 && echo y || echo n; done"#;
     let exec =
         gastown::world::exec::Exec::new("sh").args(["-c", judge, "sh"]).args(&names).cwd(std::path::Path::new("/"));
-    let said = exec.run().unwrap().text();
+    // A git for each of some hundred names.
+    let said = exec.limit(std::time::Duration::from_mins(1)).run().unwrap().text();
     let is_told = |(git, name): &(&str, &String)| (*git == "y") == branch::mistake(name).is_none();
     let differ: Vec<_> = said.lines().zip(&names).filter(|judged| !is_told(judged)).collect();
     assert!(differ.is_empty(), "{differ:?}");
@@ -156,7 +157,7 @@ fn a_password_of_an_earlier_release_reaches_its_remote_and_no_argument() {
     let url = format!("http://kim:s3%63ret@{at}/shop.git");
     let git = town.git.clone().with_env("no_proxy", "127.0.0.1");
     let mut log = Vec::new();
-    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, round: 1 }, &mut log);
+    let code = git.run_job(&Job::Clone { owner: town.rig.clone(), url, secret: None, lease: None, round: 1 }, &mut log);
     let log = String::from_utf8_lossy(&log);
     assert_eq!(code, exit::AUTH, "{log}");
     assert!(!log.contains("ret@"), "{log}");

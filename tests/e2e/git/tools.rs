@@ -42,7 +42,7 @@ fn large_files_are_at_the_remote_before_the_commit_that_names_them() {
     town.up(&format!("{lfs}echo '*.bin filter=lfs diff=lfs merge=lfs -text' > .gitattributes; echo one > one.bin; git add .; git commit -qm one"));
     town.up(&format!("git init -q --bare -b main {0} && {lfs}git remote add origin {0} && git lfs push --all origin main && git push -q origin main", url.display()));
     let url = url.display().to_string();
-    let clone = Job::Clone { owner: town.rig.clone(), url: url.clone(), round: 1 };
+    let clone = Job::Clone { owner: town.rig.clone(), url: url.clone(), secret: None, lease: None, round: 1 };
     assert_eq!(town.run(&clone).0, exit::OK);
     let worktree = town.polecat("nux", "a");
     assert_eq!(fs_err::read_to_string(worktree.join("one.bin")).unwrap(), "one\n", "its content, not a pointer");

@@ -72,12 +72,18 @@ impl Town {
     }
 
     pub fn clone_job(&self) -> Job {
-        Job::Clone { owner: self.rig.clone(), url: self.url(), round: 1 }
+        Job::Clone { owner: self.rig.clone(), url: self.url(), secret: None, lease: None, round: 1 }
     }
 
     pub fn fetch(&self) {
-        let (code, log) =
-            self.run(&Job::Fetch { owner: self.rig.clone(), url: self.url(), cause: "test".into(), round: 1 });
+        let (code, log) = self.run(&Job::Fetch {
+            owner: self.rig.clone(),
+            url: self.url(),
+            secret: None,
+            lease: None,
+            cause: "test".into(),
+            round: 1,
+        });
         assert_eq!(code, exit::OK, "{log}");
     }
 

@@ -18,12 +18,27 @@ pub struct Town {
 }
 
 impl Town {
-    /// A town with one rig, `shop`, that verifies with `sh check.sh`.
-    pub fn new() -> Self {
+    /// Folders for a town, and somebody who may commit.
+    pub fn empty() -> Self {
         let town = Self { dir: tempfile::Builder::new().prefix("gt-e2e-").tempdir().unwrap() };
         for folder in ["town", "data", "state", "tmp", "home"] {
             fs_err::create_dir_all(town.path(folder)).unwrap();
         }
+        let config = "[user]\nname = Kim\nemail = kim@example.invalid\n[init]\ndefaultBranch = main\n";
+        town.file("home/.gitconfig", config);
+        town
+    }
+
+    /// A town in a repository of its own, as `gt init` makes it.
+    pub fn live() -> Self {
+        let town = Self::empty();
+        town.ok(&["init", "--name", "town"]);
+        town
+    }
+
+    /// A town with one rig, `shop`, that verifies with `sh check.sh`.
+    pub fn new() -> Self {
+        let town = Self::empty();
         town.repo("shop", &[("README", "shop\n"), ("check.sh", "! grep -rq BROKEN . --include=*.txt\n")]);
         town.file(
             "town/town.yaml",

@@ -1,8 +1,15 @@
 //! Whole towns through the `gt` program, on real tmux and real git.
 
+mod diff;
 mod drill;
 mod faults;
 mod harness;
+mod http;
 mod kills;
+mod lease;
 mod people;
+mod private;
+mod relative;
+mod source;
 mod stops;
+mod webhook;

@@ -105,6 +105,10 @@ impl Watched for Bead {
         index.bead(self, presence);
     }
 
+    fn is_slim(&self) -> bool {
+        self.spec.closed.is_some()
+    }
+
     /// A closed bead is kept for its name and its end; its texts are in the store.
     fn slim(bead: Arc<Self>) -> Arc<Self> {
         if bead.spec.closed.is_none() {

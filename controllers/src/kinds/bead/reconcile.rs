@@ -10,6 +10,7 @@ use std::time::Duration;
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
+use gastown_crds::kinds::polecat;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
@@ -26,7 +27,7 @@ use crate::holds::{self, PartOf};
 use crate::kinds::runtime;
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
-use crate::world::{Attempt, AttemptState};
+use crate::world::{Attempt, AttemptState, Owner};
 
 /// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
 const ENDING_DELAY: Duration = Duration::from_secs(2);
@@ -64,8 +65,14 @@ fn step<'a>(bead: &'a Bead, view: &View<'_>) -> (Plan, Draft<'a, Bead>) {
 fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), NotSeen> {
     let mut plan = Plan::none();
     let mut draft = Draft::of(bead, view);
-    let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     let requests = requests(bead, view);
+    draft.related = match &bead.spec.assignee {
+        Some(assignee) => {
+            Some(Owner { kind: polecat::KIND.name.into(), name: assignee.polecat.clone(), uid: assignee.uid.clone() })
+        }
+        None => requests.last().map(|request| Owner::of(request.as_ref())),
+    };
+    let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     if let Some(assignee) = &bead.spec.assignee {
         status.last_polecat = Some(assignee.polecat.clone());
     }

@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::seen::Oid;
 use crate::tries::{Tried, round_past, tried};
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Candidate, Exited, Job, JobKey, JobState, Replay, RepoFacts, exit, replay_key};
+use crate::world::{Act, Candidate, Exited, Job, JobKey, JobState, Owner, Replay, RepoFacts, exit, replay_key};
 
 /// Tries of one verification that are looked at. All but a few of so many could not run, for a reason of this machine's;
 /// past them, one is made in each longest delay, for as long as it takes.
@@ -58,6 +58,7 @@ fn end(rig: &str, view: &View<'_>) -> Plan {
             (MergeState::Withdrawn, Reason::Withdrawn, WITHDRAWN.to_owned())
         };
         let mut draft = Draft::of(request.as_ref(), view);
+        draft.related = bead_of(request, view);
         draft.conditions.set_bool(types::MERGED, false, reason, message);
         draft.status.state = state;
         plan.set_status(draft);
@@ -87,6 +88,11 @@ fn land(rig: &Rig, view: &View<'_>) -> Plan {
         plan.set_status(queue.status(request));
     }
     plan
+}
+
+/// The bead that it is about, as long as that exists.
+fn bead_of(request: &MergeRequest, view: &View<'_>) -> Option<Owner> {
+    view.objects.get::<Bead>(&request.spec.bead).map(|bead| Owner::of(bead.as_ref()))
 }
 
 /// Whether its bead is open, or was closed by it; and nothing else was handed in after its branch was deleted.
@@ -555,6 +561,7 @@ impl Landing<'_> {
 
     fn status<'r>(&self, request: &'r MergeRequest) -> Draft<'r, MergeRequest> {
         let mut draft = Draft::of(request, self.view);
+        draft.related = bead_of(request, self.view);
         let Some(outcome) = self.outcomes.iter().find(|o| o.name == request.name_any()) else {
             draft.keep_conditions();
             return draft;

@@ -31,6 +31,7 @@ use crate::kinds::runtime::{self, INSTALL_DELAY};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
+use crate::told::Told;
 use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
@@ -69,6 +70,10 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
         }
     };
     draft.status.state = doing.state;
+    // One that has just left its hook is told of, too.
+    let before = polecat.status.as_ref().and_then(|status| status.bead.as_ref());
+    let bead = draft.status.bead.as_ref().or(before).and_then(|bead| view.objects.get::<Bead>(bead));
+    draft.related = bead.map(|bead| Owner::of(bead.as_ref()));
     if let Some(failure) = view.failed {
         draft.conditions.failed(types::READY, failure);
     } else {
@@ -423,6 +428,7 @@ impl Hook<'_> {
     ) -> Result<Doing, NotSeen> {
         let bead_uid = self.bead.uid().unwrap_or_default();
         let attempts = self.view.attempts(&bead_uid)?;
+        self.tell_end(attempts, plan);
         let settings = &self.view.settings;
         let failed = failures(&self.bead.spec, attempts, &self.requests);
         let limits = runtime::limits(runtime);
@@ -488,6 +494,32 @@ impl Hook<'_> {
             },
         });
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))
+    }
+
+    /// Tells how the last attempt ended, if its own status says that it is at work on it still. One that handed in ended well,
+    /// whatever it ended with.
+    fn tell_end(&self, attempts: &[Attempt], plan: &mut Plan) {
+        let handed_in = |run: &Attempt| self.requests.iter().any(|it| it.spec.attempt == run.attempt);
+        let Some(last) = attempts.last().filter(|last| !handed_in(last)) else { return };
+        let is_at_it = self.polecat.status.as_ref().is_some_and(|status| {
+            let at_work = matches!(status.state, PolecatState::Starting | PolecatState::Working | PolecatState::Zombie);
+            at_work && status.attempt == Some(last.attempt)
+        });
+        let (warns, how) = match &last.state {
+            AttemptState::Intended | AttemptState::Running => return,
+            AttemptState::Lost { .. } => (true, "was lost with its machine or its tmux".to_owned()),
+            AttemptState::Ended(end) if !end.own => (false, "was ended by the town".to_owned()),
+            AttemptState::Ended(end) => {
+                let with = || {
+                    let word = end.tail.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+                    format!("ended with {}, without `gt done`{word}", end.code)
+                };
+                (true, end.out_of_memory.map_or_else(with, said_of_memory))
+            }
+        };
+        if is_at_it {
+            plan.tell(Told::new(warns, "SessionEnded", "Run", &format!("attempt {} {how}", last.attempt)));
+        }
     }
 
     /// Where its branch began.

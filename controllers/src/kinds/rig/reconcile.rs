@@ -250,11 +250,7 @@ fn poll(
 
 /// The number of the present interval of the rig's life, and when the next begins.
 fn window(rig: &Rig, settings: &RigSettings<'_>, view: &View<'_>) -> (i64, jiff::Timestamp) {
-    let interval = i64::try_from(settings.interval.as_secs()).unwrap_or(i64::MAX).max(1);
-    let since = created(rig).as_second();
-    let window = (view.now.as_second() - since).div_euclid(interval);
-    let next = since.saturating_add((window + 1).saturating_mul(interval));
-    (window, jiff::Timestamp::from_second(next).unwrap_or(jiff::Timestamp::MAX))
+    view.interval(created(rig), settings.interval)
 }
 
 /// The red of the target itself, if it is red. Looked at only while something waits to land.

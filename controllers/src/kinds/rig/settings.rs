@@ -86,12 +86,19 @@ impl<'a> RigSettings<'a> {
 
     /// Clones the repository.
     pub fn clone_job(&self, round: u32) -> Job {
-        Job::Clone { owner: self.id.clone(), url: self.url.to_owned(), round }
+        Job::Clone { owner: self.id.clone(), url: self.url.to_owned(), secret: None, lease: None, round }
     }
 
     /// Fetches the target, once for each cause.
     pub fn fetch_job(&self, cause: &str, round: u32) -> Job {
-        Job::Fetch { owner: self.id.clone(), url: self.url.to_owned(), cause: cause.to_owned(), round }
+        Job::Fetch {
+            owner: self.id.clone(),
+            url: self.url.to_owned(),
+            secret: None,
+            lease: None,
+            cause: cause.to_owned(),
+            round,
+        }
     }
 
     /// Makes a worktree ready that was prepared under this name at this instant.

@@ -19,9 +19,9 @@ use crate::key::{Controller, Lane};
 use crate::kinds::runtime;
 use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
-use crate::view::View;
+use crate::view::{NotSeen, View};
 use crate::watches::Watches;
-use pressure::Pressure;
+use pressure::{Beyond, Pressure};
 
 /// The town's own status.
 pub static CONTROLLER: Controller =
@@ -56,16 +56,53 @@ impl Objects {
 /// The runtime of whoever waits and needs the most: that is told of, even where others fit. Every change of a bead asks; where
 /// no runtime requests anything, nobody's is looked for.
 fn most_wanted<'a>(view: &View<'a>) -> Option<&'a Runtime> {
-    let requests = |runtime: &Runtime| runtime::requested(Some(runtime)) > 0;
-    if !view.objects.all::<Runtime>().any(|runtime| requests(runtime)) {
+    if !is_any_requested(view) {
         return None;
     }
-    let of_bead = |bead: &Arc<Bead>| {
-        let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
-        runtime::runtime_of(&bead.spec, polecat, view)
-    };
     let waiting = view.objects.ready().take(WAITING_MAX);
-    waiting.filter_map(of_bead).max_by_key(|runtime| runtime::requested(Some(runtime)))
+    waiting.filter_map(|bead| wanted(bead, view)).max_by_key(|runtime| runtime::requested(Some(runtime)))
+}
+
+/// What whoever waits is short of: memory, and disk; each with why and in words.
+fn short(view: &View<'_>) -> Result<[Option<(Reason, String)>; 2], NotSeen> {
+    let Pressure { memory, disk } = Pressure::of(view, 0, most_wanted(view))?;
+    if memory.is_none() && disk.is_none() {
+        return Ok([None, None]);
+    }
+    let (beyond, machine) = (beyond(view)?, view.machine()?);
+    let said = |(short, is_beyond, all): (Option<String>, bool, u64)| {
+        let short = short?;
+        let never = || format!("{short}; this machine has {} in all", Bytes(all).rounded());
+        Some(if is_beyond { (Reason::Unsatisfiable, never()) } else { (Reason::Insufficient, short) })
+    };
+    Ok([(memory, beyond.memory, machine.memory), (disk, beyond.disk, machine.disk)].map(said))
+}
+
+/// What nobody who waits could be given, were all of this machine free: only a person can change that. The first who could
+/// be given it ends the search, so it is short where work goes on.
+fn beyond(view: &View<'_>) -> Result<Beyond, NotSeen> {
+    let all = Beyond::of(view, None)?;
+    if !is_any_requested(view) {
+        return Ok(all);
+    }
+    let mut least = Beyond { memory: true, ..all };
+    for bead in view.objects.ready() {
+        least.memory &= Beyond::of(view, wanted(bead, view))?.memory;
+        if !least.memory {
+            break;
+        }
+    }
+    Ok(least)
+}
+
+fn is_any_requested(view: &View<'_>) -> bool {
+    view.objects.all::<Runtime>().any(|runtime| runtime::requested(Some(runtime)) > 0)
+}
+
+/// The runtime that a bead would be worked by.
+fn wanted<'a>(bead: &Arc<Bead>, view: &View<'a>) -> Option<&'a Runtime> {
+    let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
+    runtime::runtime_of(&bead.spec, polecat, view)
 }
 
 /// Decides about the town itself.
@@ -93,15 +130,16 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
     }
     // It matters to whoever waits for a slot.
     let is_wanted = view.objects.ready().next().is_some();
-    let pressure = if is_wanted { Pressure::of(view, 0, most_wanted(view)) } else { Ok(Pressure::default()) };
-    match pressure {
-        Ok(pressure) => {
-            if pressure.is_any() {
+    let short = if is_wanted { short(view) } else { Ok(Default::default()) };
+    match short {
+        Ok(short) => {
+            if short.iter().any(Option::is_some) {
                 plan.again_at(pressure::again(view));
             }
-            for (type_, short) in [(types::MEMORY_PRESSURE, pressure.memory), (types::DISK_PRESSURE, pressure.disk)] {
-                let reason = if short.is_some() { Reason::Insufficient } else { Reason::Ok };
-                conditions.set_bool(type_, short.is_some(), reason, short.unwrap_or_default());
+            for (type_, short) in [types::MEMORY_PRESSURE, types::DISK_PRESSURE].into_iter().zip(short) {
+                let is_short = short.is_some();
+                let (reason, message) = short.unwrap_or((Reason::Ok, String::new()));
+                conditions.set_bool(type_, is_short, reason, message);
             }
         }
         Err(not_seen) => {

@@ -26,6 +26,28 @@ pub struct Pressure {
     pub disk: Option<String>,
 }
 
+/// What this machine could not give to a session, were all of it free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// It needs more memory than there is.
+    pub memory: bool,
+    /// More disk has to be free than there is.
+    pub disk: bool,
+}
+
+impl Beyond {
+    /// For the session of a runtime. Of a machine that does not say what it has, nothing is known.
+    pub fn of(view: &View<'_>, next: Option<&Runtime>) -> Result<Self, NotSeen> {
+        let machine = view.machine()?;
+        let min = view.settings.min_free(machine);
+        let is_beyond = |wanted: u64, all: u64| all > 0 && wanted > all;
+        Ok(Self {
+            memory: is_beyond(min.memory.saturating_add(runtime::requested(next)), machine.memory),
+            disk: is_beyond(min.disk, machine.disk),
+        })
+    }
+}
+
 impl Pressure {
     /// The pressure by what is free now, once all that was given a slot is at work: what this round has given takes so many
     /// bytes, and those of earlier rounds are known. `next` is the runtime of the session that would be started.

@@ -7,6 +7,7 @@ use gastown_base::clock::{Clock, SystemClock};
 use gastown_controllers::world::{Owner, exit};
 use gastown_crds::url::redact;
 
+use super::lease::listed_at;
 use super::remote::{SILENCE_MAX, asks_for_password, auth_hint};
 use super::{facts, left, unfinished};
 use crate::git::failure::{Failure, late, say};
@@ -15,8 +16,14 @@ use crate::git::program::RepoLock;
 use crate::git::{Git, GitError};
 
 impl Git {
-    /// Brings the rig's clone up to date with its remote.
-    pub(in crate::git) fn fetch_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    /// Brings the rig's clone up to date with its remote; with `lease`, that ref too.
+    pub(in crate::git) fn fetch_rig(
+        &self,
+        rig: &Owner,
+        url: &str,
+        lease: Option<&str>,
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let place = self.layout.bare_clone(&rig.uid);
         if !place.exists() {
             return Err(GitError::NotCloned { rig: rig.name.clone() }.into());
@@ -25,7 +32,7 @@ impl Git {
         let (clone, shown) = (place.display(), redact(url));
         let hint = format!("to fetch it by hand, run: git -C {clone} fetch {shown} '+refs/heads/*:refs/gt/target/*'");
         self.configure(&place, &place, Some(url))?;
-        self.bring(&place, &repo_lock, url, &hint, log)
+        self.bring(&place, &repo_lock, (url, lease), &hint, log)
     }
 
     /// Fetches all branches, and records which of them is the remote's HEAD. `hint` is for when that takes too long.
@@ -33,7 +40,7 @@ impl Git {
         &self,
         repo: &Path,
         repo_lock: &RepoLock,
-        url: &str,
+        (url, lease): (&str, Option<&str>),
         hint: &str,
         log: &mut dyn Write,
     ) -> Result<(), Failure> {
@@ -46,9 +53,10 @@ impl Git {
             .args(["ls-remote", "--symref"])
             .address(url)
             .args(["HEAD", "refs/heads/*", "refs/tags/*"])
+            .args(lease)
             .output()?;
         if !listed.ok() {
-            return Err(refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
+            return Err(self.refused(&format!("list the branches of {shown}"), url, &listed.complaint()));
         }
         let listed = listed.text();
         if let Some(hash) = foreign_hash(&listed) {
@@ -77,6 +85,9 @@ impl Git {
         }
         self.settle_tips(repo, &before)?;
         self.note_head(repo, &listed)?;
+        if let Some(lease) = lease {
+            self.bring_lease(repo, repo_lock, url, lease, listed_at(&listed, lease))?;
+        }
         say(log, &format!("fetched {shown}"));
         Ok(())
     }
@@ -102,7 +113,7 @@ impl Git {
             .output()
             .map_err(|error| late(error, hint))?;
         if !fetched.ok() {
-            return Err(refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
+            return Err(self.refused(&format!("fetch from {shown}"), url, &fetched.complaint()));
         }
         Ok(())
     }
@@ -121,18 +132,24 @@ impl Git {
         }
         Ok(())
     }
-}
 
-/// The failure of a job whose remote refuses.
-fn refused(doing: &str, url: &str, complaint: &str) -> Failure {
-    if asks_for_password(complaint) {
-        return Failure { code: exit::AUTH, message: format!("could not {doing}: {complaint}\n{}", auth_hint(url)) };
+    /// The failure of a job whose remote refuses.
+    pub(super) fn refused(&self, doing: &str, url: &str, complaint: &str) -> Failure {
+        if asks_for_password(complaint) {
+            let hint = match &self.credentials {
+                Some(_) => {
+                    "the remote does not take what `secretRef` gives: see that it is right, and still holds".to_owned()
+                }
+                None => auth_hint(url),
+            };
+            return Failure { code: exit::AUTH, message: format!("could not {doing}: {complaint}\n{hint}") };
+        }
+        let hint = if complaint.contains("dubious ownership") {
+            "to trust that folder, run the `git config --global --add safe.directory` line above"
+        } else {
+            "to see it for yourself, run"
+        };
+        let message = format!("could not {doing}: {complaint}\n{hint}: git ls-remote {}", redact(url));
+        Failure { code: exit::FAILED, message }
     }
-    let hint = if complaint.contains("dubious ownership") {
-        "to trust that folder, run the `git config --global --add safe.directory` line above"
-    } else {
-        "to see it for yourself, run"
-    };
-    let message = format!("could not {doing}: {complaint}\n{hint}: git ls-remote {}", redact(url));
-    Failure { code: exit::FAILED, message }
 }

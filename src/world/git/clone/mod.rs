@@ -1,6 +1,6 @@
 //! The rig's bare clone: made here, fetched ([`fetch`]), read ([`facts`], with the trailers of [`message`]), guarded
-//! ([`receive`]) and cleared of what killed gits left ([`unfinished`]); talking to its remote ([`remote`]), and what left
-//! the remote's branches ([`left`]).
+//! ([`receive`]) and cleared of what killed gits left ([`unfinished`]); talking to its remote ([`remote`]), what left
+//! the remote's branches ([`left`]), and who applies a source from there ([`lease`]).
 //!
 //! It is made whole beside its place and renamed into it.
 //!
@@ -10,6 +10,7 @@
 
 pub(super) mod facts;
 mod fetch;
+pub(in crate::git) mod lease;
 pub(super) mod left;
 pub(super) mod message;
 pub(in crate::git) mod receive;
@@ -23,11 +24,21 @@ use gastown_controllers::world::Owner;
 use gastown_crds::url::redact;
 
 use super::failure::{Failure, say};
-use super::{Git, GitError};
+use super::{Git, GitError, folders};
+
+/// The name of a clone that is being made, by its end, and of one that is being removed.
+const NEW: &str = "git.new";
+const GONE: &str = "git.gone";
 
 impl Git {
     /// Makes the rig's clone, or finds it made.
-    pub(super) fn clone_rig(&self, rig: &Owner, url: &str, log: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) fn clone_rig(
+        &self,
+        rig: &Owner,
+        url: &str,
+        lease: Option<&str>,
+        log: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let repo_lock = self.remote_lock(&rig.uid)?;
         let place = self.layout.bare_clone(&rig.uid);
         if place.exists() {
@@ -35,7 +46,7 @@ impl Git {
             say(log, &format!("the clone of rig `{}` is there already", rig.name));
             return Ok(());
         }
-        let beside = place.with_extension("git.new");
+        let beside = place.with_extension(NEW);
         let io = |doing: &str, source| GitError::Io { doing: format!("{doing} `{}`", beside.display()), source };
         // What an interrupted try left behind.
         if beside.exists() {
@@ -51,11 +62,28 @@ impl Git {
         self.configure(&beside, &place, Some(url))?;
         let hint =
             "each try starts from the beginning: use a faster connection, or name a nearer copy in spec.repo.url";
-        self.bring(&beside, &repo_lock, url, hint, log)?;
+        self.bring(&beside, &repo_lock, (url, lease), hint, log)?;
         fs_err::rename(&beside, &place).map_err(|e| io("put in place", e))?;
         drop(repo_lock);
         say(log, &format!("cloned {}", redact(url)));
         Ok(())
+    }
+
+    /// Removes the clone of a source, and what tries to make or remove it have left. It is gone at once, whatever keeps its
+    /// files. Nothing else may run for this source any more: its lock goes too.
+    pub fn remove_clone(&self, source: &Owner) -> Result<(), GitError> {
+        let place = self.layout.bare_clone(&source.uid);
+        let _lock = self.remote_lock(&source.uid)?;
+        let io = |source| GitError::Io { doing: format!("remove `{}`", place.display()), source };
+        let gone = place.with_extension(GONE);
+        let remove = |folder: &Path| if folder.exists() { folders::remove(folder).map_err(io) } else { Ok(()) };
+        remove(&gone)?;
+        if place.exists() {
+            fs_err::rename(&place, &gone).map_err(io)?;
+            remove(&gone)?;
+        }
+        remove(&place.with_extension(NEW))?;
+        self.remove_clone_locks(&source.uid).map_err(io)
     }
 
     /// The clone at `repo`, which is to be used at `place`, has the town's settings and its hook; with `url`, its remote is

@@ -48,9 +48,12 @@ impl Git {
         let silence_s = SILENCE_MAX.as_secs().to_string();
         let patience = [("GIT_HTTP_LOW_SPEED_LIMIT", "1"), ("GIT_HTTP_LOW_SPEED_TIME", silence_s.as_str())];
         let unsaid = patience.into_iter().filter(|(name, _)| self.var(name).is_none());
-        let call = unsaid.fold(call, |call, (name, value)| call.env(name, value));
+        let mut call = unsaid.fold(call, |call, (name, value)| call.env(name, value));
+        if let Some(credentials) = &self.credentials {
+            call = credentials.give(call);
+        }
         let has_own_ssh = self.var("GIT_SSH").is_some() && self.var("GIT_SSH_COMMAND").is_none();
-        if path_of(url).is_some() || has_own_ssh {
+        if path_of(url).is_some() || has_own_ssh && self.credentials.is_none() {
             return Ok(call);
         }
         let ssh = match self.var("GIT_SSH_COMMAND") {
@@ -61,9 +64,13 @@ impl Git {
         let program = ssh.split_whitespace().next().unwrap_or_default();
         // Only OpenSSH is known to take the option; whatever else people name here may not.
         let is_ssh = Path::new(program).file_name().is_some_and(|name| name == "ssh");
-        if !is_ssh {
-            return Ok(call.env("GIT_SSH_COMMAND", ssh));
-        }
+        // A key is for OpenSSH, whatever else is named here.
+        let openssh = if is_ssh { &ssh } else { "ssh" };
+        let ssh = match self.credentials.as_ref().and_then(|credentials| credentials.ssh(openssh)) {
+            Some(with_key) => with_key,
+            None if is_ssh => ssh,
+            None => return Ok(call.env("GIT_SSH_COMMAND", ssh)),
+        };
         let (every, times) = (ALIVE_EVERY.as_secs(), SILENCE_MAX.as_secs() / ALIVE_EVERY.as_secs());
         let alive = format!("-o ServerAliveInterval={every} -o ServerAliveCountMax={times}");
         Ok(call.env("GIT_SSH_COMMAND", format!("{ssh} -o BatchMode=yes {alive}")))

@@ -110,25 +110,30 @@ impl Git {
         commit: Option<&Oid>,
         lease: &str,
     ) -> Result<Option<String>, Failure> {
-        call = call.limit(self.limits.transfer).args([
-            "push",
-            "--porcelain",
-            "--no-verify",
-            "--no-follow-tags",
-            "--no-signed",
-            "--recurse-submodules=no",
-        ]);
-        if push.update_checked_out && path_of(push.url).is_some() {
-            call = call.arg("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
-        }
+        call = call.limit(self.limits.transfer);
+        let options = (push.update_checked_out && path_of(push.url).is_some())
+            .then_some("--receive-pack=git -c receive.denyCurrentBranch=updateInstead receive-pack");
         let reference = format!("refs/heads/{}", push.branch);
-        let commit = commit.map_or("", |commit| &commit.0);
-        call = call.arg(format!("--force-with-lease={reference}:{lease}"));
-        let output = call.address(push.url).arg(format!("{commit}:{reference}")).output();
-        let hint = || format!("to see how fast it answers, run: git ls-remote {}", redact(push.url));
-        let output = output.map_err(|error| late(error, &hint()))?;
-        Ok((!output.ok()).then(|| format!("{}\n{}", output.text(), output.complaint())))
+        push_ref(call.args(PUSH).args(options), push.url, (&reference, commit.map_or("", |commit| &commit.0)), lease)
     }
+}
+
+/// Pushes one ref, with no hook of the user's, and nothing beside it.
+pub(in crate::git) const PUSH: [&str; 6] =
+    ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"];
+
+/// Has a call of [`PUSH`] move a ref of a remote from what the lease says, empty: it must not be there, to a commit, empty: it
+/// is removed. What was said, if that was refused.
+pub(in crate::git) fn push_ref(
+    call: Call<'_>,
+    url: &str,
+    (reference, commit): (&str, &str),
+    lease: &str,
+) -> Result<Option<String>, Failure> {
+    let call = call.arg(format!("--force-with-lease={reference}:{lease}")).address(url);
+    let hint = || format!("to see how fast it answers, run: git ls-remote {}", redact(url));
+    let output = call.arg(format!("{commit}:{reference}")).output().map_err(|error| late(error, &hint()))?;
+    Ok((!output.ok()).then(|| format!("{}\n{}", output.text(), output.complaint())))
 }
 
 /// The failure of a push that the remote, or git itself, refused.

@@ -17,6 +17,7 @@ use gastown_base::clock::{Clock, SystemClock};
 use gastown_crds::url::{redact, split_password};
 
 use self::stream::{From, Run};
+use super::secret::HIDDEN;
 use super::{Git, GitError};
 use crate::exec::{Exec, ExecError, Output};
 
@@ -68,7 +69,7 @@ const SETTINGS: [&str; 11] = [
 ];
 
 /// A credential helper that answers with what is in its environment.
-const PASSWORD_HELPER: &str =
+pub(super) const PASSWORD_HELPER: &str =
     r#"!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$GT_GIT_NAME" "$GT_GIT_PASSWORD"; }; f"#;
 
 /// One call of the git program.
@@ -81,6 +82,8 @@ pub(super) struct Call<'a> {
     repo_lock: Option<&'a RepoLock>,
     limit: Duration,
     stdin: Vec<u8>,
+    /// What its complaints are not to be shown with.
+    hidden: Vec<String>,
 }
 
 impl Git {
@@ -95,7 +98,16 @@ impl Git {
         }
         exec = scrub(exec).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_EDITOR", "false");
         let (clones, cwd) = (self.layout.clones(), PathBuf::new());
-        Call { exec, doing: doing.into(), clones, cwd, repo_lock: None, limit: LOCAL_MAX, stdin: Vec::new() }
+        Call {
+            exec,
+            doing: doing.into(),
+            clones,
+            cwd,
+            repo_lock: None,
+            limit: LOCAL_MAX,
+            stdin: Vec::new(),
+            hidden: Vec::new(),
+        }
     }
 
     /// A call of git on a repository: a bare clone or a worktree.
@@ -127,6 +139,12 @@ impl<'a> Call<'a> {
 
     pub(super) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.exec = self.exec.env(name, value);
+        self
+    }
+
+    /// Shows none of its complaints with this text in it: a remote may say again what it was told.
+    pub(super) fn hide(mut self, text: String) -> Self {
+        self.hidden.push(text);
         self
     }
 
@@ -193,7 +211,7 @@ impl<'a> Call<'a> {
     }
 
     fn once(&self) -> Result<Output, GitError> {
-        let Self { exec, doing, repo_lock, limit, stdin, .. } = self;
+        let Self { exec, doing, repo_lock, limit, stdin, hidden, .. } = self;
         let error = |source: ExecError| GitError::Exec { doing: doing.clone(), source };
         if !stdin.is_empty() {
             return exec.clone().stdin(stdin.clone()).limit(*limit).run().map_err(error);
@@ -207,12 +225,17 @@ impl<'a> Call<'a> {
             let free = OUTPUT_BYTES_MAX - kept.len();
             kept.extend_from_slice(&piece[..piece.len().min(free)]);
         });
-        Ok(Output { code: code.map_err(error)?, stdout, stderr: shown(stderr) })
+        Ok(Output { code: code.map_err(error)?, stdout, stderr: shown(stderr, hidden) })
     }
 }
 
 /// A complaint without passwords: what git leaves of them, its helpers may repeat.
-fn shown(complaint: Vec<u8>) -> Vec<u8> {
+fn shown(complaint: Vec<u8>, hidden: &[String]) -> Vec<u8> {
+    let hide = |text: String, secret: &String| text.replace(secret, HIDDEN);
+    let complaint = match hidden {
+        [] => complaint,
+        all => all.iter().fold(String::from_utf8_lossy(&complaint).into_owned(), hide).into_bytes(),
+    };
     match std::str::from_utf8(&complaint) {
         Ok(text) if text.contains("://") => redact(text).into_bytes(),
         _ => complaint,

@@ -58,6 +58,17 @@ impl Git {
         RepoLock::take(&self.lock_path(rig_uid, "remote.lock"), "the rig's remote", LOCK_WAIT_MAX)
     }
 
+    /// Removes the locks of a clone that is no more.
+    pub(in crate::git) fn remove_clone_locks(&self, uid: &str) -> std::io::Result<()> {
+        for extension in ["lock", "remote.lock"] {
+            match fs_err::remove_file(self.lock_path(uid, extension)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
     fn lock_path(&self, rig_uid: &str, extension: &str) -> PathBuf {
         let clone = self.layout.bare_clone(rig_uid);
         clone.with_file_name(format!("{rig_uid}.{extension}"))
