@@ -131,6 +131,8 @@ reasons! {
     VerifyError => Town warns;
     /// Runtime: the program is not on the session's PATH.
     CommandNotFound => Town warns, "install the program that is named above; `gt doctor` lists what is missing";
+    /// Polecat: its Runtime skips the agent's permission prompts, and the town does not trust agents so far.
+    NotTrusted => Person warns, "`spec.trust: Full` of the Town lets agents run any command without asking; or use a Runtime that has no `skipsPermissions`";
     /// Runtime: this machine cannot hold its sessions to their limits; they run without.
     CannotLimit => Person warns, "let systemd run the sessions, as the message says, or take `resources.limits` out of the Runtime";
     /// Formula, bead: no steps can be made of the formula; the message says why.

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use clap::Args as ClapArgs;
 use gastown_base::private;
+use gastown_controllers::runtime;
 use gastown_controllers::world::Limiting;
-use gastown_crds::Runtime;
+use gastown_crds::reason::Reason;
+use gastown_crds::town::Trust;
+use gastown_crds::{self as crds, Polecat, Rig, Runtime};
 use kube::ResourceExt;
 use serde::Serialize;
 
@@ -46,6 +49,8 @@ enum Verdict {
     /// It works without.
     Degraded,
     Missing,
+    /// It is missing, and nothing uses it.
+    Unused,
 }
 
 /// Runs it.
@@ -152,26 +157,37 @@ fn sockets(town: &Town) -> Check {
     }
 }
 
-/// The agent programs of the town's runtimes.
+/// The agent programs of the town's runtimes, and whether the town lets those that it uses run.
 async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Check>, CliError> {
-    let runtimes = gt.with_api(town, async |link| link.all::<Runtime>().await).await?;
+    let snapshot = gt.with_api(town, async |link| link.snapshot(&["Runtime", "Rig", "Polecat", "Town"]).await).await?;
+    let spec = snapshot.all::<crds::Town>().next();
+    let used = runtime::used(spec, snapshot.all::<Rig>(), snapshot.all::<Polecat>());
+    let trust = spec.map(|town| town.spec.trust).unwrap_or_default();
     let check = |runtime: &Runtime| {
-        let what = format!("runtime {}", runtime.name_any());
+        let name = runtime.name_any();
+        let what = format!("runtime {name}");
+        let is_used = used.contains(&*name);
         let word = runtime.spec.command.first().cloned().unwrap_or_default();
         if AGENTS.iter().any(|(built_in, _)| *built_in == word) {
             return Check { what, verdict: Verdict::Ok, found: format!("{word}, built in"), fix: None };
         }
         match find(&word, path) {
+            Some(_) if is_used && runtime.spec.skips_permissions && trust == Trust::None => Check {
+                what,
+                verdict: Verdict::Missing,
+                found: "the Town has `trust: None`, and this skips permission prompts".to_owned(),
+                fix: Reason::NotTrusted.hint().map(str::to_owned),
+            },
             Some(program) => Check { what, verdict: Verdict::Ok, found: program.display().to_string(), fix: None },
             None => Check {
                 what,
-                verdict: Verdict::Missing,
+                verdict: if is_used { Verdict::Missing } else { Verdict::Unused },
                 found: format!("`{word}` is not on PATH"),
-                fix: Some(format!("install `{word}`, or `gt delete runtime/{}`", runtime.name_any())),
+                fix: is_used.then(|| format!("install `{word}`, or use another Runtime")),
             },
         }
     };
-    Ok(runtimes.iter().map(check).collect())
+    Ok(snapshot.all::<Runtime>().map(check).collect())
 }
 
 fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
@@ -186,6 +202,7 @@ fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
                 Verdict::Ok => "ok",
                 Verdict::Degraded => "degraded",
                 Verdict::Missing => "missing",
+                Verdict::Unused => "unused",
             };
             table.row([check.what.as_str(), verdict, &check.found]);
         }

@@ -65,7 +65,7 @@ mod tests {
     fn ended(tail: &str) -> Vec<Attempt> {
         let end =
             AttemptEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned(), out_of_memory: None };
-        vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end) }]
+        vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end), conversation: None }]
     }
 
     #[test]

@@ -156,7 +156,8 @@ fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
         let word = name.to_string_lossy();
         let inherits = |names: &Vec<String>| names.iter().any(|name| *name == word);
         let ours = spec.inherits.as_ref().is_none_or(inherits) || word.starts_with(TERMINAL);
-        if !ours || FOREIGN.iter().any(|begin| word.starts_with(begin)) {
+        let unset = |name: &String| name.strip_suffix('*').map_or(*name == word, |begin| word.starts_with(begin));
+        if !ours || FOREIGN.iter().any(|begin| word.starts_with(begin)) || spec.unset.iter().any(unset) {
             agent.env_remove(&name);
         }
     }

@@ -20,6 +20,9 @@ const VERSION: u64 = 1;
 /// Longest record, in bytes: a spec whose environment has a hundred variables of 8 KiB.
 const RECORD_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The longest id of a conversation, in bytes; a UUID has 36.
+const CONVERSATION_ID_MAX: usize = 128;
+
 /// The spec in the folder of an attempt or job.
 pub const SPEC: &str = "spec.json";
 /// Written by `gt __run` once it holds the lock: from then on this attempt or job is never started again.
@@ -36,6 +39,12 @@ pub const ENDING: &str = "ending";
 pub const OUTPUT: &str = "output.log";
 /// The output of a job.
 pub const LOG: &str = "log";
+/// The folder of an attempt that is the agent's: the files of its Runtime, and what its hooks report. `GT_RUN` names it.
+pub const RUN: &str = "run";
+/// What the agent's hooks or tools report of its conversation, in [`RUN`]. No file of a Runtime begins with a dot.
+pub const CONVERSATION: &str = ".conversation.json";
+/// What the agent's hooks report of what it does, in [`RUN`].
+pub const ACTIVITY: &str = ".activity.json";
 /// The log that says why the work came back; `GT_REWORK_LOG` names it.
 pub const REWORK: &str = "rework.log";
 
@@ -81,6 +90,12 @@ pub struct AgentSpec {
     /// The names of the variables that whoever starts it has; a tmux server may have others, from an earlier day. Unsaid: all.
     #[serde(default)]
     pub inherits: Option<Vec<String>>,
+    /// Variables of those that are not inherited all the same; a name that ends in `*` stands for all that begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
+    /// The name of the Runtime that it is run by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// The folder that PATH is to start with.
     pub path_first: PathBuf,
     /// The worktree.
@@ -160,6 +175,67 @@ pub struct Exit {
     /// as one that was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub killed: Option<Killed>,
+}
+
+/// The conversation that an agent is in, as it was reported. The agent can write what it likes here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversation {
+    /// Its id, as the agent's program knows it.
+    pub id: String,
+    /// The file that the agent's program keeps it in, where that was reported: it can be gone on with once there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<PathBuf>,
+}
+
+impl Conversation {
+    /// Whether it can be gone on with: its id can stand in a command and is no option, and something was said in it.
+    pub fn can_go_on(&self) -> bool {
+        let is_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let names_one = self.id.len() <= CONVERSATION_ID_MAX
+            && self.id.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && self.id.chars().all(is_id);
+        let holds = |path: &PathBuf| fs_err::metadata(path).is_ok_and(|file| file.is_file() && file.len() > 0);
+        names_one && self.transcript.as_ref().is_none_or(holds)
+    }
+}
+
+/// What an agent does, as its hooks reported it last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Activity {
+    /// What it does.
+    pub state: Doing,
+    /// Since when.
+    pub since: Timestamp,
+    /// When anything was reported last: it may be at work on one thing for long.
+    pub at: Timestamp,
+    /// The question, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How often in a row it was sent on, at the end of a turn with work on its hook.
+    #[serde(default)]
+    pub sent_on: u32,
+    /// How far its work was when it was sent on last.
+    #[serde(default)]
+    pub progress: String,
+}
+
+/// What an agent does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doing {
+    /// It has been started, and was told nothing yet.
+    Starting,
+    /// It thinks, or runs a tool.
+    Busy,
+    /// Its turn has ended: it waits to be told something.
+    Idle,
+    /// It has asked a question, or for a permission.
+    Asking,
+    /// Its model's provider has refused it for a rate limit, a spent allowance or an overload.
+    Limited,
+    /// Its login is missing or has expired.
+    LoginRequired,
 }
 
 /// The exit code of an agent that was killed (128 + SIGKILL); a shell gives it for its last program too.

@@ -346,6 +346,11 @@ fn doctor_knows_what_a_runtime_needs() {
     let runtime = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {name: robot}\nspec: {command: [gt-no-such-agent]}\n";
     assert_eq!(folder.gt_with(&["apply", "-f", "-"], runtime).code, 0);
     let ill = folder.gt(&["doctor"]);
+    assert_eq!(ill.code, 0, "nothing uses it: {}", ill.all());
+    assert!(ill.out.contains("runtime robot        unused     `gt-no-such-agent` is not on PATH"), "{}", ill.out);
+    let rig = "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {name: barn}\nspec: {repo: {url: 'https://town.invalid/x'}, merge: {strategy: Branch}, runtime: RUNTIME}\n";
+    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig.replace("RUNTIME", "robot")).code, 0);
+    let ill = folder.gt(&["doctor"]);
     assert_eq!(ill.code, 1);
     assert!(ill.out.contains("runtime robot        missing    `gt-no-such-agent` is not on PATH"), "{}", ill.out);
     assert!(ill.out.contains("\nlimits of sessions "), "{}", ill.out);

@@ -165,7 +165,7 @@ impl Words<'_> {
 }
 
 fn run(run: &Attempt) -> String {
-    let Attempt { attempt, work, state } = run;
+    let Attempt { attempt, work, state, conversation: _ } = run;
     // A start that was cut short may or may not have said what it is for.
     assert!(work == "text" || *state == AttemptState::Intended, "{run:?}");
     match state {

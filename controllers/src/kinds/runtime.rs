@@ -1,22 +1,59 @@
 //! The Runtime controller: would its program start here, and are its sessions held to their limits?
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gastown_crds::bead::BeadSpec;
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Polecat, Rig, Runtime};
+use gastown_crds::{Polecat, Rig, Runtime, Town};
+use kube::ResourceExt;
 
 use crate::draft::Draft;
 use crate::key::{Controller, Lane};
+use crate::kinds::town::RUNTIME_DEFAULT;
 use crate::objects::Watched;
 use crate::plan::Plan;
 use crate::view::View;
+use crate::watches::Watches;
 use crate::world::{Limiting, Limits};
 
 /// Whether the programs of runtimes are there.
 pub static CONTROLLER: Controller =
-    Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile), |_| {});
+    Controller::of::<Runtime>("runtime", Lane::Objects, |name, view| view.with(name, reconcile), watches);
+
+/// One that is used from now on looks for its program again.
+fn watches(watches: &mut Watches) {
+    watches.on::<Town>(|change, _, again| {
+        if change.differs(|town| &town.spec.runtime) {
+            let named = change.each().map(|town| town.spec.runtime.clone());
+            again.all(named.map(|name| name.unwrap_or_else(|| RUNTIME_DEFAULT.to_owned())));
+        }
+    });
+    watches.on::<Rig>(|change, objects, again| {
+        if change.differs(|rig| &rig.spec.runtime) {
+            let default = || objects.town().and_then(|town| town.spec.runtime.clone());
+            let named = change.each().map(|rig| rig.spec.runtime.clone().or_else(default));
+            again.all(named.map(|name| name.unwrap_or_else(|| RUNTIME_DEFAULT.to_owned())));
+        }
+    });
+    watches.on::<Polecat>(|change, _, again| {
+        if change.differs(|polecat| &polecat.spec.runtime) {
+            again.all(change.each().filter_map(|polecat| polecat.spec.runtime.clone()));
+        }
+    });
+}
+
+/// The names of the runtimes that a town uses: those of its rigs and polecats.
+pub fn used<'a>(
+    town: Option<&'a Town>,
+    rigs: impl Iterator<Item = &'a Rig>,
+    polecats: impl Iterator<Item = &'a Polecat>,
+) -> BTreeSet<&'a str> {
+    let default = town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
+    let of_rigs = rigs.map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
+    of_rigs.chain(polecats.filter_map(|polecat| polecat.spec.runtime.as_deref())).collect()
+}
 
 /// How long until a program that is not on PATH is looked for again, or a way to hold sessions to their limits: no event
 /// reports an installation.
@@ -36,10 +73,15 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     let mut draft = Draft::of(runtime, view);
     let conditions = &mut draft.conditions;
     let program = &runtime.spec.command[0];
+    let objects = view.objects;
+    let (rigs, polecats) = (objects.all::<Rig>().map(AsRef::as_ref), objects.all::<Polecat>().map(AsRef::as_ref));
+    let is_used = used(objects.town().map(AsRef::as_ref), rigs, polecats).contains(&*runtime.name_any());
     match view.program(program) {
         Ok(true) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
         Ok(false) => {
-            plan.again_at(view.now + INSTALL_DELAY);
+            if is_used {
+                plan.again_at(view.now + INSTALL_DELAY);
+            }
             let message = format!("`{program}` is not on PATH here: install it");
             conditions.set_bool(types::READY, false, Reason::CommandNotFound, message);
         }
@@ -51,7 +93,9 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
             Ok(limiting) => match not_enforced(limits, limiting) {
                 None => conditions.set_bool(types::LIMITS_ENFORCED, true, Reason::Ok, ""),
                 Some(why) => {
-                    plan.again_at(view.now + INSTALL_DELAY);
+                    if is_used {
+                        plan.again_at(view.now + INSTALL_DELAY);
+                    }
                     conditions.set_bool(types::LIMITS_ENFORCED, false, Reason::CannotLimit, why);
                 }
             },

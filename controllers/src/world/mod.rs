@@ -40,8 +40,8 @@ pub use repository::{
 };
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{
-    AskAttempts, AskLimiting, AskProgram, Attempt, AttemptEnd, AttemptState, Frozen, Limiting, Limits, OutOfMemory,
-    Session, SessionSpec, Sessions,
+    AskAttempts, AskLimiting, AskProgram, Attempt, AttemptEnd, AttemptState, Conversation, Frozen, Limiting, Limits,
+    OutOfMemory, RuntimeParts, Session, SessionSpec, Sessions,
 };
 pub use source::{
     AskDeclared, AskLease, AskRevision, At, Declared, DeclaredObject, Found, Lease, Origin, Revision, Signature,

@@ -2,6 +2,7 @@
 
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::NameValue;
+use gastown_crds::runtime::RuntimeFile;
 use jiff::Timestamp;
 
 use super::{ActError, Ask, Fact, Owner, Question, SandboxId, Seen};
@@ -136,6 +137,19 @@ pub struct Attempt {
     pub work: String,
     /// How far it came.
     pub state: AttemptState,
+    /// The conversation that its agent was in, if it was reported and can be gone on with.
+    pub conversation: Option<Conversation>,
+}
+
+/// A conversation of an agent with its model, which another attempt can go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id, as the agent's program knows it.
+    pub id: String,
+    /// The name of the Runtime that it is of: another program would not know it.
+    pub runtime: String,
+    /// The uid of the sandbox that it speaks of.
+    pub sandbox_uid: String,
 }
 
 /// How far an attempt came.
@@ -187,10 +201,12 @@ pub struct SessionSpec {
     pub attempt: u32,
     /// The digest of what is to be done. Attempts at another text do not count against this one.
     pub work: String,
-    /// The program and its arguments.
+    /// The program and its arguments; `$(NAME)` stands for a variable that the agent sees.
     pub command: Vec<String>,
-    /// Variables that the agent sees; of two with one name, the later counts. The adapter adds those that say where things
-    /// are on this machine.
+    /// What its Runtime declares beside the command.
+    pub runtime: RuntimeParts,
+    /// Variables that the agent sees, after those of the Runtime; of two with one name, the later counts. The adapter adds those
+    /// that say where things are on this machine.
     pub env: Vec<NameValue>,
     /// What it is held to.
     pub limits: Limits,
@@ -198,8 +214,21 @@ pub struct SessionSpec {
     pub rework: Option<(ReworkKind, String)>,
 }
 
+/// What a Runtime declares beside the command. In values and contents, `$(NAME)` stands for a variable that the agent sees.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RuntimeParts {
+    /// The Runtime's name.
+    pub name: String,
+    /// Variables.
+    pub env: Vec<NameValue>,
+    /// Variables that are not inherited; a name that ends in `*` stands for all that begin so.
+    pub unset_env: Vec<String>,
+    /// Files that are written into the folder that `GT_RUN` names.
+    pub files: Vec<RuntimeFile>,
+}
+
 impl SessionSpec {
-    /// The value of a variable.
+    /// The value of a variable, other than the Runtime's.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().rev().find(|variable| variable.name == name).map(|variable| variable.value.as_str())
     }

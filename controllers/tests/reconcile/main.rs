@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
 mod common;
+mod conversation;
 
 mod bead;
 mod convoy;

@@ -13,24 +13,30 @@ use gastown_crds::overrides::{ANNOTATION_OVERRIDE, Mode, Override};
 use gastown_crds::{Bead, Formula, Rig, Runtime, names};
 use serde_json::json;
 
-fn key() -> Key {
+pub fn key() -> Key {
     gastown_controllers::polecat::CONTROLLER.key("shop-nux")
 }
 
 /// A polecat with a bead on its hook, whose steps are poured.
-fn scene() -> Scene {
+pub fn scene() -> Scene {
     let mut scene = Scene::default();
     scene.rig(rig("shop")).polecat(polecat("shop", "nux")).bead(claimed(bead("shop-a", "shop"), "shop-nux"));
-    let mut step = object::<gastown_crds::Bead>(
-        "shop-a.work",
-        json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a", "command": "true"}),
-    );
-    step.metadata.labels =
-        Some([("gastown.io/round".to_owned(), "0".to_owned()), ("gastown.io/work-digest".to_owned(), work())].into());
-    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
-    scene.add(step);
+    scene.add(step(0));
     scene.known(Ask::Newest(setups()), Fact::Newest(None));
     scene
+}
+
+/// The step of a round.
+pub fn step(round: u32) -> Bead {
+    let name = if round == 0 { "shop-a.work".to_owned() } else { names::step("shop-a", round, "work") };
+    let mut step = object::<Bead>(
+        &name,
+        json!({"title": "work", "type": "Step", "rig": "shop", "parent": "shop-a", "command": "true"}),
+    );
+    let labels = [("gastown.io/round".to_owned(), round.to_string()), ("gastown.io/work-digest".to_owned(), work())];
+    step.metadata.labels = Some(labels.into());
+    step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
+    step
 }
 
 /// Where its worktree is set up.
@@ -42,7 +48,7 @@ fn work() -> String {
     work_digest(&bead("shop-a", "shop").spec)
 }
 
-fn prepared(round: u32) -> Sandbox {
+pub fn prepared(round: u32) -> Sandbox {
     Sandbox {
         prepared: names::digest(&["prepared", "shop-a-uid", &work(), &round.to_string()]),
         branch: "polecat/nux/shop-a".into(),
@@ -51,7 +57,7 @@ fn prepared(round: u32) -> Sandbox {
     }
 }
 
-fn sandbox(session: Session) -> SandboxFacts {
+pub fn sandbox(session: Session) -> SandboxFacts {
     SandboxFacts { sandbox: Some(prepared(0)), session, frozen: Frozen::No }
 }
 
@@ -59,11 +65,11 @@ fn sandbox_of(sandbox: Sandbox) -> SandboxFacts {
     SandboxFacts { sandbox: Some(sandbox), ..SandboxFacts::default() }
 }
 
-fn run(attempt: u32, state: AttemptState) -> Attempt {
-    Attempt { attempt, work: work(), state }
+pub fn run(attempt: u32, state: AttemptState) -> Attempt {
+    Attempt { attempt, work: work(), state, conversation: None }
 }
 
-fn died(second: i64) -> AttemptState {
+pub fn died(second: i64) -> AttemptState {
     AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new(), out_of_memory: None })
 }
 
@@ -217,6 +223,8 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
     GT_BEAD=shop-a
     GT_ATTEMPT=1
     GT_BASE=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    GT_PROMPT=Run `gt prime` and follow it.
+    GT_KEEP_AT_WORK=5
     BD_ACTOR=shop/polecats/nux
     GT_ACTOR=shop/polecats/nux
     GIT_AUTHOR_NAME=nux

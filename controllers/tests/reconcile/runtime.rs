@@ -12,6 +12,9 @@ fn a_program_that_is_not_there_is_looked_for_again() {
     let program = Ask::Program(AskProgram("gt:script".into()));
     insta::assert_snapshot!(said(&scene.plan(&key)), @"script: Ready=True Ok");
     scene.known(program.clone(), Fact::Program(false));
+    insta::assert_snapshot!(said(&scene.plan(&key)), @"script: Ready=False CommandNotFound (`gt:script` is not on PATH here: install it)");
+    // From when something uses it; nothing else looks for it.
+    assert_eq!(scene.add(rig("shop")).into_iter().filter(|it| *it == key).count(), 1);
     insta::assert_snapshot!(said(&scene.plan(&key)), @"
     script: Ready=False CommandNotFound (`gt:script` is not on PATH here: install it)
     again at 1060
@@ -24,6 +27,7 @@ fn a_program_that_is_not_there_is_looked_for_again() {
 fn limits_that_do_not_hold_here_are_said_and_looked_for_again() {
     let mut scene = Scene::default();
     let key = CONTROLLER.key("script");
+    scene.add(rig("shop"));
     scene.add(script_with(json!({"limits": {"memory": "2Gi", "cpu": "1500m"}})));
     scene.known(Ask::Limiting, Fact::Limiting(Limiting::Cgroup { memory: true, cpu: true }));
     insta::assert_snapshot!(said(&scene.plan(&key)), @"script: LimitsEnforced=True Ok; Ready=True Ok");

@@ -51,7 +51,16 @@ pub(super) fn unknown_field(manifest: &Manifest, kind: &Kind, path: &FieldPath) 
     }
     match suggest::hint(name, fields.iter().copied()) {
         Some(hint) => mistake.hint(hint),
-        None => mistake,
+        None if fields.is_empty() => mistake,
+        // Too many to be listed here.
+        None => {
+            let names = parent.iter().filter_map(|segment| match segment {
+                Segment::Field(name) => Some(&**name),
+                Segment::Key(_) | Segment::Index(_) => None,
+            });
+            let path: Vec<&str> = std::iter::once(kind.singular).chain(names).collect();
+            mistake.hint(format!("`gt explain {}` lists the fields that there are", path.join(".")))
+        }
     }
 }
 

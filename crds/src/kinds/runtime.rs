@@ -16,7 +16,7 @@ pub static KIND: Kind = Kind {
     singular: "runtime",
     plural: "runtimes",
     short_names: &["rt"],
-    purpose: "how an agent is run; `script` is built in",
+    purpose: "how an agent is run; `claude`, `codex` and `script` are built in",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
         Column::text("Command", ".spec.command[0]"),
@@ -55,20 +55,92 @@ impl Registered for Runtime {
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RuntimeSpec {
-    /// The program and its arguments, started in the worktree. `gt:script` names the script agent built into `gt`.
+    /// The program and its arguments, started in the worktree. `gt:script` names the script agent built into `gt`. As in a Pod,
+    /// `$(NAME)` stands for a variable of the session, here and in `start`, `resume`, `env` and `files`; `$$(NAME)` for itself.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 4096)))]
     pub command: Vec<String>,
+    /// Arguments that follow `command` where a conversation is begun, such as `$(GT_PROMPT)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 4096)))]
+    pub start: Vec<String>,
+    /// Arguments that follow `command` where the conversation of an earlier attempt at the same bead, in the same worktree, goes on:
+    /// `$(GT_CONVERSATION)` names it. Default: each attempt begins a conversation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 4096)))]
+    pub resume: Vec<String>,
+    /// How a conversation gets the id that `resume` names it by. Default: `Reported`.
+    #[serde(default, skip_serializing_if = "ConversationId::is_default")]
+    pub conversation: ConversationId,
+    /// The variable in which the agent's tools see the id of its conversation: `gt prime`, `gt hook` and `gt done` report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub session_variable: Option<String>,
+    /// What the agent is told first where a conversation begins: `$(GT_PROMPT)`. Default: to run `gt prime` and follow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8192))]
+    pub prompt: Option<String>,
+    /// What the agent is told first where a conversation goes on: `$(GT_PROMPT)`. Default: that it was interrupted, and to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8192))]
+    pub resume_prompt: Option<String>,
+    /// How often in a row an agent whose turn ends while there is work on its hook is sent on, by its `Stop` hook, before it is
+    /// left idle. What it does of the work meanwhile begins the count anew. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub keep_at_work: Option<u32>,
+    /// Whether the agent is told not to ask before it runs a command or changes a file. Its sessions are started only where the
+    /// Town has `trust: Full`. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skips_permissions: bool,
     /// Variables added to the session's environment. No secrets: they are kept in git.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 64))]
     pub env: Vec<NameValue>,
+    /// Variables that the session does not inherit from the controller; a name that ends in `*` stands for all that begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*\*?$")))]
+    pub unset_env: Vec<String>,
+    /// Files that are written into `$(GT_RUN)`, a folder of the attempt outside the worktree, before the agent is started. For the
+    /// eyes of the town's user alone. No secrets: they are kept in git.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 16))]
+    pub files: Vec<RuntimeFile>,
     /// What the branch holds when work comes back red or conflicting. Default: `Continue`.
     #[serde(default)]
     pub on_rework: OnRework,
     /// What one session may use, with all that its agent starts, and what it is taken to need: as a container's `resources`.
     #[serde(default)]
     pub resources: Resources,
+}
+
+/// How a conversation gets its id.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum ConversationId {
+    /// The agent chooses it, and reports it by its hooks (`gt __hook`) or in `sessionVariable`.
+    #[default]
+    Reported,
+    /// The town chooses a UUID: `$(GT_CONVERSATION)` is set from the start. That it is there is reported all the same.
+    Assigned,
+}
+
+impl ConversationId {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A file of an attempt.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuntimeFile {
+    /// Its name in `$(GT_RUN)`; unique in its list.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub name: String,
+    /// Its text.
+    #[schemars(length(max = 65536))]
+    pub content: String,
 }
 
 /// What one session may use, and what it is taken to need.

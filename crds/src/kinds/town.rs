@@ -1,6 +1,7 @@
 //! A `Town` is the whole: how much may run here at once, and how failures are retried. There is one per namespace.
 
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AgentAccess;
@@ -65,6 +66,9 @@ pub struct TownSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub runtime: Option<String>,
+    /// How far agents are trusted. Default: `None`.
+    #[serde(default, skip_serializing_if = "Trust::is_default")]
+    pub trust: Trust,
     /// How failures are retried.
     #[serde(default)]
     pub retry: Retry,
@@ -72,6 +76,22 @@ pub struct TownSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub backoff_limit: Option<u32>,
+}
+
+/// How far agents are trusted. A person decides it, once for the town.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum Trust {
+    /// No session is started of a Runtime that has `skipsPermissions: true`.
+    #[default]
+    None,
+    /// Agents may run any command and change any file as the user that the town runs as, and nobody is asked.
+    Full,
+}
+
+impl Trust {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much may run at once.

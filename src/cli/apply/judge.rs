@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use gastown_controllers::town::RUNTIME_DEFAULT;
 use gastown_crds::admission::{self, SetOptions};
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Source};
 use gastown_crds::order::{self, Member};
@@ -131,7 +132,8 @@ impl Places {
     }
 }
 
-/// What every town has, as far as it is absent from the store and from the files.
+/// What every town has, as far as it is absent from the store and from the files. Of its runtimes, those that need a program of
+/// somebody else only where one is named: `gt up` makes the rest.
 fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, CliError> {
     let mut absent = Vec::new();
     for (file, text) in manifests::built_in() {
@@ -140,7 +142,11 @@ fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, Cl
         let is_there = |new: &Manifest| {
             stored.has(&new.kind, &new.name) || manifests.iter().any(|m| m.kind == new.kind && m.name == new.name)
         };
-        absent.extend(read.into_iter().filter(|new| !is_there(new)));
+        let is_wanted = |new: &Manifest| {
+            let is_named = |by: &Manifest| by.value()["spec"]["runtime"] == *new.name;
+            new.kind != "Runtime" || new.name == RUNTIME_DEFAULT || manifests.iter().any(is_named)
+        };
+        absent.extend(read.into_iter().filter(|new| !is_there(new) && is_wanted(new)));
     }
     Ok(order::sorted(absent, Member::of))
 }

@@ -1,8 +1,6 @@
 //! `Runtime`: one that is used needs a person where its program is not installed, or its sessions run without its limits.
 
-use std::collections::BTreeSet;
-
-use gastown_controllers::town::RUNTIME_DEFAULT;
+use gastown_controllers::runtime;
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Polecat, Rig, Runtime, Town};
@@ -36,11 +34,7 @@ impl Subject for Runtime {
 
 /// Runtimes that are used and whose program is not here, or whose limits do not hold here. One that nobody names needs nobody.
 pub fn lacking(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
-    let town = snapshot.all::<Town>().next();
-    let default = town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
-    let of_rigs = snapshot.all::<Rig>().map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
-    let of_polecats = snapshot.all::<Polecat>().filter_map(|polecat| polecat.spec.runtime.as_deref());
-    let used: BTreeSet<&str> = of_rigs.chain(of_polecats).collect();
+    let used = runtime::used(snapshot.all::<Town>().next(), snapshot.all::<Rig>(), snapshot.all::<Polecat>());
     let used = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any()));
     let bad = used.flat_map(|runtime| {
         let conditions = runtime.status.as_ref().map_or(&[][..], |status| &status.conditions);

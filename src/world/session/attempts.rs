@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation, OutOfMemory};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
@@ -52,6 +52,7 @@ fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSp
 fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, SessionError> {
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
+    let conversation = spec.as_ref().and_then(|spec| conversation(layout, spec));
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
     let state = match (occupants::exit(layout, &holder)?, spec) {
         (Some(end), _) => ended(layout, &holder, end),
@@ -69,7 +70,15 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
         }
         (None, _) => AttemptState::Intended,
     };
-    Ok(Attempt { attempt, work, state })
+    Ok(Attempt { attempt, work, state, conversation })
+}
+
+/// The conversation that an attempt reported. One that cannot be read is none that can be gone on with.
+fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
+    let path = layout.attempt(&spec.owner_uid, spec.attempt).join(records::RUN).join(records::CONVERSATION);
+    let reported = records::read::<records::Conversation>(&path).ok().flatten().filter(|it| it.can_go_on())?;
+    let (runtime, sandbox_uid) = (spec.runtime.clone()?, spec.sandbox_uid.clone());
+    Some(Conversation { id: reported.id, runtime, sandbox_uid })
 }
 
 fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit) -> AttemptState {

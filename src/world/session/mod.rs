@@ -18,9 +18,11 @@
 //!
 //! | variable | value |
 //! |---|---|
+//! | the Runtime's | as declared, with `$(NAME)` for the value of any of those below |
 //! | the controller's | what the session is about: see `controllers/src/kinds/polecat/environment.rs` |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
-//! | `GT_SANDBOX` | the worktree's folder: the mark of all that the agent starts |
+//! | `GT_SANDBOX`, `GT_WORKTREE` | the worktree's folder; the first is the mark of all that the agent starts |
+//! | `GT_RUN` | a folder of the attempt outside the worktree: the Runtime's files are there, and what hooks report |
 //! | `GT_DATA`, `GT_STATE` | where the town's things lie, wherever the agent's home is |
 //! | `GT_REWORK` | empty, `Red` or `Conflict`: why the work came back |
 //! | `GT_REWORK_LOG` | a file with the log, or the conflicting files; empty when there was no rework |
@@ -41,6 +43,8 @@ mod occupants;
 pub mod attempts;
 
 mod start;
+
+mod expand;
 
 mod end;
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use gastown_base::private;
 use gastown_controllers::world::{SandboxId, SessionSpec};
+use gastown_crds::common::NameValue;
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
+use super::expand::expand;
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program, scope, supervisor};
 use crate::exec::Exec;
@@ -58,12 +60,18 @@ impl Sessions {
         {
             return Err(SessionError::Busy { name: sandbox.name.clone() });
         }
-        let command = self.command(&spec.command)?;
         let name = scope::name(&sandbox.name, &spec.owner.uid, spec.attempt);
         let about = format!("{} at work on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt);
         let scope = self.scopes.words(&self.town.path, &name, &about, spec.limits)?;
         let tmux = self.tmux();
         let dir = self.intend(&run)?;
+        let env = self.environment(sandbox, spec, &dir, tmux.is_none(), extra)?;
+        let value = |name: &str| env.iter().rev().find(|(it, _)| it == name).map(|(_, value)| &**value);
+        let expanded = |text: &String| expand(text, value);
+        let command = self.command(&spec.command.iter().map(expanded).collect::<Vec<_>>())?;
+        for file in &spec.runtime.files {
+            records::write_text(&dir.join(records::RUN).join(&file.name), expanded(&file.content).as_bytes(), false)?;
+        }
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let agent = AgentSpec {
             attempt_dir: dir.clone(),
@@ -74,8 +82,10 @@ impl Sessions {
             attempt: spec.attempt,
             work: spec.work.clone(),
             command,
-            env: self.environment(sandbox, spec, &dir, tmux.is_none(), extra)?,
+            env,
             inherits: Some(inherits.clone()),
+            unset: spec.runtime.unset_env.clone(),
+            runtime: Some(spec.runtime.name.clone()).filter(|name| !name.is_empty()),
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: supervisor::program(&self.layout),
@@ -107,6 +117,7 @@ impl Sessions {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e.into()),
             _ => {}
         }
+        private::create(&dir.join(records::RUN))?;
         // Of a start that was withdrawn before it began.
         match fs_err::remove_file(dir.join(records::ENDING)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e.into()),
@@ -179,11 +190,14 @@ impl Sessions {
             }
             None => (String::new(), String::new()),
         };
-        let mut env: Vec<(String, String)> =
-            spec.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())).collect();
+        let pair = |variable: &NameValue| (variable.name.clone(), variable.value.clone());
+        let mut env: Vec<(String, String)> = spec.env.iter().map(pair).collect();
+        let worktree = self.layout.worktree(&sandbox.uid).to_string_lossy().into_owned();
         let ours = [
             ("GT_TOWN_UID", self.town.uid.clone()),
-            (family::MARK, self.layout.worktree(&sandbox.uid).to_string_lossy().into_owned()),
+            (family::MARK, worktree.clone()),
+            ("GT_WORKTREE", worktree),
+            ("GT_RUN", dir.join(records::RUN).to_string_lossy().into_owned()),
             ("GT_TOWN", self.town.dir.to_string_lossy().into_owned()),
             ("GT_DATA", self.layout.data().to_string_lossy().into_owned()),
             ("GT_STATE", self.layout.state().to_string_lossy().into_owned()),
@@ -195,7 +209,11 @@ impl Sessions {
             env.push(("GT_DEGRADED".to_owned(), "true".to_owned()));
         }
         env.extend_from_slice(extra);
-        Ok(env)
+        let value = |name: &str| env.iter().rev().find(|(it, _)| it == name).map(|(_, value)| &**value);
+        let declared = spec.runtime.env.iter().map(|it| (it.name.clone(), expand(&it.value, value)));
+        let mut all: Vec<_> = declared.collect();
+        all.append(&mut env);
+        Ok(all)
     }
 
     /// tmux, if it is there and new enough. Looked for each time: it may be installed while the town runs.

@@ -197,7 +197,12 @@ impl State {
         let last = runs.keys().next_back().copied().unwrap_or(0);
         runs.insert(
             spec.attempt,
-            Attempt { attempt: spec.attempt, work: spec.work.clone(), state: AttemptState::Intended },
+            Attempt {
+                attempt: spec.attempt,
+                work: spec.work.clone(),
+                state: AttemptState::Intended,
+                conversation: None,
+            },
         );
         if spec.attempt != last + 1 {
             self.violated(format!("attempt {} at {} follows {last}", spec.attempt, spec.owner.name));

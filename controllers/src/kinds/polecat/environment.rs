@@ -1,15 +1,18 @@
-//! What a polecat's session finds in its environment of its work: variables that its Runtime declares, then ours, which
-//! win. Those that say where things are on this machine are the adapter's (see the session module of `src/world`).
+//! What a polecat's session finds in its environment of its work, after the variables that its Runtime declares. Those that
+//! say where things are on this machine are the adapter's (see the session module of `src/world`).
 //!
 //! | variable | value |
 //! |---|---|
-//! | the Runtime's | as declared |
 //! | `GT_ROLE` | `polecat` |
 //! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
 //! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |
 //! | `GT_BASE` | the commit that its branch began at |
 //! | `GT_MEMORY_LIMIT` | the memory that it may use, such as `4Gi`; not set without a limit |
 //! | `GT_LAST_ATTEMPT` | `OutOfMemory` if the attempt before was killed for memory; otherwise not set |
+//! | `GT_PROMPT` | what the agent is told first |
+//! | `GT_CONVERSATION` | the id of its conversation with its model; not set while only the agent's program knows |
+//! | `GT_KEEP_AT_WORK` | how often in a row it is sent on when its turn ends with work on its hook |
+//! | `GT_SESSION_VARIABLE` | the variable in which its tools see the id of its conversation; not set where there is none |
 //! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
 //! | `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` | who its commits are by; `GIT_COMMITTER_*` the same |
 
@@ -18,8 +21,12 @@ use gastown_crds::common::NameValue;
 use gastown_crds::{Bead, Polecat, Runtime};
 use kube::ResourceExt;
 
+use super::conversation::Talk;
 use crate::kinds::rig::RigSettings;
 use crate::world::{Oid, OutOfMemory};
+
+/// Turns that end with work on the hook, in a row, after which an agent is left idle: far more than one that works needs.
+const KEEP_AT_WORK_DEFAULT: u32 = 5;
 
 /// The variables of one attempt of a polecat at a bead.
 pub fn of(
@@ -27,6 +34,7 @@ pub fn of(
     bead: &Bead,
     (rig, runtime): (&RigSettings<'_>, &Runtime),
     (attempt, base): (u32, &Oid),
+    talk: &Talk,
     out_of_memory: Option<OutOfMemory>,
 ) -> Vec<NameValue> {
     let name = &polecat.spec.name;
@@ -39,6 +47,8 @@ pub fn of(
         ("GT_BEAD", bead.name_any()),
         ("GT_ATTEMPT", attempt.to_string()),
         ("GT_BASE", base.0.clone()),
+        ("GT_PROMPT", talk.prompt.clone()),
+        ("GT_KEEP_AT_WORK", runtime.spec.keep_at_work.unwrap_or(KEEP_AT_WORK_DEFAULT).to_string()),
         ("BD_ACTOR", actor.clone()),
         ("GT_ACTOR", actor),
         ("GIT_AUTHOR_NAME", author.name.clone()),
@@ -48,7 +58,8 @@ pub fn of(
     ];
     let limit = runtime.spec.resources.limits.memory.map(|limit| ("GT_MEMORY_LIMIT", limit.to_string()));
     let last = out_of_memory.map(|_| ("GT_LAST_ATTEMPT", "OutOfMemory".to_owned()));
-    let ours = ours.into_iter().chain(limit).chain(last);
-    let ours = ours.map(|(name, value)| NameValue { name: name.to_owned(), value });
-    runtime.spec.env.iter().cloned().chain(ours).collect()
+    let id = talk.id.clone().map(|id| ("GT_CONVERSATION", id));
+    let variable = runtime.spec.session_variable.clone().map(|name| ("GT_SESSION_VARIABLE", name));
+    let all = ours.into_iter().chain(id).chain(variable).chain(limit).chain(last);
+    all.map(|(name, value)| NameValue { name: name.to_owned(), value }).collect()
 }

@@ -2,6 +2,8 @@
 
 mod dispatch;
 
+mod conversation;
+
 mod environment;
 
 mod reconcile;

@@ -11,14 +11,15 @@ use gastown_crds::polecat::{PolecatState, PolecatStatus};
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
 use gastown_crds::runtime::OnRework;
-use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, names};
+use gastown_crds::town::Trust;
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, RuntimeSpec, names};
 use kube::ResourceExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{environment, sandbox_id};
+use super::{conversation, environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
@@ -35,8 +36,8 @@ use crate::told::Told;
 use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, Sandbox, SandboxFacts,
-    SandboxSpec, Session, SessionSpec, Track, exit,
+    Act, Attempt, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, RuntimeParts, Sandbox,
+    SandboxFacts, SandboxSpec, Session, SessionSpec, Track, exit,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -245,6 +246,13 @@ impl Hook<'_> {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
             return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
+        if runtime.spec.skips_permissions && self.view.settings.trust == Trust::None {
+            let message = format!(
+                "Runtime `{runtime_name}` lets its agent run any command without asking, and the Town has `trust: None`"
+            );
+            let stalled = doing(PolecatState::Stalled, Reason::NotTrusted, message);
+            return Ok(self.waits(Waiting::Rig, stalled, plan));
+        }
         let repo = self.view.repo(rig)?;
         let Some(target) = &repo.target else {
             let cloning = starting(Reason::Cloning, format!("waits for its rig `{}`", spec.rig));
@@ -471,6 +479,14 @@ impl Hook<'_> {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
+        let talk = conversation::of(
+            runtime,
+            &sandbox_id(self.polecat),
+            (&bead_uid, attempt),
+            self.same_work(runtime, attempts),
+        );
+        let RuntimeSpec { command, start, resume, env, unset_env, files, .. } = &runtime.spec;
+        let more = if talk.resumes { resume } else { start };
         // Read again, the bead must still name this polecat, as being at work.
         let claim = self.assignee(None);
         let what = format!("names {}", claim.polecat);
@@ -481,12 +497,19 @@ impl Hook<'_> {
                 owner: Owner::of(self.bead),
                 attempt,
                 work: work_digest(&self.bead.spec),
-                command: runtime.spec.command.clone(),
+                command: command.iter().chain(more).cloned().collect(),
+                runtime: RuntimeParts {
+                    name: runtime.name_any(),
+                    env: env.clone(),
+                    unset_env: unset_env.clone(),
+                    files: files.clone(),
+                },
                 env: environment::of(
                     self.polecat,
                     self.bead,
                     (rig, runtime),
                     (attempt, &self.base(repo)),
+                    &talk,
                     out_of_memory,
                 ),
                 limits,
@@ -494,6 +517,15 @@ impl Hook<'_> {
             },
         });
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))
+    }
+
+    /// The attempts at this text that another may go on from: where work is done anew, none that was handed in.
+    fn same_work<'a>(&self, runtime: &Runtime, attempts: &'a [Attempt]) -> &'a [Attempt] {
+        let work = work_digest(&self.bead.spec);
+        let restarts = runtime.spec.on_rework == OnRework::Restart;
+        let over = self.requests.last().filter(|_| restarts).map_or(0, |request| request.spec.attempt);
+        let before = attempts.iter().rposition(|run| run.work != work || run.attempt <= over).map_or(0, |at| at + 1);
+        &attempts[before..]
     }
 
     /// Tells how the last attempt ended, if its own status says that it is at work on it still. One that handed in ended well,

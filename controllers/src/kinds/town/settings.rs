@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gastown_crds::quantity::Bytes;
+use gastown_crds::town::Trust;
 
 use crate::backoff;
 use crate::objects::Objects;
@@ -28,6 +29,8 @@ pub struct TownSettings<'a> {
     pub backoff_limit: u32,
     /// The Runtime that works in rigs that name none.
     pub runtime: &'a str,
+    /// How far agents are trusted.
+    pub trust: Trust,
     initial_delay: Duration,
     max_delay: Duration,
     polecats: Option<u32>,
@@ -45,6 +48,7 @@ impl<'a> TownSettings<'a> {
         Self {
             backoff_limit: spec.and_then(|spec| spec.backoff_limit).unwrap_or(BACKOFF_LIMIT_DEFAULT),
             runtime: spec.and_then(|spec| spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT),
+            trust: spec.map(|spec| spec.trust).unwrap_or_default(),
             initial_delay: delay(spec.and_then(|spec| spec.retry.initial_delay), INITIAL_DELAY_DEFAULT),
             max_delay: delay(spec.and_then(|spec| spec.retry.max_delay), MAX_DELAY_DEFAULT),
             polecats: spec.and_then(|spec| spec.capacity.polecats),

@@ -1,0 +1,124 @@
+//! Conversations: which one an attempt begins or goes on with, and whether its agent may run at all.
+
+use crate::common::*;
+use crate::polecat::{died, key, run, sandbox, scene};
+use gastown_controllers::plan::Effect;
+use gastown_controllers::world::*;
+use gastown_crds::merge_request::MergeState;
+use gastown_crds::{Runtime, Town};
+use serde_json::{Value, json};
+
+/// A Runtime whose agent talks: `spec` beside its command.
+fn talker(spec: Value) -> Runtime {
+    let mut all = json!({
+        "command": ["talk"], "start": ["begin", "$(GT_CONVERSATION)"], "resume": ["resume", "$(GT_CONVERSATION)"],
+    });
+    all.as_object_mut().unwrap().extend(spec.as_object().cloned().unwrap_or_default());
+    object("talker", all)
+}
+
+/// A scene in which a polecat with this Runtime has had these attempts.
+fn after(spec: Value, attempts: Vec<Attempt>) -> Scene {
+    let mut scene = scene();
+    let mut talks = rig("shop");
+    talks.spec.runtime = Some("talker".into());
+    scene.rig(talks);
+    scene.add(talker(spec));
+    scene.known(Ask::Program(AskProgram("talk".into())), Fact::Program(true));
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", attempts);
+    scene
+}
+
+/// The command of the session that is started, with the conversation that its variable names.
+fn command(scene: &Scene) -> String {
+    let plan = scene.plan(&key());
+    let started = plan.effects.iter().find_map(|effect| match effect {
+        Effect::Act(Act::EnsureSession { spec, .. }) => Some(spec),
+        _ => None,
+    });
+    let Some(spec) = started else { return said(&plan) };
+    format!("{} | {}", spec.command.join(" "), spec.variable("GT_CONVERSATION").unwrap_or("-"))
+}
+
+fn talk(id: &str) -> Option<Conversation> {
+    Some(Conversation { id: id.into(), runtime: "talker".into(), sandbox_uid: "shop-nux-uid".into() })
+}
+
+fn lost(attempt: u32) -> Attempt {
+    run(attempt, AttemptState::Lost { at: at(900) })
+}
+
+const RESUMES: &str = "talk resume $(GT_CONVERSATION) | ";
+
+#[test]
+fn the_first_attempt_begins_a_conversation() {
+    assert_eq!(command(&after(json!({}), vec![])), "talk begin $(GT_CONVERSATION) | -");
+    let assigned = json!({"conversation": "Assigned"});
+    let first = command(&after(assigned.clone(), vec![]));
+    insta::assert_snapshot!(first, @"talk begin $(GT_CONVERSATION) | 8d99bf0c-4def-5f75-8fd0-d28cf0bf5c64");
+    // A program does not take an id twice.
+    assert_ne!(command(&after(assigned, vec![run(1, died(900))])), first);
+}
+
+#[test]
+fn what_was_reported_goes_on() {
+    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    assert_eq!(command(&after(json!({}), vec![reported.clone()])), format!("{RESUMES}t-1"));
+    assert_eq!(command(&after(json!({"conversation": "Assigned"}), vec![reported.clone()])), format!("{RESUMES}t-1"));
+    // Where it was lost with its machine before it could report anything, it is that of the one before.
+    assert_eq!(command(&after(json!({}), vec![reported.clone(), lost(2)])), format!("{RESUMES}t-1"));
+    // One that came to an end by itself, and reported nothing, may not have found it.
+    let ended = after(json!({}), vec![reported.clone(), Attempt { work: reported.work.clone(), ..run(2, died(600)) }]);
+    assert_eq!(command(&ended), "talk begin $(GT_CONVERSATION) | -");
+    // Nothing goes on where there is no way to.
+    assert_eq!(command(&after(json!({"resume": []}), vec![reported])), "talk begin $(GT_CONVERSATION) | -");
+}
+
+#[test]
+fn what_another_program_worktree_or_text_had_does_not_go_on() {
+    let begins = "talk begin $(GT_CONVERSATION) | -";
+    let with = |conversation: Conversation| Attempt { conversation: Some(conversation), ..run(1, died(900)) };
+    let own = talk("t-1").unwrap();
+    let other = with(Conversation { runtime: "other".into(), ..own.clone() });
+    assert_eq!(command(&after(json!({}), vec![other])), begins);
+    let elsewhere = with(Conversation { sandbox_uid: "shop-toe-uid".into(), ..own.clone() });
+    assert_eq!(command(&after(json!({}), vec![elsewhere])), begins);
+    let older = Attempt { work: "older".into(), ..with(own) };
+    assert_eq!(command(&after(json!({}), vec![older])), begins);
+}
+
+#[test]
+fn a_conversation_that_agents_leave_is_left() {
+    let ends =
+        |count: u32| (1..=count).map(|n| Attempt { conversation: talk("t-1"), ..run(n, died(i64::from(n))) }).collect();
+    assert_eq!(command(&after(json!({}), ends(2))), format!("{RESUMES}t-1"));
+    assert_eq!(command(&after(json!({}), ends(3))), "talk begin $(GT_CONVERSATION) | -");
+}
+
+#[test]
+fn work_that_came_back_goes_on_unless_it_is_done_anew() {
+    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    let back = |spec: Value| {
+        let mut scene = after(spec, vec![reported.clone()]);
+        scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
+        scene.sandbox(
+            "shop-nux",
+            SandboxFacts { sandbox: Some(crate::polecat::prepared(1)), ..SandboxFacts::default() },
+        );
+        scene.add(crate::polecat::step(1));
+        scene
+    };
+    assert_eq!(command(&back(json!({}))), format!("{RESUMES}t-1"));
+    assert_eq!(command(&back(json!({"onRework": "Restart"}))), "talk begin $(GT_CONVERSATION) | -");
+}
+
+#[test]
+fn agents_that_skip_prompts_run_where_the_town_trusts_them() {
+    let mut scene = after(json!({"skipsPermissions": true}), vec![]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Stalled Ready=False NotTrusted (Runtime `talker` lets its agent run any command without asking, and the Town has `trust: None`)
+    ");
+    assert!(scene.add(object::<Town>("town", json!({"trust": "Full"}))).contains(&key()), "it looks again");
+    assert_eq!(command(&scene), "talk begin $(GT_CONVERSATION) | -");
+}
