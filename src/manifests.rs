@@ -1,4 +1,4 @@
-//! What a fresh town gets: the built-in formula and runtime, inside the program. The agent is in [`crate::world::agents`].
+//! What a fresh town gets: the built-in formula and runtimes, inside the program. The agent is in [`crate::world::agents`].
 
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -8,6 +8,10 @@ pub fn built_in() -> Vec<(&'static str, &'static str)> {
     vec![
         ("work.yaml", include_str!("../manifests/work.yaml")),
         ("script.yaml", include_str!("../manifests/script.yaml")),
+        ("claude.yaml", include_str!("../manifests/claude.yaml")),
+        ("claude-headless.yaml", include_str!("../manifests/claude-headless.yaml")),
+        ("codex.yaml", include_str!("../manifests/codex.yaml")),
+        ("codex-headless.yaml", include_str!("../manifests/codex-headless.yaml")),
     ]
 }
 

@@ -226,7 +226,7 @@ fn text(whose: &Whose, work: &Work) -> String {
 }
 
 /// The command that comes next.
-fn next(bead: &Bead, work: &Work) -> String {
+pub(super) fn next(bead: &Bead, work: &Work) -> String {
     let waiting = work.steps.iter().find(|s| s.is_open());
     match (work.ready().next(), waiting) {
         (Some(step), _) => format!("do step `{}`, commit, then `bd close {}`", step.name, step.id),

@@ -13,6 +13,11 @@ mod prime;
 
 mod done;
 
+mod conversation;
+
+mod report;
+
 pub use done::{DoneArgs, done};
 pub use hook::{HookArgs, hook};
 pub use prime::{PrimeArgs, prime};
+pub use report::{ReportArgs, report};

@@ -30,7 +30,11 @@ pub fn prime(args: &PrimeArgs, town: Option<&std::path::Path>) -> ExitCode {
 
 fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     let hint = "start one by assigning work: `gt apply` a Convoy; `gt hook --polecat RIG/NAME` looks at a hook";
-    let session = Session::required("gt prime", hint)?;
+    told(&Session::required("gt prime", hint)?, town)
+}
+
+/// What the session's agent has to know.
+pub(super) fn told(session: &Session, town: Option<&std::path::Path>) -> Result<Answer, Error> {
     let log = session.rework_log.as_ref().map(|path| match fs_err::read(path) {
         Ok(text) => tail(&String::from_utf8_lossy(&text)).to_owned(),
         // The rest is worth telling without it.
@@ -39,8 +43,8 @@ fn run(town: Option<&std::path::Path>) -> Result<Answer, Error> {
     connected(town, &actor(), async |context| {
         let work = load(context, &session.bead, &session.polecat_object()).await?;
         Ok(Answer::out(visible(&match &work {
-            Some(work) => text(&session, work, log.as_deref()),
-            None => idle(&session),
+            Some(work) => text(session, work, log.as_deref()),
+            None => idle(session),
         })))
     })
 }

@@ -2,11 +2,12 @@
 //!
 //! It is a claim, not a proof: whoever uses it asks the bead whether it agrees.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use gastown_connect::actor::variable;
 use gastown_crds::names;
 
+use super::conversation;
 use super::error::Error;
 
 /// Who works on what, as `GT_*` say.
@@ -38,11 +39,24 @@ impl Session {
         Self::read(variable)
     }
 
-    /// The session this process runs in; a refusal outside of one.
+    /// The session this process runs in; a refusal outside of one, and in the worktree of another one: the tools of an agent whose
+    /// program serves several sessions by one process see what the first of them was started with.
     pub fn required(verb: &str, hint: &str) -> Result<Self, Error> {
-        Self::current()?.ok_or_else(|| {
+        let session = Self::current()?.ok_or_else(|| {
             Error::refused(format!("`{verb}` is for an agent's session, and this is none: GT_BEAD is not set"), hint)
-        })
+        })?;
+        let (here, own) = (std::env::current_dir().ok(), variable("GT_WORKTREE").map(PathBuf::from));
+        if here.zip(own).is_some_and(|(here, own)| is_in_another(&here, &own)) {
+            let message = format!(
+                "this is the worktree of another session, and the environment is that of `{}` on bead `{}`",
+                session.polecat_object(),
+                session.bead
+            );
+            let hint = "let the agent's program run a process of its own for each session (codex: `--no-daemon`)";
+            return Err(Error::refused(message, hint));
+        }
+        conversation::report();
+        Ok(session)
     }
 
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, Error> {
@@ -85,9 +99,25 @@ impl Session {
     }
 }
 
+/// Whether a folder is in the worktree of a session other than the one whose worktree is `own`.
+fn is_in_another(folder: &Path, own: &Path) -> bool {
+    let whole = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (folder, own) = (whole(folder), whole(own));
+    !folder.starts_with(&own)
+        && own.parent().is_some_and(|worktrees| folder != worktrees && folder.starts_with(worktrees))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worktree_of_another_session_is_known() {
+        let is = |folder: &str| is_in_another(Path::new(folder), Path::new("/none/worktrees/a"));
+        let folders =
+            ["/none/worktrees/a", "/none/worktrees/a/src", "/none/worktrees/ab", "/none/worktrees/b/src", "/none", "/"];
+        assert_eq!(folders.map(is), [false, false, true, true, false, false]);
+    }
 
     const SET: [(&str, &str); 5] = [
         ("GT_BEAD", "shop-1"),

@@ -122,6 +122,8 @@ enum Command {
     Hook(agent::HookArgs),
     Prime(agent::PrimeArgs),
     Done(agent::DoneArgs),
+    #[command(name = "__hook", hide = true)]
+    Report(agent::ReportArgs),
     /// The town's beads, as `bd`: show, list, ready, close
     Bd(bd::BdArgs),
 }
@@ -160,6 +162,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Hook(args) => return Ok(agent::hook(args, town)),
         Command::Prime(args) => return Ok(agent::prime(args, town)),
         Command::Done(args) => return Ok(agent::done(args, town)),
+        Command::Report(args) => return Ok(agent::report(args, town)),
         Command::Bd(args) => return Ok(bd::run(args, town)),
         Command::Up(args) => return up::run(gt, args),
         Command::Down(args) => return down::run(gt, args),

@@ -3,6 +3,7 @@
 
 mod alone;
 
+mod agents;
 mod git;
 mod session;
 mod thread;

@@ -15,12 +15,14 @@ pub const WAIT_MAX: Duration = Duration::from_secs(90);
 /// A town; dropping it stops everything that it started.
 pub struct Town {
     dir: TempDir,
+    /// Variables of the person who drives it.
+    env: Vec<(String, String)>,
 }
 
 impl Town {
     /// Folders for a town, and somebody who may commit.
     pub fn empty() -> Self {
-        let town = Self { dir: tempfile::Builder::new().prefix("gt-e2e-").tempdir().unwrap() };
+        let town = Self { dir: tempfile::Builder::new().prefix("gt-e2e-").tempdir().unwrap(), env: Vec::new() };
         for folder in ["town", "data", "state", "tmp", "home"] {
             fs_err::create_dir_all(town.path(folder)).unwrap();
         }
@@ -102,9 +104,14 @@ impl Town {
         assert!(out.ok(), "apply: {}\n{yaml}", out.complaint());
     }
 
+    /// Sets a variable of the person who drives it, for what is run from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The `gt` program in this town.
     pub fn gt(&self, args: &[&str]) -> Exec {
-        Exec::new(env!("CARGO_BIN_EXE_gt"))
+        let exec = Exec::new(env!("CARGO_BIN_EXE_gt"))
             .args(args)
             .cwd(self.path("town"))
             .env("XDG_DATA_HOME", self.path("data"))
@@ -115,7 +122,13 @@ impl Town {
             // Servers of tests are here, whatever stands between this machine and others.
             .env("no_proxy", "127.0.0.1")
             .env_remove("TMUX")
-            .limit(WAIT_MAX)
+            .limit(WAIT_MAX);
+        // No agent of whoever runs the tests, and no login of theirs.
+        let foreign = ["ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_"];
+        let of_others = std::env::vars().map(|(name, _)| name);
+        let of_others = of_others.filter(|name| foreign.iter().any(|begin| name.starts_with(begin)));
+        let exec = of_others.fold(exec, |exec, name| exec.env_remove(name));
+        self.env.iter().fold(exec, |exec, (name, value)| exec.env(name, value))
     }
 
     pub fn ok(&self, args: &[&str]) -> String {

@@ -3,7 +3,7 @@
 mod diff;
 mod drill;
 mod faults;
-mod harness;
+pub mod harness;
 mod http;
 mod kills;
 mod lease;

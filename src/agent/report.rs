@@ -1,0 +1,229 @@
+//! `gt __hook`: takes what an agent's own program reports of its session, as JSON on standard input, and answers it.
+//!
+//! The form is that of Claude Code's hooks, which Codex has too. It is answered without the controller: what is reported is
+//! written into the attempt's folder, and what is on the hook is read as `gt hook` reads it. Two of the answers matter:
+//! a session that begins is given what `gt prime` says, and an agent whose turn ends with work on its hook is sent on.
+//!
+//! Invariant: nothing that goes wrong here is held against the agent: it ends with 0, and says nothing but on standard error.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use gastown_base::causes::in_a_line;
+use gastown_base::clock::{Clock, SystemClock};
+use gastown_connect::actor::variable;
+use gastown_supervisor::records::{self, ACTIVITY, Activity, Conversation, Doing};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::context::{Answer, actor, connected, finish};
+use super::conversation::{self, run_folder};
+use super::error::Error;
+use super::session::Session;
+use super::work::load;
+use super::{hook, prime};
+
+/// The longest report that is read, in bytes. Some hold what a tool printed, and that is bounded far below by the programs.
+const REPORT_BYTES_MAX: u64 = 64 << 20;
+
+/// The longest question or error that is kept, in characters: a screenful.
+const MESSAGE_CHARS_MAX: usize = 1000;
+
+/// Take a report of an agent's program
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {}
+
+/// What is read of a report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Report {
+    hook_event_name: String,
+    session_id: String,
+    transcript_path: Option<PathBuf>,
+    tool_name: String,
+    tool_input: Value,
+    /// Of a `StopFailure`: the kind of error.
+    error: String,
+    /// Of a `StopFailure`: what the agent's program says of it.
+    last_assistant_message: Option<String>,
+    /// Of a `Notification`.
+    notification_type: String,
+    message: String,
+    /// Of a `Stop`: what goes on, and will begin another turn.
+    background_tasks: Vec<Value>,
+}
+
+/// Runs `gt __hook`; `town` is what `--town` says.
+pub fn report(args: &ReportArgs, town: Option<&Path>) -> ExitCode {
+    let ReportArgs {} = args;
+    let answer = taken(town).unwrap_or_else(|error| Answer { note: error.text(), ..Answer::default() });
+    finish(Ok(answer));
+    ExitCode::SUCCESS
+}
+
+fn taken(town: Option<&Path>) -> Result<Answer, Error> {
+    let Some(folder) = run_folder() else { return Ok(Answer::default()) };
+    let mut text = Vec::new();
+    let read = std::io::stdin().take(REPORT_BYTES_MAX).read_to_end(&mut text);
+    read.map_err(|source| Error::Io { what: "read the report", source })?;
+    let report: Report = serde_json::from_slice(&text).map_err(|error| {
+        Error::refused(format!("the report is not understood: {error}"), "it is JSON, as hooks get it")
+    })?;
+    let path = folder.join(ACTIVITY);
+    let before = records::read::<Activity>(&path).ok().flatten();
+    let now = SystemClock.now();
+    let mut answer = Answer::default();
+    let after = match &*report.hook_event_name {
+        "SessionStart" => {
+            let conversation =
+                Conversation { id: report.session_id.clone(), transcript: report.transcript_path.clone() };
+            kept(conversation::keep(conversation), &mut answer);
+            answer.out = begin(town, &mut answer.note);
+            // It comes again once a conversation was made shorter, in the middle of a turn.
+            if before.is_none() { Some((Doing::Starting, None)) } else { None }
+        }
+        "Stop" if report.background_tasks.is_empty() => {
+            return end_of_turn(&path, before.as_ref(), now, town);
+        }
+        _ => report.shows(before.as_ref()),
+    };
+    if let Some((state, message)) = after {
+        kept(records::write(&path, &activity(before.as_ref(), now, state, message), false), &mut answer);
+    }
+    Ok(answer)
+}
+
+/// Says what went wrong with a record.
+fn kept(written: Result<(), records::RecordError>, answer: &mut Answer) {
+    if let Err(error) = written {
+        answer.note.push_str(&in_a_line(&error));
+    }
+}
+
+/// What `gt prime` says, for an agent whose session begins.
+fn begin(town: Option<&Path>, note: &mut String) -> String {
+    let context = Session::current().and_then(|session| session.map(|it| prime::told(&it, town)).transpose());
+    match context {
+        Ok(Some(context)) => json!({
+            "hookSpecificOutput": {"hookEventName": "SessionStart", "additionalContext": context.out},
+        })
+        .to_string(),
+        Ok(None) => String::new(),
+        Err(error) => {
+            note.push_str(&error.text());
+            String::new()
+        }
+    }
+}
+
+/// The end of a turn: an agent with work on its hook is sent on, unless that did not help.
+fn end_of_turn(path: &Path, before: Option<&Activity>, now: Timestamp, town: Option<&Path>) -> Result<Answer, Error> {
+    let write = |activity: &Activity| {
+        let mut answer = Answer::default();
+        kept(records::write(path, activity, false), &mut answer);
+        answer
+    };
+    let idle = |message: Option<String>| activity(before, now, Doing::Idle, message);
+    let Some(session) = Session::current()? else { return Ok(write(&idle(None))) };
+    let asked = connected(town, &actor(), async |context| {
+        let work = load(context, &session.bead, &session.polecat_object()).await?;
+        Ok(match work {
+            Some(work) => Answer {
+                out: hook::next(&work.bead, &work),
+                note: format!("{} {}", work.steps.iter().filter(|step| step.is_open()).count(), head()),
+                code: 0,
+            },
+            None => Answer::default(),
+        })
+    });
+    let (next, progress) = match asked {
+        Ok(Answer { out, note, .. }) => (out, note),
+        Err(error) => {
+            let mut answer = write(&idle(Some(format!("what is on the hook could not be read: {error}"))));
+            answer.note.push_str(&error.text());
+            return Ok(answer);
+        }
+    };
+    if next.is_empty() {
+        return Ok(write(&idle(None)));
+    }
+    let sent_on = before.filter(|before| before.progress == progress).map_or(0, |before| before.sent_on);
+    let keep_at_work = variable("GT_KEEP_AT_WORK").and_then(|most| most.parse().ok()).unwrap_or(0);
+    if sent_on >= keep_at_work {
+        let times = if sent_on == 1 { "once".to_owned() } else { format!("{sent_on} times") };
+        let message = match sent_on {
+            0 => "its turn has ended with work on its hook".to_owned(),
+            _ => format!("its turn has ended with work on its hook, although it was sent on {times}"),
+        };
+        let idle = Activity { sent_on, progress, ..idle(Some(message)) };
+        return Ok(write(&idle));
+    }
+    let mut answer = write(&Activity { sent_on: sent_on + 1, progress, ..activity(before, now, Doing::Busy, None) });
+    let reason = format!("There is still work on your hook, and nobody is there to answer. Next: {next}.");
+    answer.out = json!({"decision": "block", "reason": reason}).to_string();
+    Ok(answer)
+}
+
+/// The commit that the worktree is at, empty where that cannot be read.
+fn head() -> String {
+    let worktree = variable("GT_WORKTREE").unwrap_or_else(|| ".".to_owned());
+    let head = || git2::Repository::open(worktree).ok()?.head().ok()?.target();
+    head().map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// What an agent does from now on, or as before.
+fn activity(before: Option<&Activity>, now: Timestamp, state: Doing, message: Option<String>) -> Activity {
+    let since =
+        before.filter(|before| before.state == state && before.message == message).map_or(now, |before| before.since);
+    let (sent_on, progress) = before.map(|before| (before.sent_on, before.progress.clone())).unwrap_or_default();
+    let message = message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());
+    Activity { state, since, at: now, message, sent_on, progress }
+}
+
+impl Report {
+    /// What it shows of what the agent does; none where it shows nothing.
+    fn shows(&self, before: Option<&Activity>) -> Option<(Doing, Option<String>)> {
+        let asks = || Some((Doing::Asking, Some(self.question())));
+        match &*self.hook_event_name {
+            "PreToolUse" if matches!(&*self.tool_name, "AskUserQuestion" | "ExitPlanMode" | "request_user_input") => {
+                asks()
+            }
+            "PermissionRequest" => asks(),
+            "Notification" if self.notification_type == "permission_prompt" => {
+                // The question itself was reported already, if the program reports such.
+                let known = before.is_some_and(|before| before.state == Doing::Asking);
+                if known { None } else { Some((Doing::Asking, Some(self.message.clone()))) }
+            }
+            "UserPromptSubmit" | "PreToolUse" | "PostToolUse" | "PreCompact" | "Stop" => Some((Doing::Busy, None)),
+            "StopFailure" => {
+                let said = self.last_assistant_message.clone().unwrap_or_else(|| self.error.clone());
+                let state = match &*self.error {
+                    "rate_limit" | "overloaded" | "billing_error" => Doing::Limited,
+                    "authentication_failed" | "oauth_org_not_allowed" => Doing::LoginRequired,
+                    _ => Doing::Idle,
+                };
+                Some((state, Some(said)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is asked: the question, or the tool that needs a permission.
+    fn question(&self) -> String {
+        let questions = self.tool_input["questions"].as_array().into_iter().flatten();
+        let asked: Vec<&str> = questions.filter_map(|it| it["question"].as_str()).collect();
+        if !asked.is_empty() {
+            return asked.join(" ");
+        }
+        let of_tool =
+            ["question", "plan", "command", "file_path", "url"].iter().find_map(|name| self.tool_input[name].as_str());
+        match of_tool {
+            Some(what) if self.hook_event_name == "PermissionRequest" => format!("{}: {what}", self.tool_name),
+            Some(what) => what.to_owned(),
+            None => format!("may it use {}?", self.tool_name),
+        }
+    }
+}

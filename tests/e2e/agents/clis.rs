@@ -1,0 +1,80 @@
+//! The programs of agents, at pinned versions, from npm: `make realtools` installs them. Where one is missing, its tests say so.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::model::Model;
+use crate::town::harness::Town;
+
+/// An agent's program, and how it comes to ask our model.
+#[derive(Debug, Clone, Copy)]
+pub struct Cli {
+    /// The program, and the Runtime that runs it.
+    pub name: &'static str,
+    /// The Runtime that runs it without a screen.
+    pub headless: &'static str,
+    /// Files of a HOME in which it was used before: path and text, in which `PORT` stands for the model's.
+    home: &'static [(&'static str, &'static str)],
+    /// Variables that a person has set.
+    env: &'static [(&'static str, &'static str)],
+}
+
+pub const CLAUDE: Cli = Cli {
+    name: "claude",
+    headless: "claude-headless",
+    home: &[(".claude.json", r#"{"hasCompletedOnboarding": true, "numStartups": 7}"#)],
+    env: &[
+        ("ANTHROPIC_BASE_URL", "http://127.0.0.1:PORT"),
+        ("ANTHROPIC_AUTH_TOKEN", "none"),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        // Tests run as root in CI, and a machine of CI is one.
+        ("IS_SANDBOX", "1"),
+    ],
+};
+
+pub const CODEX: Cli = Cli {
+    name: "codex",
+    headless: "codex-headless",
+    home: &[(
+        ".codex/config.toml",
+        "model_provider = \"stub\"\n[model_providers.stub]\nname = \"stub\"\nbase_url = \"http://127.0.0.1:PORT/v1\"\n\
+         wire_api = \"responses\"\nenv_key = \"STUB_KEY\"\n",
+    )],
+    env: &[("STUB_KEY", "none")],
+};
+
+fn bin() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node_modules/.bin")
+}
+
+impl Cli {
+    /// Whether it is installed; if not, that is said.
+    pub fn is_here(&self) -> bool {
+        let program = bin().join(self.name);
+        let is_here = fs_err::metadata(&program).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+        if !is_here {
+            eprintln!("SKIPPED: {} is missing; `make realtools` installs it", self.name);
+        }
+        is_here
+    }
+
+    /// A town in which it works, by our model, in a HOME in which it was used before, and reaches nothing but this machine.
+    pub fn town(&self, model: &Model) -> Town {
+        let mut town = Town::new();
+        let with_port = |text: &str| text.replace("PORT", &model.port.to_string());
+        for (file, text) in self.home {
+            town.file(&format!("home/{file}"), &with_port(text));
+        }
+        for (name, value) in self.env {
+            town.set(name, &with_port(value));
+        }
+        // Nobody listens there, and what is not on loopback goes there.
+        for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            town.set(name, "http://127.0.0.1:9");
+        }
+        town.set("NO_PROXY", "127.0.0.1");
+        let path = std::env::var("PATH").unwrap();
+        town.set("PATH", &format!("{}:{path}", bin().display()));
+        town
+    }
+}

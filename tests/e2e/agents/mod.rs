@@ -1,0 +1,111 @@
+//! Real agents at work: their own programs, in a town, with a model on loopback that plays a worker through their tools.
+
+mod clis;
+mod model;
+
+use clis::{CLAUDE, CODEX, Cli};
+use model::{Line, Model};
+use serde_json::Value;
+
+use crate::town::harness::{Town, kill, wait_until};
+
+fn run(text: impl Into<String>) -> Line {
+    Line::Run(text.into())
+}
+
+/// What a worker does for a bead, from its start to its end; `work` is the shell text of the work itself.
+fn worker(work: &str) -> Vec<Line> {
+    vec![
+        run("gt prime"),
+        run(format!("{work}\ngit add --all && git commit --quiet --message \"Do $GT_BEAD\"")),
+        run("for step in $(gt hook -o steps); do bd close \"$step\" || exit 1; done"),
+        run("gt done"),
+    ]
+}
+
+/// A convoy of `shop` with one bead, for an agent that reads it.
+fn one_bead(town: &Town, runtime: &str) {
+    town.apply(
+        "apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {name: town}\nspec: {capacity: {polecats: 3}, trust: Full}\n",
+    );
+    town.rig("shop", &format!("  runtime: {runtime}\n"));
+    town.apply(
+        "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {name: day}\n\
+         spec: {rig: shop, beads: [{name: one, title: Do one, description: Write one.txt.}]}\n",
+    );
+}
+
+/// What an attempt at a bead reported of its conversation.
+fn conversation(town: &Town, attempt: u32) -> Value {
+    town.record(&town.bead("one"), attempt, "run/.conversation.json").unwrap_or_default()
+}
+
+/// An agent lands a bead, nothing typed. It is killed on the way, in the middle of a tool call, and goes on in the same
+/// conversation.
+fn lands_although_killed(cli: Cli) {
+    if !cli.is_here() {
+        return;
+    }
+    let flag = tempfile::NamedTempFile::new().unwrap();
+    let flag = flag.path().display();
+    let work = format!("echo $$ >> {flag}\n[ $(wc -l < {flag}) -gt 1 ] || sleep 600\necho one > one.txt");
+    let model = Model::plays(worker(&work));
+    let town = cli.town(&model);
+    one_bead(&town, cli.name);
+    town.up();
+    wait_until(&town, "it is at the work", || {
+        fs_err::read_to_string(flag.to_string()).ok().filter(|it| !it.is_empty())
+    });
+    let first = conversation(&town, 1);
+    let transcript = first["transcript"].as_str().expect("a conversation is reported, with its file");
+    // It is written some moments later, and what is not in it is not gone on from.
+    let holds_the_call = || fs_err::read_to_string(transcript).ok().filter(|it| it.contains("_line1_"));
+    wait_until(&town, "the agent's program has written down what it does", holds_the_call);
+    let agent = wait_until(&town, "its agent is on record", || town.record(&town.bead("one"), 1, "agent.json"));
+    kill(agent["pid"].as_i64().unwrap().try_into().unwrap());
+    town.lands("day");
+    assert_eq!(conversation(&town, 2), first, "{}", town.told(&town.bead("one"), 2));
+    // The line that was cut off is played again, and nothing before it.
+    assert_eq!(model.played(), [0, 1, 1, 2, 3]);
+    assert!(
+        model.first_asked().contains("# You are nux, a polecat of rig shop"),
+        "what `gt prime` says is given at the start"
+    );
+    assert_eq!(town.record(&town.bead("one"), 3, "spec.json"), None);
+}
+
+/// The same without a screen; its turn ends before its work does, and it is sent on.
+fn lands_without_a_screen(cli: Cli) {
+    if !cli.is_here() {
+        return;
+    }
+    let mut lines = worker("echo one > one.txt");
+    lines.insert(1, Line::Say("It is not clear to me what to do.".to_owned()));
+    let model = Model::plays(lines);
+    let town = cli.town(&model);
+    one_bead(&town, cli.headless);
+    town.up();
+    town.lands("day");
+    assert_eq!(model.played(), [0, 1, 2, 3, 4]);
+    assert_eq!(town.record(&town.bead("one"), 2, "spec.json"), None);
+}
+
+#[test]
+fn claude_lands_a_bead_without_a_screen() {
+    lands_without_a_screen(CLAUDE);
+}
+
+#[test]
+fn codex_lands_a_bead_without_a_screen() {
+    lands_without_a_screen(CODEX);
+}
+
+#[test]
+fn claude_lands_a_bead_although_killed() {
+    lands_although_killed(CLAUDE);
+}
+
+#[test]
+fn codex_lands_a_bead_although_killed() {
+    lands_although_killed(CODEX);
+}

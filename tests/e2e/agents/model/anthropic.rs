@@ -1,0 +1,59 @@
+//! The Messages API of Anthropic, streamed, as Claude Code asks it.
+
+use std::sync::Arc;
+
+use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read};
+
+/// What the ids of our calls begin with.
+const CALL: &str = "toolu_line";
+
+pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let body = read(&body);
+    let runs = body["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "Bash"));
+    // Titles and the like are asked for without tools.
+    let line = if runs {
+        shared.note("messages", &body);
+        shared.next(done(&body))
+    } else {
+        None
+    };
+    let (block, delta, why) = match line {
+        Some((number, Line::Run(command))) => {
+            let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
+            let input = json!({"command": command, "description": "the next line"}).to_string();
+            let block = json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}});
+            (block, json!({"type": "input_json_delta", "partial_json": input}), "tool_use")
+        }
+        said => {
+            let text = match said {
+                Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),
+                _ => "That is all.".to_owned(),
+            };
+            (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": text}), "end_turn")
+        }
+    };
+    events(&[
+        json!({"type": "message_start", "message": {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "content": [],
+            "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 100, "output_tokens": 1},
+        }}),
+        json!({"type": "content_block_start", "index": 0, "content_block": block}),
+        json!({"type": "content_block_delta", "index": 0, "delta": delta}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": why, "stop_sequence": null}, "usage": {"output_tokens": 20}}),
+        json!({"type": "message_stop"}),
+    ])
+}
+
+/// The lines that the conversation has: those whose command ended, and those that were said.
+fn done(body: &Value) -> impl Iterator<Item = usize> {
+    let messages = body["messages"].as_array().into_iter().flatten();
+    let blocks = messages.flat_map(|message| message["content"].as_array().into_iter().flatten());
+    blocks.filter_map(|block| match block["type"].as_str()? {
+        "tool_result" if block["is_error"] != true => {
+            block["tool_use_id"].as_str()?.strip_prefix(CALL)?.split_once('_')?.0.parse().ok()
+        }
+        "text" => marked(block["text"].as_str()?),
+        _ => None,
+    })
+}

@@ -1,0 +1,119 @@
+//! A model on loopback: it plays a worker line by line, through the tools of whatever agent asks it.
+//!
+//! It keeps nothing of a conversation: each request holds all of it, so where the worker stands is read there. So an agent
+//! that goes on in the same conversation is given the next line, and one that begins another the first.
+
+mod anthropic;
+mod responses;
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Value, json};
+
+/// How often one line is played: more is an agent that does not go on.
+const PLAYS_MAX: usize = 5;
+
+/// A line of a worker's part.
+#[derive(Debug, Clone)]
+pub enum Line {
+    /// Runs shell text, with the agent's own tool for it.
+    Run(String),
+    /// Says something, which ends the turn.
+    Say(String),
+}
+
+/// The model, for as long as the test's process lives.
+pub struct Model {
+    pub port: u16,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    lines: Vec<Line>,
+    /// The numbers of the lines that were played, in order.
+    played: Mutex<Vec<usize>>,
+    /// What was asked for: the path, and the body.
+    asked: Mutex<Vec<(String, Value)>>,
+}
+
+impl Model {
+    /// A model that plays these lines to each agent that begins a conversation.
+    pub fn plays(lines: Vec<Line>) -> Self {
+        let shared = Arc::new(Shared { lines, played: Mutex::default(), asked: Mutex::default() });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let routes = Router::new()
+            .route("/v1/messages", post(anthropic::answer))
+            .route("/v1/messages/count_tokens", post(async || json_text(&json!({"input_tokens": 100}))))
+            .route("/v1/responses", post(responses::answer))
+            .fallback(async || json_text(&json!({})))
+            .with_state(Arc::clone(&shared));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, routes).await.unwrap();
+            });
+        });
+        Self { port, shared }
+    }
+
+    /// The numbers of the lines that were played, in order.
+    pub fn played(&self) -> Vec<usize> {
+        self.shared.played.lock().unwrap().clone()
+    }
+
+    /// What the first request of a conversation held, as text: what an agent's program tells its model before anything else.
+    pub fn first_asked(&self) -> String {
+        let asked = self.shared.asked.lock().unwrap();
+        asked.first().map(|(_, body)| body.to_string()).unwrap_or_default()
+    }
+}
+
+impl Shared {
+    /// The line after those that the conversation has, with its number.
+    fn next(&self, done: impl Iterator<Item = usize>) -> Option<(usize, Line)> {
+        let number = done.map(|line| line + 1).max().unwrap_or(0);
+        let mut played = self.played.lock().unwrap();
+        let line = self.lines.get(number).filter(|_| played.iter().filter(|it| **it == number).count() < PLAYS_MAX)?;
+        played.push(number);
+        Some((number, line.clone()))
+    }
+
+    fn note(&self, path: &str, body: &Value) {
+        self.asked.lock().unwrap().push((path.to_owned(), body.clone()));
+    }
+}
+
+/// The mark of a line that was said.
+fn mark(number: usize) -> String {
+    format!("(line {number})")
+}
+
+/// The number of a line that was said, by its mark.
+fn marked(text: &str) -> Option<usize> {
+    text.strip_prefix("(line ")?.split_once(')')?.0.parse().ok()
+}
+
+/// A body as JSON; some agents send none.
+fn read(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+fn json_text(value: &Value) -> ([(HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string())
+}
+
+/// Events, as a stream of them has them; each has its name in `type`.
+fn events(events: &[Value]) -> Response {
+    let text: String =
+        events.iter().map(|it| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap())).collect();
+    (StatusCode::OK, [(header::CONTENT_TYPE, "text/event-stream")], text).into_response()
+}

@@ -1,0 +1,69 @@
+//! The Responses API of OpenAI, streamed, as Codex asks it.
+
+use std::sync::Arc;
+
+use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read};
+
+/// What the ids of our calls begin with.
+const CALL: &str = "call_line";
+
+pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let body = read(&body);
+    // A title is asked for by its schema.
+    let line = if body["text"]["format"].is_object() {
+        None
+    } else {
+        shared.note("responses", &body);
+        shared.next(done(&body))
+    };
+    let item = match line {
+        Some((number, Line::Run(command))) => {
+            let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
+            // Newer models run scripts that call tools, and nothing else.
+            if items(&body).any(|item| item["type"] == "additional_tools") {
+                let input =
+                    format!("text(await tools.exec_command({{cmd: {}, yield_time_ms: 30000}}))", json!(command));
+                json!({"type": "custom_tool_call", "id": "ctc_1", "call_id": id, "name": "exec", "input": input})
+            } else {
+                let arguments = json!({"cmd": command, "yield_time_ms": 30_000}).to_string();
+                json!({"type": "function_call", "id": "fc_1", "call_id": id, "name": "exec_command", "arguments": arguments})
+            }
+        }
+        said => {
+            let text = match said {
+                Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),
+                _ => "That is all.".to_owned(),
+            };
+            let content = json!([{"type": "output_text", "text": text, "annotations": []}]);
+            json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content})
+        }
+    };
+    let usage = json!({
+        "input_tokens": 100, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
+        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 120,
+    });
+    events(&[
+        json!({"type": "response.created", "response": {"id": "resp_1"}}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": {"id": "resp_1", "usage": usage}}),
+    ])
+}
+
+fn items(body: &Value) -> impl Iterator<Item = &Value> {
+    body["input"].as_array().into_iter().flatten()
+}
+
+/// The lines that the conversation has: those whose command ended, and those that were said.
+fn done(body: &Value) -> impl Iterator<Item = usize> {
+    items(body).filter_map(|item| match item["type"].as_str()? {
+        "function_call_output" | "custom_tool_call_output" => {
+            let cut_off = item["output"].to_string().contains("aborted");
+            let number = item["call_id"].as_str()?.strip_prefix(CALL)?.split_once('_')?.0.parse().ok();
+            number.filter(|_| !cut_off)
+        }
+        "message" if item["role"] == "assistant" => {
+            item["content"].as_array()?.iter().find_map(|part| marked(part["text"].as_str()?))
+        }
+        _ => None,
+    })
+}
