@@ -348,8 +348,9 @@ fn doctor_knows_what_a_runtime_needs() {
     let ill = folder.gt(&["doctor"]);
     assert_eq!(ill.code, 0, "nothing uses it: {}", ill.all());
     assert!(ill.out.contains("runtime robot        unused     `gt-no-such-agent` is not on PATH"), "{}", ill.out);
-    let rig = "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {name: barn}\nspec: {repo: {url: 'https://town.invalid/x'}, merge: {strategy: Branch}, runtime: RUNTIME}\n";
-    assert_eq!(folder.gt_with(&["apply", "-f", "-"], &rig.replace("RUNTIME", "robot")).code, 0);
+    let rig = "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {name: barn}\nspec: {repo: {url: 'https://town.invalid/x.git'}, merge: {strategy: Branch, allowUnverified: true}, runtime: RUNTIME}\n";
+    let used = folder.gt_with(&["apply", "-f", "-"], &rig.replace("RUNTIME", "robot"));
+    assert_eq!(used.code, 0, "{}", used.all());
     let ill = folder.gt(&["doctor"]);
     assert_eq!(ill.code, 1);
     assert!(ill.out.contains("runtime robot        missing    `gt-no-such-agent` is not on PATH"), "{}", ill.out);
@@ -357,7 +358,7 @@ fn doctor_knows_what_a_runtime_needs() {
     // Whether sessions can be limited here is this machine's.
     let of_the_town = ill.err.lines().filter(|line| !line.starts_with("where sessions cannot be limited"));
     insta::assert_snapshot!(of_the_town.collect::<Vec<_>>().join("\n"), @"
-    install `gt-no-such-agent`, or `gt delete runtime/robot`
+    install `gt-no-such-agent`, or use another Runtime
     error: something is missing here
     ");
 }
