@@ -177,6 +177,16 @@ reasons! {
     Idle => Nobody;
     /// Polecat: its session runs.
     Working => Town;
+    /// Polecat: the agent's program was started and has reported nothing: it waits at a dialog, most likely.
+    DialogOpen => Person warns, "`gt attach` shows its screen: answer there what it asks";
+    /// Polecat: the agent has asked a question, or for a permission.
+    Asking => Person warns, "`gt attach` shows its screen: answer there";
+    /// Polecat: the agent's turn has ended with work on its hook, and sending it on did not help.
+    TurnEnded => Person warns, "`gt attach` shows its screen: tell it there how to go on; `gt logs` says how far it came";
+    /// Polecat: its model's provider refuses the agent for a rate limit, a spent allowance or an overload. It is not charged.
+    Limited => Town warns;
+    /// Polecat: the agent's login is missing or has expired. It is not charged.
+    LoginRequired => Person warns, "log the agent's program in, as it says; `gt attach` shows its screen";
     /// Polecat: its worktree is being made.
     Preparing => Town;
     /// Polecat: `workspace.setup` runs.

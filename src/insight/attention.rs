@@ -30,7 +30,7 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 12] = [
+const FINDERS: [Finder; 13] = [
     town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,
@@ -38,6 +38,7 @@ const FINDERS: [Finder; 12] = [
     source::in_trouble,
     bead::not_as_declared,
     runtime::lacking,
+    polecat::waiting_for_person,
     polecat::not_starting,
     merge_request::queues_not_moving,
     merge_request::ready_to_be_merged,

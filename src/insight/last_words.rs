@@ -63,8 +63,14 @@ mod tests {
     }
 
     fn ended(tail: &str) -> Vec<Attempt> {
-        let end =
-            AttemptEnd { code: 3, own: true, at: Timestamp::UNIX_EPOCH, tail: tail.to_owned(), out_of_memory: None };
+        let end = AttemptEnd {
+            code: 3,
+            own: true,
+            at: Timestamp::UNIX_EPOCH,
+            tail: tail.to_owned(),
+            out_of_memory: None,
+            activity: None,
+        };
         vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end), conversation: None }]
     }
 

@@ -94,8 +94,14 @@ mod tests {
         let mut mine = request("Queued", "Verifying", "");
         mine.spec.bead = "shop-b".to_owned();
         town.add([mine]);
-        let end =
-            |own| AttemptEnd { code: 1, own, at: Timestamp::UNIX_EPOCH, tail: String::new(), out_of_memory: None };
+        let end = |own| AttemptEnd {
+            code: 1,
+            own,
+            at: Timestamp::UNIX_EPOCH,
+            tail: String::new(),
+            out_of_memory: None,
+            activity: None,
+        };
         let states = [
             AttemptState::Ended(end(true)),
             AttemptState::Ended(end(false)),

@@ -84,7 +84,7 @@ impl Look<'_> {
             _ => self.sessions.look_frozen(&id).unwrap_or_default(),
         };
         let Some(rig) = rig else { return };
-        self.seen.observed.sandboxes.push((id, rig.clone(), SandboxFacts { sandbox, session, frozen }));
+        self.seen.observed.sandboxes.push((id, rig.clone(), SandboxFacts { sandbox, session, frozen, activity: None }));
     }
 
     fn repository(&mut self, rig: &Rig, requests: &[MergeRequest]) {

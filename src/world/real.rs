@@ -124,14 +124,16 @@ impl Real {
     fn look_at_sandbox(&self, id: &SandboxId) -> Result<SandboxFacts, String> {
         let session = self.sessions.look(id).map_err(|e| in_a_line(&e))?;
         if let Session::Running { owner_uid, attempt } = &session {
+            // Before its reports are read: each that comes later wakes.
             self.exits.watch_attempt(owner_uid, *attempt, &id.uid);
         }
+        let activity = self.sessions.activity(&session).map_err(|e| in_a_line(&e))?;
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
         let frozen = match session {
             Session::None => Frozen::No,
             _ => self.sessions.look_frozen(id).map_err(|e| in_a_line(&e))?,
         };
-        Ok(SandboxFacts { sandbox, session, frozen })
+        Ok(SandboxFacts { sandbox, session, frozen, activity })
     }
 
     /// Lets go of the oldest finished jobs now and then.

@@ -109,7 +109,7 @@ impl Words<'_> {
     }
 
     fn sandbox(&mut self, facts: &SandboxFacts) -> String {
-        let SandboxFacts { sandbox, session, frozen } = facts;
+        let SandboxFacts { sandbox, session, frozen, activity: _ } = facts;
         let worktree = match sandbox {
             None => "no worktree".to_owned(),
             Some(s) if s.prepared.is_empty() => "in no preparation".to_owned(),

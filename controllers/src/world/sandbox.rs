@@ -1,5 +1,6 @@
 //! The port of sandboxes: a polecat's worktree, and whether a session runs in it.
 
+use gastown_crds::polecat::Activity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,8 @@ pub struct SandboxFacts {
     pub session: Session,
     /// Whether the processes of its session are frozen.
     pub frozen: Frozen,
+    /// What the agent of its session reported last; that it is starting, until it reports anything.
+    pub activity: Option<Activity>,
 }
 
 /// A worktree.

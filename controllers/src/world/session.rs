@@ -2,6 +2,7 @@
 
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::NameValue;
+use gastown_crds::polecat::Activity;
 use gastown_crds::runtime::RuntimeFile;
 use jiff::Timestamp;
 
@@ -181,6 +182,8 @@ pub struct AttemptEnd {
     pub tail: String,
     /// Whether it, or its last program, was killed for memory.
     pub out_of_memory: Option<OutOfMemory>,
+    /// What it reported last, if anything.
+    pub activity: Option<Activity>,
 }
 
 /// Whose memory was used up when an agent was killed.

@@ -21,7 +21,8 @@ fn scene() -> Scene {
 }
 
 fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
-    let end = AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into(), out_of_memory: None };
+    let end =
+        AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into(), out_of_memory: None, activity: None };
     Attempt { attempt, work: work_digest(&bead.spec), state: AttemptState::Ended(end), conversation: None }
 }
 

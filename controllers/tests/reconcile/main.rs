@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that cannot be set up has failed")]
 
 mod common;
+
+mod activity;
 mod conversation;
 
 mod bead;

@@ -58,7 +58,7 @@ pub fn prepared(round: u32) -> Sandbox {
 }
 
 pub fn sandbox(session: Session) -> SandboxFacts {
-    SandboxFacts { sandbox: Some(prepared(0)), session, frozen: Frozen::No }
+    SandboxFacts { sandbox: Some(prepared(0)), session, ..SandboxFacts::default() }
 }
 
 fn sandbox_of(sandbox: Sandbox) -> SandboxFacts {
@@ -70,7 +70,14 @@ pub fn run(attempt: u32, state: AttemptState) -> Attempt {
 }
 
 pub fn died(second: i64) -> AttemptState {
-    AttemptState::Ended(AttemptEnd { code: 137, own: true, at: at(second), tail: String::new(), out_of_memory: None })
+    AttemptState::Ended(AttemptEnd {
+        code: 137,
+        own: true,
+        at: at(second),
+        tail: String::new(),
+        out_of_memory: None,
+        activity: None,
+    })
 }
 
 /// Somebody has said this of the rig, or with an empty text nothing.
@@ -518,7 +525,14 @@ fn a_deleted_polecat_goes_only_when_its_sandbox_is_rescued_and_gone() {
 }
 
 fn killed(second: i64, of: OutOfMemory) -> AttemptState {
-    let end = AttemptEnd { code: 137, own: true, at: at(second), tail: String::new(), out_of_memory: Some(of) };
+    let end = AttemptEnd {
+        code: 137,
+        own: true,
+        at: at(second),
+        tail: String::new(),
+        out_of_memory: Some(of),
+        activity: None,
+    };
     AttemptState::Ended(end)
 }
 

@@ -3,6 +3,7 @@
 //! Its hook is derived: it has the bead whose `spec.assignee` names it, by name and uid. Dispatch makes polecats as they
 //! are needed; one may be declared to give it a name or a runtime of its own.
 
+use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,45 @@ pub enum PolecatState {
     Zombie,
 }
 
+/// What an agent does, by the reports of its own program.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum ActivityState {
+    /// It has been started, and was told nothing yet.
+    #[default]
+    Starting,
+    /// It thinks, or runs a tool.
+    Busy,
+    /// Its turn has ended: it waits to be told something.
+    Idle,
+    /// It has asked a question, or for a permission.
+    Asking,
+    /// Its model's provider has refused it for a rate limit, a spent allowance or an overload.
+    Limited,
+    /// Its login is missing or has expired.
+    LoginRequired,
+}
+
+impl ActivityState {
+    /// Whether its model's provider refuses it: not for anything that it did.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Limited | Self::LoginRequired)
+    }
+}
+
+/// What an agent does, and since when.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Activity {
+    /// What it does.
+    pub state: ActivityState,
+    /// Since when.
+    #[schemars(schema_with = "crate::common::instant")]
+    pub since: Timestamp,
+    /// Its question, or what its program says went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 /// The status of a polecat, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -125,6 +165,9 @@ pub struct PolecatStatus {
     /// The attempt its session is, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// What its agent does, where the agent's program reports it: see `dialect` of its Runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Activity>,
     /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
     /// nothing fails.
     #[serde(default)]

@@ -83,6 +83,10 @@ pub struct RuntimeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     pub resume_prompt: Option<String>,
+    /// The form of the reports of its hooks, which call `gt __hook`: what they say becomes the state of its polecats. Default: `None`,
+    /// it reports nothing.
+    #[serde(default, skip_serializing_if = "Dialect::is_default")]
+    pub dialect: Dialect,
     /// How often in a row an agent whose turn ends while there is work on its hook is sent on, by its `Stop` hook, before it is
     /// left idle. What it does of the work meanwhile begins the count anew. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,6 +130,24 @@ pub enum ConversationId {
 }
 
 impl ConversationId {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whose form an agent's reports have.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum Dialect {
+    /// It reports nothing.
+    #[default]
+    None,
+    /// That of Claude Code.
+    Claude,
+    /// That of Codex.
+    Codex,
+}
+
+impl Dialect {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

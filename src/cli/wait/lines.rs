@@ -114,8 +114,14 @@ mod tests {
         let mut printed = Vec::new();
         for (nth, bead) in states.iter().enumerate() {
             let now = start + jiff::SignedDuration::from_secs(i64::try_from(nth).unwrap() * 2);
-            let end =
-                AttemptEnd { code: 3, own: true, at: start, tail: "cannot find npm".to_owned(), out_of_memory: None };
+            let end = AttemptEnd {
+                code: 3,
+                own: true,
+                at: start,
+                tail: "cannot find npm".to_owned(),
+                out_of_memory: None,
+                activity: None,
+            };
             let run = Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end), conversation: None };
             let events = progress.observe(bead, |_| vec![run]);
             printed.extend(events.iter().map(|event| lines.event(event, now)));

@@ -90,12 +90,34 @@ pub(super) fn section<'a>(title: &'static str, polecats: impl Iterator<Item = &'
 pub(super) fn next_for(reason: Reason, polecat: &str) -> Option<String> {
     match reason {
         Reason::SetupFailed => Some("fix `workspace.setup` of its rig; it is tried again by itself".to_owned()),
+        Reason::Asking | Reason::DialogOpen => Some(format!("`gt attach {polecat}` shows its screen: answer there")),
+        Reason::TurnEnded => Some(format!(
+            "`gt attach {polecat}` shows its screen: tell it there how to go on; `gt logs polecat/{polecat}` says how far it came"
+        )),
         Reason::Strays => Some(format!("processes of an ended session are being ended; `gt logs polecat/{polecat}`")),
         Reason::Working => {
             Some(format!("`gt attach {polecat}` to watch it, `gt logs -f polecat/{polecat}` to read along"))
         }
         _ => None,
     }
+}
+
+/// Polecats whose agent waits for a person. What the login of one lacks, others of its Runtime lack too.
+pub fn waiting_for_person(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let with = |reasons: &'static [Reason]| {
+        snapshot.all::<Polecat>().filter_map(|polecat| {
+            let ready = conditions::refused(&polecat.status.as_ref()?.conditions, reasons)?;
+            Some((polecat, ready))
+        })
+    };
+    let each = with(&[Reason::Asking, Reason::DialogOpen, Reason::TurnEnded]).map(|(polecat, ready)| Need {
+        object: format!("polecat/{}", polecat.name_any()),
+        what: conditions::words(ready),
+        next: format!("gt attach {}", polecat.name_any()),
+    });
+    let logins = with(&[Reason::LoginRequired])
+        .map(|(polecat, ready)| (&*ready.message, format!("polecat/{}", polecat.name_any()), ready));
+    each.chain(once_each(logins, "")).collect()
 }
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.

@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation, OutOfMemory};
+use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
-use gastown_supervisor::records::{self, AgentSpec, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
+use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
 use super::{SessionError, occupants};
 use crate::layout::Layout;
@@ -73,6 +74,21 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state, conversation })
 }
 
+/// What an attempt's agent reported last. A report that cannot be read is none.
+pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activity> {
+    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::ACTIVITY);
+    let records::Activity { state, since, message, .. } = records::read(&path).ok().flatten()?;
+    let state = match state {
+        Doing::Starting => ActivityState::Starting,
+        Doing::Busy => ActivityState::Busy,
+        Doing::Idle => ActivityState::Idle,
+        Doing::Asking => ActivityState::Asking,
+        Doing::Limited => ActivityState::Limited,
+        Doing::LoginRequired => ActivityState::LoginRequired,
+    };
+    Some(Activity { state, since, message })
+}
+
 /// The conversation that an attempt reported. One that cannot be read is none that can be gone on with.
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
     let path = layout.attempt(&spec.owner_uid, spec.attempt).join(records::RUN).join(records::CONVERSATION);
@@ -86,5 +102,6 @@ fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit)
     // An agent that outlived what was killed and ended in another way did not end of that.
     let killed = killed.filter(|_| code == records::CODE_KILLED);
     let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
-    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory })
+    let activity = activity(layout, &holder.owner_uid, holder.attempt);
+    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity })
 }

@@ -1,4 +1,5 @@
-//! Wakes: notifies the engine that a session or job has begun or ended, the moment the kernel knows it, so nobody polls.
+//! Wakes: notifies the engine that a session or job has begun or ended, or that an agent has reported, the moment the
+//! kernel knows it, so nobody polls.
 //!
 //! A wake says *look again*, nothing more. Which processes to wait for is read from the records, so a controller that
 //! was just started waits for what runs already. What outlives its supervisor is waited for too, until the lock is free.
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Sessions;
+use super::reports::Reports;
 
 /// Most sessions and jobs that are waited for at once; each takes one or two descriptors. Slots bound both far below.
 const WATCHES_MAX: usize = 4096;
@@ -48,6 +50,7 @@ pub struct Exits {
     sessions: Arc<Sessions>,
     runtime: Handle,
     watched: Arc<Mutex<BTreeSet<Watched>>>,
+    reports: Reports,
     wakes: mpsc::Sender<Ended>,
 }
 
@@ -55,12 +58,14 @@ impl Exits {
     /// Waits on this runtime, which needs its I/O driver. The receiver yields the wakes.
     pub fn new(sessions: Arc<Sessions>, runtime: Handle) -> (Self, mpsc::Receiver<Ended>) {
         let (wakes, receiver) = mpsc::channel(WAKES_MAX);
-        (Self { sessions, runtime, watched: Arc::default(), wakes }, receiver)
+        let reports = Reports::new(&runtime, wakes.clone());
+        (Self { sessions, runtime, watched: Arc::default(), reports, wakes }, receiver)
     }
 
-    /// Wakes when the attempt begins, when its supervisor ends, and when its last process ends. To be called when a look
+    /// Wakes when the attempt begins, when its agent reports, when its supervisor ends, and when its last process ends. To be called when a look
     /// said that it runs or is intended; again is harmless. False: too many are waited for.
     pub fn watch_attempt(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
+        self.reports.watch(&self.sessions.layout.attempt(owner_uid, attempt).join(records::RUN), sandbox_uid);
         let (owner_uid, sandbox_uid) = (owner_uid.to_owned(), sandbox_uid.to_owned());
         self.watch(Watched::Attempt { owner_uid, attempt, sandbox_uid })
     }
@@ -179,6 +184,6 @@ async fn ended(process: Option<OwnedFd>) -> io::Result<()> {
 }
 
 #[expect(deprecated, reason = "sound for a descriptor that is owned: nobody can close it before it is let go of")]
-fn waited_for(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(super) fn waited_for(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(descriptor, Interest::READABLE)
 }

@@ -56,6 +56,8 @@ pub mod tmux;
 
 pub mod children;
 
+mod reports;
+
 pub mod exits;
 
 use std::collections::BTreeMap;
@@ -65,9 +67,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::world::{Attempt, Frozen, Limiting, SandboxId, Session};
+use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
-use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
+use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
 
 use crate::exec::ExecError;
 use crate::layout::Layout;
@@ -220,6 +223,16 @@ impl Sessions {
         let pids = self.strays(&sandbox.uid, &holder)?;
         // Only our own supervisor is left, on its way out.
         Ok(if pids.is_empty() { Session::None } else { Session::Strays { pids } })
+    }
+
+    /// What the agent of a session reported last; that it is starting, until it reports anything.
+    pub fn activity(&self, session: &Session) -> Result<Option<Activity>, SessionError> {
+        let Session::Running { owner_uid, attempt } = session else { return Ok(None) };
+        if let Some(activity) = attempts::activity(&self.layout, owner_uid, *attempt) {
+            return Ok(Some(activity));
+        }
+        let since = records::written(&self.layout.attempt(owner_uid, *attempt).join(records::STARTED))?;
+        Ok(Some(Activity { state: ActivityState::Starting, since, message: None }))
     }
 
     /// What sessions can be held to on this machine.

@@ -290,14 +290,14 @@ impl SimWorld {
     /// A session is over: its attempt has its end, and its sandbox is free.
     pub(super) fn over(&self, sandbox_uid: &str, attempt: &(String, u32), code: i32, own: bool) {
         let tail = format!("it ended with {code}");
-        let end = AttemptEnd { code, own, at: self.now(), tail, out_of_memory: None };
+        let end = AttemptEnd { code, own, at: self.now(), tail, out_of_memory: None, activity: None };
         self.free(sandbox_uid, attempt, AttemptState::Ended(end));
     }
 
     /// An agent is killed because this memory is used up.
     fn killed_for_memory(&self, sandbox_uid: &str, attempt: &(String, u32), of: OutOfMemory) {
         let (code, tail) = (SIGNALLED + SIGKILL, String::new());
-        let end = AttemptEnd { code, own: true, at: self.now(), tail, out_of_memory: Some(of) };
+        let end = AttemptEnd { code, own: true, at: self.now(), tail, out_of_memory: Some(of), activity: None };
         self.free(sandbox_uid, attempt, AttemptState::Ended(end));
     }
 

@@ -190,7 +190,7 @@ impl State {
     }
 
     fn seed_sandbox(&mut self, id: &SandboxId, owner: &Owner, facts: SandboxFacts, now: Timestamp) {
-        let SandboxFacts { sandbox, session, frozen } = facts;
+        let SandboxFacts { sandbox, session, frozen, activity: _ } = facts;
         if let Some(Sandbox { prepared, branch, base, made }) = sandbox {
             let files = self.commits.tree_of(&base);
             let (rig_uid, tip) = (owner.uid.clone(), base.clone());

@@ -109,3 +109,47 @@ fn claude_lands_a_bead_although_killed() {
 fn codex_lands_a_bead_although_killed() {
     lands_although_killed(CODEX);
 }
+
+/// The reason of the only polecat, once it is this one; and what is said of it.
+fn stands(town: &Town, reason: &str) -> String {
+    wait_until(town, reason, || {
+        let polecats = town.items("polecats");
+        let ready = polecats.first()?["status"]["conditions"].as_array()?.iter().find(|it| it["type"] == "Ready")?;
+        (ready["reason"] == reason).then(|| ready["message"].as_str().unwrap_or_default().to_owned())
+    })
+}
+
+/// A town in which Claude Code is at work on a bead, with these lines.
+fn claude_at_work(lines: Vec<Line>) -> Option<(Model, Town)> {
+    if !CLAUDE.is_here() {
+        return None;
+    }
+    let model = Model::plays(lines);
+    let mut town = CLAUDE.town(&model);
+    // Its own tries take minutes.
+    town.set("CLAUDE_CODE_MAX_RETRIES", "1");
+    one_bead(&town, "claude");
+    town.up();
+    Some((model, town))
+}
+
+#[test]
+fn an_agent_that_stops_for_good_waits_for_a_person() {
+    let idle: Vec<Line> = (0..20).map(|_| Line::Say("I am done.".to_owned())).collect();
+    let Some((model, town)) = claude_at_work(idle) else { return };
+    let said = stands(&town, "TurnEnded");
+    assert_eq!(said, "its turn has ended with work on its hook, although it was sent on 5 times");
+    assert_eq!(model.played(), [0, 1, 2, 3, 4, 5]);
+    let status = town.run(&["status"]).text();
+    assert!(status.contains("gt attach shop-nux"), "{status}");
+}
+
+#[test]
+fn an_agent_that_its_provider_refuses_is_not_charged() {
+    for (status, kind, reason) in [(429, "rate_limit_error", "Limited"), (401, "authentication_error", "LoginRequired")]
+    {
+        let Some((_model, town)) = claude_at_work(vec![Line::Refuse(status, kind)]) else { return };
+        let said = stands(&town, reason);
+        assert!(said.contains(&status.to_string()), "{said}");
+    }
+}

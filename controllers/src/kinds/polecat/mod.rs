@@ -2,6 +2,8 @@
 
 mod dispatch;
 
+mod activity;
+
 mod conversation;
 
 mod environment;

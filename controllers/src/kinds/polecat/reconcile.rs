@@ -7,10 +7,10 @@ use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::overrides::Mode;
-use gastown_crds::polecat::{PolecatState, PolecatStatus};
+use gastown_crds::polecat::{Activity, ActivityState, PolecatState, PolecatStatus};
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
-use gastown_crds::runtime::OnRework;
+use gastown_crds::runtime::{Dialect, OnRework};
 use gastown_crds::town::Trust;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, RuntimeSpec, names};
 use kube::ResourceExt;
@@ -19,12 +19,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::activity::{self, Standing};
 use super::{conversation, environment, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    claim, cooked, failures, is_landing, is_poured, last_word, requests, rework, round, starved, state, work_digest,
+    claim, cooked, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests, rework, round,
+    starved, state, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
@@ -62,11 +64,14 @@ fn doing(state: PolecatState, reason: Reason, message: impl Into<String>) -> Doi
 pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
     let mut draft = Draft::of(polecat, view);
+    // Of a session that runs.
+    draft.status.activity = None;
     let doing = match hook(polecat, view, &mut plan, &mut draft.status) {
         Ok(doing) => doing,
         Err(not_seen) => {
             // Acting on a guess could start a second agent on the same branch.
             plan = Plan::none();
+            draft.status.activity = polecat.status.as_ref().and_then(|status| status.activity.clone());
             unknown(&not_seen, draft.status.state)
         }
     };
@@ -199,6 +204,20 @@ fn said_of_memory(out_of_memory: OutOfMemory) -> String {
     }
 }
 
+/// What the agent of an attempt reported at last, if its model's provider refused it.
+fn refused(attempt: &Attempt) -> Option<&Activity> {
+    match &attempt.state {
+        AttemptState::Ended(end) if is_refused_by_provider(end) => end.activity.as_ref(),
+        _ => None,
+    }
+}
+
+/// How it ended, to complete "attempt 1 …".
+fn said_of_refusal(activity: &Activity) -> String {
+    let said = activity.message.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
+    format!("was refused by its model's provider{said}")
+}
+
 /// A polecat and the bead on its hook.
 struct Hook<'a> {
     polecat: &'a Polecat,
@@ -219,6 +238,7 @@ impl Hook<'_> {
             && self.is_prepared()
         {
             status.attempt = Some(*attempt);
+            status.activity = self.activity().cloned();
             return Ok(self.runs(hold, plan));
         }
         if self.facts.session != Session::None {
@@ -306,13 +326,26 @@ impl Hook<'_> {
             }
             None => {
                 if self.facts.frozen != Frozen::No {
-                    plan.act(Act::ThawSession { sandbox });
+                    plan.act(Act::ThawSession { sandbox: sandbox.clone() });
                 }
                 // Somebody else wrote that it waits.
                 self.notes(None, plan);
-                doing(PolecatState::Working, Reason::Working, "")
+                let Standing { state, reason, message, until, ends } =
+                    activity::standing(self.activity(), self.view.now);
+                if ends {
+                    plan.act(Act::EndSession { sandbox });
+                } else if let Some(until) = until.filter(|until| *until > self.view.now) {
+                    plan.again_at(until);
+                }
+                doing(state, reason, message)
             }
         }
+    }
+
+    /// What the agent of its session does, where its Runtime says that its program reports it.
+    fn activity(&self) -> Option<&Activity> {
+        let runtime = runtime::runtime_of(&self.bead.spec, Some(&*self.polecat.name_any()), self.view)?;
+        self.facts.activity.as_ref().filter(|_| runtime.spec.dialect != Dialect::None)
     }
 
     /// It waits, and leaves its slot to others meanwhile.
@@ -465,9 +498,19 @@ impl Hook<'_> {
         status.attempt = Some(attempt);
         if let Some(due) = self.due(attempts, failed) {
             plan.again_at(due);
-            let how = out_of_memory.map_or("ended without `gt done`".to_owned(), said_of_memory);
+            let refused = last.and_then(refused);
+            let how = match (refused, out_of_memory) {
+                (Some(activity), _) => said_of_refusal(activity),
+                (None, Some(out_of_memory)) => said_of_memory(out_of_memory),
+                (None, None) => "ended without `gt done`".to_owned(),
+            };
+            let reason = match refused.map(|activity| activity.state) {
+                Some(ActivityState::LoginRequired) => Reason::LoginRequired,
+                Some(_) => Reason::Limited,
+                None => Reason::BackOff,
+            };
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
-            return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, Reason::BackOff, message), plan));
+            return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reason, message), plan));
         }
         // A session that was told not to have begun may yet: it gets a moment.
         let put_off = if self.view.failed.is_some_and(|failure| failure.count > 1) {
@@ -546,7 +589,8 @@ impl Hook<'_> {
                     let word = end.tail.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
                     format!("ended with {}, without `gt done`{word}", end.code)
                 };
-                (true, end.out_of_memory.map_or_else(with, said_of_memory))
+                let refused = refused(last).map(said_of_refusal);
+                (true, refused.or_else(|| end.out_of_memory.map(said_of_memory)).unwrap_or_else(with))
             }
         };
         if is_at_it {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read};
+use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read, refusal};
 
 /// What the ids of our calls begin with.
 const CALL: &str = "toolu_line";
@@ -24,6 +24,7 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
             let block = json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}});
             (block, json!({"type": "input_json_delta", "partial_json": input}), "tool_use")
         }
+        Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         said => {
             let text = match said {
                 Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),

@@ -26,6 +26,9 @@ pub enum Line {
     Run(String),
     /// Says something, which ends the turn.
     Say(String),
+    /// Refuses, as the provider does: the status, and the kind of error. It is no part of the conversation, and comes again for as long
+    /// as it is asked.
+    Refuse(u16, &'static str),
 }
 
 /// The model, for as long as the test's process lives.
@@ -82,7 +85,11 @@ impl Shared {
     fn next(&self, done: impl Iterator<Item = usize>) -> Option<(usize, Line)> {
         let number = done.map(|line| line + 1).max().unwrap_or(0);
         let mut played = self.played.lock().unwrap();
-        let line = self.lines.get(number).filter(|_| played.iter().filter(|it| **it == number).count() < PLAYS_MAX)?;
+        let line = self.lines.get(number)?;
+        let plays = played.iter().filter(|it| **it == number).count();
+        if plays >= PLAYS_MAX && !matches!(line, Line::Refuse(..)) {
+            return None;
+        }
         played.push(number);
         Some((number, line.clone()))
     }
@@ -109,6 +116,13 @@ fn read(body: &Bytes) -> Value {
 
 fn json_text(value: &Value) -> ([(HeaderName, &'static str); 1], String) {
     ([(header::CONTENT_TYPE, "application/json")], value.to_string())
+}
+
+/// A refusal, in the form that all providers have; an agent is told to try again at once.
+fn refusal(status: u16, kind: &str) -> Response {
+    let error = json!({"type": "error", "error": {"type": kind, "code": kind, "message": format!("refused: {kind}")}});
+    let head = [(header::CONTENT_TYPE, "application/json"), (header::RETRY_AFTER, "0")];
+    (StatusCode::from_u16(status).unwrap(), head, error.to_string()).into_response()
 }
 
 /// Events, as a stream of them has them; each has its name in `type`.

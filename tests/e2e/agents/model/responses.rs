@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read};
+use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, marked, read, refusal};
 
 /// What the ids of our calls begin with.
 const CALL: &str = "call_line";
@@ -29,6 +29,7 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
                 json!({"type": "function_call", "id": "fc_1", "call_id": id, "name": "exec_command", "arguments": arguments})
             }
         }
+        Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         said => {
             let text = match said {
                 Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),
