@@ -179,8 +179,10 @@ reasons! {
     Working => Town;
     /// Polecat: the agent's program was started and has reported nothing: it waits at a dialog, most likely.
     DialogOpen => Person warns, "`gt attach` shows its screen: answer there what it asks";
-    /// Polecat: the agent has asked a question, or for a permission.
-    Asking => Person warns, "`gt attach` shows its screen: answer there";
+    /// Bead, polecat: the agent has asked a question, or for a permission.
+    Asking => Person warns, "`gt answer BEAD \"...\"`, or `gt attach` where it is on its screen";
+    /// Bead, polecat: the agent says that it cannot go on.
+    Stuck => Person warns, "`gt answer BEAD \"...\"` says how to go on, and it does";
     /// Polecat: the agent's turn has ended with work on its hook, and sending it on did not help.
     TurnEnded => Person warns, "`gt attach` shows its screen: tell it there how to go on; `gt logs` says how far it came";
     /// Polecat: its model's provider refuses the agent for a rate limit, a spent allowance or an overload. It is not charged.

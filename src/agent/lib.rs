@@ -15,8 +15,11 @@ mod done;
 
 mod conversation;
 
+mod ask;
+
 mod report;
 
+pub use ask::{AskArgs, StuckArgs, ask, stuck};
 pub use done::{DoneArgs, done};
 pub use hook::{HookArgs, hook};
 pub use prime::{PrimeArgs, prime};

@@ -113,6 +113,14 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
     if let Some(rework) = rework {
         text.push_str(&came_back(rework, log, rework_log.as_deref()));
     }
+    let answered = spec.questions.iter().filter_map(|question| Some((&question.text, question.answer.as_ref()?)));
+    for (nth, (asked, answer)) in answered.enumerate() {
+        if nth == 0 {
+            text.push_str("## Questions and answers\n\n");
+        }
+        let _never_fails =
+            write!(text, "You asked:\n\n{}{} says:\n\n{}", fenced(asked), answer.by, fenced(&answer.text));
+    }
     text.push_str("## Steps\n\n");
     for step in &work.steps {
         text.push_str(&step_text(step));
@@ -126,7 +134,9 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
            `gt hook` shows where you stand.\n\
          - When all steps are closed and all is committed: `gt done`. It hands in the branch, and you are finished.\n\
          - Nothing to change? Commit nothing: `bd close {bead} --reason=\"no-changes: <why>\"`, then `gt done`.\n\
-         - Nobody is there to answer questions. Decide, and say why in the commit message.\n"
+         - Decide what you can, and say why in the commit message. What only a person can decide: `gt ask \"<question>\"`\n  \
+           (`--option <answer>` for each to choose from), then end your turn; the answer begins your next one.\n\
+         - Cannot go on? `gt stuck \"<why>\"`, then end your turn.\n"
     );
     text
 }

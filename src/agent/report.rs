@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing that goes wrong here is held against the agent: it ends with 0, and says nothing but on standard error.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -119,7 +120,17 @@ fn begin(town: Option<&Path>, note: &mut String) -> String {
     }
 }
 
-/// The end of a turn: an agent with work on its hook is sent on, unless that did not help.
+/// What an agent whose turn has ended has on its hook.
+enum OnHook {
+    /// Nothing: it was handed in, closed or given to another.
+    Nothing,
+    /// Work that waits for a person's answer to this.
+    Question(String),
+    /// Work: the command that comes next, and how far it is.
+    Work { next: String, progress: String },
+}
+
+/// The end of a turn: an agent with work on its hook is sent on, unless it waits for an answer, or sending it on did not help.
 fn end_of_turn(path: &Path, before: Option<&Activity>, now: Timestamp, town: Option<&Path>) -> Result<Answer, Error> {
     let write = |activity: &Activity| {
         let mut answer = Answer::default();
@@ -128,28 +139,16 @@ fn end_of_turn(path: &Path, before: Option<&Activity>, now: Timestamp, town: Opt
     };
     let idle = |message: Option<String>| activity(before, now, Doing::Idle, message);
     let Some(session) = Session::current()? else { return Ok(write(&idle(None))) };
-    let asked = connected(town, &actor(), async |context| {
-        let work = load(context, &session.bead, &session.polecat_object()).await?;
-        Ok(match work {
-            Some(work) => Answer {
-                out: hook::next(&work.bead, &work),
-                note: format!("{} {}", work.steps.iter().filter(|step| step.is_open()).count(), head()),
-                code: 0,
-            },
-            None => Answer::default(),
-        })
-    });
-    let (next, progress) = match asked {
-        Ok(Answer { out, note, .. }) => (out, note),
+    let (next, progress) = match on_hook(&session, town) {
+        Ok(OnHook::Nothing) => return Ok(write(&idle(None))),
+        Ok(OnHook::Question(asked)) => return Ok(write(&activity(before, now, Doing::Asking, Some(asked)))),
+        Ok(OnHook::Work { next, progress }) => (next, progress),
         Err(error) => {
             let mut answer = write(&idle(Some(format!("what is on the hook could not be read: {error}"))));
             answer.note.push_str(&error.text());
             return Ok(answer);
         }
     };
-    if next.is_empty() {
-        return Ok(write(&idle(None)));
-    }
     let sent_on = before.filter(|before| before.progress == progress).map_or(0, |before| before.sent_on);
     let keep_at_work = variable("GT_KEEP_AT_WORK").and_then(|most| most.parse().ok()).unwrap_or(0);
     if sent_on >= keep_at_work {
@@ -158,13 +157,32 @@ fn end_of_turn(path: &Path, before: Option<&Activity>, now: Timestamp, town: Opt
             0 => "its turn has ended with work on its hook".to_owned(),
             _ => format!("its turn has ended with work on its hook, although it was sent on {times}"),
         };
-        let idle = Activity { sent_on, progress, ..idle(Some(message)) };
-        return Ok(write(&idle));
+        return Ok(write(&Activity { sent_on, progress, ..idle(Some(message)) }));
     }
-    let mut answer = write(&Activity { sent_on: sent_on + 1, progress, ..activity(before, now, Doing::Busy, None) });
-    let reason = format!("There is still work on your hook, and nobody is there to answer. Next: {next}.");
+    let busy = activity(before, now, Doing::Busy, None);
+    let mut answer = write(&Activity { sent_on: sent_on + 1, progress, ..busy });
+    let reason = format!("There is still work on your hook. Next: {next}.");
     answer.out = json!({"decision": "block", "reason": reason}).to_string();
     Ok(answer)
+}
+
+/// Looks at the hook, with the controller up or down.
+fn on_hook(session: &Session, town: Option<&Path>) -> Result<OnHook, Error> {
+    let found = RefCell::new(OnHook::Nothing);
+    connected(town, &actor(), async |context| {
+        if let Some(work) = load(context, &session.bead, &session.polecat_object()).await? {
+            let open = work.steps.iter().filter(|step| step.is_open()).count();
+            found.replace(match work.bead.spec.open_question() {
+                Some(question) => OnHook::Question(question.text.clone()),
+                None => OnHook::Work {
+                    next: hook::next(&work.bead, &work),
+                    progress: format!("{open} steps open at {}", head()),
+                },
+            });
+        }
+        Ok(Answer::default())
+    })?;
+    Ok(found.into_inner())
 }
 
 /// The commit that the worktree is at, empty where that cannot be read.

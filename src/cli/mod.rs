@@ -16,6 +16,7 @@
 
 pub mod common;
 
+mod answer;
 mod api_resources;
 mod apply;
 mod attach;
@@ -116,12 +117,15 @@ enum Command {
     Freeze(freeze::FreezeArgs),
     Thaw(freeze::ThawArgs),
     Resume(resume::Args),
+    Answer(answer::Args),
     Down(down::DownArgs),
     Doctor(doctor::Args),
     Version(version::Args),
     Hook(agent::HookArgs),
     Prime(agent::PrimeArgs),
     Done(agent::DoneArgs),
+    Ask(agent::AskArgs),
+    Stuck(agent::StuckArgs),
     #[command(name = "__hook", hide = true)]
     Report(agent::ReportArgs),
     /// The town's beads, as `bd`: show, list, ready, close
@@ -162,6 +166,8 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Hook(args) => return Ok(agent::hook(args, town)),
         Command::Prime(args) => return Ok(agent::prime(args, town)),
         Command::Done(args) => return Ok(agent::done(args, town)),
+        Command::Ask(args) => return Ok(agent::ask(args, town)),
+        Command::Stuck(args) => return Ok(agent::stuck(args, town)),
         Command::Report(args) => return Ok(agent::report(args, town)),
         Command::Bd(args) => return Ok(bd::run(args, town)),
         Command::Up(args) => return up::run(gt, args),
@@ -193,6 +199,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Cordon(args) => block_on(cordon::run(args, gt)),
         Command::Freeze(args) => block_on(freeze::freeze(args, gt)),
         Command::Thaw(args) => block_on(freeze::thaw(args, gt)),
+        Command::Answer(args) => block_on(answer::run(args, gt)),
         Command::Resume(args) => block_on(resume::run(args, gt)),
         Command::Delete(args) => block_on(delete::run(args, gt)),
         Command::Doctor(args) => block_on(doctor::run(args, gt)),

@@ -30,7 +30,8 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 13] = [
+const FINDERS: [Finder; 14] = [
+    bead::asked,
     town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,

@@ -117,6 +117,16 @@ pub enum Session {
     },
 }
 
+impl Session {
+    /// The number of the attempt that runs.
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Running { attempt, .. } => Some(*attempt),
+            Self::None | Self::Strays { .. } => None,
+        }
+    }
+}
+
 /// Whether the processes of a session are frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Frozen {

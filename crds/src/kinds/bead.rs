@@ -36,7 +36,7 @@ pub static KIND: Kind = Kind {
     role: Role::Reconciled,
     conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET, types::BEAD_CHANGED],
     references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
-    not_declared: &["assignee", "closed"],
+    not_declared: &["assignee", "questions", "closed"],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
     has_overrides: true,
@@ -64,6 +64,9 @@ fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
     if write.changes(OVERRIDE) {
         return Err(format!("{agent} may not stop, pause or resume beads: people do"));
     }
+    if answers(new) != write.old.map(answers).unwrap_or_default() {
+        return Err(format!("{agent} may not answer questions: people do"));
+    }
     if write.changes("/spec/assignee") && new.pointer("/spec/assignee").is_some() {
         return Err(format!("{agent} may not assign beads: dispatch does"));
     }
@@ -73,6 +76,12 @@ fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
         (Some(holder), Actor::Polecat(worker)) if worker.object() == holder => Ok(()),
         (Some(holder), _) => Err(format!("{agent} may not write this bead: it is on the hook of {holder}")),
     }
+}
+
+/// The questions that have an answer.
+fn answers(bead: &Value) -> Vec<&Value> {
+    let questions = bead.pointer("/spec/questions").and_then(Value::as_array);
+    questions.into_iter().flatten().filter(|question| question.get("answer").is_some()).collect()
 }
 
 /// One piece of work.
@@ -134,9 +143,22 @@ pub struct BeadSpec {
     /// in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<Assignee>,
+    /// What its agents have asked people, with the answers: `gt ask`, `gt stuck` and `gt answer`. While one is open, nobody works
+    /// on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 20))]
+    pub questions: Vec<AgentQuestion>,
     /// How it was closed. For ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
+}
+
+impl BeadSpec {
+    /// The first question that nobody has answered yet.
+    pub fn open_question(&self) -> Option<&AgentQuestion> {
+        self.questions.iter().find(|question| question.answer.is_none())
+    }
 }
 
 fn default_priority() -> u32 {
@@ -213,6 +235,52 @@ pub enum Waiting {
 fn also_place(schema: &mut schemars::Schema) {
     let names = schema.get_mut("oneOf").and_then(|names| names.as_array_mut());
     names.expect("each variant has a text").push(serde_json::json!({ "type": "string", "const": "Place" }));
+}
+
+/// What an agent has asked people.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentQuestion {
+    /// Its name in the list, such as `q1`.
+    #[schemars(length(min = 1, max = 16), regex(pattern = r"^q[1-9][0-9]?$"))]
+    pub name: String,
+    /// The question; of an agent that is stuck, why it cannot go on.
+    #[schemars(length(min = 1, max = 4096))]
+    pub text: String,
+    /// The answers that it offers; any other is one, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9), inner(length(min = 1, max = 200)))]
+    pub options: Vec<String>,
+    /// The agent cannot go on: the bead is set aside until a person says how.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stuck: bool,
+    /// The attempt that asked. It is not charged.
+    #[schemars(range(min = 1))]
+    pub attempt: u32,
+    /// Who asked: `<rig>/polecats/<name>`.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+    /// When it was asked.
+    #[schemars(schema_with = "crate::common::instant")]
+    pub at: Timestamp,
+    /// What a person has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+}
+
+/// What a person has said to a question.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    /// The answer.
+    #[schemars(length(min = 1, max = 4096))]
+    pub text: String,
+    /// Who said so.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+    /// When.
+    #[schemars(schema_with = "crate::common::instant")]
+    pub at: Timestamp,
 }
 
 /// How a bead was closed.

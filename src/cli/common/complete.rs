@@ -112,6 +112,14 @@ pub fn polecats() -> ArgValueCompleter {
     })
 }
 
+/// The beads.
+pub fn beads() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') { objects(current) } else { of_kind("beads", current) }
+    })
+}
+
 /// The sources.
 pub fn sources() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gastown_crds::bead::AgentQuestion;
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Polecat};
@@ -56,6 +57,10 @@ impl Subject for Polecat {
 
     fn next_for(&self, reason: Reason, snapshot: &Snapshot) -> Option<String> {
         match reason {
+            Reason::Asking | Reason::Stuck if asked(self, snapshot).is_some() => {
+                let (bead, _) = asked(self, snapshot)?;
+                Some(format!("`gt answer {bead} \"...\"`: its session goes on with the answer"))
+            }
             Reason::TooManyAttempts | Reason::WouldFailAgain => {
                 let bead = self.status.as_ref().and_then(|status| status.bead.as_ref())?;
                 snapshot.bead(bead)?.next_for(reason, snapshot)
@@ -110,14 +115,23 @@ pub fn waiting_for_person(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
             Some((polecat, ready))
         })
     };
-    let each = with(&[Reason::Asking, Reason::DialogOpen, Reason::TurnEnded]).map(|(polecat, ready)| Need {
-        object: format!("polecat/{}", polecat.name_any()),
-        what: conditions::words(ready),
-        next: format!("gt attach {}", polecat.name_any()),
-    });
+    // What its bead is asked about is said of the bead.
+    let each = with(&[Reason::Asking, Reason::DialogOpen, Reason::TurnEnded])
+        .filter(|(polecat, _)| asked(polecat, snapshot).is_none())
+        .map(|(polecat, ready)| Need {
+            object: format!("polecat/{}", polecat.name_any()),
+            what: conditions::words(ready),
+            next: format!("gt attach {}", polecat.name_any()),
+        });
     let logins = with(&[Reason::LoginRequired])
         .map(|(polecat, ready)| (&*ready.message, format!("polecat/{}", polecat.name_any()), ready));
     each.chain(once_each(logins, "")).collect()
+}
+
+/// The bead on a polecat's hook and the question that its agent has asked of people.
+fn asked<'a>(polecat: &Polecat, snapshot: &'a Snapshot) -> Option<(String, &'a AgentQuestion)> {
+    let bead = snapshot.get::<Bead>(polecat.status.as_ref()?.bead.as_deref()?)?;
+    Some((bead.name_any(), bead.spec.open_question()?))
 }
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.

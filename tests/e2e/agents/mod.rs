@@ -144,6 +144,48 @@ fn an_agent_that_stops_for_good_waits_for_a_person() {
     assert!(status.contains("gt attach shop-nux"), "{status}");
 }
 
+/// An agent asks, its session ends with the turn, a person answers, and the same conversation goes on with that.
+fn asks_and_goes_on(cli: Cli, runtime: &str) {
+    if !cli.is_here() {
+        return;
+    }
+    let mut lines = worker("echo one > one.txt");
+    lines.insert(1, run("gt ask 'Tabs or spaces?' --option tabs --option spaces"));
+    lines.insert(2, Line::Say("I have asked.".to_owned()));
+    let model = Model::plays(lines);
+    let town = cli.town(&model);
+    one_bead(&town, runtime);
+    town.up();
+    let bead = town.bead("one")["metadata"]["name"].as_str().map(str::to_owned);
+    assert_eq!(stands(&town, "Asking"), "Tabs or spaces?");
+    wait_until(&town, "its slot is free", || (town.bead("one")["spec"]["assignee"]["waiting"] == "Bead").then_some(()));
+    let bead = bead.or_else(|| town.bead("one")["metadata"]["name"].as_str().map(str::to_owned)).unwrap();
+    let status = town.run(&["status"]).text();
+    assert!(status.contains(&format!("gt answer {bead} \"...\"")), "{status}");
+    assert_eq!(town.ok(&["answer", &bead, "2"]), format!("bead/{bead} answered: spaces"));
+    town.lands("day");
+    assert_eq!(model.played(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(conversation(&town, 2)["id"], conversation(&town, 1)["id"]);
+    let told = model.asked();
+    assert!(told.contains("You asked: Tabs or spaces?") && told.contains("spaces"), "it is told the answer");
+    assert_eq!(town.record(&town.bead("one"), 3, "spec.json"), None);
+}
+
+#[test]
+fn claude_asks_and_goes_on_with_the_answer() {
+    asks_and_goes_on(CLAUDE, CLAUDE.name);
+}
+
+#[test]
+fn codex_asks_and_goes_on_with_the_answer() {
+    asks_and_goes_on(CODEX, CODEX.name);
+}
+
+#[test]
+fn a_question_without_a_screen_is_answered_too() {
+    asks_and_goes_on(CLAUDE, CLAUDE.headless);
+}
+
 #[test]
 fn an_agent_that_its_provider_refuses_is_not_charged() {
     for (status, kind, reason) in [(429, "rate_limit_error", "Limited"), (401, "authentication_error", "LoginRequired")]

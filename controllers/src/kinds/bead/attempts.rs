@@ -22,7 +22,7 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 }
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. What its model's provider refused is not charged. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// branches that came back. What its model's provider refused is not charged, nor is an attempt that ended in a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
 /// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
 /// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
@@ -33,6 +33,7 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
     let (mut reached_limit, mut by_machine) = (false, 0);
     let failed = |run: &&Attempt| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
         (Some(request), _) => came_back(request),
+        (None, _) if asked(spec, run) => false,
         (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) => match end.out_of_memory {
             None => true,
             Some(OutOfMemory::Machine) => {
@@ -45,6 +46,11 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
     };
     let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Whether an attempt has asked people something.
+pub fn asked(spec: &BeadSpec, run: &Attempt) -> bool {
+    spec.questions.iter().any(|question| question.attempt == run.attempt)
 }
 
 /// Whether its model's provider refused it at last: it could not do anything.

@@ -146,6 +146,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             command: step.run.clone(),
             vars: Vec::new(),
             parent: Some(name),
+            questions: Vec::new(),
             assignee: None,
             closed: None,
         },

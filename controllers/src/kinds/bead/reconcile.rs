@@ -197,7 +197,8 @@ fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
     let ready = status.and_then(|s| condition(&s.conditions, types::READY));
     let reason = ready.and_then(|ready| Reason::parse(&ready.reason)).unwrap_or(Reason::BackOff);
     let message = ready.map_or("its polecat waits with it", |ready| &ready.message);
-    let state = if reason == Reason::WouldFailAgain { BeadState::SetAside } else { BeadState::Waiting };
+    let state =
+        if matches!(reason, Reason::WouldFailAgain | Reason::Stuck) { BeadState::SetAside } else { BeadState::Waiting };
     (state, reason, message.to_owned())
 }
 

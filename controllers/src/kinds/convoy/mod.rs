@@ -183,7 +183,8 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     if bead.spec.closed.is_some() || is_busy(bead, view) {
         return;
     }
-    let wanted = BeadSpec { assignee: bead.spec.assignee.clone(), ..wanted.clone() };
+    let wanted =
+        BeadSpec { assignee: bead.spec.assignee.clone(), questions: bead.spec.questions.clone(), ..wanted.clone() };
     if bead.spec != wanted {
         plan.write(bead::respec(bead, &wanted));
     }

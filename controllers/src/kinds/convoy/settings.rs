@@ -72,6 +72,7 @@ impl BeadSettings<'_> {
             command: bead.command.clone(),
             vars: bead.vars.clone(),
             parent: None,
+            questions: Vec::new(),
             assignee: None,
             closed: None,
         }

@@ -3,6 +3,7 @@
 //! Only one that was reported is gone on with: an id that the agent's program does not know would end each attempt at once.
 
 use gastown_crds::Runtime;
+use gastown_crds::bead::AgentQuestion;
 use gastown_crds::runtime::ConversationId;
 use kube::ResourceExt;
 use uuid::Uuid;
@@ -31,12 +32,24 @@ pub struct Talk {
 }
 
 /// The conversation of an attempt. `earlier` are the attempts at the same work that it may go on from, ascending.
-pub fn of(runtime: &Runtime, sandbox: &SandboxId, attempt: (&str, u32), earlier: &[Attempt]) -> Talk {
+pub fn of(
+    runtime: &Runtime,
+    sandbox: &SandboxId,
+    attempt: (&str, u32),
+    earlier: &[Attempt],
+    questions: &[AgentQuestion],
+) -> Talk {
     let spec = &runtime.spec;
     let prompt = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
     let last = if spec.resume.is_empty() { None } else { last(&runtime.name_any(), sandbox, earlier) };
     if let Some(id) = last {
-        let prompt = prompt(&spec.resume_prompt, RESUME_PROMPT);
+        let answered = earlier
+            .iter()
+            .rev()
+            .find(|run| run.state != AttemptState::Intended)
+            .map(|last| answers(questions, last.attempt))
+            .filter(|text| !text.is_empty());
+        let prompt = answered.unwrap_or_else(|| prompt(&spec.resume_prompt, RESUME_PROMPT));
         return Talk { id: Some(id.to_owned()), resumes: true, prompt };
     }
     // Another for each attempt: a program does not take the id of one that it has begun.
@@ -44,6 +57,18 @@ pub fn of(runtime: &Runtime, sandbox: &SandboxId, attempt: (&str, u32), earlier:
     let assigned = || Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{owner_uid}/{attempt}").as_bytes()).to_string();
     let id = (spec.conversation == ConversationId::Assigned).then(assigned);
     Talk { id, resumes: false, prompt: prompt(&spec.prompt, PROMPT) }
+}
+
+/// The answers to what an attempt has asked, as an agent is told them.
+fn answers(questions: &[AgentQuestion], attempt: u32) -> String {
+    let of_attempt = questions.iter().filter(|question| question.attempt == attempt);
+    let answered = of_attempt.filter_map(|question| Some((question, question.answer.as_ref()?)));
+    let told = answered.map(|(question, answer)| {
+        let asked = if question.stuck { "You said that you cannot go on" } else { "You asked" };
+        format!("{asked}: {}\n\nThe answer, by {}: {}\n\n", question.text, answer.by, answer.text)
+    });
+    let told: String = told.collect();
+    if told.is_empty() { told } else { told + "Go on. `gt hook` shows where you stand." }
 }
 
 /// The id of the conversation that was gone on with last, if that can be gone on with here.

@@ -3,7 +3,7 @@
 //! Invariants: a session starts only if the bead, read again, names this polecat by uid, at work and not waiting; what was
 //! not seen stops everything; a worktree never changes its preparation while a session runs in it.
 
-use gastown_crds::bead::{Assignee, Waiting};
+use gastown_crds::bead::{AgentQuestion, Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, FINALIZER_SANDBOX, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::overrides::Mode;
@@ -25,7 +25,7 @@ use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    claim, cooked, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests, rework, round,
+    asked, claim, cooked, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests, rework, round,
     starved, state, work_digest,
 };
 use crate::kinds::convoy;
@@ -204,6 +204,11 @@ fn said_of_memory(out_of_memory: OutOfMemory) -> String {
     }
 }
 
+/// Why a bead waits that has an open question.
+fn asks(question: &AgentQuestion) -> Reason {
+    if question.stuck { Reason::Stuck } else { Reason::Asking }
+}
+
 /// What the agent of an attempt reported at last, if its model's provider refused it.
 fn refused(attempt: &Attempt) -> Option<&Activity> {
     match &attempt.state {
@@ -250,6 +255,10 @@ impl Hook<'_> {
             plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
             let reason = if are_strays { Reason::Strays } else { Reason::Switching };
             return Ok(starting(reason, "an earlier session is being ended".into()));
+        }
+        if let Some(question) = self.bead.spec.open_question() {
+            let doing = doing(PolecatState::Stalled, asks(question), question.text.clone());
+            return Ok(self.waits(Waiting::Bead, doing, plan));
         }
         if let Some(hold) = hold.filter(|hold| !hold.mode.may_start()) {
             // Once nothing holds it, it needs a slot and nothing else.
@@ -332,7 +341,13 @@ impl Hook<'_> {
                 self.notes(None, plan);
                 let Standing { state, reason, message, until, ends } =
                     activity::standing(self.activity(), self.view.now);
-                if ends {
+                // It waits without a session, and is started again with the answer.
+                let question = self.asked();
+                let (reason, message) = match question.filter(|question| question.answer.is_none()) {
+                    Some(question) => (asks(question), question.text.clone()),
+                    None => (reason, message),
+                };
+                if ends || question.is_some() {
                     plan.act(Act::EndSession { sandbox });
                 } else if let Some(until) = until.filter(|until| *until > self.view.now) {
                     plan.again_at(until);
@@ -340,6 +355,15 @@ impl Hook<'_> {
                 doing(state, reason, message)
             }
         }
+    }
+
+    /// The question that the agent of its session waits with, its turn at an end; it may have been answered by now.
+    fn asked(&self) -> Option<&AgentQuestion> {
+        let waits = self.activity().filter(|activity| activity.state == ActivityState::Asking)?;
+        let attempt = self.facts.session.attempt()?;
+        // A question of its own program is asked on its screen, whatever was asked before.
+        let last = self.bead.spec.questions.iter().rev().find(|question| question.attempt == attempt)?;
+        waits.message.as_ref().is_some_and(|asked| last.text.starts_with(&**asked)).then_some(last)
     }
 
     /// What the agent of its session does, where its Runtime says that its program reports it.
@@ -527,6 +551,7 @@ impl Hook<'_> {
             &sandbox_id(self.polecat),
             (&bead_uid, attempt),
             self.same_work(runtime, attempts),
+            &self.bead.spec.questions,
         );
         let RuntimeSpec { command, start, resume, env, unset_env, files, .. } = &runtime.spec;
         let more = if talk.resumes { resume } else { start };
@@ -583,6 +608,7 @@ impl Hook<'_> {
         let (warns, how) = match &last.state {
             AttemptState::Intended | AttemptState::Running => return,
             AttemptState::Lost { .. } => (true, "was lost with its machine or its tmux".to_owned()),
+            AttemptState::Ended(_) if asked(&self.bead.spec, last) => (false, "ended with a question".to_owned()),
             AttemptState::Ended(end) if !end.own => (false, "was ended by the town".to_owned()),
             AttemptState::Ended(end) => {
                 let with = || {
@@ -608,7 +634,9 @@ impl Hook<'_> {
     /// back off, whether they are charged or not.
     fn due(&self, attempts: &[Attempt], failed: u32) -> Option<Timestamp> {
         let handed_in = |run: &Attempt| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
-        let ended = attempts.iter().rev().take_while(|r| !handed_in(r) && r.state != AttemptState::Intended).count();
+        let counts = |run: &&Attempt| !handed_in(run) && run.state != AttemptState::Intended;
+        let spec = &self.bead.spec;
+        let ended = attempts.iter().rev().take_while(counts).filter(|run| !asked(spec, run)).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
         let at = match &attempts.last()?.state {
             AttemptState::Ended(end) => end.at,

@@ -22,7 +22,7 @@ use crate::text::plain;
 use crate::{Blocker, LogOf, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_failed_bead};
-pub use overview::{failed_too_often, landed, lines, not_as_declared, open};
+pub use overview::{asked, failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy, last_of};
 
 /// The kind's row.
@@ -103,6 +103,9 @@ impl Subject for Bead {
                      and `gt apply` it: that tries again"
                     ),
                 })
+            }
+            Reason::Asking | Reason::Stuck if self.spec.open_question().is_some() => {
+                Some(format!("`gt answer {name} \"...\"`: its session goes on with the answer"))
             }
             Reason::Claimed => Some(format!("`gt logs -f bead/{name}` to read along")),
             // One that waits says what its polecat says.

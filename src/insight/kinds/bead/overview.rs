@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use gastown_crds::bead::{BeadState, CloseReason};
+use gastown_crds::bead::{AgentQuestion, BeadState, CloseReason};
 use gastown_crds::common::{ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig};
@@ -17,8 +17,24 @@ use crate::{OpenBead, Snapshot, conditions, overrides};
 
 /// Beads that failed too often.
 pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
-    let failed = snapshot.work().filter(|bead| state(bead) == BeadState::SetAside);
+    let needs_answer = |bead: &Bead| bead.spec.open_question().is_some();
+    let failed = snapshot.work().filter(|bead| state(bead) == BeadState::SetAside && !needs_answer(bead));
     failed.map(|bead| Need::new(format!("bead/{}", bead.name_any()), failures(bead))).collect()
+}
+
+/// Beads whose agent has asked a person, or is stuck.
+pub fn asked(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let open = snapshot.work().filter(|bead| bead.spec.closed.is_none());
+    let asked = open.filter_map(|bead| Some((bead.name_any(), bead.spec.open_question()?)));
+    let need = |(bead, question): (String, &AgentQuestion)| {
+        let how = if question.stuck { "is stuck" } else { "asks" };
+        Need {
+            next: format!("gt answer {bead} \"...\""),
+            object: format!("bead/{bead}"),
+            what: format!("{how}: {}", plain(&question.text)),
+        }
+    };
+    asked.map(need).collect()
 }
 
 /// Beads that cannot be worked until somebody declares something otherwise; what many lack is said of one.

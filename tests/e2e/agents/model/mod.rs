@@ -73,6 +73,11 @@ impl Model {
         self.shared.played.lock().unwrap().clone()
     }
 
+    /// What all requests held, as text.
+    pub fn asked(&self) -> String {
+        self.shared.asked.lock().unwrap().iter().map(|(_, body)| body.to_string()).collect()
+    }
+
     /// What the first request of a conversation held, as text: what an agent's program tells its model before anything else.
     pub fn first_asked(&self) -> String {
         let asked = self.shared.asked.lock().unwrap();
