@@ -75,7 +75,7 @@ fn a_field_in_the_wrong_place_is_told_where_it_belongs() {
 
 #[test]
 fn a_field_that_is_like_no_other_is_told_which_there_are() {
-    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a, colour: red }\nspec: { command: [a], zzzzzz: 1 }\n"), @"
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a, colour: red }\nspec: { command: [a], resources: { zzzzzz: 1 } }\n"), @"
     error[unknown-field]: unknown field `colour`
      --> town/a.yaml:3:22
       |
@@ -83,12 +83,21 @@ fn a_field_that_is_like_no_other_is_told_which_there_are() {
       |                      ^^^^^^ no field of `metadata`
 
     error[unknown-field]: unknown field `zzzzzz`
+     --> town/a.yaml:4:36
+      |
+    4 | spec: { command: [a], resources: { zzzzzz: 1 } }
+      |                                    ^^^^^^ no field of `spec.resources`
+      |
+      = help: there is `limits`, `requests`
+    ");
+    insta::assert_snapshot!(told("apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: a }\nspec: { command: [a], zzzzzz: 1 }\n"), @"
+    error[unknown-field]: unknown field `zzzzzz`
      --> town/a.yaml:4:23
       |
     4 | spec: { command: [a], zzzzzz: 1 }
       |                       ^^^^^^ no field of `spec`
       |
-      = help: there is `command`, `env`, `onRework`, `resources`
+      = help: `gt explain runtime.spec` lists the fields that there are
     ");
 }
 

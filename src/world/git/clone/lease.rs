@@ -246,6 +246,8 @@ mod tests {
 
         keep_lease(folder.path(), reference, None).unwrap();
         forget(folder.path(), reference, &again.0).unwrap();
+        // Opened anew: what was read once is kept in memory.
+        let repo = Repository::open_bare(folder.path()).unwrap();
         assert!(repo.find_commit(git2::Oid::from_str(&again.0).unwrap()).is_err(), "nobody is at it");
     }
 }
