@@ -60,8 +60,10 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
         gt.out.talk(&format!("answer it:  gt answer {name} \"...\""));
         return Ok(true);
     };
-    let nth = answer.parse::<usize>().ok().and_then(|nth| question.options.get(nth.checked_sub(1)?));
-    let text = nth.map_or(answer, String::as_str).to_owned();
+    let nth = || answer.parse::<usize>().ok().and_then(|nth| question.options.get(nth.checked_sub(1)?));
+    // Where the answers are numbers themselves, it is one of those.
+    let offered = question.options.iter().find(|option| *option == answer).or_else(nth);
+    let text = offered.map_or(answer, String::as_str).to_owned();
     let mut questions = bead.spec.questions.clone();
     for asked in questions.iter_mut().filter(|asked| asked.name == question.name) {
         let by = gastown_connect::actor::actor().unwrap_or_else(|| "somebody".to_owned());

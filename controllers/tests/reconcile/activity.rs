@@ -1,12 +1,12 @@
 //! What agents report of themselves: where their polecats stand, who is told, and what is not charged.
 
 use crate::common::*;
-use crate::polecat::{key, run, sandbox, scene};
+use crate::polecat::{died, key, run, sandbox, scene};
 use gastown_controllers::bead::failures;
 use gastown_controllers::world::*;
-use gastown_crds::Runtime;
 use gastown_crds::polecat::{Activity, ActivityState};
-use serde_json::json;
+use gastown_crds::{Bead, Runtime};
+use serde_json::{Value, json};
 
 /// A scene in which the agent of a running session has reported this, at second 900.
 fn reported(dialect: &str, state: ActivityState, message: &str) -> Scene {
@@ -81,4 +81,63 @@ fn what_the_provider_refused_is_not_charged() {
     shop-nux: Stalled Ready=False Limited (attempt 2 was refused by its model's provider: 429; restarts at 1970-01-01T00:15:50Z)
     again at 950
     ");
+}
+
+/// A question of attempt 1, answered or not.
+fn question(stuck: bool, answer: Option<&str>) -> Value {
+    let answer = answer.map(|text| json!({"text": text, "by": "kim", "at": at(950)}));
+    let mut question =
+        json!({"name": "q1", "text": "Tabs or spaces?", "attempt": 1, "by": "shop/polecats/nux", "at": at(900)});
+    question["stuck"] = json!(stuck);
+    if let Some(answer) = answer {
+        question["answer"] = answer;
+    }
+    question
+}
+
+/// The bead of the scene with this question.
+fn asked(scene: &mut Scene, question: &Value) {
+    let mut bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    bead.spec.questions = vec![serde_json::from_value(question.clone()).unwrap()];
+    scene.bead(bead);
+}
+
+#[test]
+fn an_agent_that_has_asked_waits_without_a_session() {
+    let mut scene = reported("Claude", ActivityState::Asking, "Tabs or spaces?");
+    asked(&mut scene, &question(false, None));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    end the session of shop-nux
+    shop-nux: Stalled Ready=False Asking (Tabs or spaces?)
+    ");
+    // As long as its turn goes on, it is at work.
+    let mut busy = reported("Claude", ActivityState::Busy, "");
+    asked(&mut busy, &question(false, None));
+    assert_eq!(said(&busy.plan(&key())), "shop-nux: Working Ready=True Working");
+    // What its own program asks on its screen is another matter.
+    let mut screen = reported("Claude", ActivityState::Asking, "May it run make?");
+    asked(&mut screen, &question(false, Some("spaces")));
+    assert_eq!(said(&screen.plan(&key())), "shop-nux: Stalled Ready=False Asking (May it run make?)");
+
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![run(1, died(1000))]);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Stalled Ready=False Asking (Tabs or spaces?)
+    ");
+    asked(&mut scene, &question(true, None));
+    assert!(said(&scene.plan(&key())).contains("Stalled Ready=False Stuck (Tabs or spaces?)"));
+}
+
+#[test]
+fn an_answer_begins_the_next_session_at_once_and_nothing_is_charged() {
+    let mut scene = reported("Claude", ActivityState::Busy, "");
+    asked(&mut scene, &question(false, Some("spaces")));
+    scene.sandbox("shop-nux", sandbox(Session::None));
+    assert_eq!(failures(&scene.objects.get::<Bead>("shop-a").unwrap().spec, &[run(1, died(1000))], &[]), 0);
+    scene.runs("shop-a", vec![run(1, died(1000))]);
+    assert!(
+        said(&scene.plan(&key())).contains("\nstart shop-nux on shop-a, attempt 2\n"),
+        "{}",
+        said(&scene.plan(&key()))
+    );
 }

@@ -29,15 +29,25 @@ fn after(spec: Value, attempts: Vec<Attempt>) -> Scene {
     scene
 }
 
-/// The command of the session that is started, with the conversation that its variable names.
-fn command(scene: &Scene) -> String {
+/// The session that is started; or what happens instead.
+fn started(scene: &Scene) -> Result<SessionSpec, String> {
     let plan = scene.plan(&key());
     let started = plan.effects.iter().find_map(|effect| match effect {
-        Effect::Act(Act::EnsureSession { spec, .. }) => Some(spec),
+        Effect::Act(Act::EnsureSession { spec, .. }) => Some(spec.clone()),
         _ => None,
     });
-    let Some(spec) = started else { return said(&plan) };
-    format!("{} | {}", spec.command.join(" "), spec.variable("GT_CONVERSATION").unwrap_or("-"))
+    started.ok_or_else(|| said(&plan))
+}
+
+/// Its command, with the conversation that its variable names.
+fn command(scene: &Scene) -> String {
+    let named = |spec: &SessionSpec| spec.variable("GT_CONVERSATION").unwrap_or("-").to_owned();
+    started(scene).map_or_else(|instead| instead, |spec| format!("{} | {}", spec.command.join(" "), named(&spec)))
+}
+
+/// What its agent is told first.
+fn prompt(scene: &Scene) -> String {
+    started(scene).map_or_else(|instead| instead, |spec| spec.variable("GT_PROMPT").unwrap_or("-").to_owned())
 }
 
 fn talk(id: &str) -> Option<Conversation> {
@@ -121,4 +131,26 @@ fn agents_that_skip_prompts_run_where_the_town_trusts_them() {
     ");
     assert!(scene.add(object::<Town>("town", json!({"trust": "Full"}))).contains(&key()), "it looks again");
     assert_eq!(command(&scene), "talk begin $(GT_CONVERSATION) | -");
+}
+
+#[test]
+fn what_was_asked_is_told_with_the_answer() {
+    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    let mut scene = after(json!({"resumePrompt": "Go on."}), vec![reported]);
+    let mut asked = claimed(bead("shop-a", "shop"), "shop-nux");
+    let question = json!({
+        "name": "q1", "text": "Tabs or spaces?", "attempt": 1, "by": "shop/polecats/nux", "at": at(900),
+        "answer": {"text": "spaces", "by": "kim", "at": at(950)},
+    });
+    asked.spec.questions = vec![serde_json::from_value(question).unwrap()];
+    scene.bead(asked);
+    insta::assert_snapshot!(prompt(&scene), @"
+    You asked: Tabs or spaces?
+
+    The answer, by kim: spaces
+
+    Go on. `gt hook` shows where you stand.
+    ");
+    scene.bead(claimed(bead("shop-a", "shop"), "shop-nux"));
+    assert_eq!(prompt(&scene), "Go on.");
 }

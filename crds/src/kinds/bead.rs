@@ -436,6 +436,19 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_may_ask_and_may_not_answer() {
+        let bead = |questions: Value| json!({ "spec": { "questions": questions } });
+        let (open, answered) = (json!({"name": "q1"}), json!({"name": "q1", "answer": {"text": "yes"}}));
+        assert_eq!(asked(&json!({"spec": {}}), &bead(json!([open]))), Ok(()));
+        assert_eq!(asked(&bead(json!([answered])), &bead(json!([answered, {"name": "q2"}]))), Ok(()));
+        for (old, new) in
+            [(json!([open]), json!([answered])), (json!([answered]), json!([open])), (json!([answered]), json!([]))]
+        {
+            assert!(asked(&bead(old), &bead(new)).unwrap_err().contains("may not answer"));
+        }
+    }
+
+    #[test]
     fn an_agent_may_not_resume_what_a_person_has_stopped() {
         use crate::overrides::ANNOTATION_OVERRIDE;
         let stopped = json!({"metadata": {"annotations": {ANNOTATION_OVERRIDE: "{}"}}, "spec": {}});
