@@ -1,9 +1,14 @@
-//! `gt logs`: what an agent printed, what a verification printed, or the controller's own log.
+//! `gt logs`: the conversation of an agent, what it printed, what a verification printed, or the controller's own log.
+
+mod conversation;
 
 mod jobs;
 
+use std::path::{Path, PathBuf};
+
 use clap::Args as ClapArgs;
 
+use self::conversation::Transcript;
 use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
@@ -23,6 +28,9 @@ pub struct Args {
     /// The number of the attempt at the bead. Default: the last.
     #[arg(long)]
     attempt: Option<u32>,
+    /// What the agent has printed, and not the conversation with its model, where its program keeps that.
+    #[arg(long)]
+    screen: bool,
     /// Begin with the last LINES lines of it. Default: all of it.
     #[arg(long, value_name = "LINES")]
     tail: Option<usize>,
@@ -38,6 +46,8 @@ struct Shown {
     title: String,
     /// A hint to another log.
     note: Option<String>,
+    /// What is shown in its place: the conversation of its agent.
+    transcript: Option<PathBuf>,
 }
 
 /// Runs it.
@@ -67,15 +77,19 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             }
         }
     };
-    gt.out.talk(&format!("{}: {}", shown.title, shown.log.file().display()));
+    let file = shown.transcript.as_deref().unwrap_or_else(|| shown.log.file());
+    gt.out.talk(&format!("{}: {}", shown.title, file.display()));
     if let Some(note) = &shown.note {
         gt.out.talk(note);
     }
-    show(args, gt, &shown.log).await
+    match &shown.transcript {
+        Some(transcript) => converse(args, gt, &shown.log, transcript).await,
+        None => show(args, gt, &shown.log).await,
+    }
 }
 
 fn controller(records: &Records) -> Shown {
-    Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None }
+    Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None, transcript: None }
 }
 
 /// A log of an object.
@@ -95,7 +109,7 @@ fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
     let log = records.job_log(key).ok_or_else(|| {
         CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(&records.jobs()))
     })?;
-    Ok(Shown { log, title: format!("job {key}"), note: None })
+    Ok(Shown { log, title: format!("job {key}"), note: None, transcript: None })
 }
 
 async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
@@ -110,7 +124,7 @@ async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'
     let subject = insight::subject(kind.name, &object);
     match subject.log(&snapshot) {
         Some(LogOf::Attempts { bead, bead_uid, came_back }) => {
-            let mut shown = attempt(records, &bead, &bead_uid, args.attempt)?;
+            let mut shown = attempt(records, &bead, &bead_uid, args)?;
             // It speaks of the newest branch; of an attempt that was asked for, another may have come back.
             let came_back = came_back.filter(|_| args.attempt.is_none());
             shown.note = came_back.map(|request| format!("its branch came back: `gt logs mr/{request}` says why"));
@@ -143,7 +157,8 @@ fn verification(records: &Records, object: &str, log: Verification) -> Result<Fo
     Ok(Found::Log(Shown { title: format!("{object} {when} job {}", found.key), ..shown }))
 }
 
-fn attempt(records: &Records, bead: &str, bead_uid: &str, wanted: Option<u32>) -> Result<Shown, CliError> {
+fn attempt(records: &Records, bead: &str, bead_uid: &str, args: &Args) -> Result<Shown, CliError> {
+    let wanted = args.attempt;
     let attempts = records.attempt_numbers(bead_uid);
     let which = match wanted {
         Some(wanted) => attempts.contains(&wanted).then_some(wanted),
@@ -156,8 +171,10 @@ fn attempt(records: &Records, bead: &str, bead_uid: &str, wanted: Option<u32>) -
         };
         CliError::new(Exit::NotFound, message).hint(format!("`gt describe bead/{bead}` says what it waits for"))
     })?;
-    let title = format!("bead {bead}, attempt {which} of {}", attempts.len());
-    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None })
+    let transcript = records.transcript(bead_uid, which).filter(|_| !args.screen);
+    let what = if transcript.is_some() { "the conversation of " } else { "" };
+    let title = format!("{what}bead {bead}, attempt {which} of {}", attempts.len());
+    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None, transcript })
 }
 
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
@@ -197,6 +214,38 @@ async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {
         tokio::select! {
             biased;
             changed = inotify.changed() => changed,
+            ended = writers.one_ended() => ended,
+        }
+        .map_err(failed)?;
+    }
+}
+
+/// Shows a conversation, until the attempt that `log` is of has ended if it is followed.
+async fn converse(args: &Args, gt: &Context, log: &Log, transcript: &Path) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
+    // Watched before it is read, so that nothing falls between.
+    let folder = transcript.parent().unwrap_or(transcript);
+    let mut added = Inotify::of_folder(folder).map_err(failed)?;
+    let mut ends = Inotify::of_folder(log.folder()).map_err(failed)?;
+    let mut reader = Transcript::open(transcript).map_err(failed)?;
+    let mut tail = args.tail;
+    loop {
+        let writers = log.writers();
+        let is_over = log.is_complete() || writers.are_gone();
+        let text = visible(&reader.read().map_err(failed)?);
+        let lines = text.lines().count();
+        // Of what is there already; all that comes later.
+        let from = tail.take().map_or(0, |tail| lines - tail.min(lines));
+        for line in text.lines().skip(from) {
+            gt.out.data(line)?;
+        }
+        if is_over || !args.follow {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            changed = added.changed() => changed,
+            changed = ends.changed() => changed,
             ended = writers.one_ended() => ended,
         }
         .map_err(failed)?;

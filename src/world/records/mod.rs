@@ -9,6 +9,8 @@ mod log;
 
 mod writers;
 
+use std::path::PathBuf;
+
 use gastown_controllers::world::Attempt;
 use gastown_supervisor::records as files;
 
@@ -44,6 +46,13 @@ impl Records {
     /// The output of an attempt's agent.
     pub fn attempt_log(&self, bead_uid: &str, attempt: u32) -> Log {
         Log::new(attempts::log_path(&self.layout, bead_uid, attempt), Some(files::EXIT))
+    }
+
+    /// The transcript of the conversation that an attempt's agent reported, if there is one.
+    pub fn transcript(&self, bead_uid: &str, attempt: u32) -> Option<PathBuf> {
+        let path = self.layout.attempt(bead_uid, attempt).join(files::RUN).join(files::CONVERSATION);
+        let reported = files::read::<files::Conversation>(&path).ok().flatten()?;
+        reported.transcript.filter(|path| path.is_file())
     }
 
     /// The jobs, the newest first.

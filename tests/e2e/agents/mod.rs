@@ -65,6 +65,12 @@ fn lands_although_killed(cli: Cli) {
     kill(agent["pid"].as_i64().unwrap().try_into().unwrap());
     town.lands("day");
     assert_eq!(conversation(&town, 2), first, "{}", town.told(&town.bead("one"), 2));
+    // Read, not looked at: the screen is painted anew all the time.
+    let bead = town.bead("one")["metadata"]["name"].as_str().unwrap().to_owned();
+    let log = town.ok(&["logs", &format!("bead/{bead}")]);
+    assert!(log.contains("* Bash: gt prime\n    # You are nux, a polecat of rig shop"), "{log}");
+    assert!(log.contains("* Bash: gt done\n    handed in 1 commit"), "{log}");
+    assert_ne!(town.ok(&["logs", &format!("bead/{bead}"), "--screen"]), log);
     // The line that was cut off is played again, and nothing before it.
     assert_eq!(model.played(), [0, 1, 1, 2, 3]);
     assert!(
