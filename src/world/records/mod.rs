@@ -50,9 +50,7 @@ impl Records {
 
     /// The transcript of the conversation that an attempt's agent reported, if there is one.
     pub fn transcript(&self, bead_uid: &str, attempt: u32) -> Option<PathBuf> {
-        let path = self.layout.attempt(bead_uid, attempt).join(files::RUN).join(files::CONVERSATION);
-        let reported = files::read::<files::Conversation>(&path).ok().flatten()?;
-        reported.transcript.filter(|path| path.is_file())
+        attempts::transcript(&self.layout, bead_uid, attempt)
     }
 
     /// The jobs, the newest first.

@@ -8,7 +8,7 @@ use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
-use super::{SessionError, occupants};
+use super::{SessionError, failed_turn, occupants};
 use crate::layout::Layout;
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
@@ -89,6 +89,12 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
     Some(Activity { state, since, message })
 }
 
+/// The file in which an agent's program keeps the conversation that an attempt reported.
+pub fn transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<PathBuf> {
+    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::CONVERSATION);
+    records::read::<records::Conversation>(&path).ok().flatten()?.transcript.filter(|path| path.is_file())
+}
+
 /// The conversation that an attempt reported. One that cannot be read is none that can be gone on with.
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
     let path = layout.attempt(&spec.owner_uid, spec.attempt).join(records::RUN).join(records::CONVERSATION);
@@ -102,6 +108,9 @@ fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit)
     // An agent that outlived what was killed and ended in another way did not end of that.
     let killed = killed.filter(|_| code == records::CODE_KILLED);
     let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
-    let activity = activity(layout, &holder.owner_uid, holder.attempt);
+    // Only of one that failed: others have nothing to say.
+    let failed = || failed_turn::of(&transcript(layout, &holder.owner_uid, holder.attempt)?);
+    let failed = if own && code != 0 { failed() } else { None };
+    let activity = failed.or_else(|| activity(layout, &holder.owner_uid, holder.attempt));
     AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity })
 }

@@ -46,6 +46,8 @@ mod start;
 
 mod expand;
 
+mod failed_turn;
+
 mod end;
 
 mod freeze;

@@ -38,7 +38,8 @@ pub const CODEX: Cli = Cli {
     home: &[(
         ".codex/config.toml",
         "model_provider = \"stub\"\n[model_providers.stub]\nname = \"stub\"\nbase_url = \"http://127.0.0.1:PORT/v1\"\n\
-         wire_api = \"responses\"\nenv_key = \"STUB_KEY\"\n",
+         wire_api = \"responses\"\nenv_key = \"STUB_KEY\"\n\
+         request_max_retries = 1\nstream_max_retries = 1\n",
     )],
     env: &[("STUB_KEY", "none")],
 };

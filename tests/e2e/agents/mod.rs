@@ -201,3 +201,20 @@ fn an_agent_that_its_provider_refuses_is_not_charged() {
         assert!(said.contains(&status.to_string()), "{said}");
     }
 }
+
+#[test]
+fn what_is_refused_without_a_screen_is_not_charged_either() {
+    if !CODEX.is_here() {
+        return;
+    }
+    for (status, kind, reason) in [(429, "usage_limit_reached", "Limited"), (401, "invalid_api_key", "LoginRequired")] {
+        let model = Model::plays(vec![Line::Refuse(status, kind)]);
+        let town = CODEX.town(&model);
+        one_bead(&town, CODEX.headless);
+        town.up();
+        // Its first restart is at once; it is told of from the second on.
+        let said = stands(&town, reason);
+        assert!(said.contains("was refused by its model's provider"), "{said}");
+        assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
+    }
+}
