@@ -7,6 +7,7 @@
 //! A Town file that is there already stays byte for byte as it is, but for the one annotation that it lacks.
 
 mod repository;
+mod trust;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use super::source::committed_to;
 use crate::clock::{Ids, RandomIds};
 use crate::town::{TOWN_FILE, Town, TownError};
 use crate::world::exec::Exec;
+use trust::Trust;
 
 /// How long git may take to say whether one file is staged: it reads an index, and the largest take seconds.
 const LOOK_MAX: Duration = Duration::from_mins(1);
@@ -53,6 +55,9 @@ pub struct Args {
     /// Write the Town alone: no repository is made, and no commit is live.
     #[arg(long, conflicts_with = "receive")]
     no_source: bool,
+    /// How far agents are trusted in a new town. Default: what you answer at a terminal; elsewhere None.
+    #[arg(long, value_enum, ignore_case = true)]
+    trust: Option<Trust>,
 }
 
 /// Runs it.
@@ -61,19 +66,23 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let dir = fs_err::canonicalize(&args.dir).map_err(|e| CliError::from_error(Exit::Failed, &e))?;
     let file = dir.join(TOWN_FILE);
     let there = files::read_optional(&file)?;
+    there.as_deref().map_or(Ok(()), |text| trust::check(args.trust, text))?;
     let was_in_git = in_git(&dir);
     let makes_one = there.is_none() && !was_in_git && !args.no_source && !args.bare;
     if args.commit && !was_in_git && !makes_one {
         return Err(CliError::new(Exit::Refused, format!("{} is in no git repository", dir.display()))
             .hint("`git init` first; a town is best kept in git"));
     }
+    let mut is_distrusted = false;
     let done = match there {
         None => {
             let name = named(args, &dir)?;
+            let trust = trust::decided(args.trust, gt)?;
+            is_distrusted = args.trust.is_none() && trust == Trust::None;
             if makes_one {
                 repository::make(&dir)?;
             }
-            create(&dir, &name, &live(args, &dir)?)?
+            create(&dir, &name, trust, &live(args, &dir)?)?
         }
         Some(text) => adopt(&dir, &text, args.name.as_deref(), gt)?,
     };
@@ -99,6 +108,9 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             "commit it, it is the town's identity:  git add {} && git commit -m 'A town'",
             committed(&dir, done).join(" ")
         ));
+    }
+    if is_distrusted {
+        gt.out.talk(trust::HOW_TO_TRUST);
     }
     if let Some(bare) = receiving.filter(|_| args.bare) {
         gt.out.talk(&format!(
@@ -148,7 +160,7 @@ enum Done {
     Already,
 }
 
-fn create(dir: &Path, name: &str, source: &str) -> Result<Done, CliError> {
+fn create(dir: &Path, name: &str, trust: Trust, source: &str) -> Result<Done, CliError> {
     let uid = RandomIds.uid();
     let schema = dir.join(schema::FILE);
     if files::read_optional(&schema)?.is_none() {
@@ -165,8 +177,9 @@ fn create(dir: &Path, name: &str, source: &str) -> Result<Done, CliError> {
          \x20 namespace: {name}\n\
          \x20 annotations:\n\
          \x20   {ANNOTATION_TOWN_UID}: \"{uid}\" # its identity: keep it, and commit it\n\
-         spec: {{}}\n\
-         {source}"
+         {}\
+         {source}",
+        trust.spec()
     );
     files::write_new(&dir.join(TOWN_FILE), &text)?;
     Ok(Done::Made)

@@ -205,6 +205,12 @@ impl Folder {
         Serving { stop: Some(stop), thread: Some(thread) }
     }
 
+    /// What a command line shows at a terminal of its own, where this is typed.
+    pub fn typed(&self, line: &str, keys: &str) -> String {
+        let exec = Exec::new("script").args(["--quiet", "--return", "--command", line, "/dev/null"]).stdin(keys);
+        self.run(exec.cwd(self.path("home"))).out
+    }
+
     /// `gt` in the town, to be started by the test.
     pub fn command(&self, args: &[&str]) -> std::process::Command {
         self.at_home(Exec::new(env!("CARGO_BIN_EXE_gt")).args(args).cwd(self.path("home"))).command()

@@ -8,6 +8,7 @@ fn an_empty_folder_becomes_a_town_once() {
     insta::assert_snapshot!(folder.gt(&["init"]).all(), @"
     town `home` made: [dir]/home/town.yaml
     ! committed town.yaml and .gt.schema.json
+    ! agents that skip permission prompts (claude, codex) do not run here; to allow them: `spec: { trust: Full }` in town.yaml
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");
@@ -56,6 +57,7 @@ fn what_cannot_be_a_town_is_said() {
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
     town `home` made: [dir]/home/town.yaml
     ! committed town.yaml and .gt.schema.json
+    ! agents that skip permission prompts (claude, codex) do not run here; to allow them: `spec: { trust: Full }` in town.yaml
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");
@@ -86,6 +88,58 @@ fn the_town_is_found_from_below_by_option_and_by_environment() {
     ");
 }
 
+#[test]
+fn trust_is_what_was_said_and_never_guessed() {
+    let folder = Folder::empty();
+    insta::assert_snapshot!(folder.gt(&["init", "--trust", "full"]).all(), @"
+    town `home` made: [dir]/home/town.yaml
+    ! committed town.yaml and .gt.schema.json
+    ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
+    exit 0
+    ");
+    let text = folder.read("town.yaml");
+    assert!(
+        text.contains("\nspec:\n  trust: Full # agents may run any command as you, and nobody is asked\n---\n"),
+        "{text}"
+    );
+    assert_eq!(folder.gt(&["validate", "."]).code, 0);
+    // One that is there stays as it is; to say the same of it is nothing new.
+    assert_eq!(folder.gt(&["init", "--trust", "Full"]).code, 0);
+    insta::assert_snapshot!(folder.gt(&["init", "--trust", "None"]).all(), @"
+    ! error: town.yaml is there already, and stays as it is: it has `trust: Full`
+    ! hint: write `trust: None` under `spec` of its Town; then commit it, or `gt apply -f town.yaml`
+    exit 4
+    ");
+    assert_eq!(folder.read("town.yaml"), text);
+    // Nobody is asked where nobody can answer.
+    let folder = Folder::empty();
+    assert_eq!(folder.gt_with(&["init"], "y\n").code, 0);
+    assert!(folder.read("town.yaml").contains("\nspec: {}\n"));
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_once_whether_agents_are_trusted() {
+    for (answer, spec, told) in
+        [("y\n", "\nspec:\n  trust: Full #", false), ("n\n", "\nspec: {}\n", true), ("\n", "\nspec: {}\n", true)]
+    {
+        let folder = Folder::empty();
+        // It has a terminal of its own, and types there what comes on its standard input.
+        let (gt, home) = (env!("CARGO_BIN_EXE_gt"), folder.path("home"));
+        let typed = |words: &str| folder.typed(&format!("{gt} init{words} {}", home.display()), answer);
+        let asked = typed("");
+        assert!(asked.contains("May agents in this town run any command as you, without asking?"), "{asked}");
+        assert_eq!(asked.contains("to allow them: `spec: { trust: Full }`"), told, "{asked}");
+        let text = folder.read("town.yaml");
+        assert!(text.contains(spec), "{text}");
+        let again = typed("");
+        assert!(again.contains("is a town already") && !again.contains("May agents"), "{again}");
+    }
+    let folder = Folder::empty();
+    let said =
+        folder.typed(&format!("{} init --trust None {}", env!("CARGO_BIN_EXE_gt"), folder.path("home").display()), "");
+    assert!(said.contains("made: ") && !said.contains("May agents"), "{said}");
+}
+
 /// An empty folder that is a repository, of somebody who may commit.
 fn in_git() -> (Folder, std::path::PathBuf) {
     let folder = Folder::empty();
@@ -102,6 +156,7 @@ fn init_commits_where_it_is_asked_to() {
     insta::assert_snapshot!(folder.gt(&["init", "--commit"]).all(), @"
     town `home` made: [dir]/home/town.yaml
     ! committed town.yaml and .gt.schema.json
+    ! agents that skip permission prompts (claude, codex) do not run here; to allow them: `spec: { trust: Full }` in town.yaml
     ! next: `gt rig add PATH-OR-URL` declares a repository; `gt up` starts the town
     exit 0
     ");

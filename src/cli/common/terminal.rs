@@ -70,6 +70,12 @@ impl Terminal {
         }
     }
 
+    /// Asks for something: the answer is typed in the same line.
+    pub fn prompt(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+    }
+
     /// Draws the one line that stays at the bottom; an empty text takes it away.
     pub fn line(&self, text: &str) {
         if self.talk_live {
