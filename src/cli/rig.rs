@@ -3,19 +3,23 @@
 //! It never guesses that work may be pushed to a network remote: there it writes `Branch`, and people merge.
 
 mod detect;
-mod repository;
+pub(super) mod repository;
+mod runtime;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use gastown_controllers::town::RUNTIME_DEFAULT;
 use gastown_crds::common::{API_VERSION, LABEL_SOURCE};
 use gastown_crds::manifest;
 use gastown_crds::{Rig, Source, admission, names, url};
 use kube::ResourceExt;
 use serde_json::Value;
 
+use super::common::agents::Agents;
+use super::common::complete;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::files;
@@ -26,6 +30,7 @@ use crate::town::Town;
 use crate::world::git::{self, NoLook};
 use detect::Check;
 use repository::Repository;
+use runtime::Choice;
 
 /// Longest name of a rig, as its kind says.
 const NAME_BYTES_MAX: usize = 40;
@@ -58,6 +63,9 @@ pub struct Args {
     /// repository on this machine, what its files call for.
     #[arg(long, value_name = "CMD")]
     verify: Vec<String>,
+    /// The Runtime that works here. Default: the town's; where it names none, claude or codex if it is on PATH.
+    #[arg(long, value_name = "NAME", add = complete::runtimes())]
+    runtime: Option<String>,
     /// Let work land without any check.
     #[arg(long, conflicts_with = "verify")]
     allow_unverified: bool,
@@ -80,12 +88,14 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let repository = Repository::find(&args.place, args.branch.as_deref())?;
     let name = name(args, &repository)?;
     let checks = checks(args, &repository)?;
-    let text = yaml(args, &name, &repository, &checks);
-    check(&text, gt)?;
+    let agents = Agents::of(&town, gt);
+    let choice = Choice::of(args.runtime.as_deref(), &agents);
+    let plain = |runtime: Option<&str>| yaml(args, &name, &repository, &checks, runtime);
+    check(&plain(choice.runtime.as_deref()), gt)?;
     // Where the town's folder has a schema, editors find it.
     let has_schema = town.dir.join(schema::FILE).exists();
-    let plain = text;
-    let text = if has_schema { schema::line("../") + &plain } else { plain.clone() };
+    let head = if has_schema { schema::line("../") } else { String::new() };
+    let mut text = head.clone() + &plain(choice.runtime.as_deref());
     if let Some(source) = kept_by(&name, &town, gt) {
         let message = format!("the rig `{name}` is kept by the source `{}`", source.escape_debug());
         return Err(CliError::new(Exit::Refused, message)
@@ -98,19 +108,27 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
 
     let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));
     let shown = format!("rigs/{name}.yaml");
-    let words = match files::read_optional(&file)? {
-        Some(old) if old == text || old == plain => format!("{shown} says so already"),
-        Some(_) => {
+    let old = files::read_optional(&file)?;
+    let is_new = old.is_none();
+    let mut runtime = choice.runtime.as_deref();
+    let words = if let Some(old) = old {
+        let says_so = |runtime: &Option<&str>| {
+            let plain = plain(*runtime);
+            old == plain || old == head.clone() + &plain
+        };
+        let Some(same) = choice.or_as_it_was().into_iter().find(says_so) else {
             return Err(CliError::new(
                 Exit::Refused,
                 format!("{} is there already, and says otherwise", file.display()),
             )
             .hint("edit it, remove it, or say --name for another rig"));
-        }
-        None => {
-            files::write_new(&file, &text)?;
-            format!("wrote {}", file.display())
-        }
+        };
+        runtime = same;
+        text = head + &plain(same);
+        format!("{shown} says so already")
+    } else {
+        files::write_new(&file, &text)?;
+        format!("wrote {}", file.display())
     };
     gt.out.data(&text)?;
     for note in &repository.notes {
@@ -130,6 +148,16 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
             quoted(&repository.url)
         ));
     }
+    if let Some(program) = choice.found.as_ref().filter(|_| is_new) {
+        gt.out.talk(&format!(
+            "`{}` works on it, as it is on PATH: {}; --runtime NAME chooses another",
+            runtime.unwrap_or_default(),
+            program.display()
+        ));
+    }
+    if let Some(todo) = agents.what_keeps(runtime, &town, gt) {
+        gt.out.talk(&format!("note: {todo}"));
+    }
     gt.out.talk(&words);
     let typed = quoted(&from_here(&file));
     gt.out.talk(&match committed_to(&file, &town, gt) {
@@ -138,6 +166,9 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
         ),
         None => format!("next: gt apply -f {typed}"),
     });
+    if runtime.is_some_and(|runtime| runtime != RUNTIME_DEFAULT) {
+        gt.out.talk(&format!("or:   gt up && gt sling 'WHAT TO DO' {name}   (makes it live too)"));
+    }
     Ok(())
 }
 
@@ -202,7 +233,7 @@ fn strategy(args: &Args, repository: &Repository) -> Strategy {
 }
 
 /// The manifest, for people: in the order of the questions, with a word where a choice was made.
-fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> String {
+fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check], runtime: Option<&str>) -> String {
     let strategy = strategy(args, repository);
     let mut text = format!(
         "apiVersion: {API_VERSION}\nkind: Rig\nmetadata:\n  name: {name}\nspec:\n  repo:\n    url: {}\n",
@@ -213,6 +244,9 @@ fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> S
     };
     if let Some(branch) = args.branch.as_ref().or(repository.branch.as_ref()) {
         line(format!("    branch: {}", scalar(branch)));
+    }
+    if let Some(runtime) = runtime {
+        line(format!("  runtime: {} # the agent that works here", scalar(runtime)));
     }
     if let Some(from) = repository.copy_from.as_ref().filter(|_| !repository.copy.is_empty()) {
         line("  workspace:".to_owned());
@@ -246,7 +280,7 @@ fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check]) -> S
 }
 
 /// One value, as YAML has it in a line.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     if text.contains('\n') {
         // Valid YAML too.
         return Value::from(text).to_string();

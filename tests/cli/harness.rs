@@ -1,6 +1,8 @@
 //! A town in a folder of its own, and `gt` run in it.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gastown::api;
@@ -236,6 +238,36 @@ impl Folder {
             .env("TMPDIR", self.path(""))
             .env("GIT_CEILING_DIRECTORIES", self.path(""))
             .env("USER", "kim")
+            .env("PATH", self.programs())
+    }
+
+    /// PATH, without the agents that the machine may have: those that are here are in `bin`.
+    fn programs(&self) -> OsString {
+        let is_agent = |name: &OsStr| name == "claude" || name == "codex";
+        let path = std::env::var_os("PATH").unwrap();
+        let dirs = std::env::split_paths(&path).enumerate().map(|(nth, dir)| {
+            if !["claude", "codex"].iter().any(|name| dir.join(name).exists()) {
+                return dir;
+            }
+            // The others of that folder are needed.
+            let without = self.path(&format!("path/{nth}"));
+            if !without.exists() {
+                fs_err::create_dir_all(&without).unwrap();
+                for entry in fs_err::read_dir(&dir).unwrap().flatten().filter(|entry| !is_agent(&entry.file_name())) {
+                    fs_err::os::unix::fs::symlink(entry.path(), without.join(entry.file_name())).unwrap();
+                }
+            }
+            without
+        });
+        std::env::join_paths(std::iter::once(self.path("bin")).chain(dirs)).unwrap()
+    }
+
+    /// Puts an agent's program on PATH, which does nothing.
+    pub fn has_agent(&self, name: &str) {
+        let program = self.path("bin").join(name);
+        fs_err::create_dir_all(self.path("bin")).unwrap();
+        fs_err::write(&program, "#!/bin/sh\n").unwrap();
+        fs_err::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     /// What differs from run to run, replaced by what it is.

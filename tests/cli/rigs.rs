@@ -434,3 +434,52 @@ fn a_branch_is_one_that_git_allows() {
     exit 4
     ");
 }
+
+#[test]
+fn an_agent_that_is_here_works_on_a_new_rig() {
+    let folder = Folder::town();
+    repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);
+    let rig = |more: &[&str]| folder.gt(&[&["rig", "add", "../shop"], more].concat());
+    assert!(!rig(&["--name", "before"]).out.contains("runtime"));
+    folder.has_agent("codex");
+    insta::assert_snapshot!(rig(&["--strategy", "Branch"]).all(), @"
+    # yaml-language-server: $schema=../.gt.schema.json
+    apiVersion: gastown.io/v1alpha1
+    kind: Rig
+    metadata:
+      name: shop
+    spec:
+      repo:
+        url: [dir]/shop
+        branch: main
+      runtime: codex # the agent that works here
+      merge:
+        strategy: Branch # what is verified is left as a branch for people to merge
+        verify: # what must pass before anything lands
+        - name: test
+          run: make test
+    ! `codex` works on it, as it is on PATH: [dir]/bin/codex; --runtime NAME chooses another
+    ! note: `codex` runs any command as you, without asking, and this town does not let it yet: write `spec: { trust: Full }` in town.yaml, then commit it
+    ! wrote [dir]/home/rigs/shop.yaml
+    ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
+    ! or:   gt up && gt sling 'WHAT TO DO' shop   (makes it live too)
+    exit 0
+    ");
+    // The first of the two is preferred; one that is declared stays as it is.
+    folder.has_agent("claude");
+    let after = rig(&["--name", "after"]);
+    assert!(after.out.contains("runtime: claude") && after.err.contains("/bin/claude"), "{}", after.all());
+    for name in ["before", "after"] {
+        let again = rig(&["--name", name]);
+        assert!(again.code == 0 && again.err.contains("says so already"), "{}", again.all());
+        assert_eq!(again.out.contains("runtime"), name == "after", "{}", again.all());
+    }
+    let said = rig(&["--name", "said", "--runtime", "script"]);
+    assert!(said.out.contains("runtime: script") && !said.err.contains("claude"), "{}", said.all());
+    assert_eq!(rig(&["--name", "before", "--runtime", "script"]).code, 4);
+    // A town that names one has chosen.
+    folder.write("town.yaml", &folder.read("town.yaml").replace("spec: {}", "spec: { runtime: script, trust: Full }"));
+    assert!(!rig(&["--name", "chosen"]).out.contains("runtime"));
+    let trusted = rig(&["--name", "trusted", "--runtime", "claude"]);
+    assert!(!trusted.err.contains("does not let it"), "{}", trusted.all());
+}

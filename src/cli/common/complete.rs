@@ -120,6 +120,25 @@ pub fn beads() -> ArgValueCompleter {
     })
 }
 
+/// The rigs.
+pub fn rigs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| current.to_str().map_or_else(Vec::new, |current| of_kind("rigs", current)))
+}
+
+/// The formulas.
+pub fn formulas() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        current.to_str().map_or_else(Vec::new, |current| of_kind("formulas", current))
+    })
+}
+
+/// The runtimes.
+pub fn runtimes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        current.to_str().map_or_else(Vec::new, |current| of_kind("runtimes", current))
+    })
+}
+
 /// The sources.
 pub fn sources() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

@@ -1,5 +1,6 @@
 //! What commands share: the town and its API at hand, how a command fails, and what it reads and prints.
 
+pub mod agents;
 pub mod context;
 pub mod enforce;
 pub mod error;
