@@ -48,9 +48,10 @@ pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
     #[arg(value_name = "KIND/NAME", required = true, add = complete::targets())]
     objects: Vec<String>,
-    /// What to wait for: `condition=TYPE[=STATUS]`, or `delete`.
+    /// What to wait for: `condition=TYPE[=STATUS]`, or `delete`. Default: that all is as it is meant to be: convoys have landed,
+    /// beads are closed, all else is ready.
     #[arg(long = "for", value_name = "WHAT", add = complete::conditions())]
-    what: For,
+    what: Option<For>,
     /// How long to wait for all objects together, such as `90s`, `5m` or `1h30m`.
     #[arg(long, default_value = "30s")]
     timeout: Timeout,
@@ -87,8 +88,9 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let until = Instant::now() + args.timeout.0;
     for target in targets {
         match &args.what {
-            For::Delete => gone(gt, &town, target.kind, target.name, until, args.timeout).await?,
-            For::Condition { type_, status } => {
+            None => target_well(target, gt, &town, until, args.timeout).await?,
+            Some(For::Delete) => gone(gt, &town, target.kind, target.name, until, args.timeout).await?,
+            Some(For::Condition { type_, status }) => {
                 let type_ = known(target.kind, type_)?;
                 let wish = Wish { target, type_, status };
                 wish.come_true(gt, &town, until, args.timeout).await?;
@@ -107,13 +109,23 @@ pub async fn all_well(
 ) -> Result<(), CliError> {
     let until = Instant::now() + timeout.0;
     for (kind, name) in objects {
-        let first = kind.conditions.first().copied().unwrap_or(types::READY);
-        // A bead that is closed is not ready any more.
-        let type_ = if kind.conditions.contains(&types::CLOSED) { types::CLOSED } else { first };
-        let wish = Wish { target: Target { kind, name }, type_, status: "True" };
-        wish.come_true(gt, town, until, timeout).await?;
+        target_well(Target { kind, name }, gt, town, until, timeout).await?;
     }
     Ok(())
+}
+
+async fn target_well(
+    target: Target<'_>,
+    gt: &Context,
+    town: &Town,
+    until: Instant,
+    timeout: Timeout,
+) -> Result<(), CliError> {
+    let conditions = target.kind.conditions;
+    // A bead that is closed is not ready any more.
+    let first = conditions.first().copied().unwrap_or(types::READY);
+    let type_ = if conditions.contains(&types::CLOSED) { types::CLOSED } else { first };
+    Wish { target, type_, status: "True" }.come_true(gt, town, until, timeout).await
 }
 
 /// A condition of a kind: waiting for another would never end.

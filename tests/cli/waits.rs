@@ -264,3 +264,20 @@ fn what_is_applied_is_waited_for_until_a_person_is_needed_or_time_is_up() {
     assert_eq!(done.code, 5, "{}", done.all());
     assert_eq!(folder.gt(&["apply", "-f", "rig.yaml", "--wait", "--dry-run"]).code, 2);
 }
+
+#[test]
+fn what_is_not_said_to_be_waited_for_is_what_an_object_is_for() {
+    let folder = town(&[]);
+    let mut rig = rig_status(&[condition("Ready", "True", "Ok", "")]);
+    rig["status"]["observedGeneration"] = 1.into();
+    folder.seed::<Rig>(&rig);
+    assert_eq!(folder.gt(&["wait", "convoy/auth", "--timeout", "10ms"]).code, 5, "it has not landed");
+    let landed = condition("Landed", "True", "Ok", "");
+    let status = json!({"observedGeneration": 1, "conditions": [landed], "progress": "2/2"});
+    folder.seed::<Convoy>(&object("Convoy", "auth", &json!({}), &status));
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&["wait", "convoy/auth", "rig/shop"]).out, @"
+    convoy/auth condition met
+    rig/shop condition met
+    ");
+}
