@@ -109,22 +109,12 @@ async fn apply(
 ) -> Result<Vec<(&'static Kind, String)>, CliError> {
     let allowed = Allowed { missing: args.allow_missing, force_conflicts: args.force_conflicts };
     let judged = judged(allowed, gt, town, link, manifests).await?;
-    let Judged { stored, todo, terms, .. } = &judged;
-    refuse(&source::check(todo, stored), gt)?;
+    refuse(&source::check(&judged.todo, &judged.stored), gt)?;
     let pruned = match &args.selector {
         Some(selector) => prune::found(link, selector, &judged, gt).await?,
         None => Vec::new(),
     };
-    for (nth, manifest) in todo.iter().enumerate() {
-        let done = if judged.is_unchanged(manifest) {
-            Ok(Change::Unchanged)
-        } else {
-            put(link, manifest, stored.object(&manifest.kind, &manifest.name), terms, args.dry_run).await
-        };
-        let done = done.map_err(|error| failed_at(error, todo, nth))?;
-        let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| kind.singular);
-        gt.out.data(&format!("{kind}/{} {}{}", manifest.name, done.word(), DryRun::words(args.dry_run)))?;
-    }
+    put_all(&judged, args.dry_run, |_| true, (gt, link)).await?;
     for one in pruned {
         one.delete(link, args.dry_run, gt).await?;
     }
@@ -132,6 +122,41 @@ async fn apply(
         gt.out.talk("the town is down, so nothing moves yet: `gt up`");
     }
     Ok(judged.todo.into_iter().filter_map(|manifest| Some((Kind::named(&manifest.kind)?, manifest.name))).collect())
+}
+
+/// Applies what a verb has made, as if it had been read from files. A line is printed of objects of the kinds that are shown.
+pub async fn made(
+    manifests: Vec<Manifest>,
+    dry_run: Option<DryRun>,
+    is_shown: impl Fn(&str) -> bool,
+    (gt, town, link): (&Context, &Town, &Link),
+) -> Result<(), CliError> {
+    let judged = judged(Allowed { missing: false, force_conflicts: false }, gt, town, link, manifests).await?;
+    refuse(&source::check(&judged.todo, &judged.stored), gt)?;
+    put_all(&judged, dry_run, is_shown, (gt, link)).await
+}
+
+/// Puts all that was judged, in its order.
+async fn put_all(
+    judged: &Judged,
+    dry_run: Option<DryRun>,
+    is_shown: impl Fn(&str) -> bool,
+    (gt, link): (&Context, &Link),
+) -> Result<(), CliError> {
+    let Judged { stored, todo, terms, .. } = judged;
+    for (nth, manifest) in todo.iter().enumerate() {
+        let done = if judged.is_unchanged(manifest) {
+            Ok(Change::Unchanged)
+        } else {
+            put(link, manifest, stored.object(&manifest.kind, &manifest.name), terms, dry_run).await
+        };
+        let done = done.map_err(|error| failed_at(error, todo, nth))?;
+        let kind = Kind::named(&manifest.kind).map_or(manifest.kind.as_str(), |kind| kind.singular);
+        if is_shown(&manifest.kind) {
+            gt.out.data(&format!("{kind}/{} {}{}", manifest.name, done.word(), DryRun::words(dry_run)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Says which object the API refused, and what was done before.

@@ -39,6 +39,7 @@ mod resume;
 mod rig;
 mod rollback;
 mod schema;
+mod sling;
 mod source;
 mod status;
 mod stop;
@@ -90,6 +91,7 @@ enum Command {
     Init(init::Args),
     #[command(subcommand)]
     Rig(rig::Command),
+    Sling(sling::Args),
     #[command(subcommand)]
     Source(source::Command),
     History(history::Args),
@@ -175,6 +177,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Attach(args) => return attach::run(args, gt),
         Command::Init(args) => init::run(args, gt),
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
+        Command::Sling(args) => sling::run(args, gt),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
         Command::History(args) => block_on(history::run(args, gt)),
         Command::Rollback(args) => block_on(rollback::run(args, gt)),

@@ -35,6 +35,9 @@ use runtime::Choice;
 /// Longest name of a rig, as its kind says.
 const NAME_BYTES_MAX: usize = 40;
 
+/// The folder of the town's in which rigs are declared.
+pub(super) const DIR: &str = "rigs";
+
 /// How long a remote may take to answer: a slow link needs a few seconds, a person does not wait for more.
 const REACH_MAX: Duration = Duration::from_secs(10);
 
@@ -106,17 +109,17 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
         return Err(repository::no_look(&url::redact(&repository.url), error));
     }
 
-    let file: PathBuf = town.dir.join("rigs").join(format!("{name}.yaml"));
-    let shown = format!("rigs/{name}.yaml");
+    let file: PathBuf = town.dir.join(DIR).join(format!("{name}.yaml"));
+    let shown = format!("{DIR}/{name}.yaml");
     let old = files::read_optional(&file)?;
     let is_new = old.is_none();
     let mut runtime = choice.runtime.as_deref();
     let words = if let Some(old) = old {
-        let says_so = |runtime: &Option<&str>| {
-            let plain = plain(*runtime);
+        let says_so = |runtime: Option<&str>| {
+            let plain = plain(runtime);
             old == plain || old == head.clone() + &plain
         };
-        let Some(same) = choice.or_as_it_was().into_iter().find(says_so) else {
+        let Some(same) = choice.or_as_it_was().into_iter().find(|it| says_so(*it)) else {
             return Err(CliError::new(
                 Exit::Refused,
                 format!("{} is there already, and says otherwise", file.display()),

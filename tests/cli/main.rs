@@ -22,6 +22,7 @@ mod prune;
 mod rigs;
 mod safe;
 mod show;
+mod sling;
 mod stuck;
 mod tidy;
 mod towns;

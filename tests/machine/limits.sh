@@ -35,7 +35,7 @@ until_says() {
 git init -q -b main "$repo"
 git -C "$repo" commit -q --allow-empty -m begin
 git -C "$repo" config receive.denyCurrentBranch updateInstead
-gt init "$town" > /dev/null
+gt init --trust None "$town" > /dev/null
 cd "$town"
 gt up
 

@@ -22,7 +22,7 @@ pub struct Stored {
 
 impl Stored {
     /// What is in the store, and built in.
-    pub(super) async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
+    pub async fn read(link: &Link, manifests: &[Manifest]) -> Result<Self, CliError> {
         let mut stored = Self { names: BTreeMap::new(), objects: BTreeMap::new() };
         for kind in KINDS {
             let here = manifests.iter().any(|manifest| manifest.kind == kind.name);

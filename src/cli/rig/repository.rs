@@ -112,11 +112,8 @@ impl Repository {
 
     /// A working copy with an origin stands for its origin: that is where work is shared.
     fn follow(&mut self, path: &Path, origin: &str, branch: Option<&str>) {
-        self.is_local_url = !is_address(origin) || origin.starts_with("file://");
-        self.url = match origin.strip_prefix("file://") {
-            None if self.is_local_url => files::absolute(path, origin).to_string_lossy().into_owned(),
-            _ => origin.to_owned(),
-        };
+        self.is_local_url = is_local(origin);
+        self.url = url_of(origin, path);
         if url::has_password(&self.url) {
             self.url = url::redact(&self.url);
             self.notes.push(
@@ -154,6 +151,35 @@ impl Repository {
         self.branch = Some(target);
         Ok(())
     }
+}
+
+/// The addresses by which the repository around a folder may be a rig: its own folder, and its origin. None where there is no
+/// repository.
+pub fn addresses(folder: &Path) -> Result<Vec<String>, CliError> {
+    for dir in folder.ancestors() {
+        let repository = match Look::into(dir) {
+            Ok(repository) => repository,
+            Err(NoLook::NoRepository) => return Ok(Vec::new()),
+            Err(NoLook::Inside) => continue,
+            Err(error) => return Err(no_look(&dir.display().to_string(), &error)),
+        };
+        let origin = if repository.is_bare { None } else { repository.origin()? };
+        let origin = origin.map(|origin| url::redact(&url_of(&origin, dir)));
+        return Ok(std::iter::once(dir.to_string_lossy().into_owned()).chain(origin).collect());
+    }
+    Ok(Vec::new())
+}
+
+fn is_local(address: &str) -> bool {
+    !is_address(address) || address.starts_with("file://")
+}
+
+/// What `git clone` is given for the origin of the repository in a folder.
+fn url_of(origin: &str, folder: &Path) -> String {
+    if is_local(origin) && !origin.starts_with("file://") {
+        return files::absolute(folder, origin).to_string_lossy().into_owned();
+    }
+    origin.to_owned()
 }
 
 /// The files of the branch that work is to land on, or of what is checked out. Where an origin is followed, it is the
@@ -251,7 +277,7 @@ fn environment_files(work: &Path, repository: &Look) -> Result<Vec<String>, CliE
 }
 
 /// Whether a place can only be meant as a path.
-fn is_path(place: &str) -> bool {
+pub fn is_path(place: &str) -> bool {
     place.starts_with(['/', '.', '~'])
 }
 

@@ -59,9 +59,13 @@ impl Cli {
         is_here
     }
 
-    /// A town in which it works, by our model, in a HOME in which it was used before, and reaches nothing but this machine.
+    /// A town in which it works.
     pub fn town(&self, model: &Model) -> Town {
-        let mut town = Town::new();
+        self.at_work(Town::new(), model)
+    }
+
+    /// Has it work in a town, by our model, in a HOME in which it was used before; it reaches nothing but this machine.
+    pub fn at_work(&self, mut town: Town, model: &Model) -> Town {
         let with_port = |text: &str| text.replace("PORT", &model.port.to_string());
         for (file, text) in self.home {
             town.file(&format!("home/{file}"), &with_port(text));

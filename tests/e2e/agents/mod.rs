@@ -2,6 +2,7 @@
 
 mod clis;
 mod model;
+mod newcomer;
 
 use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};

@@ -1,0 +1,133 @@
+//! `gt sling`: gives a rig a piece of work, in words. It makes a convoy of one bead, and applies that as `gt apply` does.
+
+mod convoy;
+mod rigs;
+
+use std::path::Path;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use gastown_crds::manifest;
+
+use super::apply::{self, DryRun, Stored, commands};
+use super::common::agents::Agents;
+use super::common::complete;
+use super::common::context::Context;
+use super::common::error::{CliError, Exit};
+use super::common::kinds::Kind;
+use super::common::timeout::Timeout;
+use super::source::committed_to;
+use super::{block_on, wait};
+use crate::clock::{Ids, RandomIds};
+use crate::insight::text::quoted;
+use rigs::Rigs;
+
+/// How long one may wait for a piece of work, in what is suggested: agents take minutes.
+const WAIT_SUGGESTED: &str = "30m";
+
+/// Give a rig a piece of work, in words: a convoy of one bead.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// What is to be done. The first line is the subject of the commit.
+    text: String,
+    /// The rig: its name, or a folder of its repository, such as `.`. Default: the rig of the folder you are in, else the only
+    /// one.
+    #[arg(value_name = "RIG|PATH", add = complete::rigs())]
+    rig: Option<String>,
+    /// The Formula that it is worked by. Default: `work`.
+    #[arg(long, value_name = "NAME", add = complete::formulas())]
+    formula: Option<String>,
+    /// Shell text that does it, where the `script` runtime works: it reads no words.
+    #[arg(long, value_name = "SHELL")]
+    command: Option<String>,
+    /// Only say what would be created: as it is found here, or as the API answers.
+    #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    dry_run: Option<DryRun>,
+    /// Print the manifest, as `gt apply -f` takes it, and not what became of it.
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+    /// Then wait until it has landed. It ends with 5 when time is up, and with 7 when nothing moves without you. Where no
+    /// duration is given: 30m.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = WAIT_SUGGESTED,
+          conflicts_with = "dry_run")]
+    wait: Option<Timeout>,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// YAML.
+    Yaml,
+}
+
+/// Runs it.
+pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let town = gt.town()?;
+    let asked = convoy::Asked {
+        text: &args.text,
+        formula: args.formula.as_deref(),
+        command: args.command.as_deref(),
+        id: &RandomIds.uid(),
+    };
+    let slung = block_on(gt.with_api(&town, async |link| {
+        let rigs = Rigs::of(link, &town).await?;
+        let rig = rigs.chosen(args.rig.as_deref())?;
+        let (name, text) = asked.manifest(&rig.name)?;
+        let made = manifest::parse("the convoy", &text).map_err(|mistakes| {
+            gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
+            CliError::new(Exit::Refused, "no convoy can be made of this")
+        })?;
+        let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
+        let stored = Stored::read(link, &all).await?;
+        if !commands::missing(&all, &stored).is_empty() {
+            return Err(needs_command(&rig.name));
+        }
+        let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
+        apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
+        let agents = Agents::read(link, &town).await?;
+        Ok(Slung { name, text, rig: rig.clone(), agents, is_up: link.controller })
+    }))?;
+    if args.output.is_some() {
+        gt.out.data(&slung.text)?;
+    }
+    if args.dry_run.is_some() {
+        return Ok(());
+    }
+    if let Some(declared) = &slung.rig.declared {
+        let file = Path::new(declared.file());
+        let shown = file.strip_prefix(&town.dir).unwrap_or(file).display();
+        let name = &slung.rig.name;
+        gt.out.talk(&match committed_to(file, &town, gt) {
+            Some(_) => format!("rig `{name}` is live from now on; commit {shown} when you like"),
+            None => format!("rig `{name}` is live from now on, as {shown} says"),
+        });
+    }
+    if let Some(todo) = slung.agents.what_keeps(slung.rig.runtime.as_deref(), &town, gt) {
+        gt.out.talk(&format!("note: it waits. {todo}"));
+    }
+    if let Some(timeout) = args.wait {
+        let convoy = Kind::named("Convoy").ok_or_else(|| CliError::new(Exit::Failed, "no kind is named `Convoy`"))?;
+        return block_on(wait::all_well(&[(convoy, slung.name)], gt, &town, timeout));
+    }
+    if !slung.is_up {
+        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
+    }
+    gt.out.talk(&format!("next: gt wait convoy/{} --timeout {WAIT_SUGGESTED}", slung.name));
+    Ok(())
+}
+
+/// What was slung.
+struct Slung {
+    name: String,
+    text: String,
+    rig: rigs::Rig,
+    agents: Agents,
+    is_up: bool,
+}
+
+fn needs_command(rig: &str) -> CliError {
+    let what = format!("rig `{rig}` is worked by the `script` runtime, which runs commands and reads no words");
+    CliError::new(Exit::Refused, what).hint(format!(
+        "say --command 'SHELL'; or let an agent work there: `runtime: claude` under `spec` of rig {}",
+        quoted(rig)
+    ))
+}

@@ -1,0 +1,142 @@
+//! The convoy of a piece of work in words: its name, its title, and its YAML.
+
+use std::fmt::Write as _;
+
+use gastown_crds::common::API_VERSION;
+use gastown_crds::names;
+
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::files;
+use crate::cli::rig::scalar;
+
+/// Longest part of a name that is made of the text, in bytes: with the suffix it still fits a column of `gt status`.
+const SLUG_BYTES_MAX: usize = 32;
+
+/// Characters of a name that no other has: of a million convoys with one text, few would share them.
+const SUFFIX_CHARS: usize = 5;
+
+/// Longest title, in characters: a subject that git shows whole.
+const TITLE_CHARS_MAX: usize = 72;
+
+/// What was asked for.
+pub struct Asked<'a> {
+    /// What is to be done.
+    pub text: &'a str,
+    /// The Formula, if one was named.
+    pub formula: Option<&'a str>,
+    /// Shell text, if some was given.
+    pub command: Option<&'a str>,
+    /// What no other convoy has: an id.
+    pub id: &'a str,
+}
+
+impl Asked<'_> {
+    /// The convoy's name, and its manifest.
+    pub fn manifest(&self, rig: &str) -> Result<(String, String), CliError> {
+        let Self { text, formula, command, id } = self;
+        let (title, description) = titled(text).ok_or_else(|| {
+            CliError::new(Exit::Usage, "there is nothing to do in an empty text")
+                .hint("gt sling 'fix the typo in README'")
+        })?;
+        let slug = slug(&title);
+        let name = format!("{slug}-{}", &names::short_hash(&["sling", id])[..SUFFIX_CHARS]);
+        let mut yaml = format!(
+            "apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {name}\nspec:\n  rig: {}\n",
+            scalar(rig)
+        );
+        let mut line = |key: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
+            }
+        };
+        line("  formula", *formula);
+        line("  beads:\n  - name", Some(&slug));
+        line("    title", Some(&title));
+        line("    description", description.as_deref());
+        line("    command", *command);
+        Ok((name, yaml))
+    }
+}
+
+/// A title of one line, and the whole text where that says more; none of a blank text.
+fn titled(text: &str) -> Option<(String, Option<String>)> {
+    let text = text.trim();
+    let first = text.lines().next()?.trim_end();
+    let title = if first.chars().count() > TITLE_CHARS_MAX {
+        let within: String = first.chars().take(TITLE_CHARS_MAX - 1).collect();
+        let words = within.rsplit_once(' ').map_or(&*within, |(words, _)| words).trim_end();
+        format!("{words}…")
+    } else {
+        first.to_owned()
+    };
+    let description = (title != text).then(|| text.to_owned());
+    Some((title, description))
+}
+
+/// A name made of a title, as far as whole words fit.
+fn slug(title: &str) -> String {
+    let whole = files::label(title, names::NAME_BYTES_MAX).unwrap_or_else(|| "work".to_owned());
+    if whole.len() <= SLUG_BYTES_MAX {
+        return whole;
+    }
+    let within = &whole[..SLUG_BYTES_MAX];
+    within.rsplit_once('-').map_or(within, |(words, _)| words).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{CountingIds, Ids};
+
+    fn made(text: &str) -> String {
+        let asked = Asked { text, formula: None, command: None, id: &CountingIds::new(1).uid() };
+        asked.manifest("shop").unwrap().1
+    }
+
+    #[test]
+    fn a_line_becomes_a_convoy_of_one_bead() {
+        insta::assert_snapshot!(made("fix the typo in README"), @"
+        apiVersion: gastown.io/v1alpha1
+        kind: Convoy
+        metadata:
+          name: fix-the-typo-in-readme-wiw3g
+        spec:
+          rig: shop
+          beads:
+          - name: fix-the-typo-in-readme
+            title: fix the typo in README
+        ");
+        let asked = Asked { text: "x", formula: Some("careful"), command: Some("sed -i 's/a: b/c/' x\ntrue"), id: "1" };
+        insta::assert_snapshot!(asked.manifest("shop").unwrap().1, @r#"
+        apiVersion: gastown.io/v1alpha1
+        kind: Convoy
+        metadata:
+          name: x-7c3v3
+        spec:
+          rig: shop
+          formula: careful
+          beads:
+          - name: x
+            title: x
+            command: "sed -i 's/a: b/c/' x\ntrue"
+        "#);
+    }
+
+    #[test]
+    fn the_title_is_one_line_and_the_rest_is_not_lost() {
+        assert_eq!(titled(" \n "), None);
+        assert_eq!(titled("Fix it\n\nIt is red.\n"), Some(("Fix it".into(), Some("Fix it\n\nIt is red.".into()))));
+        let long = "word ".repeat(30);
+        let (title, description) = titled(&long).unwrap();
+        assert!(title.ends_with("word…") && title.chars().count() <= TITLE_CHARS_MAX, "{title}");
+        assert_eq!(description.as_deref(), Some(long.trim()));
+    }
+
+    #[test]
+    fn a_name_is_made_of_whole_words() {
+        assert_eq!(slug("Fix the typo in README!"), "fix-the-typo-in-readme");
+        assert_eq!(slug("Make the logout button log out everywhere"), "make-the-logout-button-log-out");
+        assert_eq!(slug(&"x".repeat(80)), "x".repeat(32));
+        assert_eq!(slug("修正"), "work");
+    }
+}

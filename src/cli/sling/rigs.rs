@@ -1,0 +1,128 @@
+//! The rig that a piece of work is for: by its name, or by a folder of its repository.
+//!
+//! A rig that `gt rig add` has declared and that is not live yet counts too: whoever gives it work wants it to be.
+
+use std::path::Path;
+
+use gastown_controllers::world::remote_id;
+use gastown_crds::manifest::Manifest;
+use gastown_crds::{self as crds, suggest};
+use kube::ResourceExt;
+
+use crate::cli::apply::read::{self, Ignored};
+use crate::cli::common::context::{Context, Link};
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::files;
+use crate::cli::rig::{
+    self,
+    repository::{addresses, is_path},
+};
+use crate::insight::text::quoted;
+use crate::town::Town;
+
+/// A rig that work can be given to.
+#[derive(Debug, Clone)]
+pub struct Rig {
+    /// Its name.
+    pub name: String,
+    /// Its runtime, if it names one.
+    pub runtime: Option<String>,
+    /// Its manifest, where it is declared and not live yet.
+    pub declared: Option<Manifest>,
+    url: String,
+}
+
+/// All of them.
+pub struct Rigs(Vec<Rig>);
+
+impl Rigs {
+    /// The town's, and those that its folder declares beside them.
+    pub async fn of(link: &Link, town: &Town) -> Result<Self, CliError> {
+        let live = link.all::<crds::Rig>().await?.into_iter();
+        let mut all: Vec<Rig> = live.map(|rig| Rig::of(rig.name_any(), rig.spec, None)).collect();
+        let dir = town.dir.join(rig::DIR).to_string_lossy().into_owned();
+        // What cannot be read there is for `gt apply` to complain about.
+        let found = read::all(&[dir], Ignored::Nothing).unwrap_or_default().manifests;
+        for manifest in found.into_iter().filter(|it| it.kind == "Rig") {
+            if all.iter().any(|rig| rig.name == manifest.name) {
+                continue;
+            }
+            if let Ok(spec) = serde_json::from_value(manifest.value()["spec"].take()) {
+                all.push(Rig::of(manifest.name.clone(), spec, Some(manifest)));
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// The one that is meant.
+    pub fn chosen(&self, said: Option<&str>) -> Result<&Rig, CliError> {
+        let here = Context::cwd()?;
+        let Some(said) = said else { return self.of_folder(&here) };
+        if let Some(rig) = self.0.iter().find(|rig| rig.name == said && !is_path(said)) {
+            return Ok(rig);
+        }
+        let folder = files::absolute(&here, said);
+        if !is_path(said) && !folder.is_dir() {
+            return Err(self.no_such(said));
+        }
+        if !folder.is_dir() {
+            return Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", folder.display())));
+        }
+        match &self.with(&folder)?[..] {
+            [] => Err(CliError::new(Exit::NotFound, format!("no rig is of the repository in {}", folder.display()))
+                .hint(format!("`gt rig add {}` declares one", quoted(said)))),
+            [rig] => Ok(rig),
+            several => Err(which(several, "several rigs are of that repository")),
+        }
+    }
+
+    /// The rig of the folder that one is in, else the only one.
+    fn of_folder(&self, here: &Path) -> Result<&Rig, CliError> {
+        let found = match &self.with(here).unwrap_or_default()[..] {
+            [] => self.0.iter().collect(),
+            found => found.to_vec(),
+        };
+        match &found[..] {
+            [] => Err(CliError::new(Exit::NotFound, "the town has no rig yet")
+                .hint("`gt rig add PATH-OR-URL` declares a repository")),
+            [rig] => Ok(rig),
+            several => Err(which(several, "the town has several rigs")),
+        }
+    }
+
+    /// Those of the repository around a folder.
+    fn with(&self, folder: &Path) -> Result<Vec<&Rig>, CliError> {
+        let wanted: Vec<String> = addresses(folder)?.iter().map(|url| whole(url)).collect();
+        Ok(self.0.iter().filter(|rig| wanted.contains(&whole(&rig.url))).collect())
+    }
+
+    fn no_such(&self, name: &str) -> CliError {
+        let names = self.0.iter().map(|rig| rig.name.as_str());
+        let hint = match suggest::nearest(name, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.0.is_empty() => "`gt rig add PATH-OR-URL` declares one".to_owned(),
+            None => format!("there are: {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        CliError::new(Exit::NotFound, format!("no Rig is named `{}`", name.escape_debug())).hint(hint)
+    }
+}
+
+impl Rig {
+    fn of(name: String, spec: crds::RigSpec, declared: Option<Manifest>) -> Self {
+        Self { name, runtime: spec.runtime, declared, url: spec.repo.url }
+    }
+}
+
+fn which(several: &[&Rig], what: &str) -> CliError {
+    let names: Vec<&str> = several.iter().map(|rig| rig.name.as_str()).collect();
+    CliError::new(Exit::Usage, what).hint(format!("say which, after the text: {}", names.join(", ")))
+}
+
+/// One name for the repository at an address; a folder by what its links lead to.
+fn whole(url: &str) -> String {
+    let id = remote_id(url);
+    match fs_err::canonicalize(&id) {
+        Ok(path) if id.starts_with('/') => path.to_string_lossy().into_owned(),
+        _ => id,
+    }
+}
