@@ -7,8 +7,10 @@ use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::table::Table;
 use super::common::terminal::Color;
+use super::rig;
 use crate::insight::overview::{self, Overview};
 use crate::text::escaped;
+use crate::town::Town;
 
 /// Rows shown of what waits and of what has landed; `gt get beads` has them all.
 const ROWS_MAX: usize = 10;
@@ -33,10 +35,10 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             .map_err(|error| CliError::new(Exit::Failed, "could not write the status").because(&error))?;
         return gt.out.data(&escaped(text));
     }
-    gt.out.data(&text(&overview, gt))
+    gt.out.data(&text(&overview, &town, gt))
 }
 
-fn text(overview: &Overview, gt: &Context) -> String {
+fn text(overview: &Overview, town: &Town, gt: &Context) -> String {
     let (out, now) = (gt.out, gt.now());
     // Each table is indented by two.
     let within = gt.out.width.map(|width| width.saturating_sub(2));
@@ -113,7 +115,11 @@ fn text(overview: &Overview, gt: &Context) -> String {
     }
     part("rigs", overview.rigs.len(), overview.rigs.len(), table);
     if overview.rigs.is_empty() {
-        parts.push("no rig yet: `gt rig add PATH-OR-URL`".to_owned());
+        parts.push(if town.dir.join(rig::DIR).is_dir() {
+            format!("no rig is live yet: `gt apply -f {0}`, or commit {0}", rig::DIR)
+        } else {
+            "no rig yet: `gt rig add PATH-OR-URL`".to_owned()
+        });
     }
     if let Some(it) = overview.capacity.as_ref().filter(|_| overview.up) {
         let (working, all) = (it.working, it.polecats);

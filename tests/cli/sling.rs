@@ -172,6 +172,11 @@ fn a_rig_that_was_only_declared_is_made_live() {
     ");
     repository(&folder, "shop");
     assert_eq!(folder.gt(&["rig", "add", "../shop"]).code, 0);
+    insta::assert_snapshot!(folder.gt(&["status"]).out, @"
+    nothing needs you   (the town is down: gt up)
+
+    no rig is live yet: `gt apply -f rigs`, or commit rigs
+    ");
     insta::assert_snapshot!(said(&folder.gt(&["sling", "Fix it", "../shop", "--dry-run"])), @"
     rig/shop created (dry run)
     convoy/fix-it-[id] created (dry run)
