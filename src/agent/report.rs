@@ -15,13 +15,13 @@ use clap::Args;
 use gastown_base::causes::in_a_line;
 use gastown_base::clock::{Clock, SystemClock};
 use gastown_connect::actor::variable;
-use gastown_supervisor::records::{self, ACTIVITY, Activity, Conversation, Doing};
+use gastown_world::records::{Activity, Conversation, Doing, RecordError, Reports};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::context::{Answer, actor, connected, finish};
-use super::conversation::{self, run_folder};
+use super::conversation::reports;
 use super::error::Error;
 use super::session::Session;
 use super::work::load;
@@ -66,39 +66,38 @@ pub fn report(args: &ReportArgs, town: Option<&Path>) -> ExitCode {
 }
 
 fn taken(town: Option<&Path>) -> Result<Answer, Error> {
-    let Some(folder) = run_folder() else { return Ok(Answer::default()) };
+    let Some(reports) = reports() else { return Ok(Answer::default()) };
     let mut text = Vec::new();
     let read = std::io::stdin().take(REPORT_BYTES_MAX).read_to_end(&mut text);
     read.map_err(|source| Error::Io { what: "read the report", source })?;
     let report: Report = serde_json::from_slice(&text).map_err(|error| {
         Error::refused(format!("the report is not understood: {error}"), "it is JSON, as hooks get it")
     })?;
-    let path = folder.join(ACTIVITY);
-    let before = records::read::<Activity>(&path).ok().flatten();
+    let before = reports.activity();
     let now = SystemClock.now();
     let mut answer = Answer::default();
     let after = match &*report.hook_event_name {
         "SessionStart" => {
             let conversation =
                 Conversation { id: report.session_id.clone(), transcript: report.transcript_path.clone() };
-            kept(conversation::keep(conversation), &mut answer);
+            kept(reports.put_conversation(&conversation), &mut answer);
             answer.out = begin(town, &mut answer.note);
             // It comes again once a conversation was made shorter, in the middle of a turn.
             if before.is_none() { Some((Doing::Starting, None)) } else { None }
         }
         "Stop" if report.background_tasks.is_empty() => {
-            return end_of_turn(&path, before.as_ref(), now, town);
+            return end_of_turn(&reports, before.as_ref(), now, town);
         }
         _ => report.shows(before.as_ref()),
     };
     if let Some((state, message)) = after {
-        kept(records::write(&path, &activity(before.as_ref(), now, state, message), false), &mut answer);
+        kept(reports.put_activity(&activity(before.as_ref(), now, state, message)), &mut answer);
     }
     Ok(answer)
 }
 
 /// Says what went wrong with a record.
-fn kept(written: Result<(), records::RecordError>, answer: &mut Answer) {
+fn kept(written: Result<(), RecordError>, answer: &mut Answer) {
     if let Err(error) = written {
         answer.note.push_str(&in_a_line(&error));
     }
@@ -131,10 +130,15 @@ enum OnHook {
 }
 
 /// The end of a turn: an agent with work on its hook is sent on, unless it waits for an answer, or sending it on did not help.
-fn end_of_turn(path: &Path, before: Option<&Activity>, now: Timestamp, town: Option<&Path>) -> Result<Answer, Error> {
+fn end_of_turn(
+    reports: &Reports,
+    before: Option<&Activity>,
+    now: Timestamp,
+    town: Option<&Path>,
+) -> Result<Answer, Error> {
     let write = |activity: &Activity| {
         let mut answer = Answer::default();
-        kept(records::write(path, activity, false), &mut answer);
+        kept(reports.put_activity(activity), &mut answer);
         answer
     };
     let idle = |message: Option<String>| activity(before, now, Doing::Idle, message);

@@ -130,6 +130,7 @@ pub enum ConversationId {
 }
 
 impl ConversationId {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -148,6 +149,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -89,6 +89,7 @@ pub enum Trust {
 }
 
 impl Trust {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

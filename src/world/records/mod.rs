@@ -7,6 +7,8 @@ mod jobs;
 
 mod log;
 
+mod reports;
+
 mod writers;
 
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use super::session::attempts;
 
 pub use jobs::{JobEnd, JobRecord, is_key};
 pub use log::{Log, LogReader};
+pub use reports::{Activity, Conversation, Doing, RecordError, Reports};
 pub use writers::Writers;
 
 /// The records of one town.
