@@ -62,7 +62,7 @@ pub struct View<'a> {
     /// Every object.
     pub objects: &'a Objects,
     /// The town's settings, defaults filled in.
-    pub settings: TownSettings<'a>,
+    pub settings: TownSettings,
     /// The last failure, if its back-off is not over.
     pub failed: Option<&'a Failure>,
     facts: &'a Facts,

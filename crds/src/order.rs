@@ -33,6 +33,11 @@ impl Member {
         Self { rank: kind.rank(), name: kind.named_object(name), references }
     }
 
+    /// Whether it names the object of this kind and name.
+    pub fn names(&self, kind: &Kind, name: &str) -> bool {
+        self.references.contains(&kind.named_object(name))
+    }
+
     /// The object that a manifest declares. One of no kind of ours comes last.
     pub fn of(manifest: &Manifest) -> Self {
         let Some(kind) = Kind::named(&manifest.kind) else {

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use clap::Args as ClapArgs;
 use gastown_base::private;
-use gastown_controllers::runtime;
 use gastown_controllers::world::Limiting;
 use gastown_crds::reason::Reason;
 use gastown_crds::town::Trust;
-use gastown_crds::{self as crds, Polecat, Rig, Runtime};
+use gastown_crds::{self as crds, Runtime};
 use kube::ResourceExt;
 use serde::Serialize;
 
 use super::common::context::Context;
 use super::common::error::{CliError, Exit, SOCKET_HINT};
 use super::common::table::Table;
+use crate::insight::kinds::runtime;
 use crate::text::escaped;
 use crate::town::{Town, TownError};
 use crate::world::agents::AGENTS;
@@ -159,9 +159,10 @@ fn sockets(town: &Town) -> Check {
 
 /// The agent programs of the town's runtimes, and whether the town lets those that it uses run.
 async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Check>, CliError> {
-    let snapshot = gt.with_api(town, async |link| link.snapshot(&["Runtime", "Rig", "Polecat", "Town"]).await).await?;
+    let kinds = ["Runtime", "Rig", "Polecat", "Convoy", "Bead", "Town"];
+    let snapshot = gt.with_api(town, async |link| link.snapshot(&kinds).await).await?;
     let spec = snapshot.all::<crds::Town>().next();
-    let used = runtime::used(spec, snapshot.all::<Rig>(), snapshot.all::<Polecat>());
+    let used = runtime::used(&snapshot);
     let trust = spec.map(|town| town.spec.trust).unwrap_or_default();
     let check = |runtime: &Runtime| {
         let name = runtime.name_any();

@@ -205,6 +205,43 @@ fn an_agent_may_not_declare() {
 }
 
 #[test]
+fn each_bead_of_a_convoy_is_judged_by_the_runtime_that_works_on_it() {
+    let folder = Folder::with_rig();
+    let convoy = "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {name: auth}\nspec:\n  rig: shop\n  runtime: codex\n  beads:\n\
+                  \x20   - {name: hard, title: Rotate session tokens, runtime: claude}\n\
+                  \x20   - {name: easy, title: Correct the spelling}\n\
+                  \x20   - {name: chore, title: Add the licence, runtime: script}\n";
+    // The built-in runtimes that it names are made with it, and the other ones are not.
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], convoy).all(), @"
+    runtime/claude created
+    runtime/codex created
+    convoy/auth created
+    ! warning[no-command]: `chore` has no `command`, and the `script` runtime runs nothing else
+    !  --> -:10:14
+    !    |
+    ! 10 |     - {name: chore, title: Add the licence, runtime: script}
+    !    |              ^^^^^
+    !    |
+    !    = help: add `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town
+    !
+    ! the town is down, so nothing moves yet: `gt up`
+    exit 0
+    ");
+    insta::assert_snapshot!(folder.gt_with(&["apply", "-f", "-"], &convoy.replace("claude", "claud")).err, @"
+    error[ref-not-found]: no Runtime is named `claud`
+     --> -:8:60
+      |
+    8 |     - {name: hard, title: Rotate session tokens, runtime: claud}
+      |                                                           ^^^^^ neither in these files nor in the town
+      |
+      = help: did you mean `claude`?
+    ");
+    let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: {name: fix}\nspec: {title: Fix, rig: shop, runtime: claude}\n";
+    assert!(!folder.gt_with(&["apply", "-f", "-"], bead).err.contains("no-command"));
+    insta::assert_snapshot!(folder.gt(&["describe", "bead/fix"]).out, @"");
+}
+
+#[test]
 fn work_that_the_script_runtime_cannot_do_is_told_and_applied() {
     let folder = Folder::with_rig();
     let convoy = CONVOY.replace("title: Rotate session tokens, command: 'true'", "title: Rotate session tokens");
@@ -216,7 +253,7 @@ fn work_that_the_script_runtime_cannot_do_is_told_and_applied() {
     ! 8 |     - { name: tokens, title: Rotate session tokens }
     !   |               ^^^^^^
     !   |
-    !   = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    !   = help: add `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town
     !
     ! the town is down, so nothing moves yet: `gt up`
     exit 0

@@ -48,7 +48,7 @@ fn everything_that_is_wrong_is_told_at_once_and_nothing_is_written() {
     8 |     - { name: tokens, title: Rotate session tokens }
       |               ^^^^^^
       |
-      = help: add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+      = help: add `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town
     ! note: skipped other/config.yaml:1: a `ConfigMap` of `v1`, not of gastown.io
     !
     ! 3 objects in 5 files: 3 mistakes, 1 warning; 1 document of others skipped
@@ -246,7 +246,7 @@ fn programs_get_json() {
 fn github_gets_an_annotation_for_each_line() {
     insta::assert_snapshot!(wrong().gt(&["validate", "-o", "github", "."]).out, @"
     ::error file=convoys/auth.yaml,line=6,endLine=6,col=8,endColumn=12,title=gt ref-not-found::no Rig is named `shpo`%0Adid you mean `shop`?
-    ::warning file=convoys/idle.yaml,line=8,endLine=8,col=15,endColumn=21,title=gt no-command::`tokens` and another bead have no `command`, and the `script` runtime runs nothing else%0Aadd `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town
+    ::warning file=convoys/idle.yaml,line=8,endLine=8,col=15,endColumn=21,title=gt no-command::`tokens` and another bead have no `command`, and the `script` runtime runs nothing else%0Aadd `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town
     ::error file=convoys/late%2C or never.yaml,line=2,endLine=2,col=11,endColumn=12,title=gt syntax::not valid YAML: the bracket `{` is never closed%0Aclose it, or put text that starts with it in quotes
     ::error file=rigs/shop.yaml,line=11,endLine=11,col=15,endColumn=19,title=gt wrong-value::`spec.merge.strategy` cannot be `Pull`%0Ait is one of `Push`, `Branch`
     ");
@@ -281,7 +281,7 @@ fn ci_systems_get_a_test_for_each_file() {
             </testcase>
             <testcase name="convoys/idle.yaml">
                 <system-out>convoys/idle.yaml:8:15: `tokens` and another bead have no `command`, and the `script` runtime runs nothing else
-    add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town</system-out>
+    add `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town</system-out>
             </testcase>
             <testcase name="convoys/late, or never.yaml">
                 <failure message="not valid YAML: the bracket `{` is never closed" type="syntax">convoys/late, or never.yaml:2:11: not valid YAML: the bracket `{` is never closed

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gastown_crds::bead::BeadSpec;
+use gastown_crds::bead::{BeadSpec, BeadType};
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Polecat, Rig, Runtime, Town};
+use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime, Town};
 use kube::ResourceExt;
 
 use crate::draft::Draft;
 use crate::key::{Controller, Lane};
+use crate::kinds::convoy;
 use crate::kinds::town::RUNTIME_DEFAULT;
 use crate::objects::Watched;
 use crate::plan::Plan;
@@ -42,17 +43,41 @@ fn watches(watches: &mut Watches) {
             again.all(change.each().filter_map(|polecat| polecat.spec.runtime.clone()));
         }
     });
+    watches.on::<Convoy>(|change, _, again| {
+        if change.differs(|convoy| of_convoy(convoy)) {
+            again.all(change.each().flat_map(of_convoy).map(str::to_owned));
+        }
+    });
+    watches.on::<Bead>(|change, _, again| {
+        if change.differs(|bead| of_open(bead)) {
+            again.all(change.each().filter_map(of_open).map(str::to_owned));
+        }
+    });
 }
 
-/// The names of the runtimes that a town uses: those of its rigs and polecats.
+/// The names of the runtimes that a town uses: those of its rigs and polecats, and of the work that is left to do. `beads` are the
+/// names that open beads give: [`of_open`].
 pub fn used<'a>(
     town: Option<&'a Town>,
     rigs: impl Iterator<Item = &'a Rig>,
     polecats: impl Iterator<Item = &'a Polecat>,
+    convoys: impl Iterator<Item = &'a Convoy>,
+    beads: impl Iterator<Item = &'a str>,
 ) -> BTreeSet<&'a str> {
     let default = town.and_then(|town| town.spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT);
     let of_rigs = rigs.map(|rig| rig.spec.runtime.as_deref().unwrap_or(default));
-    of_rigs.chain(polecats.filter_map(|polecat| polecat.spec.runtime.as_deref())).collect()
+    let of_polecats = polecats.filter_map(|polecat| polecat.spec.runtime.as_deref());
+    of_rigs.chain(of_polecats).chain(convoys.flat_map(of_convoy)).chain(beads).collect()
+}
+
+/// The runtime that a bead itself names, while there is work to do on it.
+pub fn of_open(bead: &Bead) -> Option<&str> {
+    bead.spec.runtime.as_deref().filter(|_| bead.spec.closed.is_none() && bead.spec.type_ != BeadType::Step)
+}
+
+/// The runtimes that a convoy names for its beads, which may not be there yet; none once it has landed.
+fn of_convoy(convoy: &Convoy) -> BTreeSet<&str> {
+    if convoy::has_landed(convoy) { BTreeSet::new() } else { convoy::runtimes(&convoy.spec).collect() }
 }
 
 /// How long until a program that is not on PATH is looked for again, or a way to hold sessions to their limits: no event
@@ -75,7 +100,9 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     let program = &runtime.spec.command[0];
     let objects = view.objects;
     let (rigs, polecats) = (objects.all::<Rig>().map(AsRef::as_ref), objects.all::<Polecat>().map(AsRef::as_ref));
-    let is_used = used(objects.town().map(AsRef::as_ref), rigs, polecats).contains(&*runtime.name_any());
+    let (convoys, beads) = (objects.all::<Convoy>().map(AsRef::as_ref), objects.runtimes_of_beads());
+    let used = used(objects.town().map(AsRef::as_ref), rigs, polecats, convoys, beads);
+    let is_used = used.contains(&*runtime.name_any());
     match view.program(program) {
         Ok(true) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
         Ok(false) => {
@@ -129,12 +156,62 @@ pub fn limits(runtime: &Runtime) -> Limits {
     Limits { memory: limits.memory.map(|it| it.0), cpu: limits.cpu.map(|it| it.0) }
 }
 
-/// The runtime that works on a bead: that of the polecat that has or had it, or its rig's.
+/// Whose word it is that a runtime works on a bead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The bead's own, or its convoy's, which is written on the bead.
+    Bead,
+    /// The polecat's that has or had it.
+    Polecat,
+    /// Its rig's.
+    Rig,
+    /// The town's, or the default of every town.
+    Town,
+}
+
+/// The names of the runtime that works on a bead, by who gives one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Named<'a> {
+    /// The bead, or its convoy.
+    pub bead: Option<&'a str>,
+    /// The polecat that has or had it.
+    pub polecat: Option<&'a str>,
+    /// Its rig.
+    pub rig: Option<&'a str>,
+    /// The town.
+    pub town: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// As these objects say, as far as they are there.
+    pub fn of(bead: &'a BeadSpec, polecat: Option<&'a Polecat>, rig: Option<&'a Rig>, town: Option<&'a Town>) -> Self {
+        Self {
+            bead: bead.runtime.as_deref(),
+            polecat: polecat.and_then(|polecat| polecat.spec.runtime.as_deref()),
+            rig: rig.and_then(|rig| rig.spec.runtime.as_deref()),
+            town: town.and_then(|town| town.spec.runtime.as_deref()),
+        }
+    }
+
+    /// The name that holds, and whose it is: the smallest wins.
+    pub fn smallest(&self) -> (&'a str, NamedBy) {
+        let Self { bead, polecat, rig, town } = self;
+        let named = [(bead, NamedBy::Bead), (polecat, NamedBy::Polecat), (rig, NamedBy::Rig), (town, NamedBy::Town)];
+        let first = named.into_iter().find_map(|(name, by)| Some(((*name)?, by)));
+        first.unwrap_or((RUNTIME_DEFAULT, NamedBy::Town))
+    }
+}
+
+/// The name of the runtime that works on a bead, and whose word it is.
+pub fn named<'a>(spec: &'a BeadSpec, polecat: Option<&'a Polecat>, view: &View<'a>) -> (&'a str, NamedBy) {
+    let (rig, town) = (view.objects.get::<Rig>(&spec.rig), view.objects.town());
+    Named::of(spec, polecat, rig.map(AsRef::as_ref), town.map(AsRef::as_ref)).smallest()
+}
+
+/// The runtime that works on a bead, if it is there. `polecat` is the one that has or had it.
 pub fn runtime_of<'a>(spec: &BeadSpec, polecat: Option<&str>, view: &View<'a>) -> Option<&'a Runtime> {
-    let objects = view.objects;
-    let own = polecat.and_then(|name| objects.get::<Polecat>(name)).and_then(|polecat| polecat.spec.runtime.as_deref());
-    let of_rig = || objects.get::<Rig>(&spec.rig).and_then(|rig| rig.spec.runtime.as_deref());
-    objects.get::<Runtime>(own.or_else(of_rig).unwrap_or(view.settings.runtime)).map(AsRef::as_ref)
+    let polecat = polecat.and_then(|name| view.objects.get::<Polecat>(name)).map(AsRef::as_ref);
+    view.objects.get::<Runtime>(named(spec, polecat, view).0).map(AsRef::as_ref)
 }
 
 /// The memory that has to be free to start a session, beside the town's own.

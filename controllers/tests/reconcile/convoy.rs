@@ -113,6 +113,50 @@ fn a_bead_whose_polecat_waits_may_be_changed_and_withdrawn() {
     assert!(said(&scene.plan(&key())).contains(&format!("close {} Withdrawn", name("b"))));
 }
 
+/// The runtime that the scene's convoy names for all, and for one.
+fn runtimes(scene: &mut Scene, all: Option<&str>, one: Option<&str>) {
+    let beads = json!([{"name": "a", "title": "New", "runtime": one}, {"name": "b", "title": "b", "needs": ["a"]}]);
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "runtime": all, "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy);
+}
+
+fn patches(scene: &Scene) -> Vec<serde_json::Value> {
+    let patch = |effect: &Effect| match effect {
+        Effect::Write(Write::Patch { patch, .. }) => Some(patch.clone()),
+        _ => None,
+    };
+    scene.plan(&key()).effects.iter().filter_map(patch).collect()
+}
+
+#[test]
+fn its_beads_are_given_the_runtime_that_they_or_it_names() {
+    let mut scene = scene();
+    scene.bead(made("a", BeadState::Waiting)).bead(made("b", BeadState::Waiting));
+    runtimes(&mut scene, Some("codex"), Some("claude"));
+    assert_eq!(
+        patches(&scene),
+        [json!({ "spec": { "title": "New", "runtime": "claude" } }), json!({ "spec": { "runtime": "codex" } })]
+    );
+    runtimes(&mut scene, None, Some("claude"));
+    assert_eq!(patches(&scene), [json!({ "spec": { "title": "New", "runtime": "claude" } })]);
+}
+
+#[test]
+fn a_bead_that_is_worked_on_keeps_its_text_and_is_given_another_runtime_for_its_next_attempt() {
+    let mut scene = scene();
+    scene.bead(claimed(made("a", BeadState::Working), "shop-nux")).bead(made("b", BeadState::Waiting));
+    runtimes(&mut scene, None, Some("claude"));
+    assert_eq!(patches(&scene), [json!({ "spec": { "runtime": "claude" } })]);
+    // It was that runtime's, and is nobody's in particular any more.
+    let mut given = claimed(made("a", BeadState::Working), "shop-nux");
+    given.spec.runtime = Some("claude".into());
+    scene.bead(given);
+    assert_eq!(patches(&scene), [] as [serde_json::Value; 0]);
+    runtimes(&mut scene, None, None);
+    assert_eq!(patches(&scene), [json!({ "spec": { "runtime": null } })]);
+}
+
 #[test]
 fn has_landed_only_once_all_that_it_wants_now_is_closed() {
     let mut scene = scene();

@@ -242,3 +242,21 @@ fn the_room_is_asked_for_the_runtime_of_whoever_would_work() {
     assert!(woken.contains(&dispatch()), "what it needs may fit now");
     insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
 }
+
+#[test]
+fn the_room_is_asked_for_the_runtime_that_the_bead_names_whoever_works() {
+    let mut scene = scene(1);
+    scene.add(object::<Runtime>("big", json!({"command": ["big"], "resources": {"requests": {"memory": "8Gi"}}})));
+    scene.polecat(polecat("shop", "nux"));
+    let named = |runtime: &str| {
+        let mut named = in_state(bead("shop-0", "shop"), BeadState::Ready);
+        named.spec.runtime = Some(runtime.into());
+        named
+    };
+    assert!(scene.add(named("big")).contains(&dispatch()), "it needs something else now");
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"again at 1005");
+    let mut big = polecat("shop", "nux");
+    big.spec.runtime = Some("big".into());
+    scene.polecat(big).bead(named("script"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
+}

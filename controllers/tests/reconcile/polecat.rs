@@ -5,7 +5,6 @@ use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
 use gastown_controllers::rig::RigSettings;
-use gastown_controllers::town::TownSettings;
 use gastown_controllers::world::*;
 use gastown_crds::bead::{CloseReason, Closed, Waiting};
 use gastown_crds::merge_request::MergeState;
@@ -390,7 +389,7 @@ fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
     let here = prepared(0);
     let id = SandboxId { name: "shop-nux".into(), uid: "shop-nux-uid".into() };
     let job = |rig: &Rig, round| {
-        let settings = RigSettings::of(rig, &TownSettings::of(&scene.objects));
+        let settings = RigSettings::of(rig);
         settings.setup_job(id.clone(), (&here.prepared, here.made), round).key()
     };
     let first = job(&strict, 1);

@@ -2,7 +2,6 @@
 
 use crate::common::*;
 use gastown_controllers::kinds::rig::{CONTROLLER, RigSettings};
-use gastown_controllers::kinds::town::TownSettings;
 use gastown_controllers::world::*;
 
 fn asked() -> Ask {
@@ -14,7 +13,7 @@ fn it_is_cloned_and_waits_for_as_long_as_it_is_not_seen() {
     let mut scene = Scene::default();
     let key = CONTROLLER.key("shop");
     let rig = rig("shop");
-    let clone = RigSettings::of(&rig, &TownSettings::of(&scene.objects)).clone_job(1);
+    let clone = RigSettings::of(&rig).clone_job(1);
     scene.rig(rig.clone());
     scene.known(asked(), Fact::Repo(RepoFacts::default()));
     scene.known(Ask::Job(clone.key()), Fact::Job(JobState::Absent));

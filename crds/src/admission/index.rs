@@ -222,9 +222,11 @@ impl Index {
         }
         let own = || (manifest.name.clone(), place);
         // The same name twice is a clash of names.
-        let (name, first) = self.targets.entry(rigs::target(&spec)).or_insert_with(own);
-        if *name != manifest.name {
-            self.clashes.push(Clash { first: *first, again: place, claim: Claim::Target });
+        if let Some(target) = rigs::target(&spec) {
+            let (name, first) = self.targets.entry(target).or_insert_with(own);
+            if *name != manifest.name {
+                self.clashes.push(Clash { first: *first, again: place, claim: Claim::Target });
+            }
         }
         let (name, first) = self.prefixes.entry(rigs::prefix(&spec, &manifest.name)).or_insert_with(own);
         if *name != manifest.name {

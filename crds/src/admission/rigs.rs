@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::set::{Set, spec};
 use crate::branch;
 use crate::manifest::{Diagnostic, Manifest, quote};
-use crate::rig::RigSpec;
+use crate::rig::{RigSpec, Strategy};
 
 /// Checks that no two rigs land on one branch, or name their beads alike.
 pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
@@ -18,11 +18,12 @@ pub(crate) fn check(set: &mut Set<'_>, rigs: &[&Manifest]) {
         if has_long_branch(&rig) {
             set.report(|| long_branch(manifest));
         }
-        let target = target(&rig);
-        let first = *targets.entry(target).or_insert(manifest);
-        // The same name twice is reported as a duplicate.
-        if first.name != manifest.name {
-            set.report_clash(|| shared_target(manifest, first));
+        if let Some(target) = target(&rig) {
+            let first = *targets.entry(target).or_insert(manifest);
+            // The same name twice is reported as a duplicate.
+            if first.name != manifest.name {
+                set.report_clash(|| shared_target(manifest, first));
+            }
         }
         let prefix = prefix(&rig, &manifest.name);
         let first = *prefixes.entry(prefix.clone()).or_insert(manifest);
@@ -37,9 +38,9 @@ pub(super) fn has_long_branch(rig: &RigSpec) -> bool {
     rig.repo.branch.as_deref().is_some_and(branch::has_long_part)
 }
 
-/// The branch that a rig lands on: no two rigs may have one.
-pub(super) fn target(rig: &RigSpec) -> (String, Option<String>) {
-    (normal(&rig.repo.url), rig.repo.branch.clone())
+/// The branch that a rig lands on: no two rigs may have one. None if people land its work: then nobody else is in its way.
+pub(super) fn target(rig: &RigSpec) -> Option<(String, Option<String>)> {
+    (rig.merge.strategy == Strategy::Push).then(|| (normal(&rig.repo.url), rig.repo.branch.clone()))
 }
 
 /// What the names of a rig's beads begin with: no two rigs may have one.
@@ -71,7 +72,7 @@ pub(super) fn shared_target(manifest: &Manifest, first: &Manifest) -> Diagnostic
     Diagnostic::error("target-shared", message, &manifest.source, at(manifest))
         .label("again here")
         .related(&first.source, at(first), "first here")
-        .hint("a branch has one merge queue: use one rig, or give one of them another `branch`")
+        .hint("only one may push to a branch: use one rig, give one of them another `branch`, or `strategy: Branch`")
 }
 
 /// Two rigs of one prefix.

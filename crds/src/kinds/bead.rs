@@ -35,7 +35,11 @@ pub static KIND: Kind = Kind {
     selectable: &["spec.rig", "spec.type", "spec.parent", "spec.priority", "status.state", "spec.needs[]"],
     role: Role::Reconciled,
     conditions: &[types::READY, types::CLOSED, types::SET_ASIDE, types::LEFT_TARGET, types::BEAD_CHANGED],
-    references: &[Reference { field: "rig", kind: "Rig" }, Reference { field: "formula", kind: "Formula" }],
+    references: &[
+        Reference { field: "rig", kind: "Rig" },
+        Reference { field: "formula", kind: "Formula" },
+        Reference { field: "runtime", kind: "Runtime" },
+    ],
     not_declared: &["assignee", "questions", "closed"],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
@@ -54,12 +58,15 @@ impl Registered for Bead {
 /// The override of a bead, as a JSON pointer: [`crate::overrides::ANNOTATION_OVERRIDE`].
 const OVERRIDE: &str = "/metadata/annotations/gastown.io~1override";
 
-/// What an agent may not write of a bead: its command, an assignment, and what is on another's hook.
+/// What an agent may not write of a bead: its command, its runtime, an assignment, and what is on another's hook.
 fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
     let agent = write.agent;
     let Some(new) = write.new else { return Err(format!("{agent} may not delete beads: close them")) };
     if write.changes("/spec/command") {
         return Err(format!("{agent} may not write `spec.command`: it would run as code"));
+    }
+    if write.changes("/spec/runtime") {
+        return Err(format!("{agent} may not write `spec.runtime`: people choose which program works on a bead"));
     }
     if write.changes(OVERRIDE) {
         return Err(format!("{agent} may not stop, pause or resume beads: people do"));
@@ -126,6 +133,11 @@ pub struct BeadSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub formula: Option<String>,
+    /// The Runtime that works on it, from the next attempt on. Default: its polecat's, else its rig's, else the town's. Agents may
+    /// not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
     /// Shell text that does it. Agents may not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16384))]
@@ -446,6 +458,14 @@ mod tests {
         {
             assert!(asked(&bead(old), &bead(new)).unwrap_err().contains("may not answer"));
         }
+    }
+
+    #[test]
+    fn an_agent_may_not_choose_the_program_that_works_on_a_bead() {
+        let (none, some) = (json!({"spec": {}}), json!({"spec": {"runtime": "mine"}}));
+        assert!(asked(&none, &some).unwrap_err().contains("spec.runtime"));
+        assert!(asked(&some, &none).is_err());
+        assert!(asked(&some, &some).is_ok());
     }
 
     #[test]

@@ -29,8 +29,10 @@ pub static KIND: Kind = Kind {
     references: &[
         Reference { field: "rig", kind: "Rig" },
         Reference { field: "formula", kind: "Formula" },
+        Reference { field: "runtime", kind: "Runtime" },
         Reference { field: "beads[].rig", kind: "Rig" },
         Reference { field: "beads[].formula", kind: "Formula" },
+        Reference { field: "beads[].runtime", kind: "Runtime" },
     ],
     not_declared: &[],
     check_among: admission::convoy::check,
@@ -69,6 +71,10 @@ pub struct ConvoySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub formula: Option<String>,
+    /// The Runtime that works on beads that name none. Default: their polecat's, else their rig's, else the town's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
     /// The work.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(min = 1, max = 500))]
@@ -134,6 +140,10 @@ pub struct ConvoyBead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub formula: Option<String>,
+    /// The Runtime that works on it, from the next attempt on. Default: the convoy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
     /// Shell text that does it, for the `script` runtime; `{{command}}` in a formula.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]

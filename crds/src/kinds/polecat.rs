@@ -69,7 +69,7 @@ pub struct PolecatSpec {
     /// Its name within the rig. Immutable.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Its Runtime. Default: the rig's.
+    /// Its Runtime, for beads that name none and whose convoy names none. Default: the rig's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub runtime: Option<String>,

@@ -76,7 +76,7 @@ pub struct RigSpec {
     /// Who the commits are by.
     #[serde(default)]
     pub identity: Identity,
-    /// The Runtime that works here. Default: the town's.
+    /// The Runtime that works here, unless the bead, its convoy or its polecat names another. Default: the town's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub runtime: Option<String>,

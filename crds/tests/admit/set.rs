@@ -294,6 +294,19 @@ fn what_a_bead_gives_is_what_its_formula_takes() {
     "#);
 }
 
+/// Whoever leaves branches for people pushes to no target.
+#[test]
+fn rigs_of_one_branch_are_refused_only_where_both_push_to_it() {
+    let pushes = rig("git@host:a/shop.git", "");
+    let leaves = pushes.replace("strategy: Push", "strategy: Branch");
+    let found = |specs: [&String; 3]| {
+        let [one, two, three] = specs;
+        told(&town(&[("Rig", "one", one), ("Rig", "two", two), ("Rig", "three", three)]))
+    };
+    assert_eq!(found([&leaves, &pushes, &leaves]), "");
+    assert!(found([&pushes, &leaves, &pushes]).starts_with("error[target-shared]: rigs `one` and `three` land on"));
+}
+
 #[test]
 fn a_branch_has_one_rig_and_a_prefix_has_one_owner() {
     let (one, two, three) =
@@ -310,7 +323,7 @@ fn a_branch_has_one_rig_and_a_prefix_has_one_owner() {
      5 | spec: { repo: { url: git@host:a/shop.git }, merge: { strategy: Push, allowUnverified: true } }
        |                      ------------------- first here
        |
-       = help: a branch has one merge queue: use one rig, or give one of them another `branch`
+       = help: only one may push to a branch: use one rig, give one of them another `branch`, or `strategy: Branch`
 
     error[prefix-shared]: rigs `one` and `three` have the prefix `one`
       --> town.yaml:15:91

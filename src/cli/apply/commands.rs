@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::bead::FORMULA_DEFAULT;
-use gastown_controllers::town::RUNTIME_DEFAULT;
+use gastown_controllers::runtime::Named;
 use gastown_crds::admission;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
 use serde_json::Value;
@@ -40,14 +40,19 @@ pub fn missing(manifests: &[Manifest], stored: &dyn admission::Known) -> Vec<Dia
     found
 }
 
-/// The rig and the formula of each bead, in an object of this kind, that gives no command.
-pub fn without_command(kind: &str, spec: &Value) -> BTreeSet<(String, String)> {
+/// Work that gives no command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Idle {
+    rig: String,
+    formula: String,
+    /// The Runtime that the bead, or its convoy, names.
+    runtime: Option<String>,
+}
+
+/// The beads, in an object of this kind, that give no command.
+pub fn without_command(kind: &str, spec: &Value) -> BTreeSet<Idle> {
     let mut found = BTreeSet::new();
-    let mut add = |bead: &Value, convoy: Option<&Value>| {
-        if let Some(rig) = rig_without_command(bead, convoy) {
-            found.insert((rig.to_owned(), formula_of(bead, convoy).to_owned()));
-        }
-    };
+    let mut add = |bead: &Value, convoy: Option<&Value>| found.extend(idle(bead, convoy));
     match kind {
         "Bead" => add(spec, None),
         "Convoy" => spec["beads"].as_array().into_iter().flatten().for_each(|bead| add(bead, Some(spec))),
@@ -56,22 +61,20 @@ pub fn without_command(kind: &str, spec: &Value) -> BTreeSet<(String, String)> {
     found
 }
 
-/// Whether work of a rig by a formula needs a command, as far as objects are known.
-pub fn is_needed(rig: &str, formula: &str, known: &dyn admission::Known) -> bool {
-    let mut known = Known::new(&[], known);
-    known.is_script(rig) && known.needs_command(formula)
+/// Whether this work needs a command, as far as objects are known.
+pub fn is_needed(idle: &Idle, known: &dyn admission::Known) -> bool {
+    Known::new(&[], known).needs(idle)
 }
 
-/// The rig of a bead that gives no command.
-fn rig_without_command<'a>(bead: &'a Value, convoy: Option<&'a Value>) -> Option<&'a str> {
+/// A bead that gives no command.
+fn idle(bead: &Value, convoy: Option<&Value>) -> Option<Idle> {
     if bead["command"].is_string() || bead["type"] == "Step" {
         return None;
     }
-    bead["rig"].as_str().or_else(|| convoy?["rig"].as_str())
-}
-
-fn formula_of<'a>(bead: &'a Value, convoy: Option<&'a Value>) -> &'a str {
-    bead["formula"].as_str().or_else(|| convoy?["formula"].as_str()).unwrap_or(FORMULA_DEFAULT)
+    // What a bead says goes before what its convoy says of all.
+    let said = |field: &str| bead[field].as_str().or_else(|| convoy?[field].as_str()).map(str::to_owned);
+    let formula = said("formula").unwrap_or_else(|| FORMULA_DEFAULT.to_owned());
+    Some(Idle { rig: said("rig")?, formula, runtime: said("runtime") })
 }
 
 fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) -> Diagnostic {
@@ -83,7 +86,7 @@ fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) 
     };
     let message = format!("{who} no `command`, and the `script` runtime runs nothing else");
     let mut warning = Diagnostic::error("no-command", message, &manifest.source, manifest.value_at(path))
-        .hint("add `command: …`, or name an agent that reads the text: `spec.runtime` of its Rig or of the Town");
+        .hint("add `command: …`, or name an agent that reads the text: `runtime` of the bead, its Convoy, its Rig or the Town");
     warning.severity = Severity::Warning;
     warning
 }
@@ -93,8 +96,8 @@ fn warning(manifest: &Manifest, path: Vec<Step<'_>>, name: &str, others: usize) 
 struct Known<'a> {
     declared: BTreeMap<(&'a str, &'a str), &'a Manifest>,
     stored: &'a dyn admission::Known,
-    /// Rigs whose work is run by the built-in agent that only knows commands.
-    script: BTreeMap<String, bool>,
+    /// Runtimes by what names them, a bead or its rig: whether it is the built-in agent that only knows commands.
+    script: BTreeMap<(Option<String>, String), bool>,
     /// Formulas with a step that has nothing to run but the bead's command.
     need_command: BTreeMap<String, bool>,
 }
@@ -109,21 +112,26 @@ impl<'a> Known<'a> {
     }
 
     fn lacks_command(&mut self, bead: &Value, convoy: Option<&Value>) -> bool {
-        rig_without_command(bead, convoy)
-            .is_some_and(|rig| self.is_script(rig) && self.needs_command(formula_of(bead, convoy)))
+        idle(bead, convoy).is_some_and(|idle| self.needs(&idle))
     }
 
-    fn is_script(&mut self, rig: &str) -> bool {
-        if let Some(known) = self.script.get(rig) {
+    fn needs(&mut self, idle: &Idle) -> bool {
+        self.is_script(idle) && self.needs_command(&idle.formula)
+    }
+
+    /// Whether it is run by the built-in agent that only knows commands. Which polecat will have it is not known.
+    fn is_script(&mut self, Idle { rig, runtime, .. }: &Idle) -> bool {
+        let key = (runtime.clone(), rig.clone());
+        if let Some(known) = self.script.get(&key) {
             return *known;
         }
         let is_script = self.spec("Rig", rig).is_some_and(|rig| {
             let town = self.spec("Town", "town").unwrap_or_default();
-            let name = rig["runtime"].as_str().or_else(|| town["runtime"].as_str()).unwrap_or(RUNTIME_DEFAULT);
-            let runtime = self.spec("Runtime", name).unwrap_or_default();
-            runtime["command"][0] == AGENTS[0].0
+            let (rig, town) = (rig["runtime"].as_str(), town["runtime"].as_str());
+            let (name, _) = Named { bead: runtime.as_deref(), polecat: None, rig, town }.smallest();
+            self.spec("Runtime", name).unwrap_or_default()["command"][0] == AGENTS[0].0
         });
-        self.script.insert(rig.to_owned(), is_script);
+        self.script.insert(key, is_script);
         is_script
     }
 

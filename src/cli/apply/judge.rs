@@ -135,6 +135,7 @@ impl Places {
 /// What every town has, as far as it is absent from the store and from the files. Of its runtimes, those that need a program of
 /// somebody else only where one is named: `gt up` makes the rest.
 fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, CliError> {
+    let members: Vec<Member> = manifests.iter().map(Member::of).collect();
     let mut absent = Vec::new();
     for (file, text) in manifests::built_in() {
         let read = manifest::parse(file, text);
@@ -143,8 +144,8 @@ fn built_in(stored: &Stored, manifests: &[Manifest]) -> Result<Vec<Manifest>, Cl
             stored.has(&new.kind, &new.name) || manifests.iter().any(|m| m.kind == new.kind && m.name == new.name)
         };
         let is_wanted = |new: &Manifest| {
-            let is_named = |by: &Manifest| by.value()["spec"]["runtime"] == *new.name;
-            new.kind != "Runtime" || new.name == RUNTIME_DEFAULT || manifests.iter().any(is_named)
+            let is_named = |kind: &Kind| members.iter().any(|by| by.names(kind, &new.name));
+            new.kind != "Runtime" || new.name == RUNTIME_DEFAULT || Kind::named(&new.kind).is_some_and(is_named)
         };
         absent.extend(read.into_iter().filter(|new| !is_there(new) && is_wanted(new)));
     }

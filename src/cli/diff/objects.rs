@@ -29,12 +29,14 @@ const NOT_PEOPLES: [&str; 9] = [
 ];
 
 /// By kind, the fields that hold commands, or decide which program is run. Those of a list are told apart by name.
-const COMMANDS: [(&str, &[&str]); 5] = [
-    ("Rig", &["spec.workspace.setup", "spec.merge.verify[].run"]),
-    ("Runtime", &["spec.command", "spec.env"]),
+const COMMANDS: [(&str, &[&str]); 7] = [
+    ("Town", &["spec.runtime"]),
+    ("Rig", &["spec.workspace.setup", "spec.merge.verify[].run", "spec.runtime"]),
+    ("Polecat", &["spec.runtime"]),
+    ("Runtime", &["spec.command", "spec.start", "spec.resume", "spec.env", "spec.files[].content"]),
     ("Formula", &["spec.steps[].run"]),
-    ("Convoy", &["spec.beads[].command"]),
-    ("Bead", &["spec.command"]),
+    ("Convoy", &["spec.runtime", "spec.beads[].runtime", "spec.beads[].command"]),
+    ("Bead", &["spec.runtime", "spec.command"]),
 ];
 
 /// What is done to an object.
@@ -207,6 +209,25 @@ mod tests {
            repo:
              url: /x
         "#);
+    }
+
+    #[test]
+    fn whatever_decides_which_program_runs_is_a_command() {
+        let changed = |kind: &str, old: &Value, new: &Value| {
+            let object = |spec: &Value| json!({ "kind": kind, "metadata": { "name": "a" }, "spec": spec });
+            ObjectChange::of(kind, "a".into(), Some(&object(old)), Some(&object(new))).runs_commands
+        };
+        for kind in ["Town", "Rig", "Polecat", "Convoy", "Bead"] {
+            assert_eq!(changed(kind, &json!({}), &json!({ "runtime": "mine" })), ["spec.runtime"], "{kind}");
+        }
+        let beads = |runtime: &str| json!({ "beads": [{ "name": "one" }, { "name": "two", "runtime": runtime }] });
+        assert_eq!(changed("Convoy", &beads("codex"), &beads("mine")), ["spec.beads[two].runtime"]);
+        let runtime = |word: &str| {
+            json!({ "command": ["claude"], "start": [word], "resume": ["--resume", word],
+                    "files": [{ "name": "same", "content": "" }, { "name": "hooks.json", "content": word }] })
+        };
+        let expected = ["spec.files[hooks.json].content", "spec.resume", "spec.start"];
+        assert_eq!(changed("Runtime", &runtime("a"), &runtime("b")), expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use git2::Repository;
 use serde_json::Value;
 
 use super::inputs::{Input, Refused};
+use crate::cli::apply::commands::Idle;
 use crate::cli::apply::{NOTES_MAX, Stored, commands, read};
 use crate::cli::common::error::CliError;
 use crate::world::source::resolved;
@@ -60,8 +61,8 @@ struct Judge<'a> {
     repository: Option<&'a Repository>,
     options: SetOptions,
     index: Index,
-    /// The files with beads of a rig and a formula that give no command.
-    idle: BTreeMap<(String, String), Vec<usize>>,
+    /// The files with beads that give no command.
+    idle: BTreeMap<Idle, Vec<usize>>,
     /// The namespaces of towns.
     towns: Vec<Option<String>>,
     /// The files with objects of a namespace.
@@ -109,8 +110,8 @@ impl Judge<'_> {
                 files.push(file);
             }
         }
-        for pair in commands::without_command(&manifest.kind, &value["spec"]) {
-            add(&mut self.idle, pair, file);
+        for idle in commands::without_command(&manifest.kind, &value["spec"]) {
+            add(&mut self.idle, idle, file);
         }
         let space = value.pointer("/metadata/namespace").and_then(Value::as_str);
         if manifest.kind == "Town" {
@@ -131,8 +132,8 @@ impl Judge<'_> {
             _ => None,
         };
         let mut suspects = self.index.suspects(&built_in, self.options.allow_missing);
-        for ((rig, formula), files) in &self.idle {
-            if commands::is_needed(rig, formula, &beside) {
+        for (idle, files) in &self.idle {
+            if commands::is_needed(idle, &beside) {
                 suspects.extend(files);
             }
         }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::convoy_of;
+use crate::kinds::runtime;
 use crate::objects::{Objects, Presence, change, count, created};
 
 /// Dispatch order: priority, then age, then name.
@@ -37,6 +38,8 @@ pub struct Index {
     needed_by: BTreeMap<String, BTreeSet<String>>,
     /// Rig to its open beads, steps left out.
     open_in_rig: BTreeMap<String, BTreeSet<String>>,
+    /// Runtime to how many open beads name it.
+    of_runtime: BTreeMap<String, u32>,
 }
 
 impl Index {
@@ -59,6 +62,9 @@ impl Index {
             return;
         }
         change(&mut self.open_in_rig, bead.spec.rig.clone(), name.clone(), presence);
+        if let Some(runtime) = runtime::of_open(bead) {
+            count(&mut self.of_runtime, runtime.to_owned(), presence);
+        }
         let is_ready = bead.status.as_ref().is_some_and(|s| s.state == BeadState::Ready);
         if let Some(assignee) = &bead.spec.assignee {
             change(&mut self.assigned, assignee.uid.clone(), name.clone(), presence);
@@ -153,6 +159,11 @@ impl Objects {
         self.named(self.index::<Bead>().open_in_rig.get(rig))
     }
 
+    /// The runtimes that open beads name.
+    pub fn runtimes_of_beads(&self) -> impl Iterator<Item = &str> {
+        self.index::<Bead>().of_runtime.keys().map(String::as_str)
+    }
+
     /// The open beads of every rig that is there, steps left out.
     pub fn open_beads(&self) -> impl Iterator<Item = &Arc<Bead>> {
         self.all::<Rig>().flat_map(|rig| self.open_in_rig(&rig.name_any()).collect::<Vec<_>>())
@@ -191,7 +202,10 @@ mod tests {
                 bead.spec.type_ = BeadType::Step;
                 bead.spec.parent = Some("b0".into());
             }
-            _ => bead.spec.priority = 0,
+            _ => {
+                bead.spec.priority = 0;
+                bead.spec.runtime = Some(format!("t{}", shape % 2));
+            }
         }
         bead
     }

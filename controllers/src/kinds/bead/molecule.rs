@@ -143,6 +143,8 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             rig: bead.spec.rig.clone(),
             needs: step.needs.iter().map(|need| names::step(&name, round, need)).collect(),
             formula: None,
+            // It is worked by the session of its bead.
+            runtime: None,
             command: step.run.clone(),
             vars: Vec::new(),
             parent: Some(name),

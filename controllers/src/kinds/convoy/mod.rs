@@ -5,6 +5,7 @@
 
 mod settings;
 
+pub(crate) use settings::runtimes;
 pub use settings::{BeadSettings, ConvoySettings};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,13 +179,18 @@ pub(crate) fn is_busy(bead: &Bead, view: &View<'_>) -> bool {
         || requests(bead, view).last().is_some_and(|request| landing(request))
 }
 
-/// An open bead that nobody is at work on says what its convoy says. One that is worked on is left alone until it is free.
+/// An open bead that nobody is at work on says what its convoy says. One that is worked on is left alone until it is free, but
+/// for its runtime: what runs goes on as it began, and the next attempt is by the other.
 fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
-    if bead.spec.closed.is_some() || is_busy(bead, view) {
+    if bead.spec.closed.is_some() {
         return;
     }
-    let wanted =
-        BeadSpec { assignee: bead.spec.assignee.clone(), questions: bead.spec.questions.clone(), ..wanted.clone() };
+    let wanted = if is_busy(bead, view) {
+        BeadSpec { runtime: wanted.runtime.clone(), ..bead.spec.clone() }
+    } else {
+        let (assignee, questions) = (bead.spec.assignee.clone(), bead.spec.questions.clone());
+        BeadSpec { assignee, questions, ..wanted.clone() }
+    };
     if bead.spec != wanted {
         plan.write(bead::respec(bead, &wanted));
     }
@@ -233,7 +239,7 @@ fn leaving<'a>(convoy: &'a Convoy, busy: &[String], view: &View<'_>) -> Draft<'a
 }
 
 /// Whether its status says that it has landed, and speaks of the present spec.
-fn has_landed(convoy: &Convoy) -> bool {
+pub(crate) fn has_landed(convoy: &Convoy) -> bool {
     let landed = |status: &ConvoyStatus| {
         is_true(&status.conditions, types::LANDED) && status.observed_generation == convoy.metadata.generation
     };

@@ -29,6 +29,7 @@ impl<'a> ConvoySettings<'a> {
             rig: bead.rig.as_deref().or(spec.rig.as_deref()),
             needs: &bead.needs,
             formula: bead.formula.as_deref().or(spec.formula.as_deref()),
+            runtime: runtime_of(spec, bead),
             convoy: name,
             run,
             bead,
@@ -47,9 +48,20 @@ pub struct BeadSettings<'a> {
     /// The beads of the convoy that come before it, by their names within the convoy.
     pub needs: &'a [String],
     formula: Option<&'a str>,
+    runtime: Option<&'a str>,
     convoy: &'a str,
     run: u32,
     bead: &'a ConvoyBead,
+}
+
+/// The runtimes that a convoy names for its beads.
+pub(crate) fn runtimes(spec: &ConvoySpec) -> impl Iterator<Item = &str> {
+    spec.beads.iter().filter_map(|bead| runtime_of(spec, bead))
+}
+
+/// The runtime that a convoy names for one of its beads: what a bead says goes before what the convoy says of all.
+fn runtime_of<'a>(spec: &'a ConvoySpec, bead: &'a ConvoyBead) -> Option<&'a str> {
+    bead.runtime.as_deref().or(spec.runtime.as_deref())
 }
 
 impl BeadSettings<'_> {
@@ -69,6 +81,7 @@ impl BeadSettings<'_> {
             rig: rig.to_owned(),
             needs,
             formula: self.formula.map(str::to_owned),
+            runtime: self.runtime.map(str::to_owned),
             command: bead.command.clone(),
             vars: bead.vars.clone(),
             parent: None,

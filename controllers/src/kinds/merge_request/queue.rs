@@ -69,7 +69,7 @@ fn end(rig: &str, view: &View<'_>) -> Plan {
 fn land(rig: &Rig, view: &View<'_>) -> Plan {
     let mut plan = Plan::none();
     let requests: Vec<&Arc<MergeRequest>> = view.objects.queue(&rig.name_any()).collect();
-    let settings = &RigSettings::of(rig, &view.settings);
+    let settings = &RigSettings::of(rig);
     let hold = PartOf { rig: Some(rig), ..PartOf::default() }.in_town(view).hold(view.now);
     let held = hold.filter(|hold| !hold.mode.may_land());
     let mut queue = Landing { rig: settings, view, held, outcomes: Vec::new() };

@@ -30,7 +30,7 @@ use crate::kinds::bead::{
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
-use crate::kinds::runtime::{self, INSTALL_DELAY};
+use crate::kinds::runtime::{self, INSTALL_DELAY, NamedBy};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
@@ -269,18 +269,20 @@ impl Hook<'_> {
             let message = format!("there is no Rig named `{}`: apply it", spec.rig);
             return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
-        let rig = &RigSettings::of(rig, &self.view.settings);
-        let runtime_name = self.polecat.spec.runtime.as_deref().unwrap_or(rig.runtime);
+        let rig = &RigSettings::of(rig);
+        let (runtime_name, named_by) = runtime::named(&self.bead.spec, Some(self.polecat), self.view);
+        // One that only this bead is to be worked by keeps nobody else of its rig from work.
+        let runtime_of = if named_by == NamedBy::Bead { Waiting::Bead } else { Waiting::Rig };
         let Some(runtime) = self.view.objects.get::<Runtime>(runtime_name) else {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
-            return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
+            return Ok(self.waits(runtime_of, starting(Reason::RefNotFound, message), plan));
         };
         if runtime.spec.skips_permissions && self.view.settings.trust == Trust::None {
             let message = format!(
                 "Runtime `{runtime_name}` lets its agent run any command without asking, and the Town has `trust: None`"
             );
             let stalled = doing(PolecatState::Stalled, Reason::NotTrusted, message);
-            return Ok(self.waits(Waiting::Rig, stalled, plan));
+            return Ok(self.waits(runtime_of, stalled, plan));
         }
         let repo = self.view.repo(rig)?;
         let Some(target) = &repo.target else {
@@ -314,7 +316,7 @@ impl Hook<'_> {
         if !self.view.program(program)? {
             plan.again_at(self.view.now + INSTALL_DELAY);
             let message = format!("`{program}` of Runtime `{runtime_name}` is not on PATH here: install it");
-            return Ok(self.waits(Waiting::Rig, starting(Reason::CommandNotFound, message), plan));
+            return Ok(self.waits(runtime_of, starting(Reason::CommandNotFound, message), plan));
         }
         self.session(rig, runtime, repo, plan, status)
     }

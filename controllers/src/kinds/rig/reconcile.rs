@@ -42,7 +42,7 @@ pub fn reconcile(rig: &Rig, view: &View<'_>) -> Plan {
         return Plan::none();
     }
     let mut plan = Plan::none();
-    let settings = &RigSettings::of(rig, &view.settings);
+    let settings = &RigSettings::of(rig);
     let mut draft = Draft::of(rig, view);
     let (status, conditions) = (&mut draft.status, &mut draft.conditions);
     status.queued = u32::try_from(view.objects.queue(&rig.name_any()).count()).unwrap_or(u32::MAX);

@@ -9,7 +9,6 @@ use gastown_crds::rig::{Strategy, WhenCheckedOut, Workspace};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::kinds::town::TownSettings;
 use crate::world::{Check, Job, Oid, Owner, SandboxId};
 
 /// The longest a check, and all setup commands together, may take.
@@ -36,8 +35,6 @@ pub struct RigSettings<'a> {
     pub workspace: &'a Workspace,
     /// How long all of the setup may take.
     pub setup_timeout: Duration,
-    /// The Runtime that works here.
-    pub runtime: &'a str,
     /// How a verified branch lands.
     pub strategy: Strategy,
     /// Whether a push updates a working copy that has the target checked out.
@@ -52,8 +49,8 @@ pub struct RigSettings<'a> {
 }
 
 impl<'a> RigSettings<'a> {
-    /// A rig's settings, in a town with these.
-    pub fn of(rig: &'a Rig, town: &TownSettings<'a>) -> Self {
+    /// A rig's settings.
+    pub fn of(rig: &'a Rig) -> Self {
         let spec = &rig.spec;
         let committer = || Person { name: "Gas Town".into(), email: "refinery@town.invalid".into() };
         let check = |check: &gastown_crds::rig::Check| Check {
@@ -68,7 +65,6 @@ impl<'a> RigSettings<'a> {
             interval: spec.repo.interval.map_or(INTERVAL_DEFAULT, Duration::from).max(INTERVAL_MIN),
             workspace: &spec.workspace,
             setup_timeout: spec.workspace.setup_timeout.map_or(TIMEOUT_DEFAULT, Duration::from),
-            runtime: spec.runtime.as_deref().unwrap_or(town.runtime),
             strategy: spec.merge.strategy,
             update_checked_out: spec.merge.when_checked_out == WhenCheckedOut::Update,
             batch_max: spec.merge.batch.unwrap_or(BATCH_DEFAULT) as usize,

@@ -24,11 +24,9 @@ const MAX_DELAY_DEFAULT: Duration = Duration::from_mins(5);
 
 /// A town's settings in effect; without a town, the defaults. Made once per reconcile: see [`crate::view::View`].
 #[derive(Debug, Clone, Copy)]
-pub struct TownSettings<'a> {
+pub struct TownSettings {
     /// Failed attempts after which a bead is set aside.
     pub backoff_limit: u32,
-    /// The Runtime that works in rigs that name none.
-    pub runtime: &'a str,
     /// How far agents are trusted.
     pub trust: Trust,
     initial_delay: Duration,
@@ -40,14 +38,13 @@ pub struct TownSettings<'a> {
     min_free_disk: Option<Bytes>,
 }
 
-impl<'a> TownSettings<'a> {
+impl TownSettings {
     /// The settings of the town that is known.
-    pub fn of(objects: &'a Objects) -> Self {
+    pub fn of(objects: &Objects) -> Self {
         let spec = objects.town().map(|town| &town.spec);
         let delay = |wish: Option<gastown_crds::common::Duration>, default| wish.map_or(default, Duration::from);
         Self {
             backoff_limit: spec.and_then(|spec| spec.backoff_limit).unwrap_or(BACKOFF_LIMIT_DEFAULT),
-            runtime: spec.and_then(|spec| spec.runtime.as_deref()).unwrap_or(RUNTIME_DEFAULT),
             trust: spec.map(|spec| spec.trust).unwrap_or_default(),
             initial_delay: delay(spec.and_then(|spec| spec.retry.initial_delay), INITIAL_DELAY_DEFAULT),
             max_delay: delay(spec.and_then(|spec| spec.retry.max_delay), MAX_DELAY_DEFAULT),

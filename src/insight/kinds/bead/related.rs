@@ -1,8 +1,10 @@
 //! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
 
+use gastown_controllers::runtime::{Named, NamedBy};
 use gastown_controllers::world::{Attempt, AttemptState};
+use gastown_crds::bead::BeadType;
 use gastown_crds::common::{LABEL_BEAD, condition, is_true, types};
-use gastown_crds::{Bead, MergeRequest};
+use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Town};
 use kube::ResourceExt;
 
 use crate::Snapshot;
@@ -26,6 +28,9 @@ const BEADS_OF_CONVOY: Columns = Columns {
 /// The columns of a section of attempts.
 const ATTEMPTS: Columns = Columns { headings: &["ATTEMPT", "STATE", "OUTPUT"], words: &[], spare: &[] };
 
+/// The columns of the runtime that works on a bead.
+const RUNTIME: Columns = Columns { headings: &["NAME", "NAMED BY"], words: &[], spare: &[] };
+
 /// All sections of a bead.
 pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
     let name = bead.name_any();
@@ -37,9 +42,31 @@ pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
         beads("Needs", all().filter(|it| needs.contains(&it.name_any()))),
         beads("Needed by", all().filter(|it| it.spec.needs.contains(&name))),
         beads("Steps", all().filter(|it| it.spec.parent.as_deref() == Some(&name))),
+        Section::new("Runtime", RUNTIME, runtime(bead, snapshot)),
         Section::new("Attempts", ATTEMPTS, attempts.iter().map(|run| attempt(&name, run))),
         merge_request::section("Merge requests", requests),
     ]
+}
+
+/// The runtime that works on a bead from its next attempt on, and whose word that is.
+fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
+    if bead.spec.closed.is_some() || bead.spec.type_ == BeadType::Step {
+        return None;
+    }
+    let has = bead.spec.assignee.as_ref().map(|assignee| &assignee.polecat);
+    let polecat = has.or_else(|| bead.status.as_ref()?.last_polecat.as_ref());
+    let polecat = polecat.and_then(|name| snapshot.get::<Polecat>(name));
+    let (rig, town) = (snapshot.get::<Rig>(&bead.spec.rig), snapshot.all::<Town>().next());
+    let (name, by) = Named::of(&bead.spec, polecat, rig, town).smallest();
+    let by = match by {
+        NamedBy::Bead => format!("bead/{}", bead.name_any()),
+        NamedBy::Polecat => polecat.map(|it| format!("polecat/{}", it.name_any())).unwrap_or_default(),
+        NamedBy::Rig => format!("rig/{}", bead.spec.rig),
+        NamedBy::Town => {
+            town.filter(|it| it.spec.runtime.is_some()).map(|_| "town/town".to_owned()).unwrap_or_default()
+        }
+    };
+    Some(vec![name.to_owned().into(), by.into()])
 }
 
 /// A section of beads.
