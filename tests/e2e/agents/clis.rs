@@ -64,22 +64,32 @@ impl Cli {
         self.at_work(Town::new(), model)
     }
 
-    /// Has it work in a town, by our model, in a HOME in which it was used before; it reaches nothing but this machine.
-    pub fn at_work(&self, mut town: Town, model: &Model) -> Town {
-        let with_port = |text: &str| text.replace("PORT", &model.port.to_string());
-        for (file, text) in self.home {
-            town.file(&format!("home/{file}"), &with_port(text));
-        }
-        for (name, value) in self.env {
-            town.set(name, &with_port(value));
-        }
-        // Nobody listens there, and what is not on loopback goes there.
-        for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-            town.set(name, "http://127.0.0.1:9");
-        }
-        town.set("NO_PROXY", "127.0.0.1");
-        let path = std::env::var("PATH").unwrap();
-        town.set("PATH", &format!("{}:{path}", bin().display()));
-        town
+    /// Has it work in a town.
+    pub fn at_work(&self, town: Town, model: &Model) -> Town {
+        at_work(&[*self], town, model)
     }
+}
+
+/// A town in which these work.
+pub fn town(clis: &[Cli], model: &Model) -> Town {
+    at_work(clis, Town::new(), model)
+}
+
+/// Has these work in a town, by our model, in a HOME in which they were used before; they reach nothing but this machine.
+fn at_work(clis: &[Cli], mut town: Town, model: &Model) -> Town {
+    let with_port = |text: &str| text.replace("PORT", &model.port.to_string());
+    for (file, text) in clis.iter().flat_map(|cli| cli.home) {
+        town.file(&format!("home/{file}"), &with_port(text));
+    }
+    for (name, value) in clis.iter().flat_map(|cli| cli.env) {
+        town.set(name, &with_port(value));
+    }
+    // Nobody listens there, and what is not on loopback goes there.
+    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        town.set(name, "http://127.0.0.1:9");
+    }
+    town.set("NO_PROXY", "127.0.0.1");
+    let path = std::env::var("PATH").unwrap();
+    town.set("PATH", &format!("{}:{path}", bin().display()));
+    town
 }

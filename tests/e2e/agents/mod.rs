@@ -8,7 +8,7 @@ use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};
 use serde_json::Value;
 
-use crate::town::harness::{Town, kill, wait_until};
+use crate::town::harness::{Town, git, kill, wait_until};
 
 fn run(text: impl Into<String>) -> Line {
     Line::Run(text.into())
@@ -95,6 +95,78 @@ fn lands_without_a_screen(cli: Cli) {
     town.lands("day");
     assert_eq!(model.played(), [0, 1, 2, 3, 4]);
     assert_eq!(town.record(&town.bead("one"), 2, "spec.json"), None);
+}
+
+/// What tells which agent's program runs a shell: variables that each sets for its tools.
+const WHO: &str = "${CLAUDECODE:+claude}${CODEX_THREAD_ID:+codex}";
+
+/// The beads of a convoy, each with the Runtime that works on it; the convoy names that of two of them.
+const SIX: [(&str, &str); 6] = [
+    ("hard", "claude"),
+    ("hairy", "claude"),
+    ("easy", "codex"),
+    ("plain", "codex"),
+    ("chore", "script"),
+    ("mop", "script"),
+];
+
+/// Claude for the hard, Codex for the easy and commands for chores, all at once in one repository.
+#[test]
+fn six_beads_of_one_convoy_are_worked_by_three_agents_at_once() {
+    // Both say what is missing.
+    if [CLAUDE, CODEX].iter().filter(|cli| !cli.is_here()).count() > 0 {
+        return;
+    }
+    let flag = tempfile::tempdir().unwrap();
+    let flag = flag.path().join("all-are-at-work");
+    // Nobody is done before all have begun. An agent's tools do not run for long, so it waits in parts.
+    let waits = |tries: u32| {
+        format!("i=0; until [ -e {} ] || [ $i -ge {tries} ]; do i=$((i+1)); sleep 0.1; done", flag.display())
+    };
+    let [prime, work, close, done] = worker(&format!("echo {WHO} > $GT_BEAD.txt")).try_into().unwrap();
+    let waiting = std::iter::repeat_n(run(waits(200)), 4);
+    let lines = std::iter::once(prime).chain(waiting).chain([work, close, done]);
+    let model = Model::plays(lines.collect());
+    let town = clis::town(&[CLAUDE, CODEX], &model);
+    let runtimes = "spec: {capacity: {polecats: 6, minFreeMemory: 64Mi}, trust: Full}\n";
+    town.apply(&format!("apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {{name: town}}\n{runtimes}"));
+    let bead = |(name, runtime): &(&str, &str)| {
+        let named = if *runtime == "codex" { String::new() } else { format!(", runtime: {runtime}") };
+        let command =
+            format!("{}; echo script > $GT_BEAD.txt; git add --all; git commit -qm \"Do $GT_BEAD\"", waits(900));
+        let command = if *runtime == "script" { format!(", command: {command:?}") } else { String::new() };
+        format!("{{name: {name}, title: Do {name}{named}{command}}}")
+    };
+    let beads: Vec<_> = SIX.iter().map(bead).collect();
+    town.apply(&format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {{name: day}}\nspec: {{rig: shop, runtime: codex, beads: [{}]}}\n",
+        beads.join(", ")
+    ));
+    town.up();
+    wait_until(&town, "six polecats are at work", || {
+        let polecats = town.items("polecats");
+        (polecats.iter().filter(|it| it["status"]["state"] == "Working").count() == SIX.len()).then_some(())
+    });
+    fs_err::write(&flag, "").unwrap();
+    town.lands("day");
+    let beads = town.items("beads");
+    let bare = town.path("repos/shop.git");
+    for (name, runtime) in SIX {
+        let bead = town.bead(name);
+        let object = bead["metadata"]["name"].as_str().unwrap();
+        assert_eq!(bead["spec"]["runtime"], runtime, "{name}");
+        assert_eq!(git(&bare, &["show", &format!("main:{object}.txt")]).trim(), runtime, "{}", town.told(&bead, 1));
+        assert_eq!(town.record(&bead, 2, "spec.json"), None, "{name} was landed at once");
+        // Whoever had the bead has closed its steps and made its commit, and nobody else.
+        let polecat = bead["status"]["lastPolecat"].as_str().and_then(|it| it.strip_prefix("shop-")).unwrap();
+        let author = git(&bare, &["log", "-1", "--format=%an", "main", "--", &format!("{object}.txt")]);
+        assert_eq!(author.trim(), polecat, "{name}");
+        let steps: Vec<_> = beads.iter().filter(|it| it["spec"]["parent"] == object).collect();
+        assert!(!steps.is_empty(), "{name}");
+        for step in steps {
+            assert_eq!(step["spec"]["closed"]["by"], format!("shop/polecats/{polecat}"), "{step}");
+        }
+    }
 }
 
 #[test]
