@@ -217,7 +217,7 @@ fn each_bead_of_a_convoy_is_judged_by_the_runtime_that_works_on_it() {
     runtime/codex created
     convoy/auth created
     ! warning[no-command]: `chore` has no `command`, and the `script` runtime runs nothing else
-    !  --> -:10:14
+    !   --> -:10:14
     !    |
     ! 10 |     - {name: chore, title: Add the licence, runtime: script}
     !    |              ^^^^^
