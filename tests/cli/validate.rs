@@ -333,3 +333,20 @@ fn more_mistakes_between_objects_than_are_listed_are_told_to_be_there() {
     assert_eq!(codes.iter().filter(|code| **code == "ref-not-found").count(), 100);
     assert_eq!(codes.iter().filter(|code| **code == "more").count(), 1);
 }
+
+#[test]
+fn a_bead_without_a_command_is_warned_of_by_its_own_runtime() {
+    let folder = Folder::empty();
+    folder.write("rig.yaml", RIG);
+    let convoy = |runtime: &str| {
+        format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {{name: auth}}\nspec: {{rig: shop, runtime: codex, beads: \
+             [{{name: a, title: A}}, {{name: b, title: B{runtime}}}]}}\n"
+        )
+    };
+    folder.write("convoy.yaml", &convoy(""));
+    assert_eq!(folder.gt(&["validate", "."]).out.matches("no-command").count(), 0);
+    folder.write("convoy.yaml", &convoy(", runtime: script"));
+    let told = folder.gt(&["validate", "."]).out;
+    assert!(told.contains("warning[no-command]: `b` has no `command`, and the `script` runtime"), "{told}");
+}
