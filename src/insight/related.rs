@@ -118,6 +118,8 @@ mod tests {
         shop-c | Waiting | NeedsOpen | - | 0 | Say width
         Steps: NAME STATE REASON POLECAT ATTEMPTS TITLE
         shop-b.work | Ready | Ready | - | 0 | Do it
+        Runtime: NAME NAMED BY
+        script | -
         Attempts: ATTEMPT STATE OUTPUT
         1 | ended with 1 | gt logs bead/shop-b --attempt 1
         2 | ended by the town | gt logs bead/shop-b --attempt 2
@@ -127,6 +129,25 @@ mod tests {
         Merge requests: NAME STATE REASON ATTEMPT HEAD AGE MESSAGE
         shop-a-1 | Queued | Verifying | 1 | 012345678 | - | -
         ");
+    }
+
+    #[test]
+    fn an_open_bead_shows_the_runtime_that_works_on_it_and_whose_word_that_is() {
+        let mut town = town();
+        let mut add = |runtime: &str, spec: &serde_json::Value| {
+            let mut shop = rig("Ready", "True", "Ok", "");
+            shop.spec.runtime = Some("codex".to_owned());
+            town.add([shop]);
+            let mut nux = polecat("True", "Working", "");
+            nux.spec.runtime = (!runtime.is_empty()).then(|| runtime.to_owned());
+            town.add([nux]);
+            related(&bead("shop-a", spec, "Working", "Claimed", ""), &town)
+        };
+        let had = json!({"rig": "shop", "assignee": {"polecat": "shop-nux", "uid": "1"}});
+        assert_eq!(add("", &had), "Runtime: NAME NAMED BY\ncodex | rig/shop");
+        assert_eq!(add("mine", &had), "Runtime: NAME NAMED BY\nmine | polecat/shop-nux");
+        let named = json!({"rig": "shop", "runtime": "claude", "assignee": {"polecat": "shop-nux", "uid": "1"}});
+        assert_eq!(add("mine", &named), "Runtime: NAME NAMED BY\nclaude | bead/shop-a");
     }
 
     #[test]
