@@ -36,6 +36,9 @@ pub struct Args {
     /// The Formula that it is worked by. Default: `work`.
     #[arg(long, value_name = "NAME", add = complete::formulas())]
     formula: Option<String>,
+    /// The Runtime that works on it. Default: the rig's.
+    #[arg(long, value_name = "NAME", add = complete::runtimes())]
+    runtime: Option<String>,
     /// Shell text that does it, where the `script` runtime works: it reads no words.
     #[arg(long, value_name = "SHELL")]
     command: Option<String>,
@@ -65,6 +68,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let asked = convoy::Asked {
         text: &args.text,
         formula: args.formula.as_deref(),
+        runtime: args.runtime.as_deref(),
         command: args.command.as_deref(),
         id: &RandomIds.uid(),
     };
@@ -79,7 +83,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
         let stored = Stored::read(link, &all).await?;
         if !commands::missing(&all, &stored).is_empty() {
-            return Err(needs_command(&rig.name));
+            return Err(needs_command(&rig.name, args.runtime.as_deref()));
         }
         let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
         apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
@@ -101,7 +105,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             None => format!("rig `{name}` is live from now on, as {shown} says"),
         });
     }
-    if let Some(todo) = slung.agents.what_keeps(slung.rig.runtime.as_deref(), &town, gt) {
+    if let Some(todo) = slung.agents.what_keeps(args.runtime.as_deref().or(slung.rig.runtime.as_deref()), &town, gt) {
         gt.out.talk(&format!("note: it waits. {todo}"));
     }
     if let Some(timeout) = args.wait {
@@ -124,7 +128,11 @@ struct Slung {
     is_up: bool,
 }
 
-fn needs_command(rig: &str) -> CliError {
+fn needs_command(rig: &str, runtime: Option<&str>) -> CliError {
+    if let Some(runtime) = runtime {
+        let what = format!("the `{runtime}` runtime runs commands and reads no words");
+        return CliError::new(Exit::Refused, what).hint("say --command 'SHELL', or another --runtime");
+    }
     let what = format!("rig `{rig}` is worked by the `script` runtime, which runs commands and reads no words");
     CliError::new(Exit::Refused, what).hint(format!(
         "say --command 'SHELL'; or let an agent work there: `runtime: claude` under `spec` of rig {}",

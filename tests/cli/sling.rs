@@ -57,6 +57,11 @@ fn words_become_a_convoy_of_the_only_rig() {
     // Again is another piece of work.
     assert_eq!(folder.gt(&["sling", "Fix it", "shop"]).code, 0);
     assert_eq!(rigs_of_convoys(&folder), ["shop", "shop"]);
+    // Another program for this one: the rig's own would read the words, and that one does not.
+    let by_script = folder.gt(&["sling", "Fix it", "--runtime", "script"]);
+    assert_eq!(by_script.code, 4, "{}", by_script.all());
+    assert_eq!(folder.gt(&["sling", "Fix it", "--runtime", "script", "--command", "true"]).code, 0);
+    assert_eq!(folder.gt(&["sling", "Fix it", "--runtime", "nobody"]).code, 4);
 }
 
 #[test]

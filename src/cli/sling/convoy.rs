@@ -24,6 +24,8 @@ pub struct Asked<'a> {
     pub text: &'a str,
     /// The Formula, if one was named.
     pub formula: Option<&'a str>,
+    /// The Runtime, if one was named.
+    pub runtime: Option<&'a str>,
     /// Shell text, if some was given.
     pub command: Option<&'a str>,
     /// What no other convoy has: an id.
@@ -33,7 +35,7 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The convoy's name, and its manifest.
     pub fn manifest(&self, rig: &str) -> Result<(String, String), CliError> {
-        let Self { text, formula, command, id } = self;
+        let Self { text, formula, runtime, command, id } = self;
         let (title, description) = titled(text).ok_or_else(|| {
             CliError::new(Exit::Usage, "there is nothing to do in an empty text")
                 .hint("gt sling 'fix the typo in README'")
@@ -50,6 +52,7 @@ impl Asked<'_> {
             }
         };
         line("  formula", *formula);
+        line("  runtime", *runtime);
         line("  beads:\n  - name", Some(&slug));
         line("    title", Some(&title));
         line("    description", description.as_deref());
@@ -89,7 +92,7 @@ mod tests {
     use crate::clock::{CountingIds, Ids};
 
     fn made(text: &str) -> String {
-        let asked = Asked { text, formula: None, command: None, id: &CountingIds::new(1).uid() };
+        let asked = Asked { text, formula: None, runtime: None, command: None, id: &CountingIds::new(1).uid() };
         asked.manifest("shop").unwrap().1
     }
 
@@ -106,7 +109,8 @@ mod tests {
           - name: fix-the-typo-in-readme
             title: fix the typo in README
         ");
-        let asked = Asked { text: "x", formula: Some("careful"), command: Some("sed -i 's/a: b/c/' x\ntrue"), id: "1" };
+        let (runtime, command) = (Some("codex"), Some("sed -i 's/a: b/c/' x\ntrue"));
+        let asked = Asked { text: "x", formula: Some("careful"), runtime, command, id: "1" };
         insta::assert_snapshot!(asked.manifest("shop").unwrap().1, @r#"
         apiVersion: gastown.io/v1alpha1
         kind: Convoy
@@ -115,6 +119,7 @@ mod tests {
         spec:
           rig: shop
           formula: careful
+          runtime: codex
           beads:
           - name: x
             title: x
