@@ -12,6 +12,10 @@ pub fn built_in() -> Vec<(&'static str, &'static str)> {
         ("claude-headless.yaml", include_str!("../manifests/claude-headless.yaml")),
         ("codex.yaml", include_str!("../manifests/codex.yaml")),
         ("codex-headless.yaml", include_str!("../manifests/codex-headless.yaml")),
+        ("gemini.yaml", include_str!("../manifests/gemini.yaml")),
+        ("gemini-headless.yaml", include_str!("../manifests/gemini-headless.yaml")),
+        ("opencode.yaml", include_str!("../manifests/opencode.yaml")),
+        ("opencode-headless.yaml", include_str!("../manifests/opencode-headless.yaml")),
     ]
 }
 

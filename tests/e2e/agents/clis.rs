@@ -93,3 +93,35 @@ fn at_work(clis: &[Cli], mut town: Town, model: &Model) -> Town {
     town.set("PATH", &format!("{}:{path}", bin().display()));
     town
 }
+
+pub const GEMINI: Cli = Cli {
+    name: "gemini",
+    headless: "gemini-headless",
+    home: &[(".gemini/settings.json", r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}}"#)],
+    env: &[
+        ("GEMINI_API_KEY", "none"),
+        ("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:PORT"),
+        // Otherwise it asks a small model which model to ask.
+        ("GEMINI_MODEL", "gemini-2.5-pro"),
+    ],
+};
+
+pub const OPENCODE: Cli = Cli {
+    name: "opencode",
+    headless: "opencode-headless",
+    home: &[
+        (
+            ".config/opencode/opencode.json",
+            r#"{"model": "anthropic/claude-sonnet-4-5", "small_model": "anthropic/claude-sonnet-4-5",
+                "provider": {"anthropic": {"options": {"baseURL": "http://127.0.0.1:PORT/v1", "apiKey": "none"}}}}"#,
+        ),
+        // Before it loads a plugin it installs the types of one here, once: so far is a HOME in which it was used before.
+        (".config/opencode/node_modules/.package-lock.json", "{}"),
+        (".config/opencode/package.json", r#"{"dependencies": {"@opencode-ai/plugin": "1.18.33"}}"#),
+        (
+            ".config/opencode/package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"": {"dependencies": {"@opencode-ai/plugin": "1.18.33"}}}}"#,
+        ),
+    ],
+    env: &[("OPENCODE_DISABLE_MODELS_FETCH", "1")],
+};

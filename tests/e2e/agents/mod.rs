@@ -2,6 +2,7 @@
 
 mod clis;
 mod model;
+mod more;
 mod newcomer;
 
 use clis::{CLAUDE, CODEX, Cli};

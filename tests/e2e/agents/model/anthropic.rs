@@ -1,4 +1,4 @@
-//! The Messages API of Anthropic, streamed, as Claude Code asks it.
+//! The Messages API of Anthropic, streamed, as Claude Code asks it, and OpenCode.
 
 use std::sync::Arc;
 
@@ -7,11 +7,16 @@ use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, mar
 /// What the ids of our calls begin with.
 const CALL: &str = "toolu_line";
 
+/// The tool that runs shell text: that of Claude Code, and that of OpenCode.
+const SHELLS: [&str; 2] = ["Bash", "bash"];
+
 pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let body = read(&body);
-    let runs = body["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "Bash"));
+    let has =
+        |name: &&str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == **name));
+    let shell = SHELLS.iter().find(|name| has(name));
     // Titles and the like are asked for without tools.
-    let line = if runs {
+    let line = if shell.is_some() {
         shared.note("messages", &body);
         shared.next(done(&body))
     } else {
@@ -21,7 +26,7 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
         Some((number, Line::Run(command))) => {
             let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
             let input = json!({"command": command, "description": "the next line"}).to_string();
-            let block = json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}});
+            let block = json!({"type": "tool_use", "id": id, "name": shell, "input": {}});
             (block, json!({"type": "input_json_delta", "partial_json": input}), "tool_use")
         }
         Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),

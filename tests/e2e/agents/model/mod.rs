@@ -4,6 +4,7 @@
 //! that goes on in the same conversation is given the next line, and one that begins another the first.
 
 mod anthropic;
+mod gemini;
 mod responses;
 
 use std::sync::{Arc, Mutex};
@@ -56,6 +57,7 @@ impl Model {
             .route("/v1/messages", post(anthropic::answer))
             .route("/v1/messages/count_tokens", post(async || json_text(&json!({"input_tokens": 100}))))
             .route("/v1/responses", post(responses::answer))
+            .route("/v1beta/models/{asked}", post(gemini::answer))
             .fallback(async || json_text(&json!({})))
             .with_state(Arc::clone(&shared));
         std::thread::spawn(move || {
