@@ -124,7 +124,7 @@ impl Town {
             .env_remove("TMUX")
             .limit(WAIT_MAX);
         // No agent of whoever runs the tests, and no login of theirs.
-        let foreign = ["ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_"];
+        let foreign = ["ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_", "OPENCODE"];
         let of_others = std::env::vars().map(|(name, _)| name);
         let of_others = of_others.filter(|name| foreign.iter().any(|begin| name.starts_with(begin)));
         let exec = of_others.fold(exec, |exec, name| exec.env_remove(name));
