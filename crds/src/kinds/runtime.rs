@@ -16,7 +16,7 @@ pub static KIND: Kind = Kind {
     singular: "runtime",
     plural: "runtimes",
     short_names: &["rt"],
-    purpose: "how an agent is run; `claude`, `codex` and `script` are built in",
+    purpose: "how an agent is run; `claude`, `codex`, `gemini`, `opencode` and `script` are built in",
     columns: &[
         Column::text("Ready", r#".status.conditions[?(@.type=="Ready")].status"#),
         Column::text("Command", ".spec.command[0]"),
