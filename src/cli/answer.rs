@@ -1,5 +1,7 @@
 //! `gt answer`: answers what the agent of a bead has asked, or says how one that is stuck goes on.
 
+use std::fmt::Write as _;
+
 use clap::Args as ClapArgs;
 use gastown_crds::Bead;
 use gastown_crds::bead::Answer;
@@ -54,7 +56,7 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
     let Some(answer) = answer.map(str::trim).filter(|answer| !answer.is_empty()) else {
         let mut text = format!("{} asks: {}", question.by, question.text);
         for (nth, option) in question.options.iter().enumerate() {
-            text.push_str(&format!("\n  {}  {option}", nth + 1));
+            let _never_fails = write!(text, "\n  {}  {option}", nth + 1);
         }
         gt.out.data(&text)?;
         gt.out.talk(&format!("answer it:  gt answer {name} \"...\""));

@@ -50,8 +50,8 @@ fn prompt(scene: &Scene) -> String {
     started(scene).map_or_else(|instead| instead, |spec| spec.variable("GT_PROMPT").unwrap_or("-").to_owned())
 }
 
-fn talk(id: &str) -> Option<Conversation> {
-    Some(Conversation { id: id.into(), runtime: "talker".into(), sandbox_uid: "shop-nux-uid".into() })
+fn talk(id: &str) -> Conversation {
+    Conversation { id: id.into(), runtime: "talker".into(), sandbox_uid: "shop-nux-uid".into() }
 }
 
 fn lost(attempt: u32) -> Attempt {
@@ -72,7 +72,7 @@ fn the_first_attempt_begins_a_conversation() {
 
 #[test]
 fn what_was_reported_goes_on() {
-    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    let reported = Attempt { conversation: Some(talk("t-1")), ..run(1, died(900)) };
     assert_eq!(command(&after(json!({}), vec![reported.clone()])), format!("{RESUMES}t-1"));
     assert_eq!(command(&after(json!({"conversation": "Assigned"}), vec![reported.clone()])), format!("{RESUMES}t-1"));
     // Where it was lost with its machine before it could report anything, it is that of the one before.
@@ -88,7 +88,7 @@ fn what_was_reported_goes_on() {
 fn what_another_program_worktree_or_text_had_does_not_go_on() {
     let begins = "talk begin $(GT_CONVERSATION) | -";
     let with = |conversation: Conversation| Attempt { conversation: Some(conversation), ..run(1, died(900)) };
-    let own = talk("t-1").unwrap();
+    let own = talk("t-1");
     let other = with(Conversation { runtime: "other".into(), ..own.clone() });
     assert_eq!(command(&after(json!({}), vec![other])), begins);
     let elsewhere = with(Conversation { sandbox_uid: "shop-toe-uid".into(), ..own.clone() });
@@ -99,15 +99,16 @@ fn what_another_program_worktree_or_text_had_does_not_go_on() {
 
 #[test]
 fn a_conversation_that_agents_leave_is_left() {
-    let ends =
-        |count: u32| (1..=count).map(|n| Attempt { conversation: talk("t-1"), ..run(n, died(i64::from(n))) }).collect();
+    let ends = |count: u32| {
+        (1..=count).map(|n| Attempt { conversation: Some(talk("t-1")), ..run(n, died(i64::from(n))) }).collect()
+    };
     assert_eq!(command(&after(json!({}), ends(2))), format!("{RESUMES}t-1"));
     assert_eq!(command(&after(json!({}), ends(3))), "talk begin $(GT_CONVERSATION) | -");
 }
 
 #[test]
 fn work_that_came_back_goes_on_unless_it_is_done_anew() {
-    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    let reported = Attempt { conversation: Some(talk("t-1")), ..run(1, died(900)) };
     let back = |spec: Value| {
         let mut scene = after(spec, vec![reported.clone()]);
         scene.request(request("shop-a", "shop", 1, MergeState::Rejected));
@@ -135,7 +136,7 @@ fn agents_that_skip_prompts_run_where_the_town_trusts_them() {
 
 #[test]
 fn what_was_asked_is_told_with_the_answer() {
-    let reported = Attempt { conversation: talk("t-1"), ..run(1, died(900)) };
+    let reported = Attempt { conversation: Some(talk("t-1")), ..run(1, died(900)) };
     let mut scene = after(json!({"resumePrompt": "Go on."}), vec![reported]);
     let mut asked = claimed(bead("shop-a", "shop"), "shop-nux");
     let question = json!({

@@ -3,6 +3,7 @@
 //!
 //! A transcript is the program's own, one JSON object a line. What is not understood is left out.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -143,9 +144,12 @@ fn call(name: &str, what: &str) -> String {
 /// The beginning of what a tool answered.
 fn answer(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    let mut shown: String = lines.iter().take(ANSWER_LINES_MAX).map(|line| format!("    {line}\n")).collect();
+    let mut shown = String::new();
+    for line in lines.iter().take(ANSWER_LINES_MAX) {
+        let _never_fails = writeln!(shown, "    {line}");
+    }
     if lines.len() > ANSWER_LINES_MAX {
-        shown.push_str(&format!("    … {} more lines\n", lines.len() - ANSWER_LINES_MAX));
+        let _never_fails = writeln!(shown, "    … {} more lines", lines.len() - ANSWER_LINES_MAX);
     }
     shown + "\n"
 }
@@ -170,7 +174,7 @@ mod tests {
             ]}}),
             json!({"message": {"role": "user", "content": [{"type": "tool_result", "content": "clean\n1\n2\n3\n4\n5\n6\n7\n8\n"}]}}),
         ];
-        let text: String = claude.iter().map(|line| format!("{line}\n")).collect();
+        let text = claude.map(|line| line.to_string() + "\n").concat();
         let (first, rest) = text.split_at(text.len() - 30);
         file.write_all(first.as_bytes()).unwrap();
         let mut shown = transcript.read().unwrap();

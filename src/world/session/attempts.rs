@@ -74,6 +74,18 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state, conversation })
 }
 
+fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit) -> AttemptState {
+    let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
+    // An agent that outlived what was killed and ended in another way did not end of that.
+    let killed = killed.filter(|_| code == records::CODE_KILLED);
+    let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
+    // Only of one that failed: others have nothing to say.
+    let failed = || failed_turn::of(&transcript(layout, &holder.owner_uid, holder.attempt)?);
+    let failed = if own && code != 0 { failed() } else { None };
+    let activity = failed.or_else(|| activity(layout, &holder.owner_uid, holder.attempt));
+    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity })
+}
+
 /// What an attempt's agent reported last. A report that cannot be read is none.
 pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activity> {
     let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::ACTIVITY);
@@ -91,26 +103,18 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
 
 /// The file in which an agent's program keeps the conversation that an attempt reported.
 pub fn transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<PathBuf> {
-    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::CONVERSATION);
-    records::read::<records::Conversation>(&path).ok().flatten()?.transcript.filter(|path| path.is_file())
+    reported(layout, owner_uid, attempt)?.transcript.filter(|path| path.is_file())
 }
 
-/// The conversation that an attempt reported. One that cannot be read is none that can be gone on with.
+/// The conversation of an attempt, if it can be gone on with.
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
-    let path = layout.attempt(&spec.owner_uid, spec.attempt).join(records::RUN).join(records::CONVERSATION);
-    let reported = records::read::<records::Conversation>(&path).ok().flatten().filter(|it| it.can_go_on())?;
+    let reported = reported(layout, &spec.owner_uid, spec.attempt).filter(records::Conversation::can_go_on)?;
     let (runtime, sandbox_uid) = (spec.runtime.clone()?, spec.sandbox_uid.clone());
     Some(Conversation { id: reported.id, runtime, sandbox_uid })
 }
 
-fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit) -> AttemptState {
-    let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
-    // An agent that outlived what was killed and ended in another way did not end of that.
-    let killed = killed.filter(|_| code == records::CODE_KILLED);
-    let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
-    // Only of one that failed: others have nothing to say.
-    let failed = || failed_turn::of(&transcript(layout, &holder.owner_uid, holder.attempt)?);
-    let failed = if own && code != 0 { failed() } else { None };
-    let activity = failed.or_else(|| activity(layout, &holder.owner_uid, holder.attempt));
-    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity })
+/// The conversation that an attempt reported. One that cannot be read is none.
+fn reported(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<records::Conversation> {
+    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::CONVERSATION);
+    records::read(&path).ok().flatten()
 }

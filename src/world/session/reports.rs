@@ -67,7 +67,7 @@ impl Reports {
             // An attempt of an earlier release, or one whose folder is gone.
             Err(Errno::NOENT) => {}
             Err(error) => {
-                tracing::warn!(%error, sandbox_uid, "what its agent reports is seen late: it cannot be watched")
+                tracing::warn!(%error, sandbox_uid, "what its agent reports is seen late: it cannot be watched");
             }
         }
     }

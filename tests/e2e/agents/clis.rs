@@ -50,6 +50,7 @@ fn bin() -> PathBuf {
 
 impl Cli {
     /// Whether it is installed; if not, that is said.
+    #[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
     pub fn is_here(&self) -> bool {
         let program = bin().join(self.name);
         let is_here = fs_err::metadata(&program).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);

@@ -127,7 +127,7 @@ impl Town {
         let foreign = ["ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_", "OPENCODE"];
         let of_others = std::env::vars().map(|(name, _)| name);
         let of_others = of_others.filter(|name| foreign.iter().any(|begin| name.starts_with(begin)));
-        let exec = of_others.fold(exec, |exec, name| exec.env_remove(name));
+        let exec = of_others.fold(exec, Exec::env_remove);
         self.env.iter().fold(exec, |exec, (name, value)| exec.env(name, value))
     }
 

@@ -134,7 +134,7 @@ fn refusal(status: u16, kind: &str) -> Response {
 
 /// Events, as a stream of them has them; each has its name in `type`.
 fn events(events: &[Value]) -> Response {
-    let text: String =
-        events.iter().map(|it| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap())).collect();
+    let event = |it: &Value| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap());
+    let text = events.iter().map(event).collect::<Vec<_>>().concat();
     (StatusCode::OK, [(header::CONTENT_TYPE, "text/event-stream")], text).into_response()
 }
