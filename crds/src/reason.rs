@@ -179,6 +179,8 @@ reasons! {
     Working => Town;
     /// Polecat: the agent's program was started and has reported nothing: it waits at a dialog, most likely.
     DialogOpen => Person warns, "`gt attach` shows its screen: answer there what it asks";
+    /// Polecat: the agent's program ended before it began to work. It is not charged.
+    NotStarted => Person warns, "`gt logs` shows what it said: start it by hand once, where it wants to be set up; `gt doctor`";
     /// Bead, polecat: the agent has asked a question, or for a permission.
     Asking => Person warns, "`gt answer BEAD \"...\"`, or `gt attach` where it is on its screen";
     /// Bead, polecat: the agent says that it cannot go on.

@@ -96,6 +96,9 @@ pub struct AgentSpec {
     /// The name of the Runtime that it is run by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// Whether its program reports what it does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reports: bool,
     /// The folder that PATH is to start with.
     pub path_first: PathBuf,
     /// The worktree.

@@ -192,7 +192,7 @@ pub struct AttemptEnd {
     pub tail: String,
     /// Whether it, or its last program, was killed for memory.
     pub out_of_memory: Option<OutOfMemory>,
-    /// What it reported last, if anything.
+    /// What it reported last; of a program that reports, that it was starting until it has.
     pub activity: Option<Activity>,
 }
 
@@ -238,6 +238,8 @@ pub struct RuntimeParts {
     pub unset_env: Vec<String>,
     /// Files that are written into the folder that `GT_RUN` names.
     pub files: Vec<RuntimeFile>,
+    /// Whether its program reports what it does: one that has reported nothing has not begun.
+    pub reports: bool,
 }
 
 impl SessionSpec {

@@ -141,3 +141,29 @@ fn an_answer_begins_the_next_session_at_once_and_nothing_is_charged() {
         said(&scene.plan(&key()))
     );
 }
+
+#[test]
+fn a_program_that_ends_before_it_begins_is_not_charged_and_said() {
+    let ended = |attempt, code, second| {
+        let activity = Some(Activity { state: ActivityState::Starting, since: at(900), message: None });
+        let tail = "log in first\n\ngt: claude ended with 1\n".to_owned();
+        run(
+            attempt,
+            AttemptState::Ended(AttemptEnd { code, own: true, at: at(second), tail, out_of_memory: None, activity }),
+        )
+    };
+    let spec = bead("shop-a", "shop").spec;
+    let charged = |run: Attempt| failures(&spec, &[run], &[]);
+    assert_eq!(charged(ended(1, 1, 905)), 0);
+    // One that went well, or for long, has begun: its hooks may be switched off.
+    assert_eq!((charged(ended(1, 0, 905)), charged(ended(1, 1, 960))), (1, 1));
+
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox(Session::None)).runs("shop-a", vec![ended(1, 1, 901), ended(2, 1, 905)]);
+    scene.now = at(905);
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Bead
+    shop-nux: Stalled Ready=False NotStarted (attempt 2 ended with 1 (log in first), before it began; restarts at 1970-01-01T00:15:05Z)
+    again at 905
+    ");
+}

@@ -123,8 +123,8 @@ pub fn waiting_for_person(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
             what: conditions::words(ready),
             next: format!("gt attach {}", polecat.name_any()),
         });
-    let logins = with(&[Reason::LoginRequired])
-        .map(|(polecat, ready)| (&*ready.message, format!("polecat/{}", polecat.name_any()), ready));
+    let logins = with(&[Reason::LoginRequired, Reason::NotStarted])
+        .map(|(polecat, ready)| (&*ready.reason, format!("polecat/{}", polecat.name_any()), ready));
     each.chain(once_each(logins, "")).collect()
 }
 

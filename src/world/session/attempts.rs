@@ -54,16 +54,17 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
     let conversation = spec.as_ref().and_then(|spec| conversation(layout, spec));
+    let reports = spec.as_ref().is_some_and(|spec| spec.reports);
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
     let state = match (occupants::exit(layout, &holder)?, spec) {
-        (Some(end), _) => ended(layout, &holder, end),
+        (Some(end), _) => ended(layout, &holder, end, reports)?,
         (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
             let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
             if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
                 AttemptState::Running
             } else if let Some(end) = occupants::exit(layout, &holder)? {
                 // It has ended between the two looks; the end was recorded before the lock was freed.
-                ended(layout, &holder, end)
+                ended(layout, &holder, end, reports)?
             } else {
                 // The start is recorded once, under the lock.
                 AttemptState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
@@ -74,16 +75,27 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state, conversation })
 }
 
-fn ended(layout: &Layout, holder: &Holder, Exit { code, own, at, killed }: Exit) -> AttemptState {
-    let tail = log::tail(&log_path(layout, &holder.owner_uid, holder.attempt));
+fn ended(layout: &Layout, holder: &Holder, end: Exit, reports: bool) -> Result<AttemptState, SessionError> {
+    let Exit { code, own, at, killed } = end;
+    let Holder { owner_uid, attempt } = holder;
+    let tail = log::tail(&log_path(layout, owner_uid, *attempt));
     // An agent that outlived what was killed and ended in another way did not end of that.
     let killed = killed.filter(|_| code == records::CODE_KILLED);
     let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
     // Only of one that failed: others have nothing to say.
-    let failed = || failed_turn::of(&transcript(layout, &holder.owner_uid, holder.attempt)?);
+    let failed = || failed_turn::of(&transcript(layout, owner_uid, *attempt)?);
     let failed = if own && code != 0 { failed() } else { None };
-    let activity = failed.or_else(|| activity(layout, &holder.owner_uid, holder.attempt));
-    AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity })
+    let mut activity = failed.or_else(|| activity(layout, owner_uid, *attempt));
+    if activity.is_none() && reports {
+        activity = Some(starting(layout, owner_uid, *attempt)?);
+    }
+    Ok(AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity }))
+}
+
+/// An agent of a program that reports, until it has.
+pub fn starting(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Activity, SessionError> {
+    let since = records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))?;
+    Ok(Activity { state: ActivityState::Starting, since, message: None })
 }
 
 /// What an attempt's agent reported last. A report that cannot be read is none.

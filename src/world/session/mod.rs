@@ -69,10 +69,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::world::{Attempt, Frozen, Limiting, SandboxId, Session};
-use gastown_crds::polecat::{Activity, ActivityState};
+use gastown_crds::polecat::Activity;
 use gastown_supervisor::lock;
 use gastown_supervisor::process::ProcessId;
-use gastown_supervisor::records::{self, Exit, Holder, RecordError, Started};
+use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 
 use crate::exec::ExecError;
 use crate::layout::Layout;
@@ -233,8 +233,7 @@ impl Sessions {
         if let Some(activity) = attempts::activity(&self.layout, owner_uid, *attempt) {
             return Ok(Some(activity));
         }
-        let since = records::written(&self.layout.attempt(owner_uid, *attempt).join(records::STARTED))?;
-        Ok(Some(Activity { state: ActivityState::Starting, since, message: None }))
+        attempts::starting(&self.layout, owner_uid, *attempt).map(Some)
     }
 
     /// What sessions can be held to on this machine.

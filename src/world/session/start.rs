@@ -86,6 +86,7 @@ impl Sessions {
             inherits: Some(inherits.clone()),
             unset: spec.runtime.unset_env.clone(),
             runtime: Some(spec.runtime.name.clone()).filter(|name| !name.is_empty()),
+            reports: spec.runtime.reports,
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: supervisor::program(&self.layout),

@@ -290,3 +290,20 @@ fn what_is_refused_without_a_screen_is_not_charged_either() {
         assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
     }
 }
+
+/// A program that wants to be set up, or refuses to run here, is the person's to see to, and the bead waits for that.
+#[test]
+fn a_program_that_does_not_begin_is_said_and_not_charged() {
+    let town = Town::new();
+    let command = "['sh', '-c', 'echo log in first; exit 1']";
+    town.apply(&format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {{name: shy}}\nspec: {{command: {command}, dialect: Claude}}\n"
+    ));
+    one_bead(&town, "shy");
+    town.up();
+    let said = stands(&town, "NotStarted");
+    assert!(said.contains("ended with 1 (log in first), before it began"), "{said}");
+    let status = town.run(&["status"]).text();
+    assert!(status.contains("polecat/shop-nux") && status.contains("log in first"), "{status}");
+    assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gastown_crds::bead::{BeadSpec, Rework, ReworkKind};
 use gastown_crds::common::{condition, types};
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::polecat::ActivityState;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
@@ -22,7 +23,7 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 }
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. What its model's provider refused is not charged, nor is an attempt that ended in a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// branches that came back. What its model's provider refused is not charged, nor is an attempt that did not begin or ended in a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
 /// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
 /// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
@@ -34,18 +35,30 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
     let failed = |run: &&Attempt| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
         (Some(request), _) => came_back(request),
         (None, _) if asked(spec, run) => false,
-        (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) => match end.out_of_memory {
-            None => true,
-            Some(OutOfMemory::Machine) => {
-                by_machine += 1;
-                by_machine > MACHINE_KILLS_MAX
+        (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) && !did_not_begin(end) => {
+            match end.out_of_memory {
+                None => true,
+                Some(OutOfMemory::Machine) => {
+                    by_machine += 1;
+                    by_machine > MACHINE_KILLS_MAX
+                }
+                Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
             }
-            Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
-        },
+        }
         (None, _) => false,
     };
     let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// How long a program that reports may have run, in seconds, for its end without a report to say that it did not begin: where its
+/// hooks are switched off, it may have worked for longer.
+const BEGIN_S_MAX: i64 = 60;
+
+/// Whether a program that reports ended by itself before it has, and not well: it refuses to run here, or wants to be set up.
+pub fn did_not_begin(end: &AttemptEnd) -> bool {
+    let starting = end.activity.as_ref().filter(|activity| activity.state == ActivityState::Starting);
+    end.own && end.code != 0 && starting.is_some_and(|it| end.at.as_second() - it.since.as_second() < BEGIN_S_MAX)
 }
 
 /// Whether an attempt has asked people something.

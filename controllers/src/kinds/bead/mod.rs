@@ -13,8 +13,8 @@ mod reconcile;
 mod writes;
 
 pub use attempts::{
-    asked, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests, rework, round, starved,
-    state, work_digest,
+    asked, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests, rework, round,
+    starved, state, work_digest,
 };
 pub use molecule::{
     ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,

@@ -25,8 +25,8 @@ use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    asked, claim, cooked, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests, rework, round,
-    starved, state, work_digest,
+    asked, claim, cooked, did_not_begin, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests,
+    rework, round, starved, state, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
@@ -38,8 +38,8 @@ use crate::told::Told;
 use crate::tries::{Tried, tried_until};
 use crate::view::{self, NotSeen, View};
 use crate::world::{
-    Act, Attempt, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, RuntimeParts, Sandbox,
-    SandboxFacts, SandboxSpec, Session, SessionSpec, Track, exit,
+    Act, Attempt, AttemptEnd, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, RuntimeParts,
+    Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec, Track, exit,
 };
 
 /// The state that a polecat is found in, with reason and message.
@@ -215,6 +215,25 @@ fn refused(attempt: &Attempt) -> Option<&Activity> {
         AttemptState::Ended(end) if is_refused_by_provider(end) => end.activity.as_ref(),
         _ => None,
     }
+}
+
+/// The end of an attempt whose program did not begin.
+fn not_begun(attempt: &Attempt) -> Option<&AttemptEnd> {
+    match &attempt.state {
+        AttemptState::Ended(end) if did_not_begin(end) => Some(end),
+        _ => None,
+    }
+}
+
+/// The last line that an agent has printed; that of its supervisor comes after it.
+fn last_line(end: &AttemptEnd) -> Option<&str> {
+    end.tail.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.starts_with("gt: "))
+}
+
+/// How it ended, with its last word.
+fn said_of_end(end: &AttemptEnd) -> String {
+    let word = last_line(end).map(|line| format!(" ({line})")).unwrap_or_default();
+    format!("ended with {}{word}", end.code)
 }
 
 /// How it ended, to complete "attempt 1 …".
@@ -525,15 +544,15 @@ impl Hook<'_> {
         if let Some(due) = self.due(attempts, failed) {
             plan.again_at(due);
             let refused = last.and_then(refused);
-            let how = match (refused, out_of_memory) {
-                (Some(activity), _) => said_of_refusal(activity),
-                (None, Some(out_of_memory)) => said_of_memory(out_of_memory),
-                (None, None) => "ended without `gt done`".to_owned(),
-            };
-            let reason = match refused.map(|activity| activity.state) {
-                Some(ActivityState::LoginRequired) => Reason::LoginRequired,
-                Some(_) => Reason::Limited,
-                None => Reason::BackOff,
+            let not_begun = last.and_then(not_begun);
+            let (reason, how) = match (refused, not_begun, out_of_memory) {
+                (Some(activity), ..) if activity.state == ActivityState::LoginRequired => {
+                    (Reason::LoginRequired, said_of_refusal(activity))
+                }
+                (Some(activity), ..) => (Reason::Limited, said_of_refusal(activity)),
+                (None, Some(end), _) => (Reason::NotStarted, format!("{}, before it began", said_of_end(end))),
+                (None, None, Some(out_of_memory)) => (Reason::BackOff, said_of_memory(out_of_memory)),
+                (None, None, None) => (Reason::BackOff, "ended without `gt done`".to_owned()),
             };
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reason, message), plan));
@@ -573,6 +592,7 @@ impl Hook<'_> {
                     env: env.clone(),
                     unset_env: unset_env.clone(),
                     files: files.clone(),
+                    reports: runtime.spec.dialect != Dialect::None,
                 },
                 env: environment::of(
                     self.polecat,
@@ -614,7 +634,7 @@ impl Hook<'_> {
             AttemptState::Ended(end) if !end.own => (false, "was ended by the town".to_owned()),
             AttemptState::Ended(end) => {
                 let with = || {
-                    let word = end.tail.trim_end().lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+                    let word = last_line(end).map(|line| format!(": {line}")).unwrap_or_default();
                     format!("ended with {}, without `gt done`{word}", end.code)
                 };
                 let refused = refused(last).map(said_of_refusal);
