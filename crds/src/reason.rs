@@ -252,19 +252,19 @@ reasons! {
     /// Source: what it declares was changed by somebody else; it is put back.
     ChangedByOthers => Town warns;
     /// Source: the revision is not signed by a key that `spec.git.verify` names; the last good one is live.
-    NotSigned => Person, "sign it with one of those keys, such as by `git commit --amend --no-edit -S`, or add its signer to the file that `spec.git.verify` names";
+    NotSigned => Person warns, "sign it with one of those keys, such as by `git commit --amend --no-edit -S`, or add its signer to the file that `spec.git.verify` names";
     /// Source: whether a revision is signed cannot be checked here: a program or a file of keys is missing. It is not applied.
-    CannotVerify => Person, "put right what the message names; `gt source sync NAME` looks again";
+    CannotVerify => Person warns, "put right what the message names; `gt source sync NAME` looks again";
     /// Source: the town on another machine applies it; this one only looks.
     AppliedElsewhere => Nobody, "to have it applied here: `gt source take NAME`; or, where `spec.runner` names a machine, commit this one's name there";
     /// Source: the lease in its remote is being taken or renewed; nothing is applied before that.
     Leasing => Town;
     /// Source: the machine that applied it has not renewed its lease; applying it here would begin work.
-    LeaseEnded => Person, "`gt source take NAME` has it applied here, once that machine is known to be gone; `gt diff --source NAME` says what that begins";
+    LeaseEnded => Person warns, "`gt source take NAME` has it applied here, once that machine is known to be gone; `gt diff --source NAME` says what that begins";
     /// Source: what stands in the place of its lease in the remote is none.
-    NotALease => Person, "remove that ref from the remote, as the message says";
+    NotALease => Person warns, "remove that ref from the remote, as the message says";
     /// Source: the lease in its remote could not be taken or renewed; another machine may apply it.
-    LeaseFailed => Town;
+    LeaseFailed => Town warns;
     /// Source: there is no such repository, branch, tag, commit or folder.
     RevisionNotFound => Person warns, "commit something there, or correct `spec.git` or `spec.directory`";
     /// Town: too little memory or disk is free for another session.
@@ -335,6 +335,14 @@ mod tests {
             assert_eq!(Reason::parse(&reason.to_string()), Some(*reason));
         }
         assert_eq!(Reason::parse("NoSuchReason"), None);
+    }
+
+    #[test]
+    fn what_needs_a_person_warns_or_was_said_by_one() {
+        let is_quiet = |reason: Reason| reason.acts() == Acts::Person && !reason.warns() && !reason.waits();
+        // Work that is done, and that people merge when they like.
+        let done = [Reason::BranchReady, Reason::PartlyMerged, Reason::LooksMerged];
+        assert_eq!(Reason::ALL.iter().copied().filter(|it| is_quiet(*it)).collect::<Vec<_>>(), done);
     }
 
     #[test]

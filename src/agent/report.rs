@@ -33,6 +33,9 @@ const REPORT_BYTES_MAX: u64 = 64 << 20;
 /// The longest question or error that is kept, in characters: a screenful.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
+/// How long, in seconds, the same is not reported again: each report wakes the controller, and an agent may run a tool a second.
+const SAME_S: i64 = 30;
+
 /// Take a report of an agent's program
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {}
@@ -90,7 +93,13 @@ fn taken(town: Option<&Path>) -> Result<Answer, Error> {
         }
         _ => report.shows(before.as_ref()),
     };
-    if let Some((state, message)) = after {
+    let is_known = |state: Doing, message: &Option<String>| {
+        before.as_ref().is_some_and(|before| {
+            let age = now.as_second() - before.at.as_second();
+            before.state == state && before.message == *message && (0..SAME_S).contains(&age)
+        })
+    };
+    if let Some((state, message)) = after.filter(|(state, message)| !is_known(*state, message)) {
         kept(reports.put_activity(&activity(before.as_ref(), now, state, message)), &mut answer);
     }
     Ok(answer)
@@ -223,7 +232,7 @@ impl Report {
             "StopFailure" => {
                 let said = self.last_assistant_message.clone().unwrap_or_else(|| self.error.clone());
                 let state = match &*self.error {
-                    "rate_limit" | "overloaded" | "billing_error" => Doing::Limited,
+                    "rate_limit" | "overloaded" | "server_error" | "billing_error" => Doing::Limited,
                     "authentication_failed" | "oauth_org_not_allowed" => Doing::LoginRequired,
                     _ => Doing::Idle,
                 };
@@ -247,5 +256,50 @@ impl Report {
             Some(what) => what.to_owned(),
             None => format!("may it use {}?", self.tool_name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(report: Value) -> Option<(Doing, String)> {
+        let report: Report = serde_json::from_value(report).unwrap();
+        report.shows(None).map(|(state, message)| (state, message.unwrap_or_default()))
+    }
+
+    #[test]
+    fn each_report_shows_what_the_agent_does() {
+        let busy = Some((Doing::Busy, String::new()));
+        for event in ["UserPromptSubmit", "PreToolUse", "PostToolUse", "PreCompact"] {
+            assert_eq!(shown(json!({"hook_event_name": event, "tool_name": "Bash"})), busy, "{event}");
+        }
+        let asks = |asked: &str| Some((Doing::Asking, asked.to_owned()));
+        let question = json!({"questions": [{"question": "Tabs?"}, {"question": "Or spaces?"}]});
+        let of_tool = json!({"hook_event_name": "PreToolUse", "tool_name": "AskUserQuestion", "tool_input": question});
+        assert_eq!(shown(of_tool), asks("Tabs? Or spaces?"));
+        let permission =
+            json!({"hook_event_name": "PermissionRequest", "tool_name": "Bash", "tool_input": {"command": "make"}});
+        assert_eq!(shown(permission), asks("Bash: make"));
+        let notice =
+            |type_: &str| json!({"hook_event_name": "Notification", "notification_type": type_, "message": "it waits"});
+        assert_eq!((shown(notice("permission_prompt")), shown(notice("idle_prompt"))), (asks("it waits"), None));
+        let failed =
+            |error: &str| shown(json!({"hook_event_name": "StopFailure", "error": error})).map(|(state, _)| state);
+        assert_eq!(failed("rate_limit"), Some(Doing::Limited));
+        assert_eq!(failed("authentication_failed"), Some(Doing::LoginRequired));
+        assert_eq!((failed("server_error"), failed("unknown")), (Some(Doing::Limited), Some(Doing::Idle)));
+        assert_eq!(shown(json!({"hook_event_name": "SubagentStop"})), None);
+        assert_eq!(shown(json!({})), None);
+    }
+
+    #[test]
+    fn a_state_is_as_old_as_its_beginning_and_keeps_the_count() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let first = Activity { sent_on: 2, progress: "1".into(), ..activity(None, at(10), Doing::Busy, None) };
+        let again = activity(Some(&first), at(20), Doing::Busy, None);
+        assert_eq!((again.since, again.at, again.sent_on, &*again.progress), (at(10), at(20), 2, "1"));
+        let idle = activity(Some(&again), at(30), Doing::Idle, Some("x".repeat(5000)));
+        assert_eq!((idle.since, idle.message.unwrap().len()), (at(30), MESSAGE_CHARS_MAX));
     }
 }

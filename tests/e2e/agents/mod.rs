@@ -266,8 +266,12 @@ fn a_question_without_a_screen_is_answered_too() {
 
 #[test]
 fn an_agent_that_its_provider_refuses_is_not_charged() {
-    for (status, kind, reason) in [(429, "rate_limit_error", "Limited"), (401, "authentication_error", "LoginRequired")]
-    {
+    let refusals = [
+        (429, "rate_limit_error", "Limited"),
+        (529, "overloaded_error", "Limited"),
+        (401, "authentication_error", "LoginRequired"),
+    ];
+    for (status, kind, reason) in refusals {
         let Some((_model, town)) = claude_at_work(vec![Line::Refuse(status, kind)]) else { return };
         let said = stands(&town, reason);
         assert!(said.contains(&status.to_string()), "{said}");
