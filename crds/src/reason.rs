@@ -188,7 +188,7 @@ reasons! {
     /// Polecat: the agent's turn has ended with work on its hook, and sending it on did not help.
     TurnEnded => Person warns, "`gt attach` shows its screen: tell it there how to go on; `gt logs` says how far it came";
     /// Polecat: its model's provider refuses the agent for a rate limit, a spent allowance or an overload. It is not charged.
-    Limited => Town warns;
+    Limited => Town warns, "it goes on by itself; `gt attach` shows what the agent's program says";
     /// Polecat: the agent's login is missing or has expired. It is not charged.
     LoginRequired => Person warns, "log the agent's program in, as it says; `gt attach` shows its screen";
     /// Polecat: its worktree is being made.

@@ -68,6 +68,13 @@ async fn hand_in(session: &Session, worktree: &Result<Worktree, Error>, context:
         return Err(Error::refused(message, hint));
     }
     check_steps(&work)?;
+    if let Some(question) = work.bead.spec.open_question() {
+        let message = format!("`{}` waits for an answer: {}", question.name, question.text);
+        return Err(Error::refused(
+            message,
+            "end your turn: your session goes on with the answer, and can hand in then",
+        ));
+    }
     let request = request(session, &work.bead, &worktree.head);
     let name = request.name_any();
     let requests: Api<MergeRequest> = Api::default_namespaced(context.client.clone());

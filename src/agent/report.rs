@@ -15,6 +15,7 @@ use clap::Args;
 use gastown_base::causes::in_a_line;
 use gastown_base::clock::{Clock, SystemClock};
 use gastown_connect::actor::variable;
+use gastown_crds::bead::AgentQuestion;
 use gastown_world::records::{Activity, Conversation, Doing, RecordError, Reports};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -134,6 +135,8 @@ enum OnHook {
     Nothing,
     /// Work that waits for a person's answer to this.
     Question(String),
+    /// Work, and answers to so many questions of this session, in words.
+    Answers { count: usize, text: String },
     /// Work: the command that comes next, and how far it is.
     Work { next: String, progress: String },
 }
@@ -152,9 +155,14 @@ fn end_of_turn(
     };
     let idle = |message: Option<String>| activity(before, now, Doing::Idle, message);
     let Some(session) = Session::current()? else { return Ok(write(&idle(None))) };
-    let (next, progress) = match on_hook(&session, town) {
+    let (next, progress) = match on_hook(&session, before.map_or(0, |before| before.told), town) {
         Ok(OnHook::Nothing) => return Ok(write(&idle(None))),
         Ok(OnHook::Question(asked)) => return Ok(write(&activity(before, now, Doing::Asking, Some(asked)))),
+        Ok(OnHook::Answers { count, text }) => {
+            let mut answer = write(&Activity { told: count, ..activity(before, now, Doing::Busy, None) });
+            answer.out = json!({"decision": "block", "reason": text}).to_string();
+            return Ok(answer);
+        }
         Ok(OnHook::Work { next, progress }) => (next, progress),
         Err(error) => {
             let mut answer = write(&idle(Some(format!("what is on the hook could not be read: {error}"))));
@@ -179,14 +187,22 @@ fn end_of_turn(
     Ok(answer)
 }
 
-/// Looks at the hook, with the controller up or down.
-fn on_hook(session: &Session, town: Option<&Path>) -> Result<OnHook, Error> {
+/// Looks at the hook, with the controller up or down; `told` answers are known to the agent.
+fn on_hook(session: &Session, told: usize, town: Option<&Path>) -> Result<OnHook, Error> {
     let found = RefCell::new(OnHook::Nothing);
     connected(town, &actor(), async |context| {
         if let Some(work) = load(context, &session.bead, &session.polecat_object()).await? {
             let open = work.steps.iter().filter(|step| step.is_open()).count();
+            // What was answered while its turn went on. A session that begins is told of those before it.
+            let questions = &work.bead.spec.questions;
+            let answered = |it: &&AgentQuestion| it.attempt == session.attempt && it.answer.is_some();
+            let answers: Vec<_> = questions.iter().filter(answered).collect();
             found.replace(match work.bead.spec.open_question() {
                 Some(question) => OnHook::Question(question.text.clone()),
+                None if answers.len() > told => {
+                    let text = answers[told..].iter().filter_map(|question| question.told()).collect::<Vec<_>>();
+                    OnHook::Answers { count: answers.len(), text: text.join("\n\n") + "\n\nGo on." }
+                }
                 None => OnHook::Work {
                     next: hook::next(&work.bead, &work),
                     progress: format!("{open} steps open at {}", head()),
@@ -209,9 +225,10 @@ fn head() -> String {
 fn activity(before: Option<&Activity>, now: Timestamp, state: Doing, message: Option<String>) -> Activity {
     let since =
         before.filter(|before| before.state == state && before.message == message).map_or(now, |before| before.since);
+    let told = before.map_or(0, |before| before.told);
     let (sent_on, progress) = before.map(|before| (before.sent_on, before.progress.clone())).unwrap_or_default();
     let message = message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());
-    Activity { state, since, at: now, message, sent_on, progress }
+    Activity { state, since, at: now, message, sent_on, told, progress }
 }
 
 impl Report {

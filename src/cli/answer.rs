@@ -14,6 +14,7 @@ use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::find;
+use crate::text::visible;
 
 /// The most tries of a write when others write the same bead: its controller does now and then.
 const TRIES_MAX: usize = 8;
@@ -58,13 +59,17 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
         for (nth, option) in question.options.iter().enumerate() {
             let _never_fails = write!(text, "\n  {}  {option}", nth + 1);
         }
-        gt.out.data(&text)?;
+        gt.out.data(&visible(&text))?;
         gt.out.talk(&format!("answer it:  gt answer {name} \"...\""));
         return Ok(true);
     };
     let nth = || answer.parse::<usize>().ok().and_then(|nth| question.options.get(nth.checked_sub(1)?));
     // Where the answers are numbers themselves, it is one of those.
     let offered = question.options.iter().find(|option| *option == answer).or_else(nth);
+    if offered.is_none() && !question.options.is_empty() && answer.parse::<usize>().is_ok() {
+        let message = format!("there is no answer {answer}: {} are offered", question.options.len());
+        return Err(CliError::new(Exit::Refused, message).hint(format!("`gt answer {name}` lists them")));
+    }
     let text = offered.map_or(answer, String::as_str).to_owned();
     let mut questions = bead.spec.questions.clone();
     for asked in questions.iter_mut().filter(|asked| asked.name == question.name) {
@@ -80,7 +85,7 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
         Err(kube::Error::Api(status)) if status.is_conflict() => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    gt.out.data(&format!("bead/{name} answered: {text}"))?;
+    gt.out.data(&visible(&format!("bead/{name} answered: {text}")))?;
     if !link.controller {
         gt.out.talk("the town is down, so nothing moves yet: `gt up`");
     }

@@ -219,6 +219,9 @@ pub struct Activity {
     /// How often in a row it was sent on, at the end of a turn with work on its hook.
     #[serde(default)]
     pub sent_on: u32,
+    /// How many answers to its questions it was told at the end of a turn.
+    #[serde(default)]
+    pub told: usize,
     /// How far its work was when it was sent on last.
     #[serde(default)]
     pub progress: String,

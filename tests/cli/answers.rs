@@ -55,6 +55,21 @@ fn a_question_is_shown_and_answered_once() {
 }
 
 #[test]
+fn a_number_that_no_answer_has_and_what_a_terminal_obeys_are_not_passed_on() {
+    let mut question = question();
+    question["text"] = "Red \u{1b}[31m or \u{9b}2J?".into();
+    let folder = asks(&question);
+    let shown = folder.gt(&["answer", "shop-a"]).out;
+    assert!(!shown.contains(['\u{1b}', '\u{9b}']) && shown.contains("Red"), "{shown:?}");
+    let beyond = folder.gt(&["answer", "shop-a", "3"]);
+    assert_eq!((beyond.code, answer(&folder).is_null()), (4, true), "{}", beyond.all());
+    // Who waits for an answer moves by nothing else.
+    let _serving = folder.serve();
+    let waited = folder.gt(&["wait", "bead/shop-a", "--for=condition=Closed", "--timeout", "5s"]);
+    assert!(waited.code == 7 && waited.err.contains("asks: Red"), "{}", waited.all());
+}
+
+#[test]
 fn any_other_answer_is_one_and_an_agent_gives_none() {
     let folder = asks(&question());
     let by_agent = folder.gt_as_agent(&["answer", "shop-a", "tabs"]);

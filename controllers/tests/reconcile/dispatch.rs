@@ -4,6 +4,7 @@ use crate::common::*;
 use gastown_controllers::key::Key;
 use gastown_controllers::world::{Ask, Fact, Free};
 use gastown_crds::bead::{BeadState, Waiting};
+use gastown_crds::polecat::{PolecatState, PolecatStatus};
 use gastown_crds::{Convoy, Runtime, Town};
 use serde_json::json;
 
@@ -48,6 +49,26 @@ fn prefers_the_polecat_whose_sandbox_is_warm() {
     again.status.as_mut().unwrap().last_polecat = Some("shop-toast".into());
     scene.bead(again);
     insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-9 for shop-toast");
+}
+
+/// A branch may come back while the session that handed it in is still ending: its polecat has the conversation.
+#[test]
+fn prefers_the_polecat_that_had_it_although_its_session_is_ending() {
+    let ending = |name: &str| {
+        let mut polecat = polecat("shop", name);
+        let state = PolecatState::Zombie;
+        polecat.status = Some(PolecatStatus { state, conditions: ready(), ..PolecatStatus::default() });
+        polecat
+    };
+    let mut scene = scene(0);
+    scene.polecat(polecat("shop", "nux")).polecat(ending("toast"));
+    let mut again = in_state(bead("shop-9", "shop"), BeadState::Ready);
+    again.status.as_mut().unwrap().last_polecat = Some("shop-toast".into());
+    scene.bead(again);
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-9 for shop-toast");
+    // Other work waits until it has ended.
+    scene.bead(in_state(bead("shop-9", "shop"), BeadState::Ready)).polecat(ending("nux"));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"create polecat shop-slit");
 }
 
 #[test]

@@ -280,6 +280,15 @@ pub struct AgentQuestion {
     pub answer: Option<Answer>,
 }
 
+impl AgentQuestion {
+    /// The question and its answer, as an agent is told them; none while there is none.
+    pub fn told(&self) -> Option<String> {
+        let Answer { text, by, .. } = self.answer.as_ref()?;
+        let asked = if self.stuck { "You said that you cannot go on" } else { "You asked" };
+        Some(format!("{asked}: {}\n\nThe answer, by {by}: {text}", self.text))
+    }
+}
+
 /// What a person has said to a question.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -136,9 +136,9 @@ fn asked<'a>(polecat: &Polecat, snapshot: &'a Snapshot) -> Option<(String, &'a A
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
 pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
-    let stuck = [Reason::SetupFailed, Reason::RefNotFound, Reason::CommandNotFound];
+    let stuck = [Reason::SetupFailed, Reason::RefNotFound, Reason::NotTrusted, Reason::CommandNotFound];
     let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
-    let stuck = if by_runtimes { &stuck[..2] } else { &stuck[..] };
+    let stuck = if by_runtimes { &stuck[..3] } else { &stuck[..] };
     let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
         let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
         Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
@@ -184,7 +184,17 @@ pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Block
     let polecat = bead.spec.assignee.as_ref().and_then(|assignee| snapshot.get::<Polecat>(&assignee.polecat));
     let Some((polecat, status)) = polecat.and_then(|it| Some((it, it.status.as_ref()?))) else { return };
     let Some(ready) = condition(&status.conditions, types::READY) else { return };
-    let stuck = [Reason::CommandNotFound, Reason::SetupFailed, Reason::RefNotFound];
+    let stuck = [
+        Reason::CommandNotFound,
+        Reason::SetupFailed,
+        Reason::RefNotFound,
+        Reason::NotTrusted,
+        Reason::NotStarted,
+        Reason::DialogOpen,
+        Reason::Asking,
+        Reason::TurnEnded,
+        Reason::LoginRequired,
+    ];
     let is_stuck = conditions::is_one_of(ready, &stuck) || keeps_failing(ready, status.consecutive_failures);
     if is_stuck || ready.status == ConditionStatus::Unknown {
         found.insert(Blocker::of(format!("polecat/{}", polecat.name_any()), ready));

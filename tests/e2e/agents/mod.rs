@@ -211,6 +211,26 @@ fn claude_at_work(lines: Vec<Line>) -> Option<(Model, Town)> {
     Some((model, town))
 }
 
+/// The answer comes while the turn goes on: the same session is told of it when the turn ends, and hands in only then.
+#[test]
+fn an_answer_during_the_turn_is_told_at_its_end() {
+    let flag = tempfile::NamedTempFile::new().unwrap();
+    let flag = flag.path().display().to_string();
+    let mut lines = worker("echo one > one.txt");
+    lines.insert(1, run("gt ask 'Tabs or spaces?'; gt done 2>&1 | grep 'waits for an answer'"));
+    lines.insert(2, run(format!("echo asked > {flag}; until grep -q answered {flag}; do sleep 0.1; done")));
+    lines.insert(3, Line::Say("I have waited.".to_owned()));
+    let Some((model, town)) = claude_at_work(lines) else { return };
+    wait_until(&town, "it has asked", || fs_err::read_to_string(&flag).ok().filter(|it| it.contains("asked")));
+    let bead = town.bead("one")["metadata"]["name"].as_str().unwrap().to_owned();
+    town.ok(&["answer", &bead, "spaces"]);
+    fs_err::write(&flag, "answered").unwrap();
+    town.lands("day");
+    assert_eq!(model.played(), [0, 1, 2, 3, 4, 5, 6]);
+    assert!(model.asked().contains("The answer, by"), "it is told the answer");
+    assert_eq!(town.record(&town.bead("one"), 2, "spec.json"), None);
+}
+
 #[test]
 fn an_agent_that_stops_for_good_waits_for_a_person() {
     let idle: Vec<Line> = (0..20).map(|_| Line::Say("I am done.".to_owned())).collect();

@@ -145,15 +145,18 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
             // Its polecat is gone for good: a polecat goes only when its sandbox has been rescued and removed.
             plan.write(release(bead));
         }
+        let of_bead = polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
         let (state, reason, message) = match assignee.waiting {
-            None => (BeadState::Working, Reason::Claimed, format!("{} works on it", assignee.polecat)),
+            None => {
+                let works = || (Reason::Claimed, format!("{} works on it", assignee.polecat));
+                let (reason, message) = of_bead.and_then(stands_still).unwrap_or_else(works);
+                (BeadState::Working, reason, message)
+            }
             Some(Waiting::Slot) => match held_back(bead, view) {
                 None => (BeadState::Ready, Reason::Ready, String::new()),
                 Some((reason, message)) => (BeadState::Waiting, reason, message),
             },
             Some(Waiting::Bead | Waiting::Rig) => {
-                let of_bead =
-                    polecat.and_then(|p| p.status.as_ref()).filter(|s| s.bead.as_deref() == Some(&*bead.name_any()));
                 conditions.fails(of_bead.map_or(0, |status| status.consecutive_failures));
                 let waits = waits(of_bead);
                 if waits.0 == BeadState::SetAside {
@@ -190,6 +193,15 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
 fn has_left(request: &MergeRequest) -> Option<&Condition> {
     let left = condition(&request.status.as_ref()?.conditions, types::LEFT_TARGET)?;
     (left.status == ConditionStatus::True).then_some(left)
+}
+
+/// Why the agent of a polecat that has a slot does nothing, if its reports say so.
+fn stands_still(status: &PolecatStatus) -> Option<(Reason, String)> {
+    let ready = condition(&status.conditions, types::READY).filter(|ready| ready.status == ConditionStatus::False)?;
+    let reason = Reason::parse(&ready.reason)?;
+    let still =
+        [Reason::Asking, Reason::Stuck, Reason::DialogOpen, Reason::TurnEnded, Reason::LoginRequired, Reason::Limited];
+    still.contains(&reason).then(|| (reason, ready.message.clone()))
 }
 
 /// The state of a bead whose polecat has left its slot, with the reason and the message that the polecat gives.

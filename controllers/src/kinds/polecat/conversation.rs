@@ -62,13 +62,8 @@ pub fn of(
 /// The answers to what an attempt has asked, as an agent is told them.
 fn answers(questions: &[AgentQuestion], attempt: u32) -> String {
     let of_attempt = questions.iter().filter(|question| question.attempt == attempt);
-    let answered = of_attempt.filter_map(|question| Some((question, question.answer.as_ref()?)));
-    let told = answered.map(|(question, answer)| {
-        let asked = if question.stuck { "You said that you cannot go on" } else { "You asked" };
-        format!("{asked}: {}\n\nThe answer, by {}: {}\n\n", question.text, answer.by, answer.text)
-    });
-    let told: String = told.collect();
-    if told.is_empty() { told } else { told + "Go on. `gt hook` shows where you stand." }
+    let told: Vec<String> = of_attempt.filter_map(AgentQuestion::told).collect();
+    if told.is_empty() { String::new() } else { told.join("\n\n") + "\n\nGo on. `gt hook` shows where you stand." }
 }
 
 /// The id of the conversation that was gone on with last, if that can be gone on with here.

@@ -201,19 +201,19 @@ impl<'a> Round<'a> {
 
     /// An idle polecat of the bead's rig: the one that had it last, else the first by name.
     fn worker(&self, bead: &Bead) -> Option<&'a Polecat> {
+        let of_rig = || self.view.objects.polecats_in(&bead.spec.rig).map(AsRef::as_ref);
         let last = bead.status.as_ref().and_then(|s| s.last_polecat.as_deref());
-        let mut idle = self.view.objects.polecats_in(&bead.spec.rig).map(AsRef::as_ref).filter(|p| self.is_idle(p));
-        let first = idle.next()?;
-        if last == Some(first.name_any().as_str()) {
-            return Some(first);
-        }
-        Some(idle.find(|p| last == Some(p.name_any().as_str())).unwrap_or(first))
+        // It has the conversation: one whose session is about to end, as its branch came back at once, is as good as idle.
+        let had_it = last.and_then(|last| of_rig().find(|polecat: &&Polecat| polecat.name_any() == last));
+        had_it
+            .filter(|polecat| self.is_free(polecat, &[PolecatState::Idle, PolecatState::Zombie]))
+            .or_else(|| of_rig().find(|polecat| self.is_free(polecat, &[PolecatState::Idle])))
     }
 
-    fn is_idle(&self, polecat: &Polecat) -> bool {
+    fn is_free(&self, polecat: &Polecat, states: &[PolecatState]) -> bool {
         let free = self.view.objects.assigned_to(&polecat.uid().unwrap_or_default()).next().is_none();
         let state = polecat.status.as_ref().map(|s| s.state).unwrap_or_default();
-        free && state == PolecatState::Idle
+        free && states.contains(&state)
             // One that could not be seen may have a session.
             && condition(polecat.status.as_ref().map_or(&[], |s| &s.conditions), types::READY)
                 .is_none_or(|c| c.status != ConditionStatus::Unknown)

@@ -9,7 +9,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, Rig};
 use kube::ResourceExt;
 
-use super::{NEEDS_PERSON, failures};
+use super::{NEEDS_PERSON, asked_words, failures};
 use crate::kinds::{merge_request, polecat, rig, town};
 use crate::text::plain;
 use crate::{Blocker, Snapshot, Subject, conditions, overrides};
@@ -55,6 +55,11 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
     let object = format!("bead/{name}");
     overrides::block(bead, snapshot, found);
     let ready = condition(&status.conditions, types::READY);
+    if let Some(question) = bead.spec.open_question() {
+        let (what, why) = (NEEDS_PERSON.to_owned(), asked_words(question));
+        found.insert(Blocker { object, what, why, needs_person: true });
+        return;
+    }
     match status.state {
         BeadState::SetAside => {
             let why = failures(bead);

@@ -22,7 +22,7 @@ use crate::text::plain;
 use crate::{Blocker, LogOf, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_failed_bead};
-pub use overview::{asked, failed_too_often, landed, lines, not_as_declared, open};
+pub use overview::{asked, asked_words, failed_too_often, landed, lines, not_as_declared, open};
 pub use related::{beads, beads_of_convoy, last_of};
 
 /// The kind's row.

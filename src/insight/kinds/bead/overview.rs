@@ -12,7 +12,7 @@ use super::{explained, failures, state};
 use crate::attention::{Need, once_each};
 use crate::kinds::{rig, town};
 use crate::overview::{BeadLine, Landed, NOT_SEEN};
-use crate::text::plain;
+use crate::text::{cut, plain};
 use crate::{OpenBead, Snapshot, conditions, overrides};
 
 /// Beads that failed too often.
@@ -26,15 +26,21 @@ pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
 pub fn asked(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let open = snapshot.work().filter(|bead| bead.spec.closed.is_none());
     let asked = open.filter_map(|bead| Some((bead.name_any(), bead.spec.open_question()?)));
-    let need = |(bead, question): (String, &AgentQuestion)| {
-        let how = if question.stuck { "is stuck" } else { "asks" };
-        Need {
-            next: format!("gt answer {bead} \"...\""),
-            object: format!("bead/{bead}"),
-            what: format!("{how}: {}", plain(&question.text)),
-        }
+    let need = |(bead, question): (String, &AgentQuestion)| Need {
+        next: format!("gt answer {bead} \"...\""),
+        object: format!("bead/{bead}"),
+        what: asked_words(question),
     };
     asked.map(need).collect()
+}
+
+/// Longest question that is shown in a line, in characters; `gt answer BEAD` has all of it.
+const QUESTION_CHARS_MAX: usize = 200;
+
+/// What an agent has asked, in a line.
+pub fn asked_words(question: &AgentQuestion) -> String {
+    let how = if question.stuck { "is stuck" } else { "asks" };
+    format!("{how}: {}", cut(&plain(&question.text), QUESTION_CHARS_MAX))
 }
 
 /// Beads that cannot be worked until somebody declares something otherwise; what many lack is said of one.
