@@ -16,7 +16,7 @@ use gastown::world::real::Real;
 use gastown::world::session::children::Children;
 use gastown::world::session::exits::Exits;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::world::{Limits, Owner, RuntimeParts, SandboxId, Session, SessionSpec};
+use gastown_controllers::world::{Limits, Owner, SandboxId, Session, SessionSpec};
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records;
@@ -255,7 +255,7 @@ pub fn spec(uid: &str, attempt: u32) -> SessionSpec {
         attempt,
         work: "digest".to_owned(),
         command: AGENT.map(str::to_owned).to_vec(),
-        runtime: RuntimeParts::default(),
+        runtime: Box::default(),
         env: Vec::new(),
         limits: Limits::default(),
         rework: None,

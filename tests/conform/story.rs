@@ -7,7 +7,7 @@ use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::world::WorldEvent;
 use gastown_controllers::world::{
     Act, Ask, AskAttempts, AskMerged, AskReplay, AskRepo, Candidate, Check, Fact, Job, JobKey, Limits, Owner, Replay,
-    RepoFacts, RuntimeParts, SandboxFacts, SandboxSpec, SessionSpec, replay_key,
+    RepoFacts, SandboxFacts, SandboxSpec, SessionSpec, replay_key,
 };
 use gastown_crds::common::{NameValue, Person};
 use jiff::Timestamp;
@@ -206,7 +206,7 @@ impl Story {
             attempt,
             work: "text".into(),
             command: self.world.agent(words),
-            runtime: RuntimeParts::default(),
+            runtime: Box::default(),
             env,
             limits: Limits::default(),
             rework: None,

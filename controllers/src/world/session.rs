@@ -217,7 +217,7 @@ pub struct SessionSpec {
     /// The program and its arguments; `$(NAME)` stands for a variable that the agent sees.
     pub command: Vec<String>,
     /// What its Runtime declares beside the command.
-    pub runtime: RuntimeParts,
+    pub runtime: Box<RuntimeParts>,
     /// Variables that the agent sees, after those of the Runtime; of two with one name, the later counts. The adapter adds those
     /// that say where things are on this machine.
     pub env: Vec<NameValue>,

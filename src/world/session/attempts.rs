@@ -57,14 +57,14 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     let reports = spec.as_ref().is_some_and(|spec| spec.reports);
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
     let state = match (occupants::exit(layout, &holder)?, spec) {
-        (Some(end), _) => ended(layout, &holder, end, reports)?,
+        (Some(end), _) => ended(layout, &holder, &end, reports)?,
         (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
             let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
             if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
                 AttemptState::Running
             } else if let Some(end) = occupants::exit(layout, &holder)? {
                 // It has ended between the two looks; the end was recorded before the lock was freed.
-                ended(layout, &holder, end, reports)?
+                ended(layout, &holder, &end, reports)?
             } else {
                 // The start is recorded once, under the lock.
                 AttemptState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
@@ -75,12 +75,12 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state, conversation })
 }
 
-fn ended(layout: &Layout, holder: &Holder, end: Exit, reports: bool) -> Result<AttemptState, SessionError> {
-    let Exit { code, own, at, killed } = end;
+fn ended(layout: &Layout, holder: &Holder, end: &Exit, reports: bool) -> Result<AttemptState, SessionError> {
+    let &Exit { code, own, at, ref killed } = end;
     let Holder { owner_uid, attempt } = holder;
     let tail = log::tail(&log_path(layout, owner_uid, *attempt));
     // An agent that outlived what was killed and ended in another way did not end of that.
-    let killed = killed.filter(|_| code == records::CODE_KILLED);
+    let killed = killed.as_ref().filter(|_| code == records::CODE_KILLED);
     let out_of_memory = killed.map(|killed| killed.limit.map_or(OutOfMemory::Machine, OutOfMemory::Limit));
     // Only of one that failed: others have nothing to say.
     let failed = || failed_turn::of(&transcript(layout, owner_uid, *attempt)?);

@@ -10,9 +10,7 @@ use gastown::world::exec::{Exec, Output};
 use gastown::world::layout::Layout;
 use gastown::world::session::children::Children;
 use gastown::world::session::{SessionTown, Sessions, program};
-use gastown_controllers::world::{
-    Attempt, AttemptEnd, AttemptState, Limits, Owner, RuntimeParts, SandboxId, Session, SessionSpec,
-};
+use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Limits, Owner, SandboxId, Session, SessionSpec};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Holder, Started};
 
@@ -171,7 +169,7 @@ pub fn spec(attempt: u32, command: &[&str]) -> SessionSpec {
         attempt,
         work: "digest".to_owned(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
-        runtime: RuntimeParts::default(),
+        runtime: Box::default(),
         env: Vec::new(),
         limits: Limits::default(),
         rework: None,

@@ -587,13 +587,13 @@ impl Hook<'_> {
                 attempt,
                 work: work_digest(&self.bead.spec),
                 command: command.iter().chain(more).cloned().collect(),
-                runtime: RuntimeParts {
+                runtime: Box::new(RuntimeParts {
                     name: runtime.name_any(),
                     env: env.clone(),
                     unset_env: unset_env.clone(),
                     files: files.clone(),
                     reports: runtime.spec.dialect != Dialect::None,
-                },
+                }),
                 env: environment::of(
                     self.polecat,
                     self.bead,
