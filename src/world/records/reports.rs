@@ -27,14 +27,17 @@ impl Reports {
         records::write(&self.folder.join(records::ACTIVITY), activity, false)
     }
 
+    /// The conversation that was reported last. One that cannot be read is none.
+    pub fn conversation(&self) -> Option<Conversation> {
+        records::read(&self.folder.join(records::CONVERSATION)).ok().flatten()
+    }
+
     /// Reports the conversation that the agent is in, unless it is the one that is known.
     pub fn put_conversation(&self, conversation: &Conversation) -> Result<(), RecordError> {
-        let path = self.folder.join(records::CONVERSATION);
-        let known = records::read::<Conversation>(&path).ok().flatten();
-        let is_known = known.is_some_and(|known| {
+        let is_known = self.conversation().is_some_and(|known| {
             let is_there = conversation.transcript.is_none() || known.transcript == conversation.transcript;
             known.id == conversation.id && is_there
         });
-        if is_known { Ok(()) } else { records::write(&path, conversation, true) }
+        if is_known { Ok(()) } else { records::write(&self.folder.join(records::CONVERSATION), conversation, true) }
     }
 }

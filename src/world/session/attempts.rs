@@ -10,6 +10,7 @@ use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec,
 
 use super::{SessionError, failed_turn, occupants};
 use crate::layout::Layout;
+use crate::records::Reports;
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
 const ATTEMPTS_MAX: usize = 1000;
@@ -54,17 +55,17 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
     let conversation = spec.as_ref().and_then(|spec| conversation(layout, spec));
-    let reports = spec.as_ref().is_some_and(|spec| spec.reports);
+    let does_report = spec.as_ref().is_some_and(|spec| spec.reports);
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
     let state = match (occupants::exit(layout, &holder)?, spec) {
-        (Some(end), _) => ended(layout, &holder, &end, reports)?,
+        (Some(end), _) => ended(layout, &holder, &end, does_report)?,
         (None, Some(spec)) if occupants::started(layout, &holder)?.is_some() => {
             let meant = records::read::<Holder>(&spec.holder)?.as_ref() == Some(&holder);
             if meant && occupants::occupied(layout, &spec.sandbox_uid, &holder)? {
                 AttemptState::Running
             } else if let Some(end) = occupants::exit(layout, &holder)? {
                 // It has ended between the two looks; the end was recorded before the lock was freed.
-                ended(layout, &holder, &end, reports)?
+                ended(layout, &holder, &end, does_report)?
             } else {
                 // The start is recorded once, under the lock.
                 AttemptState::Lost { at: records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))? }
@@ -75,7 +76,7 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
     Ok(Attempt { attempt, work, state, conversation })
 }
 
-fn ended(layout: &Layout, holder: &Holder, end: &Exit, reports: bool) -> Result<AttemptState, SessionError> {
+fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Result<AttemptState, SessionError> {
     let &Exit { code, own, at, ref killed } = end;
     let Holder { owner_uid, attempt } = holder;
     let tail = log::tail(&log_path(layout, owner_uid, *attempt));
@@ -86,7 +87,7 @@ fn ended(layout: &Layout, holder: &Holder, end: &Exit, reports: bool) -> Result<
     let failed = || failed_turn::of(&transcript(layout, owner_uid, *attempt)?);
     let failed = if own && code != 0 { failed() } else { None };
     let mut activity = failed.or_else(|| activity(layout, owner_uid, *attempt));
-    if activity.is_none() && reports {
+    if activity.is_none() && does_report {
         activity = Some(starting(layout, owner_uid, *attempt)?);
     }
     Ok(AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity }))
@@ -98,10 +99,14 @@ pub fn starting(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Activi
     Ok(Activity { state: ActivityState::Starting, since, message: None })
 }
 
-/// What an attempt's agent reported last. A report that cannot be read is none.
+/// What the agent of an attempt reports.
+fn reports(layout: &Layout, owner_uid: &str, attempt: u32) -> Reports {
+    Reports::of(layout.attempt(owner_uid, attempt).join(records::RUN))
+}
+
+/// What an attempt's agent reported last.
 pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activity> {
-    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::ACTIVITY);
-    let records::Activity { state, since, message, .. } = records::read(&path).ok().flatten()?;
+    let records::Activity { state, since, message, .. } = reports(layout, owner_uid, attempt).activity()?;
     let state = match state {
         Doing::Starting => ActivityState::Starting,
         Doing::Busy => ActivityState::Busy,
@@ -115,18 +120,13 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
 
 /// The file in which an agent's program keeps the conversation that an attempt reported.
 pub fn transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<PathBuf> {
-    reported(layout, owner_uid, attempt)?.transcript.filter(|path| path.is_file())
+    reports(layout, owner_uid, attempt).conversation()?.transcript.filter(|path| path.is_file())
 }
 
 /// The conversation of an attempt, if it can be gone on with.
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
-    let reported = reported(layout, &spec.owner_uid, spec.attempt).filter(records::Conversation::can_go_on)?;
+    let reported = reports(layout, &spec.owner_uid, spec.attempt).conversation();
+    let reported = reported.filter(records::Conversation::can_go_on)?;
     let (runtime, sandbox_uid) = (spec.runtime.clone()?, spec.sandbox_uid.clone());
     Some(Conversation { id: reported.id, runtime, sandbox_uid })
-}
-
-/// The conversation that an attempt reported. One that cannot be read is none.
-fn reported(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<records::Conversation> {
-    let path = layout.attempt(owner_uid, attempt).join(records::RUN).join(records::CONVERSATION);
-    records::read(&path).ok().flatten()
 }

@@ -62,8 +62,8 @@ impl Exits {
         (Self { sessions, runtime, watched: Arc::default(), reports, wakes }, receiver)
     }
 
-    /// Wakes when the attempt begins, when its agent reports, when its supervisor ends, and when its last process ends. To be called when a look
-    /// said that it runs or is intended; again is harmless. False: too many are waited for.
+    /// Wakes when the attempt begins, when its agent reports, when its supervisor ends, and when its last process ends. To be
+    /// called when a look said that it runs or is intended; again is harmless. False: too many are waited for.
     pub fn watch_attempt(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
         self.reports.watch(&self.sessions.layout.attempt(owner_uid, attempt).join(records::RUN), sandbox_uid);
         let (owner_uid, sandbox_uid) = (owner_uid.to_owned(), sandbox_uid.to_owned());
