@@ -27,11 +27,10 @@ impl LastWords {
                 // What the supervisor adds says the exit code again, and so does the built-in agent after a command's own
                 // words.
                 let announced = format!("script: {}", bead.spec.title);
-                let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("gt: ") && **line != announced;
-                let mut said = end.tail.lines().rev().filter(says);
+                let mut said = end.said().filter(|line| *line != announced);
                 let own = said.clone().find(|line| !line.starts_with("script: "));
                 let last = own.or_else(|| said.next()).unwrap_or_default();
-                let line: String = plain(last.trim()).chars().take(LINE_CHARS_MAX).collect();
+                let line: String = plain(last).chars().take(LINE_CHARS_MAX).collect();
                 Some(Self { code: end.code, line })
             }
             _ => None,

@@ -196,6 +196,13 @@ pub struct AttemptEnd {
     pub activity: Option<Activity>,
 }
 
+impl AttemptEnd {
+    /// The lines that the agent printed, from the last: what its supervisor adds is not among them, nor are blank ones.
+    pub fn said(&self) -> impl Iterator<Item = &str> + Clone {
+        self.tail.lines().rev().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("gt: "))
+    }
+}
+
 /// Whose memory was used up when an agent was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutOfMemory {

@@ -225,14 +225,9 @@ fn not_begun(attempt: &Attempt) -> Option<&AttemptEnd> {
     }
 }
 
-/// The last line that an agent has printed; that of its supervisor comes after it.
-fn last_line(end: &AttemptEnd) -> Option<&str> {
-    end.tail.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.starts_with("gt: "))
-}
-
 /// How it ended, with its last word.
 fn said_of_end(end: &AttemptEnd) -> String {
-    let word = last_line(end).map(|line| format!(" ({line})")).unwrap_or_default();
+    let word = end.said().next().map(|line| format!(" ({line})")).unwrap_or_default();
     format!("ended with {}{word}", end.code)
 }
 
@@ -634,7 +629,7 @@ impl Hook<'_> {
             AttemptState::Ended(end) if !end.own => (false, "was ended by the town".to_owned()),
             AttemptState::Ended(end) => {
                 let with = || {
-                    let word = last_line(end).map(|line| format!(": {line}")).unwrap_or_default();
+                    let word = end.said().next().map(|line| format!(": {line}")).unwrap_or_default();
                     format!("ended with {}, without `gt done`{word}", end.code)
                 };
                 let refused = refused(last).map(said_of_refusal);
