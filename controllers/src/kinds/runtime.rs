@@ -98,15 +98,10 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     let mut draft = Draft::of(runtime, view);
     let conditions = &mut draft.conditions;
     let program = &runtime.spec.command[0];
-    let objects = view.objects;
-    let (rigs, polecats) = (objects.all::<Rig>().map(AsRef::as_ref), objects.all::<Polecat>().map(AsRef::as_ref));
-    let (convoys, beads) = (objects.all::<Convoy>().map(AsRef::as_ref), objects.runtimes_of_beads());
-    let used = used(objects.town().map(AsRef::as_ref), rigs, polecats, convoys, beads);
-    let is_used = used.contains(&*runtime.name_any());
     match view.program(program) {
         Ok(true) => conditions.set_bool(types::READY, true, Reason::Ok, ""),
         Ok(false) => {
-            if is_used {
+            if is_used(runtime, view) {
                 plan.again_at(view.now + INSTALL_DELAY);
             }
             let message = format!("`{program}` is not on PATH here: install it");
@@ -120,7 +115,7 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
             Ok(limiting) => match not_enforced(limits, limiting) {
                 None => conditions.set_bool(types::LIMITS_ENFORCED, true, Reason::Ok, ""),
                 Some(why) => {
-                    if is_used {
+                    if is_used(runtime, view) {
                         plan.again_at(view.now + INSTALL_DELAY);
                     }
                     conditions.set_bool(types::LIMITS_ENFORCED, false, Reason::CannotLimit, why);
@@ -131,6 +126,15 @@ pub fn reconcile(runtime: &Runtime, view: &View<'_>) -> Plan {
     }
     plan.set_status(draft);
     plan
+}
+
+/// Whether the town uses a runtime: what nothing uses is not looked for.
+fn is_used(runtime: &Runtime, view: &View<'_>) -> bool {
+    let objects = view.objects;
+    let (rigs, polecats) = (objects.all::<Rig>().map(AsRef::as_ref), objects.all::<Polecat>().map(AsRef::as_ref));
+    let (convoys, beads) = (objects.all::<Convoy>().map(AsRef::as_ref), objects.runtimes_of_beads());
+    let used = used(objects.town().map(AsRef::as_ref), rigs, polecats, convoys, beads);
+    used.contains(&*runtime.name_any())
 }
 
 /// Which of these limits do not hold here, and why.

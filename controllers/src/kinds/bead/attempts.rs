@@ -23,7 +23,8 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 }
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
-/// branches that came back. What its model's provider refused is not charged, nor is an attempt that did not begin or ended in a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// branches that came back. What its model's provider refused is not charged, nor is an attempt that did not begin or ended in
+/// a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
 /// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
 /// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {

@@ -201,13 +201,14 @@ impl<'a> Round<'a> {
 
     /// An idle polecat of the bead's rig: the one that had it last, else the first by name.
     fn worker(&self, bead: &Bead) -> Option<&'a Polecat> {
-        let of_rig = || self.view.objects.polecats_in(&bead.spec.rig).map(AsRef::as_ref);
+        let objects = self.view.objects;
         let last = bead.status.as_ref().and_then(|s| s.last_polecat.as_deref());
         // It has the conversation: one whose session is about to end, as its branch came back at once, is as good as idle.
-        let had_it = last.and_then(|last| of_rig().find(|polecat: &&Polecat| polecat.name_any() == last));
+        let had_it = last.and_then(|last| objects.get::<Polecat>(last)).filter(|it| it.spec.rig == bead.spec.rig);
         had_it
             .filter(|polecat| self.is_free(polecat, &[PolecatState::Idle, PolecatState::Zombie]))
-            .or_else(|| of_rig().find(|polecat| self.is_free(polecat, &[PolecatState::Idle])))
+            .or_else(|| objects.polecats_in(&bead.spec.rig).find(|it| self.is_free(it, &[PolecatState::Idle])))
+            .map(AsRef::as_ref)
     }
 
     fn is_free(&self, polecat: &Polecat, states: &[PolecatState]) -> bool {
