@@ -15,12 +15,13 @@ fn run(text: impl Into<String>) -> Line {
     Line::Run(text.into())
 }
 
-/// What a worker does for a bead, from its start to its end; `work` is the shell text of the work itself.
+/// What a worker does for a bead, from its start to its end; `work` is the shell text of the work itself. Without `$(…)`: Gemini
+/// CLI runs none that has it.
 fn worker(work: &str) -> Vec<Line> {
     vec![
         run("gt prime"),
         run(format!("{work}\ngit add --all && git commit --quiet --message \"Do $GT_BEAD\"")),
-        run("for step in $(gt hook -o steps); do bd close \"$step\" || exit 1; done"),
+        run("gt hook -o steps | xargs -n 1 bd close"),
         run("gt done"),
     ]
 }

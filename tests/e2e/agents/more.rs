@@ -2,18 +2,7 @@
 
 use super::clis::{Cli, GEMINI, OPENCODE};
 use super::model::{Line, Model};
-use super::{conversation, kill, one_bead, run, wait_until};
-
-/// What a worker does for a bead, from its start to its end; `work` is the shell text of the work itself. Without `$(…)`: Gemini
-/// CLI runs none that has it.
-fn worker(work: &str) -> Vec<Line> {
-    vec![
-        run("gt prime"),
-        run(format!("{work}\ngit add --all && git commit --quiet --message \"Do $GT_BEAD\"")),
-        run("gt hook -o steps | xargs -n 1 bd close"),
-        run("gt done"),
-    ]
-}
+use super::{conversation, kill, one_bead, wait_until, worker};
 
 /// An agent lands a bead, nothing typed. It is killed on the way, in the middle of a tool call, and goes on in the same
 /// conversation. If it reports, it is told at the start what `gt prime` says, and sent on when its turn ends before its work does.
