@@ -53,6 +53,10 @@ while :; do
     done
 done
 
+if [ -n "$(gt hook -o next)" ]; then
+    exec gt done # the steps that are left are for another runtime
+fi
+
 base=$(gt hook -o base) # the commit that the branch started from
 commits=$(git rev-list --count "$base..HEAD")
 if [ "$commits" -eq 0 ]; then

@@ -39,6 +39,8 @@ pub struct CookedStep {
     pub needs: Vec<String>,
     /// Shell text that does it.
     pub run: Option<String>,
+    /// The Runtime that works on it, if it is not that of the bead.
+    pub runtime: Option<String>,
 }
 
 /// Why a formula cannot be cooked.
@@ -192,6 +194,7 @@ fn fill_step(step: &Step, values: &BTreeMap<String, String>) -> Result<CookedSte
             Err(CookError::MissingBuiltIn { var, .. }) if var == COMMAND => None,
             run => run?,
         },
+        runtime: step.runtime.clone(),
     })
 }
 

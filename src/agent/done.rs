@@ -59,6 +59,10 @@ async fn hand_in(session: &Session, worktree: &Result<Worktree, Error>, context:
     };
     let worktree = worktree.as_ref().map_err(Error::again)?;
     worktree.check_committed(&session.branch())?;
+    if let Some((step, runtime)) = work.next_of_another() {
+        let said = format!("your part is done: `{runtime}` goes on with `{}`; end the session\n", step.id);
+        return Ok(Answer::out(said));
+    }
     if worktree.ahead == 0 {
         let message = format!("`{}` holds no commit: there is nothing to hand in", session.branch());
         let hint = format!(

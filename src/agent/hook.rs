@@ -46,6 +46,8 @@ pub enum Fact {
     Title,
     /// The commit that the branch began at
     Base,
+    /// The Runtime that does what comes next, if this session has done its part; otherwise nothing
+    Next,
     /// The files that the rig's setup made and that have changed since, with a NUL after each: git ignores them
     Made,
 }
@@ -143,6 +145,7 @@ fn print_fact(fact: Fact, step: Option<&str>, whose: &Whose, work: &Work) -> Res
             let base = whose.base.as_deref().ok_or_else(|| Error::refused("only the session knows its base", hint))?;
             Ok(line(base))
         }
+        Fact::Next => Ok(line(work.next_of_another().map_or("", |(_, runtime)| runtime))),
         Fact::Made => {
             let made = made_and_changed(&current_dir()?);
             let names: Vec<_> = made.iter().flat_map(|path| [String::from_utf8_lossy(path), "\0".into()]).collect();
@@ -219,7 +222,8 @@ fn text(whose: &Whose, work: &Work) -> String {
         } else {
             "·"
         };
-        let _never_fails = writeln!(text, "  {mark} {}  {}", step.id, step.title);
+        let other = step.other.as_ref().map(|other| format!(" (for {other})")).unwrap_or_default();
+        let _never_fails = writeln!(text, "  {mark} {}  {}{other}", step.id, step.title);
     }
     let _never_fails = writeln!(text, "next: {}", next(&work.bead, work));
     text
@@ -227,6 +231,9 @@ fn text(whose: &Whose, work: &Work) -> String {
 
 /// The command that comes next.
 pub(super) fn next(bead: &Bead, work: &Work) -> String {
+    if let Some((step, runtime)) = work.next_of_another() {
+        return format!("nothing for you: `{runtime}` does `{}`. Commit, then `gt done`", step.name);
+    }
     let waiting = work.steps.iter().find(|s| s.is_open());
     match (work.ready().next(), waiting) {
         (Some(step), _) => format!("do step `{}`, commit, then `bd close {}`", step.name, step.id),

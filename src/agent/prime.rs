@@ -167,6 +167,8 @@ fn step_text(step: &Step) -> String {
     } else {
         "waits"
     };
+    let other = step.other.as_ref().filter(|_| step.is_open());
+    let state = other.map_or_else(|| state.to_owned(), |other| format!("{state}; not for you: `{other}` does it"));
     let mut text = format!("- `{}` ({state}): {}\n", step.id, step.title);
     for line in step.description.as_deref().unwrap_or_default().trim().lines() {
         let _never_fails = writeln!(text, "  {line}");
@@ -228,7 +230,7 @@ mod tests {
             step("verify", 1, json!({"needs": ["shop-1.change"], "command": "make test"})),
             step("change", 0, json!({"description": "Small commits."})),
         ];
-        Work::of(bead, &steps, &[])
+        Work::of(bead, &steps, &[], &crate::session::Part::default())
     }
 
     #[test]

@@ -203,6 +203,7 @@ fn on_hook(session: &Session, told: usize, town: Option<&Path>) -> Result<OnHook
                     let text = answers[told..].iter().filter_map(|question| question.told()).collect::<Vec<_>>();
                     OnHook::Answers { count: answers.len(), text: text.join("\n\n") + "\n\nGo on." }
                 }
+                None if work.next_of_another().is_some() => OnHook::Nothing,
                 None => OnHook::Work {
                     next: hook::next(&work.bead, &work),
                     progress: format!("{open} steps open at {}", head()),

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use gastown_connect::actor::variable;
-use gastown_crds::names;
+use gastown_crds::{Bead, names};
 
 use super::conversation;
 use super::error::Error;
@@ -31,6 +31,29 @@ pub struct Session {
     pub memory_limit: Option<String>,
     /// The commit the branch began at: `GT_BASE`.
     pub base: String,
+}
+
+/// The part of a bead that is a session's: the steps of its Runtime.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The name of its Runtime, `GT_RUNTIME`; none outside of a session, to which everything belongs.
+    runtime: Option<String>,
+    /// That of steps that name none, if it is another: `GT_BEAD_RUNTIME`.
+    of_bead: Option<String>,
+}
+
+impl Part {
+    /// That of the session that this process runs in.
+    pub fn current() -> Self {
+        Self { runtime: variable("GT_RUNTIME"), of_bead: variable("GT_BEAD_RUNTIME") }
+    }
+
+    /// The Runtime that a step is for, if it is another than the session's.
+    pub fn other(&self, step: &Bead) -> Option<String> {
+        let runtime = self.runtime.as_ref()?;
+        let of_step = step.spec.runtime.as_ref().or(self.of_bead.as_ref())?;
+        (of_step != runtime).then(|| of_step.clone())
+    }
 }
 
 impl Session {

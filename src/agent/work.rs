@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::error::Error;
+use super::session::Part;
 
 /// A step as agents see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +35,9 @@ pub struct Step {
     pub status: &'static str,
     /// Open, and all that it needs is closed.
     pub ready: bool,
+    /// The Runtime that it is for, if that is not the session's: a session of that does it.
+    #[serde(rename = "runtime", skip_serializing_if = "Option::is_none")]
+    pub other: Option<String>,
 }
 
 impl Step {
@@ -65,7 +69,7 @@ pub async fn load(context: &Context, bead: &str, polecat: &str) -> Result<Option
             .map_err(Error::api(format!("read bead `{bead}`")))?;
     let Some(bead) = found.filter(|b| is_hooked(b, polecat)) else { return Ok(None) };
     context.saw(&bead);
-    Ok(Some(Work::of(bead, &steps.items, &requests.items)))
+    Ok(Some(Work::of(bead, &steps.items, &requests.items, &Part::current())))
 }
 
 /// Finds the bead on a polecat's hook by looking at the open beads of its rig; for those who have no session that names it.
@@ -88,8 +92,8 @@ pub fn is_hooked(bead: &Bead, polecat: &str) -> bool {
 }
 
 impl Work {
-    /// The work of a bead, out of its steps of every round and its merge requests.
-    pub fn of(bead: Bead, steps: &[Bead], requests: &[MergeRequest]) -> Self {
+    /// The work of a bead, out of its steps of every round and its merge requests, for a session with this part of it.
+    pub fn of(bead: Bead, steps: &[Bead], requests: &[MergeRequest], part: &Part) -> Self {
         let rejected = |r: &&MergeRequest| r.status.as_ref().is_some_and(|s| s.state == MergeState::Rejected);
         let round = u32::try_from(requests.iter().filter(rejected).count()).unwrap_or(u32::MAX);
         let wanted = round.to_string();
@@ -111,6 +115,7 @@ impl Work {
                 command: s.spec.command.clone(),
                 status: if is_open { "open" } else { "closed" },
                 ready: is_open && !waits,
+                other: part.other(s),
             }
         };
         Self { steps: steps.iter().map(step).collect(), bead, poured }
@@ -136,8 +141,16 @@ impl Work {
         })
     }
 
-    /// The steps that may be done now.
+    /// The steps that the session may do now.
     pub fn ready(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|s| s.ready)
+        self.steps.iter().filter(|s| s.ready && s.other.is_none())
+    }
+
+    /// The step that comes next, and its Runtime, if the session has done its part: what may be done is for others.
+    pub fn next_of_another(&self) -> Option<(&Step, &str)> {
+        if self.ready().next().is_some() {
+            return None;
+        }
+        self.steps.iter().filter(|step| step.ready).find_map(|step| Some((step, step.other.as_deref()?)))
     }
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use clap::Args;
 use gastown_agent::context::{Answer, Context, connected, current_dir};
 use gastown_agent::error::{ApiFailure, Error};
-use gastown_agent::session::Session;
-use gastown_agent::work::is_hooked;
+use gastown_agent::session::{Part, Session};
+use gastown_agent::work::{is_hooked, load};
 use gastown_agent::worktree::Worktree;
 use gastown_base::clock::{Clock as _, SystemClock};
 use gastown_crds::Bead;
@@ -157,12 +157,22 @@ impl Closing<'_> {
                 return Err(lost());
             }
             self.check_no_changes(session)?;
+            if let Some(work) = load(context, &id, &polecat).await?
+                && let Some((step, runtime)) = work.next_of_another()
+            {
+                let message = format!("`{}` is still open, and is for `{runtime}`", step.id);
+                return Err(Error::refused(message, "your part is done: `gt done`, then end the session"));
+            }
             return Ok(CloseReason::NoChanges);
         }
         if bead.spec.type_ != BeadType::Step || bead.spec.parent.as_ref() != Some(&session.bead) {
             let message = format!("`{id}` is not yours to close");
             let hint = "an agent closes the steps of the bead on its hook; `gt hook` shows them";
             return Err(Error::refused(message, hint));
+        }
+        if let Some(other) = Part::current().other(bead) {
+            let message = format!("`{id}` is for `{other}`, in a session of its own");
+            return Err(Error::refused(message, "`gt hook` shows what is yours to do"));
         }
         match get(context, &session.bead).await? {
             Some(parent) if is_hooked(&parent, &polecat) => {

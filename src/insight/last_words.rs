@@ -70,7 +70,13 @@ mod tests {
             out_of_memory: None,
             activity: None,
         };
-        vec![Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end), conversation: None }]
+        vec![Attempt {
+            attempt: 1,
+            work: String::new(),
+            state: AttemptState::Ended(end),
+            conversation: None,
+            runtime: None,
+        }]
     }
 
     #[test]

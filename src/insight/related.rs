@@ -109,7 +109,7 @@ mod tests {
             AttemptState::Running,
             AttemptState::Intended,
         ];
-        let run = |(attempt, state)| Attempt { attempt, work: String::new(), state, conversation: None };
+        let run = |(attempt, state)| Attempt { attempt, work: String::new(), state, conversation: None, runtime: None };
         town.put_attempts("uid-shop-b", (1..).zip(states).map(run).collect());
         insta::assert_snapshot!(related(town.bead("shop-b").unwrap(), &town), @"
         Needs: NAME STATE REASON POLECAT ATTEMPTS TITLE

@@ -84,7 +84,9 @@ impl Look<'_> {
             _ => self.sessions.look_frozen(&id).unwrap_or_default(),
         };
         let Some(rig) = rig else { return };
-        self.seen.observed.sandboxes.push((id, rig.clone(), SandboxFacts { sandbox, session, frozen, activity: None }));
+        let runtime = self.sessions.runtime(&session).unwrap_or_default();
+        let facts = SandboxFacts { sandbox, session, runtime, frozen, activity: None };
+        self.seen.observed.sandboxes.push((id, rig.clone(), facts));
     }
 
     fn repository(&mut self, rig: &Rig, requests: &[MergeRequest]) {

@@ -127,13 +127,14 @@ impl Real {
             // Before its reports are read: each that comes later wakes.
             self.exits.watch_attempt(owner_uid, *attempt, &id.uid);
         }
+        let runtime = self.sessions.runtime(&session).map_err(|e| in_a_line(&e))?;
         let activity = self.sessions.activity(&session).map_err(|e| in_a_line(&e))?;
         let sandbox = self.git.sandbox(id).map_err(|e| e.message())?;
         let frozen = match session {
             Session::None => Frozen::No,
             _ => self.sessions.look_frozen(id).map_err(|e| in_a_line(&e))?,
         };
-        Ok(SandboxFacts { sandbox, session, frozen, activity })
+        Ok(SandboxFacts { sandbox, session, runtime, frozen, activity })
     }
 
     /// Lets go of the oldest finished jobs now and then.

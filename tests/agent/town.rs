@@ -111,6 +111,14 @@ impl TestTown {
         self.tell(&self.in_session(&program).args(args).run().unwrap())
     }
 
+    /// The same with these variables.
+    pub fn agent_with(&self, line: &str, variables: &[(&str, &str)]) -> String {
+        let (program, args) = self.words(line);
+        let session = self.in_session(&program).args(args);
+        let session = variables.iter().fold(session, |session, (name, value)| session.env(name, value));
+        self.tell(&session.run().unwrap())
+    }
+
     /// What a person sees of it, in the town's folder.
     pub fn person(&self, line: &str) -> String {
         let (program, args) = self.words(line);

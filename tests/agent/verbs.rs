@@ -69,6 +69,62 @@ fn a_change_of_mind_about_its_bead_is_told_with_every_verb_that_reads_it() {
 }
 
 #[test]
+fn a_step_for_another_runtime_is_not_the_sessions_to_do() {
+    let town = hooked();
+    town.patch_spec("shop-1.docs", &json!({ "runtime": "reviewer" }));
+    town.patch_spec("shop-1.verify", &json!({ "runtime": "reviewer" }));
+    let writer = |line: &str| town.agent_with(line, &[("GT_RUNTIME", "writer")]);
+    assert_snapshot!(writer("gt hook -o next"), @"exit 0");
+    assert_snapshot!(writer("bd close shop-1.docs"), @"
+    exit 1
+    2> error: `shop-1.docs` is for `reviewer`, in a session of its own
+    2> hint: `gt hook` shows what is yours to do
+    ");
+    assert!(writer("gt done").contains("holds no commit"));
+    town.commit("new");
+    assert_snapshot!(writer("bd close shop-1.change"), @"
+    exit 0
+    closed shop-1.change: Do change
+    ");
+    assert_snapshot!(writer("gt hook -o steps"), @"exit 0");
+    assert_snapshot!(writer("gt hook"), @"
+    exit 0
+    shop-1: Log out
+      polecat  shop/nux
+      branch   polecat/nux/shop-1
+      base     <commit>
+      attempt  1
+    steps:
+      ✓ shop-1.change  Do change
+      → shop-1.docs  Do docs (for reviewer)
+      → shop-1.verify  Do verify (for reviewer)
+    next: nothing for you: `reviewer` does `docs`. Commit, then `gt done`
+    ");
+    assert!(writer("gt prime").contains("`shop-1.docs` (ready; not for you: `reviewer` does it)"));
+    assert_snapshot!(writer("bd close shop-1 --reason=no-changes:~none"), @"
+    exit 1
+    2> error: `polecat/nux/shop-1` holds 1 commit: that is a change
+    2> hint: hand it in: `gt done`
+    ");
+    assert_snapshot!(writer("gt done"), @"
+    exit 0
+    your part is done: `reviewer` goes on with `shop-1.docs`; end the session
+    ");
+    assert_eq!(town.merge_requests().len(), 0);
+    // Steps that name none are the bead's, which the reviewer is told.
+    let reviewer = |line: &str| {
+        town.agent_with(line, &[("GT_RUNTIME", "reviewer"), ("GT_BEAD_RUNTIME", "writer"), ("GT_ATTEMPT", "2")])
+    };
+    assert_snapshot!(reviewer("gt hook -o steps"), @"
+    exit 0
+    shop-1.docs
+    shop-1.verify
+    ");
+    assert!(reviewer("bd close shop-1.docs shop-1.verify").contains("exit 0"));
+    assert!(reviewer("gt done").contains("handed in 1 commit"));
+}
+
+#[test]
 fn a_step_is_ready_the_moment_what_it_needs_is_closed() {
     let town = hooked();
     let steps = || town.agent("gt hook -o steps");

@@ -109,7 +109,7 @@ impl Words<'_> {
     }
 
     fn sandbox(&mut self, facts: &SandboxFacts) -> String {
-        let SandboxFacts { sandbox, session, frozen, activity: _ } = facts;
+        let SandboxFacts { sandbox, session, runtime: _, frozen, activity: _ } = facts;
         let worktree = match sandbox {
             None => "no worktree".to_owned(),
             Some(s) if s.prepared.is_empty() => "in no preparation".to_owned(),
@@ -165,7 +165,7 @@ impl Words<'_> {
 }
 
 fn run(run: &Attempt) -> String {
-    let Attempt { attempt, work, state, conversation: _ } = run;
+    let Attempt { attempt, work, runtime: _, state, conversation: _ } = run;
     // A start that was cut short may or may not have said what it is for.
     assert!(work == "text" || *state == AttemptState::Intended, "{run:?}");
     match state {

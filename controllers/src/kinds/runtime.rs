@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gastown_crds::bead::{BeadSpec, BeadType};
+use gastown_crds::bead::BeadSpec;
 use gastown_crds::common::types;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime, Town};
@@ -11,6 +11,7 @@ use kube::ResourceExt;
 
 use crate::draft::Draft;
 use crate::key::{Controller, Lane};
+use crate::kinds::bead::next_step;
 use crate::kinds::convoy;
 use crate::kinds::town::RUNTIME_DEFAULT;
 use crate::objects::Watched;
@@ -70,9 +71,9 @@ pub fn used<'a>(
     of_rigs.chain(of_polecats).chain(convoys.flat_map(of_convoy)).chain(beads).collect()
 }
 
-/// The runtime that a bead itself names, while there is work to do on it.
+/// The runtime that a bead itself names, or a step, while there is work to do on it.
 pub fn of_open(bead: &Bead) -> Option<&str> {
-    bead.spec.runtime.as_deref().filter(|_| bead.spec.closed.is_none() && bead.spec.type_ != BeadType::Step)
+    bead.spec.runtime.as_deref().filter(|_| bead.spec.closed.is_none())
 }
 
 /// The runtimes that a convoy names for its beads, which may not be there yet; none once it has landed.
@@ -163,6 +164,8 @@ pub fn limits(runtime: &Runtime) -> Limits {
 /// Whose word it is that a runtime works on a bead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
+    /// Its next step's.
+    Step,
     /// The bead's own, or its convoy's, which is written on the bead.
     Bead,
     /// The polecat's that has or had it.
@@ -176,6 +179,8 @@ pub enum NamedBy {
 /// The names of the runtime that works on a bead, by who gives one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Named<'a> {
+    /// Its next step.
+    pub step: Option<&'a str>,
     /// The bead, or its convoy.
     pub bead: Option<&'a str>,
     /// The polecat that has or had it.
@@ -188,8 +193,15 @@ pub struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// As these objects say, as far as they are there.
-    pub fn of(bead: &'a BeadSpec, polecat: Option<&'a Polecat>, rig: Option<&'a Rig>, town: Option<&'a Town>) -> Self {
+    pub fn of(
+        step: Option<&'a Bead>,
+        bead: &'a BeadSpec,
+        polecat: Option<&'a Polecat>,
+        rig: Option<&'a Rig>,
+        town: Option<&'a Town>,
+    ) -> Self {
         Self {
+            step: step.and_then(|step| step.spec.runtime.as_deref()),
             bead: bead.runtime.as_deref(),
             polecat: polecat.and_then(|polecat| polecat.spec.runtime.as_deref()),
             rig: rig.and_then(|rig| rig.spec.runtime.as_deref()),
@@ -199,23 +211,28 @@ impl<'a> Named<'a> {
 
     /// The name that holds, and whose it is: the smallest wins.
     pub fn smallest(&self) -> (&'a str, NamedBy) {
-        let Self { bead, polecat, rig, town } = self;
-        let named = [(bead, NamedBy::Bead), (polecat, NamedBy::Polecat), (rig, NamedBy::Rig), (town, NamedBy::Town)];
-        let first = named.into_iter().find_map(|(name, by)| Some(((*name)?, by)));
+        let Self { step, bead, polecat, rig, town } = self;
+        let whole = [(bead, NamedBy::Bead), (polecat, NamedBy::Polecat), (rig, NamedBy::Rig), (town, NamedBy::Town)];
+        let first = std::iter::once((step, NamedBy::Step)).chain(whole).find_map(|(name, by)| Some(((*name)?, by)));
         first.unwrap_or((RUNTIME_DEFAULT, NamedBy::Town))
     }
 }
 
-/// The name of the runtime that works on a bead, and whose word it is.
-pub fn named<'a>(spec: &'a BeadSpec, polecat: Option<&'a Polecat>, view: &View<'a>) -> (&'a str, NamedBy) {
-    let (rig, town) = (view.objects.get::<Rig>(&spec.rig), view.objects.town());
-    Named::of(spec, polecat, rig.map(AsRef::as_ref), town.map(AsRef::as_ref)).smallest()
+/// The names of the runtime that works on a bead from its next session on.
+pub fn named<'a>(bead: &'a Bead, polecat: Option<&'a Polecat>, view: &View<'a>) -> Named<'a> {
+    let (rig, town) = (view.objects.get::<Rig>(&bead.spec.rig), view.objects.town());
+    Named::of(next_step(bead, view), &bead.spec, polecat, rig.map(AsRef::as_ref), town.map(AsRef::as_ref))
 }
 
-/// The runtime that works on a bead, if it is there. `polecat` is the one that has or had it.
-pub fn runtime_of<'a>(spec: &BeadSpec, polecat: Option<&str>, view: &View<'a>) -> Option<&'a Runtime> {
+/// The name of the runtime that works on a bead from its next session on. `polecat` is the one that has or had it.
+pub fn name_of<'a>(bead: &'a Bead, polecat: Option<&str>, view: &View<'a>) -> &'a str {
     let polecat = polecat.and_then(|name| view.objects.get::<Polecat>(name)).map(AsRef::as_ref);
-    view.objects.get::<Runtime>(named(spec, polecat, view).0).map(AsRef::as_ref)
+    named(bead, polecat, view).smallest().0
+}
+
+/// The runtime that works on a bead from its next session on, if it is there. `polecat` is the one that has or had it.
+pub fn runtime_of<'a>(bead: &'a Bead, polecat: Option<&str>, view: &View<'a>) -> Option<&'a Runtime> {
+    view.objects.get::<Runtime>(name_of(bead, polecat, view)).map(AsRef::as_ref)
 }
 
 /// The memory that has to be free to start a session, beside the town's own.

@@ -256,6 +256,8 @@ pub mod exit {
     pub const AUTH: i32 = 77;
     /// A setup, and an agent: another attempt would end the same way (`EX_CONFIG` of `sysexits.h`). None is made.
     pub const CONFIG: i32 = 78;
+    /// An agent: it was killed, as shells say it.
+    pub const KILLED: i32 = 128 + 9;
 }
 
 /// The state of a job.

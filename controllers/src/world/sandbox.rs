@@ -44,6 +44,8 @@ pub struct SandboxFacts {
     pub sandbox: Option<Sandbox>,
     /// Its session.
     pub session: Session,
+    /// The name of the Runtime that its session is of, if one runs and that is on record.
+    pub runtime: Option<String>,
     /// Whether the processes of its session are frozen.
     pub frozen: Frozen,
     /// What the agent of its session reported last; that it is starting, until it reports anything.

@@ -146,6 +146,8 @@ pub struct Attempt {
     pub attempt: u32,
     /// The digest of the text that it was for.
     pub work: String,
+    /// The name of the Runtime that it was of, if that is on record.
+    pub runtime: Option<String>,
     /// How far it came.
     pub state: AttemptState,
     /// The conversation that its agent was in, if it was reported and can be gone on with.
@@ -157,8 +159,6 @@ pub struct Attempt {
 pub struct Conversation {
     /// Its id, as the agent's program knows it.
     pub id: String,
-    /// The name of the Runtime that it is of: another program would not know it.
-    pub runtime: String,
     /// The uid of the sandbox that it speaks of.
     pub sandbox_uid: String,
 }

@@ -66,7 +66,7 @@ fn what_the_provider_refused_is_not_charged() {
         run(attempt, AttemptState::Ended(end))
     };
     let spec = bead("shop-a", "shop").spec;
-    let charged = |state| failures(&spec, &[ended(1, state)], &[]);
+    let charged = |state| failures(&spec, &[ended(1, state)], &[], "script");
     assert_eq!(charged(None), 1);
     assert_eq!(charged(Some(ActivityState::Busy)), 1);
     assert_eq!(charged(Some(ActivityState::Limited)), 0);
@@ -133,7 +133,7 @@ fn an_answer_begins_the_next_session_at_once_and_nothing_is_charged() {
     let mut scene = reported("Claude", ActivityState::Busy, "");
     asked(&mut scene, &question(false, Some("spaces")));
     scene.sandbox("shop-nux", sandbox(Session::None));
-    assert_eq!(failures(&scene.objects.get::<Bead>("shop-a").unwrap().spec, &[run(1, died(1000))], &[]), 0);
+    assert_eq!(failures(&scene.objects.get::<Bead>("shop-a").unwrap().spec, &[run(1, died(1000))], &[], "script"), 0);
     scene.runs("shop-a", vec![run(1, died(1000))]);
     assert!(
         said(&scene.plan(&key())).contains("\nstart shop-nux on shop-a, attempt 2\n"),
@@ -153,7 +153,7 @@ fn a_program_that_ends_before_it_begins_is_not_charged_and_said() {
         )
     };
     let spec = bead("shop-a", "shop").spec;
-    let charged = |run: Attempt| failures(&spec, &[run], &[]);
+    let charged = |run: Attempt| failures(&spec, &[run], &[], "script");
     assert_eq!(charged(ended(1, 1, 905)), 0);
     // One that went well, or for long, has begun: its hooks may be switched off.
     assert_eq!((charged(ended(1, 0, 905)), charged(ended(1, 1, 960))), (1, 1));

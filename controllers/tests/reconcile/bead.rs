@@ -23,7 +23,13 @@ fn scene() -> Scene {
 fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
     let end =
         AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into(), out_of_memory: None, activity: None };
-    Attempt { attempt, work: work_digest(&bead.spec), state: AttemptState::Ended(end), conversation: None }
+    Attempt {
+        attempt,
+        work: work_digest(&bead.spec),
+        state: AttemptState::Ended(end),
+        conversation: None,
+        runtime: None,
+    }
 }
 
 #[test]
@@ -102,7 +108,8 @@ fn a_new_text_wants_new_steps_but_not_under_a_running_agent() {
     step.metadata.labels = Some([("gastown.io/round".to_owned(), "0".to_owned())].into());
     step.metadata.annotations = Some([("gastown.io/steps".to_owned(), "1".to_owned())].into());
     let bead = claimed(bead("shop-a", "shop"), "shop-nux");
-    let running = Attempt { attempt: 1, work: "older".into(), state: AttemptState::Running, conversation: None };
+    let running =
+        Attempt { attempt: 1, work: "older".into(), state: AttemptState::Running, conversation: None, runtime: None };
     scene.bead(step).bead(bead).runs("shop-a", vec![running]);
     assert!(scene.plan(&key("shop-a")).effects.is_empty());
     scene.runs("shop-a", vec![]);
@@ -235,8 +242,13 @@ fn of_convoy(scene: &mut Scene, beads: serde_json::Value) -> String {
     let mut bead = claimed(object::<Bead>(&name, json!({"title": "A", "rig": "shop", "command": "true"})), "shop-nux");
     let labels = [("gastown.io/convoy", "c"), ("gastown.io/bead", "a")];
     bead.metadata.labels = Some(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into());
-    let attempt =
-        Attempt { attempt: 1, work: work_digest(&bead.spec), state: AttemptState::Running, conversation: None };
+    let attempt = Attempt {
+        attempt: 1,
+        work: work_digest(&bead.spec),
+        state: AttemptState::Running,
+        conversation: None,
+        runtime: None,
+    };
     scene.runs(&name, vec![attempt]).bead(bead);
     scene.add(object::<gastown_crds::Convoy>("c", json!({"rig": "shop", "beads": beads})));
     name

@@ -17,8 +17,10 @@ fn talker(spec: Value) -> Runtime {
     object("talker", all)
 }
 
-/// A scene in which a polecat with this Runtime has had these attempts.
+/// A scene in which a polecat with this Runtime has had these attempts, which are of it where they name none.
 fn after(spec: Value, attempts: Vec<Attempt>) -> Scene {
+    let of_it = |run: Attempt| Attempt { runtime: run.runtime.or_else(|| Some("talker".into())), ..run };
+    let attempts = attempts.into_iter().map(of_it).collect();
     let mut scene = scene();
     let mut talks = rig("shop");
     talks.spec.runtime = Some("talker".into());
@@ -51,7 +53,7 @@ fn prompt(scene: &Scene) -> String {
 }
 
 fn talk(id: &str) -> Conversation {
-    Conversation { id: id.into(), runtime: "talker".into(), sandbox_uid: "shop-nux-uid".into() }
+    Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into() }
 }
 
 fn lost(attempt: u32) -> Attempt {
@@ -89,7 +91,7 @@ fn what_another_program_worktree_or_text_had_does_not_go_on() {
     let begins = "talk begin $(GT_CONVERSATION) | -";
     let with = |conversation: Conversation| Attempt { conversation: Some(conversation), ..run(1, died(900)) };
     let own = talk("t-1");
-    let other = with(Conversation { runtime: "other".into(), ..own.clone() });
+    let other = Attempt { runtime: Some("other".into()), ..with(own.clone()) };
     assert_eq!(command(&after(json!({}), vec![other])), begins);
     let elsewhere = with(Conversation { sandbox_uid: "shop-toe-uid".into(), ..own.clone() });
     assert_eq!(command(&after(json!({}), vec![elsewhere])), begins);
@@ -99,11 +101,17 @@ fn what_another_program_worktree_or_text_had_does_not_go_on() {
 
 #[test]
 fn a_conversation_that_agents_leave_is_left() {
-    let ends = |count: u32| {
-        (1..=count).map(|n| Attempt { conversation: Some(talk("t-1")), ..run(n, died(i64::from(n))) }).collect()
+    let with = |count: u32, code: i32| {
+        let ends = |n: u32| match died(i64::from(n)) {
+            AttemptState::Ended(end) => AttemptState::Ended(AttemptEnd { code, ..end }),
+            other => other,
+        };
+        (1..=count).map(|n| Attempt { conversation: Some(talk("t-1")), ..run(n, ends(n)) }).collect()
     };
+    let ends = |count| with(count, 1);
     assert_eq!(command(&after(json!({}), ends(2))), format!("{RESUMES}t-1"));
     assert_eq!(command(&after(json!({}), ends(3))), "talk begin $(GT_CONVERSATION) | -");
+    assert_eq!(command(&after(json!({}), with(3, 137))), format!("{RESUMES}t-1"), "it was killed");
 }
 
 #[test]

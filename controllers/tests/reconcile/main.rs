@@ -10,6 +10,7 @@ mod bead;
 mod convoy;
 mod dispatch;
 mod formula;
+mod handover;
 mod holds;
 mod lease;
 mod merge;

@@ -141,8 +141,13 @@ fn a_bead_whose_branch_was_deleted_waits_for_a_person_and_a_new_text_is_a_new_ch
     let bead_key = gastown_controllers::bead::CONTROLLER.key("shop-a");
     let mut scene = scene();
     let mut told = bead("shop-a", "shop");
-    let attempt =
-        |state| Attempt { attempt: 1, work: work_digest(&bead("shop-a", "shop").spec), state, conversation: None };
+    let attempt = |state| Attempt {
+        attempt: 1,
+        work: work_digest(&bead("shop-a", "shop").spec),
+        state,
+        conversation: None,
+        runtime: None,
+    };
     let end = AttemptEnd { code: 0, own: true, at: at(900), tail: String::new(), out_of_memory: None, activity: None };
     scene.runs("shop-a", vec![attempt(AttemptState::Ended(end))]);
     let deleted = because(request("shop-a", "shop", 1, MergeState::BranchDeleted), "BranchDeleted");

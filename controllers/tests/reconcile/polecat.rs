@@ -65,7 +65,7 @@ fn sandbox_of(sandbox: Sandbox) -> SandboxFacts {
 }
 
 pub fn run(attempt: u32, state: AttemptState) -> Attempt {
-    Attempt { attempt, work: work(), state, conversation: None }
+    Attempt { attempt, work: work(), state, conversation: None, runtime: None }
 }
 
 pub fn died(second: i64) -> AttemptState {
@@ -228,6 +228,7 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
     GT_POLECAT=nux
     GT_BEAD=shop-a
     GT_ATTEMPT=1
+    GT_RUNTIME=script
     GT_BASE=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     GT_PROMPT=Run `gt prime` and follow it.
     GT_KEEP_AT_WORK=5

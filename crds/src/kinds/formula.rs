@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AgentAccess;
 use crate::admission;
 use crate::common::{Condition, observed, types};
-use crate::kinds::{Column, Compiled, Kind, NamedBy, Registered, Role};
+use crate::kinds::{Column, Compiled, Kind, NamedBy, Reference, Registered, Role};
 
 /// Its row in the registry.
 pub static KIND: Kind = Kind {
@@ -23,7 +23,7 @@ pub static KIND: Kind = Kind {
     selectable: &[],
     role: Role::Reconciled,
     conditions: &[types::READY],
-    references: &[],
+    references: &[Reference { field: "steps[].runtime", kind: "Runtime" }],
     not_declared: &[],
     check_among: admission::formula::check,
     named_by: NamedBy::People,
@@ -113,6 +113,11 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     pub run: Option<String>,
+    /// The Runtime that works on it, in a session of its own, in the same worktree and on the same branch. Default: that of the
+    /// bead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub runtime: Option<String>,
 }
 
 /// The status of a formula, as its controller observes it.

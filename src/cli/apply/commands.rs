@@ -128,7 +128,7 @@ impl<'a> Known<'a> {
         let is_script = self.spec("Rig", rig).is_some_and(|rig| {
             let town = self.spec("Town", "town").unwrap_or_default();
             let (rig, town) = (rig["runtime"].as_str(), town["runtime"].as_str());
-            let (name, _) = Named { bead: runtime.as_deref(), polecat: None, rig, town }.smallest();
+            let (name, _) = Named { bead: runtime.as_deref(), rig, town, ..Named::default() }.smallest();
             self.spec("Runtime", name).unwrap_or_default()["command"][0] == AGENTS[0].0
         });
         self.script.insert(key, is_script);
@@ -140,7 +140,8 @@ impl<'a> Known<'a> {
             return *known;
         }
         let spec = self.spec("Formula", formula).unwrap_or_default();
-        let mut steps = spec["steps"].as_array().into_iter().flatten();
+        // A step that is for a runtime of its own is not done by this one.
+        let mut steps = spec["steps"].as_array().into_iter().flatten().filter(|step| step["runtime"].is_null());
         let needs_command = steps.any(|step| step["run"].as_str().is_none_or(|run| run.contains("{{command}}")));
         self.need_command.insert(formula.to_owned(), needs_command);
         needs_command

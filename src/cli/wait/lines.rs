@@ -122,7 +122,13 @@ mod tests {
                 out_of_memory: None,
                 activity: None,
             };
-            let run = Attempt { attempt: 1, work: String::new(), state: AttemptState::Ended(end), conversation: None };
+            let run = Attempt {
+                attempt: 1,
+                work: String::new(),
+                state: AttemptState::Ended(end),
+                conversation: None,
+                runtime: None,
+            };
             let events = progress.observe(bead, |_| vec![run]);
             printed.extend(events.iter().map(|event| lines.event(event, now)));
         }

@@ -43,7 +43,7 @@ pub fn log_path(layout: &Layout, owner_uid: &str, attempt: u32) -> PathBuf {
 }
 
 /// The spec of an attempt, if it is on record.
-fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
+pub fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
     let spec = records::read::<Spec<NoJob>>(&layout.attempt(owner_uid, attempt).join(records::SPEC))?;
     Ok(spec.map(|spec| match spec {
         Spec::Session(spec) => spec,
@@ -54,6 +54,7 @@ fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSp
 fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, SessionError> {
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();
+    let runtime = spec.as_ref().and_then(|spec| spec.runtime.clone());
     let conversation = spec.as_ref().and_then(|spec| conversation(layout, spec));
     let does_report = spec.as_ref().is_some_and(|spec| spec.reports);
     let holder = Holder { owner_uid: owner_uid.to_owned(), attempt };
@@ -73,7 +74,7 @@ fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, Sessio
         }
         (None, _) => AttemptState::Intended,
     };
-    Ok(Attempt { attempt, work, state, conversation })
+    Ok(Attempt { attempt, work, runtime, state, conversation })
 }
 
 fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Result<AttemptState, SessionError> {
@@ -127,6 +128,5 @@ pub fn transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Path
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
     let reported = reports(layout, &spec.owner_uid, spec.attempt).conversation();
     let reported = reported.filter(records::Conversation::can_go_on)?;
-    let (runtime, sandbox_uid) = (spec.runtime.clone()?, spec.sandbox_uid.clone());
-    Some(Conversation { id: reported.id, runtime, sandbox_uid })
+    Some(Conversation { id: reported.id, sandbox_uid: spec.sandbox_uid.clone() })
 }

@@ -236,6 +236,12 @@ impl Sessions {
         attempts::starting(&self.layout, owner_uid, *attempt).map(Some)
     }
 
+    /// The name of the Runtime that a session is of, if it runs and that is on record.
+    pub fn runtime(&self, session: &Session) -> Result<Option<String>, SessionError> {
+        let Session::Running { owner_uid, attempt } = session else { return Ok(None) };
+        Ok(attempts::spec(&self.layout, owner_uid, *attempt)?.and_then(|spec| spec.runtime))
+    }
+
     /// What sessions can be held to on this machine.
     pub fn limiting(&self) -> Result<Limiting, ExecError> {
         self.scopes.limiting(&self.town.path)

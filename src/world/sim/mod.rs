@@ -258,7 +258,13 @@ impl Sandboxes for SimWorld {
     fn sandbox(&self, id: &SandboxId) -> Seen<SandboxFacts> {
         self.seen(|state| {
             let (sandbox, session) = (state.sandbox(&id.uid), state.session(&id.uid));
-            SandboxFacts { sandbox, session, frozen: state.frozen(&id.uid), activity: None }
+            SandboxFacts {
+                sandbox,
+                session,
+                runtime: state.runtime(&id.uid),
+                frozen: state.frozen(&id.uid),
+                activity: None,
+            }
         })
     }
 

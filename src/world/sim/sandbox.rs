@@ -43,6 +43,7 @@ pub(super) struct Live {
     pub(super) bead: String,
     pub(super) owner_uid: String,
     pub(super) attempt: u32,
+    pub(super) runtime: Option<String>,
     /// The time at which the session started.
     pub(super) since: Timestamp,
     /// Its agent has begun to hand in, or to close its bead: from here on it may be ended.
@@ -70,6 +71,10 @@ impl State {
             Some(live) => Session::Running { owner_uid: live.owner_uid.clone(), attempt: live.attempt },
             None => Session::None,
         }
+    }
+
+    pub(super) fn runtime(&self, sandbox_uid: &str) -> Option<String> {
+        self.sessions.get(sandbox_uid)?.runtime.clone()
     }
 
     pub(super) fn frozen(&self, sandbox_uid: &str) -> Frozen {
@@ -200,6 +205,7 @@ impl State {
             Attempt {
                 attempt: spec.attempt,
                 work: spec.work.clone(),
+                runtime: Some(spec.runtime.name.clone()),
                 state: AttemptState::Intended,
                 conversation: None,
             },
@@ -239,7 +245,8 @@ impl SimWorld {
             let since = self.now();
             let brake = brake.clone();
             let name = id.name.clone();
-            let live = Live { name, bead, owner_uid, attempt, since, may_end: false, agent: None, brake };
+            let runtime = Some(spec.runtime.name.clone());
+            let live = Live { name, bead, owner_uid, attempt, runtime, since, may_end: false, agent: None, brake };
             state.sessions.insert(id.uid.clone(), live);
             let at_work = state.sessions.values().filter(|live| !live.may_end).count();
             state.busiest = state.busiest.max(at_work);

@@ -190,7 +190,7 @@ impl State {
     }
 
     fn seed_sandbox(&mut self, id: &SandboxId, owner: &Owner, facts: SandboxFacts, now: Timestamp) {
-        let SandboxFacts { sandbox, session, frozen, activity: _ } = facts;
+        let SandboxFacts { sandbox, session, runtime, frozen, activity: _ } = facts;
         if let Some(Sandbox { prepared, branch, base, made }) = sandbox {
             let files = self.commits.tree_of(&base);
             let (rig_uid, tip) = (owner.uid.clone(), base.clone());
@@ -201,7 +201,7 @@ impl State {
             let brake = Brake::default();
             brake.set(frozen != Frozen::No);
             let (name, bead) = (id.name.clone(), owner_uid.clone());
-            let live = Live { name, bead, owner_uid, attempt, since: now, may_end: false, agent: None, brake };
+            let live = Live { name, bead, owner_uid, attempt, runtime, since: now, may_end: false, agent: None, brake };
             self.sessions.insert(id.uid.clone(), live);
         }
     }

@@ -24,31 +24,32 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
 /// branches that came back. What its model's provider refused is not charged, nor is an attempt that did not begin or ended in
-/// a question. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// a question, or that did its part of the steps, `next` being the Runtime of the next attempt. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
 /// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
 /// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
-pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>]) -> u32 {
+pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>], next: &str) -> u32 {
     if attempts.is_empty() {
         return 0;
     }
     let work = work_digest(spec);
     let (mut reached_limit, mut by_machine) = (false, 0);
-    let failed = |run: &&Attempt| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
-        (Some(request), _) => came_back(request),
-        (None, _) if asked(spec, run) => false,
-        (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) && !did_not_begin(end) => {
-            match end.out_of_memory {
-                None => true,
-                Some(OutOfMemory::Machine) => {
-                    by_machine += 1;
-                    by_machine > MACHINE_KILLS_MAX
+    let failed =
+        |(at, run): &(usize, &Attempt)| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
+            (Some(request), _) => came_back(request),
+            (None, _) if asked(spec, run) || did_its_part(attempts, *at, next) => false,
+            (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) && !did_not_begin(end) => {
+                match end.out_of_memory {
+                    None => true,
+                    Some(OutOfMemory::Machine) => {
+                        by_machine += 1;
+                        by_machine > MACHINE_KILLS_MAX
+                    }
+                    Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
                 }
-                Some(OutOfMemory::Limit(_)) => !std::mem::replace(&mut reached_limit, true),
             }
-        }
-        (None, _) => false,
-    };
-    let count = attempts.iter().filter(|r| r.work == work).filter(failed).count();
+            (None, _) => false,
+        };
+    let count = attempts.iter().enumerate().filter(|(_, run)| run.work == work).filter(failed).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
@@ -60,6 +61,14 @@ const BEGIN_S_MAX: i64 = 60;
 pub fn did_not_begin(end: &AttemptEnd) -> bool {
     let starting = end.activity.as_ref().filter(|activity| activity.state == ActivityState::Starting);
     end.own && end.code != 0 && starting.is_some_and(|it| end.at.as_second() - it.since.as_second() < BEGIN_S_MAX)
+}
+
+/// Whether an attempt ended well, or was ended, and the one after it is of another Runtime, which `next` is for the last: it did
+/// its part of the steps. That is bounded by how many steps there are.
+pub fn did_its_part(attempts: &[Attempt], at: usize, next: &str) -> bool {
+    let Attempt { runtime: Some(runtime), state: AttemptState::Ended(end), .. } = &attempts[at] else { return false };
+    let after = attempts.get(at + 1).map_or(Some(next), |run| run.runtime.as_deref());
+    (end.code == 0 || !end.own) && after.is_some_and(|after| after != runtime)
 }
 
 /// Whether an attempt has asked people something.

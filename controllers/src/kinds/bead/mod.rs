@@ -13,12 +13,12 @@ mod reconcile;
 mod writes;
 
 pub use attempts::{
-    asked, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests, rework, round,
-    starved, state, work_digest,
+    asked, did_its_part, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests,
+    rework, round, starved, state, work_digest,
 };
 pub use molecule::{
     ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,
-    formula_of, is_poured, order,
+    formula_of, is_poured, next_step, order, ready_steps, steps,
 };
 pub use reconcile::reconcile;
 pub use writes::{claim, close, release, respec};

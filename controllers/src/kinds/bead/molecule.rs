@@ -3,7 +3,7 @@
 //! Each time a branch comes back is a new round with steps of its own: a closed step stays closed. Steps carry the
 //! digest of the formula they were poured from and how many they are; nothing starts on half a molecule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::bead::{BeadSpec, BeadType};
 use gastown_crds::common::types;
@@ -13,7 +13,7 @@ use gastown_crds::{Bead, Formula, FormulaSpec, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::work_digest;
+use super::{requests, round, work_digest};
 use crate::draft::Draft;
 use crate::plan::{Plan, Write, owner};
 use crate::view::View;
@@ -48,6 +48,22 @@ pub fn steps<'a>(bead: &str, round: u32, view: &View<'a>) -> Vec<&'a Bead> {
         .collect();
     steps.sort_by_key(|s| (order(s), s.name_any()));
     steps
+}
+
+/// The steps of these, which are of one round, that may be done now. A need that does not exist does not block, as in Beads.
+pub fn ready_steps<'a>(steps: &[&'a Bead]) -> impl Iterator<Item = &'a Bead> {
+    let open: BTreeSet<String> =
+        steps.iter().filter(|step| step.spec.closed.is_none()).map(|step| step.name_any()).collect();
+    let is_ready =
+        move |step: &&Bead| step.spec.closed.is_none() && step.spec.needs.iter().all(|it| !open.contains(it));
+    steps.to_vec().into_iter().filter(is_ready)
+}
+
+/// The step of a bead that is worked on next, the first of those that may be; none while it has no steps, and once all are closed.
+pub fn next_step<'a>(bead: &Bead, view: &View<'a>) -> Option<&'a Bead> {
+    let name = bead.name_any();
+    view.objects.steps_of(&name).next()?;
+    ready_steps(&steps(&name, round(&requests(bead, view)), view)).next()
 }
 
 /// A step's place in its formula's order.
@@ -143,8 +159,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             rig: bead.spec.rig.clone(),
             needs: step.needs.iter().map(|need| names::step(&name, round, need)).collect(),
             formula: None,
-            // It is worked by the session of its bead.
-            runtime: None,
+            runtime: step.runtime.clone(),
             command: step.run.clone(),
             vars: Vec::new(),
             parent: Some(name),

@@ -97,7 +97,9 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
     let touched = bead.spec.assignee.is_some() || status.last_polecat.is_some() || !requests.is_empty();
     let attempts = if touched { view.attempts(&bead.uid().unwrap_or_default())? } else { &[] };
     status.attempts = attempts.last().map_or(0, |r| r.attempt);
-    status.failures = failures(&bead.spec, attempts, &requests);
+    let polecat = bead.spec.assignee.as_ref().map(|it| &it.polecat).or(status.last_polecat.as_ref());
+    let next = runtime::name_of(bead, polecat.map(String::as_str), view);
+    status.failures = failures(&bead.spec, attempts, &requests, next);
     status.rework = rework(&requests);
     let newest = requests.last();
 
@@ -277,7 +279,7 @@ fn set_aside(
         );
         return Some((Reason::WouldFailAgain, message));
     }
-    let runtime = runtime::runtime_of(&bead.spec, status.last_polecat.as_deref(), view);
+    let runtime = runtime::runtime_of(bead, status.last_polecat.as_deref(), view);
     let limit = runtime.and_then(|runtime| runtime::limits(runtime).memory);
     if let (Some((attempt, reached)), Some(runtime)) = (starved(&bead.spec, attempts, requests, limit), runtime) {
         let message = format!(

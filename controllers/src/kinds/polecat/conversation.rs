@@ -8,7 +8,7 @@ use gastown_crds::runtime::ConversationId;
 use kube::ResourceExt;
 use uuid::Uuid;
 
-use crate::world::{Attempt, AttemptState, SandboxId};
+use crate::world::{Attempt, AttemptState, SandboxId, exit};
 
 /// What an agent is told first where a conversation begins.
 const PROMPT: &str = "Run `gt prime` and follow it.";
@@ -17,7 +17,7 @@ const RESUME_PROMPT: &str = "Your session was interrupted, or your work came bac
                              what is there already, and go on.";
 
 /// How often an agent may end by itself in one conversation, without handing in, before the next attempt begins another: one
-/// that is full, or damaged, would end each attempt.
+/// that is full, or damaged, would end each attempt. That it was killed says nothing of its conversation.
 const ENDS_MAX: usize = 3;
 
 /// The conversation of an attempt.
@@ -41,7 +41,10 @@ pub fn of(
 ) -> Talk {
     let spec = &runtime.spec;
     let prompt = |own: &Option<String>, default: &str| own.clone().unwrap_or_else(|| default.to_owned());
-    let last = if spec.resume.is_empty() { None } else { last(&runtime.name_any(), sandbox, earlier) };
+    let name = runtime.name_any();
+    // A program knows its own conversations alone.
+    let earlier: Vec<&Attempt> = earlier.iter().filter(|run| run.runtime.as_ref() == Some(&name)).collect();
+    let last = if spec.resume.is_empty() { None } else { last(sandbox, &earlier) };
     if let Some(id) = last {
         let answered = earlier
             .iter()
@@ -67,11 +70,12 @@ fn answers(questions: &[AgentQuestion], attempt: u32) -> String {
 }
 
 /// The id of the conversation that was gone on with last, if that can be gone on with here.
-fn last<'a>(runtime: &str, sandbox: &SandboxId, earlier: &'a [Attempt]) -> Option<&'a str> {
+fn last<'a>(sandbox: &SandboxId, earlier: &[&'a Attempt]) -> Option<&'a str> {
     let by_itself = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.own);
     let last = earlier.iter().rev().find(|run| run.conversation.is_some() || by_itself(run))?;
     let conversation = last.conversation.as_ref()?;
-    let ends = earlier.iter().filter(|run| run.conversation.as_ref() == Some(conversation) && by_itself(run)).count();
-    let is_here = conversation.runtime == runtime && conversation.sandbox_uid == sandbox.uid;
-    (is_here && ends < ENDS_MAX).then_some(&conversation.id)
+    let killed = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.code == exit::KILLED);
+    let of_it = earlier.iter().filter(|run| run.conversation.as_ref() == Some(conversation));
+    let ends = of_it.filter(|run| by_itself(run) && !killed(run)).count();
+    (conversation.sandbox_uid == sandbox.uid && ends < ENDS_MAX).then_some(&conversation.id)
 }

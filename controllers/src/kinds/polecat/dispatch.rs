@@ -132,7 +132,7 @@ impl<'a> Round<'a> {
         }
         let worker = if bead.spec.assignee.is_none() { self.worker(bead) } else { None };
         let polecat = bead.spec.assignee.as_ref().map(|it| it.polecat.clone()).or(worker.map(ResourceExt::name_any));
-        let runtime = runtime::runtime_of(&bead.spec, polecat.as_deref(), self.view);
+        let runtime = runtime::runtime_of(bead, polecat.as_deref(), self.view);
         if !self.has_room(runtime, plan) {
             return;
         }

@@ -6,6 +6,8 @@
 //! | `GT_ROLE` | `polecat` |
 //! | `GT_RIG`, `GT_POLECAT` | the names of the rig, and of the polecat within it |
 //! | `GT_BEAD`, `GT_ATTEMPT` | the bead's name; which attempt this is, from 1 |
+//! | `GT_RUNTIME` | the name of the Runtime that the session is of |
+//! | `GT_BEAD_RUNTIME` | that of the bead's steps that name none, if it is another; otherwise not set |
 //! | `GT_BASE` | the commit that its branch began at |
 //! | `GT_MEMORY_LIMIT` | the memory that it may use, such as `4Gi`; not set without a limit |
 //! | `GT_LAST_ATTEMPT` | `OutOfMemory` if the attempt before was killed for memory; otherwise not set |
@@ -32,7 +34,7 @@ const KEEP_AT_WORK_DEFAULT: u32 = 5;
 pub fn of(
     polecat: &Polecat,
     bead: &Bead,
-    (rig, runtime): (&RigSettings<'_>, &Runtime),
+    (rig, runtime, of_bead): (&RigSettings<'_>, &Runtime, &str),
     (attempt, base): (u32, &Oid),
     talk: &Talk,
     out_of_memory: Option<OutOfMemory>,
@@ -46,6 +48,7 @@ pub fn of(
         ("GT_POLECAT", name.clone()),
         ("GT_BEAD", bead.name_any()),
         ("GT_ATTEMPT", attempt.to_string()),
+        ("GT_RUNTIME", runtime.name_any()),
         ("GT_BASE", base.0.clone()),
         ("GT_PROMPT", talk.prompt.clone()),
         ("GT_KEEP_AT_WORK", runtime.spec.keep_at_work.unwrap_or(KEEP_AT_WORK_DEFAULT).to_string()),
@@ -56,10 +59,11 @@ pub fn of(
         ("GIT_COMMITTER_NAME", author.name),
         ("GIT_COMMITTER_EMAIL", author.email),
     ];
+    let of_bead = (of_bead != runtime.name_any()).then(|| ("GT_BEAD_RUNTIME", of_bead.to_owned()));
     let limit = runtime.spec.resources.limits.memory.map(|limit| ("GT_MEMORY_LIMIT", limit.to_string()));
     let last = out_of_memory.map(|_| ("GT_LAST_ATTEMPT", "OutOfMemory".to_owned()));
     let id = talk.id.clone().map(|id| ("GT_CONVERSATION", id));
     let variable = runtime.spec.session_variable.clone().map(|name| ("GT_SESSION_VARIABLE", name));
-    let all = ours.into_iter().chain(id).chain(variable).chain(limit).chain(last);
+    let all = ours.into_iter().chain(of_bead).chain(id).chain(variable).chain(limit).chain(last);
     all.map(|(name, value)| NameValue { name: name.to_owned(), value }).collect()
 }

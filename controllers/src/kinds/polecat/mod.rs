@@ -8,10 +8,13 @@ mod conversation;
 
 mod environment;
 
+mod handover;
+
 mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gastown_crds::overrides;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
@@ -21,6 +24,9 @@ use crate::key::{Controller, Lane};
 use crate::objects::{Objects, Presence, Watched, change};
 use crate::watches::Watches;
 use crate::world::SandboxId;
+
+/// How long an agent gets to end by itself once it has nothing more to do.
+const LEAVE_DELAY: Duration = Duration::from_secs(3);
 
 /// Worktree and session of each polecat.
 pub static CONTROLLER: Controller =

@@ -15,22 +15,21 @@ use gastown_crds::town::Trust;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, RuntimeSpec, names};
 use kube::ResourceExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::activity::{self, Standing};
-use super::{conversation, environment, sandbox_id};
+use super::{LEAVE_DELAY, conversation, environment, handover, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    asked, claim, cooked, did_not_begin, failures, is_landing, is_poured, is_refused_by_provider, last_word, requests,
-    rework, round, starved, state, work_digest,
+    asked, claim, cooked, did_its_part, did_not_begin, failures, is_landing, is_poured, is_refused_by_provider,
+    last_word, requests, rework, round, starved, state, steps, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
-use crate::kinds::runtime::{self, INSTALL_DELAY, NamedBy};
+use crate::kinds::runtime::{self, INSTALL_DELAY, Named, NamedBy};
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
@@ -149,9 +148,6 @@ fn leave(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Pl
     }
     doing(PolecatState::Starting, Reason::Switching, "is being deleted: its work is rescued first")
 }
-
-/// How long an agent gets to end by itself after `gt done`.
-const LEAVE_DELAY: Duration = Duration::from_secs(3);
 
 /// Nothing on the hook: no session runs, the worktree is kept warm.
 fn idle(polecat: &Polecat, facts: &SandboxFacts, view: &View<'_>, plan: &mut Plan) -> Doing {
@@ -284,9 +280,9 @@ impl Hook<'_> {
             return Ok(self.waits(Waiting::Rig, starting(Reason::RefNotFound, message), plan));
         };
         let rig = &RigSettings::of(rig);
-        let (runtime_name, named_by) = runtime::named(&self.bead.spec, Some(self.polecat), self.view);
+        let (runtime_name, named_by) = runtime::named(self.bead, Some(self.polecat), self.view).smallest();
         // One that only this bead is to be worked by keeps nobody else of its rig from work.
-        let runtime_of = if named_by == NamedBy::Bead { Waiting::Bead } else { Waiting::Rig };
+        let runtime_of = if matches!(named_by, NamedBy::Step | NamedBy::Bead) { Waiting::Bead } else { Waiting::Rig };
         let Some(runtime) = self.view.objects.get::<Runtime>(runtime_name) else {
             let message = format!("there is no Runtime named `{runtime_name}`: apply it");
             return Ok(self.waits(runtime_of, starting(Reason::RefNotFound, message), plan));
@@ -357,6 +353,9 @@ impl Hook<'_> {
                 self.notes(None, plan);
                 let Standing { state, reason, message, until, ends } =
                     activity::standing(self.activity(), self.view.now);
+                if let Some(doing) = self.did_its_part(plan) {
+                    return doing;
+                }
                 // It waits without a session, and is started again with the answer.
                 let question = self.asked();
                 let (reason, message) = match question.filter(|question| question.answer.is_none()) {
@@ -373,6 +372,30 @@ impl Hook<'_> {
         }
     }
 
+    /// The state of a session whose part of the bead is done, as another Runtime's steps come next; none while it is not.
+    fn did_its_part(&self, plan: &mut Plan) -> Option<Doing> {
+        let running = self.facts.runtime.as_deref()?;
+        let steps = steps(&self.bead.name_any(), round(&self.requests), self.view);
+        let of_bead = self.runtime_of_bead();
+        let step = handover::next_of_another(&steps, running, of_bead)?;
+        let runtime = step.spec.runtime.as_deref().unwrap_or(of_bead);
+        let message =
+            format!("step `{}` is for Runtime `{runtime}`: this session ends, and one of that begins", step.name_any());
+        let due = handover::ends_at(&steps, self.activity(), self.view.now);
+        if due > self.view.now {
+            plan.again_at(due);
+        } else {
+            plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
+        }
+        Some(doing(PolecatState::Starting, Reason::Switching, message))
+    }
+
+    /// The name of the Runtime of the bead's steps that name none.
+    fn runtime_of_bead(&self) -> &str {
+        let named = runtime::named(self.bead, Some(self.polecat), self.view);
+        Named { step: None, ..named }.smallest().0
+    }
+
     /// The question that the agent of its session waits with, its turn at an end; it may have been answered by now.
     fn asked(&self) -> Option<&AgentQuestion> {
         let waits = self.activity().filter(|activity| activity.state == ActivityState::Asking)?;
@@ -382,9 +405,12 @@ impl Hook<'_> {
         waits.message.as_ref().is_some_and(|asked| last.text.starts_with(&**asked)).then_some(last)
     }
 
-    /// What the agent of its session does, where its Runtime says that its program reports it.
+    /// What the agent of its session does, where the Runtime of that says that its program reports it.
     fn activity(&self) -> Option<&Activity> {
-        let runtime = runtime::runtime_of(&self.bead.spec, Some(&*self.polecat.name_any()), self.view)?;
+        let objects = self.view.objects;
+        let of_session = self.facts.runtime.as_deref().and_then(|name| objects.get::<Runtime>(name));
+        let next = || runtime::runtime_of(self.bead, Some(&*self.polecat.name_any()), self.view);
+        let runtime = of_session.map(AsRef::as_ref).or_else(next)?;
         self.facts.activity.as_ref().filter(|_| runtime.spec.dialect != Dialect::None)
     }
 
@@ -511,7 +537,7 @@ impl Hook<'_> {
         let attempts = self.view.attempts(&bead_uid)?;
         self.tell_end(attempts, plan);
         let settings = &self.view.settings;
-        let failed = failures(&self.bead.spec, attempts, &self.requests);
+        let failed = failures(&self.bead.spec, attempts, &self.requests, &runtime.name_any());
         let limits = runtime::limits(runtime);
         let over = if last_word(&self.bead.spec, attempts, &self.requests).is_some() {
             Some(Reason::WouldFailAgain)
@@ -536,7 +562,7 @@ impl Hook<'_> {
             Some((AttemptState::Ended(_) | AttemptState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
-        if let Some(due) = self.due(attempts, failed) {
+        if let Some(due) = self.due(attempts, failed, &runtime.name_any()) {
             plan.again_at(due);
             let refused = last.and_then(refused);
             let not_begun = last.and_then(not_begun);
@@ -592,7 +618,7 @@ impl Hook<'_> {
                 env: environment::of(
                     self.polecat,
                     self.bead,
-                    (rig, runtime),
+                    (rig, runtime, self.runtime_of_bead()),
                     (attempt, &self.base(repo)),
                     &talk,
                     out_of_memory,
@@ -649,11 +675,14 @@ impl Hook<'_> {
 
     /// When the next session may start, if not now: the first restart and the first rework are at once, the later ones
     /// back off, whether they are charged or not.
-    fn due(&self, attempts: &[Attempt], failed: u32) -> Option<Timestamp> {
+    fn due(&self, attempts: &[Attempt], failed: u32, next: &str) -> Option<Timestamp> {
         let handed_in = |run: &Attempt| self.requests.iter().any(|r| r.spec.attempt == run.attempt);
-        let counts = |run: &&Attempt| !handed_in(run) && run.state != AttemptState::Intended;
+        let counts = |at: &usize| {
+            let run = &attempts[*at];
+            !handed_in(run) && run.state != AttemptState::Intended && !did_its_part(attempts, *at, next)
+        };
         let spec = &self.bead.spec;
-        let ended = attempts.iter().rev().take_while(counts).filter(|run| !asked(spec, run)).count();
+        let ended = (0..attempts.len()).rev().take_while(counts).filter(|at| !asked(spec, &attempts[*at])).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
         let at = match &attempts.last()?.state {
             AttemptState::Ended(end) => end.at,

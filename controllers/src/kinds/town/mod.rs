@@ -100,9 +100,9 @@ fn is_any_requested(view: &View<'_>) -> bool {
 }
 
 /// The runtime that a bead would be worked by.
-fn wanted<'a>(bead: &Arc<Bead>, view: &View<'a>) -> Option<&'a Runtime> {
+fn wanted<'a>(bead: &'a Arc<Bead>, view: &View<'a>) -> Option<&'a Runtime> {
     let polecat = bead.spec.assignee.as_ref().map(|assignee| &*assignee.polecat);
-    runtime::runtime_of(&bead.spec, polecat, view)
+    runtime::runtime_of(bead, polecat, view)
 }
 
 /// Decides about the town itself.

@@ -91,7 +91,7 @@ fn starting(bead: &Bead, view: &View<'_>) -> u64 {
     if state == Some(PolecatState::Working) {
         return 0;
     }
-    runtime::taken(runtime::runtime_of(&bead.spec, Some(&assignee.polecat), view))
+    runtime::taken(runtime::runtime_of(bead, Some(&assignee.polecat), view))
 }
 
 /// When to look again at what is short: the longer it has been so, the later.

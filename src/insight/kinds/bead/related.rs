@@ -1,5 +1,6 @@
 //! Everything related to a bead: its needs and dependents, its steps, its attempts and its merge requests.
 
+use gastown_controllers::bead::{LABEL_ROUND, order, ready_steps};
 use gastown_controllers::runtime::{Named, NamedBy};
 use gastown_controllers::world::{Attempt, AttemptState};
 use gastown_crds::bead::BeadType;
@@ -57,8 +58,11 @@ fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
     let polecat = has.or_else(|| bead.status.as_ref()?.last_polecat.as_ref());
     let polecat = polecat.and_then(|name| snapshot.get::<Polecat>(name));
     let (rig, town) = (snapshot.get::<Rig>(&bead.spec.rig), snapshot.all::<Town>().next());
-    let (name, by) = Named::of(&bead.spec, polecat, rig, town).smallest();
+    let steps: Vec<&Bead> =
+        snapshot.all::<Bead>().filter(|it| it.spec.parent.as_ref() == Some(&bead.name_any())).collect();
+    let (name, by) = Named::of(next_step(&steps), &bead.spec, polecat, rig, town).smallest();
     let by = match by {
+        NamedBy::Step => next_step(&steps).map(|it| format!("bead/{}", it.name_any())).unwrap_or_default(),
         NamedBy::Bead => format!("bead/{}", bead.name_any()),
         NamedBy::Polecat => polecat.map(|it| format!("polecat/{}", it.name_any())).unwrap_or_default(),
         NamedBy::Rig => format!("rig/{}", bead.spec.rig),
@@ -67,6 +71,15 @@ fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
         }
     };
     Some(vec![name.to_owned().into(), by.into()])
+}
+
+/// The step that is worked on next, of those of every round.
+fn next_step<'a>(steps: &[&'a Bead]) -> Option<&'a Bead> {
+    let round = |step: &&Bead| step.labels().get(LABEL_ROUND).and_then(|round| round.parse::<u32>().ok());
+    let newest = steps.iter().map(round).max()?;
+    let mut steps: Vec<_> = steps.iter().copied().filter(|step| round(step) == newest).collect();
+    steps.sort_by_key(|step| (order(step), step.name_any()));
+    ready_steps(&steps).next()
 }
 
 /// A section of beads.
