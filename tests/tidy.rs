@@ -90,10 +90,14 @@ fn every_link_of_a_document_leads_to_a_file() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let link = regex::Regex::new(r"\]\(([^)#\s]+)").unwrap();
     let mut dead = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELIABILITY.md", "CHANGELOG.md"] {
-        let text = fs_err::read_to_string(root.join(document)).unwrap();
+    let own = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELIABILITY.md", "CHANGELOG.md"].map(PathBuf::from);
+    let below = below(&["examples", "benches"]).into_iter().filter(|path| path.ends_with("README.md"));
+    for document in own.into_iter().chain(below) {
+        let text = fs_err::read_to_string(root.join(&document)).unwrap();
         let links = link.captures_iter(&text).map(|found| found[1].to_owned());
-        let gone = |link: &String| !link.contains("://") && !root.join(link).exists();
+        let folder = root.join(&document).parent().unwrap().to_owned();
+        let document = document.display();
+        let gone = |link: &String| !link.contains("://") && !folder.join(link).exists();
         dead.extend(links.filter(gone).map(|link| format!("{document}: {link}")));
     }
     assert!(dead.is_empty(), "there is no such file: {dead:#?}");

@@ -77,7 +77,7 @@ pub fn town(clis: &[Cli], model: &Model) -> Town {
 }
 
 /// Has these work in a town, by our model, in a HOME in which they were used before; they reach nothing but this machine.
-fn at_work(clis: &[Cli], mut town: Town, model: &Model) -> Town {
+pub fn at_work(clis: &[Cli], mut town: Town, model: &Model) -> Town {
     let with_port = |text: &str| text.replace("PORT", &model.port.to_string());
     for (file, text) in clis.iter().flat_map(|cli| cli.home) {
         town.file(&format!("home/{file}"), &with_port(text));

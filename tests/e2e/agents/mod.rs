@@ -4,6 +4,7 @@ mod clis;
 mod model;
 mod more;
 mod newcomer;
+mod soak;
 
 use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};
@@ -167,6 +168,27 @@ fn six_beads_of_one_convoy_are_worked_by_three_agents_at_once() {
         let closed: Vec<_> = steps.iter().filter(|it| it["spec"]["parent"] == object).map(closed_by).collect();
         assert_eq!(closed, [Some(format!("shop/polecats/{polecat}"))], "{name}");
     }
+}
+
+/// One agent writes and another reviews, on one branch; each closes its own step, and neither is charged for leaving the rest.
+#[test]
+fn one_agent_writes_and_another_reviews() {
+    if [CLAUDE, CODEX].iter().filter(|cli| !cli.is_here()).count() > 0 {
+        return;
+    }
+    let work = format!("echo {WHO} >> who.txt\ngit add --all && git commit --quiet --message \"Do $GT_BEAD\"");
+    let [prime, _, close, done] = worker("").try_into().unwrap();
+    let model = Model::plays(vec![prime, run(work), close, done]);
+    let town = clis::town(&[CLAUDE, CODEX], &model);
+    town.apply(
+        "apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: {name: work}\n\
+         spec: {steps: [{name: write}, {name: review, needs: [write], runtime: claude-headless}]}\n",
+    );
+    one_bead(&town, CODEX.name);
+    town.up();
+    town.lands("day");
+    assert_eq!(git(&town.path("repos/shop.git"), &["show", "main:who.txt"]), "codex\nclaude");
+    assert_eq!(town.bead("one")["status"]["failures"], 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whole towns through the `gt` program, on real tmux and real git.
 
 mod diff;
-mod drill;
+pub mod drill;
 mod faults;
 pub mod harness;
 mod http;

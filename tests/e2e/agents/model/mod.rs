@@ -40,6 +40,8 @@ pub struct Model {
 
 struct Shared {
     lines: Vec<Line>,
+    /// How often one line is played.
+    plays_max: usize,
     /// The numbers of the lines that were played, in order.
     played: Mutex<Vec<usize>>,
     /// What was asked for: the path, and the body.
@@ -49,7 +51,12 @@ struct Shared {
 impl Model {
     /// A model that plays these lines to each agent that begins a conversation.
     pub fn plays(lines: Vec<Line>) -> Self {
-        let shared = Arc::new(Shared { lines, played: Mutex::default(), asked: Mutex::default() });
+        Self::plays_up_to(PLAYS_MAX, lines)
+    }
+
+    /// The same, each line so often at most.
+    pub fn plays_up_to(plays_max: usize, lines: Vec<Line>) -> Self {
+        let shared = Arc::new(Shared { lines, plays_max, played: Mutex::default(), asked: Mutex::default() });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -94,7 +101,7 @@ impl Shared {
         let mut played = self.played.lock().unwrap();
         let line = self.lines.get(number)?;
         let plays = played.iter().filter(|it| **it == number).count();
-        if plays >= PLAYS_MAX && !matches!(line, Line::Refuse(..)) {
+        if plays >= self.plays_max && !matches!(line, Line::Refuse(..)) {
             return None;
         }
         played.push(number);

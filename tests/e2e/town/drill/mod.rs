@@ -4,15 +4,15 @@
 //! lost. The short form takes some kills; `make drill MINUTES=10` goes on for as long as it is given. `SEED` draws the same
 //! victims again, as far as the machine's own timing lets it.
 
-mod audit;
-mod victims;
+pub mod audit;
+pub mod victims;
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::harness::{Town, WAIT_MAX, wait_until};
-use victims::Draw;
+use victims::{Draw, KINDS};
 
 /// The kills of the short form.
 const KILLS: usize = 40;
@@ -31,11 +31,10 @@ const FINISH_MAX: u32 = 4;
 
 #[test]
 fn everything_that_can_be_killed() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let minutes = number("MINUTES").unwrap_or(0);
     let seed = number("SEED").unwrap_or(if minutes == 0 { 7 } else { u64::from(std::process::id()) });
     let town = town();
-    let mut draw = Draw::new(seed);
+    let mut draw = Draw::new(seed, &KINDS);
     let until = Instant::now() + Duration::from_mins(minutes);
     let mut convoys = 0;
     say(&format!("drill: seed {seed}"));
@@ -57,8 +56,13 @@ fn everything_that_can_be_killed() {
     audit::all(&town, &RIGS, convoys * RIGS.len() * BEADS);
 }
 
+/// What a variable says of how the drill is to be.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 #[expect(clippy::print_stderr, reason = "a long drill shows that it goes on")]
-fn say(what: &str) {
+pub fn say(what: &str) {
     eprintln!("{what}");
 }
 
@@ -117,7 +121,12 @@ fn has_landed(town: &Town, convoy: usize) -> bool {
 }
 
 fn finish(town: &Town, convoy: usize) {
-    let name = format!("convoy/c{convoy}");
+    finishes(town, &format!("c{convoy}"));
+}
+
+/// A convoy lands, whoever was killed on the way.
+pub fn finishes(town: &Town, convoy: &str) {
+    let name = format!("convoy/{convoy}");
     let timeout = format!("{}s", WAIT_MAX.as_secs() - 5);
     for _ in 0..FINISH_MAX {
         let out = town.run(&["wait", &name, "--for=condition=Landed", "--timeout", &timeout]);

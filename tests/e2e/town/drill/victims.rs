@@ -10,13 +10,14 @@ use rustix::process::Signal;
 use super::super::harness::{Town, walk};
 
 /// What can be killed, by its name in what the drill tells.
-const KINDS: [&str; 6] = ["git", "agent", "supervisor", "job", "controller", "tmux"];
+pub const KINDS: [&str; 6] = ["git", "agent", "supervisor", "job", "controller", "tmux"];
 
 /// How long a kind of victim is waited for: there may be none just now.
 const COMES_MAX: Duration = Duration::from_millis(400);
 
 /// Draws victims.
 pub struct Draw {
+    kinds: &'static [&'static str],
     state: u64,
     killed: BTreeMap<&'static str, usize>,
     /// Who was killed is not killed again: pids are used again, and so are records.
@@ -24,8 +25,8 @@ pub struct Draw {
 }
 
 impl Draw {
-    pub fn new(seed: u64) -> Self {
-        Self { state: seed, killed: BTreeMap::new(), before: Vec::new() }
+    pub fn new(seed: u64, kinds: &'static [&'static str]) -> Self {
+        Self { kinds, state: seed, killed: BTreeMap::new(), before: Vec::new() }
     }
 
     pub fn kills(&self) -> usize {
@@ -47,9 +48,14 @@ impl Draw {
         usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
     }
 
+    /// A moment to kill at, before so much time has gone by.
+    pub fn moment(&mut self, before: Duration) -> Duration {
+        Duration::from_millis(self.below(usize::try_from(before.as_millis()).unwrap()) as u64)
+    }
+
     /// Kills one of a drawn kind, as soon as there is one that was not there before.
     pub fn kill_one(&mut self, town: &Town) {
-        let kind = KINDS[self.below(KINDS.len())];
+        let kind = self.kinds[self.below(self.kinds.len())];
         let since = Instant::now();
         let found = loop {
             let mut found = victims(town, kind);
