@@ -10,6 +10,7 @@ mod complete;
 mod corpus;
 mod diff;
 mod events;
+mod examples;
 mod explain;
 mod harness;
 mod help;
