@@ -8,6 +8,7 @@ use super::common::error::{CliError, Exit};
 use super::common::table::Table;
 use super::common::terminal::Color;
 use super::rig;
+use crate::insight::attention::Need;
 use crate::insight::overview::{self, Overview};
 use crate::text::escaped;
 use crate::town::Town;
@@ -59,21 +60,17 @@ fn text(overview: &Overview, town: &Town, gt: &Context) -> String {
                 reason,
             ]);
         }
-        let title = out.paint(Color::Red, &format!("held ({})", overview.held.len()));
+        // The first line says it, too.
+        let also = if overview.needs_you.is_empty() { String::new() } else { format!("; {}", count(overview)) };
+        let title = out.paint(Color::Red, &format!("held ({}){also}", overview.held.len()));
         parts.push(format!("{title}\n{}", indented(&table.render(within))));
     }
-    let first = match overview.needs_you.len() {
-        0 => out.paint(Color::Green, "nothing needs you"),
-        1 => out.paint(Color::Red, "1 thing needs you"),
-        n => out.paint(Color::Red, &format!("{n} things need you")),
-    };
+    let color = if overview.needs_you.is_empty() { Color::Green } else { Color::Red };
+    let first = out.paint(color, &count(overview));
     let down = if overview.up { "" } else { "   (the town is down: gt up)" };
     let mut head = format!("{first}{down}");
     if !overview.needs_you.is_empty() {
-        // What is to be typed names the object.
-        let mut table = Table::new(["OBJECT", "NEXT", "WHAT"]).fitting(&["WHAT"], &["OBJECT"]);
-        overview.needs_you.iter().for_each(|need| table.row([&need.object, &need.next, &need.what]));
-        head = format!("{head}\n{}", indented(&table.render(within)));
+        head = format!("{head}\n{}", indented(&needs_table(&overview.needs_you).render(within)));
     }
     parts.push(head);
     let mut part = |title: &str, all: usize, shown: usize, mut table: Table| {
@@ -129,6 +126,23 @@ fn text(overview: &Overview, town: &Town, gt: &Context) -> String {
         ));
     }
     parts.join("\n\n")
+}
+
+/// How much needs a person, in words.
+fn count(overview: &Overview) -> String {
+    match overview.needs_you.len() {
+        0 => "nothing needs you".to_owned(),
+        1 => "1 thing needs you".to_owned(),
+        n => format!("{n} things need you"),
+    }
+}
+
+/// What needs a person, and what to type.
+pub(super) fn needs_table(needs: &[Need]) -> Table {
+    // What is to be typed names the object.
+    let mut table = Table::new(["OBJECT", "NEXT", "WHAT"]).fitting(&["WHAT"], &["OBJECT"]);
+    needs.iter().for_each(|need| table.row([&need.object, &need.next, &need.what]));
+    table
 }
 
 fn indented(text: &str) -> String {

@@ -1,7 +1,9 @@
-//! `gt wait`: returns when a condition has come true, by watching; for a convoy it prints what happens meanwhile.
+//! `gt wait`: returns when a condition has come true, by watching; for a convoy it prints what happens meanwhile. With `--needs-me`
+//! it returns when anything waits for a person.
 
 mod around;
 mod lines;
+mod needs_me;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -38,7 +40,7 @@ const STILL_MAX: Duration = Duration::from_secs(30);
 /// Most things that somebody has to fix which are named at once; `gt status` has them all.
 const BLOCKERS_MAX: usize = 5;
 
-/// Wait until a condition is true, or an object is gone.
+/// Wait until a condition is true, an object is gone, or something needs you.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 For `condition=Landed` of a convoy it prints progress, and what blocks it. It ends with 7 when nothing in the convoy can \
@@ -46,7 +48,7 @@ go on before you do something, for instance because beads failed too often, a ri
 does not exist. What the town retries by itself, such as a remote that cannot be reached, is printed and waited for.")]
 pub struct Args {
     /// KIND/NAME …, or KIND NAME ….
-    #[arg(value_name = "KIND/NAME", required = true, add = complete::targets())]
+    #[arg(value_name = "KIND/NAME", required_unless_present = "needs_me", add = complete::targets())]
     objects: Vec<String>,
     /// What to wait for: `condition=TYPE[=STATUS]`, or `delete`. Default: that all is as it is meant to be: convoys have landed,
     /// beads are closed, all else is ready.
@@ -55,6 +57,13 @@ pub struct Args {
     /// How long to wait for all objects together, such as `90s`, `5m` or `1h30m`.
     #[arg(long, default_value = "30s")]
     timeout: Timeout,
+    /// Wait until anything in the town needs you, such as a question, a login or a bead that failed too often; print what, and
+    /// the command that answers it.
+    #[arg(long, conflicts_with_all = ["objects", "what"])]
+    needs_me: bool,
+    /// Print what needs you as JSON.
+    #[arg(long, requires = "needs_me")]
+    json: bool,
 }
 
 /// What is waited for.
@@ -83,6 +92,9 @@ impl FromStr for For {
 
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
+    if args.needs_me {
+        return needs_me::wait(gt, &gt.town()?, args.timeout, args.json).await;
+    }
     let targets = targets(&args.objects)?;
     let town = gt.town()?;
     let until = Instant::now() + args.timeout.0;

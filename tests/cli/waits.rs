@@ -1,5 +1,7 @@
 //! `gt wait` in a town whose API answers and whose controllers stand still: what it tells, and when it gives up.
 
+use std::io::{BufRead, BufReader};
+
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, Town};
 use serde_json::{Value, json};
 
@@ -280,4 +282,58 @@ fn what_is_not_said_to_be_waited_for_is_what_an_object_is_for() {
     convoy/auth condition met
     rig/shop condition met
     ");
+}
+
+/// A bead whose agent has asked this.
+fn asking(text: &str) -> Value {
+    let question = json!({
+        "name": "q1", "text": text, "attempt": 1, "by": "shop/polecats/nux", "at": "2026-01-02T03:04:05Z",
+    });
+    bead("shop-a", &json!({"questions": [question]}), &json!({"state": "Waiting"}))
+}
+
+#[test]
+fn what_needs_a_person_ends_the_wait_for_it_and_is_printed_with_what_to_type() {
+    let folder = Folder::with_rig();
+    let mut waits = folder
+        .command(&["wait", "--needs-me", "--timeout", "50s"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut err = BufReader::new(waits.stderr.take().unwrap());
+    err.read_line(&mut said).unwrap();
+    assert_eq!(said, "the town is down: waiting for `gt up`\n", "nothing needs anybody yet");
+    let _serving = folder.serve();
+    // Work that goes on ends no wait.
+    folder.seed::<Bead>(&bead("shop-b", &json!({}), &ready()));
+    folder.seed::<Bead>(&asking("Tabs or spaces?"));
+    let done = waits.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8(done.stdout).unwrap(), @r#"
+    OBJECT       NEXT                      WHAT
+    bead/shop-a  gt answer shop-a "..."  asks: Tabs or spaces?
+    "#);
+    // What is there already is printed at once.
+    let json: Value = serde_json::from_str(&folder.gt(&["wait", "--needs-me", "--json"]).out).unwrap();
+    let need = json!({"object": "bead/shop-a", "what": "asks: Tabs or spaces?", "next": "gt answer shop-a \"...\""});
+    assert_eq!(json, json!([need]));
+}
+
+#[test]
+fn where_nothing_needs_a_person_the_wait_for_it_times_out() {
+    let folder = town(&[("shop-a", bead("shop-a", &json!({}), &ready()))]);
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&["wait", "--needs-me", "--timeout", "1s"]).all(), @"
+    ! error: nothing needs you after 1s
+    ! hint: `gt status` shows what goes on; a longer wait: `--timeout 1h`
+    exit 5
+    ");
+    // It is of the whole town, and says by itself what is waited for.
+    for more in [&["bead/shop-a"][..], &["--for=delete"]] {
+        assert_eq!(folder.gt(&[&["wait", "--needs-me"], more].concat()).code, 2, "{more:?}");
+    }
+    assert_eq!(folder.gt(&["wait", "bead/shop-a", "--json"]).code, 2);
+    assert_eq!(folder.gt(&["wait"]).code, 2);
 }

@@ -60,13 +60,18 @@ impl<'a> Around<'a> {
         let all = watcher::Config::default;
         let of_convoy = all().labels(&format!("{LABEL_CONVOY}={convoy}"));
         let this = all().fields(&format!("metadata.name={convoy}"));
-        let (beads, seen_beads) =
-            kept(watches.changes(link.typed(), of_convoy), |bead: Bead| Seen::Bead(Box::new(bead)));
-        let (rigs, seen_rigs) = kept(watches.changes(link.typed(), all()), |_: Rig| Seen::Other);
-        let (polecats, seen_polecats) = kept(watches.changes(link.typed(), all()), |_: Polecat| Seen::Other);
-        let (requests, seen_requests) = kept(watches.changes(link.typed(), all()), |_: MergeRequest| Seen::Other);
-        let (convoys, seen_convoys) = kept(watches.changes(link.typed(), this), |_: Convoy| Seen::Other);
-        let (towns, seen_towns) = kept(watches.changes(link.typed(), all()), |_: TownObject| Seen::Other);
+        let (all_seen, other) = (|| Seen::All, || Seen::Other);
+        let bead = |bead: Bead| Seen::Bead(Box::new(bead));
+        let (beads, seen_beads) = kept(watches.changes(link.typed(), of_convoy), bead, all_seen, other);
+        let (rigs, seen_rigs) = kept(watches.changes(link.typed(), all()), |_: Rig| Seen::Other, all_seen, other);
+        let (polecats, seen_polecats) =
+            kept(watches.changes(link.typed(), all()), |_: Polecat| Seen::Other, all_seen, other);
+        let (requests, seen_requests) =
+            kept(watches.changes(link.typed(), all()), |_: MergeRequest| Seen::Other, all_seen, other);
+        let (convoys, seen_convoys) =
+            kept(watches.changes(link.typed(), this), |_: Convoy| Seen::Other, all_seen, other);
+        let (towns, seen_towns) =
+            kept(watches.changes(link.typed(), all()), |_: TownObject| Seen::Other, all_seen, other);
         Self {
             gt,
             town,
@@ -146,8 +151,13 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Keeps what a watch shows, and says what was seen.
-fn kept<K>(changes: Changes<K>, seen: fn(K) -> Seen) -> (Store<K>, LocalBoxStream<'static, Seen>)
+/// Keeps what a watch shows, and says what was seen: an object, all there is for the first time, or anything else.
+pub(super) fn kept<K, S: 'static>(
+    changes: Changes<K>,
+    seen: fn(K) -> S,
+    all: fn() -> S,
+    other: fn() -> S,
+) -> (Store<K>, LocalBoxStream<'static, S>)
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
 {
@@ -158,8 +168,8 @@ where
         match event {
             watcher::Event::Apply(object) | watcher::Event::InitApply(object) => seen(object),
             // A watch that begins anew is complete already.
-            watcher::Event::InitDone if !std::mem::replace(&mut is_complete, true) => Seen::All,
-            watcher::Event::InitDone | watcher::Event::Init | watcher::Event::Delete(_) => Seen::Other,
+            watcher::Event::InitDone if !std::mem::replace(&mut is_complete, true) => all(),
+            watcher::Event::InitDone | watcher::Event::Init | watcher::Event::Delete(_) => other(),
         }
     });
     (reader, events.boxed_local())
