@@ -264,6 +264,8 @@ pub mod types {
     pub const BASE_RED: &str = "BaseRed";
     /// A town: something it would use is missing here.
     pub const DEGRADED: &str = "Degraded";
+    /// A town: its `notify` fails, so that people are not told.
+    pub const NOTIFY_FAILED: &str = "NotifyFailed";
     /// A town: so little memory is free that no session is started. As of a Kubernetes Node.
     pub const MEMORY_PRESSURE: &str = "MemoryPressure";
     /// A town: so little disk is free that no session is started. As of a Kubernetes Node.

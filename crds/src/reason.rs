@@ -271,6 +271,8 @@ reasons! {
     Insufficient => Town warns, "free some of what is short, or lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; waiting beads go on by themselves";
     /// Town: nobody who waits could be started, were all of this machine free.
     Unsatisfiable => Person warns, "lower what the message names: capacity.minFreeMemory or minFreeDisk of the Town, resources.requests of a Runtime; or give this machine more";
+    /// Town: the command of `notify` fails, so that people are not told of what needs them.
+    NotifyFailed => Person warns, "correct `spec.notify` of the Town, or what its command needs: what could not be said is said then";
     /// Town: something that it would use is missing here.
     Degraded => Town warns;
 }

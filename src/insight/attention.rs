@@ -30,7 +30,7 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 14] = [
+const FINDERS: [Finder; 15] = [
     bead::asked,
     town::under_pressure,
     merge_request::left_target,
@@ -45,6 +45,7 @@ const FINDERS: [Finder; 14] = [
     merge_request::ready_to_be_merged,
     convoy::with_given_up_beads,
     convoy::not_as_declared,
+    town::tells_nobody,
 ];
 
 /// All that needs a person.
@@ -119,6 +120,9 @@ mod tests {
         mergerequest/shop-a-1: branch gastown/shop-a is ready to be merged in shop
         convoy/auth: no Rig `far`
         ");
+        let told = json!({"conditions": [condition("NotifyFailed", "True", "NotifyFailed", "no such room")]});
+        town.add([object::<gastown_crds::Town>("Town", "town", &json!({}), &told)]);
+        assert!(words(&town).ends_with("town/town: NotifyFailed: no such room"), "{}", words(&town));
         // A program that is missing is said of its runtime, once that is known.
         let missing = json!({"conditions": [condition("Ready", "False", "CommandNotFound", "no robot")]});
         town.add(["script", "unused"].map(|name| object::<Runtime>("Runtime", name, &json!({}), &missing)));

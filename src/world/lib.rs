@@ -10,6 +10,8 @@ pub mod source;
 
 pub mod jobs;
 
+mod notify;
+
 pub mod records;
 
 pub mod sim;

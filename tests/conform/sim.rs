@@ -46,9 +46,12 @@ impl Behavior for Words {
         let commands: Vec<&str> = match job {
             Job::Setup { commands, .. } => commands.iter().map(String::as_str).collect(),
             Job::Verify { checks, .. } => checks.iter().map(|check| check.run.as_str()).collect(),
-            Job::Clone { .. } | Job::Fetch { .. } | Job::Push { .. } | Job::RemoveBranch { .. } | Job::Lease { .. } => {
-                Vec::new()
-            }
+            Job::Clone { .. }
+            | Job::Fetch { .. }
+            | Job::Push { .. }
+            | Job::RemoveBranch { .. }
+            | Job::Lease { .. }
+            | Job::Notify { .. } => Vec::new(),
         };
         let verifies = matches!(job, Job::Verify { .. });
         for command in commands {

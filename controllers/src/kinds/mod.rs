@@ -47,6 +47,7 @@ pub fn visit_watched(visitor: &mut impl Visitor) {
 /// Every controller, in the order in which their keys come of those that are woken at once.
 pub static CONTROLLERS: &[&Controller] = &[
     &town::CONTROLLER,
+    &town::NOTIFY,
     &source::CONTROLLER,
     &runtime::CONTROLLER,
     &formula::CONTROLLER,

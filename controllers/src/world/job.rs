@@ -167,6 +167,21 @@ pub enum Job {
         /// Counts up with every try.
         round: u32,
     },
+    /// Tells people that something needs them, by the town's own command.
+    Notify {
+        /// The town.
+        owner: Owner,
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Seconds that it may take.
+        timeout_s: u64,
+        /// The cause: one message is sent for each.
+        cause: String,
+        /// What the program gets on standard input: one JSON object.
+        facts: String,
+        /// Counts up with every try.
+        round: u32,
+    },
 }
 
 /// What holds a job up: this machine, or others. What waits for others must not keep this machine from its own work.
@@ -198,6 +213,10 @@ impl Job {
             Self::Verify { owner, tree, checks, round, .. } => {
                 serde_json::json!(["verify", owner.uid, tree, checks, round])
             }
+            // The words of a message may change while it is tried again.
+            Self::Notify { owner, command, timeout_s, cause, facts: _, round } => {
+                serde_json::json!(["notify", owner.uid, command, timeout_s, cause, round])
+            }
             other => serde_json::json!(other),
         };
         JobKey(gastown_crds::names::digest(&["job", &inputs.to_string()]))
@@ -205,6 +224,10 @@ impl Job {
 
     /// What holds it up.
     pub fn pool(&self) -> Pool {
+        // It mostly waits for others, such as a mail server.
+        if matches!(self, Self::Notify { .. }) {
+            return Pool::Network;
+        }
         if self.url().is_some_and(|url| path_of(url).is_none()) { Pool::Network } else { Pool::Local }
     }
 
@@ -216,7 +239,7 @@ impl Job {
             | Self::Push { url, .. }
             | Self::RemoveBranch { url, .. }
             | Self::Lease { url, .. } => Some(url),
-            Self::Setup { .. } | Self::Verify { .. } => None,
+            Self::Setup { .. } | Self::Verify { .. } | Self::Notify { .. } => None,
         }
     }
 
@@ -229,7 +252,8 @@ impl Job {
             | Self::Verify { owner, .. }
             | Self::Push { owner, .. }
             | Self::RemoveBranch { owner, .. }
-            | Self::Lease { owner, .. } => owner,
+            | Self::Lease { owner, .. }
+            | Self::Notify { owner, .. } => owner,
         }
     }
 }
@@ -297,6 +321,7 @@ impl fmt::Display for Job {
             Self::Push { round, .. } => ("push", round),
             Self::RemoveBranch { round, .. } => ("remove", round),
             Self::Lease { round, .. } => ("lease", round),
+            Self::Notify { round, .. } => ("notify", round),
         };
         write!(f, "{what} for {}, round {round}", self.owner().name)
     }

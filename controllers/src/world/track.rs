@@ -23,6 +23,8 @@ pub enum Track {
         /// The branch.
         branch: String,
     },
+    /// The town with this uid: people are told something, one message after another.
+    Messages(String),
 }
 
 impl Job {
@@ -37,6 +39,7 @@ impl Job {
             Self::Push { url, branch, .. } | Self::RemoveBranch { url, branch, .. } => {
                 Track::Branch { url: url.clone(), branch: branch.clone() }
             }
+            Self::Notify { owner, .. } => Track::Messages(owner.uid.clone()),
         }
     }
 }
@@ -48,6 +51,7 @@ impl Track {
             Self::Clone(uid) => names::digest(&["track", "clone", uid]),
             Self::Sandbox(uid) => names::digest(&["track", "sandbox", uid]),
             Self::Verification(uid) => names::digest(&["track", "verification", uid]),
+            Self::Messages(uid) => names::digest(&["track", "messages", uid]),
             Self::Branch { url, branch } => names::digest(&["track", "branch", &remote(url), branch]),
         }
     }

@@ -15,6 +15,7 @@ mod holds;
 mod lease;
 mod merge;
 mod merge_request;
+mod notify;
 mod people;
 mod polecat;
 mod rig;

@@ -1,5 +1,9 @@
 //! A `Town` is the whole: how much may run here at once, and how failures are retried. There is one per namespace.
 
+mod notify;
+
+pub use notify::{NOTIFICATIONS_MAX, Notification, NotificationState, Notify, NotifyEvent};
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +29,7 @@ pub static KIND: Kind = Kind {
     ],
     selectable: &[],
     role: Role::Reconciled,
-    conditions: &[types::READY, types::DEGRADED, types::MEMORY_PRESSURE, types::DISK_PRESSURE],
+    conditions: &[types::READY, types::DEGRADED, types::MEMORY_PRESSURE, types::DISK_PRESSURE, types::NOTIFY_FAILED],
     references: &[Reference { field: "runtime", kind: "Runtime" }],
     not_declared: &[],
     check_among: admission::nothing_more,
@@ -76,6 +80,10 @@ pub struct TownSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub backoff_limit: Option<u32>,
+    /// A command that tells people that something needs them. Default: nobody is told, but by `gt status` and
+    /// `gt wait --needs-me`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
 }
 
 /// How far agents are trusted. A person decides it, once for the town.
@@ -144,7 +152,7 @@ pub struct TownStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Degraded`, `MemoryPressure`, `DiskPressure`.
+    /// `Ready`, `Degraded`, `MemoryPressure`, `DiskPressure`; with `notify` also `NotifyFailed`.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
@@ -163,6 +171,10 @@ pub struct TownStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::quantity::bytes")]
     pub min_free_disk: Option<Bytes>,
+    /// What people were told by `notify`, and are to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub notifications: Vec<Notification>,
 }
 
 observed!(TownStatus);

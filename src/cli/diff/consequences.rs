@@ -161,11 +161,11 @@ fn beads_by_uid(objects: &Objects) -> BTreeMap<&str, &str> {
     beads.filter_map(|((_, name), bead)| Some((bead["metadata"]["uid"].as_str()?, name.as_str()))).collect()
 }
 
-/// A job in words, and what it is told apart by. Fetches only ask for news.
+/// A job in words, and what it is told apart by. Fetches only ask for news, and people are told when it happens.
 fn job_words(job: &Job) -> Option<(Event, String, String)> {
     let rig = &job.owner().name;
     Some(match job {
-        Job::Fetch { .. } | Job::Lease { .. } => return None,
+        Job::Fetch { .. } | Job::Lease { .. } | Job::Notify { .. } => return None,
         Job::Clone { url, .. } => (Event::Clones, rig.clone(), format!("{rig} from {}", redact(url))),
         Job::Setup { sandbox, commands, .. } => {
             let key = format!("{}\n{}", sandbox.name, commands.join("\n"));

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
+use gastown_crds::town::{Notification, NotificationState};
 use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
 use super::{ANY, KindInsight, rig, typed};
 use crate::attention::Need;
 use crate::overview::CapacityLine;
+use crate::related::{Cell, Columns};
 use crate::text::plain;
 use crate::{Blocker, Section, Snapshot, Subject, conditions};
 
@@ -42,6 +44,18 @@ pub fn under_pressure(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     snapshot.all::<Town>().flat_map(short).collect()
 }
 
+/// A town whose own command does not tell people of the rest.
+pub fn tells_nobody(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let fails = |town: &Town| {
+        let conditions = town.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        condition(conditions, types::NOTIFY_FAILED)
+            .filter(|it| it.status == ConditionStatus::True)
+            .map(conditions::words)
+    };
+    let need = |town| Some(Need::new(Subject::reference(town), fails(town)?));
+    snapshot.all::<Town>().filter_map(need).collect()
+}
+
 /// What runs, and what has to be free for more.
 pub fn line(town: &Town) -> Option<CapacityLine> {
     let status = town.status.as_ref()?;
@@ -51,6 +65,21 @@ pub fn line(town: &Town) -> Option<CapacityLine> {
         min_free_memory: status.min_free_memory?.to_string(),
         min_free_disk: status.min_free_disk?.to_string(),
     })
+}
+
+/// What people were told, and are to be told.
+fn messages_section(messages: &[Notification]) -> Section {
+    let row = |told: &Notification| {
+        let state = match told.state {
+            NotificationState::Pending => "to be told",
+            NotificationState::Sent => "told",
+            NotificationState::Failed => "failed",
+        };
+        let object = format!("{}/{}", told.kind.to_lowercase(), told.name);
+        vec![object.into(), told.reason.clone().into(), Cell::Since(told.since), state.to_owned().into()]
+    };
+    let columns = Columns { headings: &["OBJECT", "REASON", "AGE", "STATE"], words: &[], spare: &[] };
+    Section::new("Messages", columns, messages.iter().map(row))
 }
 
 impl Subject for Town {
@@ -67,7 +96,14 @@ impl Subject for Town {
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
-        vec![rig::section("Rigs", snapshot.all::<Rig>())]
+        let messages = self.status.as_ref().map(|status| &status.notifications[..]).unwrap_or_default();
+        let mut sections = vec![rig::section("Rigs", snapshot.all::<Rig>())];
+        sections.extend((!messages.is_empty()).then(|| messages_section(messages)));
+        sections
+    }
+
+    fn related_status(&self) -> &'static [&'static str] {
+        &["notifications"]
     }
 
     fn open_work(&self, _: &Snapshot) -> Option<String> {

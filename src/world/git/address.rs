@@ -31,7 +31,7 @@ pub(super) fn resolved(job: &Job, layout: &Layout) -> Job {
             *url = absolute(url, layout).into_owned();
         }
         Job::Setup { copy_from: Some(from), .. } => *from = below_town(from, layout).into_owned(),
-        Job::Setup { copy_from: None, .. } | Job::Verify { .. } => {}
+        Job::Setup { copy_from: None, .. } | Job::Verify { .. } | Job::Notify { .. } => {}
     }
     job
 }

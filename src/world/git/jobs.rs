@@ -9,6 +9,7 @@ use super::failure::{Failure, say};
 use super::landing::push::Push;
 use super::sandbox::setup::Setup;
 use super::{Git, address};
+use crate::notify;
 
 impl Git {
     /// Does a job to its end, and gives the exit code of its process; its log is for people.
@@ -45,6 +46,10 @@ impl Git {
             }
             Job::RemoveBranch { owner: rig, url, branch, pushed, round: _ } => {
                 self.remove_branch(rig, url, branch, pushed, log)
+            }
+            Job::Notify { owner: _, command, timeout_s, cause: _, facts, round: _ } => {
+                let told = notify::send(command, facts, *timeout_s, &self.layout, log);
+                told.map_err(|message| Failure { code: exit::FAILED, message })
             }
         };
         match done {

@@ -78,6 +78,7 @@ fn record(layout: &Layout, key: String) -> Option<JobRecord> {
         Job::Push { .. } => ("push", None),
         Job::RemoveBranch { .. } => ("remove", None),
         Job::Lease { .. } => ("lease", None),
+        Job::Notify { .. } => ("notify", None),
     };
     Some(JobRecord { key, verb, rig: job.owner().name.clone(), end, verifies, touched })
 }

@@ -60,7 +60,8 @@ impl SimWorld {
                     | Job::Fetch { .. }
                     | Job::Push { .. }
                     | Job::RemoveBranch { .. }
-                    | Job::Lease { .. } => None,
+                    | Job::Lease { .. }
+                    | Job::Notify { .. } => None,
                 };
                 (code, tail) = self.inner.behavior.ends(&job, tree.as_ref());
             }
@@ -85,6 +86,7 @@ fn kind(job: &Job) -> &'static str {
         Job::Push { .. } => "push",
         Job::RemoveBranch { .. } => "remove",
         Job::Lease { .. } => "lease",
+        Job::Notify { .. } => "notify",
     }
 }
 
@@ -116,6 +118,7 @@ impl State {
         let failed = |code, text: &str| (code, text.to_owned());
         let cloned = self.clones.contains_key(&job.owner().uid);
         match job {
+            Job::Notify { .. } => failed(exit::OK, ""),
             Job::Clone { .. } if cloned => failed(exit::OK, "it is there already"),
             Job::Clone { url, .. } => self.reach(url),
             // Whatever needs the clone could not run: that says nothing about the work.
@@ -248,7 +251,7 @@ impl State {
                     remote.branches.remove(branch);
                 }
             }
-            Job::Setup { .. } | Job::Verify { .. } => {}
+            Job::Setup { .. } | Job::Verify { .. } | Job::Notify { .. } => {}
         }
     }
 }

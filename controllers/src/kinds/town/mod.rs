@@ -2,36 +2,76 @@
 
 pub(crate) mod pressure;
 
+mod notify;
+
 mod settings;
 
 pub use settings::{RUNTIME_DEFAULT, TownSettings};
 
 use std::sync::Arc;
 
-use gastown_crds::common::types;
+use gastown_crds::common::{Observed, types};
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Runtime, Town};
+use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Source, Town};
+use kube::core::object::HasStatus;
 
 use crate::draft::Draft;
 use crate::holds::{self, PartOf};
 use crate::key::{Controller, Lane};
 use crate::kinds::runtime;
-use crate::objects::{Objects, Watched};
+use crate::objects::{Change, Objects, Watched};
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
-use crate::watches::Watches;
+use crate::watches::{Again, Watches};
 use pressure::{Beyond, Pressure};
 
 /// The town's own status.
 pub static CONTROLLER: Controller =
     Controller::of::<Town>("town", Lane::Objects, |name, view| view.with(name, reconcile), watches);
 
+/// What people are told by the town's own command.
+pub static NOTIFY: Controller =
+    Controller::single("notify", Lane::World, |_, view| notify::reconcile(view), notify_watches);
+
 fn watches(watches: &mut Watches) {
     // How many polecats work is in its status.
     watches.on::<Bead>(|change, _, again| {
         if change.each().any(|bead| bead.spec.parent.is_none()) {
             again.at(NAME);
+        }
+    });
+    // What people are told of is written down in it.
+    watches.on::<Polecat>(tells);
+    watches.on::<Rig>(tells);
+    watches.on::<Source>(tells);
+    watches.on::<MergeRequest>(tells);
+    watches.on::<Convoy>(tells);
+}
+
+/// The town looks again where people may have to be told something.
+fn tells<K>(change: &Change<'_, K>, objects: &Objects, again: &mut Again<'_>)
+where
+    K: Watched + HasStatus,
+    K::Status: Observed,
+{
+    let conditions = |object: &K| {
+        let all = object.status().map(Observed::conditions).unwrap_or_default();
+        all.iter().map(|it| (it.type_.clone(), it.status, it.reason.clone())).collect::<Vec<_>>()
+    };
+    if objects.town().is_some_and(|town| town.spec.notify.is_some()) && change.differs(conditions) {
+        again.at(NAME);
+    }
+}
+
+fn notify_watches(watches: &mut Watches) {
+    watches.on::<Town>(|change, _, again| {
+        let told = |town: &Town| {
+            let told = town.status.as_ref().map(|status| status.notifications.clone());
+            (town.spec.notify.clone(), told)
+        };
+        if change.differs(told) {
+            again.single();
         }
     });
 }
@@ -148,6 +188,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     draft.status.polecats_working = view.objects.at_work();
+    notify::record(town, view, &mut draft, &mut plan);
     holds::expire(town, view, &mut plan);
     plan.set_status(draft);
     plan
