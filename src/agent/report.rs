@@ -1,8 +1,9 @@
 //! `gt __hook`: takes what an agent's own program reports of its session, as JSON on standard input, and answers it.
 //!
 //! The form is that of Claude Code's hooks, which Codex has too. It is answered without the controller: what is reported is
-//! written into the attempt's folder, and what is on the hook is read as `gt hook` reads it. Two of the answers matter:
-//! a session that begins is given what `gt prime` says, and an agent whose turn ends with work on its hook is sent on.
+//! written into the attempt's folder, and what is on the hook is read as `gt hook` reads it. Three of the answers matter:
+//! a session that begins is given what `gt prime` says, an agent whose turn ends with work on its hook is sent on, and a question
+//! that it would put on its screen is put to a person instead.
 //!
 //! Invariant: nothing that goes wrong here is held against the agent: it ends with 0, and says nothing but on standard error.
 
@@ -26,13 +27,18 @@ use super::conversation::reports;
 use super::error::Error;
 use super::session::Session;
 use super::work::load;
-use super::{hook, prime};
+use super::{ask, hook, prime};
 
 /// The longest report that is read, in bytes. Some hold what a tool printed, and that is bounded far below by the programs.
 const REPORT_BYTES_MAX: u64 = 64 << 20;
 
 /// The longest question or error that is kept, in characters: a screenful.
 const MESSAGE_CHARS_MAX: usize = 1000;
+
+/// The longest question of a bead, the longest answer to choose from, and most of these: as its schema has it.
+const QUESTION_CHARS_MAX: usize = 4096;
+const OPTION_CHARS_MAX: usize = 200;
+const OPTIONS_MAX: usize = 9;
 
 /// How long, in seconds, the same is not reported again: each report wakes the controller, and an agent may run a tool a second.
 const SAME_S: i64 = 30;
@@ -89,6 +95,17 @@ fn taken(town: Option<&Path>) -> Result<Answer, Error> {
             // It comes again once a conversation was made shorter, in the middle of a turn.
             if before.is_none() { Some((Doing::Starting, None)) } else { None }
         }
+        "PreToolUse" if report.asks_person() => match report.ask_instead(town) {
+            Ok(refusal) => {
+                answer.out = refusal;
+                Some((Doing::Busy, None))
+            }
+            Err(error) => {
+                // The question is on its screen then.
+                answer.note = error.text();
+                report.shows(before.as_ref())
+            }
+        },
         "Stop" if report.background_tasks.is_empty() => {
             return end_of_turn(&reports, before.as_ref(), now, town);
         }
@@ -233,6 +250,54 @@ fn activity(before: Option<&Activity>, now: Timestamp, state: Doing, message: Op
 }
 
 impl Report {
+    /// Whether the agent's program is about to put a question on its screen.
+    fn asks_person(&self) -> bool {
+        matches!(&*self.tool_name, "AskUserQuestion" | "request_user_input") && !self.questions().is_empty()
+    }
+
+    /// Puts the question to a person as `gt ask` does, so that it can be answered from anywhere, and refuses the tool call: a
+    /// question on the screen would hold the slot until somebody looks at it. Asked something else already, the agent is told so.
+    fn ask_instead(&self, town: Option<&Path>) -> Result<String, Error> {
+        let (text, options) = self.asked();
+        let reason = match ask::instead_of_screen(&text, &options, town) {
+            Ok(reason) => reason,
+            Err(Error::Refused { message, hint }) => {
+                [Some(message), hint].into_iter().flatten().collect::<Vec<_>>().join("; ")
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(json!({"hookSpecificOutput": {
+            "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": reason,
+        }})
+        .to_string())
+    }
+
+    fn questions(&self) -> &[Value] {
+        self.tool_input["questions"].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The question and the answers to choose from. Of several questions the answers are among the words: one answer is given to
+    /// all of them.
+    fn asked(&self) -> (String, Vec<String>) {
+        let word = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().trim().to_owned();
+        let options = |question: &Value| question["options"].as_array().cloned().unwrap_or_default();
+        let described = |question: &Value| {
+            let lines = options(question).into_iter().map(|it| match (word(&it, "label"), word(&it, "description")) {
+                (label, description) if description.is_empty() => format!("- {label}"),
+                (label, description) => format!("- {label}: {description}"),
+            });
+            std::iter::once(word(question, "question")).chain(lines).collect::<Vec<_>>().join("\n")
+        };
+        let text = self.questions().iter().map(described).collect::<Vec<_>>().join("\n\n");
+        let labels = match self.questions() {
+            [only] => options(only).iter().map(|it| word(it, "label")).collect(),
+            _ => Vec::new(),
+        };
+        let fits = |label: &String| (1..=OPTION_CHARS_MAX).contains(&label.chars().count());
+        let labels: Vec<String> = labels.into_iter().filter(fits).take(OPTIONS_MAX).collect();
+        (text.chars().take(QUESTION_CHARS_MAX).collect(), labels)
+    }
+
     /// What it shows of what the agent does; none where it shows nothing.
     fn shows(&self, before: Option<&Activity>) -> Option<(Doing, Option<String>)> {
         let asks = || Some((Doing::Asking, Some(self.question())));
@@ -309,6 +374,27 @@ mod tests {
         assert_eq!((failed("server_error"), failed("unknown")), (Some(Doing::Limited), Some(Doing::Idle)));
         assert_eq!(shown(json!({"hook_event_name": "SubagentStop"})), None);
         assert_eq!(shown(json!({})), None);
+    }
+
+    #[test]
+    fn what_would_be_on_its_screen_is_a_question_with_its_answers() {
+        let asked = |questions: Value| {
+            let report = json!({"hook_event_name": "PreToolUse", "tool_name": "AskUserQuestion", "tool_input": {"questions": questions}});
+            let report: Report = serde_json::from_value(report).unwrap();
+            (report.asks_person(), report.asked())
+        };
+        let tabs = json!({"question": "Tabs?", "header": "Style", "options": [
+            {"label": "Tabs", "description": "one a level"}, {"label": "Spaces"},
+        ]});
+        let labels = vec!["Tabs".to_owned(), "Spaces".to_owned()];
+        assert_eq!(asked(json!([tabs])), (true, ("Tabs?\n- Tabs: one a level\n- Spaces".to_owned(), labels)));
+        let text = "Tabs?\n- Tabs: one a level\n- Spaces\n\nWhy?".to_owned();
+        assert_eq!(asked(json!([tabs, {"question": "Why?"}])), (true, (text, vec![])));
+        let long = "x".repeat(5000);
+        let (_, (text, options)) = asked(json!([{"question": long, "options": [{"label": long}]}]));
+        assert_eq!((text.len(), options.len()), (QUESTION_CHARS_MAX, 0));
+        // A report in another form is one of something on its screen.
+        assert!(!asked(json!("Tabs?")).0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod model;
 mod more;
 mod newcomer;
 mod soak;
+mod questions;
 
 use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};

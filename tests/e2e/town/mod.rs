@@ -1,5 +1,6 @@
 //! Whole towns through the `gt` program, on real tmux and real git.
 
+mod asks;
 mod diff;
 pub mod drill;
 mod faults;

@@ -7,6 +7,9 @@ use super::{Bytes, Line, Response, Shared, State, Value, events, json, mark, mar
 /// What the ids of our calls begin with.
 const CALL: &str = "toolu_line";
 
+/// What a model is told of a call that is refused for good.
+const TOLD: &str = "put to a person";
+
 /// The tool that runs shell text: that of Claude Code, and that of OpenCode.
 const SHELLS: [&str; 2] = ["Bash", "bash"];
 
@@ -28,6 +31,11 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
             let input = json!({"command": command, "description": "the next line"}).to_string();
             let block = json!({"type": "tool_use", "id": id, "name": shell, "input": {}});
             (block, json!({"type": "input_json_delta", "partial_json": input}), "tool_use")
+        }
+        Some((number, Line::Call(tool, input))) => {
+            let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
+            let block = json!({"type": "tool_use", "id": id, "name": tool, "input": {}});
+            (block, json!({"type": "input_json_delta", "partial_json": input.to_string()}), "tool_use")
         }
         Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         said => {
@@ -56,7 +64,7 @@ fn done(body: &Value) -> impl Iterator<Item = usize> {
     let messages = body["messages"].as_array().into_iter().flatten();
     let blocks = messages.flat_map(|message| message["content"].as_array().into_iter().flatten());
     blocks.filter_map(|block| match block["type"].as_str()? {
-        "tool_result" if block["is_error"] != true => {
+        "tool_result" if block["is_error"] != true || block.to_string().contains(TOLD) => {
             block["tool_use_id"].as_str()?.strip_prefix(CALL)?.split_once('_')?.0.parse().ok()
         }
         "text" => marked(block["text"].as_str()?),

@@ -29,6 +29,10 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
             let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
             json!({"functionCall": {"id": id, "name": SHELL, "args": {"command": command, "description": "the next line"}}})
         }
+        Some((number, Line::Call(tool, input))) => {
+            let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
+            json!({"functionCall": {"id": id, "name": tool, "args": input}})
+        }
         Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         Some((number, Line::Say(text))) => json!({"text": format!("{} {text}", mark(number))}),
         None => json!({"text": "That is all."}),

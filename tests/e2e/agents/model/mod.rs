@@ -25,6 +25,9 @@ const PLAYS_MAX: usize = 5;
 pub enum Line {
     /// Runs shell text, with the agent's own tool for it.
     Run(String),
+    /// Calls another of the agent's tools, with this input. A call that the agent's program refuses counts as played, if the model was
+    /// told why.
+    Call(&'static str, Value),
     /// Says something, which ends the turn.
     Say(String),
     /// Refuses, as the provider does: the status, and the kind of error. It is no part of the conversation, and comes again for as long

@@ -29,6 +29,10 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
                 json!({"type": "function_call", "id": "fc_1", "call_id": id, "name": "exec_command", "arguments": arguments})
             }
         }
+        Some((number, Line::Call(tool, input))) => {
+            let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
+            json!({"type": "function_call", "id": "fc_1", "call_id": id, "name": tool, "arguments": input.to_string()})
+        }
         Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         said => {
             let text = match said {
