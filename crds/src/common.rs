@@ -264,6 +264,8 @@ pub mod types {
     pub const BASE_RED: &str = "BaseRed";
     /// A town: something it would use is missing here.
     pub const DEGRADED: &str = "Degraded";
+    /// An account of a town: sessions are started by it.
+    pub const AVAILABLE: &str = "Available";
     /// A town: its `notify` fails, so that people are not told.
     pub const NOTIFY_FAILED: &str = "NotifyFailed";
     /// A town: so little memory is free that no session is started. As of a Kubernetes Node.

@@ -315,7 +315,8 @@ impl Report {
             "StopFailure" => {
                 let said = self.last_assistant_message.clone().unwrap_or_else(|| self.error.clone());
                 let state = match &*self.error {
-                    "rate_limit" | "overloaded" | "server_error" | "billing_error" => Doing::Limited,
+                    "rate_limit" | "billing_error" => Doing::Limited,
+                    "overloaded" | "server_error" => Doing::Overloaded,
                     "authentication_failed" | "oauth_org_not_allowed" => Doing::LoginRequired,
                     _ => Doing::Idle,
                 };
@@ -371,7 +372,7 @@ mod tests {
             |error: &str| shown(json!({"hook_event_name": "StopFailure", "error": error})).map(|(state, _)| state);
         assert_eq!(failed("rate_limit"), Some(Doing::Limited));
         assert_eq!(failed("authentication_failed"), Some(Doing::LoginRequired));
-        assert_eq!((failed("server_error"), failed("unknown")), (Some(Doing::Limited), Some(Doing::Idle)));
+        assert_eq!((failed("server_error"), failed("unknown")), (Some(Doing::Overloaded), Some(Doing::Idle)));
         assert_eq!(shown(json!({"hook_event_name": "SubagentStop"})), None);
         assert_eq!(shown(json!({})), None);
     }

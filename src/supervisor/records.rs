@@ -238,8 +238,10 @@ pub enum Doing {
     Idle,
     /// It has asked a question, or for a permission.
     Asking,
-    /// Its model's provider has refused it for a rate limit, a spent allowance or an overload.
+    /// Its model's provider has refused it for a rate limit or a spent allowance.
     Limited,
+    /// Its model's provider has refused it for being overloaded itself.
+    Overloaded,
     /// Its login is missing or has expired.
     LoginRequired,
 }

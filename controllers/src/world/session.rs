@@ -161,6 +161,8 @@ pub struct Conversation {
     pub id: String,
     /// The uid of the sandbox that it speaks of.
     pub sandbox_uid: String,
+    /// The account of the town's that it was held by; none for the Runtime's own.
+    pub account: Option<String>,
 }
 
 /// How far an attempt came.

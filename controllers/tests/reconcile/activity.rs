@@ -13,7 +13,7 @@ fn reported(dialect: &str, state: ActivityState, message: &str) -> Scene {
     let mut scene = scene();
     scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "dialect": dialect})));
     let message = Some(message.to_owned()).filter(|message| !message.is_empty());
-    let activity = Some(Activity { state, since: at(900), message });
+    let activity = Some(Activity { state, since: at(900), message, until: None, account: None });
     let session = Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 };
     scene.sandbox("shop-nux", SandboxFacts { activity, ..sandbox(session) });
     scene
@@ -61,7 +61,13 @@ fn reports_of_a_program_that_makes_none_say_nothing() {
 #[test]
 fn what_the_provider_refused_is_not_charged() {
     let ended = |attempt, state: Option<ActivityState>| {
-        let activity = state.map(|state| Activity { state, since: at(900), message: Some("429".into()) });
+        let activity = state.map(|state| Activity {
+            state,
+            since: at(900),
+            message: Some("429".into()),
+            until: None,
+            account: None,
+        });
         let end = AttemptEnd { code: 1, own: true, at: at(950), tail: String::new(), out_of_memory: None, activity };
         run(attempt, AttemptState::Ended(end))
     };
@@ -145,7 +151,13 @@ fn an_answer_begins_the_next_session_at_once_and_nothing_is_charged() {
 #[test]
 fn a_program_that_ends_before_it_begins_is_not_charged_and_said() {
     let ended = |attempt, code, second| {
-        let activity = Some(Activity { state: ActivityState::Starting, since: at(900), message: None });
+        let activity = Some(Activity {
+            state: ActivityState::Starting,
+            since: at(900),
+            message: None,
+            until: None,
+            account: None,
+        });
         let tail = "log in first\n\ngt: claude ended with 1\n".to_owned();
         run(
             attempt,

@@ -53,7 +53,7 @@ fn prompt(scene: &Scene) -> String {
 }
 
 fn talk(id: &str) -> Conversation {
-    Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into() }
+    Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into(), account: None }
 }
 
 fn lost(attempt: u32) -> Attempt {

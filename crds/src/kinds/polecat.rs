@@ -114,8 +114,10 @@ pub enum ActivityState {
     Idle,
     /// It has asked a question, or for a permission.
     Asking,
-    /// Its model's provider has refused it for a rate limit, a spent allowance or an overload.
+    /// Its model's provider has refused it for a rate limit or a spent allowance: so it does all who work by its account.
     Limited,
+    /// Its model's provider has refused it for being overloaded itself.
+    Overloaded,
     /// Its login is missing or has expired.
     LoginRequired,
 }
@@ -123,6 +125,11 @@ pub enum ActivityState {
 impl ActivityState {
     /// Whether its model's provider refuses it: not for anything that it did.
     pub fn is_refused(self) -> bool {
+        matches!(self, Self::Limited | Self::Overloaded | Self::LoginRequired)
+    }
+
+    /// Whether it is the account that is refused, whoever works by it.
+    pub fn is_of_account(self) -> bool {
         matches!(self, Self::Limited | Self::LoginRequired)
     }
 }
@@ -139,6 +146,13 @@ pub struct Activity {
     /// Its question, or what its program says went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// When its provider takes it again, as far as its program says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::common::instant")]
+    pub until: Option<Timestamp>,
+    /// The account that it works by: one of the town's, or else its Runtime's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// The status of a polecat, as its controller observes it.
@@ -168,6 +182,9 @@ pub struct PolecatStatus {
     /// What its agent does, where the agent's program reports it: see `dialect` of its Runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,
+    /// The last session that was refused for its account, until another works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Activity>,
     /// How many times in a row the thing has failed that its conditions report; it is tried again, with back-off. 0 while
     /// nothing fails.
     #[serde(default)]

@@ -1,5 +1,9 @@
 //! A `Town` is the whole: how much may run here at once, and how failures are retried. There is one per namespace.
 
+mod accounts;
+
+pub use accounts::{Account, AccountStatus};
+
 mod notify;
 
 pub use notify::{NOTIFICATIONS_MAX, Notification, NotificationState, Notify, NotifyEvent};
@@ -84,6 +88,11 @@ pub struct TownSpec {
     /// `gt wait --needs-me`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Notify>,
+    /// The accounts that sessions work by, those first that are used first. Default: each Runtime has one, which is its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 32))]
+    pub accounts: Vec<Account>,
 }
 
 /// How far agents are trusted. A person decides it, once for the town.
@@ -175,6 +184,11 @@ pub struct TownStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub notifications: Vec<Notification>,
+    /// The accounts that are declared, and those that were refused lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 100))]
+    pub accounts: Vec<AccountStatus>,
 }
 
 observed!(TownStatus);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
-use gastown_crds::town::{Notification, NotificationState};
+use gastown_crds::town::{AccountStatus, Notification, NotificationState};
 use gastown_crds::{Rig, Town};
 use kube::api::ObjectMeta;
 
@@ -82,6 +82,40 @@ fn messages_section(messages: &[Notification]) -> Section {
     Section::new("Messages", columns, messages.iter().map(row))
 }
 
+/// The accounts that sessions work by, and why one is left alone.
+fn accounts_section(accounts: &[AccountStatus]) -> Section {
+    let row = |account: &AccountStatus| {
+        let available = condition(&account.conditions, types::AVAILABLE);
+        let is_shut = available.filter(|it| it.status == ConditionStatus::False);
+        vec![
+            account.name.clone().into(),
+            available.map(|it| if is_shut.is_some() { it.reason.clone() } else { "yes".to_owned() }).into(),
+            is_shut.and(account.until).map(|until| format!("{until:.0}")).into(),
+            is_shut.map(|it| plain(&it.message)).into(),
+        ]
+    };
+    let columns = Columns { headings: &["NAME", "AVAILABLE", "UNTIL", "WHY"], words: &["WHY"], spare: &["UNTIL"] };
+    Section::new("Accounts", columns, accounts.iter().map(row))
+}
+
+/// Why no session of a Runtime is started by any of its accounts, in a few words.
+pub(super) fn refused(runtime: &str, snapshot: &Snapshot) -> Option<String> {
+    let town = snapshot.all::<Town>().next()?;
+    let declared = town.spec.accounts.iter().filter(|it| it.runtimes.iter().any(|name| name == runtime));
+    let mut names: Vec<&str> = declared.map(|it| &*it.name).collect();
+    if names.is_empty() {
+        names.push(runtime);
+    }
+    let status = town.status.as_ref()?;
+    let shut = |name: &&str| {
+        let account = status.accounts.iter().find(|account| account.name == **name)?;
+        let available = condition(&account.conditions, types::AVAILABLE);
+        available.filter(|it| it.status == ConditionStatus::False).map(|it| plain(&it.message))
+    };
+    let why: Vec<String> = names.iter().filter_map(shut).collect();
+    if why.len() == names.len() { why.into_iter().next() } else { None }
+}
+
 impl Subject for Town {
     fn kind(&self) -> &str {
         KIND.name
@@ -96,14 +130,17 @@ impl Subject for Town {
     }
 
     fn related(&self, snapshot: &Snapshot) -> Vec<Section> {
-        let messages = self.status.as_ref().map(|status| &status.notifications[..]).unwrap_or_default();
+        let status = self.status.as_ref();
+        let accounts = status.map(|status| &status.accounts[..]).unwrap_or_default();
+        let messages = status.map(|status| &status.notifications[..]).unwrap_or_default();
         let mut sections = vec![rig::section("Rigs", snapshot.all::<Rig>())];
+        sections.extend((!accounts.is_empty()).then(|| accounts_section(accounts)));
         sections.extend((!messages.is_empty()).then(|| messages_section(messages)));
         sections
     }
 
     fn related_status(&self) -> &'static [&'static str] {
-        &["notifications"]
+        &["accounts", "notifications"]
     }
 
     fn open_work(&self, _: &Snapshot) -> Option<String> {

@@ -4,13 +4,19 @@ use std::io;
 use std::path::PathBuf;
 
 use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation, OutOfMemory};
+
 use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
 
-use super::{SessionError, failed_turn, occupants};
+use jiff::tz::TimeZone;
+
+use super::{SessionError, failed_turn, occupants, resets};
 use crate::layout::Layout;
 use crate::records::Reports;
+
+/// The variable that names the account.
+const ACCOUNT: &str = "GT_ACCOUNT";
 
 /// Most attempts that are looked at, the newest; far more than any bead is allowed.
 const ATTEMPTS_MAX: usize = 1000;
@@ -87,6 +93,7 @@ fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Res
     // Only of one that failed: others have nothing to say.
     let failed = || failed_turn::of(&transcript(layout, owner_uid, *attempt)?);
     let failed = if own && code != 0 { failed() } else { None };
+    let failed = failed.map(|failed| with_account(layout, owner_uid, *attempt, failed));
     let mut activity = failed.or_else(|| activity(layout, owner_uid, *attempt));
     if activity.is_none() && does_report {
         activity = Some(starting(layout, owner_uid, *attempt)?);
@@ -97,7 +104,21 @@ fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Res
 /// An agent of a program that reports, until it has.
 pub fn starting(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Activity, SessionError> {
     let since = records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))?;
-    Ok(Activity { state: ActivityState::Starting, since, message: None })
+    Ok(Activity { state: ActivityState::Starting, since, message: None, until: None, account: None })
+}
+
+/// What an agent does, with the account that it works by, and when that is taken again.
+fn with_account(layout: &Layout, owner_uid: &str, attempt: u32, activity: Activity) -> Activity {
+    let said = activity.message.as_deref().filter(|_| activity.state.is_of_account());
+    let until = said.and_then(|said| resets::at(said, activity.since, &TimeZone::system()));
+    let spec = spec(layout, owner_uid, attempt).ok().flatten();
+    let account = spec.and_then(|spec| account(&spec).or(spec.runtime));
+    Activity { until, account, ..activity }
+}
+
+/// The account of the town's that an attempt works by; none where that is its Runtime's own.
+fn account(spec: &AgentSpec) -> Option<String> {
+    spec.env.iter().rev().find(|(name, _)| name == ACCOUNT).map(|(_, account)| account.clone())
 }
 
 /// What the agent of an attempt reports.
@@ -114,9 +135,11 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
         Doing::Idle => ActivityState::Idle,
         Doing::Asking => ActivityState::Asking,
         Doing::Limited => ActivityState::Limited,
+        Doing::Overloaded => ActivityState::Overloaded,
         Doing::LoginRequired => ActivityState::LoginRequired,
     };
-    Some(Activity { state, since, message })
+    let activity = Activity { state, since, message, until: None, account: None };
+    Some(with_account(layout, owner_uid, attempt, activity))
 }
 
 /// The file in which an agent's program keeps the conversation that an attempt reported.
@@ -128,5 +151,5 @@ pub fn transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Path
 fn conversation(layout: &Layout, spec: &AgentSpec) -> Option<Conversation> {
     let reported = reports(layout, &spec.owner_uid, spec.attempt).conversation();
     let reported = reported.filter(records::Conversation::can_go_on)?;
-    Some(Conversation { id: reported.id, sandbox_uid: spec.sandbox_uid.clone() })
+    Some(Conversation { id: reported.id, sandbox_uid: spec.sandbox_uid.clone(), account: account(spec) })
 }

@@ -24,6 +24,8 @@ pub(super) fn of(transcript: &Path) -> Option<Activity> {
         state: state(&error["codex_error_info"]),
         since,
         message: error["message"].as_str().map(str::to_owned),
+        until: None,
+        account: None,
     })
 }
 
@@ -32,7 +34,8 @@ fn state(kind: &Value) -> ActivityState {
     let status = kind.as_object().and_then(|kind| kind.values().find_map(|it| it["http_status_code"].as_u64()));
     match (kind.as_str(), status) {
         (_, Some(401 | 403)) | (Some("unauthorized"), _) => ActivityState::LoginRequired,
-        (_, Some(429 | 500..)) | (Some("usage_limit_exceeded" | "server_overloaded"), _) => ActivityState::Limited,
+        (_, Some(429)) | (Some("usage_limit_exceeded"), _) => ActivityState::Limited,
+        (_, Some(500..)) | (Some("server_overloaded"), _) => ActivityState::Overloaded,
         _ => ActivityState::Idle,
     }
 }
@@ -67,11 +70,12 @@ mod tests {
 
     #[test]
     fn what_the_provider_refuses_is_told_from_what_fails_otherwise() {
-        use ActivityState::{Idle, Limited, LoginRequired};
+        use ActivityState::{Idle, Limited, LoginRequired, Overloaded};
         let with = |info: Value| after(&[json!({"message": "no", "codex_error_info": info})]).map(|(state, _)| state);
         let status = |status: u32| json!({"http_connection_failed": {"http_status_code": status}});
         assert_eq!(with(status(401)), Some(LoginRequired));
-        assert_eq!([status(429), status(503), json!("usage_limit_exceeded")].map(with), [Some(Limited); 3]);
+        assert_eq!([status(429), json!("usage_limit_exceeded")].map(with), [Some(Limited); 2]);
+        assert_eq!([status(503), json!("server_overloaded")].map(with), [Some(Overloaded); 2]);
         assert_eq!([json!("other"), status(400)].map(with), [Some(Idle); 2]);
         // The last turn counts, and one that did not fail says nothing.
         let failed = json!({"message": "first", "codex_error_info": "other"});

@@ -48,6 +48,8 @@ mod expand;
 
 mod failed_turn;
 
+mod resets;
+
 mod end;
 
 mod freeze;

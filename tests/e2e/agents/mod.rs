@@ -1,5 +1,6 @@
 //! Real agents at work: their own programs, in a town, with a model on loopback that plays a worker through their tools.
 
+mod accounts;
 mod clis;
 mod model;
 mod more;

@@ -39,7 +39,7 @@ pub fn standing(activity: Option<&Activity>, now: Timestamp) -> Standing {
         ends: false,
     };
     let working = standing(PolecatState::Working, Reason::Working, "");
-    let Some(Activity { state, since, message }) = activity else { return working };
+    let Some(Activity { state, since, message, .. }) = activity else { return working };
     let said = message.as_deref().unwrap_or_default();
     // A clock that went backwards makes nothing late.
     let due = |after: Duration| *since + after;
@@ -57,7 +57,7 @@ pub fn standing(activity: Option<&Activity>, now: Timestamp) -> Standing {
         ActivityState::Idle => standing(PolecatState::Stalled, Reason::TurnEnded, said),
         ActivityState::Asking => standing(PolecatState::Stalled, Reason::Asking, said),
         ActivityState::LoginRequired => standing(PolecatState::Stalled, Reason::LoginRequired, said),
-        ActivityState::Limited => Standing {
+        ActivityState::Limited | ActivityState::Overloaded => Standing {
             until: Some(due(LIMITED_MAX)),
             ends: now >= due(LIMITED_MAX),
             ..standing(PolecatState::Stalled, Reason::Limited, said)

@@ -5,6 +5,7 @@
 use gastown_crds::Runtime;
 use gastown_crds::bead::AgentQuestion;
 use gastown_crds::runtime::ConversationId;
+
 use kube::ResourceExt;
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ pub struct Talk {
 
 /// The conversation of an attempt. `earlier` are the attempts at the same work that it may go on from, ascending.
 pub fn of(
-    runtime: &Runtime,
+    (runtime, account): (&Runtime, Option<&str>),
     sandbox: &SandboxId,
     attempt: (&str, u32),
     earlier: &[Attempt],
@@ -44,7 +45,7 @@ pub fn of(
     let name = runtime.name_any();
     // A program knows its own conversations alone.
     let earlier: Vec<&Attempt> = earlier.iter().filter(|run| run.runtime.as_ref() == Some(&name)).collect();
-    let last = if spec.resume.is_empty() { None } else { last(sandbox, &earlier) };
+    let last = if spec.resume.is_empty() { None } else { last((sandbox, account), &earlier) };
     if let Some(id) = last {
         let answered = earlier
             .iter()
@@ -70,12 +71,14 @@ fn answers(questions: &[AgentQuestion], attempt: u32) -> String {
 }
 
 /// The id of the conversation that was gone on with last, if that can be gone on with here.
-fn last<'a>(sandbox: &SandboxId, earlier: &[&'a Attempt]) -> Option<&'a str> {
+fn last<'a>((sandbox, account): (&SandboxId, Option<&str>), earlier: &[&'a Attempt]) -> Option<&'a str> {
     let by_itself = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.own);
     let last = earlier.iter().rev().find(|run| run.conversation.is_some() || by_itself(run))?;
     let conversation = last.conversation.as_ref()?;
     let killed = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.code == exit::KILLED);
     let of_it = earlier.iter().filter(|run| run.conversation.as_ref() == Some(conversation));
     let ends = of_it.filter(|run| by_itself(run) && !killed(run)).count();
-    (conversation.sandbox_uid == sandbox.uid && ends < ENDS_MAX).then_some(&conversation.id)
+    // It lies where the account's login does.
+    let is_here = conversation.sandbox_uid == sandbox.uid && conversation.account.as_deref() == account;
+    (is_here && ends < ENDS_MAX).then_some(&conversation.id)
 }

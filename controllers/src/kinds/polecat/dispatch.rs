@@ -15,6 +15,7 @@ use kube::api::ObjectMeta;
 use crate::holds::{Hold, PartOf};
 use crate::kinds::bead::{claim, convoy_of};
 use crate::kinds::runtime;
+use crate::kinds::town::accounts;
 use crate::kinds::town::pressure::{self, Pressure};
 use crate::plan::{Plan, Write, owner};
 use crate::view::View;
@@ -133,6 +134,11 @@ impl<'a> Round<'a> {
         let worker = if bead.spec.assignee.is_none() { self.worker(bead) } else { None };
         let polecat = bead.spec.assignee.as_ref().map(|it| it.polecat.clone()).or(worker.map(ResourceExt::name_any));
         let runtime = runtime::runtime_of(bead, polecat.as_deref(), self.view);
+        // Whoever is refused now is so a moment later too.
+        if let Some(Err(refused)) = runtime.map(|it| accounts::choose(&it.name_any(), self.view, None)) {
+            plan.again_at(refused.until);
+            return;
+        }
         if !self.has_room(runtime, plan) {
             return;
         }

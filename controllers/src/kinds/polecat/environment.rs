@@ -15,6 +15,7 @@
 //! | `GT_CONVERSATION` | the id of its conversation with its model; not set while only the agent's program knows |
 //! | `GT_KEEP_AT_WORK` | how often in a row it is sent on when its turn ends with work on its hook |
 //! | `GT_SESSION_VARIABLE` | the variable in which its tools see the id of its conversation; not set where there is none |
+//! | `GT_ACCOUNT` | the account of the town's that it works by; not set where that is its Runtime's own |
 //! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
 //! | `GIT_AUTHOR_NAME`, `GIT_AUTHOR_EMAIL` | who its commits are by; `GIT_COMMITTER_*` the same |
 
@@ -34,7 +35,7 @@ const KEEP_AT_WORK_DEFAULT: u32 = 5;
 pub fn of(
     polecat: &Polecat,
     bead: &Bead,
-    (rig, runtime, of_bead): (&RigSettings<'_>, &Runtime, &str),
+    (rig, runtime, of_bead, account): (&RigSettings<'_>, &Runtime, &str, Option<&str>),
     (attempt, base): (u32, &Oid),
     talk: &Talk,
     out_of_memory: Option<OutOfMemory>,
@@ -64,6 +65,7 @@ pub fn of(
     let last = out_of_memory.map(|_| ("GT_LAST_ATTEMPT", "OutOfMemory".to_owned()));
     let id = talk.id.clone().map(|id| ("GT_CONVERSATION", id));
     let variable = runtime.spec.session_variable.clone().map(|name| ("GT_SESSION_VARIABLE", name));
-    let all = ours.into_iter().chain(of_bead).chain(id).chain(variable).chain(limit).chain(last);
+    let account = account.map(|account| ("GT_ACCOUNT", account.to_owned()));
+    let all = ours.into_iter().chain(of_bead).chain(id).chain(variable).chain(account).chain(limit).chain(last);
     all.map(|(name, value)| NameValue { name: name.to_owned(), value }).collect()
 }

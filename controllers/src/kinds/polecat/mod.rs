@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use gastown_crds::overrides;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::key::{Controller, Lane};
@@ -61,9 +62,9 @@ fn watches(watches: &mut Watches) {
             again.all(assignees.map(|assignee| assignee.polecat.clone()));
         }
     });
-    // Back-off, limits and the default runtime are the town's, and so are some holds.
+    // Back-off, limits and the default runtime are the town's, and so are its accounts and some holds.
     watches.on::<Town>(|change, objects, again| {
-        if change.differs(|town| (&town.spec, overrides::text(&town.metadata))) {
+        if change.differs(|town| (&town.spec, overrides::text(&town.metadata), refused_until(town))) {
             again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any()));
         }
     });
@@ -92,10 +93,16 @@ fn dispatch_watches(watches: &mut Watches) {
         }
     });
     watches.on::<Town>(|change, _, again| {
-        if change.differs(|town| (&town.spec, overrides::text(&town.metadata))) {
+        if change.differs(|town| (&town.spec, overrides::text(&town.metadata), refused_until(town))) {
             again.single();
         }
     });
+}
+
+/// The accounts of a town that are left alone, and until when.
+fn refused_until(town: &Town) -> Vec<(&str, Option<Timestamp>)> {
+    let accounts = town.status.as_ref().map_or(&[][..], |status| &status.accounts);
+    accounts.iter().map(|account| (&*account.name, account.until)).collect()
 }
 
 /// The name of the polecat that has a bead.

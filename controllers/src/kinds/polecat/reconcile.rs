@@ -30,6 +30,7 @@ use crate::kinds::bead::{
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime::{self, INSTALL_DELAY, Named, NamedBy};
+use crate::kinds::town::accounts;
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
@@ -254,6 +255,7 @@ impl Hook<'_> {
         {
             status.attempt = Some(*attempt);
             status.activity = self.activity().cloned();
+            self.note_refusal(self.activity(), status);
             return Ok(self.runs(hold, plan));
         }
         if self.facts.session != Session::None {
@@ -362,7 +364,7 @@ impl Hook<'_> {
                     Some(question) => (asks(question), question.text.clone()),
                     None => (reason, message),
                 };
-                if ends || question.is_some() {
+                if ends || question.is_some() || self.may_go_on_otherwise() {
                     plan.act(Act::EndSession { sandbox });
                 } else if let Some(until) = until.filter(|until| *until > self.view.now) {
                     plan.again_at(until);
@@ -394,6 +396,23 @@ impl Hook<'_> {
     fn runtime_of_bead(&self) -> &str {
         let named = runtime::named(self.bead, Some(self.polecat), self.view);
         Named { step: None, ..named }.smallest().0
+    }
+
+    /// Notes that a session was refused for its account, and forgets it once one works.
+    fn note_refusal(&self, activity: Option<&Activity>, status: &mut PolecatStatus) {
+        match activity {
+            Some(refused) if refused.state.is_of_account() => status.refused = Some(refused.clone()),
+            Some(other) if other.state == ActivityState::Busy => status.refused = None,
+            _ => {}
+        }
+    }
+
+    /// Whether the agent of its session is refused for its account, and another account is there.
+    fn may_go_on_otherwise(&self) -> bool {
+        let Some(refused) = self.activity().filter(|activity| activity.state.is_of_account()) else { return false };
+        let (runtime, _) = runtime::named(self.bead, Some(self.polecat), self.view).smallest();
+        let choice = accounts::choose(runtime, self.view, Some(refused));
+        choice.is_ok_and(|choice| refused.account.as_ref().is_some_and(|account| *account != choice.name))
     }
 
     /// The question that the agent of its session waits with, its turn at an end; it may have been answered by now.
@@ -562,7 +581,19 @@ impl Hook<'_> {
             Some((AttemptState::Ended(_) | AttemptState::Lost { .. }, n)) => n + 1,
         };
         status.attempt = Some(attempt);
-        if let Some(due) = self.due(attempts, failed, &runtime.name_any()) {
+        let refusal = last.and_then(refused).filter(|refusal| refusal.state.is_of_account());
+        self.note_refusal(refusal, status);
+        let account = match accounts::choose(&runtime.name_any(), self.view, refusal) {
+            Ok(account) => account,
+            Err(refused) => {
+                plan.again_at(refused.until);
+                let stalled = doing(PolecatState::Stalled, refused.reason, refused.message);
+                return Ok(self.waits(Waiting::Bead, stalled, plan));
+            }
+        };
+        // Another account has refused nobody.
+        let is_another = refusal.is_some_and(|it| it.account.as_ref().is_some_and(|last| *last != account.name));
+        if let Some(due) = self.due(attempts, failed, &runtime.name_any()).filter(|_| !is_another) {
             plan.again_at(due);
             let refused = last.and_then(refused);
             let not_begun = last.and_then(not_begun);
@@ -588,8 +619,9 @@ impl Hook<'_> {
             return Ok(doing);
         }
         let rework = rework(&self.requests).map(|r| (r.kind, r.log));
+        let account_name = Some(&*account.name).filter(|_| account.is_declared);
         let talk = conversation::of(
-            runtime,
+            (runtime, account_name),
             &sandbox_id(self.polecat),
             (&bead_uid, attempt),
             self.same_work(runtime, attempts),
@@ -610,7 +642,7 @@ impl Hook<'_> {
                 command: command.iter().chain(more).cloned().collect(),
                 runtime: Box::new(RuntimeParts {
                     name: runtime.name_any(),
-                    env: env.clone(),
+                    env: env.iter().chain(account.env).cloned().collect(),
                     unset_env: unset_env.clone(),
                     files: files.clone(),
                     reports: runtime.spec.dialect != Dialect::None,
@@ -618,7 +650,7 @@ impl Hook<'_> {
                 env: environment::of(
                     self.polecat,
                     self.bead,
-                    (rig, runtime, self.runtime_of_bead()),
+                    (rig, runtime, self.runtime_of_bead(), account_name),
                     (attempt, &self.base(repo)),
                     &talk,
                     out_of_memory,

@@ -1,5 +1,7 @@
 //! The Town controller: what capacity is in effect, and whether something is missing on this machine.
 
+pub mod accounts;
+
 pub(crate) mod pressure;
 
 mod notify;
@@ -38,6 +40,16 @@ fn watches(watches: &mut Watches) {
     // How many polecats work is in its status.
     watches.on::<Bead>(|change, _, again| {
         if change.each().any(|bead| bead.spec.parent.is_none()) {
+            again.at(NAME);
+        }
+    });
+    // Whether its accounts can be worked by is in its status.
+    watches.on::<Polecat>(|change, _, again| {
+        let told = |polecat: &Polecat| {
+            let (refused, at_work) = accounts::told(polecat);
+            (refused.cloned(), at_work.map(|(account, _)| account.to_owned()))
+        };
+        if change.differs(told) {
             again.at(NAME);
         }
     });
@@ -188,6 +200,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
         }
     }
     draft.status.polecats_working = view.objects.at_work();
+    accounts::record(town, view, &mut draft, &mut plan);
     notify::record(town, view, &mut draft, &mut plan);
     holds::expire(town, view, &mut plan);
     plan.set_status(draft);

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
+use gastown_controllers::runtime::Named;
 use gastown_crds::bead::{AgentQuestion, BeadState, CloseReason};
 use gastown_crds::common::{ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, Rig};
+use gastown_crds::{Bead, Rig, Town};
 use kube::ResourceExt;
 
 use super::{explained, failures, state};
@@ -87,6 +88,11 @@ fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     }
     if let Some(why) = overrides::town_holds(snapshot) {
         return why;
+    }
+    let (rig, whole) = (snapshot.get::<Rig>(&bead.spec.rig), snapshot.all::<Town>().next());
+    let (runtime, _) = Named::of(&bead.spec, None, rig, whole).smallest();
+    if let Some(why) = town::refused(runtime, snapshot) {
+        return format!("ready: {why}");
     }
     let name = &bead.spec.rig;
     let why = snapshot.get::<Rig>(name).map_or_else(|| Some("there is none".to_owned()), rig::not_ready);
