@@ -42,6 +42,8 @@ pub mod formula_text;
 
 mod shell_text;
 
+pub mod session_variables;
+
 pub mod url;
 
 pub use kinds::*;

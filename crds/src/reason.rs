@@ -191,6 +191,8 @@ reasons! {
     Limited => Town warns, "it goes on by itself; `gt attach` shows what the agent's program says";
     /// Polecat: the agent's login is missing or has expired. It is not charged.
     LoginRequired => Person warns, "log the agent's program in, as it says; `gt attach` shows its screen";
+    /// Polecat: a source of `envFrom` of its Runtime gave no variables. It is not charged.
+    EnvFromFailed => Town warns, "correct the file or the command that the message names; it is tried again by itself";
     /// Polecat: its worktree is being made.
     Preparing => Town;
     /// Polecat: `workspace.setup` runs.

@@ -25,7 +25,7 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr, t
 use super::cgroup::{self, Killed, Kills};
 use super::records::{self, AgentSpec, CODE_KILLED, Exit, Holder, Pane, RecordError, Started};
 use super::signals::Signals;
-use super::{REFUSED, command, complain, family, lock, log, now, process, process::ProcessId, watch};
+use super::{REFUSED, command, complain, family, handover, lock, log, now, process, process::ProcessId, watch};
 
 /// The script of the shell that becomes the agent: waits for the line, then takes its input from the terminal again.
 const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
@@ -57,6 +57,10 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
     let started = spec.attempt_dir.join(records::STARTED);
     let began = records::read::<Started>(&started)?.is_some();
     let (false, Some(process)) = (began, ProcessId::own()) else { return Ok(REFUSED) };
+    let variables = if spec.takes_variables { handover::take(&spec.attempt_dir)? } else { Some(Vec::new()) };
+    let Some(variables) = variables else {
+        return Ok(complain("the controller that started this is gone, and its variables with it", REFUSED));
+    };
     let mut signals = Signals::catch()?;
     let cgroup = spec.cgroup.as_deref().and_then(cgroup::own);
     let kills = Kills::begin(cgroup.as_deref(), spec.memory_limit);
@@ -64,14 +68,14 @@ fn supervise(spec: &AgentSpec) -> Result<i32, RecordError> {
 
     let output = spec.attempt_dir.join(records::OUTPUT);
     family::adopt()?;
-    let Begun { agent, mut terminal, recorder } = start(spec, &held, &output)?;
+    let Begun { agent, mut terminal, recorder } = start(spec, &variables, &held, &output)?;
     let ended = match agent {
         Ok(agent) => {
             if let Some(process) = ProcessId::of(agent.id().cast_signed()) {
                 records::write(&spec.attempt_dir.join(records::AGENT), &process, false)?;
             }
             let ended = wait(Pid::from_child(&agent), &mut signals)?;
-            family::end_all(&spec.lock, recorder, &mut signals)?;
+            family::end_all(&spec.lock, spec.grace(), recorder, &mut signals)?;
             ended
         }
         Err(error) => not_started(&spec.command, &error),
@@ -104,12 +108,12 @@ struct Begun {
     recorder: Option<i32>,
 }
 
-/// Starts the agent.
-fn start(spec: &AgentSpec, held: &File, output: &Path) -> io::Result<Begun> {
+/// Starts the agent, with these variables before those of its spec.
+fn start(spec: &AgentSpec, variables: &[(String, String)], held: &File, output: &Path) -> io::Result<Begun> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         let terminal = File::from(stdin.as_fd().try_clone_to_owned()?);
-        return Ok(Begun { agent: start_in_terminal(spec, held, stdin.as_fd()), terminal, recorder: None });
+        return Ok(Begun { agent: start_in_terminal(spec, variables, held, stdin.as_fd()), terminal, recorder: None });
     }
     let (read, write) = io::pipe()?;
     // The recorder is started before the lock is bequeathed: it is nobody's agent.
@@ -117,15 +121,20 @@ fn start(spec: &AgentSpec, held: &File, output: &Path) -> io::Result<Begun> {
     recorder.arg(super::WORD).arg(super::RECORD).arg(output).stdin(read).stdout(Stdio::null());
     let recorder = recorder.process_group(0).spawn()?.id().cast_signed();
     let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone()?));
-    let mut agent = environment(command(program(spec)), spec);
+    let mut agent = environment(command(program(spec)), spec, variables);
     agent.args(spec.command.iter().skip(1)).stdin(Stdio::null()).stdout(write.try_clone()?).stderr(write);
     agent.process_group(0);
     let agent = lock::bequeath(held).and_then(|()| agent.spawn());
     Ok(Begun { agent, terminal, recorder: Some(recorder) })
 }
 
-fn start_in_terminal(spec: &AgentSpec, held: &File, terminal: BorrowedFd<'_>) -> io::Result<Child> {
-    let mut shell = environment(command("/bin/sh"), spec);
+fn start_in_terminal(
+    spec: &AgentSpec,
+    variables: &[(String, String)],
+    held: &File,
+    terminal: BorrowedFd<'_>,
+) -> io::Result<Child> {
+    let mut shell = environment(command("/bin/sh"), spec, variables);
     shell.args(["-c", BECOME, "sh"]).args(&spec.command).stdin(Stdio::piped()).process_group(0);
     lock::bequeath(held)?;
     let mut agent = shell.spawn()?;
@@ -149,9 +158,9 @@ fn program(spec: &AgentSpec) -> &OsStr {
 /// The beginning of the variables that describe the terminal: those are the pane's own.
 const TERMINAL: &str = "TERM";
 
-/// Sets the agent's environment: the inherited one without what is foreign, then the spec's variables, then PATH with the
-/// town's programs first.
-fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
+/// Sets the agent's environment: the inherited one without what is foreign, then those variables, then the spec's, then PATH with
+/// the town's programs first.
+fn environment(mut agent: Command, spec: &AgentSpec, variables: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars_os() {
         let word = name.to_string_lossy();
         let inherits = |names: &Vec<String>| names.iter().any(|name| *name == word);
@@ -161,10 +170,11 @@ fn environment(mut agent: Command, spec: &AgentSpec) -> Command {
             agent.env_remove(&name);
         }
     }
-    for (name, value) in &spec.env {
+    let declared = variables.iter().chain(&spec.env);
+    for (name, value) in declared.clone() {
         agent.env(name, value);
     }
-    let declared = spec.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
+    let declared = declared.rev().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
     let mut path = OsString::from(&spec.path_first);
     if let Some(rest) = declared.or_else(|| std::env::var_os("PATH")) {
         path.push(":");

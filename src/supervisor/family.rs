@@ -34,7 +34,7 @@ pub const SETUP_MARK: &str = "GT_SETUP";
 /// The variable that marks what the checks of a rig have started: the path of the worktree that they run in.
 pub const VERIFY_MARK: &str = "GT_VERIFY";
 
-/// How long whoever is asked to end has for it, before it is killed.
+/// How long whoever is asked to end has for it, before it is killed; of a session, unless its Runtime says otherwise.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// The time that a round of killing waits for the processes to be gone.
@@ -75,9 +75,9 @@ pub(super) struct Reaped {
     pub childless: bool,
 }
 
-/// Ends all that is below this process but the child `but`: asks, waits for [`GRACE`], kills. Returns when it is gone.
-pub(super) fn end_all(own_lock: &Path, but: Option<i32>, signals: &mut Signals) -> io::Result<()> {
-    let mut ending = Ending::begin();
+/// Ends all that is below this process but the child `but`: asks, waits so long, kills. Returns when it is gone.
+pub(super) fn end_all(own_lock: &Path, grace: Duration, but: Option<i32>, signals: &mut Signals) -> io::Result<()> {
+    let mut ending = Ending::begin(grace);
     while !reap(None)?.childless {
         let all = all()?;
         let mut left = below(getpid().as_raw_nonzero().get(), &all);
@@ -107,7 +107,7 @@ pub fn left_by_job(own_lock: &Path) -> io::Result<Vec<ProcessId>> {
 /// Ends the processes that began with this mark of a worktree, and `others` with what is below them: asks, waits for
 /// [`GRACE`], kills. False if some do not end.
 pub fn end_marked(name: &str, worktree: &Path, others: &[ProcessId], own_lock: &Path) -> io::Result<bool> {
-    let mut ending = Ending::begin();
+    let mut ending = Ending::begin(GRACE);
     loop {
         let all = all()?;
         let me = getpid().as_raw_nonzero().get();
@@ -130,21 +130,22 @@ pub fn end_marked(name: &str, worktree: &Path, others: &[ProcessId], own_lock: &
 /// Processes that are being ended.
 struct Ending {
     began: Instant,
+    grace: Duration,
     asked: Vec<ProcessId>,
 }
 
 impl Ending {
-    fn begin() -> Self {
-        Self { began: Instant::now(), asked: Vec::new() }
+    fn begin(grace: Duration) -> Self {
+        Self { began: Instant::now(), grace, asked: Vec::new() }
     }
 
     fn is_late(&self) -> bool {
-        self.began.elapsed() > GRACE + KILLED_MAX
+        self.began.elapsed() > self.grace + KILLED_MAX
     }
 
     /// Asks those that were not asked yet, or kills all; and waits until one of them has ended, or something else wakes it.
     fn round(&mut self, left: &[i32], others: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let rest = GRACE.saturating_sub(self.began.elapsed());
+        let rest = self.grace.saturating_sub(self.began.elapsed());
         let left: Vec<_> = left.iter().copied().filter_map(ProcessId::of).collect();
         for process in &left {
             if rest.is_zero() {

@@ -29,6 +29,8 @@ pub mod family;
 
 pub mod cgroup;
 
+pub mod handover;
+
 pub mod job;
 
 mod signals;

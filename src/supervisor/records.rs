@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gastown_base::whole_file::{Survives, WholeFile};
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Killed;
+use super::family::GRACE;
 use super::process::ProcessId;
 
 /// The version written, and the newest that is understood.
@@ -85,8 +87,11 @@ pub struct AgentSpec {
     pub work: String,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// Variables, the later of two with one name wins.
+    /// Variables, the later of two with one name wins. No secrets: this is on disk.
     pub env: Vec<(String, String)>,
+    /// Whether there are more, before those, which are handed over by a pipe: without them it is not started.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_variables: bool,
     /// The names of the variables that whoever starts it has; a tmux server may have others, from an earlier day. Unsaid: all.
     #[serde(default)]
     pub inherits: Option<Vec<String>>,
@@ -111,6 +116,16 @@ pub struct AgentSpec {
     /// The memory that it may use, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    /// The seconds that it has to end, with all that it started, once it is asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u32>,
+}
+
+impl AgentSpec {
+    /// How long it has to end, with all that it started, before it is killed.
+    pub fn grace(&self) -> Duration {
+        self.grace_seconds.map_or(GRACE, |seconds| Duration::from_secs(seconds.into()))
+    }
 }
 
 /// A job to be run: as much of it as the supervisor needs, and the rest for whoever does it.
@@ -368,6 +383,7 @@ mod tests {
             panic!("it is a session")
         };
         assert_eq!((spec.attempt, spec.env), (1, vec![("A".to_owned(), "1".to_owned())]));
+        assert_eq!((spec.grace(), spec.takes_variables), (Duration::from_secs(5), false));
         assert_eq!((spec.cgroup, spec.memory_limit), (None, None));
     }
 

@@ -25,7 +25,7 @@ use crate::git::{Git, GitError};
 use crate::jobs::{JobError, Jobs, Keep};
 use crate::session::children::Children;
 use crate::session::exits::{Ended, Exits};
-use crate::session::{SessionTown, Sessions, probe, program};
+use crate::session::{SessionError, SessionTown, Sessions, probe, program};
 use crate::source::Sources;
 use crate::town::Town;
 use gastown_base::causes::in_a_line;
@@ -205,7 +205,12 @@ impl ports::Sessions for Real {
             return Err(back_off(format!("{} has no worktree to start in; it is made first", id.name)));
         };
         self.git.remove_locks(id).map_err(|e| git_failed(&e))?;
-        self.sessions.ensure(id, spec, &extra).map_err(|e| back_off(in_a_line(&e)))?;
+        let reason = |error: &SessionError| match error {
+            SessionError::EnvFrom(_) => Reason::EnvFromFailed,
+            _ => Reason::BackOff,
+        };
+        let not_started = |error: SessionError| ActError { message: in_a_line(&error), reason: reason(&error) };
+        self.sessions.ensure(id, spec, &extra).map_err(not_started)?;
         self.exits.watch_attempt(&spec.owner.uid, spec.attempt, &id.uid);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::NameValue;
 use gastown_crds::polecat::Activity;
-use gastown_crds::runtime::RuntimeFile;
+use gastown_crds::runtime::{EnvSource, RuntimeFile};
 use jiff::Timestamp;
 
 use super::{ActError, Ask, Fact, Owner, Question, SandboxId, Seen};
@@ -236,17 +236,22 @@ pub struct SessionSpec {
     pub rework: Option<(ReworkKind, String)>,
 }
 
-/// What a Runtime declares beside the command. In values and contents, `$(NAME)` stands for a variable that the agent sees.
+/// What a Runtime declares beside the command. In values and contents, `$(NAME)` stands for a variable that the agent sees, other
+/// than those of [`Self::env_from`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RuntimeParts {
     /// The Runtime's name.
     pub name: String,
     /// Variables.
     pub env: Vec<NameValue>,
+    /// Where more of them come from, before those: no value of these is in a record, an error or a log.
+    pub env_from: Vec<EnvSource>,
     /// Variables that are not inherited; a name that ends in `*` stands for all that begin so.
     pub unset_env: Vec<String>,
     /// Files that are written into the folder that `GT_RUN` names.
     pub files: Vec<RuntimeFile>,
+    /// The seconds that its session has to end once it is asked to; unsaid: the default.
+    pub grace_seconds: Option<u32>,
     /// Whether its program reports what it does: one that has reported nothing has not begun.
     pub reports: bool,
 }

@@ -5,6 +5,7 @@ use crate::polecat::{died, key, run, sandbox, scene};
 use gastown_controllers::plan::Effect;
 use gastown_controllers::world::*;
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::session_variables::SESSION_VARIABLES;
 use gastown_crds::{Runtime, Town};
 use serde_json::{Value, json};
 
@@ -61,6 +62,27 @@ fn lost(attempt: u32) -> Attempt {
 }
 
 const RESUMES: &str = "talk resume $(GT_CONVERSATION) | ";
+
+#[test]
+fn the_variables_of_its_session_are_those_that_are_listed() {
+    let spec = started(&after(json!({"conversation": "Assigned", "sessionVariable": "TALK"}), vec![])).unwrap();
+    let names: Vec<_> = spec.env.iter().map(|it| it.name.as_str()).collect();
+    assert!(names.contains(&"GT_CONVERSATION") && names.contains(&"GT_SESSION_VARIABLE"), "{names:?}");
+    for name in names {
+        assert!(SESSION_VARIABLES.iter().any(|it| it.name == name), "{name} is not listed");
+    }
+}
+
+#[test]
+fn what_its_runtime_declares_of_its_environment_and_its_end_is_passed_on() {
+    let declared = json!({
+        "envFrom": [{"file": {"path": "~/keys", "optional": true}}, {"command": {"argv": ["pass"], "name": "KEY"}}],
+        "terminationGracePeriodSeconds": 30,
+    });
+    let runtime = started(&after(declared.clone(), vec![])).unwrap().runtime;
+    assert_eq!(serde_json::to_value(&runtime.env_from).unwrap(), declared["envFrom"]);
+    assert_eq!(runtime.grace_seconds, Some(30));
+}
 
 #[test]
 fn the_first_attempt_begins_a_conversation() {

@@ -5,10 +5,12 @@ use gastown_controllers::bead::work_digest;
 use gastown_controllers::key::Key;
 use gastown_controllers::plan::Effect;
 use gastown_controllers::rig::RigSettings;
+use gastown_controllers::view::Failure;
 use gastown_controllers::world::*;
 use gastown_crds::bead::{CloseReason, Closed, Waiting};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::overrides::{ANNOTATION_OVERRIDE, Mode, Override};
+use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Formula, Rig, Runtime, names};
 use serde_json::json;
 
@@ -410,6 +412,20 @@ fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     setup for shop, round 1
     shop-nux: Starting Ready=False SettingUp
+    ");
+}
+
+#[test]
+fn a_session_without_its_variables_leaves_its_slot_at_once_and_is_not_charged() {
+    let mut scene = scene();
+    scene.sandbox("shop-nux", sandbox_of(prepared(0)));
+    scene.runs("shop-a", vec![]);
+    let message = "`envFrom`: `pass` ended with 1: locked".to_owned();
+    scene.failed = Some(Failure { reason: Reason::EnvFromFailed, message, count: 1, until: at(1010) });
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    shop-nux waits with shop-a for its Rig
+    shop-nux: Stalled Ready=False EnvFromFailed (`envFrom`: `pass` ended with 1: locked (failed once, tried again later))
+    again at 1010
     ");
 }
 

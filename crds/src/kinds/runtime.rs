@@ -96,11 +96,18 @@ pub struct RuntimeSpec {
     /// Town has `trust: Full`. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skips_permissions: bool,
-    /// Variables added to the session's environment. No secrets: they are kept in git.
+    /// Variables added to the session's environment. As in a Pod, `$(NAME)` in a value stands for a variable of the session, one of
+    /// an entry before it included. No secrets: they are kept in git, see `envFrom`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 64))]
     pub env: Vec<NameValue>,
+    /// Where variables come from whose values are nobody's to read here, such as keys: they are read each time a session is started,
+    /// and the town keeps them nowhere. Of two with one name, the later entry's counts, and `env` goes before all. `$(NAME)` does not
+    /// see them: what it stands for is kept on disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub env_from: Vec<EnvSource>,
     /// Variables that the session does not inherit from the controller; a name that ends in `*` stands for all that begin so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*\*?$")))]
@@ -111,12 +118,61 @@ pub struct RuntimeSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 16))]
     pub files: Vec<RuntimeFile>,
+    /// The seconds that a session has to end, with all that its agent started, once it is sent TERM; then it is killed. It holds for
+    /// sessions that are started from then on. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 300))]
+    pub termination_grace_period_seconds: Option<u32>,
     /// What the branch holds when work comes back red or conflicting. Default: `Continue`.
     #[serde(default)]
     pub on_rework: OnRework,
     /// What one session may use, with all that its agent starts, and what it is taken to need: as a container's `resources`.
     #[serde(default)]
     pub resources: Resources,
+}
+
+/// A source of variables: a file, or a command.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.file) != has(self.command)").message("give either `file` or `command`"))]
+pub struct EnvSource {
+    /// A file of lines `NAME=VALUE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<EnvFile>,
+    /// A command that prints a value, or such lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<EnvCommand>,
+}
+
+/// A file of lines `NAME=VALUE`, read as `kubectl create secret --from-env-file` does: a value is all that follows the first `=`,
+/// quotes included; blank lines and those that begin with `#` say nothing; a `NAME` alone passes on the controller's own variable.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvFile {
+    /// Where it is: absolute, or `~/` and what follows in the home folder of the town's user. It has to belong to that user and be
+    /// closed to others (`chmod 600`), and has at most 48 KiB.
+    #[schemars(length(min = 1, max = 4096), regex(pattern = r"^(~/|/)."))]
+    pub path: String,
+    /// Whether a session is started all the same where there is no such file. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+/// A command that the controller runs, in the town's folder and with its own environment. It has to end with 0.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvCommand {
+    /// The program and its arguments, such as `[pass, show, anthropic]`. No shell reads them.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 4096)))]
+    pub argv: Vec<String>,
+    /// The variable whose value it prints, without the newlines at its end. Default: it prints lines `NAME=VALUE`, as in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: Option<String>,
+    /// The longest that it may take; then it has failed. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 30))]
+    pub timeout_seconds: Option<u32>,
 }
 
 /// How a conversation gets its id.

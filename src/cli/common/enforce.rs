@@ -15,7 +15,6 @@ use super::context::{Context, Link, pages};
 use super::error::{CliError, Exit};
 use crate::cli::sessions_of;
 use crate::town::Town;
-use crate::world::session::many::ENDED_WITHIN;
 use crate::world::session::{SessionError, Sessions};
 
 /// The sessions that are not as people want them.
@@ -136,11 +135,7 @@ fn end(
     controller: bool,
 ) -> Result<Vec<(SandboxId, SessionError)>, CliError> {
     // An agent that is asked twice at once may skip its farewell.
-    let left = if controller {
-        sessions.wait_for_ends(sandboxes, ENDED_WITHIN).map_err(|e| unseen(&e))?
-    } else {
-        sandboxes.to_vec()
-    };
+    let left = if controller { sessions.wait_for_ends(sandboxes).map_err(|e| unseen(&e))? } else { sandboxes.to_vec() };
     Ok(sessions.end_all(&left))
 }
 

@@ -136,9 +136,10 @@ fn asked<'a>(polecat: &Polecat, snapshot: &'a Snapshot) -> Option<(String, &'a A
 
 /// Polecats that cannot start. That its program is not here is said once, of the runtime, where that has been seen.
 pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
-    let stuck = [Reason::SetupFailed, Reason::RefNotFound, Reason::NotTrusted, Reason::CommandNotFound];
+    let stuck =
+        [Reason::SetupFailed, Reason::RefNotFound, Reason::NotTrusted, Reason::EnvFromFailed, Reason::CommandNotFound];
     let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
-    let stuck = if by_runtimes { &stuck[..3] } else { &stuck[..] };
+    let stuck = if by_runtimes { &stuck[..stuck.len() - 1] } else { &stuck[..] };
     let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
         let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
         Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
@@ -194,6 +195,7 @@ pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Block
         Reason::Asking,
         Reason::TurnEnded,
         Reason::LoginRequired,
+        Reason::EnvFromFailed,
     ];
     let is_stuck = conditions::is_one_of(ready, &stuck) || keeps_failing(ready, status.consecutive_failures);
     if is_stuck || ready.status == ConditionStatus::Unknown {

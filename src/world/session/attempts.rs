@@ -49,7 +49,7 @@ pub fn log_path(layout: &Layout, owner_uid: &str, attempt: u32) -> PathBuf {
 }
 
 /// The spec of an attempt, if it is on record.
-pub fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
+pub(super) fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Option<AgentSpec>, RecordError> {
     let spec = records::read::<Spec<NoJob>>(&layout.attempt(owner_uid, attempt).join(records::SPEC))?;
     Ok(spec.map(|spec| match spec {
         Spec::Session(spec) => spec,

@@ -5,13 +5,13 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gastown_controllers::world::SandboxId;
-use gastown_supervisor::family::{self, GRACE};
+use gastown_supervisor::family;
 use gastown_supervisor::process::{self, ProcessId};
 use gastown_supervisor::records::{self, Holder};
 use gastown_supervisor::{lock, watch};
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-use super::{SessionError, Sessions};
+use super::{SessionError, Sessions, attempts};
 
 /// The longest time for killing. Each round kills all that is found; what forks meanwhile is found by the next.
 pub(super) const KILL_MAX: Duration = Duration::from_millis(700);
@@ -61,9 +61,9 @@ impl Sessions {
         for signal in [Signal::TERM, Signal::CONT] {
             send(&strays, signalled, signal);
         }
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE && self.is_there(&sandbox.uid, holder)? {
-            wait_for_one(&self.all(&sandbox.uid, holder)?, GRACE.saturating_sub(asked.elapsed()))?;
+        let (asked, grace) = (Instant::now(), self.grace(holder)?);
+        while asked.elapsed() < grace && self.is_there(&sandbox.uid, holder)? {
+            wait_for_one(&self.all(&sandbox.uid, holder)?, grace.saturating_sub(asked.elapsed()))?;
         }
         let killed = Instant::now();
         while self.is_there(&sandbox.uid, holder)? {
@@ -79,6 +79,12 @@ impl Sessions {
             wait_for_one(&self.all(&sandbox.uid, holder)?, ROUND)?;
         }
         Ok(())
+    }
+
+    /// How long an attempt's session has to end, as its Runtime said when it was started.
+    pub(super) fn grace(&self, holder: &Holder) -> Result<Duration, SessionError> {
+        let spec = attempts::spec(&self.layout, &holder.owner_uid, holder.attempt)?;
+        Ok(spec.map_or(family::GRACE, |spec| spec.grace()))
     }
 
     /// Whether the session, or what is left of it, is there.

@@ -19,9 +19,6 @@ const ENDING_MAX: usize = 256;
 /// The time that a controller has to see that sessions are to end, and to record that they have.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// The longest time in which a controller ends sessions that it was told to end.
-pub const ENDED_WITHIN: Duration = GRACE.saturating_add(KILL_MAX).saturating_add(NOTICE);
-
 /// How often it is looked whether processes that outlived their agent and their supervisor are gone.
 const STRAYS_EVERY: Duration = Duration::from_millis(20);
 
@@ -61,9 +58,19 @@ impl Sessions {
         })
     }
 
-    /// Waits until nobody is left in these sandboxes, at most so long; gives those in which somebody is.
-    pub fn wait_for_ends(&self, sandboxes: &[SandboxId], limit: Duration) -> Result<Vec<SandboxId>, SessionError> {
-        let began = Instant::now();
+    /// The longest time in which a controller ends these sessions, once it was told to.
+    pub fn ended_within(&self, sandboxes: &[SandboxId]) -> Result<Duration, SessionError> {
+        let mut longest = Duration::ZERO;
+        for sandbox in sandboxes {
+            let holder = self.holder(&sandbox.uid)?;
+            longest = longest.max(holder.map_or(Ok(GRACE), |holder| self.grace(&holder))?);
+        }
+        Ok(longest + KILL_MAX + NOTICE)
+    }
+
+    /// Waits until nobody is left in these sandboxes, as long as that takes a controller at most; gives those in which somebody is.
+    pub fn wait_for_ends(&self, sandboxes: &[SandboxId]) -> Result<Vec<SandboxId>, SessionError> {
+        let (began, limit) = (Instant::now(), self.ended_within(sandboxes)?);
         let mut left = sandboxes.to_vec();
         loop {
             let mut busy = Vec::new();

@@ -14,11 +14,13 @@
 //!   whoever looks finds what it left.
 //!
 //! # What a session sees
-//! What the controller sees, without `GT_*`, `GIT_*`, `BD_*` and `TMUX*`; then, the later winning:
+//! What the controller sees, without `GT_*`, `GIT_*`, `BD_*` and `TMUX*`; then, the later winning (their names, as `$(NAME)` may
+//! use them, are listed in `crds/src/session_variables.rs`):
 //!
 //! | variable | value |
 //! |---|---|
-//! | the Runtime's | as declared, with `$(NAME)` for the value of any of those below |
+//! | those of `envFrom` | as files and commands say; no record holds them: they are handed to the supervisor through a pipe |
+//! | the Runtime's `env` | as declared, with `$(NAME)` for the value of any of those below, and of an entry before it |
 //! | the controller's | what the session is about: see `controllers/src/kinds/polecat/environment.rs` |
 //! | `GT_TOWN_UID`, `GT_TOWN` | the town's uid, and its folder |
 //! | `GT_SANDBOX`, `GT_WORKTREE` | the worktree's folder; the first is the mark of all that the agent starts |
@@ -45,6 +47,10 @@ pub mod attempts;
 mod start;
 
 mod expand;
+
+pub mod env_from;
+
+mod env_file;
 
 mod failed_turn;
 
@@ -79,6 +85,7 @@ use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 use crate::exec::ExecError;
 use crate::layout::Layout;
 use children::Children;
+use env_from::EnvFromError;
 pub use occupants::in_use;
 use scope::{ScopeError, Scopes};
 
@@ -121,6 +128,9 @@ pub enum SessionError {
     /// A program could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// A source of its variables gave none.
+    #[error(transparent)]
+    EnvFrom(#[from] EnvFromError),
     /// It cannot be held to its limits just now.
     #[error(transparent)]
     Scope(#[from] ScopeError),

@@ -9,9 +9,11 @@ use std::time::Duration;
 use gastown_base::private;
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_crds::common::NameValue;
+use gastown_supervisor::handover::Handover;
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
 
+use super::env_from::Reader;
 use super::expand::expand;
 use super::tmux::{Tmux, shell_command};
 use super::{SessionError, Sessions, occupants, probe, program, scope, supervisor};
@@ -64,6 +66,9 @@ impl Sessions {
         let about = format!("{} at work on {}, attempt {}", sandbox.name, spec.owner.name, spec.attempt);
         let scope = self.scopes.words(&self.town.path, &name, &about, spec.limits)?;
         let tmux = self.tmux();
+        let home = std::env::home_dir();
+        let reader = Reader { home: home.as_deref(), cwd: &self.town.dir };
+        let variables = reader.read(&spec.runtime.env_from)?;
         let dir = self.intend(&run)?;
         let env = self.environment(sandbox, spec, &dir, tmux.is_none(), extra)?;
         let value = |name: &str| env.iter().rev().find(|(it, _)| it == name).map(|(_, value)| &**value);
@@ -83,6 +88,7 @@ impl Sessions {
             work: spec.work.clone(),
             command,
             env,
+            takes_variables: !variables.is_empty(),
             inherits: Some(inherits.clone()),
             unset: spec.runtime.unset_env.clone(),
             runtime: Some(spec.runtime.name.clone()).filter(|name| !name.is_empty()),
@@ -92,6 +98,7 @@ impl Sessions {
             gt: supervisor::program(&self.layout),
             cgroup: scope.is_some().then_some(name),
             memory_limit: spec.limits.memory,
+            grace_seconds: spec.runtime.grace_seconds,
         };
         let has_scope = scope.is_some();
         records::write(&dir.join(records::SPEC), &Spec::<NoJob>::Session(agent), false)?;
@@ -99,6 +106,8 @@ impl Sessions {
             private::create(locks)?;
         }
         records::write(&self.layout.sandbox_holder(&sandbox.uid), &run, false)?;
+        // Kept until it has begun: with it, the variables are gone.
+        let _handover = if variables.is_empty() { None } else { Some(Handover::offer(&dir, &variables)?) };
         self.spawn(sandbox, &dir, tmux, scope.unwrap_or_default(), &inherits)?;
         let started = dir.join(records::STARTED);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
@@ -210,9 +219,7 @@ impl Sessions {
             env.push(("GT_DEGRADED".to_owned(), "true".to_owned()));
         }
         env.extend_from_slice(extra);
-        let value = |name: &str| env.iter().rev().find(|(it, _)| it == name).map(|(_, value)| &**value);
-        let declared = spec.runtime.env.iter().map(|it| (it.name.clone(), expand(&it.value, value)));
-        let mut all: Vec<_> = declared.collect();
+        let mut all = declared(&spec.runtime.env, &env);
         all.append(&mut env);
         Ok(all)
     }
@@ -257,5 +264,40 @@ impl Sessions {
         }
         let pane = self.started(&run)?.and_then(|started| started.tmux);
         Ok((run, pane))
+    }
+}
+
+/// What a Runtime declares, where the session has `theirs` beside it: a value may use these, and entries before its own.
+fn declared(env: &[NameValue], theirs: &[(String, String)]) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for NameValue { name, value } in env {
+        // The session's own come last, and win.
+        let known =
+            |name: &str| all.iter().chain(theirs).rev().find(|(there, _)| there == name).map(|(_, value)| &**value);
+        let value = expand(value, known);
+        all.push((name.clone(), value));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_sees_those_before_it_and_the_session() {
+        let env = [
+            ("FIRST", "1 $(SECOND)"),
+            ("SECOND", "2 $(FIRST) $(GT_BEAD)"),
+            ("GT_BEAD", "mine"),
+            ("THIRD", "$(GT_BEAD) $$(FIRST) $(NOBODY)"),
+        ];
+        let env = env.map(|(name, value)| NameValue { name: name.into(), value: value.into() });
+        let all = declared(&env, &[("GT_BEAD".into(), "shop-1".into())]);
+        let all: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            all,
+            ["FIRST=1 $(SECOND)", "SECOND=2 1 $(SECOND) shop-1", "GT_BEAD=mine", "THIRD=shop-1 $(FIRST) $(NOBODY)"]
+        );
     }
 }

@@ -4,6 +4,7 @@ mod town;
 
 mod life;
 
+mod declared;
 mod exits;
 mod faults;
 mod leftovers;

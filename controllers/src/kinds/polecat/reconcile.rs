@@ -36,7 +36,7 @@ use crate::plan::{Confirm, Effect, Plan, Write};
 use crate::seen::Oid;
 use crate::told::Told;
 use crate::tries::{Tried, tried_until};
-use crate::view::{self, NotSeen, View};
+use crate::view::{self, Failure, NotSeen, View};
 use crate::world::{
     Act, Attempt, AttemptEnd, AttemptState, Exited, Frozen, JobState, OutOfMemory, Owner, RepoFacts, RuntimeParts,
     Sandbox, SandboxFacts, SandboxSpec, Session, SessionSpec, Track, exit,
@@ -609,12 +609,9 @@ impl Hook<'_> {
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reason, message), plan));
         }
-        // A session that was told not to have begun may yet: it gets a moment.
-        let put_off = if self.view.failed.is_some_and(|failure| failure.count > 1) {
-            self.put_off(Waiting::Rig, plan)
-        } else {
-            None
-        };
+        // A session that was told not to have begun may yet: it gets a moment. Without its variables nothing was begun.
+        let is_put_off = |failure: &Failure| failure.count > 1 || failure.reason == Reason::EnvFromFailed;
+        let put_off = if self.view.failed.is_some_and(is_put_off) { self.put_off(Waiting::Rig, plan) } else { None };
         if let Some(doing) = put_off.or_else(|| self.needs_slot(plan)) {
             return Ok(doing);
         }
@@ -627,7 +624,7 @@ impl Hook<'_> {
             self.same_work(runtime, attempts),
             &self.bead.spec.questions,
         );
-        let RuntimeSpec { command, start, resume, env, unset_env, files, .. } = &runtime.spec;
+        let RuntimeSpec { command, start, resume, env, env_from, unset_env, files, .. } = &runtime.spec;
         let more = if talk.resumes { resume } else { start };
         // Read again, the bead must still name this polecat, as being at work.
         let claim = self.assignee(None);
@@ -643,8 +640,10 @@ impl Hook<'_> {
                 runtime: Box::new(RuntimeParts {
                     name: runtime.name_any(),
                     env: env.iter().chain(account.env).cloned().collect(),
+                    env_from: env_from.clone(),
                     unset_env: unset_env.clone(),
                     files: files.clone(),
+                    grace_seconds: runtime.spec.termination_grace_period_seconds,
                     reports: runtime.spec.dialect != Dialect::None,
                 }),
                 env: environment::of(
