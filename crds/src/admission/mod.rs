@@ -14,6 +14,7 @@ mod repair;
 pub(crate) mod rigs;
 mod secrets;
 mod set;
+mod variables;
 mod words;
 
 use serde_json::{Map, Value};
@@ -79,6 +80,7 @@ fn check(manifest: &Manifest, value: Value, existing: Option<Existing<'_>>) -> V
     check_version(manifest, &mut found);
     check_metadata(manifest, kind, &value, &mut found);
     secrets::check(manifest, &value, existing.map(|it| it.old), &mut found);
+    variables::check(manifest, &value, &mut found);
     check_schema(manifest, kind, value, existing, &mut found);
     found
 }

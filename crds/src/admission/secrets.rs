@@ -85,7 +85,7 @@ fn is_literal(value: &str) -> bool {
 }
 
 /// What to do with a secret.
-const HINT: &str = "let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed";
+const HINT: &str = "`envFrom` of a Runtime gives it to the session, from a file or a command; and revoke this one if it was ever pushed";
 
 /// A rig's address.
 fn address(object: &Value) -> Option<&str> {

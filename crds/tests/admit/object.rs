@@ -369,7 +369,7 @@ fn keys_are_refused_and_not_repeated() {
     8 |       value …
       |       ^^^^^ a manifest is kept in git
       |
-      = help: let the session find it: in the environment that `gt up` starts with, or in a file outside the repository; and revoke this one if it was ever pushed
+      = help: `envFrom` of a Runtime gives it to the session, from a file or a command; and revoke this one if it was ever pushed
     "#);
 }
 
