@@ -61,7 +61,7 @@ pub async fn judged(
     found.extend(manifests.iter().flat_map(|manifest| of_one(manifest, &stored, &terms, &mut unchanged)));
     let options = SetOptions { allow_missing: allowed.missing, offline: false };
     let mut more = admission::admit_set(&manifests, &stored, options);
-    more.extend(commands::missing(&manifests, &stored));
+    more.extend(commands::check(&manifests, &stored));
     more.extend(too_late::check(link, &manifests, &stored).await?);
     refuse(&with_those_between(found, more, &manifests), gt)?;
 

@@ -9,7 +9,7 @@ use git2::Repository;
 use serde_json::Value;
 
 use super::inputs::{Input, Refused};
-use crate::cli::apply::commands::Idle;
+use crate::cli::apply::commands::Work;
 use crate::cli::apply::{NOTES_MAX, Stored, commands, read};
 use crate::cli::common::error::CliError;
 use crate::world::source::resolved;
@@ -43,7 +43,7 @@ pub fn judge(
         repository,
         options,
         index: Index::default(),
-        idle: BTreeMap::new(),
+        work: BTreeMap::new(),
         towns: Vec::new(),
         spaces: BTreeMap::new(),
         judged: Judged::default(),
@@ -61,8 +61,8 @@ struct Judge<'a> {
     repository: Option<&'a Repository>,
     options: SetOptions,
     index: Index,
-    /// The files with beads that give no command.
-    idle: BTreeMap<Idle, Vec<usize>>,
+    /// The files with work, by what decides whether its commands are run.
+    work: BTreeMap<Work, Vec<usize>>,
     /// The namespaces of towns.
     towns: Vec<Option<String>>,
     /// The files with objects of a namespace.
@@ -110,8 +110,8 @@ impl Judge<'_> {
                 files.push(file);
             }
         }
-        for idle in commands::without_command(&manifest.kind, &value["spec"]) {
-            add(&mut self.idle, idle, file);
+        for work in commands::of(&manifest.kind, &value["spec"]) {
+            add(&mut self.work, work, file);
         }
         let space = value.pointer("/metadata/namespace").and_then(Value::as_str);
         if manifest.kind == "Town" {
@@ -132,8 +132,8 @@ impl Judge<'_> {
             _ => None,
         };
         let mut suspects = self.index.suspects(&built_in, self.options.allow_missing);
-        for (idle, files) in &self.idle {
-            if commands::is_needed(idle, &beside) {
+        for (work, files) in &self.work {
+            if commands::is_wrong(work, &beside) {
                 suspects.extend(files);
             }
         }
@@ -154,7 +154,7 @@ impl Judge<'_> {
             let manifests = self.manifests(&inputs[file])?;
             let beside = self.index.beside_file(&built_in, file);
             let mut found = admission::admit_file(&manifests, &beside, self.options);
-            found.extend(commands::missing(&manifests, &beside));
+            found.extend(commands::check(&manifests, &beside));
             found.extend(own.iter().flat_map(|own| read::check_namespace(&manifests, own)));
             between.add(found);
         }
