@@ -1,5 +1,7 @@
 //! `gt doctor`: what is missing on this machine, and how to get it.
 
+mod programs;
+
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -20,9 +22,11 @@ use crate::text::escaped;
 use crate::town::{Town, TownError};
 use crate::world::agents::AGENTS;
 use crate::world::exec::Exec;
+use crate::world::session::env_from::Reader;
 use crate::world::session::probe::{GIT_MIN, TMUX_MIN, version};
 use crate::world::session::program::find;
 use crate::world::session::scope::limiting;
+use programs::{Around, Program, Sign};
 
 /// Say what is missing on this machine, and how to get it.
 #[derive(Debug, ClapArgs)]
@@ -51,6 +55,20 @@ enum Verdict {
     Missing,
     /// It is missing, and nothing uses it.
     Unused,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Check {
+    /// As it was found out.
+    fn of(what: String, sign: Sign) -> Self {
+        let (verdict, found, fix) = match sign {
+            Sign::Yes(found) => (Verdict::Ok, found, None),
+            Sign::No(found, fix) => (Verdict::Missing, found, Some(fix)),
+            Sign::Unknown(found, fix) => (Verdict::Unknown, found, Some(fix)),
+        };
+        Self { what, verdict, found, fix }
+    }
 }
 
 /// Runs it.
@@ -179,7 +197,13 @@ async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Chec
                 found: "the Town has `trust: None`, and this skips permission prompts".to_owned(),
                 fix: Reason::NotTrusted.hint().map(str::to_owned),
             },
-            Some(program) => Check { what, verdict: Verdict::Ok, found: program.display().to_string(), fix: None },
+            Some(program) => {
+                let path = program.display().to_string();
+                match Program::of(&word).filter(|_| is_used) {
+                    Some(known) => Check::of(what, known.version(&program).beside(&path)),
+                    None => Check { what, verdict: Verdict::Ok, found: path, fix: None },
+                }
+            }
             None => Check {
                 what,
                 verdict: if is_used { Verdict::Missing } else { Verdict::Unused },
@@ -188,7 +212,39 @@ async fn runtimes(gt: &Context, town: &Town, path: &OsString) -> Result<Vec<Chec
             },
         }
     };
-    Ok(snapshot.all::<Runtime>().map(check).collect())
+    let mut checks: Vec<_> = snapshot.all::<Runtime>().map(check).collect();
+    let in_use = snapshot.all::<Runtime>().filter(|runtime| used.contains(&*runtime.name_any()));
+    checks.extend(in_use.flat_map(|runtime| of_used(runtime, town, path)));
+    Ok(checks)
+}
+
+/// What a runtime that is used needs beside its program.
+fn of_used(runtime: &Runtime, town: &Town, path: &OsStr) -> Vec<Check> {
+    let name = runtime.name_any();
+    let home = std::env::home_dir();
+    let mut checks = Vec::new();
+    let word = runtime.spec.command.first().map_or("", String::as_str);
+    if let Some(program) = Program::of(word).filter(|_| find(word, path).is_some()) {
+        let variable = |name: &str| std::env::var(name).ok();
+        let is_root = rustix::process::geteuid().is_root();
+        let around = Around { home: home.as_deref(), variable: &variable, is_root, runtime };
+        checks.push(Check::of(format!("login of {name}"), around.login(program)));
+        checks.push(Check::of(format!("first start of {name}"), around.onboarding(program)));
+    }
+    let sources = &runtime.spec.env_from;
+    if !sources.is_empty() {
+        let read = Reader { home: home.as_deref(), cwd: &town.dir }.read_files(sources);
+        let commands = sources.iter().filter(|source| source.command.is_some()).count();
+        let found = match (read, commands) {
+            (Err(error), _) => {
+                Sign::No(error.to_string(), "no session of it is started before that is corrected".to_owned())
+            }
+            (Ok(_), 0) => Sign::Yes("its files can be read, by you alone".to_owned()),
+            (Ok(_), _) => Sign::Yes("its files can be read, by you alone; its commands were not run".to_owned()),
+        };
+        checks.push(Check::of(format!("envFrom of {name}"), found));
+    }
+    checks
 }
 
 fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
@@ -204,6 +260,7 @@ fn report(args: &Args, gt: &Context, checks: &[Check]) -> Result<(), CliError> {
                 Verdict::Degraded => "degraded",
                 Verdict::Missing => "missing",
                 Verdict::Unused => "unused",
+                Verdict::Unknown => "unknown",
             };
             table.row([check.what.as_str(), verdict, &check.found]);
         }

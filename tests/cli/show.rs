@@ -364,6 +364,51 @@ fn doctor_knows_what_a_runtime_needs() {
 }
 
 #[test]
+fn doctor_looks_at_the_programs_of_runtimes_in_use() {
+    let folder = town();
+    let agent = folder.path("bin/codex");
+    fs_err::create_dir_all(agent.parent().unwrap()).unwrap();
+    fs_err::write(&agent, "#!/bin/sh\n[ \"$*\" = --version ] && echo codex-cli 0.170.9\n").unwrap();
+    fs_err::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    fs_err::write(folder.path("keys.env"), "STUB_KEY=very-secret\n").unwrap();
+    fs_err::set_permissions(folder.path("keys.env"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let path = |name| folder.path(name).display().to_string();
+    let runtime = format!(
+        "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: {{name: robot}}\n\
+         spec: {{command: ['{}'], env: [{{name: CODEX_HOME, value: /nowhere}}], unsetEnv: [OPENAI_API_KEY, CODEX_API_KEY], envFrom: [{{file: {{path: '{}'}}}}, {{command: {{argv: [pass]}}}}]}}\n---\n\
+         apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: {{name: barn}}\n\
+         spec: {{repo: {{url: 'https://town.invalid/x.git'}}, merge: {{strategy: Branch, allowUnverified: true}}, runtime: robot}}\n",
+        agent.display(),
+        path("keys.env"),
+    );
+    let used = folder.gt_with(&["apply", "-f", "-"], &runtime);
+    assert_eq!(used.code, 0, "{}", used.all());
+    let found = || {
+        let ill = folder.gt(&["doctor", "--json"]);
+        let all: Vec<serde_json::Value> = serde_json::from_str(&ill.out).unwrap();
+        let robot = all.iter().filter(|it| it["what"].as_str().unwrap().ends_with("robot"));
+        let said = robot.map(|it| format!("{} {}: {}", it["what"], it["verdict"], it["found"])).collect::<Vec<_>>();
+        let said = said.join("\n").replace(&path("bin/codex"), "CODEX").replace(&path("keys.env"), "KEYS");
+        (ill.code, said.replace('"', ""))
+    };
+    let (code, said) = found();
+    insta::assert_snapshot!(said, @"
+    runtime robot unknown: CODEX, codex-cli 0.170.9: older than 0.171.0, which is under test
+    login of robot unknown: no sign of a login of `codex`, but for what `envFrom` may give
+    first start of robot ok: it has none
+    envFrom of robot missing: `envFrom`: KEYS is open to others (mode 644): chmod 600 KEYS
+    ");
+    assert_eq!(code, 1);
+    fs_err::set_permissions(folder.path("keys.env"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = found();
+    assert!(
+        said.ends_with("envFrom of robot ok: its files can be read, by you alone; its commands were not run"),
+        "{said}"
+    );
+    assert_eq!(code, 0, "what is unknown is not bad");
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let folder = Folder::empty();
     assert_eq!(folder.gt(&["version"]).out, format!("gt {} (gastown.io/v1alpha1)\n", env!("CARGO_PKG_VERSION")));
