@@ -38,6 +38,7 @@ mod pause;
 mod resume;
 mod rig;
 mod rollback;
+mod runtime;
 mod schema;
 mod sling;
 mod source;
@@ -91,6 +92,8 @@ enum Command {
     Init(init::Args),
     #[command(subcommand)]
     Rig(rig::Command),
+    #[command(subcommand)]
+    Runtime(runtime::Command),
     Sling(sling::Args),
     #[command(subcommand)]
     Source(source::Command),
@@ -177,6 +180,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Attach(args) => return attach::run(args, gt),
         Command::Init(args) => init::run(args, gt),
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
+        Command::Runtime(runtime::Command::Test(args)) => runtime::test(args, gt),
         Command::Sling(args) => sling::run(args, gt),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
         Command::History(args) => block_on(history::run(args, gt)),

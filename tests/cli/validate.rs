@@ -1,5 +1,7 @@
 //! `gt validate`: everything that is wrong, in one run, without a town; in the forms that CI systems read.
 
+use std::path::Path;
+
 use crate::harness::{CONVOY, Folder, RIG};
 use serde_json::Value;
 
@@ -240,6 +242,19 @@ fn programs_get_json() {
     rigs/shop.yaml:11:15 error wrong-value
     ");
     assert_eq!(done.code, 1);
+}
+
+/// Runtimes of agents that nobody here has run say so first; the other is run by a test.
+#[test]
+fn the_runtimes_of_examples_are_right_and_say_whether_they_are_tested() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/runtimes");
+    let done = Folder::empty().gt(&["validate", examples.to_str().unwrap()]);
+    assert_eq!(done.err, "9 objects in 9 files: no mistakes");
+    assert_eq!((done.code, done.out.as_str()), (0, ""));
+    let tested = fs_err::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
+    let tested = tested.filter(|path| !fs_err::read_to_string(path).unwrap().starts_with("# untested: "));
+    let tested: Vec<_> = tested.map(|path| path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(tested, ["your-own.yaml"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod clis;
+mod conformance;
 mod model;
 mod more;
 mod newcomer;
