@@ -382,7 +382,7 @@ mod tests {
         let Some(Spec::Session(spec)) = read::<Spec<serde_json::Value>>(&path).unwrap() else {
             panic!("it is a session")
         };
-        assert_eq!((spec.attempt, spec.env), (1, vec![("A".to_owned(), "1".to_owned())]));
+        assert_eq!((spec.attempt, spec.env.clone()), (1, vec![("A".to_owned(), "1".to_owned())]));
         assert_eq!((spec.grace(), spec.takes_variables), (Duration::from_secs(5), false));
         assert_eq!((spec.cgroup, spec.memory_limit), (None, None));
     }

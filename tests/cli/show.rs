@@ -1,5 +1,7 @@
 //! `gt get`, `describe`, `status`, `wait`, `logs`, `doctor` and `version` of a town that is down.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{Job, Owner};
 use gastown_crds::{Bead, KINDS, MergeRequest};

@@ -37,7 +37,7 @@ fn two_steps(is_written: bool) -> Scene {
 /// What is said of a session of a Runtime that runs.
 fn runs(scene: &mut Scene, runtime: &str, activity: Option<ActivityState>) -> String {
     let session = Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 };
-    let activity = activity.map(|state| Activity { state, since: at(900), message: None });
+    let activity = activity.map(|state| Activity { state, since: at(900), message: None, until: None, account: None });
     scene.sandbox("shop-nux", SandboxFacts { runtime: Some(runtime.into()), activity, ..sandbox(session) });
     said(&scene.plan(&key()))
 }

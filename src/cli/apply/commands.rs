@@ -203,7 +203,10 @@ impl<'a> Known<'a> {
         let uses_it = |text: &Value| uses(text.as_str().unwrap_or_default()).iter().any(|(_, name)| *name == "command");
         let formula = Formula {
             // A step that is for a runtime of its own is not done by this one.
-            needs_command: steps.iter().filter(|step| step["runtime"].is_null()).any(|step| !step["run"].is_string() || uses_it(&step["run"])),
+            needs_command: steps
+                .iter()
+                .filter(|step| step["runtime"].is_null())
+                .any(|step| !step["run"].is_string() || uses_it(&step["run"])),
             ignores_command: !steps.is_empty()
                 && !steps.iter().any(|step| ["run", "title", "description"].iter().any(|field| uses_it(&step[*field]))),
         };

@@ -355,7 +355,7 @@ impl<'a> Story<'a> {
     /// A variable that a session was given.
     fn given(&self, work: &Work, attempt: u32, name: &str) -> Option<String> {
         let spec = records::read::<Spec<NoJob>>(&self.attempt(work, attempt).join(records::SPEC)).ok()??;
-        let Spec::Session(spec) = spec else { return None };
+        let Spec::Session(spec) = spec;
         spec.env.into_iter().rev().find(|(it, _)| it == name).map(|(_, value)| value)
     }
 

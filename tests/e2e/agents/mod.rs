@@ -6,8 +6,8 @@ mod conformance;
 mod model;
 mod more;
 mod newcomer;
-mod soak;
 mod questions;
+mod soak;
 
 use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};

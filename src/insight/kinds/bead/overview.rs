@@ -9,7 +9,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig, Town};
 use kube::ResourceExt;
 
-use super::{explained, failures, state};
+use super::{explained, failures, related, state};
 use crate::attention::{Need, once_each};
 use crate::kinds::{rig, town};
 use crate::overview::{BeadLine, Landed, NOT_SEEN};
@@ -90,7 +90,7 @@ fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
         return why;
     }
     let (rig, whole) = (snapshot.get::<Rig>(&bead.spec.rig), snapshot.all::<Town>().next());
-    let (runtime, _) = Named::of(&bead.spec, None, rig, whole).smallest();
+    let (runtime, _) = Named::of(related::next_step(bead, snapshot), &bead.spec, None, rig, whole).smallest();
     if let Some(why) = town::refused(runtime, snapshot) {
         return format!("ready: {why}");
     }

@@ -58,11 +58,10 @@ fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
     let polecat = has.or_else(|| bead.status.as_ref()?.last_polecat.as_ref());
     let polecat = polecat.and_then(|name| snapshot.get::<Polecat>(name));
     let (rig, town) = (snapshot.get::<Rig>(&bead.spec.rig), snapshot.all::<Town>().next());
-    let steps: Vec<&Bead> =
-        snapshot.all::<Bead>().filter(|it| it.spec.parent.as_ref() == Some(&bead.name_any())).collect();
-    let (name, by) = Named::of(next_step(&steps), &bead.spec, polecat, rig, town).smallest();
+    let step = next_step(bead, snapshot);
+    let (name, by) = Named::of(step, &bead.spec, polecat, rig, town).smallest();
     let by = match by {
-        NamedBy::Step => next_step(&steps).map(|it| format!("bead/{}", it.name_any())).unwrap_or_default(),
+        NamedBy::Step => step.map(|it| format!("bead/{}", it.name_any())).unwrap_or_default(),
         NamedBy::Bead => format!("bead/{}", bead.name_any()),
         NamedBy::Polecat => polecat.map(|it| format!("polecat/{}", it.name_any())).unwrap_or_default(),
         NamedBy::Rig => format!("rig/{}", bead.spec.rig),
@@ -73,11 +72,13 @@ fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
     Some(vec![name.to_owned().into(), by.into()])
 }
 
-/// The step that is worked on next, of those of every round.
-fn next_step<'a>(steps: &[&'a Bead]) -> Option<&'a Bead> {
+/// The step of a bead that is worked on next, of its newest round.
+pub fn next_step<'a>(bead: &Bead, snapshot: &'a Snapshot) -> Option<&'a Bead> {
+    let name = bead.name_any();
+    let steps: Vec<&Bead> = snapshot.all::<Bead>().filter(|it| it.spec.parent.as_ref() == Some(&name)).collect();
     let round = |step: &&Bead| step.labels().get(LABEL_ROUND).and_then(|round| round.parse::<u32>().ok());
     let newest = steps.iter().map(round).max()?;
-    let mut steps: Vec<_> = steps.iter().copied().filter(|step| round(step) == newest).collect();
+    let mut steps: Vec<_> = steps.into_iter().filter(|step| round(step) == newest).collect();
     steps.sort_by_key(|step| (order(step), step.name_any()));
     ready_steps(&steps).next()
 }

@@ -181,8 +181,7 @@ fn of_runtimes(view: &View<'_>) -> Vec<Cause> {
     for polecat in view.objects.all::<Polecat>() {
         let Some(ready) = not_ready(polecat) else { continue };
         let name = Some(&*polecat.name_any());
-        let runtime: Option<&Runtime> =
-            bead_of(polecat, view).and_then(|bead| runtime::runtime_of(bead, name, view));
+        let runtime: Option<&Runtime> = bead_of(polecat, view).and_then(|bead| runtime::runtime_of(bead, name, view));
         if let Some(runtime) = runtime.filter(|_| OF_PROGRAM.iter().any(|reason| ready.reason == *reason)) {
             let cause =
                 || Cause { next: format!("gt describe polecat/{}", polecat.name_any()), ..Cause::new(runtime, ready) };
