@@ -62,7 +62,8 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["objects", "what"])]
     needs_me: bool,
     /// Print what needs you as JSON.
-    #[arg(long, requires = "needs_me")]
+    // `requires` alone does not hold beside an argument that what is required conflicts with.
+    #[arg(long, requires = "needs_me", conflicts_with_all = ["objects", "what"])]
     json: bool,
 }
 

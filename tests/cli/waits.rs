@@ -312,8 +312,8 @@ fn what_needs_a_person_ends_the_wait_for_it_and_is_printed_with_what_to_type() {
     let done = waits.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(0));
     insta::assert_snapshot!(String::from_utf8(done.stdout).unwrap(), @r#"
-    OBJECT       NEXT                      WHAT
-    bead/shop-a  gt answer shop-a "..."  asks: Tabs or spaces?
+    OBJECT        NEXT                     WHAT
+    bead/shop-a   gt answer shop-a "..."   asks: Tabs or spaces?
     "#);
     // What is there already is printed at once.
     let json: Value = serde_json::from_str(&folder.gt(&["wait", "--needs-me", "--json"]).out).unwrap();

@@ -38,7 +38,7 @@ fn a_question_reaches_a_person_once_and_the_answer_the_tool_call_that_waits() {
     town.ok(&["answer", &bead, "spaces"]);
     town.lands("first");
     let answer = git(&town.path("repos/shop.git"), &["show", "main:first.txt"]);
-    assert!(answer.starts_with("The answer, by ") && answer.ends_with(": spaces\n"), "{answer}");
+    assert!(answer.starts_with("The answer, by ") && answer.ends_with(": spaces"), "{answer}");
     assert_eq!(town.record(&town.bead("first"), 2, "spec.json"), None, "one session did it");
     // Whoever was told is not told again by another controller.
     wait_until(&town, "the landing is told", || (told(&town).len() == 2).then_some(()));
