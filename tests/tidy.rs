@@ -153,6 +153,10 @@ fn every_kind_is_whole() {
     }
     for path in below(&["crds/src/kinds"]) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        // What belongs to one kind is in a folder of its name.
+        if path.parent().is_some_and(|folder| !folder.ends_with("kinds")) {
+            continue;
+        }
         if !["mod", "kind"].contains(&name.as_str()) && !KINDS.iter().any(|kind| file_of(kind.name) == name) {
             lacking.push(format!("{} is in no row of the registry", path.display()));
         }

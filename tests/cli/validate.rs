@@ -249,7 +249,7 @@ fn programs_get_json() {
 fn the_runtimes_of_examples_are_right_and_say_whether_they_are_tested() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/runtimes");
     let done = Folder::empty().gt(&["validate", examples.to_str().unwrap()]);
-    assert_eq!(done.err, "9 objects in 9 files: no mistakes");
+    assert_eq!(done.err, "9 objects in 9 files: no mistakes\n");
     assert_eq!((done.code, done.out.as_str()), (0, ""));
     let tested = fs_err::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
     let tested = tested.filter(|path| !fs_err::read_to_string(path).unwrap().starts_with("# untested: "));

@@ -34,7 +34,10 @@ pub static KIND: Kind = Kind {
     selectable: &[],
     role: Role::Reconciled,
     conditions: &[types::READY, types::DEGRADED, types::MEMORY_PRESSURE, types::DISK_PRESSURE, types::NOTIFY_FAILED],
-    references: &[Reference { field: "runtime", kind: "Runtime" }],
+    references: &[
+        Reference { field: "runtime", kind: "Runtime" },
+        Reference { field: "accounts[].runtimes[]", kind: "Runtime" },
+    ],
     not_declared: &[],
     check_among: admission::nothing_more,
     named_by: NamedBy::People,

@@ -13,8 +13,7 @@ use gastown_crds::bead::BeadType;
 use gastown_crds::common::{ConditionStatus, condition, types};
 use gastown_crds::runtime::Dialect;
 use gastown_crds::{Bead, Convoy, Polecat, Runtime};
-use gastown_supervisor::process::ProcessId;
-use gastown_supervisor::records::{self, Conversation, NoJob, Spec};
+
 use kube::ResourceExt;
 use kube::runtime::watcher;
 use rustix::process::Signal;
@@ -26,6 +25,7 @@ use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::inotify::Inotify;
 use crate::cli::common::watching::Watches;
 use crate::insight::{Snapshot, Subject};
+use crate::world::records::{AttemptRecord, Conversation, Records};
 use crate::world::session::SessionError;
 use crate::world::session::attempts::log_path;
 
@@ -155,17 +155,17 @@ impl<'a> Story<'a> {
 
     /// It has run the story: so it has read its prompt and its bead.
     async fn prompt(&self, work: &Work) -> Result<Outcome, CliError> {
-        let dir = self.attempt(work, 1);
-        let (waits, exit) = (dir.join("story-waits"), dir.join(records::EXIT));
-        let seen = wait_for(&dir, self.limit, || waits.exists() || exit.exists()).await?;
-        if self.attempt(work, 1).join("story-waits").exists() {
+        let first = self.attempt(work, 1);
+        let waits = first.folder().join("story-waits");
+        let seen = wait_for(first.folder(), self.limit, || waits.exists() || first.exit_code().is_some()).await?;
+        if waits.exists() {
             return Ok(Outcome::Ok("it has read its bead, and run what that says".to_owned()));
         }
         let change = "`start` has to hand `$(GT_PROMPT)` to the agent, or the agent run `gt prime` by itself; it has to run shell \
                       commands without asking, in the worktree and with the session's PATH"
             .to_owned();
-        let why = match records::read::<records::Exit>(&self.attempt(work, 1).join(records::EXIT)) {
-            Ok(Some(exit)) => format!("its session ended with {} before: {}", exit.code, self.last_words(work, 1)),
+        let why = match first.exit_code() {
+            Some(code) => format!("its session ended with {code} before: {}", self.last_words(work, 1)),
             _ if seen => "its session ended before".to_owned(),
             _ => format!("it has not run what its bead says within {:?}: {}", self.limit, self.last_words(work, 1)),
         };
@@ -176,7 +176,7 @@ impl<'a> Story<'a> {
     async fn resume(&self, work: &Work) -> Result<(Outcome, bool), CliError> {
         let declared = !self.runtime.spec.resume.is_empty();
         let first = if declared { self.conversation_of_first(work).await? } else { None };
-        self.kill(work)?;
+        self.kill(work);
         let again = self.until(START_MAX, |all| self.begun(all, 2)).await?;
         if !matches!(again, Seen::Met(_)) {
             let change = "a session that was killed is started again: `gt logs` says what came of it";
@@ -192,7 +192,7 @@ impl<'a> Story<'a> {
                           id of its conversation; `conversation: Assigned` alone reports none";
             return Ok(failed("it has `resume`, and reported no conversation that can go on".to_owned(), change));
         };
-        let second = self.given(work, 2, "GT_CONVERSATION");
+        let second = self.attempt(work, 2).variable("GT_CONVERSATION");
         Ok(if second.as_deref() == Some(&*first) {
             (Outcome::Ok(format!("killed, and went on in conversation {first}")), true)
         } else {
@@ -236,8 +236,8 @@ impl<'a> Story<'a> {
             });
         }
         let last = self.newest(work);
-        let other = self.conversation(work, last).filter(|_| !self.runtime.spec.resume.is_empty());
-        match (self.conversation(work, 1), other) {
+        let other = self.attempt(work, last).conversation().filter(|_| !self.runtime.spec.resume.is_empty());
+        match (self.attempt(work, 1).conversation(), other) {
             (Some(first), Some(last)) if first.id != last.id => Ok(Outcome::Failed {
                 why: format!("it landed, but as conversation {} and not {}", last.id, first.id),
                 change: "`resume` has to name the conversation by `$(GT_CONVERSATION)`".to_owned(),
@@ -304,10 +304,9 @@ impl<'a> Story<'a> {
 
     /// The conversation of the first session, once its program has written down that it runs the story.
     async fn conversation_of_first(&self, work: &Work) -> Result<Option<String>, CliError> {
-        let run = self.attempt(work, 1).join(records::RUN);
-        let file = run.join(records::CONVERSATION);
-        wait_for(&run, WRITTEN_MAX, || read(&file).is_some()).await?;
-        let Some(found) = read(&file) else { return Ok(None) };
+        let first = self.attempt(work, 1);
+        wait_for(&first.run_folder(), WRITTEN_MAX, || first.conversation().is_some()).await?;
+        let Some(found) = first.conversation() else { return Ok(None) };
         let place = |path: &PathBuf| Some((path.clone(), path.parent().filter(|dir| dir.is_dir())?.to_owned()));
         if let Some((path, dir)) = found.transcript.as_ref().and_then(place) {
             // What is not in it is not gone on from.
@@ -318,13 +317,10 @@ impl<'a> Story<'a> {
     }
 
     /// Kills the agent of the first session.
-    fn kill(&self, work: &Work) -> Result<(), CliError> {
-        let agent = records::read::<ProcessId>(&self.attempt(work, 1).join(records::AGENT));
-        let agent = agent.map_err(|error| CliError::from_error(Exit::Failed, &error))?;
-        if let Some(agent) = agent {
+    fn kill(&self, work: &Work) {
+        if let Some(agent) = self.attempt(work, 1).agent() {
             agent.signal(Signal::KILL);
         }
-        Ok(())
     }
 
     /// The bead and its polecat, once this session has begun.
@@ -336,27 +332,20 @@ impl<'a> Story<'a> {
             bead_uid: bead.uid()?,
             sandbox: SandboxId { name: polecat.name_any(), uid: polecat.uid()? },
         };
-        self.attempt(&work, attempt).join(records::STARTED).exists().then_some(work)
+        self.attempt(&work, attempt).has_started().then_some(work)
     }
 
-    fn attempt(&self, work: &Work, attempt: u32) -> PathBuf {
-        self.scratch.town().layout.attempt(&work.bead_uid, attempt)
+    fn attempt(&self, work: &Work, attempt: u32) -> AttemptRecord {
+        self.records().attempt(&work.bead_uid, attempt)
+    }
+
+    fn records(&self) -> Records {
+        Records::of(&self.scratch.town().layout)
     }
 
     /// The number of the newest session.
     fn newest(&self, work: &Work) -> u32 {
-        (1..).take_while(|attempt| self.attempt(work, *attempt).exists()).last().unwrap_or(1)
-    }
-
-    fn conversation(&self, work: &Work, attempt: u32) -> Option<Conversation> {
-        read(&self.attempt(work, attempt).join(records::RUN).join(records::CONVERSATION))
-    }
-
-    /// A variable that a session was given.
-    fn given(&self, work: &Work, attempt: u32, name: &str) -> Option<String> {
-        let spec = records::read::<Spec<NoJob>>(&self.attempt(work, attempt).join(records::SPEC)).ok()??;
-        let Spec::Session(spec) = spec;
-        spec.env.into_iter().rev().find(|(it, _)| it == name).map(|(_, value)| value)
+        (1..).take_while(|attempt| self.attempt(work, *attempt).is_there()).last().unwrap_or(1)
     }
 
     /// The last that an agent said.
@@ -387,11 +376,6 @@ impl<'a> Story<'a> {
         self.since = Instant::now();
         Ok(())
     }
-}
-
-/// What was reported of a conversation.
-fn read(file: &Path) -> Option<Conversation> {
-    records::read(file).ok().flatten()
 }
 
 /// Waits for something to be so of the files of a folder; whether it is.

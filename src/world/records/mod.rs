@@ -3,6 +3,8 @@
 //! A record is a help, never a reason to fail: what cannot be read is left out. Controllers, for whom "not there" and "not
 //! readable" differ, ask [`Sessions`](super::session::Sessions) and [`Jobs`](super::jobs::Jobs).
 
+mod attempt;
+
 mod jobs;
 
 mod log;
@@ -19,6 +21,7 @@ use gastown_supervisor::records as files;
 use super::layout::Layout;
 use super::session::attempts;
 
+pub use attempt::AttemptRecord;
 pub use jobs::{JobEnd, JobRecord, is_key};
 pub use log::{Log, LogReader};
 pub use reports::{Activity, Conversation, Doing, RecordError, Reports};
