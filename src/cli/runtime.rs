@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 use gastown_crds::manifest::{self, Manifest, Severity};
 use gastown_crds::{Runtime, admission, names};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::block_on;
 use super::common::complete;
@@ -26,7 +27,7 @@ use crate::world::agents::AGENTS;
 use scratch::Scratch;
 use story::{Line, Outcome, Story};
 
-/// Agents and how they are run.
+/// Runtimes: try one before a town works with it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Test(Args),
@@ -73,7 +74,10 @@ pub fn test(args: &Args, gt: &Context) -> Result<(), CliError> {
         tokio::select! {
             played = story.play(&mut tell) => played,
             // What was begun is ended all the same.
-            _ = tokio::signal::ctrl_c() => Err(CliError::new(Exit::Failed, "interrupted: the scratch town is ended")),
+            told = told_to_end() => Err(match told {
+                Ok(()) => CliError::new(Exit::Failed, "interrupted: the scratch town is ended"),
+                Err(error) => CliError::from_error(Exit::Failed, &error),
+            }),
         }
     });
     drop(story);
@@ -93,6 +97,15 @@ pub fn test(args: &Args, gt: &Context) -> Result<(), CliError> {
         0 => Ok(()),
         1 => Err(CliError::new(Exit::Failed, format!("runtime `{name}`: one thing does not hold"))),
         n => Err(CliError::new(Exit::Failed, format!("runtime `{name}`: {n} things do not hold"))),
+    }
+}
+
+/// Waits until this process is told to end.
+async fn told_to_end() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        told = tokio::signal::ctrl_c() => told,
+        _ = terminate.recv() => Ok(()),
     }
 }
 

@@ -71,7 +71,8 @@ enum Seen<T> {
     Met(T),
     /// Nothing moves without a person: why.
     Stuck(String),
-    Late,
+    /// In time it did not come true: where things stand.
+    Late(String),
 }
 
 /// The story of one Runtime.
@@ -288,7 +289,7 @@ impl<'a> Story<'a> {
                         return Ok(Seen::Stuck(why.join("; ")));
                     }
                     if Instant::now() >= deadline {
-                        return Ok(Seen::Late);
+                        return Ok(Seen::Late(stands(&all)));
                     }
                     let wake = still.map_or(deadline, |still| still.min(deadline));
                     tokio::select! {
@@ -359,12 +360,13 @@ impl<'a> Story<'a> {
     /// A part that did not come true.
     fn failed<T>(&self, seen: Seen<T>, why: &str, limit: Duration, change: &str) -> Outcome {
         let change = match (&seen, self.runtime.spec.dialect) {
-            (Seen::Late, Dialect::None) => format!("{change}; with a `dialect`, its hooks say more of what it does"),
+            (Seen::Late(_), Dialect::None) => format!("{change}; with a `dialect`, its hooks say more of what it does"),
             _ => change.to_owned(),
         };
         let why = match seen {
             Seen::Stuck(what) => format!("{why}: {what}"),
-            Seen::Late | Seen::Met(_) => format!("{why} (within {limit:?})"),
+            Seen::Late(stands) => format!("{why} within {limit:?}{stands}"),
+            Seen::Met(_) => why.to_owned(),
         };
         Outcome::Failed { why, change }
     }
@@ -375,6 +377,16 @@ impl<'a> Story<'a> {
         self.told += 1;
         self.since = Instant::now();
         Ok(())
+    }
+}
+
+/// What the polecat waits for, to end a sentence.
+fn stands(all: &Snapshot) -> String {
+    let ready = |polecat: &Polecat| condition(&polecat.status.as_ref()?.conditions, types::READY).cloned();
+    match all.all::<Polecat>().find_map(ready) {
+        Some(ready) if ready.message.is_empty() => format!(": {}", ready.reason),
+        Some(ready) => format!(": {} ({})", ready.message, ready.reason),
+        None => String::new(),
     }
 }
 
