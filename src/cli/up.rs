@@ -2,11 +2,12 @@
 //!
 //! The controller is a convenience: agents go on without it, and what it finds when it comes back it adopts.
 
+mod install;
 mod log;
 mod webhook;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ pub const STOP_MAX: Duration = EFFECTS_MAX.saturating_add(REST_MAX).saturating_a
 
 /// Start the controller.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct UpArgs {
     /// Stay in the foreground and log to standard error.
     #[arg(long)]
@@ -82,6 +84,15 @@ pub struct UpArgs {
     /// Take webhooks at this address of this machine, such as 127.0.0.1:8787, for the sources that declare one.
     #[arg(long, value_name = "ADDRESS", env = "GT_WEBHOOK")]
     webhook: Option<SocketAddr>,
+    /// Have systemd start it with your login, and at boot where your user lingers: writes a user unit, which starts this program.
+    #[arg(long, conflicts_with_all = ["foreground", "watch"])]
+    install: bool,
+    /// Stop it and remove the unit that `--install` wrote; agents go on.
+    #[arg(long, conflicts_with_all = ["foreground", "watch", "install"])]
+    uninstall: bool,
+    /// Print the unit, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Leave the terminal and say `ready` on standard output; what `gt up` starts.
     #[arg(long, hide = true)]
     background_child: bool,
@@ -94,6 +105,13 @@ pub fn run(context: &Context, args: &UpArgs) -> Result<ExitCode, CliError> {
     close_fds::set_fds_cloexec(STDERR_FD + 1, &[]);
     args.webhook.map_or(Ok(()), webhook::check)?;
     let town = context.town()?;
+    if args.install || args.uninstall {
+        let run = if args.install { install::install } else { install::uninstall };
+        return run(context, &town, args).map(|()| ExitCode::SUCCESS);
+    }
+    if args.dry_run {
+        return Err(CliError::new(Exit::Usage, "`--dry-run` goes with `--install` or `--uninstall`"));
+    }
     if args.foreground || args.background_child {
         return serve(town, args, &context.places);
     }
@@ -202,7 +220,11 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
     let filter = tracing_subscriber::EnvFilter::try_from_env("GT_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let log = log::Log::to(std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).with_ansi(args.foreground).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(log.clone())
+        .with_ansi(args.foreground && std::io::stderr().is_terminal())
+        .init();
     if args.background_child {
         // Away from the terminal, before `ready` is said: neither closing it nor Ctrl-C in it may end the town.
         rustix::process::setsid().map_err(|e| {

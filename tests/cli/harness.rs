@@ -235,6 +235,7 @@ impl Folder {
         }
         exec.env("XDG_DATA_HOME", self.path("data"))
             .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("TMPDIR", self.path(""))
             .env("GIT_CEILING_DIRECTORIES", self.path(""))
             .env("USER", "kim")
@@ -264,9 +265,14 @@ impl Folder {
 
     /// Puts an agent's program on PATH, which does nothing.
     pub fn has_agent(&self, name: &str) {
+        self.has_program(name, "#!/bin/sh\n");
+    }
+
+    /// Puts a program on PATH.
+    pub fn has_program(&self, name: &str, text: &str) {
         let program = self.path("bin").join(name);
         fs_err::create_dir_all(self.path("bin")).unwrap();
-        fs_err::write(&program, "#!/bin/sh\n").unwrap();
+        fs_err::write(&program, text).unwrap();
         fs_err::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     }
 

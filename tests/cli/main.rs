@@ -16,6 +16,7 @@ mod harness;
 mod help;
 mod history;
 mod hold;
+mod install;
 mod mistakes;
 mod owners;
 mod pending;
