@@ -1,4 +1,4 @@
-//! The agents' commands: `gt hook`, `gt prime` and `gt done`, and what `bd` shares with them. They answer with the
+//! The agents' commands: `gt hook`, `gt prime`, `gt done` and the like, and what `bd` shares with them. They answer with the
 //! controller up or down.
 
 pub mod context;
@@ -17,10 +17,18 @@ mod conversation;
 
 mod ask;
 
+mod handoff;
+
+mod pressure;
+
+mod seance;
+
 mod report;
 
 pub use ask::{AskArgs, StuckArgs, ask, stuck};
 pub use done::{DoneArgs, done};
+pub use handoff::{HandoffArgs, handoff};
 pub use hook::{HookArgs, hook};
 pub use prime::{PrimeArgs, prime};
 pub use report::{ReportArgs, report};
+pub use seance::{SeanceArgs, seance};

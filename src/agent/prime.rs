@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gastown_base::text::visible;
 use gastown_controllers::conditions;
+use gastown_crds::bead::Handoff;
 use gastown_crds::reason::Reason;
 
 use super::context::{Answer, actor, connected, finish};
@@ -76,11 +77,11 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
          and nobody will tell you to begin: begin now.\n\n\
          - worktree: the current directory\n\
          - branch: `{}`, which began at `{base}`\n\
-         - attempt: {attempt}\n\n\
-         ## The work: {}\n\n",
+         - attempt: {attempt}\n\n",
         session.branch(),
-        spec.title
     );
+    text.push_str(&handed_off(session, work));
+    let _never_fails = write!(text, "## The work: {}\n\n", spec.title);
     if let Some(description) = spec.description.as_deref().map(str::trim).filter(|d| !d.is_empty()) {
         let _never_fails = write!(text, "{description}\n\n");
     }
@@ -136,8 +137,30 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
          - Nothing to change? Commit nothing: `bd close {bead} --reason=\"no-changes: <why>\"`, then `gt done`.\n\
          - Decide what you can, and say why in the commit message. What only a person can decide: `gt ask \"<question>\"`\n  \
            (`--option <answer>` for each to choose from), then end your turn; the answer begins your next one.\n\
-         - Cannot go on? `gt stuck \"<why>\"`, then end your turn.\n"
+         - Cannot go on? `gt stuck \"<why>\"`, then end your turn.\n\
+         - Your context fills up, and there is more to do? Commit, then `gt handoff -s \"<subject>\" -m \"<what is done, what is\n  \
+           next, what did not work>\"`, and end your turn: another session goes on from your note.\n\
+         - `gt seance` lists the sessions before yours; `gt seance {bead} \"<question>\"` asks one.\n"
     );
+    text
+}
+
+/// What the attempt before has left, where that did not hand in; what comes first is read first.
+fn handed_off(session: &Session, work: &Work) -> String {
+    let handoffs = &work.bead.spec.handoffs;
+    let newest = handoffs.iter().rev().find(|it| it.attempt < session.attempt && it.attempt > work.handed_in);
+    let Some(Handoff { attempt, subject, message, by, at, .. }) = newest else { return String::new() };
+    let mut text = format!(
+        "## Handed off to you: {subject}\n\n\
+         Attempt {attempt} left this note ({by}, {at}). Go on from it; where it and the\n\
+         worktree disagree, the worktree is right.\n\n"
+    );
+    if let Some(message) = message {
+        text.push_str(&fenced(message));
+    }
+    if handoffs.len() > 1 {
+        text.push_str("`gt seance` lists the sessions before.\n\n");
+    }
     text
 }
 
@@ -236,6 +259,39 @@ mod tests {
     #[test]
     fn it_tells_all_that_an_agent_has_to_know() {
         insta::assert_snapshot!(text(&session(), &work(), None));
+    }
+
+    #[test]
+    fn a_note_of_the_attempt_before_comes_first() {
+        let mut work = work();
+        let note = json!([
+            {"attempt": 1, "subject": "read it all", "by": "shop/polecats/nux", "at": "2026-01-01T00:00:00Z"},
+            {"attempt": 2, "subject": "parser is next", "message": "lexer.rs is done.\nThe parser is not begun.",
+             "by": "shop/polecats/nux", "at": "2026-01-01T00:00:00Z"},
+        ]);
+        work.bead.spec.handoffs = from_value(note).unwrap();
+        let shown = |attempt: u32, work: &Work| text(&Session { attempt, ..session() }, work, None);
+        let third = shown(3, &work);
+        let (_, after) = third.split_once("- attempt: 3\n\n").unwrap();
+        let (note, _) = after.split_once("## The work").unwrap();
+        insta::assert_snapshot!(note, @"
+        ## Handed off to you: parser is next
+
+        Attempt 2 left this note (shop/polecats/nux, 2026-01-01T00:00:00Z). Go on from it; where it and the
+        worktree disagree, the worktree is right.
+
+        ```
+        lexer.rs is done.
+        The parser is not begun.
+        ```
+
+        `gt seance` lists the sessions before.
+        ");
+        // Its own is not told to the one that wrote it, nor is one that was handed in since.
+        assert!(shown(2, &work).contains("## Handed off to you: read it all"));
+        assert!(!shown(1, &work).contains("Handed off"));
+        work.handed_in = 2;
+        assert!(!shown(3, &work).contains("Handed off"));
     }
 
     #[test]

@@ -27,7 +27,8 @@ use super::conversation::reports;
 use super::error::Error;
 use super::session::Session;
 use super::work::load;
-use super::{ask, hook, prime};
+use super::worktree::{Worktree, head_of};
+use super::{ask, handoff, hook, pressure, prime};
 
 /// The longest report that is read, in bytes. Some hold what a tool printed, and that is bounded far below by the programs.
 const REPORT_BYTES_MAX: u64 = 64 << 20;
@@ -63,6 +64,8 @@ struct Report {
     /// Of a `Notification`.
     notification_type: String,
     message: String,
+    /// Of a `PreCompact`: `auto`, or `manual` where a person has asked for it.
+    trigger: String,
     /// Of a `Stop`: what goes on, and will begin another turn.
     background_tasks: Vec<Value>,
 }
@@ -109,6 +112,9 @@ fn taken(town: Option<&Path>) -> Result<Answer, Error> {
         "Stop" if report.background_tasks.is_empty() => {
             return end_of_turn(&reports, before.as_ref(), now, town);
         }
+        "PreCompact" if report.trigger == "auto" && variable("GT_ON_CONTEXT_PRESSURE").is_some() => {
+            return pressed(&report, &reports, before.as_ref(), now, town);
+        }
         _ => report.shows(before.as_ref()),
     };
     let is_known = |state: Doing, message: &Option<String>| {
@@ -146,10 +152,52 @@ fn begin(town: Option<&Path>, note: &mut String) -> String {
     }
 }
 
+/// The context is full, and the work is to be handed off then: the note is written, and the conversation is not made shorter, as it
+/// is not needed any more. Where the note cannot be written, it goes on as it would without.
+fn pressed(
+    report: &Report,
+    reports: &Reports,
+    before: Option<&Activity>,
+    now: Timestamp,
+    town: Option<&Path>,
+) -> Result<Answer, Error> {
+    let mut answer = Answer::default();
+    kept(reports.put_activity(&activity(before, now, Doing::Busy, None)), &mut answer);
+    let Some(session) = Session::current()? else { return Ok(answer) };
+    let words = report.transcript_path.as_deref().and_then(pressure::last_words);
+    // Looked at before connecting: the store is never held across git.
+    let worktree = variable("GT_WORKTREE").and_then(|it| Worktree::look(Path::new(&it), &session.base).ok());
+    let written = connected(town, &actor(), async |context| {
+        let Some(work) = load(context, &session.bead, &session.polecat_object()).await? else {
+            return Ok(Answer { code: 1, ..Answer::default() });
+        };
+        let note = pressure::note(&work, worktree.as_ref(), words.as_deref());
+        let head = worktree.as_ref().map(|it| it.head.as_str());
+        handoff::of_session(&session, &note, head, context).await.map(|_| Answer::default())
+    });
+    match written {
+        Ok(Answer { code: 0, note, .. }) => {
+            let why = "the context is full: this session was handed off to another";
+            // Neither program understands the other's answer.
+            let stops = match variable("GT_DIALECT").as_deref() {
+                Some("Codex") => json!({"continue": false, "stopReason": why}),
+                _ => json!({"decision": "block", "reason": why}),
+            };
+            answer.out = stops.to_string();
+            answer.note.push_str(&note);
+        }
+        Ok(_) => {}
+        Err(error) => answer.note.push_str(&error.text()),
+    }
+    Ok(answer)
+}
+
 /// What an agent whose turn has ended has on its hook.
 enum OnHook {
     /// Nothing: it was handed in, closed or given to another.
     Nothing,
+    /// Work that this session has handed off.
+    HandedOff,
     /// Work that waits for a person's answer to this.
     Question(String),
     /// Work, and answers to so many questions of this session, in words.
@@ -174,6 +222,7 @@ fn end_of_turn(
     let Some(session) = Session::current()? else { return Ok(write(&idle(None))) };
     let (next, progress) = match on_hook(&session, before.map_or(0, |before| before.told), town) {
         Ok(OnHook::Nothing) => return Ok(write(&idle(None))),
+        Ok(OnHook::HandedOff) => return Ok(write(&idle(Some("it has handed off its work".to_owned())))),
         Ok(OnHook::Question(asked)) => return Ok(write(&activity(before, now, Doing::Asking, Some(asked)))),
         Ok(OnHook::Answers { count, text }) => {
             let mut answer = write(&Activity { told: count, ..activity(before, now, Doing::Busy, None) });
@@ -209,22 +258,20 @@ fn on_hook(session: &Session, told: usize, town: Option<&Path>) -> Result<OnHook
     let found = RefCell::new(OnHook::Nothing);
     connected(town, &actor(), async |context| {
         if let Some(work) = load(context, &session.bead, &session.polecat_object()).await? {
-            let open = work.steps.iter().filter(|step| step.is_open()).count();
             // What was answered while its turn went on. A session that begins is told of those before it.
             let questions = &work.bead.spec.questions;
             let answered = |it: &&AgentQuestion| it.attempt == session.attempt && it.answer.is_some();
             let answers: Vec<_> = questions.iter().filter(answered).collect();
+            let handed_off = work.bead.spec.handoff_of(session.attempt).is_some();
             found.replace(match work.bead.spec.open_question() {
+                None if handed_off => OnHook::HandedOff,
                 Some(question) => OnHook::Question(question.text.clone()),
                 None if answers.len() > told => {
                     let text = answers[told..].iter().filter_map(|question| question.told()).collect::<Vec<_>>();
                     OnHook::Answers { count: answers.len(), text: text.join("\n\n") + "\n\nGo on." }
                 }
                 None if work.next_of_another().is_some() => OnHook::Nothing,
-                None => OnHook::Work {
-                    next: hook::next(&work.bead, &work),
-                    progress: format!("{open} steps open at {}", head()),
-                },
+                None => OnHook::Work { next: hook::next(&work.bead, &work), progress: work.progress(&head()) },
             });
         }
         Ok(Answer::default())
@@ -235,8 +282,7 @@ fn on_hook(session: &Session, told: usize, town: Option<&Path>) -> Result<OnHook
 /// The commit that the worktree is at, empty where that cannot be read.
 fn head() -> String {
     let worktree = variable("GT_WORKTREE").unwrap_or_else(|| ".".to_owned());
-    let head = || git2::Repository::open(worktree).ok()?.head().ok()?.target();
-    head().map(|id| id.to_string()).unwrap_or_default()
+    head_of(Path::new(&worktree)).unwrap_or_default()
 }
 
 /// What an agent does from now on, or as before.

@@ -54,6 +54,8 @@ pub struct Work {
     pub bead: Bead,
     /// The steps of its current round, in the formula's order.
     pub steps: Vec<Step>,
+    /// The last attempt that handed in; 0 where none has.
+    pub handed_in: u32,
     /// How many steps there should be; none if there is no step to say so.
     poured: Option<usize>,
 }
@@ -118,7 +120,8 @@ impl Work {
                 other: part.other(s),
             }
         };
-        Self { steps: steps.iter().map(step).collect(), bead, poured }
+        let handed_in = requests.iter().map(|request| request.spec.attempt).max().unwrap_or(0);
+        Self { steps: steps.iter().map(step).collect(), bead, handed_in, poured }
     }
 
     /// Refuses half a molecule: "no step is open" would be a lie.
@@ -139,6 +142,11 @@ impl Work {
             let message = format!("bead `{}` has no step `{wanted}`", self.bead.name_any());
             Error::refused(message, format!("its steps are {}", ids.join(", ")))
         })
+    }
+
+    /// How far the work is, so that it can be told whether it got further: the open steps, and the commit of its worktree.
+    pub fn progress(&self, head: &str) -> String {
+        format!("{} steps open at {head}", self.steps.iter().filter(|step| step.is_open()).count())
     }
 
     /// The steps that the session may do now.

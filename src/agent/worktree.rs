@@ -97,6 +97,18 @@ impl Worktree {
     }
 }
 
+/// The commit that a worktree is at; none where that cannot be read.
+pub fn head_of(worktree: &Path) -> Option<String> {
+    Repository::open(worktree).ok()?.head().ok()?.target().map(|id| id.to_string())
+}
+
+/// The branch that a worktree is on; none where there is none, or it cannot be read.
+pub fn branch_of(worktree: &Path) -> Option<String> {
+    let repository = Repository::open(worktree).ok()?;
+    let head = repository.head().ok().filter(git2::Reference::is_branch)?;
+    head.shorthand().ok().map(str::to_owned)
+}
+
 /// The links to commits that the branch brings and that `.gitmodules` does not explain.
 fn loose_links(repository: &Repository, base: Oid, head: Oid) -> Result<Vec<String>, git2::Error> {
     let tree = |commit: Oid| repository.find_commit(commit)?.tree();

@@ -131,6 +131,8 @@ enum Command {
     Done(agent::DoneArgs),
     Ask(agent::AskArgs),
     Stuck(agent::StuckArgs),
+    Handoff(agent::HandoffArgs),
+    Seance(agent::SeanceArgs),
     #[command(name = "__hook", hide = true)]
     Report(agent::ReportArgs),
     /// The town's beads, as `bd`: show, list, ready, close
@@ -173,6 +175,8 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Done(args) => return Ok(agent::done(args, town)),
         Command::Ask(args) => return Ok(agent::ask(args, town)),
         Command::Stuck(args) => return Ok(agent::stuck(args, town)),
+        Command::Handoff(args) => return Ok(agent::handoff(args, town)),
+        Command::Seance(args) => return Ok(agent::seance(args, town)),
         Command::Report(args) => return Ok(agent::report(args, town)),
         Command::Bd(args) => return Ok(bd::run(args, town)),
         Command::Up(args) => return up::run(gt, args),

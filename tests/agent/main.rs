@@ -5,5 +5,6 @@ mod town;
 
 mod bd;
 mod expired;
+mod handoff;
 mod lost;
 mod verbs;

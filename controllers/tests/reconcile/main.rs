@@ -6,6 +6,7 @@ mod common;
 mod accounts;
 mod activity;
 mod conversation;
+mod handoff;
 
 mod bead;
 mod convoy;

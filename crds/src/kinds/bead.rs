@@ -40,7 +40,7 @@ pub static KIND: Kind = Kind {
         Reference { field: "formula", kind: "Formula" },
         Reference { field: "runtime", kind: "Runtime" },
     ],
-    not_declared: &["assignee", "questions", "closed"],
+    not_declared: &["assignee", "questions", "handoffs", "closed"],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
     has_overrides: true,
@@ -161,6 +161,10 @@ pub struct BeadSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 20))]
     pub questions: Vec<AgentQuestion>,
+    /// What its agents have left to those that go on after them: `gt handoff`. The attempt after one begins a conversation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub handoffs: Vec<Handoff>,
     /// How it was closed. For ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
@@ -170,6 +174,11 @@ impl BeadSpec {
     /// The first question that nobody has answered yet.
     pub fn open_question(&self) -> Option<&AgentQuestion> {
         self.questions.iter().find(|question| question.answer.is_none())
+    }
+
+    /// The handoff of an attempt.
+    pub fn handoff_of(&self, attempt: u32) -> Option<&Handoff> {
+        self.handoffs.iter().rev().find(|handoff| handoff.attempt == attempt)
     }
 }
 
@@ -302,6 +311,35 @@ pub struct Answer {
     /// When.
     #[schemars(schema_with = "crate::common::instant")]
     pub at: Timestamp,
+}
+
+/// What an attempt has left to the next one.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Handoff {
+    /// The attempt that is over with it. It is not charged, unless several in a row have got nowhere.
+    #[schemars(range(min = 1))]
+    pub attempt: u32,
+    /// What it is about, in a line.
+    #[schemars(length(min = 1, max = 200))]
+    pub subject: String,
+    /// What the next attempt has to know. Only the newest handoffs of a bead keep theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8192))]
+    pub message: Option<String>,
+    /// Who handed off: `<rig>/polecats/<name>`, or a person.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+    /// When.
+    #[schemars(schema_with = "crate::common::instant")]
+    pub at: Timestamp,
+    /// How far the work was: the open steps, and the commit. Two handoffs with the same one got nowhere between them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 200))]
+    pub progress: String,
+    /// Its context was full, and the town wrote the note: `onContextPressure` of the Runtime.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
 }
 
 /// How a bead was closed.

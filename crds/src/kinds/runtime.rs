@@ -92,6 +92,15 @@ pub struct RuntimeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub keep_at_work: Option<u32>,
+    /// What becomes of a conversation that is nearly too long for its model, where the agent's program reports that (`PreCompact`).
+    /// Default: `Compact`.
+    #[serde(default, skip_serializing_if = "OnContextPressure::is_default")]
+    pub on_context_pressure: OnContextPressure,
+    /// The program and its arguments that ask an earlier conversation a question, for `gt seance`: `$(GT_CONVERSATION)` and
+    /// `$(GT_PROMPT)`. It answers on standard output, goes on in a copy, and changes nothing. Default: it cannot be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 4096)))]
+    pub seance: Vec<String>,
     /// Whether the agent is told not to ask before it runs a command or changes a file. Its sessions are started only where the
     /// Town has `trust: Full`. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -192,6 +201,23 @@ impl ConversationId {
     }
 }
 
+/// What becomes of a conversation that is nearly too long for its model.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum OnContextPressure {
+    /// The agent's program makes it shorter, and the agent is told again what `gt prime` says.
+    #[default]
+    Compact,
+    /// It is handed off: the town writes a note, and a successor begins a conversation in the same worktree.
+    Handoff,
+}
+
+impl OnContextPressure {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Whose form an agent's reports have.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
 pub enum Dialect {
@@ -203,6 +229,8 @@ pub enum Dialect {
     /// That of Codex.
     Codex,
 }
+
+crate::common::shown!(Dialect { None => "None", Claude => "Claude", Codex => "Codex" });
 
 impl Dialect {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -8,6 +8,7 @@ use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation
 use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
+use jiff::Timestamp;
 
 use jiff::tz::TimeZone;
 
@@ -101,6 +102,16 @@ fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Res
     Ok(AttemptState::Ended(AttemptEnd { code, own, at, tail, out_of_memory, activity }))
 }
 
+/// When an attempt began; none if it has not.
+pub fn began(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Timestamp> {
+    records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED)).ok()
+}
+
+/// The folder of an attempt that `GT_RUN` names.
+pub fn run_folder(layout: &Layout, owner_uid: &str, attempt: u32) -> PathBuf {
+    layout.attempt(owner_uid, attempt).join(records::RUN)
+}
+
 /// An agent of a program that reports, until it has.
 pub fn starting(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Activity, SessionError> {
     let since = records::written(&layout.attempt(owner_uid, attempt).join(records::STARTED))?;
@@ -123,7 +134,7 @@ fn account(spec: &AgentSpec) -> Option<String> {
 
 /// What the agent of an attempt reports.
 fn reports(layout: &Layout, owner_uid: &str, attempt: u32) -> Reports {
-    Reports::of(layout.attempt(owner_uid, attempt).join(records::RUN))
+    Reports::of(run_folder(layout, owner_uid, attempt))
 }
 
 /// What an attempt's agent reported last.

@@ -4,7 +4,7 @@
 //! `(` follows stays too: it is a shell's own.
 
 /// The text with each `$(NAME)` replaced by the value of that variable.
-pub(super) fn expand<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+pub fn expand<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("$(") {

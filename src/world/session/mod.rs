@@ -46,7 +46,7 @@ pub mod attempts;
 
 mod start;
 
-mod expand;
+pub mod expand;
 
 pub mod env_from;
 

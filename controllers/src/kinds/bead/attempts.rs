@@ -10,6 +10,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, MergeRequest, names};
 use kube::ResourceExt;
 
+use super::handoffs::got_nowhere;
 use crate::view::View;
 use crate::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory, exit};
 
@@ -24,7 +25,9 @@ pub fn work_digest(spec: &BeadSpec) -> String {
 
 /// How often a bead has failed since its text last changed: sessions that ended by themselves without handing in, and
 /// branches that came back. What its model's provider refused is not charged, nor is an attempt that did not begin or ended in
-/// a question, or that did its part of the steps, `next` being the Runtime of the next attempt. Reboots, lost tmux servers and sessions that we ended are not charged. Nor are the first
+/// a question, or that did its part of the steps, `next` being the Runtime of the next attempt. One that handed off is charged
+/// only where it and those before it got nowhere ([`got_nowhere`]). Reboots, lost tmux servers and sessions that we ended are not
+/// charged. Nor are the first
 /// [`MACHINE_KILLS_MAX`] that were killed because the machine was out of memory: more than that, and the work itself may be what
 /// uses it up. All that reached their own limit count as one; [`starved`] is their bound.
 pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeRequest>], next: &str) -> u32 {
@@ -37,6 +40,9 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
         |(at, run): &(usize, &Attempt)| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
             (Some(request), _) => came_back(request),
             (None, _) if asked(spec, run) || did_its_part(attempts, *at, next) => false,
+            (None, state) if spec.handoff_of(run.attempt).is_some() => {
+                got_nowhere(spec, run) && matches!(state, AttemptState::Ended(_))
+            }
             (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) && !did_not_begin(end) => {
                 match end.out_of_memory {
                     None => true,

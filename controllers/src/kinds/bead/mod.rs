@@ -4,6 +4,8 @@ mod attempts;
 
 mod changed;
 
+mod handoffs;
+
 mod index;
 
 mod molecule;
@@ -16,6 +18,7 @@ pub use attempts::{
     asked, did_its_part, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests,
     rework, round, starved, state, work_digest,
 };
+pub use handoffs::got_nowhere;
 pub use molecule::{
     ANNOTATION_ORDER, ANNOTATION_STEPS, FORMULA_DEFAULT, LABEL_FORMULA_DIGEST, LABEL_ROUND, LABEL_WORK_DIGEST, cooked,
     formula_of, is_poured, next_step, order, ready_steps, steps,

@@ -164,6 +164,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             vars: Vec::new(),
             parent: Some(name),
             questions: Vec::new(),
+            handoffs: Vec::new(),
             assignee: None,
             closed: None,
         },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_crds::actor::CONTROLLER;
-use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Waiting};
+use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Handoff, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::kinds::polecat;
 use gastown_crds::merge_request::MergeState;
@@ -291,17 +291,22 @@ fn set_aside(
         return Some((Reason::OutOfMemory, message));
     }
     let is_over = status.failures >= view.settings.backoff_limit;
-    is_over.then(|| (Reason::TooManyAttempts, failed_too_often(status, attempts)))
+    is_over.then(|| (Reason::TooManyAttempts, failed_too_often(&bead.spec, status, attempts)))
 }
 
-fn failed_too_often(status: &BeadStatus, attempts: &[Attempt]) -> String {
+fn failed_too_often(spec: &BeadSpec, status: &BeadStatus, attempts: &[Attempt]) -> String {
     let last = attempts.iter().rev().find_map(|r| match &r.state {
         AttemptState::Ended(end) => Some((r.attempt, end)),
         _ => None,
     });
     let output = match (&status.rework, last) {
         (Some(rework), _) => format!("it came back {}:\n{}", rework.kind, rework.log),
-        (None, Some((attempt, end))) => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
+        (None, Some((attempt, end))) => match spec.handoff_of(attempt) {
+            Some(Handoff { subject, .. }) => {
+                format!("attempt {attempt} handed off without a commit or a closed step, as those before it: {subject}")
+            }
+            None => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
+        },
         (None, None) => String::new(),
     };
     let output = tail(&output, STATUS_TEXT_BYTES_MAX - 512).to_owned();

@@ -189,7 +189,7 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
         BeadSpec { runtime: wanted.runtime.clone(), ..bead.spec.clone() }
     } else {
         let (assignee, questions) = (bead.spec.assignee.clone(), bead.spec.questions.clone());
-        BeadSpec { assignee, questions, ..wanted.clone() }
+        BeadSpec { assignee, questions, handoffs: bead.spec.handoffs.clone(), ..wanted.clone() }
     };
     if bead.spec != wanted {
         plan.write(bead::respec(bead, &wanted));

@@ -86,6 +86,7 @@ impl BeadSettings<'_> {
             vars: bead.vars.clone(),
             parent: None,
             questions: Vec::new(),
+            handoffs: Vec::new(),
             assignee: None,
             closed: None,
         }

@@ -14,6 +14,7 @@
 //! | `GT_PROMPT` | what the agent is told first |
 //! | `GT_CONVERSATION` | the id of its conversation with its model; not set while only the agent's program knows |
 //! | `GT_KEEP_AT_WORK` | how often in a row it is sent on when its turn ends with work on its hook |
+//! | `GT_ON_CONTEXT_PRESSURE`, `GT_DIALECT` | `Handoff`, and the Runtime's dialect, where a full context is handed off; otherwise not set |
 //! | `GT_SESSION_VARIABLE` | the variable in which its tools see the id of its conversation; not set where there is none |
 //! | `GT_ACCOUNT` | the account of the town's that it works by; not set where that is its Runtime's own |
 //! | `BD_ACTOR`, `GT_ACTOR` | `<rig>/polecats/<polecat>` |
@@ -21,6 +22,7 @@
 
 use gastown_crds::actor::Worker;
 use gastown_crds::common::NameValue;
+use gastown_crds::runtime::OnContextPressure;
 use gastown_crds::{Bead, Polecat, Runtime};
 use kube::ResourceExt;
 
@@ -66,6 +68,17 @@ pub fn of(
     let id = talk.id.clone().map(|id| ("GT_CONVERSATION", id));
     let variable = runtime.spec.session_variable.clone().map(|name| ("GT_SESSION_VARIABLE", name));
     let account = account.map(|account| ("GT_ACCOUNT", account.to_owned()));
-    let all = ours.into_iter().chain(of_bead).chain(id).chain(variable).chain(account).chain(limit).chain(last);
+    let hands_off = runtime.spec.on_context_pressure == OnContextPressure::Handoff;
+    let pressure = hands_off
+        .then(|| [("GT_ON_CONTEXT_PRESSURE", "Handoff".to_owned()), ("GT_DIALECT", runtime.spec.dialect.to_string())]);
+    let all = ours
+        .into_iter()
+        .chain(of_bead)
+        .chain(id)
+        .chain(pressure.into_iter().flatten())
+        .chain(variable)
+        .chain(account)
+        .chain(limit)
+        .chain(last);
     all.map(|(name, value)| NameValue { name: name.to_owned(), value }).collect()
 }

@@ -8,6 +8,8 @@ mod conversation;
 
 mod environment;
 
+mod handoff;
+
 mod handover;
 
 mod reconcile;

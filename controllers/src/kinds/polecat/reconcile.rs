@@ -19,13 +19,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::activity::{self, Standing};
-use super::{LEAVE_DELAY, conversation, environment, handover, sandbox_id};
+use super::{LEAVE_DELAY, conversation, environment, handoff, handover, sandbox_id};
 use crate::conditions::times;
 use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
-    asked, claim, cooked, did_its_part, did_not_begin, failures, is_landing, is_poured, is_refused_by_provider,
-    last_word, requests, rework, round, starved, state, steps, work_digest,
+    asked, claim, cooked, did_its_part, did_not_begin, failures, got_nowhere, is_landing, is_poured,
+    is_refused_by_provider, last_word, requests, rework, round, starved, state, steps, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
@@ -355,7 +355,7 @@ impl Hook<'_> {
                 self.notes(None, plan);
                 let Standing { state, reason, message, until, ends } =
                     activity::standing(self.activity(), self.view.now);
-                if let Some(doing) = self.did_its_part(plan) {
+                if let Some(doing) = self.hands_off(plan).or_else(|| self.did_its_part(plan)) {
                     return doing;
                 }
                 // It waits without a session, and is started again with the answer.
@@ -374,6 +374,24 @@ impl Hook<'_> {
         }
     }
 
+    /// The state of a session that has handed off; none of one that has not.
+    fn hands_off(&self, plan: &mut Plan) -> Option<Doing> {
+        let handoff = self.bead.spec.handoff_of(self.facts.session.attempt()?)?;
+        let due = handoff::ends_at(handoff, self.activity(), self.view.now);
+        self.ends_at(due, plan);
+        let message = format!("handed off: {}", handoff.subject);
+        Some(doing(PolecatState::Starting, Reason::Switching, message))
+    }
+
+    /// Ends its session when it is due.
+    fn ends_at(&self, due: Timestamp, plan: &mut Plan) {
+        if due > self.view.now {
+            plan.again_at(due);
+        } else {
+            plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
+        }
+    }
+
     /// The state of a session whose part of the bead is done, as another Runtime's steps come next; none while it is not.
     fn did_its_part(&self, plan: &mut Plan) -> Option<Doing> {
         let running = self.facts.runtime.as_deref()?;
@@ -384,11 +402,7 @@ impl Hook<'_> {
         let message =
             format!("step `{}` is for Runtime `{runtime}`: this session ends, and one of that begins", step.name_any());
         let due = handover::ends_at(&steps, self.activity(), self.view.now);
-        if due > self.view.now {
-            plan.again_at(due);
-        } else {
-            plan.act(Act::EndSession { sandbox: sandbox_id(self.polecat) });
-        }
+        self.ends_at(due, plan);
         Some(doing(PolecatState::Starting, Reason::Switching, message))
     }
 
@@ -604,6 +618,9 @@ impl Hook<'_> {
                 (Some(activity), ..) => (Reason::Limited, said_of_refusal(activity)),
                 (None, Some(end), _) => (Reason::NotStarted, format!("{}, before it began", said_of_end(end))),
                 (None, None, Some(out_of_memory)) => (Reason::BackOff, said_of_memory(out_of_memory)),
+                (None, None, None) if last.is_some_and(|run| got_nowhere(&self.bead.spec, run)) => {
+                    (Reason::BackOff, "handed off without a commit or a closed step, as those before it".to_owned())
+                }
                 (None, None, None) => (Reason::BackOff, "ended without `gt done`".to_owned()),
             };
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
@@ -661,11 +678,13 @@ impl Hook<'_> {
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))
     }
 
-    /// The attempts at this text that another may go on from: where work is done anew, none that was handed in.
+    /// The attempts at this text that another may go on from: none before the last handoff, and where work is done anew, none that
+    /// was handed in.
     fn same_work<'a>(&self, runtime: &Runtime, attempts: &'a [Attempt]) -> &'a [Attempt] {
         let work = work_digest(&self.bead.spec);
         let restarts = runtime.spec.on_rework == OnRework::Restart;
         let over = self.requests.last().filter(|_| restarts).map_or(0, |request| request.spec.attempt);
+        let over = over.max(self.bead.spec.handoffs.last().map_or(0, |handoff| handoff.attempt));
         let before = attempts.iter().rposition(|run| run.work != work || run.attempt <= over).map_or(0, |at| at + 1);
         &attempts[before..]
     }
@@ -679,12 +698,17 @@ impl Hook<'_> {
             let at_work = matches!(status.state, PolecatState::Starting | PolecatState::Working | PolecatState::Zombie);
             at_work && status.attempt == Some(last.attempt)
         });
-        let (warns, how) = match &last.state {
-            AttemptState::Intended | AttemptState::Running => return,
-            AttemptState::Lost { .. } => (true, "was lost with its machine or its tmux".to_owned()),
-            AttemptState::Ended(_) if asked(&self.bead.spec, last) => (false, "ended with a question".to_owned()),
-            AttemptState::Ended(end) if !end.own => (false, "was ended by the town".to_owned()),
-            AttemptState::Ended(end) => {
+        let handed_off =
+            self.bead.spec.handoff_of(last.attempt).map(|handoff| format!("handed off: {}", handoff.subject));
+        let (warns, how) = match (&last.state, handed_off) {
+            (AttemptState::Ended(_), Some(handed_off)) => (false, handed_off),
+            (AttemptState::Intended | AttemptState::Running, _) => return,
+            (AttemptState::Lost { .. }, _) => (true, "was lost with its machine or its tmux".to_owned()),
+            (AttemptState::Ended(_), None) if asked(&self.bead.spec, last) => {
+                (false, "ended with a question".to_owned())
+            }
+            (AttemptState::Ended(end), None) if !end.own => (false, "was ended by the town".to_owned()),
+            (AttemptState::Ended(end), None) => {
                 let with = || {
                     let word = end.said().next().map(|line| format!(": {line}")).unwrap_or_default();
                     format!("ended with {}, without `gt done`{word}", end.code)
@@ -713,7 +737,9 @@ impl Hook<'_> {
             !handed_in(run) && run.state != AttemptState::Intended && !did_its_part(attempts, *at, next)
         };
         let spec = &self.bead.spec;
-        let ended = (0..attempts.len()).rev().take_while(counts).filter(|at| !asked(spec, &attempts[*at])).count();
+        let is_free =
+            |run: &Attempt| asked(spec, run) || (spec.handoff_of(run.attempt).is_some() && !got_nowhere(spec, run));
+        let ended = (0..attempts.len()).rev().take_while(counts).filter(|at| !is_free(&attempts[*at])).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
         let at = match &attempts.last()?.state {
             AttemptState::Ended(end) => end.at,
