@@ -3,10 +3,12 @@
 mod accounts;
 mod clis;
 mod conformance;
+mod continuity;
 mod model;
 mod more;
 mod newcomer;
 mod questions;
+mod reboot;
 mod soak;
 
 use clis::{CLAUDE, CODEX, Cli};

@@ -18,15 +18,22 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
     let has =
         |name: &&str| body["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == **name));
     let shell = SHELLS.iter().find(|name| has(name));
+    let last = body["messages"].as_array().and_then(|all| all.last()).map(Value::to_string).unwrap_or_default();
+    let summary = super::summary(last.contains("block followed by a <summary> block"), done(&body));
+    let answer = shared.answer(&body);
     // Titles and the like are asked for without tools.
-    let line = if shell.is_some() {
+    let line = if summary.is_some() || answer.is_some() {
+        shared.note("messages", &body);
+        None
+    } else if shell.is_some() {
         shared.note("messages", &body);
         shared.next(done(&body))
     } else {
         None
     };
+    let tokens = shared.tokens(line.as_ref());
     let (block, delta, why) = match line {
-        Some((number, Line::Run(command))) => {
+        Some((number, Line::Run(command) | Line::Full(command))) => {
             let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
             let input = json!({"command": command, "description": "the next line"}).to_string();
             let block = json!({"type": "tool_use", "id": id, "name": shell, "input": {}});
@@ -41,15 +48,20 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
         said => {
             let text = match said {
                 Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),
-                _ => "That is all.".to_owned(),
+                _ => match (summary, answer) {
+                    (Some(summary), _) => format!("<analysis>All of it.</analysis><summary>{summary}</summary>"),
+                    (None, answer) => answer.unwrap_or("That is all.").to_owned(),
+                },
             };
             (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": text}), "end_turn")
         }
     };
+    // Messages of one id are one to Claude Code.
+    let id = format!("msg_{}", shared.asked.lock().unwrap().len());
     events(&[
         json!({"type": "message_start", "message": {
-            "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "content": [],
-            "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 100, "output_tokens": 1},
+            "id": id, "type": "message", "role": "assistant", "model": body["model"], "content": [],
+            "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": tokens, "output_tokens": 1},
         }}),
         json!({"type": "content_block_start", "index": 0, "content_block": block}),
         json!({"type": "content_block_delta", "index": 0, "delta": delta}),
@@ -67,7 +79,11 @@ fn done(body: &Value) -> impl Iterator<Item = usize> {
         "tool_result" if block["is_error"] != true || block.to_string().contains(TOLD) => {
             block["tool_use_id"].as_str()?.strip_prefix(CALL)?.split_once('_')?.0.parse().ok()
         }
-        "text" => marked(block["text"].as_str()?),
+        // Of a summary it is within.
+        "text" => {
+            let text = block["text"].as_str()?;
+            marked(text).or_else(|| marked(&text[text.find("Summary:\n")? + "Summary:\n".len()..]))
+        }
         _ => None,
     })
 }

@@ -25,7 +25,7 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
         None
     };
     let part = match line {
-        Some((number, Line::Run(command))) => {
+        Some((number, Line::Run(command) | Line::Full(command))) => {
             let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
             json!({"functionCall": {"id": id, "name": SHELL, "args": {"command": command, "description": "the next line"}}})
         }

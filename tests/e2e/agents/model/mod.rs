@@ -28,6 +28,8 @@ pub enum Line {
     /// Calls another of the agent's tools, with this input. A call that the agent's program refuses counts as played, if the model was
     /// told why.
     Call(&'static str, Value),
+    /// The same; when it is played first, the conversation is said to be nearly too long.
+    Full(String),
     /// Says something, which ends the turn.
     Say(String),
     /// Refuses, as the provider does: the status, and the kind of error. It is no part of the conversation, and comes again for as long
@@ -49,17 +51,35 @@ struct Shared {
     played: Mutex<Vec<usize>>,
     /// What was asked for: the path, and the body.
     asked: Mutex<Vec<(String, Value)>>,
+    /// What is answered to whoever asks this, wherever the worker stands.
+    answer: Option<(&'static str, &'static str)>,
 }
+
+/// The tokens of a conversation, as a model says.
+const TOKENS: u64 = 100;
+/// Those of one that is nearly too long, where the program was told to take so many.
+const TOKENS_FULL: u64 = 190_000;
+/// What that many are too many for.
+pub const TOKENS_MAX: u64 = 100_000;
 
 impl Model {
     /// A model that plays these lines to each agent that begins a conversation.
     pub fn plays(lines: Vec<Line>) -> Self {
-        Self::plays_up_to(PLAYS_MAX, lines)
+        Self::of(PLAYS_MAX, lines, None)
     }
 
     /// The same, each line so often at most.
     pub fn plays_up_to(plays_max: usize, lines: Vec<Line>) -> Self {
-        let shared = Arc::new(Shared { lines, plays_max, played: Mutex::default(), asked: Mutex::default() });
+        Self::of(plays_max, lines, None)
+    }
+
+    /// The same as the first; it has one answer to one question.
+    pub fn answers(lines: Vec<Line>, answer: Option<(&'static str, &'static str)>) -> Self {
+        Self::of(PLAYS_MAX, lines, answer)
+    }
+
+    fn of(plays_max: usize, lines: Vec<Line>, answer: Option<(&'static str, &'static str)>) -> Self {
+        let shared = Arc::new(Shared { lines, plays_max, played: Mutex::default(), asked: Mutex::default(), answer });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -90,6 +110,11 @@ impl Model {
         self.shared.asked.lock().unwrap().iter().map(|(_, body)| body.to_string()).collect()
     }
 
+    /// What each request held, as text.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap().iter().map(|(_, body)| body.to_string()).collect()
+    }
+
     /// What the first request of a conversation held, as text: what an agent's program tells its model before anything else.
     pub fn first_asked(&self) -> String {
         let asked = self.shared.asked.lock().unwrap();
@@ -111,6 +136,19 @@ impl Shared {
         Some((number, line.clone()))
     }
 
+    /// The answer to a question that a request holds.
+    fn answer(&self, body: &Value) -> Option<&'static str> {
+        let (question, answer) = self.answer?;
+        body.to_string().contains(question).then_some(answer)
+    }
+
+    /// How long a conversation is said to be with which this line was played.
+    fn tokens(&self, line: Option<&(usize, Line)>) -> u64 {
+        let Some((number, Line::Full(_))) = line else { return TOKENS };
+        let plays = self.played.lock().unwrap().iter().filter(|it| *it == number).count();
+        if plays == 1 { TOKENS_FULL } else { TOKENS }
+    }
+
     fn note(&self, path: &str, body: &Value) {
         self.asked.lock().unwrap().push((path.to_owned(), body.clone()));
     }
@@ -124,6 +162,11 @@ fn mark(number: usize) -> String {
 /// The number of a line that was said, by its mark.
 fn marked(text: &str) -> Option<usize> {
     text.strip_prefix("(line ")?.split_once(')')?.0.parse().ok()
+}
+
+/// A summary of a conversation in which these lines were played, where one is asked for: it goes on from there.
+fn summary(asked: bool, done: impl Iterator<Item = usize>) -> Option<String> {
+    asked.then(|| format!("{} was the last.", done.max().map_or_else(|| "(nothing)".to_owned(), mark)))
 }
 
 /// A body as JSON; some agents send none.

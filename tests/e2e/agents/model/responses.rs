@@ -9,15 +9,22 @@ const CALL: &str = "call_line";
 
 pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let body = read(&body);
+    let last = items(&body).last().map(Value::to_string).unwrap_or_default();
+    let summary = super::summary(last.contains("helping the next LLM seamlessly continue the work"), done(&body));
+    let answer = shared.answer(&body);
     // A title is asked for by its schema.
     let line = if body["text"]["format"].is_object() {
+        None
+    } else if summary.is_some() || answer.is_some() {
+        shared.note("responses", &body);
         None
     } else {
         shared.note("responses", &body);
         shared.next(done(&body))
     };
+    let tokens = shared.tokens(line.as_ref());
     let item = match line {
-        Some((number, Line::Run(command))) => {
+        Some((number, Line::Run(command) | Line::Full(command))) => {
             let id = format!("{CALL}{number}_{}", shared.played.lock().unwrap().len());
             // Newer models run scripts that call tools, and nothing else.
             if items(&body).any(|item| item["type"] == "additional_tools") {
@@ -37,15 +44,15 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
         said => {
             let text = match said {
                 Some((number, Line::Say(text))) => format!("{} {text}", mark(number)),
-                _ => "That is all.".to_owned(),
+                _ => summary.unwrap_or_else(|| answer.unwrap_or("That is all.").to_owned()),
             };
             let content = json!([{"type": "output_text", "text": text, "annotations": []}]);
             json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content})
         }
     };
     let usage = json!({
-        "input_tokens": 100, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
-        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 120,
+        "input_tokens": tokens, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 20,
+        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": tokens + 20,
     });
     events(&[
         json!({"type": "response.created", "response": {"id": "resp_1"}}),
@@ -69,6 +76,11 @@ fn done(body: &Value) -> impl Iterator<Item = usize> {
         "message" if item["role"] == "assistant" => {
             item["content"].as_array()?.iter().find_map(|part| marked(part["text"].as_str()?))
         }
+        // A summary is told as if a person had said it.
+        "message" if item["role"] == "user" => item["content"].as_array()?.iter().find_map(|part| {
+            let text = part["text"].as_str()?;
+            marked(&text[text.rfind("(line ").filter(|_| text.contains("was the last."))?..])
+        }),
         _ => None,
     })
 }
