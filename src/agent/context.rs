@@ -144,16 +144,19 @@ async fn once(
 
 /// Prints an answer or a failure, and gives the exit code.
 pub fn finish(answer: Result<Answer, Error>) -> ExitCode {
-    let Answer { out, note, code } =
-        answer.unwrap_or_else(|error| Answer { out: String::new(), note: error.text(), code: 1 });
+    let answer = answer.unwrap_or_else(|error| Answer { note: error.text(), code: 1, ..Answer::default() });
+    let code = answer.code;
+    // Data that did not arrive is not an answer: a caller must not take it for an empty one.
+    ExitCode::from(if print(answer) { code } else { code.max(1) })
+}
+
+/// Prints an answer. False: its data did not arrive.
+pub(super) fn print(answer: Answer) -> bool {
+    let Answer { out, note, code: _ } = answer;
     // Whoever closed the other end does not want the rest.
     let _closed = std::io::stderr().write_all(visible(&note).as_bytes());
     let mut stdout = std::io::stdout().lock();
     // A program gets what was asked for; a person must not be shown another thing than it is.
     let out = if stdout.is_terminal() { visible(&out) } else { out };
-    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::from(code),
-        // Data that did not arrive is not an answer: a caller must not take it for an empty one.
-        Err(_) => ExitCode::from(code.max(1)),
-    }
+    stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()).is_ok()
 }

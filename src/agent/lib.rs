@@ -25,6 +25,8 @@ mod seance;
 
 mod report;
 
+mod nudged;
+
 pub use ask::{AskArgs, StuckArgs, ask, stuck};
 pub use done::{DoneArgs, done};
 pub use handoff::{HandoffArgs, handoff};

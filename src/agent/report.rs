@@ -1,9 +1,9 @@
 //! `gt __hook`: takes what an agent's own program reports of its session, as JSON on standard input, and answers it.
 //!
 //! The form is that of Claude Code's hooks, which Codex has too. It is answered without the controller: what is reported is
-//! written into the attempt's folder, and what is on the hook is read as `gt hook` reads it. Three of the answers matter:
-//! a session that begins is given what `gt prime` says, an agent whose turn ends with work on its hook is sent on, and a question
-//! that it would put on its screen is put to a person instead.
+//! written into the attempt's folder, and what is on the hook is read as `gt hook` reads it. Four of the answers matter:
+//! a session that begins is given what `gt prime` says, an agent whose turn ends with work on its hook is sent on, messages that
+//! wait for it are told, and a question that it would put on its screen is put to a person instead.
 //!
 //! Invariant: nothing that goes wrong here is held against the agent: it ends with 0, and says nothing but on standard error.
 
@@ -17,14 +17,16 @@ use gastown_base::causes::in_a_line;
 use gastown_base::clock::{Clock, SystemClock};
 use gastown_connect::actor::variable;
 use gastown_crds::bead::AgentQuestion;
+use gastown_world::messages::Message;
 use gastown_world::records::{Activity, Conversation, Doing, RecordError, Reports};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::context::{Answer, actor, connected, finish};
+use super::context::{Answer, actor, connected, print};
 use super::conversation::reports;
 use super::error::Error;
+use super::nudged::{Inbox, Told};
 use super::session::Session;
 use super::work::load;
 use super::worktree::{Worktree, head_of};
@@ -68,18 +70,33 @@ struct Report {
     trigger: String,
     /// Of a `Stop`: what goes on, and will begin another turn.
     background_tasks: Vec<Value>,
+    /// Of a `UserPromptSubmit`.
+    prompt: String,
+    /// Of what a subagent does.
+    agent_id: Option<String>,
+}
+
+/// What is answered, with the messages in it.
+#[derive(Default)]
+struct Reply {
+    answer: Answer,
+    told: Option<Told>,
 }
 
 /// Runs `gt __hook`; `town` is what `--town` says.
 pub fn report(args: &ReportArgs, town: Option<&Path>) -> ExitCode {
     let ReportArgs {} = args;
-    let answer = taken(town).unwrap_or_else(|error| Answer { note: error.text(), ..Answer::default() });
-    finish(Ok(answer));
+    let failed = |error: Error| Reply { answer: Answer { note: error.text(), ..Answer::default() }, told: None };
+    let Reply { answer, told } = taken(town).unwrap_or_else(failed);
+    let is_told = print(answer);
+    if let Some(Err(error)) = told.map(|told| told.settle(is_told)) {
+        print(Answer { note: in_a_line(&error), ..Answer::default() });
+    }
     ExitCode::SUCCESS
 }
 
-fn taken(town: Option<&Path>) -> Result<Answer, Error> {
-    let Some(reports) = reports() else { return Ok(Answer::default()) };
+fn taken(town: Option<&Path>) -> Result<Reply, Error> {
+    let Some(reports) = reports() else { return Ok(Reply::default()) };
     let mut text = Vec::new();
     let read = std::io::stdin().take(REPORT_BYTES_MAX).read_to_end(&mut text);
     read.map_err(|source| Error::Io { what: "read the report", source })?;
@@ -113,7 +130,8 @@ fn taken(town: Option<&Path>) -> Result<Answer, Error> {
             return end_of_turn(&reports, before.as_ref(), now, town);
         }
         "PreCompact" if report.trigger == "auto" && variable("GT_ON_CONTEXT_PRESSURE").is_some() => {
-            return pressed(&report, &reports, before.as_ref(), now, town);
+            let answer = pressed(&report, &reports, before.as_ref(), now, town)?;
+            return Ok(Reply { answer, told: None });
         }
         _ => report.shows(before.as_ref()),
     };
@@ -126,7 +144,45 @@ fn taken(town: Option<&Path>) -> Result<Answer, Error> {
     if let Some((state, message)) = after.filter(|(state, message)| !is_known(*state, message)) {
         kept(reports.put_activity(&activity(before.as_ref(), now, state, message)), &mut answer);
     }
-    Ok(answer)
+    let mut reply = Reply { answer, told: None };
+    reply.tell_on_the_way(&report);
+    Ok(reply)
+}
+
+impl Reply {
+    /// Takes what waits for the agent and is `wanted`, and gives it as the agent reads it.
+    fn take(&mut self, wanted: impl Fn(&Message) -> bool) -> Option<String> {
+        match Inbox::of_session()?.take(wanted) {
+            Ok(told) => self.told = told,
+            Err(error) => self.answer.note.push_str(&in_a_line(&error)),
+        }
+        self.told.as_ref().map(|told| told.text.clone())
+    }
+
+    /// Has the agent go on, with these messages and for this reason.
+    fn go_on(&mut self, messages: Option<String>, reason: String) {
+        let reason = messages.into_iter().chain([reason]).collect::<Vec<_>>().join("\n\n");
+        self.answer.out = json!({"decision": "block", "reason": reason}).to_string();
+    }
+
+    /// Tells what waits with a prompt, and what does not wait for one with the result of a tool.
+    fn tell_on_the_way(&mut self, report: &Report) {
+        let event = &*report.hook_event_name;
+        let is_prompt = event == "UserPromptSubmit";
+        // What a subagent is told, nobody else knows.
+        if !is_prompt && event != "PostToolUse" || report.agent_id.is_some() {
+            return;
+        }
+        if let Some(Err(error)) =
+            Inbox::of_session().filter(|_| is_prompt).map(|inbox| inbox.saw_prompt(&report.prompt))
+        {
+            self.answer.note.push_str(&in_a_line(&error));
+        }
+        if let Some(text) = self.take(|message| is_prompt || message.mode.is_urgent()) {
+            let output = json!({"hookEventName": event, "additionalContext": text});
+            self.answer.out = json!({ "hookSpecificOutput": output }).to_string();
+        }
+    }
 }
 
 /// Says what went wrong with a record.
@@ -206,51 +262,72 @@ enum OnHook {
     Work { next: String, progress: String },
 }
 
-/// The end of a turn: an agent with work on its hook is sent on, unless it waits for an answer, or sending it on did not help.
+/// The end of a turn: an agent with work on its hook is told what waits for it and sent on, unless it waits for an answer, or there
+/// are no messages and sending it on did not help.
 fn end_of_turn(
     reports: &Reports,
     before: Option<&Activity>,
     now: Timestamp,
     town: Option<&Path>,
-) -> Result<Answer, Error> {
-    let write = |activity: &Activity| {
-        let mut answer = Answer::default();
-        kept(reports.put_activity(activity), &mut answer);
-        answer
-    };
+) -> Result<Reply, Error> {
+    let mut reply = Reply::default();
     let idle = |message: Option<String>| activity(before, now, Doing::Idle, message);
-    let Some(session) = Session::current()? else { return Ok(write(&idle(None))) };
-    let (next, progress) = match on_hook(&session, before.map_or(0, |before| before.told), town) {
-        Ok(OnHook::Nothing) => return Ok(write(&idle(None))),
-        Ok(OnHook::HandedOff) => return Ok(write(&idle(Some("it has handed off its work".to_owned())))),
-        Ok(OnHook::Question(asked)) => return Ok(write(&activity(before, now, Doing::Asking, Some(asked)))),
+    let busy = || activity(before, now, Doing::Busy, None);
+    let put = |activity: &Activity, reply: &mut Reply| kept(reports.put_activity(activity), &mut reply.answer);
+    let Some(session) = Session::current()? else {
+        put(&idle(None), &mut reply);
+        return Ok(reply);
+    };
+    let told = before.map_or(0, |before| before.told);
+    let (next, progress) = match on_hook(&session, told, town) {
+        // Its session ends, too, and what waits is for the next one.
+        Ok(OnHook::Nothing) => {
+            put(&idle(None), &mut reply);
+            return Ok(reply);
+        }
+        Ok(OnHook::HandedOff) => {
+            put(&idle(Some("it has handed off its work".to_owned())), &mut reply);
+            return Ok(reply);
+        }
+        Ok(OnHook::Question(asked)) => {
+            put(&activity(before, now, Doing::Asking, Some(asked)), &mut reply);
+            return Ok(reply);
+        }
         Ok(OnHook::Answers { count, text }) => {
-            let mut answer = write(&Activity { told: count, ..activity(before, now, Doing::Busy, None) });
-            answer.out = json!({"decision": "block", "reason": text}).to_string();
-            return Ok(answer);
+            let messages = reply.take(|_| true);
+            put(&Activity { told: count, ..busy() }, &mut reply);
+            reply.go_on(messages, text);
+            return Ok(reply);
         }
         Ok(OnHook::Work { next, progress }) => (next, progress),
         Err(error) => {
-            let mut answer = write(&idle(Some(format!("what is on the hook could not be read: {error}"))));
-            answer.note.push_str(&error.text());
-            return Ok(answer);
+            put(&idle(Some(format!("what is on the hook could not be read: {error}"))), &mut reply);
+            reply.answer.note.push_str(&error.text());
+            return Ok(reply);
         }
     };
     let sent_on = before.filter(|before| before.progress == progress).map_or(0, |before| before.sent_on);
     let keep_at_work = variable("GT_KEEP_AT_WORK").and_then(|most| most.parse().ok()).unwrap_or(0);
-    if sent_on >= keep_at_work {
+    let still = format!("There is still work on your hook. Next: {next}.");
+    let mut messages = reply.take(|_| true);
+    if messages.is_none() && sent_on >= keep_at_work {
         let times = if sent_on == 1 { "once".to_owned() } else { format!("{sent_on} times") };
         let message = match sent_on {
             0 => "its turn has ended with work on its hook".to_owned(),
             _ => format!("its turn has ended with work on its hook, although it was sent on {times}"),
         };
-        return Ok(write(&Activity { sent_on, progress, ..idle(Some(message)) }));
+        put(&Activity { sent_on, progress: progress.clone(), ..idle(Some(message)) }, &mut reply);
+        // Asked for again: who sends something from now on sees that it is idle, but not who did a moment ago.
+        messages = reply.take(|_| true);
+        if messages.is_none() {
+            return Ok(reply);
+        }
     }
-    let busy = activity(before, now, Doing::Busy, None);
-    let mut answer = write(&Activity { sent_on: sent_on + 1, progress, ..busy });
-    let reason = format!("There is still work on your hook. Next: {next}.");
-    answer.out = json!({"decision": "block", "reason": reason}).to_string();
-    Ok(answer)
+    // Being told something is not being sent on.
+    let sent_on = if messages.is_some() { sent_on } else { sent_on + 1 };
+    put(&Activity { sent_on, progress, ..busy() }, &mut reply);
+    reply.go_on(messages, still);
+    Ok(reply)
 }
 
 /// Looks at the hook, with the controller up or down; `told` answers are known to the agent.

@@ -1,18 +1,21 @@
-//! `gt attach`: be with a polecat's session, in tmux; without tmux, follow what it prints.
+//! `gt attach`: be with a polecat's session, in tmux; without tmux, follow what it prints. What was sent to its agent meanwhile is
+//! told once nobody is there any more.
 
-use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::Args as ClapArgs;
+use gastown_base::causes::in_a_line;
 use gastown_controllers::polecat::sandbox_id;
 use gastown_controllers::world::Session;
 use gastown_crds::Polecat;
+use gastown_supervisor::process::exit_code;
 
 use super::common::complete;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::kinds;
 use crate::world::exec::Exec;
+use crate::world::session::nudge::Obstacle;
 
 /// Attach this terminal to a polecat's session.
 #[derive(Debug, ClapArgs)]
@@ -23,7 +26,7 @@ pub struct Args {
     polecat: String,
 }
 
-/// Runs it: this process becomes the session's window.
+/// Runs it.
 pub fn run(args: &Args, gt: &Context) -> Result<ExitCode, CliError> {
     let town = gt.town()?;
     let kind = kinds::find("polecat")?;
@@ -46,6 +49,16 @@ pub fn run(args: &Args, gt: &Context) -> Result<ExitCode, CliError> {
         return Err(CliError::new(Exit::Failed, "its session cannot be attached to"));
     };
     // Inside another tmux, this one refuses to nest; that one is not ours to guard against.
-    let error = Exec::new(program).args(rest).env_remove("TMUX").command().exec();
-    Err(CliError::new(Exit::Failed, "could not attach").because(&error))
+    let attached = Exec::new(program).args(rest).env_remove("TMUX").command().status();
+    let status = attached.map_err(|error| CliError::new(Exit::Failed, "could not attach").because(&error))?;
+    match sessions.tell(&sandbox, &gt.clock) {
+        Ok(None | Some(Obstacle::NoSession)) => {}
+        Ok(Some(why)) => {
+            let waits = sessions.waiting(&sandbox, gt.now()).unwrap_or_default();
+            let messages = if waits == 1 { "1 message waits".to_owned() } else { format!("{waits} messages wait") };
+            gt.out.talk(&format!("{messages} for {name}: {why}"));
+        }
+        Err(error) => gt.out.talk(&format!("messages for {name} wait: {}", in_a_line(&error))),
+    }
+    Ok(ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)))
 }

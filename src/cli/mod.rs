@@ -20,10 +20,12 @@ mod answer;
 mod api_resources;
 mod apply;
 mod attach;
+mod broadcast;
 mod cordon;
 mod delete;
 mod describe;
 pub mod diff;
+mod dnd;
 mod doctor;
 mod down;
 mod events;
@@ -34,6 +36,7 @@ mod history;
 mod init;
 mod logs;
 mod mr;
+mod nudge;
 mod pause;
 mod resume;
 mod rig;
@@ -115,6 +118,9 @@ enum Command {
     Wait(wait::Args),
     Logs(logs::Args),
     Attach(attach::Args),
+    Nudge(nudge::Args),
+    Broadcast(broadcast::Args),
+    Dnd(dnd::Args),
     Delete(delete::Args),
     Stop(stop::Args),
     Pause(pause::Args),
@@ -210,6 +216,9 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Cordon(args) => block_on(cordon::run(args, gt)),
         Command::Freeze(args) => block_on(freeze::freeze(args, gt)),
         Command::Thaw(args) => block_on(freeze::thaw(args, gt)),
+        Command::Nudge(args) => block_on(nudge::run(args, gt)),
+        Command::Broadcast(args) => block_on(broadcast::run(args, gt)),
+        Command::Dnd(args) => block_on(dnd::run(args, gt)),
         Command::Answer(args) => block_on(answer::run(args, gt)),
         Command::Resume(args) => block_on(resume::run(args, gt)),
         Command::Delete(args) => block_on(delete::run(args, gt)),

@@ -14,6 +14,8 @@ mod notify;
 
 pub mod records;
 
+pub mod messages;
+
 pub mod sim;
 
 pub mod observe;

@@ -7,4 +7,5 @@ mod bd;
 mod expired;
 mod handoff;
 mod lost;
+mod nudge;
 mod verbs;

@@ -18,6 +18,7 @@ mod history;
 mod hold;
 mod install;
 mod mistakes;
+mod nudge;
 mod owners;
 mod pending;
 mod prune;

@@ -112,6 +112,17 @@ pub fn polecats() -> ArgValueCompleter {
     })
 }
 
+/// The polecats and the beads: whom a message can be sent to.
+pub fn recipients() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') {
+            return objects(current);
+        }
+        ["polecats", "beads"].iter().flat_map(|kind| of_kind(kind, current)).collect()
+    })
+}
+
 /// The beads.
 pub fn beads() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

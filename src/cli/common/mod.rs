@@ -8,6 +8,7 @@ pub mod events;
 
 pub mod kinds;
 pub mod overrides;
+pub mod recipients;
 pub mod schema;
 
 pub mod age;

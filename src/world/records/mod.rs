@@ -16,6 +16,7 @@ mod writers;
 use std::path::PathBuf;
 
 use gastown_controllers::world::Attempt;
+pub use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records as files;
 
 use super::layout::Layout;

@@ -58,6 +58,11 @@ pub(super) fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Opt
     }))
 }
 
+/// Whether the program of an attempt's agent reports what it does.
+pub fn does_report(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<bool, RecordError> {
+    Ok(spec(layout, owner_uid, attempt)?.is_some_and(|spec| spec.reports))
+}
+
 fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, SessionError> {
     let spec = spec(layout, owner_uid, attempt)?;
     let work = spec.as_ref().map(|spec| spec.work.clone()).unwrap_or_default();

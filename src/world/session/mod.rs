@@ -64,6 +64,12 @@ pub mod many;
 
 pub mod tmux;
 
+mod screen;
+
+mod typing;
+
+pub mod nudge;
+
 pub mod children;
 
 mod reports;
@@ -84,6 +90,7 @@ use gastown_supervisor::records::{Exit, Holder, RecordError, Started};
 
 use crate::exec::ExecError;
 use crate::layout::Layout;
+use crate::messages::MessagesError;
 use children::Children;
 use env_from::EnvFromError;
 pub use occupants::in_use;
@@ -134,6 +141,9 @@ pub enum SessionError {
     /// It cannot be held to its limits just now.
     #[error(transparent)]
     Scope(#[from] ScopeError),
+    /// The messages to an agent could not be read or written.
+    #[error(transparent)]
+    Messages(#[from] MessagesError),
     /// tmux refused.
     #[error("tmux would not {what}: {complaint}")]
     Tmux {

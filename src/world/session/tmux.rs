@@ -41,7 +41,7 @@ const COMMAND_MAX: Duration = Duration::from_millis(900);
 const SOCKET_MAX: Duration = Duration::from_millis(300);
 
 /// The option of a session that holds its sandbox's uid.
-const UID: &str = "@gt-uid";
+pub(super) const UID: &str = "@gt-uid";
 
 /// The town's tmux.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl<'a> Tmux<'a> {
     }
 
     /// Whether the pane's own server can be asked; ids mean nothing to another one.
-    fn reachable(&self, pane: &Pane) -> Result<bool, SessionError> {
+    pub(super) fn reachable(&self, pane: &Pane) -> Result<bool, SessionError> {
         Ok(pane.server.lives() && self.call_back(&pane.server)?)
     }
 
@@ -181,12 +181,12 @@ impl<'a> Tmux<'a> {
     }
 
     /// A tmux command that is carried out only on a session of this sandbox.
-    fn guarded(&self, target: &str, uid: &str, command: &str) -> Result<Output, SessionError> {
+    pub(super) fn guarded(&self, target: &str, uid: &str, command: &str) -> Result<Output, SessionError> {
         let condition = format!("#{{==:#{{{UID}}},{uid}}}");
         Ok(self.command().args(["if-shell", "-F", "-t", target, &condition, command]).run()?)
     }
 
-    fn command(&self) -> Exec {
+    pub(super) fn command(&self) -> Exec {
         let tmux = Exec::new(&self.program).env_remove("TMUX").env_remove("TMUX_PANE").limit(COMMAND_MAX);
         tmux.arg("-S").arg(self.layout.tmux_socket()).arg("-f").arg(self.layout.tmux_conf())
     }

@@ -7,6 +7,7 @@ mod continuity;
 mod model;
 mod more;
 mod newcomer;
+mod nudge;
 mod questions;
 mod reboot;
 mod soak;

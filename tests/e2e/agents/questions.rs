@@ -1,9 +1,7 @@
 //! The question tools of agents' own programs: what would be on a screen that nobody looks at is put to a person instead.
 
-use serde_json::json;
-
 use super::clis::CLAUDE;
-use super::model::{Line, Model};
+use super::model::{Line, Model, asks};
 use super::{conversation, one_bead, stands, wait_until, worker};
 
 /// The built-in Runtime, which has the tool switched off.
@@ -14,12 +12,8 @@ fn claudes_own_question_is_answered_from_anywhere() {
     if !CLAUDE.is_here() {
         return;
     }
-    let question = json!({"questions": [{
-        "question": "Tabs or spaces?", "header": "Style", "multiSelect": false,
-        "options": [{"label": "tabs", "description": "one a level"}, {"label": "spaces", "description": "four a level"}],
-    }]});
     let mut lines = worker("echo one > one.txt");
-    lines.insert(1, Line::Call("AskUserQuestion", question));
+    lines.insert(1, asks("Tabs or spaces?"));
     lines.insert(2, Line::Say("I have asked.".to_owned()));
     let model = Model::plays(lines);
     let town = CLAUDE.town(&model);

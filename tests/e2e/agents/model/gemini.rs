@@ -35,6 +35,7 @@ pub async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response 
         }
         Some((_, Line::Refuse(status, kind))) => return refusal(status, kind),
         Some((number, Line::Say(text))) => json!({"text": format!("{} {text}", mark(number))}),
+        // It has no tool to ask with.
         None => json!({"text": "That is all."}),
     };
     let chunk = json!({

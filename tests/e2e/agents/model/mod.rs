@@ -37,6 +37,14 @@ pub enum Line {
     Refuse(u16, &'static str),
 }
 
+/// Asks with Claude Code's own tool for it, with two answers.
+pub fn asks(question: &str) -> Line {
+    let option = |label: &str, is: &str| json!({"label": label, "description": is});
+    let options = [option("tabs", "one a level"), option("spaces", "four a level")];
+    let question = json!({"question": question, "header": "Style", "multiSelect": false, "options": options});
+    Line::Call("AskUserQuestion", json!({ "questions": [question] }))
+}
+
 /// The model, for as long as the test's process lives.
 pub struct Model {
     pub port: u16,
