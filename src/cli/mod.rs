@@ -37,6 +37,7 @@ mod init;
 mod logs;
 mod mr;
 mod nudge;
+mod open;
 mod pause;
 mod resume;
 mod rig;
@@ -141,6 +142,8 @@ enum Command {
     Seance(agent::SeanceArgs),
     #[command(name = "__hook", hide = true)]
     Report(agent::ReportArgs),
+    #[command(name = "__open", hide = true)]
+    Open(open::Args),
     /// The town's beads, as `bd`: show, list, ready, close
     Bd(bd::BdArgs),
 }
@@ -200,6 +203,7 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Source(source::Command::Approve(args)) => block_on(source::approve(args, gt)),
         Command::Source(source::Command::Tidy(args)) => block_on(source::tidy(args, gt)),
         Command::Source(source::Command::Receive(args)) => block_on(source::receive(args, gt)),
+        Command::Open(args) => open::run(args, gt),
         Command::Version(args) => version::run(args, gt),
         Command::Explain(args) => explain::run(args, gt),
         Command::Schema(args) => schema::run(args, gt),

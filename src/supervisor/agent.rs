@@ -30,6 +30,9 @@ use super::{REFUSED, command, complain, family, handover, lock, log, now, proces
 /// The script of the shell that becomes the agent: waits for the line, then takes its input from the terminal again.
 const BECOME: &str = r#"read -r go || exit 75; exec "$@" <&1"#;
 
+/// The same with its input from the file that is its first argument.
+const BECOME_WITH_INPUT: &str = r#"read -r go || exit 75; exec <"$1"; shift; exec "$@""#;
+
 /// The longest wait at the end for the log to hold all output. It takes a few milliseconds; tmux may be dead.
 const LOG_LAG_MAX: Duration = Duration::from_millis(250);
 
@@ -122,8 +125,11 @@ fn start(spec: &AgentSpec, variables: &[(String, String)], held: &File, output: 
     let recorder = recorder.process_group(0).spawn()?.id().cast_signed();
     let terminal = File::from(std::os::fd::OwnedFd::from(write.try_clone()?));
     let mut agent = environment(command(program(spec)), spec, variables);
-    agent.args(spec.command.iter().skip(1)).stdin(Stdio::null()).stdout(write.try_clone()?).stderr(write);
-    agent.process_group(0);
+    agent.args(spec.command.iter().skip(1)).stdout(write.try_clone()?).stderr(write).process_group(0);
+    agent.stdin(match &spec.stdin {
+        Some(file) => fs_err::File::open(file)?.into_file().into(),
+        None => Stdio::null(),
+    });
     let agent = lock::bequeath(held).and_then(|()| agent.spawn());
     Ok(Begun { agent, terminal, recorder: Some(recorder) })
 }
@@ -135,7 +141,8 @@ fn start_in_terminal(
     terminal: BorrowedFd<'_>,
 ) -> io::Result<Child> {
     let mut shell = environment(command("/bin/sh"), spec, variables);
-    shell.args(["-c", BECOME, "sh"]).args(&spec.command).stdin(Stdio::piped()).process_group(0);
+    let script = if spec.stdin.is_some() { BECOME_WITH_INPUT } else { BECOME };
+    shell.args(["-c", script, "sh"]).args(&spec.stdin).args(&spec.command).stdin(Stdio::piped()).process_group(0);
     lock::bequeath(held)?;
     let mut agent = shell.spawn()?;
     // Nobody could bring an agent back that somebody who is attached suspends with Ctrl-Z.

@@ -45,6 +45,8 @@ pub const LOG: &str = "log";
 pub const RUN: &str = "run";
 /// What the agent's hooks or tools report of its conversation, in [`RUN`]. No file of a Runtime begins with a dot.
 pub const CONVERSATION: &str = ".conversation.json";
+/// What the agent is told first, in [`RUN`], for a program that reads that from its standard input.
+pub const PROMPT: &str = ".prompt";
 /// What the agent's hooks report of what it does, in [`RUN`].
 pub const ACTIVITY: &str = ".activity.json";
 /// The log that says why the work came back; `GT_REWORK_LOG` names it.
@@ -104,6 +106,9 @@ pub struct AgentSpec {
     /// Whether its program reports what it does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
+    /// The file that its program reads as standard input. Default: the terminal, and without one nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<PathBuf>,
     /// The folder that PATH is to start with.
     pub path_first: PathBuf,
     /// The worktree.
@@ -384,7 +389,7 @@ mod tests {
         };
         assert_eq!((spec.attempt, spec.env.clone()), (1, vec![("A".to_owned(), "1".to_owned())]));
         assert_eq!((spec.grace(), spec.takes_variables), (Duration::from_secs(5), false));
-        assert_eq!((spec.cgroup, spec.memory_limit), (None, None));
+        assert_eq!((spec.cgroup, spec.memory_limit, spec.stdin), (None, None, None));
     }
 
     #[test]

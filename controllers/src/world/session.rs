@@ -3,7 +3,7 @@
 use gastown_crds::bead::ReworkKind;
 use gastown_crds::common::NameValue;
 use gastown_crds::polecat::Activity;
-use gastown_crds::runtime::{EnvSource, RuntimeFile};
+use gastown_crds::runtime::{EnvSource, PromptDelivery, RuntimeFile};
 use jiff::Timestamp;
 
 use super::{ActError, Ask, Fact, Owner, Question, SandboxId, Seen};
@@ -254,6 +254,8 @@ pub struct RuntimeParts {
     pub grace_seconds: Option<u32>,
     /// Whether its program reports what it does: one that has reported nothing has not begun.
     pub reports: bool,
+    /// How it is given what `GT_PROMPT` says.
+    pub prompt_delivery: PromptDelivery,
 }
 
 impl SessionSpec {

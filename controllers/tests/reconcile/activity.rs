@@ -59,6 +59,19 @@ fn reports_of_a_program_that_makes_none_say_nothing() {
 }
 
 #[test]
+fn a_first_prompt_that_could_not_be_typed_is_said() {
+    let told = |state, message: &str| {
+        let mut scene = reported("None", state, message);
+        let spec = json!({"command": ["robot"], "promptDelivery": "Paste"});
+        scene.add::<Runtime>(object("script", spec));
+        said(&scene.plan(&key()))
+    };
+    assert_eq!(told(ActivityState::Starting, ""), "shop-nux: Working Ready=True Working");
+    let why = "its first prompt could not be given to it: its screen shows no empty prompt";
+    assert_eq!(told(ActivityState::Idle, why), format!("shop-nux: Stalled Ready=False TurnEnded ({why})"));
+}
+
+#[test]
 fn what_the_provider_refused_is_not_charged() {
     let ended = |attempt, state: Option<ActivityState>| {
         let activity = state.map(|state| Activity {

@@ -83,6 +83,9 @@ pub struct RuntimeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     pub resume_prompt: Option<String>,
+    /// How the agent is given the prompt. Default: `Argument`.
+    #[serde(default, skip_serializing_if = "PromptDelivery::is_default")]
+    pub prompt_delivery: PromptDelivery,
     /// The form of the reports of its hooks, which call `gt __hook`: what they say becomes the state of its polecats. Default: `None`,
     /// it reports nothing.
     #[serde(default, skip_serializing_if = "Dialect::is_default")]
@@ -212,6 +215,25 @@ pub enum OnContextPressure {
 }
 
 impl OnContextPressure {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How an agent is given its prompt.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum PromptDelivery {
+    /// Where the Runtime names it: as `$(GT_PROMPT)` in `start`, `resume`, `env` and `files`.
+    #[default]
+    Argument,
+    /// It is typed, once the program shows an empty prompt on its screen, and sent. For programs that take none as an argument.
+    Paste,
+    /// The program reads it from its standard input, to the end. For programs without a screen.
+    Stdin,
+}
+
+impl PromptDelivery {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()

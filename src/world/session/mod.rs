@@ -70,6 +70,8 @@ mod typing;
 
 pub mod nudge;
 
+mod opening;
+
 pub mod children;
 
 mod reports;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gastown_base::private;
 use gastown_controllers::world::{SandboxId, SessionSpec};
 use gastown_crds::common::NameValue;
+use gastown_crds::runtime::PromptDelivery;
 use gastown_supervisor::handover::Handover;
 use gastown_supervisor::records::{self, AgentSpec, Holder, NoJob, Pane, Spec};
 use gastown_supervisor::{RECORD, WORD, family, lock, log, watch};
@@ -24,6 +25,9 @@ const BEGIN_MAX: Duration = Duration::from_millis(900);
 
 /// What command words of agents that are built in begin with.
 const BUILT_IN: &str = "gt:";
+
+/// The variable that says what the agent is told first.
+const PROMPT: &str = "GT_PROMPT";
 
 /// What is shown of a session without a terminal: the last lines.
 const TAIL_LINES: &str = "200";
@@ -77,6 +81,15 @@ impl Sessions {
         for file in &spec.runtime.files {
             records::write_text(&dir.join(records::RUN).join(&file.name), expanded(&file.content).as_bytes(), false)?;
         }
+        let prompt = value(PROMPT).unwrap_or_default();
+        let stdin = (spec.runtime.prompt_delivery == PromptDelivery::Stdin)
+            .then(|| dir.join(records::RUN).join(records::PROMPT));
+        if let Some(file) = &stdin {
+            records::write_text(file, prompt.as_bytes(), false)?;
+        }
+        if spec.runtime.prompt_delivery == PromptDelivery::Paste {
+            self.opens_with(&run, prompt)?;
+        }
         let inherits: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let agent = AgentSpec {
             attempt_dir: dir.clone(),
@@ -93,6 +106,7 @@ impl Sessions {
             unset: spec.runtime.unset_env.clone(),
             runtime: Some(spec.runtime.name.clone()).filter(|name| !name.is_empty()),
             reports: spec.runtime.reports,
+            stdin,
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),
             gt: supervisor::program(&self.layout),
@@ -111,6 +125,9 @@ impl Sessions {
         self.spawn(sandbox, &dir, tmux, scope.unwrap_or_default(), &inherits)?;
         let started = dir.join(records::STARTED);
         if watch::until(&dir, BEGIN_MAX, || started.exists())? {
+            if spec.runtime.prompt_delivery == PromptDelivery::Paste {
+                self.have_prompt_given(sandbox, &dir)?;
+            }
             return Ok(());
         }
         if has_scope {

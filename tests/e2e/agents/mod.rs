@@ -8,6 +8,7 @@ mod model;
 mod more;
 mod newcomer;
 mod nudge;
+mod prompts;
 mod questions;
 mod reboot;
 mod soak;

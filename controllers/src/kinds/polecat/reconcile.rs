@@ -10,7 +10,7 @@ use gastown_crds::overrides::Mode;
 use gastown_crds::polecat::{Activity, ActivityState, PolecatState, PolecatStatus};
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
-use gastown_crds::runtime::{Dialect, OnRework};
+use gastown_crds::runtime::{Dialect, OnRework, PromptDelivery};
 use gastown_crds::town::Trust;
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Runtime, RuntimeSpec, names};
 use kube::ResourceExt;
@@ -444,7 +444,12 @@ impl Hook<'_> {
         let of_session = self.facts.runtime.as_deref().and_then(|name| objects.get::<Runtime>(name));
         let next = || runtime::runtime_of(self.bead, Some(&*self.polecat.name_any()), self.view);
         let runtime = of_session.map(AsRef::as_ref).or_else(next)?;
-        self.facts.activity.as_ref().filter(|_| runtime.spec.dialect != Dialect::None)
+        // Of one that reports nothing, it may be on record that its first prompt could not be typed.
+        let is_typed = runtime.spec.prompt_delivery == PromptDelivery::Paste;
+        let is_said = |it: &&Activity| {
+            runtime.spec.dialect != Dialect::None || is_typed && it.state == ActivityState::Idle && it.message.is_some()
+        };
+        self.facts.activity.as_ref().filter(is_said)
     }
 
     /// It waits, and leaves its slot to others meanwhile.
@@ -662,6 +667,7 @@ impl Hook<'_> {
                     files: files.clone(),
                     grace_seconds: runtime.spec.termination_grace_period_seconds,
                     reports: runtime.spec.dialect != Dialect::None,
+                    prompt_delivery: runtime.spec.prompt_delivery,
                 }),
                 env: environment::of(
                     self.polecat,
