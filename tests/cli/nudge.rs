@@ -6,7 +6,7 @@ use gastown_crds::{Bead, Polecat};
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 use kube::api::Patch;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Folder, bead, object};
 
@@ -112,8 +112,12 @@ fn do_not_disturb_is_kept_for_one_and_for_all() {
 #[test]
 fn a_message_waits_for_the_next_session_and_its_queue_is_bounded() {
     let folder = with_polecats();
-    let uid = folder.raw(&["get", "polecat", "shop-nux", "-o", "jsonpath={.metadata.uid}"]);
-    let patch = json!({"spec": {"assignee": {"polecat": "shop-nux", "uid": uid.trim()}}});
+    let uid_of = |object: &str| {
+        let object: Value = serde_json::from_str(&folder.raw(&["get", object, "-o", "json"])).unwrap();
+        object["metadata"]["uid"].as_str().unwrap().to_owned()
+    };
+    let uid = uid_of("polecat/shop-nux");
+    let patch = json!({"spec": {"assignee": {"polecat": "shop-nux", "uid": uid}}});
     folder.patch::<Bead>("shop-1", "test", &Patch::Merge(patch));
     assert_snapshot!(folder.gt(&["nudge", "shop-1", "tabs,\tplease"]).all(), @"
     Queued for shop-nux (shop-1): it has no session now; its next one is told
@@ -123,8 +127,7 @@ fn a_message_waits_for_the_next_session_and_its_queue_is_bounded() {
     {"bead":"shop-1","message":2,"polecat":"shop-nux","reason":"it has no session now; its next one is told","state":"Queued"}
     exit 0
     "#);
-    let bead = folder.raw(&["get", "bead", "shop-1", "-o", "jsonpath={.metadata.uid}"]);
-    let messages = Messages::to(&folder.opened().layout, bead.trim());
+    let messages = Messages::to(&folder.opened().layout, &uid_of("bead/shop-1"));
     let now = SystemClock.now();
     let more = || NewMessage {
         from: "kim".to_owned(),
