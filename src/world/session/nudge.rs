@@ -197,7 +197,7 @@ impl Seat<'_> {
             _ if is_starting && !opens => return Ok(Err(Obstacle::Starting)),
             Some(Doing::Asking) => return Ok(Err(Obstacle::Asking)),
             Some(Doing::LoginRequired) => return Ok(Err(Obstacle::LoginRequired)),
-            Some(Doing::Idle | Doing::Limited) => return self.prompt(),
+            Some(Doing::Idle | Doing::Limited | Doing::Overloaded) => return self.prompt(),
             Some(Doing::Busy | Doing::Starting) | None => {}
         }
         // It reports no turn that a person has ended by a key: then its screen is still, and says nothing of work.

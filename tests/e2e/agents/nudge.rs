@@ -273,7 +273,8 @@ fn a_message_is_no_answer_to_a_menu() {
         words.filter(|word| !["--disallowedTools", "AskUserQuestion"].iter().any(|it| *word == it)).collect();
     spec["command"] = Value::from_iter(words.into_iter().cloned());
     // Asked before it opens one, the hook would put the question to a person instead.
-    let settings = spec["files"][0]["content"].as_str().unwrap().replace("AskUserQuestion|ExitPlanMode", "ExitPlanMode");
+    let settings =
+        spec["files"][0]["content"].as_str().unwrap().replace("AskUserQuestion|ExitPlanMode", "ExitPlanMode");
     spec["files"][0]["content"] = settings.into();
     let asks = serde_json::json!({
         "apiVersion": "gastown.io/v1alpha1", "kind": "Runtime", "metadata": {"name": "asks"}, "spec": spec,
