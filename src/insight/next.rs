@@ -188,7 +188,7 @@ mod tests {
         insta::assert_snapshot!(steps.join("\n"), @"
         Bead Claimed: `gt logs -f bead/x` to read along
         Bead Merged: nothing: it is closed
-        Bead BranchDeleted: if the work is not wanted, `bd close x`; to have it done anew, change its text in its convoy and `gt apply` it
+        Bead BranchDeleted: if the work is not wanted, `bd close x`; `gt sling x` has it done anew
         Bead LeftTarget: push it to the target again and `gt mr refresh`; if it was meant to go, delete its merge request: `gt describe bead/x` lists it
         Convoy LeftTarget: `gt status` says which; push them to the target again, or `gt delete mr/NAME` of each that was meant to go
         Convoy NeedsYou: beads failed too often and need a person: `gt get beads -l gastown.io/convoy=x --field-selector status.state=SetAside`
@@ -197,7 +197,7 @@ mod tests {
         Formula InvalidFormula: correct the formula, or the vars that its bead gives it, and `gt apply -f` it
         MergeRequest BaseRed: the target's own tests fail: `gt describe rig/shop`
         MergeRequest BranchReady: merge `gastown/shop-a` () into the target
-        MergeRequest BranchDeleted: if the work is not wanted, `bd close shop-a`; to have it done anew, change the bead's text and `gt apply` it
+        MergeRequest BranchDeleted: if the work is not wanted, `bd close shop-a`; `gt sling shop-a` has it done anew
         MergeRequest Conflict: nothing: the work came back to its bead, `gt describe bead/shop-a`
         MergeRequest LeftTarget: push it to the target again and `gt mr refresh x`; if it was meant to go, `gt delete mr/x`
         MergeRequest PartlyMerged: merge the rest of `gastown/shop-a` into the target, or `bd close shop-a`; then `gt mr refresh x`

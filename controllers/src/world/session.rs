@@ -199,6 +199,18 @@ pub struct AttemptEnd {
 }
 
 impl AttemptEnd {
+    /// The end of what the agent printed, without the lines that its supervisor adds.
+    pub fn output(&self) -> &str {
+        let mut output = self.tail.trim_end();
+        loop {
+            let last = output.rfind('\n').map_or(0, |at| at + 1);
+            if !output[last..].starts_with("gt: ") {
+                return output;
+            }
+            output = output[..last].trim_end();
+        }
+    }
+
     /// The lines that the agent printed, from the last: what its supervisor adds is not among them, nor are blank ones.
     pub fn said(&self) -> impl Iterator<Item = &str> + Clone {
         self.tail.lines().rev().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("gt: "))

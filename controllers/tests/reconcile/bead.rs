@@ -171,7 +171,7 @@ fn is_set_aside_with_its_last_output_and_charged_only_for_its_own_failures() {
     scene.runs("shop-a", runs);
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
     release shop-a
-    shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; fix the cause, then change its text to try again. Last, attempt 7 ended with 3:
+    shop-a: SetAside Closed=False Open; Ready=False TooManyAttempts (set aside for a person); SetAside=True TooManyAttempts (failed 6 times; fix the cause, then `gt sling shop-a` or change its text to try again. Last, attempt 7 ended with 3:
     no such file)
     ");
 }
@@ -190,7 +190,7 @@ fn is_set_aside_at_once_by_an_attempt_that_says_that_another_would_end_the_same_
     scene.bead(bead.clone()).runs("shop-a", vec![says(true)]);
     insta::assert_snapshot!(said(&scene.plan(&key("shop-a"))), @"
     release shop-a
-    shop-a: SetAside Closed=False Open; Ready=False WouldFailAgain (set aside for a person); SetAside=True WouldFailAgain (attempt 1 ended with 78: another would end the same way; fix the cause, then change its text to try again. Its output:
+    shop-a: SetAside Closed=False Open; Ready=False WouldFailAgain (set aside for a person); SetAside=True WouldFailAgain (attempt 1 ended with 78: another would end the same way; fix the cause, then `gt sling shop-a` or change its text to try again. Its output:
     no such file)
     ");
     scene.runs("shop-a", vec![says(false)]);
@@ -201,6 +201,35 @@ fn is_set_aside_at_once_by_an_attempt_that_says_that_another_would_end_the_same_
     assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "it speaks of another text");
     scene.runs("shop-a", vec![says(true)]).request(request("shop-a", "shop", 1, MergeState::Rejected));
     assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"), "it handed in");
+}
+
+#[test]
+fn goes_on_once_a_person_slings_it_again_and_what_failed_before_does_not_count() {
+    let mut scene = scene();
+    let mut bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let mut runs: Vec<_> = (1..=6).map(|n| ended(&bead, n, true)).collect();
+    scene.bead(bead.clone()).runs("shop-a", runs.clone());
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: SetAside"));
+    bead.spec.retry = Some(1);
+    scene.bead(bead.clone());
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: Working"));
+    runs.extend((7..=12).map(|n| ended(&bead, n, true)));
+    scene.runs("shop-a", runs);
+    assert!(said(&scene.plan(&key("shop-a"))).contains("shop-a: SetAside"), "it has failed as often again");
+}
+
+#[test]
+fn what_the_supervisor_adds_is_not_its_output() {
+    let mut scene = scene();
+    let bead = claimed(bead("shop-a", "shop"), "shop-nux");
+    let mut attempt = ended(&bead, 1, true);
+    if let AttemptState::Ended(end) = &mut attempt.state {
+        end.code = exit::CONFIG;
+        end.tail = "gt: not a trailer\nno such file\n\ngt: sh ended with 78".into();
+    }
+    scene.bead(bead).runs("shop-a", vec![attempt]);
+    let said = said(&scene.plan(&key("shop-a")));
+    assert!(said.ends_with("Its output:\ngt: not a trailer\nno such file)"), "{said}");
 }
 
 #[test]
@@ -311,7 +340,7 @@ fn two_attempts_at_the_memory_limit_set_it_aside_until_that_is_raised() {
     let plan = scene.plan(&key("shop-a"));
     insta::assert_snapshot!(said(&plan), @"
     release shop-a
-    shop-a: SetAside Closed=False Open; Ready=False OutOfMemory (set aside for a person); SetAside=True OutOfMemory (attempt 2 was killed at its memory limit of 512Mi as the one before it; raise resources.limits.memory of Runtime `script`, or change its text to try again with the same)
+    shop-a: SetAside Closed=False Open; Ready=False OutOfMemory (set aside for a person); SetAside=True OutOfMemory (attempt 2 was killed at its memory limit of 512Mi as the one before it; raise resources.limits.memory of Runtime `script`, or `gt sling shop-a` to try again with the same)
     ");
     // They count as one failure.
     let failures = |scene: &Scene| {

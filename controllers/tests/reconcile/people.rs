@@ -110,7 +110,7 @@ fn a_branch_that_is_gone_is_a_rejection_once_the_remote_was_asked_again() {
     scene.known(Ask::Job(fetch.key()), Fact::Job(done()));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     archive shop-a-mr1
-    shop-a-mr1: BranchDeleted Merged=False BranchDeleted (`gastown/shop-a` was deleted, and its changes are not on the target: close the bead, change its text to have it done anew, or push cccccccccc there again)
+    shop-a-mr1: BranchDeleted Merged=False BranchDeleted (`gastown/shop-a` was deleted, and its changes are not on the target: close the bead, have it done anew with `gt sling shop-a`, or push cccccccccc there again)
     ");
 }
 

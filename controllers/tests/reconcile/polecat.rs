@@ -404,7 +404,7 @@ fn a_setup_that_would_fail_again_is_not_tried_again_until_it_is_another() {
     scene.known(Ask::Job(first), Fact::Job(JobState::Exited(over)));
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     shop-nux waits with shop-a for its Rig
-    shop-nux: Stalled Ready=False WouldFailAgain (`workspace.setup` of rig `shop` ended with 78: another try would end the same way; correct it there, or fix the cause and change the bead's text:
+    shop-nux: Stalled Ready=False WouldFailAgain (`workspace.setup` of rig `shop` ended with 78: another try would end the same way; correct it there, or fix the cause and `gt sling shop-a`:
     no registry)
     ");
     // Corrected, it is another.

@@ -40,7 +40,7 @@ pub static KIND: Kind = Kind {
         Reference { field: "formula", kind: "Formula" },
         Reference { field: "runtime", kind: "Runtime" },
     ],
-    not_declared: &["assignee", "questions", "handoffs", "closed"],
+    not_declared: &["assignee", "questions", "handoffs", "retry", "closed"],
     check_among: admission::nothing_more,
     named_by: NamedBy::Gt,
     has_overrides: true,
@@ -67,6 +67,9 @@ fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {
     }
     if write.changes("/spec/runtime") {
         return Err(format!("{agent} may not write `spec.runtime`: people choose which program works on a bead"));
+    }
+    if write.changes("/spec/retry") {
+        return Err(format!("{agent} may not write `spec.retry`: people say when failures no longer count"));
     }
     if write.changes(OVERRIDE) {
         return Err(format!("{agent} may not stop, pause or resume beads: people do"));
@@ -165,6 +168,11 @@ pub struct BeadSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub handoffs: Vec<Handoff>,
+    /// Counts up to have it tried anew with the same text: what failed before does not count. Written by `gt sling BEAD`; agents
+    /// may not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub retry: Option<u32>,
     /// How it was closed. For ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
@@ -513,6 +521,12 @@ mod tests {
         assert!(asked(&none, &some).unwrap_err().contains("spec.runtime"));
         assert!(asked(&some, &none).is_err());
         assert!(asked(&some, &some).is_ok());
+    }
+
+    #[test]
+    fn an_agent_may_not_have_its_failures_forgotten() {
+        let (none, some) = (json!({"spec": {}}), json!({"spec": {"retry": 1}}));
+        assert!(asked(&none, &some).unwrap_err().contains("spec.retry"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Work that somebody has begun, or that has landed, and of which a convoy now says otherwise: a warning that says what
 //! will happen. It is applied all the same.
 
-use gastown_controllers::bead::work_digest;
+use gastown_controllers::bead::text_digest;
 use gastown_controllers::convoy::{BeadSettings, ConvoySettings, is_withdrawn};
 use gastown_crds::bead::BeadState;
 use gastown_crds::common::LABEL_BEAD;
@@ -55,15 +55,15 @@ pub fn check(change: &Change<'_>, beads: &[Bead], rig: impl Fn(&str) -> Option<R
     let names: Vec<Option<String>> = wanted.iter().map(named).collect();
     let said_so = |bead: &Bead, digest: &str| {
         let same = |it: &&BeadSettings<'_>| named(it) == Some(bead.name_any());
-        let text = |it: &BeadSettings<'_>| work_digest(&it.spec(&bead.spec.rig, Vec::new()));
+        let text = |it: &BeadSettings<'_>| text_digest(&it.spec(&bead.spec.rig, Vec::new()));
         before.as_ref().is_some_and(|before| before.iter().find(same).is_some_and(|it| text(it) == digest))
     };
     let mut found = Vec::new();
     let work = || beads.iter().filter(|bead| bead.spec.parent.is_none());
     for (nth, (settings, name)) in wanted.iter().zip(&names).enumerate() {
         let Some(bead) = work().find(|bead| Some(bead.name_any()) == *name) else { continue };
-        let digest = work_digest(&settings.spec(&bead.spec.rig, Vec::new()));
-        if digest != work_digest(&bead.spec) && !said_so(bead, &digest) {
+        let digest = text_digest(&settings.spec(&bead.spec.rig, Vec::new()));
+        if digest != text_digest(&bead.spec) && !said_so(bead, &digest) {
             let path = vec!["spec".into(), "beads".into(), nth.into(), "name".into()];
             let told = rewritten(bead, settings.called);
             found.extend(told.map(|(message, hint)| warning("begun", message, manifest, path).hint(hint)));

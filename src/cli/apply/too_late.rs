@@ -1,7 +1,7 @@
 //! Text that comes too late: of beads that have landed, which is a warning and applied, as it does no harm; and of what is on its way out,
 //! which is refused, as it would be gone with it.
 
-use gastown_controllers::bead::work_digest;
+use gastown_controllers::bead::text_digest;
 use gastown_controllers::convoy::{self, BeadSettings, ConvoySettings};
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::LABEL_CONVOY;
@@ -56,7 +56,7 @@ fn parsed<T: DeserializeOwned>(spec: &Value) -> Option<T> {
 fn of_bead(manifest: &Manifest, old: &Value) -> Option<Diagnostic> {
     let (was, is): (BeadSpec, BeadSpec) = (parsed(&old["spec"])?, parsed(&manifest.value()["spec"])?);
     was.closed.as_ref()?;
-    if work_digest(&was) == work_digest(&is) {
+    if text_digest(&was) == text_digest(&is) {
         return None;
     }
     Some(told_of(manifest, vec!["metadata".into(), "name".into()], &manifest.name, &was))
@@ -83,7 +83,7 @@ async fn of_convoy(
     for (nth, bead) in settings.beads.iter().enumerate() {
         let Some(landed) = over(bead) else { continue };
         let wanted = bead.spec(&landed.spec.rig, Vec::new());
-        if work_digest(&wanted) == work_digest(&landed.spec) {
+        if text_digest(&wanted) == text_digest(&landed.spec) {
             done += 1;
             continue;
         }

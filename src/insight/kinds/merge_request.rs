@@ -100,9 +100,9 @@ impl Subject for MergeRequest {
                      merge `gastown/{bead}`"
                 )
             }
-            Reason::BranchDeleted => format!(
-                "if the work is not wanted, `bd close {bead}`; to have it done anew, change the bead's text and `gt apply` it"
-            ),
+            Reason::BranchDeleted => {
+                format!("if the work is not wanted, `bd close {bead}`; `gt sling {bead}` has it done anew")
+            }
             Reason::LeftTarget => format!(
                 "push it to the target again and `gt mr refresh {name}`; if it was meant to go, `gt delete mr/{name}`"
             ),

@@ -17,8 +17,17 @@ use crate::world::{Attempt, AttemptEnd, AttemptState, OutOfMemory, exit};
 /// How many attempts at a text the machine's shortage of memory may end without a charge.
 const MACHINE_KILLS_MAX: u32 = 3;
 
-/// A digest of what people wrote: attempts at an older text do not count against a newer one.
+/// A digest of what people wrote, and of how often they had it tried anew: attempts at an older text do not count against a
+/// newer one.
 pub fn work_digest(spec: &BeadSpec) -> String {
+    match spec.retry {
+        None => text_digest(spec),
+        Some(retry) => names::digest(&["again", &text_digest(spec), &retry.to_string()]),
+    }
+}
+
+/// A digest of what people wrote.
+pub fn text_digest(spec: &BeadSpec) -> String {
     let text = serde_json::json!([spec.title, spec.description, spec.command, spec.formula, spec.vars]);
     names::digest(&["work", &text.to_string()])
 }

@@ -7,7 +7,7 @@ use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy};
 use kube::ResourceExt;
 
-use super::{convoy_of, work_digest};
+use super::{convoy_of, text_digest};
 use crate::kinds::convoy::{ConvoySettings, is_busy};
 use crate::view::View;
 
@@ -33,7 +33,7 @@ pub(super) fn changed(bead: &Bead, view: &View<'_>) -> Option<(Reason, String)> 
         return Some((Reason::Removed, message));
     };
     let wanted = wanted.spec(&bead.spec.rig, Vec::new());
-    if work_digest(&wanted) == work_digest(&bead.spec) {
+    if text_digest(&wanted) == text_digest(&bead.spec) {
         return None;
     }
     let texts =

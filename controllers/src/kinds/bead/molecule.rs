@@ -165,6 +165,7 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             parent: Some(name),
             questions: Vec::new(),
             handoffs: Vec::new(),
+            retry: None,
             assignee: None,
             closed: None,
         },

@@ -271,11 +271,12 @@ fn set_aside(
     view: &View<'_>,
 ) -> Option<(Reason, String)> {
     if let Some((attempt, end)) = last_word(&bead.spec, attempts, requests) {
-        let output = tail(&end.tail, STATUS_TEXT_BYTES_MAX - 512);
+        let output = tail(end.output(), STATUS_TEXT_BYTES_MAX - 512);
         let message = format!(
-            "attempt {attempt} ended with {}: another would end the same way; fix the cause, then change its text to try \
-             again. Its output:\n{output}",
-            end.code
+            "attempt {attempt} ended with {}: another would end the same way; fix the cause, then `gt sling {}` or change \
+             its text to try again. Its output:\n{output}",
+            end.code,
+            bead.name_any()
         );
         return Some((Reason::WouldFailAgain, message));
     }
@@ -284,33 +285,35 @@ fn set_aside(
     if let (Some((attempt, reached)), Some(runtime)) = (starved(&bead.spec, attempts, requests, limit), runtime) {
         let message = format!(
             "attempt {attempt} was killed at its memory limit of {} as the one before it; raise resources.limits.memory of \
-             Runtime `{}`, or change its text to try again with the same",
+             Runtime `{}`, or `gt sling {}` to try again with the same",
             Bytes(reached),
-            runtime.name_any()
+            runtime.name_any(),
+            bead.name_any()
         );
         return Some((Reason::OutOfMemory, message));
     }
     let is_over = status.failures >= view.settings.backoff_limit;
-    is_over.then(|| (Reason::TooManyAttempts, failed_too_often(&bead.spec, status, attempts)))
+    is_over.then(|| (Reason::TooManyAttempts, failed_too_often(bead, status, attempts)))
 }
 
-fn failed_too_often(spec: &BeadSpec, status: &BeadStatus, attempts: &[Attempt]) -> String {
+fn failed_too_often(bead: &Bead, status: &BeadStatus, attempts: &[Attempt]) -> String {
     let last = attempts.iter().rev().find_map(|r| match &r.state {
         AttemptState::Ended(end) => Some((r.attempt, end)),
         _ => None,
     });
     let output = match (&status.rework, last) {
         (Some(rework), _) => format!("it came back {}:\n{}", rework.kind, rework.log),
-        (None, Some((attempt, end))) => match spec.handoff_of(attempt) {
+        (None, Some((attempt, end))) => match bead.spec.handoff_of(attempt) {
             Some(Handoff { subject, .. }) => {
                 format!("attempt {attempt} handed off without a commit or a closed step, as those before it: {subject}")
             }
-            None => format!("attempt {attempt} ended with {}:\n{}", end.code, end.tail),
+            None => format!("attempt {attempt} ended with {}:\n{}", end.code, end.output()),
         },
         (None, None) => String::new(),
     };
     let output = tail(&output, STATUS_TEXT_BYTES_MAX - 512).to_owned();
-    format!("failed {}; fix the cause, then change its text to try again. Last, {output}", times(status.failures))
+    let (failed, name) = (times(status.failures), bead.name_any());
+    format!("failed {failed}; fix the cause, then `gt sling {name}` or change its text to try again. Last, {output}")
 }
 
 fn unknown<'a>(bead: &'a Bead, view: &View<'_>, not_seen: &NotSeen) -> Draft<'a, Bead> {

@@ -188,8 +188,9 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     let wanted = if is_busy(bead, view) {
         BeadSpec { runtime: wanted.runtime.clone(), ..bead.spec.clone() }
     } else {
-        let (assignee, questions) = (bead.spec.assignee.clone(), bead.spec.questions.clone());
-        BeadSpec { assignee, questions, handoffs: bead.spec.handoffs.clone(), ..wanted.clone() }
+        // What a convoy does not say of it.
+        let BeadSpec { assignee, questions, handoffs, retry, .. } = bead.spec.clone();
+        BeadSpec { assignee, questions, handoffs, retry, ..wanted.clone() }
     };
     if bead.spec != wanted {
         plan.write(bead::respec(bead, &wanted));

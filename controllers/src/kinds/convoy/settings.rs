@@ -87,6 +87,7 @@ impl BeadSettings<'_> {
             parent: None,
             questions: Vec::new(),
             handoffs: Vec::new(),
+            retry: None,
             assignee: None,
             closed: None,
         }

@@ -181,8 +181,9 @@ impl Landing<'_> {
                 }
             }
             let message = format!(
-                "`{branch}` was deleted, and its changes are not on the target: close the bead, change its text to have it done \
-                 anew, or push {} there again",
+                "`{branch}` was deleted, and its changes are not on the target: close the bead, have it done anew with `gt sling \
+                 {}`, or push {} there again",
+                request.spec.bead,
                 pushed.short()
             );
             self.set(&name, MergeState::BranchDeleted, Reason::BranchDeleted, &message, Some(pushed.clone()));

@@ -533,8 +533,11 @@ impl Hook<'_> {
                 JobState::Exited(exited) if exited.code == exit::CONFIG => {
                     let message = format!(
                         "`workspace.setup` of rig `{}` ended with {}: another try would end the same way; correct it \
-                         there, or fix the cause and change the bead's text:\n{}",
-                        rig.id.name, exited.code, exited.tail
+                         there, or fix the cause and `gt sling {}`:\n{}",
+                        rig.id.name,
+                        exited.code,
+                        self.bead.name_any(),
+                        exited.tail
                     );
                     let stalled = doing(PolecatState::Stalled, Reason::WouldFailAgain, message);
                     Some(self.waits(self.whose(), stalled, plan))

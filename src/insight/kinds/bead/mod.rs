@@ -83,10 +83,9 @@ impl Subject for Bead {
     fn next_for(&self, reason: Reason, _: &Snapshot) -> Option<String> {
         let name = self.name_any();
         match reason {
-            Reason::BranchDeleted => Some(format!(
-                "if the work is not wanted, `bd close {name}`; to have it done anew, change its text in its convoy and `gt apply` \
-                 it"
-            )),
+            Reason::BranchDeleted => {
+                Some(format!("if the work is not wanted, `bd close {name}`; `gt sling {name}` has it done anew"))
+            }
             Reason::LeftTarget => Some(format!(
                 "push it to the target again and `gt mr refresh`; if it was meant to go, delete its merge request: `gt describe \
                  bead/{name}` lists it"
@@ -94,13 +93,13 @@ impl Subject for Bead {
             Reason::TooManyAttempts | Reason::WouldFailAgain => {
                 Some(match self.status.as_ref().and_then(|status| status.rework.as_ref()) {
                     Some(rework) => format!(
-                        "read why it came back, `gt logs mr/{}`; then change the bead's text in its convoy and `gt apply` \
-                     it: that tries again",
+                        "read why it came back, `gt logs mr/{}`; then `gt sling {name}` tries again, and so does a new text \
+                         in its convoy",
                         rework.merge_request
                     ),
                     None => format!(
-                        "read the last output, `gt logs bead/{name}`; fix it, then change the bead's text in its convoy \
-                     and `gt apply` it: that tries again"
+                        "read the last output, `gt logs bead/{name}`; fix it, then `gt sling {name}` tries again, and so does \
+                         a new text in its convoy"
                     ),
                 })
             }
