@@ -110,6 +110,12 @@ fn put(
     if text.is_empty() {
         return Err(Error::refused("the question is empty", format!("{verb} \"what you want to know\"")));
     }
+    let twice =
+        options.iter().enumerate().find(|(nth, option)| options[..*nth].iter().any(|it| it.trim() == option.trim()));
+    if let Some((_, option)) = twice {
+        let message = format!("the answer `{}` is offered twice: whoever chooses it could mean either", option.trim());
+        return Err(Error::refused(message, "say in each what is different about it"));
+    }
     let found = RefCell::new(None);
     connected(town, &actor(), async |context| {
         found.replace(Some(write(&session, text, options, (stuck, take), context).await?));

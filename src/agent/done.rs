@@ -11,7 +11,7 @@ use gastown_controllers::seen::Oid;
 use gastown_crds::bead::CloseReason;
 use gastown_crds::{Bead, MergeRequest, MergeRequestSpec, names};
 use gastown_world::git::Git;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 
 use super::context::{Answer, Context, actor, connected, current_dir, find_town, finish};
@@ -132,7 +132,20 @@ async fn off_hook(
     if found.is_some() {
         return Ok(already(&name));
     }
-    let message = format!("bead `{id}` is not on the hook of `{}`", session.polecat_object());
+    // What was committed after `gt done` is in no merge request.
+    let of_bead = ListParams::default().fields(&format!("spec.bead={id}"));
+    let listed = requests.list(&of_bead).await.map_err(Error::api(format!("list the merge requests of `{id}`")))?;
+    let polecat = session.polecat_object();
+    let is_own = |request: &&MergeRequest| request.spec.polecat == polecat && request.spec.attempt == session.attempt;
+    if let Some(request) = listed.items.iter().find(is_own) {
+        let message = format!(
+            "this session has handed in already, as {}: what was committed since is not in that",
+            request.name_any()
+        );
+        let hint = "end the session: your commits stay on the branch; if the work comes back, a session goes on from what was handed in";
+        return Err(Error::refused(message, hint));
+    }
+    let message = format!("bead `{id}` is not on the hook of `{polecat}`");
     Err(Error::refused(message, "end the session: the work was given to another; what is committed stays"))
 }
 

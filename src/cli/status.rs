@@ -1,13 +1,16 @@
 //! `gt status`: the town at a glance. What somebody has stopped comes first, then what needs you.
 
 use clap::Args as ClapArgs;
+use gastown_controllers::polecat::sandbox_id;
+use gastown_controllers::world::Session;
+use gastown_crds::Polecat;
 
 use super::common::age::age;
 use super::common::context::Context;
 use super::common::error::{CliError, Exit};
 use super::common::table::Table;
 use super::common::terminal::Color;
-use super::rig;
+use super::{rig, sessions_of};
 use crate::insight::attention::Need;
 use crate::insight::overview::{self, Overview};
 use crate::text::escaped;
@@ -29,6 +32,11 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
     let snapshot = gt.with_api(&town, async |link| link.snapshot(overview::READS).await).await?;
     let mut overview = Overview::of(&snapshot);
+    if !overview.up {
+        // What its controller saw last may have ended since.
+        let runs = |name: &str| snapshot.get::<Polecat>(name).is_none_or(|polecat| may_run(polecat, &town));
+        overview.without_sessions(runs);
+    }
     // A town that is down has not taken off yet what is over.
     overview.held.retain(|held| held.until.is_none_or(|until| until > gt.now()));
     if args.json {
@@ -37,6 +45,11 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         return gt.out.data(&escaped(text));
     }
     gt.out.data(&text(&overview, &town, gt))
+}
+
+/// Whether a session of a polecat runs, as far as that can be seen.
+fn may_run(polecat: &Polecat, town: &Town) -> bool {
+    sessions_of(town).look(&sandbox_id(polecat)).map_or(true, |session| session != Session::None)
 }
 
 fn text(overview: &Overview, town: &Town, gt: &Context) -> String {

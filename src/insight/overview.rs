@@ -152,6 +152,20 @@ impl Overview {
     }
 }
 
+/// Why a bead waits that was worked on when the town went down.
+const ENDED: &str = "its session was ended; it goes on once the town is up";
+
+impl Overview {
+    /// Corrects what a town that is down said last: of those at work, these have a session still. The others wait.
+    pub fn without_sessions(&mut self, runs: impl Fn(&str) -> bool) {
+        let (working, ended): (Vec<Working>, Vec<Working>) =
+            std::mem::take(&mut self.working).into_iter().partition(|it| runs(&it.polecat));
+        self.working = working;
+        let line = |it: Working| BeadLine { bead: it.bead, why: ENDED.to_owned(), title: it.title };
+        self.waiting.splice(0..0, ended.into_iter().map(line));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::next;
@@ -187,7 +201,12 @@ mod tests {
         town.add([polecat("False", "Working", "")]);
         let works = json!({"assignee": {"polecat": "shop-nux", "uid": "1"}});
         town.add([bead("shop-a", &works, "Working", "Claimed", "")]);
-        assert_eq!(Overview::of(&town).working.len(), 1);
+        let mut overview = Overview::of(&town);
+        overview.without_sessions(|polecat| polecat == "shop-nux");
+        assert_eq!(overview.working.len(), 1);
+        overview.without_sessions(|_| false);
+        assert_eq!((overview.working.len(), overview.waiting.len()), (0, 1));
+        assert_eq!(overview.waiting[0].why, ENDED);
         let waits = json!({"assignee": {"polecat": "shop-nux", "uid": "1", "waiting": "Bead"}});
         town.add([bead("shop-a", &waits, "Waiting", "BackOff", "tried again later")]);
         assert_eq!(Overview::of(&town).working.len(), 0);

@@ -306,8 +306,8 @@ fn done_hands_in_once() {
     town.commit("more");
     assert_snapshot!(town.agent("gt done"), @"
     exit 1
-    2> error: bead `shop-1` is not on the hook of `shop-nux`
-    2> hint: end the session: the work was given to another; what is committed stays
+    2> error: this session has handed in already, as shop-1-<hash>: what was committed since is not in that
+    2> hint: end the session: your commits stay on the branch; if the work comes back, a session goes on from what was handed in
     ");
 }
 

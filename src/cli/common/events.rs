@@ -73,7 +73,9 @@ fn revision(event: &DynamicObject) -> u64 {
 
 /// A table of events.
 pub fn table() -> Table {
-    Table::new(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]).fitting(&["MESSAGE"], &["TYPE"])
+    Table::new(["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"])
+        .fitting(&["MESSAGE"], &["TYPE"])
+        .at_last(&["REASON", "LAST SEEN"])
 }
 
 /// The cells of an event.
@@ -84,7 +86,9 @@ pub fn cells(event: &DynamicObject, now: Timestamp) -> [String; 5] {
     let (kind, name) = (text("/involvedObject/kind"), text("/involvedObject/name"));
     // As short as commands take it, for the sake of the message.
     let object = match Kind::named(kind) {
-        Some(kind) if kind.singular.len() > "polecat".len() => format!("{}/{name}", kind.short_names[0]),
+        Some(kind) if kind.singular.len() > "polecat".len() || kind.name == "Convoy" => {
+            format!("{}/{name}", kind.short_names[0])
+        }
         Some(kind) => kind.named_object(name),
         None => format!("{}/{name}", kind.to_lowercase()),
     };

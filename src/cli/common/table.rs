@@ -24,6 +24,8 @@ pub struct Table {
     words: Vec<usize>,
     /// Columns that are left out where there is no room for them, the first of them first.
     spare: Vec<usize>,
+    /// Columns that are left out only where the words do not fit at their least, the first of them first.
+    last: Vec<usize>,
     /// Those that were left out: later rows leave them out too.
     left_out: Vec<usize>,
     /// Least widths, so that rows printed later line up with those printed before.
@@ -43,6 +45,13 @@ impl Table {
         let place = |heading: &&str| self.headings.iter().position(|it| it == heading);
         let (words, spare) = (words.iter().filter_map(place).collect(), spare.iter().filter_map(place).collect());
         Self { words, spare, ..self }
+    }
+
+    /// Names the columns that are left out where even the shortest words do not fit beside them.
+    #[must_use]
+    pub fn at_last(mut self, last: &[&str]) -> Self {
+        self.last = last.iter().filter_map(|heading| self.headings.iter().position(|it| it == heading)).collect();
+        self
     }
 
     /// Adds a row. Control characters are shown as such: a title must not move the cursor.
@@ -134,8 +143,13 @@ impl Table {
             widths.copy_from_slice(&natural);
             fits = cut(widths, &left_out, first, WORDS_ENOUGH);
         }
-        if !fits {
-            cut(widths, &left_out, &self.words, WORDS_LEAST);
+        let mut at_last = self.last.iter().filter(|last| !self.left_out.contains(last));
+        while !fits && !cut(widths, &left_out, &self.words, WORDS_LEAST) {
+            let Some(next) = at_last.next() else { break };
+            left_out.push(*next);
+            widths.copy_from_slice(&natural);
+            // What that makes room for goes to the words.
+            fits = cut(widths, &left_out, first, WORDS_ENOUGH);
         }
         self.left_out = left_out;
     }
@@ -186,6 +200,17 @@ mod tests {
         NAME              TITLE
         a                 Mark results that must be…
         reflow-abcdefgh   Übung�[31m
+        ");
+        // What is left out at last makes room for the words.
+        let mut tight = Table::new(["NAME", "STATE", "TITLE"]).fitting(&["TITLE"], &[]).at_last(&["STATE"]);
+        tight.row(["reflow-abcdefgh", "Working", "Mark results that must be used"]);
+        insta::assert_snapshot!(tight.render(Some(40)), @"
+        NAME              STATE     TITLE
+        reflow-abcdefgh   Working   Mark results…
+        ");
+        insta::assert_snapshot!(tight.render(Some(30)), @"
+        NAME              TITLE
+        reflow-abcdefgh   Mark resul…
         ");
         // However narrow: the name is whole.
         insta::assert_snapshot!(table.render(Some(12)), @"
