@@ -40,6 +40,13 @@ pub struct Args {
     objects: Vec<String>,
 }
 
+impl Args {
+    /// One object, as KIND/NAME.
+    pub(super) fn of(object: String) -> Self {
+        Self { objects: vec![object] }
+    }
+}
+
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let targets = targets(&args.objects)?;

@@ -57,9 +57,24 @@ fn kinds() -> String {
     )
 }
 
+impl Args {
+    /// All objects of a kind.
+    pub(super) fn all_of(kind: &str, output: Option<Output>) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            names: Vec::new(),
+            output,
+            watch: false,
+            show_managed_fields: false,
+            selector: None,
+            field_selector: None,
+        }
+    }
+}
+
 /// A form of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// The table with whole texts, and the reason for each object's state.
     Wide,
     /// YAML.

@@ -14,6 +14,7 @@ use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::inotify::Inotify;
 use super::common::kinds::{Target, targets};
+use super::common::screen;
 use crate::insight;
 use crate::insight::logs::{LogOf, Verification};
 use crate::text::visible;
@@ -28,7 +29,8 @@ pub struct Args {
     /// The number of the attempt at the bead. Default: the last.
     #[arg(long)]
     attempt: Option<u32>,
-    /// What the agent has printed, and not the conversation with its model, where its program keeps that.
+    /// What the agent's terminal shows, or showed at last, after what has left it at its top; not the conversation with its model,
+    /// where its program keeps that. With --follow: what is printed, as plain text.
     #[arg(long)]
     screen: bool,
     /// Begin with the last LINES lines of it. Default: all of it.
@@ -37,6 +39,12 @@ pub struct Args {
     /// Keep running, and show what is added, until the log ends.
     #[arg(short, long)]
     follow: bool,
+}
+
+/// An attempt whose screen is to be shown.
+struct Attempt {
+    bead_uid: String,
+    number: u32,
 }
 
 /// A log that is to be shown.
@@ -48,6 +56,8 @@ struct Shown {
     note: Option<String>,
     /// What is shown in its place: the conversation of its agent.
     transcript: Option<PathBuf>,
+    /// Or its screen.
+    screen: Option<Attempt>,
 }
 
 /// Runs it.
@@ -82,6 +92,14 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     if let Some(note) = &shown.note {
         gt.out.talk(note);
     }
+    if let Some(Attempt { bead_uid, number }) = &shown.screen {
+        let screen = screen::of_attempt(&town, bead_uid, *number)?;
+        if screen.lines.is_empty() {
+            gt.out.talk("nothing was printed yet");
+            return Ok(());
+        }
+        return gt.out.data(&visible(&screen.last(args.tail.unwrap_or(usize::MAX))));
+    }
     match &shown.transcript {
         Some(transcript) => converse(args, gt, &shown.log, transcript).await,
         None => show(args, gt, &shown.log).await,
@@ -89,7 +107,13 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
 }
 
 fn controller(records: &Records) -> Shown {
-    Shown { log: records.controller_log(), title: "the controller".to_owned(), note: None, transcript: None }
+    Shown {
+        log: records.controller_log(),
+        title: "the controller".to_owned(),
+        note: None,
+        transcript: None,
+        screen: None,
+    }
 }
 
 /// A log of an object.
@@ -109,7 +133,7 @@ fn job(records: &Records, key: &str) -> Result<Shown, CliError> {
     let log = records.job_log(key).ok_or_else(|| {
         CliError::new(Exit::NotFound, format!("there is no job `{key}` here")).hint(jobs::list(&records.jobs()))
     })?;
-    Ok(Shown { log, title: format!("job {key}"), note: None, transcript: None })
+    Ok(Shown { log, title: format!("job {key}"), note: None, transcript: None, screen: None })
 }
 
 async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'_>) -> Result<Found, CliError> {
@@ -174,7 +198,8 @@ fn attempt(records: &Records, bead: &str, bead_uid: &str, args: &Args) -> Result
     let transcript = records.transcript(bead_uid, which).filter(|_| !args.screen);
     let what = if transcript.is_some() { "the conversation of " } else { "" };
     let title = format!("{what}bead {bead}, attempt {which} of {}", attempts.len());
-    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None, transcript })
+    let screen = (args.screen && !args.follow).then(|| Attempt { bead_uid: bead_uid.to_owned(), number: which });
+    Ok(Shown { log: records.attempt_log(bead_uid, which), title, note: None, transcript, screen })
 }
 
 async fn show(args: &Args, gt: &Context, log: &Log) -> Result<(), CliError> {

@@ -21,6 +21,7 @@ mod api_resources;
 mod apply;
 mod attach;
 mod broadcast;
+mod convoy;
 mod cordon;
 mod delete;
 mod describe;
@@ -39,6 +40,8 @@ mod mr;
 mod nudge;
 mod open;
 mod pause;
+mod peek;
+mod polecat;
 mod resume;
 mod rig;
 mod rollback;
@@ -48,10 +51,12 @@ mod sling;
 mod source;
 mod status;
 mod stop;
+mod unsling;
 mod up;
 mod validate;
 mod version;
 mod wait;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,6 +104,9 @@ enum Command {
     #[command(subcommand)]
     Runtime(runtime::Command),
     Sling(sling::Args),
+    Unsling(unsling::Args),
+    #[command(subcommand)]
+    Convoy(convoy::Command),
     #[command(subcommand)]
     Source(source::Command),
     History(history::Args),
@@ -118,6 +126,9 @@ enum Command {
     Events(events::Args),
     Wait(wait::Args),
     Logs(logs::Args),
+    #[command(subcommand)]
+    Polecat(polecat::Command),
+    Peek(peek::Args),
     Attach(attach::Args),
     Nudge(nudge::Args),
     Broadcast(broadcast::Args),
@@ -156,8 +167,18 @@ pub fn command() -> clap::Command {
 /// The program: answers a shell that completes a word, else reads the arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
     common::complete::answer_shell();
-    let cli = Cli::parse();
     let out = Terminal::of_process();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let typed: Vec<String> = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
+            let Some(answer) = words::answer(&error, &typed) else { error.exit() };
+            out.talk_painted(
+                &CliError::new(Exit::Usage, answer).hint("`gt help` lists all words").render(out.talk_color),
+            );
+            return ExitCode::from(Exit::Usage as u8);
+        }
+    };
     let gt = Context {
         town: cli.town.filter(|dir| !dir.as_os_str().is_empty()),
         places: Places::from_env(),
@@ -195,6 +216,12 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Rig(rig::Command::Add(args)) => rig::add(args, gt),
         Command::Runtime(runtime::Command::Test(args)) => runtime::test(args, gt),
         Command::Sling(args) => sling::run(args, gt),
+        Command::Convoy(convoy::Command::Create(args)) => convoy::create(args, gt),
+        Command::Convoy(convoy::Command::Add(args)) => convoy::add(args, gt),
+        Command::Convoy(convoy::Command::Status(args)) => block_on(convoy::status(args, gt)),
+        Command::Convoy(convoy::Command::List(args)) => block_on(convoy::list(args, gt)),
+        Command::Convoy(convoy::Command::Close(args)) => convoy::close(args, gt),
+        Command::Unsling(args) => block_on(unsling::run(args, gt)),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
         Command::History(args) => block_on(history::run(args, gt)),
         Command::Rollback(args) => block_on(rollback::run(args, gt)),
@@ -215,6 +242,10 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Events(args) => block_on(events::run(args, gt)),
         Command::Wait(args) => block_on(wait::run(args, gt)),
         Command::Logs(args) => block_on(logs::run(args, gt)),
+        Command::Polecat(polecat::Command::List(args)) => block_on(polecat::list(args, gt)),
+        Command::Polecat(polecat::Command::Status(args)) => block_on(polecat::status(args, gt)),
+        Command::Polecat(polecat::Command::Nuke(args)) => block_on(polecat::nuke(args, gt)),
+        Command::Peek(args) => block_on(peek::run(args, gt)),
         Command::Stop(args) => block_on(stop::run(args, gt)),
         Command::Pause(args) => block_on(pause::run(args, gt)),
         Command::Cordon(args) => block_on(cordon::run(args, gt)),

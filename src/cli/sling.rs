@@ -1,7 +1,9 @@
-//! `gt sling`: gives a rig a piece of work, in words. It makes a convoy of one bead, and applies that as `gt apply` does.
+//! `gt sling`: gives a rig a piece of work, in words: it makes a convoy of one bead, and applies that as `gt apply` does. Or it
+//! has beads go on that somebody has taken off their hooks, or that failed too often.
 
-mod convoy;
-mod rigs;
+mod again;
+pub(super) mod convoy;
+pub(super) mod rigs;
 
 use std::path::Path;
 
@@ -24,15 +26,18 @@ use rigs::Rigs;
 /// How long one may wait for a piece of work, in what is suggested: agents take minutes.
 const WAIT_SUGGESTED: &str = "30m";
 
-/// Give a rig a piece of work, in words: a convoy of one bead.
+/// Give a rig a piece of work, in words: a convoy of one bead. Or have beads go on that wait for you.
 #[derive(Debug, ClapArgs)]
+#[command(
+    override_usage = "gt sling [OPTIONS] TEXT [RIG|PATH]\n       gt sling [OPTIONS] BEAD... [RIG]",
+    after_help = "Such as `gt sling 'Fix the typo in README' shop`, or `gt sling shop-kkrp77zh`: that bead was unslung, stopped or \
+        paused, or failed too often, and goes on.\nThe rig is its name, or a folder of its repository, such as `.`. Default: the \
+        rig of the folder you are in, else the only one."
+)]
 pub struct Args {
-    /// What is to be done. The first line is the subject of the commit.
-    text: String,
-    /// The rig: its name, or a folder of its repository, such as `.`. Default: the rig of the folder you are in, else the only
-    /// one.
-    #[arg(value_name = "RIG|PATH", add = complete::rigs())]
-    rig: Option<String>,
+    /// What is to be done: the first line is the subject of the commit. Or names of beads that are to go on; and the rig.
+    #[arg(value_name = "TEXT|BEAD", required = true, add = complete::slung())]
+    words: Vec<String>,
     /// The Formula that it is worked by. Default: `work`.
     #[arg(long, value_name = "NAME", add = complete::formulas())]
     formula: Option<String>,
@@ -57,7 +62,7 @@ pub struct Args {
 
 /// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// YAML.
     Yaml,
 }
@@ -65,8 +70,20 @@ enum Output {
 /// Runs it.
 pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
+    let again = block_on(gt.with_api(&town, async |link| again::asked(link, &args.words).await))?;
+    if let Some(again) = again {
+        return again.run(args, gt, &town);
+    }
+    let (text, rig) = match &args.words[..] {
+        [text] => (text, None),
+        [text, rig] => (text, Some(rig.as_str())),
+        _ => {
+            return Err(CliError::new(Exit::Usage, "one piece of work at a time")
+                .hint("put its words in quotes: gt sling 'fix the typo in README'"));
+        }
+    };
     let asked = convoy::Asked {
-        text: &args.text,
+        text,
         formula: args.formula.as_deref(),
         runtime: args.runtime.as_deref(),
         command: args.command.as_deref(),
@@ -74,7 +91,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     };
     let slung = block_on(gt.with_api(&town, async |link| {
         let rigs = Rigs::of(link, &town).await?;
-        let rig = rigs.chosen(args.rig.as_deref())?;
+        let rig = rigs.chosen(rig)?;
         let (name, text) = asked.manifest(&rig.name)?;
         let made = manifest::parse("the convoy", &text).map_err(|mistakes| {
             gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
@@ -128,7 +145,7 @@ struct Slung {
     is_up: bool,
 }
 
-fn needs_command(rig: &str, runtime: Option<&str>) -> CliError {
+pub(super) fn needs_command(rig: &str, runtime: Option<&str>) -> CliError {
     if let Some(runtime) = runtime {
         let what = format!("the `{runtime}` runtime runs commands and reads no words");
         return CliError::new(Exit::Refused, what).hint("say --command 'SHELL', or another --runtime");

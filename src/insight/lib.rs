@@ -21,6 +21,8 @@ pub mod related;
 
 pub mod progress;
 
+pub mod record;
+
 pub mod last_words;
 
 pub mod logs;

@@ -1,9 +1,9 @@
 //! Completion: what a shell is offered for the word at the cursor.
 
-use gastown_crds::Polecat;
+use gastown_crds::{Bead, Polecat};
 use serde_json::json;
 
-use super::harness::{CONVOY, Folder, object};
+use super::harness::{CONVOY, Folder, bead, object};
 
 impl Folder {
     /// What bash is offered for the last of the words.
@@ -64,8 +64,23 @@ fn polecats_are_offered_to_attach_to_and_for_their_logs() {
     folder.seed::<Polecat>(&object("Polecat", "shop-nux", &json!({"rig": "shop", "name": "nux"}), &json!({})));
     assert_eq!(folder.offered(&["attach", "s"]), ["shop-nux"]);
     assert_eq!(folder.offered(&["attach", "pc/"]), ["pc/shop-nux"]);
+    assert_eq!(folder.offered(&["peek", "s"]), ["shop-nux"]);
+    assert_eq!(folder.offered(&["peek", "b"]), ["bead/"]);
+    assert_eq!(folder.offered(&["polecat", "nuke", "s"]), ["shop-nux"]);
     assert_eq!(folder.offered(&["logs", "polecat/"]), ["polecat/shop-nux"]);
     assert_eq!(folder.offered(&["logs", "polecat", "s"]), ["shop-nux"]);
+}
+
+#[test]
+fn beads_and_convoys_are_offered_to_sling_and_to_add_to() {
+    let folder = with_convoy();
+    folder.seed::<Bead>(&bead("shop-a", &json!({}), &json!({})));
+    assert_eq!(folder.offered(&["sling", "s"]), ["shop-a"]);
+    assert_eq!(folder.offered(&["sling", "shop-a", "s"]), ["shop", "shop-a"]);
+    assert_eq!(folder.offered(&["sling", "bead/"]), ["bead/shop-a"]);
+    assert_eq!(folder.offered(&["unsling", "s"]), ["shop-a"]);
+    assert_eq!(folder.offered(&["convoy", "add", "a"]), ["auth"]);
+    assert_eq!(folder.offered(&["convoy", "create", "x", "y", "--rig", "s"]), ["shop"]);
 }
 
 #[test]

@@ -31,4 +31,6 @@ mod tidy;
 mod towns;
 mod up;
 mod validate;
+mod verbs;
 mod waits;
+mod words;

@@ -212,8 +212,8 @@ fn logs_that_are_not_there_yet() {
     exit 3
     ");
     insta::assert_snapshot!(folder.gt(&["attach", "nux"]).all(), @"
-    ! error: no Polecat is named `nux`
-    ! hint: there are no polecats yet
+    ! error: no Polecat and no Bead is named `nux`
+    ! hint: `gt status` lists who works on what
     exit 3
     ");
 }

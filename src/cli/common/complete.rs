@@ -104,6 +104,18 @@ pub fn logs() -> ArgValueCompleter {
     })
 }
 
+/// Who has a session: polecats by name, polecats and beads by kind.
+pub fn workers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') {
+            return objects(current);
+        }
+        let kinds = starting(current, ["polecat/", "bead/"].map(str::to_owned));
+        of_kind("polecats", current).into_iter().chain(kinds).collect()
+    })
+}
+
 /// The polecats.
 pub fn polecats() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
@@ -128,6 +140,26 @@ pub fn beads() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let Some(current) = current.to_str() else { return Vec::new() };
         if current.contains('/') { objects(current) } else { of_kind("beads", current) }
+    })
+}
+
+/// What `gt sling` takes: beads first, whatever follows them a rig too. A text is nobody's to complete.
+pub fn slung() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') {
+            return objects(current);
+        }
+        let rigs = if given("words").is_empty() { Vec::new() } else { of_kind("rigs", current) };
+        rigs.into_iter().chain(of_kind("beads", current)).collect()
+    })
+}
+
+/// The convoys.
+pub fn convoys() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let Some(current) = current.to_str() else { return Vec::new() };
+        if current.contains('/') { objects(current) } else { of_kind("convoys", current) }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use futures::StreamExt;
 use kube::ResourceExt;
+use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use tokio::time::Instant;
 
@@ -21,14 +22,27 @@ pub async fn gone(
     until: Instant,
     timeout: Timeout,
 ) -> Result<(), CliError> {
+    gone_exactly(gt, town, kind, (name, None), until, timeout).await
+}
+
+/// The same, of the object with this uid: a namesake that is made meanwhile is another.
+pub async fn gone_exactly(
+    gt: &Context,
+    town: &Town,
+    kind: &'static Kind,
+    (name, uid): (&str, Option<&str>),
+    until: Instant,
+    timeout: Timeout,
+) -> Result<(), CliError> {
     let object = kind.named_object(name);
-    match watch_it_go(gt, town, kind, name, until).await {
+    match watch_it_go(gt, town, kind, (name, uid), until).await {
         Ok(()) => return gt.out.data(&format!("{object} is gone")),
         Err(error) if error.exit() != Exit::TimedOut => return Err(error),
         Err(_) => {}
     }
     let (there, up) =
         gt.with_api(town, async |link| Ok((link.api(kind).get_opt(name).await?, link.controller))).await?;
+    let there = there.filter(|it| uid.is_none_or(|uid| it.metadata.uid.as_deref() == Some(uid)));
     let Some(there) = there else { return gt.out.data(&format!("{object} is gone")) };
     let is_asked = there.metadata.deletion_timestamp.is_some();
     let waits = there.finalizers().join(", ");
@@ -51,16 +65,18 @@ async fn watch_it_go(
     gt: &Context,
     town: &Town,
     kind: &'static Kind,
-    name: &str,
+    (name, wanted): (&str, Option<&str>),
     until: Instant,
 ) -> Result<(), CliError> {
     // Looked at through the store, it may be gone without any controller.
-    if gt.with_api(town, async |link| Ok(link.api(kind).get_opt(name).await?.is_none())).await? {
+    let is_it = |object: &DynamicObject| wanted.is_none_or(|wanted| object.metadata.uid.as_deref() == Some(wanted));
+    if !gt.with_api(town, async |link| Ok(link.api(kind).get_opt(name).await?.is_some_and(|it| is_it(&it)))).await? {
         return Ok(());
     }
     let look = async |link: &Link| Ok(Some(link.api(kind).get_opt(name).await?));
     let (link, there) = watching::link(gt, town, Some(until), look).await?;
-    let uid = there.and_then(|object| object.metadata.uid);
+    let Some(there) = there.filter(is_it) else { return Ok(()) };
+    let uid = there.metadata.uid;
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut changes = watching::Watches::new(gt.out).changes(link.api(kind), config);
     let mut is_there = false;

@@ -26,3 +26,6 @@ pub mod watching;
 
 pub mod gone;
 pub mod timeout;
+
+pub mod screen;
+pub mod worker;

@@ -130,15 +130,28 @@ pub async fn put(
     new: Option<&Override>,
     only: Option<Mode>,
 ) -> Result<Option<Override>, CliError> {
+    put_as(gt, link, (kind, name), new, only, Some(new.map_or("resumed", |new| new.mode.word()))).await
+}
+
+/// The same, with another word for what is done to the object; without one, nothing is printed.
+pub async fn put_as(
+    gt: &Context,
+    link: &Link,
+    (kind, name): (&'static Kind, &str),
+    new: Option<&Override>,
+    only: Option<Mode>,
+    word: Option<&str>,
+) -> Result<Option<Override>, CliError> {
     for _ in 0..TRIES_MAX {
         let object = link.get(kind, name).await?;
         check(kind, &object)?;
         let name = object.metadata.name.as_deref().unwrap_or(name);
         let old = Override::of(&object.metadata).filter(|old| only.is_none_or(|only| old.mode == only));
         let shown = kind.named_object(name);
-        let word = new.map_or("resumed", |new| new.mode.word());
         if new.is_none() && old.is_none() && (only.is_some() || overrides::text(&object.metadata).is_none()) {
-            gt.out.data(&format!("{shown} is not {}", only.map_or("held", Mode::word)))?;
+            if word.is_some() {
+                gt.out.data(&format!("{shown} is not {}", only.map_or("held", Mode::word)))?;
+            }
             return Ok(None);
         }
         let mut patch = overrides::patch(&object.metadata, new, (&by(), gastown_crds::common::whole_second(gt.now())));
@@ -147,7 +160,9 @@ pub async fn put(
         match link.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(_) => {
                 let was = old.as_ref().map(|old| format!(" (was {})", old.words())).unwrap_or_default();
-                gt.out.data(&format!("{shown} {word}{was}"))?;
+                if let Some(word) = word {
+                    gt.out.data(&format!("{shown} {word}{was}"))?;
+                }
                 return Ok(old);
             }
             Err(kube::Error::Api(status)) if status.code == 409 => {}

@@ -35,30 +35,71 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The convoy's name, and its manifest.
     pub fn manifest(&self, rig: &str) -> Result<(String, String), CliError> {
-        let Self { text, formula, runtime, command, id } = self;
+        let Self { text, formula, runtime, command, id } = *self;
+        let mut beads = beads(&[text], &[])?;
+        let name = format!("{}-{}", beads[0].name, &names::short_hash(&["sling", id])[..SUFFIX_CHARS]);
+        beads[0].command = command;
+        let yaml = manifest(&name, rig, (formula, runtime), &beads);
+        Ok((name, yaml))
+    }
+}
+
+/// A bead out of words.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Worded<'a> {
+    /// Its name in the convoy.
+    pub name: String,
+    /// What is to be done, in a line.
+    pub title: String,
+    /// All of it, where the title is not all.
+    pub description: Option<String>,
+    /// Shell text that does it.
+    pub command: Option<&'a str>,
+}
+
+/// A bead for each text. No two of them have one name, and none has one that is taken.
+pub fn beads<'a>(texts: &[&str], taken: &[String]) -> Result<Vec<Worded<'a>>, CliError> {
+    let mut beads: Vec<Worded<'a>> = Vec::new();
+    for text in texts {
         let (title, description) = titled(text).ok_or_else(|| {
             CliError::new(Exit::Usage, "there is nothing to do in an empty text")
                 .hint("gt sling 'fix the typo in README'")
         })?;
         let slug = slug(&title);
-        let name = format!("{slug}-{}", &names::short_hash(&["sling", id])[..SUFFIX_CHARS]);
-        let mut yaml = format!(
-            "apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {name}\nspec:\n  rig: {}\n",
-            scalar(rig)
-        );
-        let mut line = |key: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
-            }
-        };
-        line("  formula", *formula);
-        line("  runtime", *runtime);
-        line("  beads:\n  - name", Some(&slug));
-        line("    title", Some(&title));
-        line("    description", description.as_deref());
-        line("    command", *command);
-        Ok((name, yaml))
+        let is_taken = |name: &String| taken.contains(name) || beads.iter().any(|bead| bead.name == *name);
+        let numbered = (2..).map(|nth| format!("{slug}-{nth}"));
+        let name = std::iter::once(slug.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(slug);
+        beads.push(Worded { name, title, description, command: None });
     }
+    Ok(beads)
+}
+
+/// The manifest of a convoy of these beads; with the Formula and the Runtime that were named.
+pub fn manifest(
+    name: &str,
+    rig: &str,
+    (formula, runtime): (Option<&str>, Option<&str>),
+    beads: &[Worded<'_>],
+) -> String {
+    let mut yaml = format!(
+        "apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {}\nspec:\n  rig: {}\n",
+        scalar(name),
+        scalar(rig)
+    );
+    let mut line = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
+        }
+    };
+    line("  formula", formula);
+    line("  runtime", runtime);
+    for (nth, bead) in beads.iter().enumerate() {
+        line(if nth == 0 { "  beads:\n  - name" } else { "  - name" }, Some(&bead.name));
+        line("    title", Some(&bead.title));
+        line("    description", bead.description.as_deref());
+        line("    command", bead.command);
+    }
+    yaml
 }
 
 /// A title of one line, and the whole text where that says more; none of a blank text.
@@ -135,6 +176,28 @@ mod tests {
         let (title, description) = titled(&long).unwrap();
         assert!(title.ends_with("word…") && title.chars().count() <= TITLE_CHARS_MAX, "{title}");
         assert_eq!(description.as_deref(), Some(long.trim()));
+    }
+
+    #[test]
+    fn beads_of_one_text_have_names_of_their_own() {
+        let made = beads(&["Fix it", "fix it!", "Fix it 2"], &["fix-it".to_owned()]).unwrap();
+        let names: Vec<&str> = made.iter().map(|bead| bead.name.as_str()).collect();
+        assert_eq!(names, ["fix-it-2", "fix-it-3", "fix-it-2-2"]);
+        assert_eq!(beads(&["a", " "], &[]).unwrap_err().exit(), Exit::Usage);
+        insta::assert_snapshot!(manifest("day", "shop", (None, Some("codex")), &made[..2]), @"
+        apiVersion: gastown.io/v1alpha1
+        kind: Convoy
+        metadata:
+          name: day
+        spec:
+          rig: shop
+          runtime: codex
+          beads:
+          - name: fix-it-2
+            title: Fix it
+          - name: fix-it-3
+            title: fix it!
+        ");
     }
 
     #[test]

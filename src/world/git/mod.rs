@@ -59,6 +59,7 @@ use serde::Serialize;
 use crate::layout::Layout;
 
 pub use address::track_id;
+pub use clone::landed_by::LandedCommit;
 pub use clone::remote::reach;
 pub use error::GitError;
 pub use history::History;

@@ -11,13 +11,17 @@ mod log;
 
 mod reports;
 
+mod screen;
+
 mod writers;
 
+use std::io;
 use std::path::PathBuf;
 
 use gastown_controllers::world::Attempt;
 pub use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records as files;
+use jiff::Timestamp;
 
 use super::layout::Layout;
 use super::session::attempts;
@@ -26,6 +30,7 @@ pub use attempt::AttemptRecord;
 pub use jobs::{JobEnd, JobRecord, is_key};
 pub use log::{Log, LogReader};
 pub use reports::{Activity, Conversation, Doing, RecordError, Reports};
+pub use screen::ROWS;
 pub use writers::Writers;
 
 /// The records of one town.
@@ -53,6 +58,23 @@ impl Records {
     /// The output of an attempt's agent.
     pub fn attempt_log(&self, bead_uid: &str, attempt: u32) -> Log {
         Log::new(attempts::log_path(&self.layout, bead_uid, attempt), Some(files::EXIT))
+    }
+
+    /// What an attempt's terminal showed at last, after what had left it at its top; empty if it printed nothing.
+    pub fn screen(&self, bead_uid: &str, attempt: u32) -> io::Result<Vec<String>> {
+        let is_terminal =
+            attempts::begin(&self.layout, bead_uid, attempt).is_none_or(|(_, begin)| begin.tmux.is_some());
+        screen::shown(&attempts::log_path(&self.layout, bead_uid, attempt), is_terminal)
+    }
+
+    /// When an attempt was started.
+    pub fn attempt_began(&self, bead_uid: &str, attempt: u32) -> Option<Timestamp> {
+        attempts::begin(&self.layout, bead_uid, attempt).map(|(at, _)| at)
+    }
+
+    /// The sandbox of an attempt, by its uid.
+    pub fn attempt_sandbox(&self, bead_uid: &str, attempt: u32) -> Option<String> {
+        attempts::sandbox(&self.layout, bead_uid, attempt)
     }
 
     /// The transcript of the conversation that an attempt's agent reported, if there is one.

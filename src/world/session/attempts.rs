@@ -7,7 +7,7 @@ use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation
 
 use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
-use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec};
+use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec, Started};
 use jiff::Timestamp;
 
 use jiff::tz::TimeZone;
@@ -61,6 +61,17 @@ pub(super) fn spec(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Opt
 /// Whether the program of an attempt's agent reports what it does.
 pub fn does_report(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<bool, RecordError> {
     Ok(spec(layout, owner_uid, attempt)?.is_some_and(|spec| spec.reports))
+}
+
+/// The sandbox of an attempt, by its uid, if that is on record.
+pub fn sandbox(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<String> {
+    spec(layout, owner_uid, attempt).ok()?.map(|spec| spec.sandbox_uid)
+}
+
+/// The start of an attempt, if it was started.
+pub fn begin(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<(Timestamp, Started)> {
+    let file = layout.attempt(owner_uid, attempt).join(records::STARTED);
+    Some((records::written(&file).ok()?, records::read(&file).ok()??))
 }
 
 fn one(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Attempt, SessionError> {

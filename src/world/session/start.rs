@@ -260,6 +260,24 @@ impl Sessions {
         Ok(log::tail(&self.attempt_log_path(&run.owner_uid, run.attempt)))
     }
 
+    /// What a session's terminal shows, after what has left it at its top; none without tmux.
+    pub fn screen(&self, sandbox: &SandboxId) -> Result<Option<String>, SessionError> {
+        let (_, pane) = self.place(sandbox)?;
+        match (pane, self.tmux()) {
+            (Some(pane), Some(tmux)) => tmux.history(&pane, &sandbox.uid),
+            _ => Ok(None),
+        }
+    }
+
+    /// The keys by which whoever is with a session leaves it; none without tmux, or if no keys do.
+    pub fn leave_keys(&self, sandbox: &SandboxId) -> Result<Option<String>, SessionError> {
+        let (_, pane) = self.place(sandbox)?;
+        match (pane, self.tmux()) {
+            (Some(pane), Some(tmux)) => tmux.leave_keys(&pane),
+            _ => Ok(None),
+        }
+    }
+
     /// What a person runs to be with the session; without tmux, to follow its output.
     pub fn attach_command(&self, sandbox: &SandboxId) -> Result<Vec<OsString>, SessionError> {
         let (run, pane) = self.place(sandbox)?;

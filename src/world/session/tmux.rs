@@ -24,7 +24,8 @@ use crate::exec::{Exec, Output, shell_word};
 use crate::layout::Layout;
 
 /// The server's settings. History: 2000 lines of 100 columns are 2.2 MiB a session when full; a session that is over is
-/// gone from tmux (its output is in its log). Windows never take names or variables from whoever attaches.
+/// gone from tmux (its output is in its log). Windows never take names or variables from whoever attaches, and the status line
+/// says how to leave.
 const CONF: &str = "\
 set -g history-limit 2000
 set -g remain-on-exit off
@@ -32,7 +33,13 @@ set -g allow-rename off
 set -g set-titles off
 set -g focus-events on
 set -s escape-time 10
+set -g status-right ' to leave: #{prefix} d '
 ";
+
+/// How wide and how high a session's screen is while nobody is attached to it.
+pub const COLUMNS: usize = 200;
+/// See [`COLUMNS`].
+pub const ROWS: usize = 50;
 
 /// The longest time for one command: 3.5 ms is usual, 15 ms with a thousand sessions.
 const COMMAND_MAX: Duration = Duration::from_millis(900);
@@ -113,7 +120,8 @@ impl<'a> Tmux<'a> {
     ) -> Result<Output, SessionError> {
         // One command line: the server reads nothing from the pane before all of it is done, so no output is missed.
         let exec = self.command().arg("source-file").arg(self.layout.tmux_conf()).arg(";");
-        let new = ["new-session", "-d", "-s", name, "-x", "200", "-y", "50", "-P", "-F", "#{pid}", "--"];
+        let (columns, rows) = (COLUMNS.to_string(), ROWS.to_string());
+        let new = ["new-session", "-d", "-s", name, "-x", &columns, "-y", &rows, "-P", "-F", "#{pid}", "--"];
         let exec = exec.args(new).args(pane);
         let exec = exec.args([";", "set-option", "-t", target, UID, uid, ";", "pipe-pane", "-O", "-t", target, record]);
         Ok(exec.run()?)
@@ -135,6 +143,25 @@ impl<'a> Tmux<'a> {
         }
         let output = self.guarded(&pane.pane, uid, &format!("capture-pane -p -t '{}'", pane.pane))?;
         Ok(output.ok().then(|| output.text()))
+    }
+
+    /// The same, after the lines that have left the screen at its top; lines that were too long for it are whole.
+    pub fn history(&self, pane: &Pane, uid: &str) -> Result<Option<String>, SessionError> {
+        if !self.reachable(pane)? {
+            return Ok(None);
+        }
+        let output = self.guarded(&pane.pane, uid, &format!("capture-pane -p -J -S - -t '{}'", pane.pane))?;
+        Ok(output.ok().then(|| output.text()))
+    }
+
+    /// The keys by which whoever is attached leaves, as its server has them now: `Ctrl-b d`. None if no key does.
+    pub fn leave_keys(&self, pane: &Pane) -> Result<Option<String>, SessionError> {
+        if !self.reachable(pane)? {
+            return Ok(None);
+        }
+        let prefix = self.command().args(["show-options", "-gv", "prefix"]).run()?;
+        let keys = self.command().args(["list-keys", "-T", "prefix"]).run()?;
+        Ok(keys_to_leave(prefix.text().trim(), &keys.text()))
     }
 
     /// The command by which a person sees and types into a session.
@@ -192,6 +219,21 @@ impl<'a> Tmux<'a> {
     }
 }
 
+/// The keys that detach: a prefix such as `C-b`, and the first key of its table that is bound to nothing but that.
+fn keys_to_leave(prefix: &str, table: &str) -> Option<String> {
+    let key = table.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "detach-client")?;
+        (at + 1 == words.len()).then(|| words.get(at - 1).copied())?
+    })?;
+    (prefix != "None").then(|| format!("{} {}", in_words(prefix), in_words(key)))
+}
+
+/// A key of tmux as it stands on keyboards: `C-b` is `Ctrl-b`.
+fn in_words(key: &str) -> String {
+    key.replacen("C-", "Ctrl-", 1).replacen("M-", "Alt-", 1)
+}
+
 /// Shell text that runs a program, as `pipe-pane` takes it: tmux expands `#` and `%` before the shell sees it.
 pub fn shell_command<'a>(words: impl IntoIterator<Item = &'a Path>) -> String {
     let text = words.into_iter().map(shell_word).collect::<Vec<_>>().join(" ");
@@ -206,5 +248,20 @@ mod tests {
     fn a_path_reaches_the_shell_as_it_is() {
         let words = [Path::new("/a b/gt"), Path::new("/it's/100%/#S")];
         assert_eq!(shell_command(words), r#"exec '/a b/gt' "/it's/100%%/##S""#);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keys_to_leave;
+
+    #[test]
+    fn the_keys_to_leave_are_those_that_are_bound() {
+        let table = "bind-key    -T prefix C-b   send-prefix\nbind-key    -T prefix D  choose-client -Z\nbind-key    -T prefix d       detach-client\n";
+        assert_eq!(keys_to_leave("C-b", table), Some("Ctrl-b d".to_owned()));
+        let other = "bind-key -T prefix q confirm-before -p x detach-client -a\nbind-key -T prefix M-x detach-client\n";
+        assert_eq!(keys_to_leave("C-a", other), Some("Ctrl-a Alt-x".to_owned()));
+        assert_eq!(keys_to_leave("None", table), None);
+        assert_eq!(keys_to_leave("C-b", ""), None);
     }
 }

@@ -185,6 +185,7 @@ fn without_tmux_sessions_are_processes_under_the_same_lock() {
     assert_eq!(town.started(1).tmux, None);
     wait_until("it is recorded", || town.sessions.capture(&sandbox).unwrap().contains("no terminal"));
     assert_eq!(town.sessions.attach_command(&sandbox).unwrap()[0], "tail");
+    assert_eq!((town.sessions.screen(&sandbox).unwrap(), town.sessions.leave_keys(&sandbox).unwrap()), (None, None));
     assert!(!town.layout.tmux_socket().exists());
 
     kill(agent);

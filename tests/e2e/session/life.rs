@@ -19,6 +19,12 @@ fn an_agent_runs_in_a_terminal_and_its_exit_is_recorded() {
     town.agent(&sandbox);
     wait_until("it shows", || town.sessions.capture(&sandbox).unwrap().contains("on a terminal"));
 
+    assert_eq!(town.sessions.screen(&sandbox).unwrap().unwrap().lines().next(), Some("on a terminal"));
+    assert_eq!(town.sessions.leave_keys(&sandbox).unwrap().as_deref(), Some("Ctrl-b d"));
+    assert_eq!(town.tmux(&["display-message", "-p", "#{E:status-right}"]).text(), " to leave: C-b d ");
+    town.tmux(&["set-option", "-g", "prefix", "C-a"]);
+    assert_eq!(town.sessions.leave_keys(&sandbox).unwrap().as_deref(), Some("Ctrl-a d"));
+
     town.tmux(&["send-keys", "-t", &town.started(1).tmux.unwrap().pane, "go", "Enter"]);
     let end = town.ended(1);
     assert_eq!((end.code, end.own), (3, true));

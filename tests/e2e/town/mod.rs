@@ -13,4 +13,5 @@ mod private;
 mod relative;
 mod source;
 mod stops;
+mod verbs;
 mod webhook;

@@ -28,10 +28,19 @@ pub(in crate::git) fn with_trailers(message: &[u8], bead: &str, merge_request: &
 
 /// The merge request that a landed commit came from.
 pub(in crate::git) fn merge_request(message: &[u8]) -> Option<String> {
+    trailer(message, MERGE_REQUEST)
+}
+
+/// The bead that a landed commit is of.
+pub(in crate::git) fn bead(message: &[u8]) -> Option<String> {
+    trailer(message, BEAD)
+}
+
+fn trailer(message: &[u8], token: &str) -> Option<String> {
     let mut lines: Vec<&[u8]> = message.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).collect();
     trim_blank_end(&mut lines);
     let value = lines[last_paragraph(&lines)..].iter().find_map(|line| {
-        let value = line.strip_prefix(MERGE_REQUEST.as_bytes())?.strip_prefix(b":")?;
+        let value = line.strip_prefix(token.as_bytes())?.strip_prefix(b":")?;
         std::str::from_utf8(value).ok()
     });
     value.map(|name| name.trim().to_owned())

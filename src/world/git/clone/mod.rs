@@ -10,6 +10,7 @@
 
 pub(super) mod facts;
 mod fetch;
+pub(super) mod landed_by;
 pub(in crate::git) mod lease;
 pub(super) mod left;
 pub(super) mod message;

@@ -10,6 +10,7 @@
 mod checkout;
 pub(super) mod environment;
 mod hand_in;
+mod kept;
 mod locks;
 mod nested;
 pub(super) mod quarantine;

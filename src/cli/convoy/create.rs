@@ -1,0 +1,84 @@
+//! `gt convoy create`: a convoy of several pieces of work, in words.
+
+use clap::Args as ClapArgs;
+use gastown_crds::manifest;
+
+use super::declared;
+use crate::cli::apply::{self, DryRun, Stored, commands};
+use crate::cli::block_on;
+use crate::cli::common::complete;
+use crate::cli::common::context::Context;
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::kinds;
+use crate::cli::sling::convoy;
+use crate::cli::sling::rigs::Rigs;
+use crate::cli::sling::{Output, needs_command};
+
+/// Make a convoy out of words: a bead for each text. They are worked on side by side.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Such as `gt convoy create release 'Rotate session tokens' 'Log out everywhere' --rig shop`.\n\
+    What needs what, checks of its own and more are said in YAML: --dry-run -o yaml prints where to begin.")]
+pub struct Args {
+    /// Its name.
+    name: String,
+    /// What is to be done: a bead for each text, its first line the subject of the commit.
+    #[arg(value_name = "TEXT", required = true)]
+    texts: Vec<String>,
+    /// The rig: its name, or a folder of its repository. Default: the rig of the folder you are in, else the only one.
+    #[arg(long, value_name = "RIG|PATH", add = complete::rigs())]
+    rig: Option<String>,
+    /// The Formula that its beads are worked by. Default: `work`.
+    #[arg(long, value_name = "NAME", add = complete::formulas())]
+    formula: Option<String>,
+    /// The Runtime that works on them. Default: the rig's.
+    #[arg(long, value_name = "NAME", add = complete::runtimes())]
+    runtime: Option<String>,
+    /// Only say what would be created: as it is found here, or as the API answers.
+    #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    dry_run: Option<DryRun>,
+    /// Print the manifest, as `gt apply -f` takes it, and not what became of it.
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+/// Runs it.
+pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
+    let town = gt.town()?;
+    let name = super::bare(&args.name);
+    let texts: Vec<&str> = args.texts.iter().map(String::as_str).collect();
+    let beads = convoy::beads(&texts, &[])?;
+    declared::refuse(name, ("apply", "it is not to be made of other words"), gt, &town)?;
+    let (text, is_up) = block_on(gt.with_api(&town, async |link| {
+        let kind = kinds::find("convoy")?;
+        if link.api(kind).get_opt(name).await?.is_some() {
+            return Err(CliError::new(Exit::Refused, format!("there is a convoy `{}` already", name.escape_debug()))
+                .hint(format!("gt convoy add {name} 'TEXT'")));
+        }
+        let rigs = Rigs::of(link, &town).await?;
+        let rig = rigs.chosen(args.rig.as_deref())?;
+        let named = (args.formula.as_deref(), args.runtime.as_deref());
+        let text = convoy::manifest(name, &rig.name, named, &beads);
+        let made = manifest::parse("the convoy", &text).map_err(|mistakes| {
+            gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
+            CliError::new(Exit::Refused, "no convoy can be made of this")
+        })?;
+        let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
+        let stored = Stored::read(link, &all).await?;
+        if !commands::missing(&all, &stored).is_empty() {
+            return Err(needs_command(&rig.name, args.runtime.as_deref()));
+        }
+        let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
+        apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
+        Ok((text, link.controller))
+    }))?;
+    if args.output.is_some() {
+        gt.out.data(&text)?;
+    }
+    if args.dry_run.is_none() {
+        if !is_up {
+            gt.out.talk("the town is down, so nothing moves yet: `gt up`");
+        }
+        gt.out.talk(&format!("next: gt wait convoy/{name} --timeout 1h"));
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Beads that are slung again: what a person has said of them is lifted, and what failed before does not count any more.
+
+use gastown_controllers::bead::convoy_of;
+use gastown_controllers::holds::PartOf;
+use gastown_controllers::town;
+use gastown_crds::bead::{BeadState, BeadType};
+use gastown_crds::common::API_VERSION;
+use gastown_crds::manifest::to_yaml;
+use gastown_crds::overrides::Override;
+use gastown_crds::{Bead, Convoy, Polecat, Rig, Town as TownObject};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::{Args, DryRun, WAIT_SUGGESTED};
+use crate::cli::common::context::{Context, Link};
+use crate::cli::common::enforce;
+use crate::cli::common::error::{CliError, Exit};
+use crate::cli::common::kinds;
+use crate::cli::common::overrides;
+use crate::cli::common::worker;
+use crate::cli::{block_on, wait};
+use crate::town::Town;
+
+/// The beads that are meant.
+pub struct Again {
+    beads: Vec<Bead>,
+}
+
+/// What has to be done for a bead to go on.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Todo {
+    /// Whether what a person has said of it is lifted.
+    lifts: bool,
+    /// What `spec.retry` becomes.
+    retry: Option<u32>,
+}
+
+/// The beads that these words name; none if they are a text. A bead is named by `bead/NAME`, or by the whole name of its object:
+/// what its convoy calls it may be a text of one word.
+pub async fn asked(link: &Link, words: &[String]) -> Result<Option<Again>, CliError> {
+    let kind = kinds::find("bead")?;
+    let [first, rest @ ..] = words else { return Ok(None) };
+    let Some(bead) = named(link, first).await? else { return Ok(None) };
+    let (mut beads, mut rig) = (vec![bead], None);
+    for (nth, word) in rest.iter().enumerate() {
+        match named(link, word).await? {
+            Some(bead) => beads.push(bead),
+            None if nth + 1 == rest.len() && link.typed::<Rig>().get_opt(word).await?.is_some() => rig = Some(word),
+            None => return Err(link.not_found(kind, word).await),
+        }
+    }
+    for bead in &beads {
+        check(bead, rig.map(String::as_str))?;
+    }
+    Ok(Some(Again { beads }))
+}
+
+async fn named(link: &Link, word: &str) -> Result<Option<Bead>, CliError> {
+    match word.split_once('/') {
+        Some((kind, name)) if kinds::find(kind).is_ok_and(|kind| kind.name == "Bead") => {
+            worker::parsed(link.get(kinds::find("bead")?, name).await?).map(Some)
+        }
+        // An API is asked for names only: a text is none.
+        _ if !gastown_crds::names::is_label(word) => Ok(None),
+        _ => Ok(link.typed::<Bead>().get_opt(word).await?),
+    }
+}
+
+/// Refuses a bead that cannot go on by being slung.
+fn check(bead: &Bead, rig: Option<&str>) -> Result<(), CliError> {
+    let name = bead.name_any();
+    let refused = |what: String, hint: String| Err(CliError::new(Exit::Refused, what).hint(hint));
+    if let Some(parent) = bead.spec.parent.as_ref().filter(|_| bead.spec.type_ == BeadType::Step) {
+        return refused(format!("bead {name} is a step, which does nothing by itself"), format!("gt sling {parent}"));
+    }
+    if let Some(closed) = &bead.spec.closed {
+        let hint = "what is to be done anew is another bead: gt sling 'TEXT'".to_owned();
+        return refused(format!("bead {name} is closed ({}), for ever", closed.reason), hint);
+    }
+    if let Some(rig) = rig.filter(|rig| *rig != bead.spec.rig) {
+        let hint = format!("say its text anew for that rig: gt sling 'TEXT' {rig}");
+        let what =
+            format!("bead {name} is of rig {}, where its branches are: it cannot go to rig {rig}", bead.spec.rig);
+        return refused(what, hint);
+    }
+    if let Some(question) = bead.spec.open_question() {
+        let hint = format!("gt answer {name} \"...\"");
+        return refused(format!("bead {name} waits for an answer: {}", question.text), hint);
+    }
+    Ok(())
+}
+
+impl Todo {
+    fn of(bead: &Bead) -> Self {
+        let is_set_aside = bead.status.as_ref().is_some_and(|status| status.state == BeadState::SetAside);
+        let retry = is_set_aside.then(|| bead.spec.retry.unwrap_or(0).saturating_add(1));
+        Self { lifts: Override::of(&bead.metadata).is_some(), retry }
+    }
+}
+
+impl Again {
+    /// Has them go on.
+    pub fn run(self, args: &Args, gt: &Context, town: &Town) -> Result<(), CliError> {
+        if args.formula.is_some() || args.runtime.is_some() || args.command.is_some() {
+            return Err(CliError::new(Exit::Usage, "what works on a bead, and how, is said by its convoy")
+                .hint("without --formula, --runtime and --command, it goes on as it was"));
+        }
+        let all: Vec<(Bead, Todo)> = self.beads.into_iter().map(|bead| (bead.clone(), Todo::of(&bead))).collect();
+        let names: Vec<String> = all.iter().map(|(bead, _)| bead.name_any()).collect();
+        if args.output.is_some() {
+            let yaml: Vec<String> = all.iter().map(|(bead, todo)| to_yaml(&as_it_will_be(bead, todo))).collect();
+            gt.out.data(&yaml.join("---\n"))?;
+        }
+        if args.dry_run == Some(DryRun::Client) {
+            if args.output.is_none() {
+                for (bead, todo) in &all {
+                    let what = if *todo == Todo::default() { "goes on already" } else { "slung again" };
+                    gt.out.data(&format!("bead/{} {what} (dry run)", bead.name_any()))?;
+                }
+            }
+            return Ok(());
+        }
+        let is_dry = args.dry_run == Some(DryRun::Server);
+        let is_quiet = args.output.is_some();
+        let (is_up, notes, todo) = block_on(gt.with_api(town, async |link| {
+            let mut notes = Vec::new();
+            for (bead, todo) in &all {
+                put(gt, link, bead, todo, (is_dry, is_quiet)).await?;
+                notes.extend(
+                    still_held(bead, link, gt).await?.map(|why| format!("note: bead/{} waits: {why}", bead.name_any())),
+                );
+            }
+            Ok((link.controller, notes, enforce::todo(gt, town, link).await?))
+        }))?;
+        if is_dry {
+            return Ok(());
+        }
+        // What was frozen goes on at once, with a controller or without.
+        enforce::carry_out(town, &todo)?;
+        notes.iter().for_each(|note| gt.out.talk(note));
+        if let Some(timeout) = args.wait {
+            let kind = kinds::find("bead")?;
+            let beads: Vec<_> = names.into_iter().map(|name| (kind, name)).collect();
+            return block_on(wait::all_well(&beads, gt, town, timeout));
+        }
+        if !is_up {
+            gt.out.talk("the town is down, so nothing moves yet: `gt up`");
+        }
+        let objects: Vec<String> = names.iter().map(|name| format!("bead/{name}")).collect();
+        gt.out.talk(&format!("next: gt wait {} --timeout {WAIT_SUGGESTED}", objects.join(" ")));
+        Ok(())
+    }
+}
+
+/// Writes what is to be done; says what was.
+async fn put(
+    gt: &Context,
+    link: &Link,
+    bead: &Bead,
+    todo: &Todo,
+    (is_dry, is_quiet): (bool, bool),
+) -> Result<(), CliError> {
+    let name = bead.name_any();
+    if let Some(retry) = todo.retry {
+        let patch = json!({ "metadata": { "uid": bead.uid() }, "spec": { "retry": retry } });
+        let params = PatchParams { dry_run: is_dry, ..PatchParams::default() };
+        link.typed::<Bead>().patch(&name, &params, &Patch::Merge(patch)).await?;
+    }
+    if todo.lifts && !is_dry {
+        overrides::put_as(gt, link, (kinds::find("bead")?, &name), None, None, (!is_quiet).then_some("slung again"))
+            .await?;
+    } else if is_quiet {
+        return Ok(());
+    } else if *todo == Todo::default() {
+        let state = bead.status.as_ref().map(|status| status.state).unwrap_or_default();
+        gt.out.data(&format!("bead/{name} goes on already: {state}"))?;
+    } else {
+        gt.out.data(&format!("bead/{name} slung again{}", if is_dry { " (server dry run)" } else { "" }))?;
+    }
+    Ok(())
+}
+
+/// What keeps it from going on all the same: something that it is part of.
+async fn still_held(bead: &Bead, link: &Link, gt: &Context) -> Result<Option<String>, CliError> {
+    let the_town = link.typed::<TownObject>().get_opt(town::NAME).await?;
+    let rig = link.typed::<Rig>().get_opt(&bead.spec.rig).await?;
+    let convoy = match convoy_of(bead) {
+        Some(name) => link.typed::<Convoy>().get_opt(name).await?,
+        None => None,
+    };
+    let polecat = match &bead.spec.assignee {
+        Some(assignee) => link.typed::<Polecat>().get_opt(&assignee.polecat).await?,
+        None => None,
+    };
+    let part_of = PartOf {
+        town: the_town.as_ref(),
+        rig: rig.as_ref(),
+        convoy: convoy.as_ref(),
+        bead: None,
+        polecat: polecat.as_ref(),
+    };
+    Ok(part_of.hold(gt.now()).map(|hold| hold.message))
+}
+
+/// The bead as it is written.
+fn as_it_will_be(bead: &Bead, todo: &Todo) -> Value {
+    let mut spec = json!(bead.spec);
+    if let Some(retry) = todo.retry {
+        spec["retry"] = retry.into();
+    }
+    json!({ "apiVersion": API_VERSION, "kind": "Bead", "metadata": { "name": bead.name_any() }, "spec": spec })
+}
