@@ -69,7 +69,7 @@ const WORDS: &[(&str, Word)] = &[
     ("start", Here("`gt up`")),
     ("daemon", Here("`gt up`, `gt down` and `gt logs controller`")),
     ("shutdown", Here("`gt down --stop-agents`")),
-    ("estop", Here("`gt freeze --all`, and `gt stop --all --now`")),
+    ("estop", Here("`gt freeze`, and `gt stop --all --now`")),
     ("enable", Here("`gt resume`")),
     ("disable", Here("`gt stop --all --drain`")),
     ("install", Here("`gt init`")),

@@ -206,11 +206,11 @@ mod tests {
         tight.row(["reflow-abcdefgh", "Working", "Mark results that must be used"]);
         insta::assert_snapshot!(tight.render(Some(40)), @"
         NAME              STATE     TITLE
-        reflow-abcdefgh   Working   Mark results…
+        reflow-abcdefgh   Working   Mark result…
         ");
         insta::assert_snapshot!(tight.render(Some(30)), @"
         NAME              TITLE
-        reflow-abcdefgh   Mark resul…
+        reflow-abcdefgh   Mark result…
         ");
         // However narrow: the name is whole.
         insta::assert_snapshot!(table.render(Some(12)), @"
