@@ -292,7 +292,8 @@ mod tests {
     use serde_json::{from_value, json};
 
     fn run(attempt: u32, conversation: Option<&str>) -> Attempt {
-        let conversation = conversation.map(|id| Conversation { id: id.into(), sandbox_uid: "7".into() });
+        let conversation =
+            conversation.map(|id| Conversation { id: id.into(), sandbox_uid: "7".into(), account: None });
         Attempt {
             attempt,
             work: String::new(),

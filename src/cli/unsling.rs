@@ -82,7 +82,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         return Ok(());
     }
     let (beads, todo) = done;
-    drop(enforce::carry_out(&town, &todo)?);
+    let _done = enforce::carry_out(&town, &todo)?;
     let ended = before.saturating_sub(enforce::count(&town)?);
     if ended > 0 {
         gt.out.talk(&super::stop::ended_words(ended));

@@ -28,7 +28,7 @@ fn with(handoffs: &[Value]) -> Bead {
 fn running(handoff: Value, activity: Option<ActivityState>) -> Scene {
     let mut scene = scene();
     scene.add::<Runtime>(object("script", json!({"command": ["gt:script"], "dialect": "Claude"})));
-    let activity = activity.map(|state| Activity { state, since: at(900), message: None });
+    let activity = activity.map(|state| Activity { state, since: at(900), message: None, until: None, account: None });
     let session = Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 };
     scene.sandbox("shop-nux", SandboxFacts { activity, ..sandbox(session) }).bead(with(&[handoff]));
     scene.now = at(901);
@@ -62,7 +62,7 @@ fn a_session_that_has_handed_off_ends_with_its_turn() {
 
 #[test]
 fn a_successor_begins_a_conversation_at_once_and_later_ones_go_on_with_it() {
-    let talk = |id: &str| Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into() };
+    let talk = |id: &str| Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into(), account: None };
     let ended = |attempt: u32, id: &str| Attempt {
         conversation: Some(talk(id)),
         runtime: Some("script".into()),

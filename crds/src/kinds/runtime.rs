@@ -252,7 +252,15 @@ pub enum Dialect {
     Codex,
 }
 
-crate::common::shown!(Dialect { None => "None", Claude => "Claude", Codex => "Codex" });
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Claude => "Claude",
+            Self::Codex => "Codex",
+        })
+    }
+}
 
 impl Dialect {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -150,7 +150,7 @@ async fn check(text: &str, (gt, town): (&Context, &Town), link: &Link) -> Result
         CliError::new(Exit::Refused, "no convoy can be made of this")
     })?;
     let stored = Stored::read(link, &manifests).await?;
-    if !commands::missing(&manifests, &stored).is_empty() {
+    if commands::is_missing(&manifests, &stored) {
         return Err(CliError::new(Exit::Refused, "its runtime runs commands and reads no words").hint(
             "say the `command` of the bead in YAML, or name another Runtime: `gt get convoys -o yaml` shows where",
         ));

@@ -64,7 +64,7 @@ pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
         })?;
         let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
         let stored = Stored::read(link, &all).await?;
-        if !commands::missing(&all, &stored).is_empty() {
+        if commands::is_missing(&all, &stored) {
             return Err(needs_command(&rig.name, args.runtime.as_deref()));
         }
         let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);

@@ -249,11 +249,6 @@ mod tests {
         let words = [Path::new("/a b/gt"), Path::new("/it's/100%/#S")];
         assert_eq!(shell_command(words), r#"exec '/a b/gt' "/it's/100%%/##S""#);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::keys_to_leave;
 
     #[test]
     fn the_keys_to_leave_are_those_that_are_bound() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gastown_crds::actor::CONTROLLER;
-use gastown_crds::bead::{BeadSpec, BeadState, BeadStatus, BeadType, CloseReason, Closed, Handoff, Waiting};
+use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Handoff, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
 use gastown_crds::kinds::polecat;
 use gastown_crds::merge_request::MergeState;
