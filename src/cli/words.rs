@@ -5,12 +5,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What is typed there, and the answer: the rest of "`WORD` is … here", or of "`WORD` is not here: …".
 const WORDS: &[(&str, Word)] = &[
-    ("escalate", Here("`gt stuck` for an agent, and `gt status` shows people who is stuck")),
-    ("mail", Not("agents ask people with `gt ask`, people answer with `gt answer`, and work is given with `gt sling`")),
-    ("nudge", Here("`gt attach`: type it there")),
-    ("broadcast", Not("a text is told to one agent, in `gt attach`")),
-    ("dnd", Not("nothing interrupts you: `gt status` says what needs you")),
-    ("notify", Not("nothing interrupts you: `gt status` says what needs you, and `gt wait` returns when it is so")),
+    ("escalate", Here("`gt ask` and `gt stuck` for an agent, `gt status` and `gt answer` for people")),
+    (
+        "mail",
+        Not(
+            "agents ask people with `gt ask`, people tell them with `gt answer` and `gt nudge`, and work is given with `gt sling`",
+        ),
+    ),
+    ("notify", Here("`spec.notify` of the Town (`gt explain town.spec.notify`), and `gt wait --needs-me`")),
     ("release", Here("`gt sling BEAD`: it has a bead go on that waits for you")),
     ("unhook", Here("`gt unsling`")),
     ("nuke", Here("`gt polecat nuke`")),
@@ -48,8 +50,6 @@ const WORDS: &[(&str, Word)] = &[
     ("may", Not("you give work yourself: `gt sling`, `gt convoy create`, or YAML with `gt apply`")),
     ("crew", Not("you work in a clone of your own; `gt sling` gives work to polecats")),
     ("worktree", Not("a polecat's worktree is made as it gets a bead: `gt polecat list`")),
-    ("handoff", Not("a session that ends is gone on with by itself, in the same conversation where its program can")),
-    ("seance", Here("`gt logs bead/NAME`: the conversation of each attempt")),
     ("feed", Here("`gt events --watch`")),
     ("trail", Here("`gt events`, and `gt history` for what git declares")),
     ("recent", Here("`gt events`")),
@@ -100,8 +100,8 @@ const WORDS: &[(&str, Word)] = &[
     ("directive", Not("what an agent is told stands in its Formula: `gt explain formula`")),
     ("directives", Not("what an agent is told stands in its Formula: `gt explain formula`")),
     ("config", Here("YAML: `gt explain town`, `gt explain rig`, and `gt apply`")),
-    ("account", Not("an agent's program has its own login: `gt doctor`")),
-    ("quota", Not("a provider that refuses is tried again later: `gt status` says who waits")),
+    ("account", Here("`spec.accounts` of the Town: `gt explain town.spec.accounts`")),
+    ("quota", Not("an account that is refused is left alone until its reset: `gt describe town/town`")),
     ("namepool", Here("`spec.polecats.names` of a Rig: `gt explain rig.spec.polecats`")),
     ("theme", Not("colour follows your terminal, and NO_COLOR")),
     ("shell", Here("`source <(COMPLETE=bash gt)`, which completes words")),
@@ -207,8 +207,7 @@ mod tests {
 
     #[test]
     fn a_word_of_gas_town_is_answered_with_the_word_that_it_is_here() {
-        let escalate =
-            "`escalate` is another word here: `gt stuck` for an agent, and `gt status` shows people who is stuck";
+        let escalate = "`escalate` is another word here: `gt ask` and `gt stuck` for an agent, `gt status` and `gt answer` for people";
         assert_eq!(answered("escalate -s high x").as_deref(), Some(escalate));
         assert_eq!(answered("--town . escalate").as_deref(), Some(escalate));
         assert_eq!(

@@ -184,7 +184,7 @@ mod tests {
         let names: Vec<&str> = made.iter().map(|bead| bead.name.as_str()).collect();
         assert_eq!(names, ["fix-it-2", "fix-it-3", "fix-it-2-2"]);
         assert_eq!(beads(&["a", " "], &[]).unwrap_err().exit(), Exit::Usage);
-        insta::assert_snapshot!(manifest("day", "shop", (None, Some("codex")), &made[..2]), @"
+        insta::assert_snapshot!(manifest("day", "shop", (None, Some("codex")), &made[..2]), @r#"
         apiVersion: gastown.io/v1alpha1
         kind: Convoy
         metadata:
@@ -196,8 +196,8 @@ mod tests {
           - name: fix-it-2
             title: Fix it
           - name: fix-it-3
-            title: fix it!
-        ");
+            title: "fix it!"
+        "#);
     }
 
     #[test]
