@@ -90,7 +90,8 @@ mod tests {
     fn last_words_are_the_agents_own() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let words = |lines: &[Value]| {
-            fs_err::write(file.path(), lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+            fs_err::write(file.path(), lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat())
+                .unwrap();
             last_words(file.path())
         };
         let claude = |role: &str, block: Value| json!({"message": {"role": role, "content": [block]}});

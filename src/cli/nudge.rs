@@ -215,16 +215,13 @@ async fn list(
     gt: &Context,
     link: &Link,
 ) -> Result<(), CliError> {
-    let queues: Vec<(String, String)> = match target {
-        Some(target) => {
-            let to = recipients::find_one(target, sessions, link).await?;
-            vec![(to.bead.unwrap_or(to.polecat), to.bead_uid)]
-        }
-        None => {
-            let beads = link.all::<Bead>().await?;
-            let tasks = beads.iter().filter(|bead| bead.spec.type_ != BeadType::Step);
-            tasks.filter_map(|bead| Some((bead.name_any(), bead.uid()?))).collect()
-        }
+    let queues: Vec<(String, String)> = if let Some(target) = target {
+        let to = recipients::find_one(target, sessions, link).await?;
+        vec![(to.bead.unwrap_or(to.polecat), to.bead_uid)]
+    } else {
+        let beads = link.all::<Bead>().await?;
+        let tasks = beads.iter().filter(|bead| bead.spec.type_ != BeadType::Step);
+        tasks.filter_map(|bead| Some((bead.name_any(), bead.uid()?))).collect()
     };
     let mut found: Vec<(String, Message)> = Vec::new();
     for (bead, uid) in queues {

@@ -154,7 +154,9 @@ fn count(overview: &Overview) -> String {
 pub(super) fn needs_table(needs: &[Need]) -> Table {
     // What is to be typed names the object.
     let mut table = Table::new(["OBJECT", "NEXT", "WHAT"]).fitting(&["WHAT"], &["OBJECT"]);
-    needs.iter().for_each(|need| table.row([&need.object, &need.next, &need.what]));
+    for need in needs {
+        table.row([&need.object, &need.next, &need.what]);
+    }
     table
 }
 

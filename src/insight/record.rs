@@ -124,7 +124,7 @@ fn handed_in(request: &MergeRequest, snapshot: &Snapshot) -> Entry {
     };
     let landed = status.and_then(|status| status.landed.clone());
     Entry {
-        at: merged.map(|merged| merged.last_transition_time).unwrap_or_else(|| made(&request.metadata)),
+        at: merged.map_or_else(|| made(&request.metadata), |merged| merged.last_transition_time),
         bead: request.spec.bead.clone(),
         title: snapshot.bead(&request.spec.bead).map(|bead| plain(&bead.spec.title)).unwrap_or_default(),
         how,

@@ -34,7 +34,7 @@ impl Scene {
     }
 
     /// The answer to a report.
-    fn answer(&self, report: Value) -> Value {
+    fn answer(&self, report: &Value) -> Value {
         let gt = self.town.path("bin").join("gt");
         let hook = self.town.in_session(&gt).arg("__hook").env("GT_RUN", &self.run).env("GT_KEEP_AT_WORK", "1");
         let sandbox = self.town.town.layout.worktree("nux-uid");
@@ -46,12 +46,12 @@ impl Scene {
 
     /// What an agent whose turn ends is told; none if it may stop.
     fn stop(&self) -> Option<String> {
-        self.answer(json!({"hook_event_name": "Stop"}))["reason"].as_str().map(str::to_owned)
+        self.answer(&json!({"hook_event_name": "Stop"}))["reason"].as_str().map(str::to_owned)
     }
 
     /// What is added to a prompt, or to the result of a tool.
     fn added(&self, event: &str, prompt: &str) -> Option<String> {
-        let answer = self.answer(json!({"hook_event_name": event, "prompt": prompt, "tool_name": "Bash"}));
+        let answer = self.answer(&json!({"hook_event_name": event, "prompt": prompt, "tool_name": "Bash"}));
         answer["hookSpecificOutput"]["additionalContext"].as_str().map(str::to_owned)
     }
 
@@ -114,6 +114,6 @@ fn a_subagent_is_told_nothing() {
     let scene = Scene::new();
     scene.send("now", Mode::Immediate);
     let of_subagent = json!({"hook_event_name": "PostToolUse", "tool_name": "Bash", "agent_id": "a1"});
-    assert_eq!(scene.answer(of_subagent), Value::Null);
+    assert_eq!(scene.answer(&of_subagent), Value::Null);
     assert_eq!(scene.states(), ["Queued"]);
 }

@@ -111,7 +111,6 @@ fn without_systemd_nothing_is_written_and_a_way_is_told() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "what is not tested here is said")]
 fn the_unit_is_printed_and_systemd_understands_it() {
     let folder = Folder::empty();
     let town = folder.path("my \"100%\" $town");

@@ -1,5 +1,6 @@
 //! The friendly verbs, in a town that is down: `gt polecat`, `gt peek`, `gt attach`, `gt unsling`, `gt sling BEAD`, `gt convoy`.
 
+use gastown::clock::{Clock as _, SystemClock};
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat};
 use gastown_supervisor::process::ProcessId;
 use gastown_supervisor::records::{self, Exit, Pane, Started};
@@ -120,7 +121,7 @@ fn ended(folder: &Folder, bead: &str, output: &str, on_terminal: bool) {
     let pane = Pane { server: process.clone(), session: "$1".into(), pane: "%1".into() };
     let started = Started { process, tmux: on_terminal.then_some(pane), cgroup: None };
     records::write(&dir.join(records::STARTED), &started, false).unwrap();
-    let exit = Exit { code: 3, own: true, at: jiff::Timestamp::now(), killed: None };
+    let exit = Exit { code: 3, own: true, at: SystemClock.now(), killed: None };
     records::write(&dir.join(records::EXIT), &exit, false).unwrap();
     fs_err::write(dir.join(records::OUTPUT), output).unwrap();
 }

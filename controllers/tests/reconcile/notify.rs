@@ -183,7 +183,7 @@ fn what_fails_is_tried_again_so_often_and_keeps_nothing_else_from_being_told() {
             tries += 1;
             town.ends(1);
         }
-        town.scene.now = town.scene.now + std::time::Duration::from_mins(1);
+        town.scene.now += std::time::Duration::from_mins(1);
     }
     assert_eq!(tries, 10);
     let words = "telling people of Bead `shop-a` failed 10 times: no such room".to_owned();

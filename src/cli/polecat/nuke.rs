@@ -60,7 +60,7 @@ pub async fn nuke(args: &Args, gt: &Context) -> Result<(), CliError> {
     let bead = polecat.status.as_ref().and_then(|status| status.bead.clone());
     if args.dry_run {
         let back = bead.map(|bead| format!("; bead/{bead} would go to another")).unwrap_or_default();
-        let lines = work.lines().iter().map(|line| format!("\n  kept: {line}")).collect::<String>();
+        let lines = work.lines().iter().map(|line| format!("\n  kept: {line}")).collect::<Vec<_>>().concat();
         return gt.out.data(&format!("polecat/{name} would be ended{back}{lines} (dry run)"));
     }
     let before = kept(&polecat, &town);

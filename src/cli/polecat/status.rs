@@ -1,5 +1,7 @@
 //! `gt polecat status`: how a polecat stands, and its record. The record is there, too, when the polecat is gone.
 
+use std::fmt::Write as _;
+
 use clap::Args as ClapArgs;
 use gastown_controllers::rig::RigSettings;
 use gastown_crds::{Polecat, Rig};
@@ -102,16 +104,16 @@ fn standing(polecat: &Polecat, title: Option<&str>, gt: &Context) -> String {
     if let Some(bead) = bead {
         let attempt = attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
         let title = title.map(|title| format!(": {title}")).unwrap_or_default();
-        text += &format!("\n  on its hook: bead/{bead}{attempt}{title}");
+        let _never_fails = write!(text, "\n  on its hook: bead/{bead}{attempt}{title}");
     }
     if let Some(waits_for) = waits_for {
-        text += &format!("\n  it waits: {waits_for}");
+        let _never_fails = write!(text, "\n  it waits: {waits_for}");
     }
     if let Some(branch) = polecat.status.as_ref().and_then(|status| status.branch.as_ref()) {
-        text += &format!("\n  its branch: {branch}");
+        let _never_fails = write!(text, "\n  its branch: {branch}");
     }
     if state_is_live(polecat) {
-        text += &format!("\n  its screen: gt peek {}", polecat.name_any());
+        let _never_fails = write!(text, "\n  its screen: gt peek {}", polecat.name_any());
     }
     text
 }

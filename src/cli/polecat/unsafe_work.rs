@@ -46,8 +46,8 @@ impl UnsafeWork {
             n => Some(format!("{n} commits on {} are not handed in", self.tip)),
         });
         let named = |many: &str| {
-            let mut text = format!("{many} not committed in {at}:");
-            self.files.iter().take(FILES_MAX).for_each(|file| text += &format!("\n      {file}"));
+            let named = self.files.iter().take(FILES_MAX).map(|file| format!("\n      {file}")).collect::<Vec<_>>();
+            let mut text = format!("{many} not committed in {at}:{}", named.concat());
             if self.files.len() > FILES_MAX {
                 text += "\n      …";
             }

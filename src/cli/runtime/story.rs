@@ -346,7 +346,7 @@ impl<'a> Story<'a> {
 
     /// The number of the newest session.
     fn newest(&self, work: &Work) -> u32 {
-        (1..).take_while(|attempt| self.attempt(work, *attempt).is_there()).last().unwrap_or(1)
+        self.records().attempt_numbers(&work.bead_uid).last().copied().unwrap_or(1)
     }
 
     /// The last that an agent said.

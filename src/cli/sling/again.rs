@@ -138,7 +138,9 @@ impl Again {
         }
         // What was frozen goes on at once, with a controller or without.
         enforce::carry_out(town, &todo)?;
-        notes.iter().for_each(|note| gt.out.talk(note));
+        for note in &notes {
+            gt.out.talk(note);
+        }
         if let Some(timeout) = args.wait {
             let kind = kinds::find("bead")?;
             let beads: Vec<_> = names.into_iter().map(|name| (kind, name)).collect();

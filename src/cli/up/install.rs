@@ -193,10 +193,11 @@ fn text(gt: &Path, town: &Town, args: &UpArgs, environment: &[(&str, String)]) -
         command.push(' ');
         command.push_str(&quoted(&word.replace('%', "%%").replace('$', "$$")));
     }
-    let variables: String = environment
+    let variables = environment
         .iter()
         .map(|(name, value)| format!("Environment={}\n", quoted(&format!("{name}={value}").replace('%', "%%"))))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     Ok(format!(
         "# Made by `gt up --install`; `gt up --uninstall` removes it.\n\
          [Unit]\n\

@@ -48,9 +48,12 @@ fn nothing(timeout: Timeout) -> CliError {
         .hint("`gt status` shows what goes on; a longer wait: `--timeout 1h`")
 }
 
+/// Puts what a watch has shown into a snapshot.
+type Fill = Box<dyn Fn(&mut Snapshot)>;
+
 /// All objects that may need a person, as watches show them.
 struct All {
-    fill: Vec<Box<dyn Fn(&mut Snapshot)>>,
+    fill: Vec<Fill>,
     /// Of each watch: whether it has now seen all there is for the first time.
     seen: SelectAll<LocalBoxStream<'static, bool>>,
     /// The number of watches that have seen all there is.

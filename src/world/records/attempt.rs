@@ -31,11 +31,6 @@ impl AttemptRecord {
         self.folder.join(records::RUN)
     }
 
-    /// Whether it is meant to be, at least.
-    pub fn is_there(&self) -> bool {
-        self.folder.exists()
-    }
-
     /// Whether its session has begun.
     pub fn has_started(&self) -> bool {
         self.folder.join(records::STARTED).exists()

@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        let lines = |n: usize| (0..n).map(|n| format!("A{n}=\n")).collect::<String>();
+        let lines = |n: usize| (0..n).map(|n| format!("A{n}=\n")).collect::<Vec<_>>().concat();
         assert_eq!(parse(&lines(256), |_| None).unwrap().len(), 256);
         assert_eq!(parse(&lines(257), |_| None).unwrap_err().line, 257);
     }

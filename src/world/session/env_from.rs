@@ -180,7 +180,7 @@ fn lines(bytes: Vec<u8>, of: &str) -> Result<Vec<(String, String)>, EnvFromError
     let wrong = |error| EnvFromError::Line { of: of.to_owned(), error };
     let text = String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        wrong(LineError { line: 1 + before.iter().filter(|b| **b == b'\n').count(), what: "is not UTF-8" })
+        wrong(LineError { line: before.split(|b| *b == b'\n').count(), what: "is not UTF-8" })
     })?;
     env_file::parse(&text, |name| std::env::var(name).ok()).map_err(wrong)
 }

@@ -209,9 +209,8 @@ impl Seat<'_> {
         }
         match screen {
             Ok(_) if interrupts && is_at_work => self.interrupt(clock),
-            Ok(_) => Ok(Err(Obstacle::AtWork)),
             Err(why) if interrupts => Ok(Err(why)),
-            Err(_) => Ok(Err(Obstacle::AtWork)),
+            Ok(_) | Err(_) => Ok(Err(Obstacle::AtWork)),
         }
     }
 

@@ -72,7 +72,7 @@ impl Screen {
         let (column, row) = self.cursor;
         let Some(cells) = self.rows.get(row) else { return Prompt::None };
         let Some((begin, end)) = field(cells) else { return Prompt::None };
-        let is_typed = |cell: &Cell| is_shown(cell) && !cell.dim;
+        let is_typed = |cell: &Cell| is_shown(*cell) && !cell.dim;
         let below = self.rows.get(row + 1).map_or(&[][..], Vec::as_slice);
         let field = &cells[begin.min(end)..end];
         let text: String = field.iter().map(|cell| cell.sign).collect();
@@ -88,13 +88,13 @@ impl Screen {
         }
         // The cursor is painted over the first sign of what is proposed.
         let (under, rest) = field.split_first().map_or((None, field), |(under, rest)| (Some(under), rest));
-        let is_proposal = under.is_none_or(|cell| !is_typed(cell)) || rest.iter().any(is_shown);
+        let is_proposal = under.is_none_or(|cell| !is_typed(cell)) || rest.iter().copied().any(is_shown);
         if is_proposal && !rest.iter().any(is_typed) { Prompt::Empty } else { Prompt::Typed }
     }
 }
 
 /// Whether something is written there, other than a frame.
-fn is_shown(cell: &Cell) -> bool {
+fn is_shown(cell: Cell) -> bool {
     !cell.sign.is_whitespace() && !is_frame(cell.sign)
 }
 
@@ -109,7 +109,7 @@ fn field(cells: &[Cell]) -> Option<(usize, usize)> {
     if cells[first].sign == FRAME {
         return Some((first + 3, cells.len()));
     }
-    let at = cells.iter().position(is_shown)?;
+    let at = cells.iter().copied().position(is_shown)?;
     let indent = cells[..at].iter().filter(|cell| cell.sign.is_whitespace()).count();
     (MARKERS.contains(&cells[at].sign) && indent <= 1).then_some((at + 2, cells.len()))
 }

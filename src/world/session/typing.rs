@@ -7,6 +7,7 @@ use gastown_supervisor::records::Pane;
 use super::SessionError;
 use super::screen::{FACTS, Screen};
 use super::tmux::{Tmux, UID};
+use crate::exec::Output;
 
 /// The word by which tmux says that it did it.
 const DONE: &str = "done";
@@ -42,7 +43,7 @@ impl Tmux<'_> {
         let target = &pane.pane;
         let look = format!("display-message -p -t '{target}' '{FACTS}' ; capture-pane -e -p -t '{target}'");
         let output = self.guarded(target, uid, &look)?;
-        Ok(Some(output).filter(|output| output.ok()).and_then(|output| Screen::parse(&output.text())))
+        Ok(Some(output).filter(Output::ok).and_then(|output| Screen::parse(&output.text())))
     }
 
     /// Pastes a text where the cursor is, as one text and without sending it, if the cursor is where `seen` has it. False: not done.

@@ -1,5 +1,6 @@
 //! Accounts: what one is refused, another does.
 
+use gastown::clock::{Clock as _, SystemClock};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ fn what_one_account_is_refused_the_next_one_lands() {
     town.apply(&format!(
         "apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: {{name: town}}\nspec: {{capacity: {{polecats: 3}}, trust: Full, accounts: [{accounts}]}}\n"
     ));
-    let began = Timestamp::now();
+    let began = SystemClock.now();
     town.up();
     town.lands("day");
     assert!(!limited.played().is_empty(), "the first was asked");

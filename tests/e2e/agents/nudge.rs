@@ -271,7 +271,7 @@ fn a_message_is_no_answer_to_a_menu() {
     let words = spec["command"].as_array().unwrap().iter();
     let words: Vec<_> =
         words.filter(|word| !["--disallowedTools", "AskUserQuestion"].iter().any(|it| *word == it)).collect();
-    spec["command"] = Value::from_iter(words.into_iter().cloned());
+    spec["command"] = words.into_iter().cloned().collect();
     // Asked before it opens one, the hook would put the question to a person instead.
     let settings =
         spec["files"][0]["content"].as_str().unwrap().replace("AskUserQuestion|ExitPlanMode", "ExitPlanMode");

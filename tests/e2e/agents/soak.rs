@@ -42,7 +42,7 @@ fn worker(town: &Town) -> Vec<Line> {
 
 fn convoy(town: &Town, nth: usize) {
     let bead = |n: usize| {
-        let runtime = if n % 2 == 0 { CLAUDE.name } else { CODEX.name };
+        let runtime = if n.is_multiple_of(2) { CLAUDE.name } else { CODEX.name };
         json!({"name": format!("b{n}"), "title": format!("Do {nth}-{n}"), "runtime": runtime})
     };
     let beads: Vec<Value> = (0..BEADS).map(bead).collect();

@@ -56,6 +56,8 @@ impl Town {
 
     fn with_path(dir: tempfile::TempDir, path: OsString) -> Self {
         let layout = Layout::below(dir.path());
+        // Commands of a Runtime are run there.
+        fs_err::create_dir_all(dir.path().join("town")).unwrap();
         let children = Arc::new(Children::default());
         let sessions = Arc::new(sessions(dir.path(), &layout, path, &children));
         program::install(&layout, Path::new(env!("CARGO_BIN_EXE_gt"))).unwrap();

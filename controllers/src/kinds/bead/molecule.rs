@@ -51,19 +51,19 @@ pub fn steps<'a>(bead: &str, round: u32, view: &View<'a>) -> Vec<&'a Bead> {
 }
 
 /// The steps of these, which are of one round, that may be done now. A need that does not exist does not block, as in Beads.
-pub fn ready_steps<'a>(steps: &[&'a Bead]) -> impl Iterator<Item = &'a Bead> {
+pub fn ready_steps<'a>(steps: &[&'a Bead]) -> Vec<&'a Bead> {
     let open: BTreeSet<String> =
         steps.iter().filter(|step| step.spec.closed.is_none()).map(|step| step.name_any()).collect();
     let is_ready =
-        move |step: &&Bead| step.spec.closed.is_none() && step.spec.needs.iter().all(|it| !open.contains(it));
-    steps.to_vec().into_iter().filter(is_ready)
+        |step: &&Bead| open.contains(&step.name_any()) && step.spec.needs.iter().all(|it| !open.contains(it));
+    steps.iter().copied().filter(is_ready).collect()
 }
 
 /// The step of a bead that is worked on next, the first of those that may be; none while it has no steps, and once all are closed.
 pub fn next_step<'a>(bead: &Bead, view: &View<'a>) -> Option<&'a Bead> {
     let name = bead.name_any();
     view.objects.steps_of(&name).next()?;
-    ready_steps(&steps(&name, round(&requests(bead, view)), view)).next()
+    ready_steps(&steps(&name, round(&requests(bead, view)), view)).first().copied()
 }
 
 /// A step's place in its formula's order.

@@ -19,7 +19,7 @@ pub fn next_of_another<'a>(steps: &[&'a Bead], running: &str, of_bead: &str) -> 
     let is_own = |step: &Bead| step.spec.runtime.as_deref().unwrap_or(of_bead) == running;
     // Where no step names one, a session goes on although its bead is to be worked by another from its next one on.
     steps.iter().find(|step| step.spec.runtime.is_some())?;
-    let ready: Vec<_> = ready_steps(steps).collect();
+    let ready = ready_steps(steps);
     ready.first().copied().filter(|_| !ready.iter().any(|step| is_own(step)))
 }
 

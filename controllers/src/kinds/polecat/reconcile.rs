@@ -234,6 +234,15 @@ fn said_of_refusal(activity: &Activity) -> String {
     format!("was refused by its model's provider{said}")
 }
 
+/// Notes that a session was refused for its account, and forgets it once one works.
+fn note_refusal(activity: Option<&Activity>, status: &mut PolecatStatus) {
+    match activity {
+        Some(refused) if refused.state.is_of_account() => status.refused = Some(refused.clone()),
+        Some(other) if other.state == ActivityState::Busy => status.refused = None,
+        _ => {}
+    }
+}
+
 /// A polecat and the bead on its hook.
 struct Hook<'a> {
     polecat: &'a Polecat,
@@ -255,7 +264,7 @@ impl Hook<'_> {
         {
             status.attempt = Some(*attempt);
             status.activity = self.activity().cloned();
-            self.note_refusal(self.activity(), status);
+            note_refusal(self.activity(), status);
             return Ok(self.runs(hold, plan));
         }
         if self.facts.session != Session::None {
@@ -410,15 +419,6 @@ impl Hook<'_> {
     fn runtime_of_bead(&self) -> &str {
         let named = runtime::named(self.bead, Some(self.polecat), self.view);
         Named { step: None, ..named }.smallest().0
-    }
-
-    /// Notes that a session was refused for its account, and forgets it once one works.
-    fn note_refusal(&self, activity: Option<&Activity>, status: &mut PolecatStatus) {
-        match activity {
-            Some(refused) if refused.state.is_of_account() => status.refused = Some(refused.clone()),
-            Some(other) if other.state == ActivityState::Busy => status.refused = None,
-            _ => {}
-        }
     }
 
     /// Whether the agent of its session is refused for its account, and another account is there.
@@ -604,7 +604,7 @@ impl Hook<'_> {
         };
         status.attempt = Some(attempt);
         let refusal = last.and_then(refused).filter(|refusal| refusal.state.is_of_account());
-        self.note_refusal(refusal, status);
+        note_refusal(refusal, status);
         let account = match accounts::choose(&runtime.name_any(), self.view, refusal) {
             Ok(account) => account,
             Err(refused) => {

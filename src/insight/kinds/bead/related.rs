@@ -80,7 +80,7 @@ pub fn next_step<'a>(bead: &Bead, snapshot: &'a Snapshot) -> Option<&'a Bead> {
     let newest = steps.iter().map(round).max()?;
     let mut steps: Vec<_> = steps.into_iter().filter(|step| round(step) == newest).collect();
     steps.sort_by_key(|step| (order(step), step.name_any()));
-    ready_steps(&steps).next()
+    ready_steps(&steps).first().copied()
 }
 
 /// A section of beads.

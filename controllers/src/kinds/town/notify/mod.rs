@@ -38,7 +38,7 @@ enum Sending {
     /// It is being sent, or another is.
     Running,
     /// This round is to be started.
-    Due(Job),
+    Due(Box<Job>),
     /// The last round failed; the next is due then.
     Waiting { failures: u32, last: Option<Exited>, due: Timestamp },
     /// It is not tried any more.
@@ -73,7 +73,7 @@ pub(super) fn record(town: &Town, view: &View<'_>, draft: &mut Draft<'_, Town>, 
             format!("telling people of {} `{}` failed {}: {said}", told.kind, told.name, times(tries))
         };
         match (told.state, sender.sending(told, cause)) {
-            (NotificationState::Sent, _) => {}
+            (NotificationState::Sent, _) | (_, Ok(Sending::Running | Sending::Due(_))) => {}
             (_, Ok(Sending::Sent)) => told.state = NotificationState::Sent,
             (_, Ok(Sending::GivenUp { last })) => {
                 failed = failed.map(|before: Option<String>| before.or_else(|| Some(words(ROUNDS_MAX, last))));
@@ -82,7 +82,6 @@ pub(super) fn record(town: &Town, view: &View<'_>, draft: &mut Draft<'_, Town>, 
             (_, Ok(Sending::Waiting { failures, last, due: _ })) => {
                 failed = failed.map(|before| before.or_else(|| Some(words(failures, last))));
             }
-            (_, Ok(Sending::Running | Sending::Due(_))) => {}
             (_, Err(not_seen)) => failed = failed.and(Err(not_seen)),
         }
     }
@@ -121,7 +120,7 @@ pub(super) fn reconcile(view: &View<'_>) -> Plan {
         let Some(cause) = found.iter().find(|cause| cause.is(told)) else { continue };
         match sender.sending(told, cause) {
             Ok(Sending::Due(job)) => {
-                plan.act(Act::EnsureJob(job));
+                plan.act(Act::EnsureJob(*job));
                 break;
             }
             Ok(Sending::Waiting { due, .. }) => plan.again_at(due),
@@ -171,7 +170,7 @@ impl Sender<'_, '_> {
                     let due = over.and_then(|over| self.view.wait_after(over, delay));
                     return Ok(match due {
                         Some(due) => Sending::Waiting { failures, last, due },
-                        None if self.view.is_free(&job.track())? => Sending::Due(job),
+                        None if self.view.is_free(&job.track())? => Sending::Due(Box::new(job)),
                         None => Sending::Running,
                     });
                 }
