@@ -7,8 +7,7 @@ use gastown_crds::Polecat;
 use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
-use super::common::kinds::find;
-use super::common::recipients;
+use super::common::worker;
 use super::sessions_of;
 use crate::connect::actor::actor;
 use crate::world::messages::{Quiet, QuietRecord};
@@ -43,10 +42,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let quiet = Quiet::of(town.layout.data());
     let find_polecats = async |link: &Link| match &args.polecat {
         None => link.all::<Polecat>().await,
-        Some(word) => match recipients::polecat(word, link).await? {
-            Some(polecat) => Ok(vec![polecat]),
-            None => Err(link.not_found(find("polecat")?, word).await),
-        },
+        Some(word) => worker::polecat(link, word).await.map(|polecat| vec![polecat]),
     };
     let polecats = gt.with_api(&town, find_polecats).await?;
     let one = args.polecat.as_ref().and_then(|_| polecats.first()).map(sandbox_id);

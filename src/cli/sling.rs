@@ -100,7 +100,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
         let stored = Stored::read(link, &all).await?;
         if commands::is_missing(&all, &stored) {
-            return Err(needs_command(&rig.name, args.runtime.as_deref()));
+            return Err(needs_command(&rig.name, args.runtime.as_deref(), "say --command 'SHELL'"));
         }
         let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
         apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
@@ -145,14 +145,12 @@ struct Slung {
     is_up: bool,
 }
 
-pub(super) fn needs_command(rig: &str, runtime: Option<&str>) -> CliError {
+pub(super) fn needs_command(rig: &str, runtime: Option<&str>, command: &str) -> CliError {
     if let Some(runtime) = runtime {
         let what = format!("the `{runtime}` runtime runs commands and reads no words");
-        return CliError::new(Exit::Refused, what).hint("say --command 'SHELL', or another --runtime");
+        return CliError::new(Exit::Refused, what).hint(format!("{command}, or another --runtime"));
     }
     let what = format!("rig `{rig}` is worked by the `script` runtime, which runs commands and reads no words");
-    CliError::new(Exit::Refused, what).hint(format!(
-        "say --command 'SHELL'; or let an agent work there: `runtime: claude` under `spec` of rig {}",
-        quoted(rig)
-    ))
+    CliError::new(Exit::Refused, what)
+        .hint(format!("{command}; or let an agent work there: `runtime: claude` under `spec` of rig {}", quoted(rig)))
 }

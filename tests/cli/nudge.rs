@@ -33,12 +33,12 @@ fn whoever_cannot_be_told_is_named() {
     exit 3
     ");
     assert_snapshot!(folder.gt(&["nudge", "shop-nox", "hello"]).all(), @"
-    ! error: no polecat and no bead is named `shop-nox`
+    ! error: no Polecat and no Bead is named `shop-nox`
     ! hint: did you mean `shop-nux`?
     exit 3
     ");
     assert_snapshot!(folder.gt(&["nudge", "polecat/shop-nox", "hello"]).all(), @"
-    ! error: no polecat and no bead is named `shop-nox`
+    ! error: no Polecat is named `shop-nox`
     ! hint: did you mean `shop-nux`?
     exit 3
     ");
@@ -103,8 +103,8 @@ fn do_not_disturb_is_kept_for_one_and_for_all() {
     exit 0
     ");
     assert_snapshot!(folder.gt(&["dnd", "nix", "off"]).all(), @"
-    ! error: no Polecat is named `nix`
-    ! hint: `gt get polecats` lists them
+    ! error: no Polecat and no Bead is named `nix`
+    ! hint: `gt status` lists who works on what
     exit 3
     ");
 }

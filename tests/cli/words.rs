@@ -6,7 +6,7 @@ use super::harness::Folder;
 fn a_word_of_gas_town_is_answered_and_any_other_is_as_ever() {
     let folder = Folder::empty();
     insta::assert_snapshot!(folder.gt(&["escalate", "-s", "high"]).all(), @"
-    ! error: `escalate` is another word here: `gt stuck` for an agent, and `gt status` shows people who is stuck
+    ! error: `escalate` is another word here: `gt ask` and `gt stuck` for an agent, `gt status` and `gt answer` for people
     ! hint: `gt help` lists all words
     exit 2
     ");

@@ -69,7 +69,7 @@ fn text(histories: &[History]) -> Answer {
         }
     }
     if out.is_empty() {
-        return Answer { note: "no earlier session worked on it\n".to_owned(), ..Answer::default() };
+        return Answer { note: "no earlier session is there to be asked\n".to_owned(), ..Answer::default() };
     }
     let note = "ask one:  gt seance BEAD [--attempt N] \"...\"\n".to_owned();
     Answer { out: visible(&out), note, code: 0 }

@@ -2,12 +2,13 @@
 
 use gastown_controllers::polecat::sandbox_id;
 use gastown_controllers::world::{SandboxId, Session};
-use gastown_crds::{Bead, Polecat, suggest};
+use gastown_crds::kinds::Registered as _;
+use gastown_crds::{Bead, Polecat};
 use kube::ResourceExt;
 
 use super::context::Link;
 use super::error::{CliError, Exit};
-use super::kinds::{Kind, find};
+use super::worker;
 use crate::world::session::{SessionError, Sessions};
 
 /// Whoever works on a bead.
@@ -48,34 +49,12 @@ impl Recipient {
     }
 }
 
-/// The polecat with this name, in full or in its rig, with or without its kind; none if no polecat is called so.
-pub async fn polecat(word: &str, link: &Link) -> Result<Option<Polecat>, CliError> {
-    let name = word.strip_prefix("polecat/").or_else(|| word.strip_prefix("pc/")).unwrap_or(word);
-    let mut all = link.all::<Polecat>().await?;
-    if let Some(exactly) = all.iter().find(|polecat| polecat.name_any() == name) {
-        return Ok(Some(exactly.clone()));
-    }
-    all.retain(|polecat| polecat.spec.name == name);
-    if all.len() > 1 {
-        let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
-        let message = format!("{} polecats are called `{name}`", all.len());
-        return Err(CliError::new(Exit::NotFound, message).hint(format!("name one: {}", names.join(", "))));
-    }
-    Ok(all.pop())
-}
-
 /// The recipient that a word names.
 pub async fn find_one(word: &str, sessions: &Sessions, link: &Link) -> Result<Recipient, CliError> {
-    let (polecats, beads) = (find("polecat")?, find("bead")?);
-    let bead = word.strip_prefix("bead/").or_else(|| word.strip_prefix("bd/"));
-    if bead.is_none()
-        && let Some(polecat) = polecat(word, link).await?
-    {
-        let named = polecat.status.as_ref().and_then(|status| status.bead.clone());
-        let bead = match named {
-            Some(name) => link.typed::<Bead>().get_opt(&name).await?,
-            None => None,
-        };
+    let (kind, object) = worker::find(link, word).await?;
+    if kind.name == Polecat::row().name {
+        let polecat: Polecat = worker::parsed(object)?;
+        let bead = on_hook(&polecat, link).await?;
         let name = polecat.name_any();
         let nobody = || {
             CliError::new(Exit::NotFound, format!("polecat {name} has no session now"))
@@ -83,18 +62,7 @@ pub async fn find_one(word: &str, sessions: &Sessions, link: &Link) -> Result<Re
         };
         return Recipient::of(&polecat, bead.as_ref(), sessions)?.ok_or_else(nobody);
     }
-    if word.contains('/') && bead.is_none() {
-        return Err(missing(polecats, beads, word.split_once('/').map_or(word, |(_, name)| name), link).await);
-    }
-    let name = bead.unwrap_or(word);
-    let found = match link.get(beads, name).await {
-        Err(error) if error.exit() == Exit::NotFound && bead.is_none() => {
-            return Err(missing(polecats, beads, name, link).await);
-        }
-        found => found?,
-    };
-    let failed = |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not read the bead").because(error);
-    let found: Bead = found.try_parse().map_err(|error| failed(&error))?;
+    let found: Bead = worker::parsed(object)?;
     let name = found.name_any();
     if found.spec.closed.is_some() {
         return Err(CliError::new(Exit::NotFound, format!("nobody works on bead {name}: it is closed")));
@@ -118,28 +86,18 @@ pub async fn at_work(rig: Option<&str>, sessions: &Sessions, link: &Link) -> Res
         if rig.is_some_and(|rig| rig != polecat.spec.rig) || !is_running().map_err(|error| unseen(&error))? {
             continue;
         }
-        let named = polecat.status.as_ref().and_then(|status| status.bead.clone());
-        let bead = match named {
-            Some(name) => link.typed::<Bead>().get_opt(&name).await?,
-            None => None,
-        };
+        let bead = on_hook(&polecat, link).await?;
         found.extend(Recipient::of(&polecat, bead.as_ref(), sessions)?);
     }
     Ok(found)
 }
 
-/// The error of a word that names neither a polecat nor a bead.
-async fn missing(polecats: &Kind, beads: &Kind, name: &str, link: &Link) -> CliError {
-    let mut names = Vec::new();
-    for kind in [polecats, beads] {
-        let all = link.list(kind, &kube::api::ListParams::default()).await.unwrap_or_default();
-        names.extend(all.iter().map(ResourceExt::name_any));
+/// The bead on a polecat's hook.
+async fn on_hook(polecat: &Polecat, link: &Link) -> Result<Option<Bead>, CliError> {
+    match polecat.status.as_ref().and_then(|status| status.bead.as_ref()) {
+        Some(name) => Ok(link.typed::<Bead>().get_opt(name).await?),
+        None => Ok(None),
     }
-    let hint = match suggest::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`gt get polecats` shows who works on what".to_owned(),
-    };
-    CliError::new(Exit::NotFound, format!("no polecat and no bead is named `{}`", name.escape_debug())).hint(hint)
 }
 
 fn unseen(error: &SessionError) -> CliError {

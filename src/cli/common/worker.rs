@@ -1,7 +1,7 @@
 //! Who or what a person means by a word: a polecat, or the bead that one works on.
 //!
-//! `polecat/NAME`, `bead/NAME`, `RIG/NAME` as Gas Town writes a polecat, or a bare name of either. A polecat goes before a bead
-//! of the same name.
+//! `polecat/NAME`, `bead/NAME`, `RIG/NAME` as Gas Town writes a polecat, or a bare name of either; of a polecat, its name in its rig
+//! will do where only one is called so. A polecat goes before a bead of the same name.
 
 use gastown_crds::common::LABEL_BEAD;
 use gastown_crds::{Bead, Polecat, names, suggest};
@@ -30,6 +30,17 @@ pub async fn find(link: &Link, word: &str) -> Result<Found, CliError> {
     if let Some(polecat) = link.api(polecats).get_opt(word).await? {
         return Ok((polecats, polecat));
     }
+    let mut called: Vec<Polecat> = link.all().await?;
+    called.retain(|polecat| polecat.spec.name == word);
+    match &called[..] {
+        [] => {}
+        [only] => return Ok((polecats, link.get(polecats, &only.name_any()).await?)),
+        many => {
+            let names: Vec<String> = many.iter().map(ResourceExt::name_any).collect();
+            let message = format!("{} polecats are called `{word}`", many.len());
+            return Err(CliError::new(Exit::NotFound, message).hint(format!("name one: {}", names.join(", "))));
+        }
+    }
     let called = ListParams::default().labels(&format!("{LABEL_BEAD}={word}"));
     let is_bead = link.api(beads).get_opt(word).await?.is_some()
         || names::is_label(word) && !link.list(beads, &called).await?.is_empty();
@@ -39,14 +50,8 @@ pub async fn find(link: &Link, word: &str) -> Result<Found, CliError> {
 /// The error of a name that is neither a polecat's nor a bead's.
 async fn neither(link: &Link, word: &str) -> CliError {
     let error = CliError::new(Exit::NotFound, format!("no Polecat and no Bead is named `{}`", word.escape_debug()));
-    let mut all: Vec<String> = Vec::new();
-    for polecat in link.all::<Polecat>().await.unwrap_or_default() {
-        // Its name in its rig is enough for whoever has one rig, and no name of an object.
-        if polecat.spec.name == word {
-            return error.hint(format!("did you mean `{}`?", polecat.name_any()));
-        }
-        all.push(polecat.name_any());
-    }
+    let mut all: Vec<String> =
+        link.all::<Polecat>().await.unwrap_or_default().iter().map(ResourceExt::name_any).collect();
     all.extend(link.all::<Bead>().await.unwrap_or_default().iter().map(ResourceExt::name_any));
     match suggest::nearest(word, all.iter().map(String::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),

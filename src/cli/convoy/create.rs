@@ -65,7 +65,11 @@ pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
         let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
         let stored = Stored::read(link, &all).await?;
         if commands::is_missing(&all, &stored) {
-            return Err(needs_command(&rig.name, args.runtime.as_deref()));
+            return Err(needs_command(
+                &rig.name,
+                args.runtime.as_deref(),
+                "say each bead's `command` in YAML: `gt explain convoy.spec.beads`",
+            ));
         }
         let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
         apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;

@@ -60,6 +60,11 @@ impl Cli {
         is_here
     }
 
+    /// The same in a HOME in which it was never used.
+    pub fn never_used(self) -> Self {
+        Self { home: &[], ..self }
+    }
+
     /// A town in which it works.
     pub fn town(&self, model: &Model) -> Town {
         self.at_work(Town::new(), model)

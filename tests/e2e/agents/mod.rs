@@ -203,6 +203,12 @@ fn claude_lands_a_bead_without_a_screen() {
     lands_without_a_screen(CLAUDE);
 }
 
+/// With a screen it wants to be set up by a person first, and reaches for its maker's servers to do so: that cannot be tried here.
+#[test]
+fn claude_lands_a_bead_from_a_fresh_home_without_a_screen() {
+    lands_without_a_screen(CLAUDE.never_used());
+}
+
 #[test]
 fn codex_lands_a_bead_without_a_screen() {
     lands_without_a_screen(CODEX);
