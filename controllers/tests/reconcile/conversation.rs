@@ -57,6 +57,14 @@ fn talk(id: &str) -> Conversation {
     Conversation { id: id.into(), sandbox_uid: "shop-nux-uid".into(), account: None }
 }
 
+/// That an agent ended by itself with this code.
+fn ended(second: i64, code: i32) -> AttemptState {
+    match died(second) {
+        AttemptState::Ended(end) => AttemptState::Ended(AttemptEnd { code, ..end }),
+        other => other,
+    }
+}
+
 fn lost(attempt: u32) -> Attempt {
     run(attempt, AttemptState::Lost { at: at(900) })
 }
@@ -101,9 +109,10 @@ fn what_was_reported_goes_on() {
     assert_eq!(command(&after(json!({"conversation": "Assigned"}), vec![reported.clone()])), format!("{RESUMES}t-1"));
     // Where it was lost with its machine before it could report anything, it is that of the one before.
     assert_eq!(command(&after(json!({}), vec![reported.clone(), lost(2)])), format!("{RESUMES}t-1"));
-    // One that came to an end by itself, and reported nothing, may not have found it.
-    let ended = after(json!({}), vec![reported.clone(), Attempt { work: reported.work.clone(), ..run(2, died(600)) }]);
-    assert_eq!(command(&ended), "talk begin $(GT_CONVERSATION) | -");
+    // One that came to an end by itself, and reported nothing, may not have found it; one that was killed says nothing of that.
+    let ended = |code| after(json!({}), vec![reported.clone(), run(2, ended(600, code))]);
+    assert_eq!(command(&ended(1)), "talk begin $(GT_CONVERSATION) | -");
+    assert_eq!(command(&ended(137)), format!("{RESUMES}t-1"));
     // Nothing goes on where there is no way to.
     assert_eq!(command(&after(json!({"resume": []}), vec![reported])), "talk begin $(GT_CONVERSATION) | -");
 }
@@ -124,11 +133,8 @@ fn what_another_program_worktree_or_text_had_does_not_go_on() {
 #[test]
 fn a_conversation_that_agents_leave_is_left() {
     let with = |count: u32, code: i32| {
-        let ends = |n: u32| match died(i64::from(n)) {
-            AttemptState::Ended(end) => AttemptState::Ended(AttemptEnd { code, ..end }),
-            other => other,
-        };
-        (1..=count).map(|n| Attempt { conversation: Some(talk("t-1")), ..run(n, ends(n)) }).collect()
+        let ended = |n: u32| run(n, ended(i64::from(n), code));
+        (1..=count).map(|n| Attempt { conversation: Some(talk("t-1")), ..ended(n) }).collect()
     };
     let ends = |count| with(count, 1);
     assert_eq!(command(&after(json!({}), ends(2))), format!("{RESUMES}t-1"));

@@ -72,12 +72,11 @@ fn answers(questions: &[AgentQuestion], attempt: u32) -> String {
 
 /// The id of the conversation that was gone on with last, if that can be gone on with here.
 fn last<'a>((sandbox, account): (&SandboxId, Option<&str>), earlier: &[&'a Attempt]) -> Option<&'a str> {
-    let by_itself = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.own);
+    let by_itself =
+        |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.own && end.code != exit::KILLED);
     let last = earlier.iter().rev().find(|run| run.conversation.is_some() || by_itself(run))?;
     let conversation = last.conversation.as_ref()?;
-    let killed = |run: &Attempt| matches!(&run.state, AttemptState::Ended(end) if end.code == exit::KILLED);
-    let of_it = earlier.iter().filter(|run| run.conversation.as_ref() == Some(conversation));
-    let ends = of_it.filter(|run| by_itself(run) && !killed(run)).count();
+    let ends = earlier.iter().filter(|run| run.conversation.as_ref() == Some(conversation) && by_itself(run)).count();
     // It lies where the account's login does.
     let is_here = conversation.sandbox_uid == sandbox.uid && conversation.account.as_deref() == account;
     (is_here && ends < ENDS_MAX).then_some(&conversation.id)
