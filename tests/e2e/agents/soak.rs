@@ -66,7 +66,14 @@ fn goes_on_in_the_same_conversations(town: &Town) -> usize {
             if town.record(&bead, attempt, "spec.json").is_none() {
                 break;
             }
-            let Some(conversation) = town.record(&bead, attempt, "run/.conversation.json") else { continue };
+            let Some(conversation) = town.record(&bead, attempt, "run/.conversation.json") else {
+                // Its program did not find the conversation, of which nothing but its beginning had been written down.
+                let end = town.record(&bead, attempt, "exit.json").unwrap_or_default();
+                if end["own"] == true && end["code"] != 137 {
+                    last = None;
+                }
+                continue;
+            };
             let written = |it: &Value| it["transcript"].as_str().is_some_and(|path| fs_err::metadata(path).is_ok());
             if let Some(last) = last.filter(written) {
                 assert_eq!(conversation["id"], last["id"], "attempt {attempt}: {}", town.told(&bead, attempt));
