@@ -9,7 +9,7 @@ use super::model::{Line, Model};
 use super::run;
 use crate::town::drill::victims::Draw;
 use crate::town::drill::{audit, finishes, number, say};
-use crate::town::harness::Town;
+use crate::town::harness::{Town, wait_until};
 
 /// The beads of a convoy, half of them for each program.
 const BEADS: usize = 8;
@@ -120,5 +120,9 @@ fn agents_that_are_killed_at_any_moment_lose_nothing() {
     say(&format!("soak: {restarts} restarts went on in the same conversation"));
     // Others hit an agent that had said nothing yet.
     assert!(restarts > kills / 4, "too few kills hit a conversation: {restarts} of {kills}");
+    // An agent that has handed in is ended some seconds later, and not by `gt down`.
+    wait_until(&town, "all sessions are over", || {
+        town.items("polecats").iter().all(|it| it["status"]["state"] == "Idle").then_some(())
+    });
     audit::all(&town, &["shop"], convoys * BEADS);
 }
