@@ -17,19 +17,15 @@ use gastown_crds::bead::AgentQuestion;
 use gastown_crds::common::whole_second;
 use gastown_world::records::Activity;
 use gastown_world::town::Town;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::context::{Answer, Context, actor, connected, find_town, finish};
+use super::context::{Answer, Context, TRIES_MAX, actor, connected, find_town, finish};
 use super::conversation::reports;
-use super::error::{ApiFailure, Error};
+use super::error::Error;
 use super::session::Session;
 use super::work::is_hooked;
-
-/// The most tries of a write when others write the same bead: its controller does now and then.
-const TRIES_MAX: usize = 8;
 
 /// The most questions of a bead, as its schema has it.
 const QUESTIONS_MAX: usize = 20;
@@ -133,14 +129,11 @@ async fn write(
     context: &Context,
 ) -> Result<AgentQuestion, Error> {
     let id = &session.bead;
+    let what = format!("ask about `{id}`");
     for _ in 0..TRIES_MAX {
         let found = context.beads().get_opt(id).await.map_err(Error::api(format!("read bead `{id}`")))?;
         let Some(bead) = found.filter(|bead| is_hooked(bead, &session.polecat_object())) else {
-            let message = format!("bead `{id}` is not on the hook of `{}`", session.polecat_object());
-            return Err(Error::refused(
-                message,
-                "end the session: the work was handed in, closed, or given to another",
-            ));
+            return Err(session.lost());
         };
         context.saw(&bead);
         if let Some(question) = bead.spec.open_question() {
@@ -158,17 +151,11 @@ async fn write(
         let question = question(&bead, session, text, options, stuck, context)?;
         let mut questions = bead.spec.questions.clone();
         questions.push(question.clone());
-        let patch = json!({
-            "metadata": { "resourceVersion": bead.metadata.resource_version },
-            "spec": { "questions": questions },
-        });
-        match context.beads().patch(id, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(_) => return Ok(question),
-            Err(kube::Error::Api(status)) if status.is_conflict() => {}
-            Err(error) => return Err(Error::api(format!("ask about `{id}`"))(error)),
+        if context.change(&bead, &json!({ "questions": questions }), &what).await?.is_some() {
+            return Ok(question);
         }
     }
-    Err(Error::Api { what: format!("ask about `{id}`"), source: ApiFailure::Contended(TRIES_MAX) })
+    Err(Error::contended(what))
 }
 
 fn question(

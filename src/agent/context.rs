@@ -14,7 +14,9 @@ use gastown_connect::Connection;
 use gastown_crds::Bead;
 use gastown_crds::reason::Reason;
 use gastown_world::town::{Places, Town};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
 
 use super::error::Error;
 use super::work::change_of;
@@ -28,6 +30,10 @@ const AGAIN_FIRST: Duration = Duration::from_millis(5);
 const AGAIN_MAX: Duration = Duration::from_millis(250);
 /// How long one try may take; a controller answers within milliseconds.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// The most tries of a write when others write the same bead: its controller writes a status now and then, and nobody writes eight
+/// times between a read and a write.
+pub const TRIES_MAX: usize = 8;
 
 /// What a verb says: data on standard output, talk on standard error.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -79,6 +85,17 @@ impl Context {
     /// The town's beads.
     pub fn beads(&self) -> Api<Bead> {
         Api::default_namespaced(self.client.clone())
+    }
+
+    /// Writes this of the spec of a bead as it was read, to do `what`; none where somebody else has changed the bead meanwhile: it is
+    /// read again then, up to [`TRIES_MAX`] times in all, and else [`Error::contended`].
+    pub async fn change(&self, bead: &Bead, spec: &Value, what: &str) -> Result<Option<Bead>, Error> {
+        let patch = json!({ "metadata": { "resourceVersion": bead.metadata.resource_version }, "spec": spec });
+        match self.beads().patch(&bead.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(changed) => Ok(Some(changed)),
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
+            Err(error) => Err(Error::api(what)(error)),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use gastown_connect::ConnectError;
 use gastown_world::exec::ExecError;
 use gastown_world::town::TownError;
 
+use super::context::TRIES_MAX;
+
 /// Why a verb failed. The process ends with 1, as `bd` does.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -89,6 +91,11 @@ impl Error {
             };
             Self::Api { what, source }
         }
+    }
+
+    /// That something was not done because others changed the same object each time.
+    pub fn contended(what: impl Into<String>) -> Self {
+        Self::Api { what: what.into(), source: ApiFailure::Contended(TRIES_MAX) }
     }
 
     /// Whether the way to the API was lost, or is not there yet: the same may succeed once a controller is back.

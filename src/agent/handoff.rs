@@ -14,17 +14,13 @@ use gastown_crds::bead::Handoff;
 use gastown_crds::common::whole_second;
 use gastown_crds::{Bead, names};
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::context::{Answer, Context, actor, connected, find_town, finish};
-use super::error::{ApiFailure, Error};
+use super::context::{Answer, Context, TRIES_MAX, actor, connected, find_town, finish};
+use super::error::Error;
 use super::session::Session;
-use super::work::{Work, is_hooked, load};
+use super::work::{Work, find_hooked, load};
 use super::worktree::head_of;
-
-/// The most tries of a write when others write the same bead: its controller does now and then.
-const TRIES_MAX: usize = 8;
 
 /// The most handoffs of a bead, as its schema has it. Work that takes more sessions than that is too much for one bead.
 const HANDOFFS_MAX: usize = 50;
@@ -134,9 +130,7 @@ pub(super) async fn of_session(
     let polecat = session.polecat_object();
     for _ in 0..TRIES_MAX {
         let Some(work) = load(context, &session.bead, &polecat).await? else {
-            let message = format!("bead `{}` is not on the hook of `{polecat}`", session.bead);
-            let hint = "end the session: the work was handed in, closed, or given to another";
-            return Err(Error::refused(message, hint));
+            return Err(session.lost());
         };
         if note.automatic && work.bead.spec.handoff_of(session.attempt).is_some() {
             // What the agent itself has said is better.
@@ -146,7 +140,7 @@ pub(super) async fn of_session(
             return Ok(session.attempt);
         }
     }
-    Err(contended(&session.bead))
+    Err(Error::contended(format!("hand off `{}`", session.bead)))
 }
 
 /// Has a person's word end the session of an agent, and another begin.
@@ -170,7 +164,7 @@ fn for_agent(target: &str, note: &Note, town: Option<&Path>) -> Result<Answer, E
                 return Ok(Answer { out, note: note.to_owned(), code: 0 });
             }
         }
-        Err(contended(target))
+        Err(Error::contended(format!("hand off `{target}`")))
     })
 }
 
@@ -185,10 +179,7 @@ pub(super) async fn find(target: &str, context: &Context) -> Result<Bead, Error>
     }
     let name = target.strip_prefix("polecat/").unwrap_or(target);
     let polecat = name.split_once('/').map_or_else(|| name.to_owned(), |(rig, name)| names::polecat(rig, name));
-    // A closed state is never wrong: it is written after the close, which is for ever.
-    let open = ListParams::default().fields("spec.type!=Step,status.state!=Closed");
-    let beads = context.beads().list(&open).await.map_err(Error::api("list the open beads"))?;
-    beads.items.into_iter().find(|bead| is_hooked(bead, &polecat)).ok_or_else(|| {
+    find_hooked(context, None, &polecat).await?.ok_or_else(|| {
         let hint = "`gt status` shows who has what";
         Error::refused(format!("there is no bead `{target}`, and no polecat of that name has one"), hint)
     })
@@ -215,15 +206,8 @@ async fn write(work: &Work, attempt: u32, note: &Note, head: Option<&str>, conte
         let message = format!("`{id}` was handed off {HANDOFFS_MAX} times: it is too much for one bead");
         Error::refused(message, "`gt stuck \"it has to be split: ...\"` tells a person")
     })?;
-    let patch = json!({
-        "metadata": { "resourceVersion": work.bead.metadata.resource_version },
-        "spec": { "handoffs": handoffs },
-    });
-    match context.beads().patch(&id, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-        Err(error) => Err(Error::api(format!("hand off `{id}`"))(error)),
-    }
+    let changed = context.change(&work.bead, &json!({ "handoffs": handoffs }), &format!("hand off `{id}`")).await?;
+    Ok(changed.is_some())
 }
 
 /// The handoffs of a bead with one more; none where there are too many. Of one attempt there is one, and only the newest keep
@@ -234,10 +218,6 @@ fn with(before: &[Handoff], new: Handoff) -> Option<Vec<Handoff>> {
     let old = all.len().saturating_sub(MESSAGES_MAX);
     all[..old].iter_mut().for_each(|handoff| handoff.message = None);
     (all.len() <= HANDOFFS_MAX).then_some(all)
-}
-
-fn contended(bead: &str) -> Error {
-    Error::Api { what: format!("hand off `{bead}`"), source: ApiFailure::Contended(TRIES_MAX) }
 }
 
 #[cfg(test)]

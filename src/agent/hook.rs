@@ -112,7 +112,7 @@ async fn of_polecat(polecat: &str, context: &Context) -> Result<(Whose, Option<W
             || Error::refused(format!("`{polecat}` names no polecat"), "write it as RIG/NAME, such as `shop/nux`"),
         )?;
     let object = names::polecat(rig, name);
-    let bead = find_hooked(context, rig, &object).await?;
+    let bead = find_hooked(context, Some(rig), &object).await?;
     let status = bead.as_ref().and_then(|b| b.status.as_ref());
     let whose = Whose {
         rig: rig.to_owned(),

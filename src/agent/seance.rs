@@ -26,6 +26,7 @@ use super::context::{Answer, Context, actor, connected, find_town, finish};
 use super::error::Error;
 use super::handoff::find;
 use super::session::Session;
+use super::work::open;
 use super::worktree::branch_of;
 
 /// Marks what a session has started; see the session module of `src/world`.
@@ -142,11 +143,8 @@ async fn known(target: &str, session: Option<&Session>, context: &Context) -> Re
 
 /// The open beads that were begun, the first by name.
 async fn begun(context: &Context) -> Result<Vec<Bead>, Error> {
-    // A closed state is never wrong: it is written after the close, which is for ever.
-    let open = ListParams::default().fields("spec.type!=Step,status.state!=Closed");
-    let beads = context.beads().list(&open).await.map_err(Error::api("list the open beads"))?;
     let begun = |bead: &Bead| bead.status.as_ref().is_some_and(|status| status.attempts > 0);
-    Ok(beads.items.into_iter().filter(begun).take(BEADS_MAX).collect())
+    Ok(open(context, None).await?.into_iter().filter(begun).take(BEADS_MAX).collect())
 }
 
 /// What was tried of a bead.

@@ -116,6 +116,12 @@ impl Session {
         names::polecat(&self.rig, &self.polecat)
     }
 
+    /// That the work is not the session's any more.
+    pub fn lost(&self) -> Error {
+        let message = format!("bead `{}` is not on the hook of `{}`", self.bead, self.polecat_object());
+        Error::refused(message, "end the session: the work was handed in, closed, or given to another")
+    }
+
     /// The branch that the work belongs on.
     pub fn branch(&self) -> String {
         names::branch(&self.polecat, &self.bead)

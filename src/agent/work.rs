@@ -74,12 +74,19 @@ pub async fn load(context: &Context, bead: &str, polecat: &str) -> Result<Option
     Ok(Some(Work::of(bead, &steps.items, &requests.items, &Part::current())))
 }
 
-/// Finds the bead on a polecat's hook by looking at the open beads of its rig; for those who have no session that names it.
-pub async fn find_hooked(context: &Context, rig: &str, polecat: &str) -> Result<Option<Bead>, Error> {
+/// Finds the bead on a polecat's hook by looking at the open beads, of its rig where that is known; for those who have no session
+/// that names it.
+pub async fn find_hooked(context: &Context, rig: Option<&str>, polecat: &str) -> Result<Option<Bead>, Error> {
+    Ok(open(context, rig).await?.into_iter().find(|bead| is_hooked(bead, polecat)))
+}
+
+/// The open beads that are no steps; of one rig, if that is said.
+pub async fn open(context: &Context, rig: Option<&str>) -> Result<Vec<Bead>, Error> {
+    let of_rig = rig.map(|rig| format!("spec.rig={rig},")).unwrap_or_default();
     // A closed state is never wrong: it is written after the close, which is for ever.
-    let open = ListParams::default().fields(&format!("spec.rig={rig},spec.type!=Step,status.state!=Closed"));
-    let beads = context.beads().list(&open).await.map_err(Error::api(format!("list the beads of `{rig}`")))?;
-    Ok(beads.items.into_iter().find(|b| is_hooked(b, polecat)))
+    let open = ListParams::default().fields(&format!("{of_rig}spec.type!=Step,status.state!=Closed"));
+    let what = rig.map_or_else(|| "list the open beads".to_owned(), |rig| format!("list the beads of `{rig}`"));
+    Ok(context.beads().list(&open).await.map_err(Error::api(what))?.items)
 }
 
 /// How a bead's convoy has changed its mind since it was begun; none if it has not.

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
-use gastown_agent::context::{Answer, Context, connected, current_dir};
-use gastown_agent::error::{ApiFailure, Error};
+use gastown_agent::context::{Answer, Context, TRIES_MAX, connected, current_dir};
+use gastown_agent::error::Error;
 use gastown_agent::session::{Part, Session};
 use gastown_agent::work::{is_hooked, load};
 use gastown_agent::worktree::Worktree;
@@ -19,7 +19,6 @@ use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
 use gastown_crds::common::{LABEL_CONVOY, whole_second};
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::issue::Issue;
@@ -28,9 +27,6 @@ use super::ready::open_needs;
 use super::show::get;
 use super::slim::Slim;
 
-/// The most tries of a close when others write the same bead. Its controller writes a status now and then; nobody
-/// writes eight times between a read and a write.
-const TRIES_MAX: usize = 8;
 /// The beginning of the reason for a bead without changes.
 const NO_CHANGES: &str = "no-changes";
 /// The word for a bead that was given up.
@@ -118,6 +114,7 @@ fn withdrawn(id: &str, word: &str, bead: &Bead) -> String {
 
 impl Closing<'_> {
     async fn close(&self, id: &str, context: &Context) -> Result<(Bead, &'static str), Error> {
+        let what = format!("close `{id}`");
         for _ in 0..TRIES_MAX {
             let Some(bead) = get(context, id).await? else {
                 let shown = id.escape_default();
@@ -134,14 +131,12 @@ impl Closing<'_> {
                     return Err(Error::refused(message, "close that first; or close this all the same with `--force`"));
                 }
             }
-            let patch = patch(&bead, reason, self.args.reason.clone(), &context.actor);
-            match context.beads().patch(id, &PatchParams::default(), &Patch::Merge(patch)).await {
-                Ok(bead) => return Ok((bead, if reason == CloseReason::Withdrawn { WITHDRAWN } else { "closed" })),
-                Err(kube::Error::Api(status)) if status.is_conflict() => {}
-                Err(error) => return Err(Error::api(format!("close `{id}`"))(error)),
+            let spec = closed(&bead, reason, self.args.reason.clone(), &context.actor);
+            if let Some(bead) = context.change(&bead, &spec, &what).await? {
+                return Ok((bead, if reason == CloseReason::Withdrawn { WITHDRAWN } else { "closed" }));
             }
         }
-        Err(Error::Api { what: format!("close `{id}`"), source: ApiFailure::Contended(TRIES_MAX) })
+        Err(Error::contended(what))
     }
 
     /// The reason to close it with, if whoever asks may close it.
@@ -215,14 +210,11 @@ impl Closing<'_> {
 }
 
 /// The one write: closed, by whom and why, and off the hook; only on what was judged.
-fn patch(bead: &Bead, reason: CloseReason, message: Option<String>, actor: &str) -> serde_json::Value {
+fn closed(bead: &Bead, reason: CloseReason, message: Option<String>, actor: &str) -> serde_json::Value {
     let closed = Closed { reason, message, at: whole_second(SystemClock.now()), by: actor.to_owned() };
-    let mut patch = json!({
-        "metadata": { "resourceVersion": bead.metadata.resource_version },
-        "spec": { "closed": closed },
-    });
+    let mut spec = json!({ "closed": closed });
     if bead.spec.assignee.is_some() {
-        patch["spec"]["assignee"] = serde_json::Value::Null;
+        spec["assignee"] = serde_json::Value::Null;
     }
-    patch
+    spec
 }

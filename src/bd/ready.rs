@@ -73,7 +73,7 @@ pub async fn ready(args: &ReadyArgs, json: bool, context: &Context) -> Result<An
 async fn steps_of(assignee: &str, args: &ReadyArgs, context: &Context) -> Result<Vec<Slim>, Error> {
     let worker = filter::polecat(assignee)?;
     let polecat = worker.object();
-    let Some(bead) = work::find_hooked(context, &worker.rig, &polecat).await? else { return Ok(Vec::new()) };
+    let Some(bead) = work::find_hooked(context, Some(&worker.rig), &polecat).await? else { return Ok(Vec::new()) };
     let Some(work) = work::load(context, &bead.name_any(), &polecat).await? else { return Ok(Vec::new()) };
     let mut steps = Vec::new();
     for step in work.ready() {

@@ -14,6 +14,7 @@ use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::find;
+use crate::agent::context::actor;
 use crate::text::visible;
 
 /// The most tries of a write when others write the same bead: its controller does now and then.
@@ -73,8 +74,7 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
     let text = offered.map_or(answer, String::as_str).to_owned();
     let mut questions = bead.spec.questions.clone();
     for asked in questions.iter_mut().filter(|asked| asked.name == question.name) {
-        let by = gastown_connect::actor::actor().unwrap_or_else(|| "somebody".to_owned());
-        asked.answer = Some(Answer { text: text.clone(), by, at: whole_second(gt.now()) });
+        asked.answer = Some(Answer { text: text.clone(), by: actor(), at: whole_second(gt.now()) });
     }
     let patch = json!({
         "metadata": { "resourceVersion": bead.metadata.resource_version },
@@ -86,8 +86,6 @@ async fn put(bead: &Bead, answer: Option<&str>, gt: &Context, link: &Link) -> Re
         Err(error) => return Err(error.into()),
     }
     gt.out.data(&visible(&format!("bead/{name} answered: {text}")))?;
-    if !link.controller {
-        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-    }
+    gt.say_if_down(link.controller);
     Ok(true)
 }

@@ -118,8 +118,8 @@ async fn apply(
     for one in pruned {
         one.delete(link, args.dry_run, gt).await?;
     }
-    if !link.controller && args.dry_run.is_none() && args.wait.is_none() {
-        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
+    if args.dry_run.is_none() && args.wait.is_none() {
+        gt.say_if_down(link.controller);
     }
     Ok(judged.todo.into_iter().filter_map(|manifest| Some((Kind::named(&manifest.kind)?, manifest.name))).collect())
 }

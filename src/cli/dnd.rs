@@ -9,7 +9,7 @@ use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::worker;
 use super::sessions_of;
-use crate::connect::actor::actor;
+use crate::agent::context::actor;
 use crate::world::messages::{Quiet, QuietRecord};
 
 /// Do not disturb: keep messages from an agent, or from all, until it is off again.
@@ -51,7 +51,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let is_kept = one.is_some_and(|it| quiet.is_kept(&it.uid));
         return gt.out.data(&format!("{who}: do not disturb is {}", if is_kept { "on" } else { "off" }));
     };
-    let by = actor().unwrap_or_else(|| "somebody".to_owned());
+    let by = actor();
     let record = (switch == Switch::On).then(|| QuietRecord { by, at: gt.now() });
     let failed = |error| CliError::new(Exit::Failed, "could not write it down").because(&error);
     quiet.keep(one.as_ref().map(|it| &*it.uid), record.as_ref()).map_err(failed)?;

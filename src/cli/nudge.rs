@@ -18,7 +18,7 @@ use super::common::recipients::{self, Recipient};
 use super::common::table::Table;
 use super::common::timeout::Timeout;
 use super::sessions_of;
-use crate::connect::actor::actor;
+use crate::agent::context::actor;
 use crate::town::Town;
 use crate::world::messages::{Fate, Message, Messages, Mode, NewMessage, TEXT_BYTES_MAX, clean};
 use crate::world::session::Sessions;
@@ -162,7 +162,7 @@ fn send<'a>(
     let now = gt.now();
     let expires = SignedDuration::try_from(how.expires.0.max(Duration::from_secs(1))).unwrap_or(SignedDuration::MAX);
     let new = NewMessage {
-        from: actor().unwrap_or_else(|| "somebody".to_owned()),
+        from: actor(),
         text: text.to_owned(),
         expires: now.saturating_add(expires).unwrap_or(now),
         mode,

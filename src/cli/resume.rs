@@ -35,9 +35,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
                 let others: Vec<String> = others.iter().map(|(kind, name)| kind.named_object(name)).collect();
                 gt.out.talk(&format!("still held: {}; `gt resume --all` lifts all", others.join(", ")));
             }
-            if !link.controller {
-                gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-            }
+            gt.say_if_down(link.controller);
             enforce::todo(gt, &town, link).await
         })
         .await?;

@@ -8,12 +8,11 @@ pub(super) mod rigs;
 use std::path::Path;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use gastown_crds::manifest;
 
 use super::apply::{self, DryRun, Stored, commands};
 use super::common::agents::Agents;
 use super::common::complete;
-use super::common::context::Context;
+use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::Kind;
 use super::common::timeout::Timeout;
@@ -21,6 +20,7 @@ use super::source::committed_to;
 use super::{block_on, wait};
 use crate::clock::{Ids, RandomIds};
 use crate::insight::text::quoted;
+use crate::town::Town;
 use rigs::Rigs;
 
 /// How long one may wait for a piece of work, in what is suggested: agents take minutes.
@@ -93,17 +93,8 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let rigs = Rigs::of(link, &town).await?;
         let rig = rigs.chosen(rig)?;
         let (name, text) = asked.manifest(&rig.name)?;
-        let made = manifest::parse("the convoy", &text).map_err(|mistakes| {
-            gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
-            CliError::new(Exit::Refused, "no convoy can be made of this")
-        })?;
-        let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
-        let stored = Stored::read(link, &all).await?;
-        if commands::is_missing(&all, &stored) {
-            return Err(needs_command(&rig.name, args.runtime.as_deref(), "say --command 'SHELL'"));
-        }
-        let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
-        apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
+        let words = (args.runtime.as_deref(), "say --command 'SHELL'");
+        make(&text, rig, words, (args.dry_run, args.output), (gt, &town, link)).await?;
         let agents = Agents::read(link, &town).await?;
         Ok(Slung { name, text, rig: rig.clone(), agents, is_up: link.controller })
     }))?;
@@ -129,9 +120,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let convoy = Kind::named("Convoy").ok_or_else(|| CliError::new(Exit::Failed, "no kind is named `Convoy`"))?;
         return block_on(wait::all_well(&[(convoy, slung.name)], gt, &town, timeout));
     }
-    if !slung.is_up {
-        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-    }
+    gt.say_if_down(slung.is_up);
     gt.out.talk(&format!("next: gt wait convoy/{} --timeout {WAIT_SUGGESTED}", slung.name));
     Ok(())
 }
@@ -145,7 +134,25 @@ struct Slung {
     is_up: bool,
 }
 
-pub(super) fn needs_command(rig: &str, runtime: Option<&str>, command: &str) -> CliError {
+/// Makes a convoy of this manifest for a rig, and the rig with it where only a file declares that so far; refused where the runtime
+/// that was named, or the rig's, reads no words. What to do then is `command`, or another runtime.
+pub(super) async fn make(
+    text: &str,
+    rig: &rigs::Rig,
+    (runtime, command): (Option<&str>, &str),
+    (dry_run, output): (Option<DryRun>, Option<Output>),
+    (gt, town, link): (&Context, &Town, &Link),
+) -> Result<(), CliError> {
+    let all = rig.declared.iter().cloned().chain(convoy::parsed(text, gt)?).collect::<Vec<_>>();
+    let stored = Stored::read(link, &all).await?;
+    if commands::is_missing(&all, &stored) {
+        return Err(needs_command(&rig.name, runtime, command));
+    }
+    let is_shown = |kind: &str| output.is_none() && ["Convoy", "Rig"].contains(&kind);
+    apply::made(all, dry_run, is_shown, (gt, town, link)).await
+}
+
+fn needs_command(rig: &str, runtime: Option<&str>, command: &str) -> CliError {
     if let Some(runtime) = runtime {
         let what = format!("the `{runtime}` runtime runs commands and reads no words");
         return CliError::new(Exit::Refused, what).hint(format!("{command}, or another --runtime"));

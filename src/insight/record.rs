@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use gastown_controllers::bead::state;
 use gastown_crds::common::{condition, types};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
@@ -105,10 +106,6 @@ impl Record {
     pub fn is_empty(&self) -> bool {
         self.last.is_empty()
     }
-}
-
-fn state(request: &MergeRequest) -> MergeState {
-    request.status.as_ref().map(|status| status.state).unwrap_or_default()
 }
 
 fn reason(request: &MergeRequest) -> Option<&str> {

@@ -220,8 +220,17 @@ impl<'a> Named<'a> {
 
 /// The names of the runtime that works on a bead from its next session on.
 pub fn named<'a>(bead: &'a Bead, polecat: Option<&'a Polecat>, view: &View<'a>) -> Named<'a> {
+    named_for(next_step(bead, view), bead, polecat, view)
+}
+
+/// The name of the runtime that works on the steps of a bead that name none.
+pub fn name_of_whole<'a>(bead: &'a Bead, polecat: &'a Polecat, view: &View<'a>) -> &'a str {
+    named_for(None, bead, Some(polecat), view).smallest().0
+}
+
+fn named_for<'a>(step: Option<&'a Bead>, bead: &'a Bead, polecat: Option<&'a Polecat>, view: &View<'a>) -> Named<'a> {
     let (rig, town) = (view.objects.get::<Rig>(&bead.spec.rig), view.objects.town());
-    Named::of(next_step(bead, view), &bead.spec, polecat, rig.map(AsRef::as_ref), town.map(AsRef::as_ref))
+    Named::of(step, &bead.spec, polecat, rig.map(AsRef::as_ref), town.map(AsRef::as_ref))
 }
 
 /// The name of the runtime that works on a bead from its next session on. `polecat` is the one that has or had it.

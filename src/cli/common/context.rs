@@ -48,6 +48,13 @@ impl Context {
         self.clock.now()
     }
 
+    /// Says that nothing moves, unless a controller is up.
+    pub fn say_if_down(&self, is_up: bool) {
+        if !is_up {
+            self.out.talk("the town is down, so nothing moves yet: `gt up`");
+        }
+    }
+
     /// The working directory.
     pub fn cwd() -> Result<PathBuf, CliError> {
         std::env::current_dir()

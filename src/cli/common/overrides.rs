@@ -14,15 +14,12 @@ use serde_json::Value;
 use super::context::{Context, Link};
 use super::error::{CliError, Exit};
 use super::kinds::{self, KINDS, Kind};
-use crate::connect::actor::actor;
+use crate::agent::context::actor;
 use crate::manifests;
 use crate::town::{TOWN_FILE, Town};
 
 /// How often a write is made anew because somebody else changed the object meanwhile.
 const TRIES_MAX: u32 = 5;
-
-/// Who says it, where the environment names nobody.
-const SOMEBODY: &str = "somebody";
 
 /// Why, and until when.
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -77,12 +74,8 @@ impl Said {
         if reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
             return Err(usage("`--reason` is too long", format!("at most {REASON_BYTES_MAX} bytes are kept")));
         }
-        Ok(Override { mode, by: by(), at, reason, until })
+        Ok(Override { mode, by: actor(), at, reason, until })
     }
-}
-
-fn by() -> String {
-    actor().unwrap_or_else(|| SOMEBODY.to_owned())
 }
 
 /// The objects that a verb is about: those named, or the whole town.
@@ -154,7 +147,8 @@ pub async fn put_as(
             }
             return Ok(None);
         }
-        let mut patch = overrides::patch(&object.metadata, new, (&by(), gastown_crds::common::whole_second(gt.now())));
+        let mut patch =
+            overrides::patch(&object.metadata, new, (&actor(), gastown_crds::common::whole_second(gt.now())));
         patch["metadata"]["resourceVersion"] = object.metadata.resource_version.clone().into();
         patch["metadata"]["uid"] = object.metadata.uid.clone().into();
         match link.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {

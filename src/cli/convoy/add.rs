@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use gastown_crds::common::{API_VERSION, is_true, types};
-use gastown_crds::manifest::{self, to_yaml};
+use gastown_crds::manifest::to_yaml;
 use gastown_crds::{Convoy, Source};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -69,9 +69,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     if had_landed {
         gt.out.talk(&format!("convoy/{name} had landed: it is open again"));
     }
-    if !is_up {
-        gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-    }
+    gt.say_if_down(is_up);
     gt.out.talk(&format!("next: gt wait convoy/{name} --timeout 1h   ({} added)", names.join(", ")));
     Ok(())
 }
@@ -145,10 +143,7 @@ fn of_words(bead: &Worded<'_>, rig: Option<&str>) -> Value {
 
 /// Refuses what could not run: work in words where a runtime reads none; and what no convoy may say, as `gt apply` does.
 async fn check(text: &str, (gt, town): (&Context, &Town), link: &Link) -> Result<(), CliError> {
-    let manifests = manifest::parse("the convoy", text).map_err(|mistakes| {
-        gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
-        CliError::new(Exit::Refused, "no convoy can be made of this")
-    })?;
+    let manifests = convoy::parsed(text, gt)?;
     let stored = Stored::read(link, &manifests).await?;
     if commands::is_missing(&manifests, &stored) {
         return Err(CliError::new(Exit::Refused, "its runtime runs commands and reads no words").hint(

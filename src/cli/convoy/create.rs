@@ -1,10 +1,9 @@
 //! `gt convoy create`: a convoy of several pieces of work, in words.
 
 use clap::Args as ClapArgs;
-use gastown_crds::manifest;
 
 use super::declared;
-use crate::cli::apply::{self, DryRun, Stored, commands};
+use crate::cli::apply::DryRun;
 use crate::cli::block_on;
 use crate::cli::common::complete;
 use crate::cli::common::context::Context;
@@ -12,7 +11,7 @@ use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 use crate::cli::sling::convoy;
 use crate::cli::sling::rigs::Rigs;
-use crate::cli::sling::{Output, needs_command};
+use crate::cli::sling::{Output, make};
 
 /// Make a convoy out of words: a bead for each text. They are worked on side by side.
 #[derive(Debug, ClapArgs)]
@@ -58,30 +57,16 @@ pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
         let rig = rigs.chosen(args.rig.as_deref())?;
         let named = (args.formula.as_deref(), args.runtime.as_deref());
         let text = convoy::manifest(name, &rig.name, named, &beads);
-        let made = manifest::parse("the convoy", &text).map_err(|mistakes| {
-            gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
-            CliError::new(Exit::Refused, "no convoy can be made of this")
-        })?;
-        let all = rig.declared.iter().cloned().chain(made).collect::<Vec<_>>();
-        let stored = Stored::read(link, &all).await?;
-        if commands::is_missing(&all, &stored) {
-            return Err(needs_command(
-                &rig.name,
-                args.runtime.as_deref(),
-                "say each bead's `command` in YAML: `gt explain convoy.spec.beads`",
-            ));
-        }
-        let is_shown = |kind: &str| args.output.is_none() && ["Convoy", "Rig"].contains(&kind);
-        apply::made(all, args.dry_run, is_shown, (gt, &town, link)).await?;
+        let command = "say each bead's `command` in YAML: `gt explain convoy.spec.beads`";
+        let words = (args.runtime.as_deref(), command);
+        make(&text, rig, words, (args.dry_run, args.output), (gt, &town, link)).await?;
         Ok((text, link.controller))
     }))?;
     if args.output.is_some() {
         gt.out.data(&text)?;
     }
     if args.dry_run.is_none() {
-        if !is_up {
-            gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-        }
+        gt.say_if_down(is_up);
         gt.out.talk(&format!("next: gt wait convoy/{name} --timeout 1h"));
     }
     Ok(())

@@ -146,9 +146,7 @@ impl Again {
             let beads: Vec<_> = names.into_iter().map(|name| (kind, name)).collect();
             return block_on(wait::all_well(&beads, gt, town, timeout));
         }
-        if !is_up {
-            gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-        }
+        gt.say_if_down(is_up);
         let objects: Vec<String> = names.iter().map(|name| format!("bead/{name}")).collect();
         gt.out.talk(&format!("next: gt wait {} --timeout {WAIT_SUGGESTED}", objects.join(" ")));
         Ok(())

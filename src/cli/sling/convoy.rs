@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use gastown_crds::common::API_VERSION;
+use gastown_crds::manifest::{self, Manifest};
 use gastown_crds::names;
 
+use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::files;
 use crate::cli::rig::scalar;
@@ -42,6 +44,14 @@ impl Asked<'_> {
         let yaml = manifest(&name, rig, (formula, runtime), &beads);
         Ok((name, yaml))
     }
+}
+
+/// The manifest of a convoy, read as `gt apply` reads one; what is wrong with it is shown.
+pub fn parsed(text: &str, gt: &Context) -> Result<Vec<Manifest>, CliError> {
+    manifest::parse("the convoy", text).map_err(|mistakes| {
+        gt.out.talk_painted(&manifest::render_all(&mistakes, gt.out.talk_color));
+        CliError::new(Exit::Refused, "no convoy can be made of this")
+    })
 }
 
 /// A bead out of words.

@@ -42,9 +42,7 @@ pub async fn approve(args: &Args, gt: &Context) -> Result<(), CliError> {
         let patch = json!({ "metadata": { "annotations": { ANNOTATION_APPROVE: past.revision } } });
         api.patch(&args.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         gt.out.data(&format!("source/{} approved: {}", args.name, past.revision))?;
-        if !link.controller {
-            gt.out.talk("the town is down, so nothing moves yet: `gt up`");
-        }
+        gt.say_if_down(link.controller);
         Ok(())
     })
     .await

@@ -4,12 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use gastown_controllers::world::{Attempt, AttemptEnd, AttemptState, Conversation, OutOfMemory};
-
 use gastown_crds::polecat::{Activity, ActivityState};
 use gastown_supervisor::log;
 use gastown_supervisor::records::{self, AgentSpec, Doing, Exit, Holder, JobSpec, NoJob, RecordError, Spec, Started};
 use jiff::Timestamp;
-
 use jiff::tz::TimeZone;
 
 use super::{SessionError, failed_turn, occupants, resets};

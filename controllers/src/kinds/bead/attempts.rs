@@ -48,10 +48,8 @@ pub fn failures(spec: &BeadSpec, attempts: &[Attempt], requests: &[&Arc<MergeReq
     let failed =
         |(at, run): &(usize, &Attempt)| match (requests.iter().find(|r| r.spec.attempt == run.attempt), &run.state) {
             (Some(request), _) => came_back(request),
-            (None, _) if asked(spec, run) || did_its_part(attempts, *at, next) => false,
-            (None, state) if spec.handoff_of(run.attempt).is_some() => {
-                got_nowhere(spec, run) && matches!(state, AttemptState::Ended(_))
-            }
+            (None, _) if left_well(spec, run) || did_its_part(attempts, *at, next) => false,
+            (None, state) if spec.handoff_of(run.attempt).is_some() => matches!(state, AttemptState::Ended(_)),
             (None, AttemptState::Ended(end)) if end.own && !is_refused_by_provider(end) && !did_not_begin(end) => {
                 match end.out_of_memory {
                     None => true,
@@ -84,6 +82,11 @@ pub fn did_its_part(attempts: &[Attempt], at: usize, next: &str) -> bool {
     let Attempt { runtime: Some(runtime), state: AttemptState::Ended(end), .. } = &attempts[at] else { return false };
     let after = attempts.get(at + 1).map_or(Some(next), |run| run.runtime.as_deref());
     (end.code == 0 || !end.own) && after.is_some_and(|after| after != runtime)
+}
+
+/// Whether an attempt left its work for a reason that is no failure: it has asked people something, or handed off and got somewhere.
+pub fn left_well(spec: &BeadSpec, run: &Attempt) -> bool {
+    asked(spec, run) || (spec.handoff_of(run.attempt).is_some() && !got_nowhere(spec, run))
 }
 
 /// Whether an attempt has asked people something.

@@ -15,8 +15,8 @@ mod reconcile;
 mod writes;
 
 pub use attempts::{
-    asked, did_its_part, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, requests,
-    rework, round, starved, state, text_digest, work_digest,
+    asked, did_its_part, did_not_begin, failures, is_landing, is_refused, is_refused_by_provider, last_word, left_well,
+    requests, rework, round, starved, state, text_digest, work_digest,
 };
 pub use handoffs::got_nowhere;
 pub use molecule::{

@@ -5,7 +5,6 @@
 use gastown_crds::Runtime;
 use gastown_crds::bead::AgentQuestion;
 use gastown_crds::runtime::ConversationId;
-
 use kube::ResourceExt;
 use uuid::Uuid;
 

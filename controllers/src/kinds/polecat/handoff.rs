@@ -7,11 +7,10 @@ use gastown_crds::bead::Handoff;
 use gastown_crds::polecat::{Activity, ActivityState};
 use jiff::Timestamp;
 
+use super::LEAVE_DELAY;
+
 /// How long an agent gets to end its turn, where its program reports that. What it does meanwhile stays in the worktree.
 const TURN_MAX: Duration = Duration::from_secs(30);
-
-/// How long an agent gets whose program reports nothing: to read what `gt handoff` has answered.
-const LEAVE_DELAY: Duration = Duration::from_secs(3);
 
 /// When a session is to be ended that has handed off.
 pub fn ends_at(handoff: &Handoff, activity: Option<&Activity>, now: Timestamp) -> Timestamp {
@@ -20,6 +19,7 @@ pub fn ends_at(handoff: &Handoff, activity: Option<&Activity>, now: Timestamp) -
         return now;
     }
     let delay = match activity.map(|activity| activity.state) {
+        // Its program reports nothing: it has read what `gt handoff` has answered by then.
         None => LEAVE_DELAY,
         Some(ActivityState::Starting | ActivityState::Busy) => TURN_MAX,
         Some(_) => return now,

@@ -25,11 +25,11 @@ use crate::draft::Draft;
 use crate::holds::{self, Hold, PartOf};
 use crate::kinds::bead::{
     asked, claim, cooked, did_its_part, did_not_begin, failures, got_nowhere, is_landing, is_poured,
-    is_refused_by_provider, last_word, requests, rework, round, starved, state, steps, work_digest,
+    is_refused_by_provider, last_word, left_well, requests, rework, round, starved, state, steps, work_digest,
 };
 use crate::kinds::convoy;
 use crate::kinds::rig::RigSettings;
-use crate::kinds::runtime::{self, INSTALL_DELAY, Named, NamedBy};
+use crate::kinds::runtime::{self, INSTALL_DELAY, NamedBy};
 use crate::kinds::town::accounts;
 use crate::objects::created;
 use crate::plan::{Confirm, Effect, Plan, Write};
@@ -405,7 +405,7 @@ impl Hook<'_> {
     fn did_its_part(&self, plan: &mut Plan) -> Option<Doing> {
         let running = self.facts.runtime.as_deref()?;
         let steps = steps(&self.bead.name_any(), round(&self.requests), self.view);
-        let of_bead = self.runtime_of_bead();
+        let of_bead = runtime::name_of_whole(self.bead, self.polecat, self.view);
         let step = handover::next_of_another(&steps, running, of_bead)?;
         let runtime = step.spec.runtime.as_deref().unwrap_or(of_bead);
         let message =
@@ -413,12 +413,6 @@ impl Hook<'_> {
         let due = handover::ends_at(&steps, self.activity(), self.view.now);
         self.ends_at(due, plan);
         Some(doing(PolecatState::Starting, Reason::Switching, message))
-    }
-
-    /// The name of the Runtime of the bead's steps that name none.
-    fn runtime_of_bead(&self) -> &str {
-        let named = runtime::named(self.bead, Some(self.polecat), self.view);
-        Named { step: None, ..named }.smallest().0
     }
 
     /// Whether the agent of its session is refused for its account, and another account is there.
@@ -675,7 +669,7 @@ impl Hook<'_> {
                 env: environment::of(
                     self.polecat,
                     self.bead,
-                    (rig, runtime, self.runtime_of_bead(), account_name),
+                    (rig, runtime, runtime::name_of_whole(self.bead, self.polecat, self.view), account_name),
                     (attempt, &self.base(repo)),
                     &talk,
                     out_of_memory,
@@ -746,9 +740,7 @@ impl Hook<'_> {
             !handed_in(run) && run.state != AttemptState::Intended && !did_its_part(attempts, *at, next)
         };
         let spec = &self.bead.spec;
-        let is_free =
-            |run: &Attempt| asked(spec, run) || (spec.handoff_of(run.attempt).is_some() && !got_nowhere(spec, run));
-        let ended = (0..attempts.len()).rev().take_while(counts).filter(|at| !is_free(&attempts[*at])).count();
+        let ended = (0..attempts.len()).rev().take_while(counts).filter(|at| !left_well(spec, &attempts[*at])).count();
         let restarts = u32::try_from(ended).unwrap_or(u32::MAX).max(failed).saturating_sub(1);
         let at = match &attempts.last()?.state {
             AttemptState::Ended(end) => end.at,
