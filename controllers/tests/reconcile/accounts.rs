@@ -193,3 +193,33 @@ fn a_session_that_is_refused_is_ended_where_another_account_is_there() {
     // Alone, it gets its own tries first.
     assert!(!ends(json!([{"name": "work", "runtimes": ["script"]}])));
 }
+
+#[test]
+fn a_refusal_from_before_an_account_has_worked_does_not_close_it_again() {
+    for (declared, open) in [(two(), vec!["work True Ok", "home True Ok"]), (json!([]), vec!["work True Ok"])] {
+        let mut scene = town_with(declared);
+        let closed = "work False Limited until 9000";
+        // Another polecat, which has done nothing since it was refused.
+        let mut other: Polecat = object("shop-toe", json!({"rig": "shop", "name": "toe"}));
+        let refused = |since| Some(activity(ActivityState::Limited, "work", since, Some(9000)));
+        other.status.get_or_insert_default().refused = refused(940);
+        scene.add(other.clone());
+        turn(&mut scene);
+        assert_eq!(accounts(&scene)[0], closed);
+        let busy = activity(ActivityState::Busy, "work", 945, None);
+        let session = Session::Running { owner_uid: "shop-a-uid".into(), attempt: 1 };
+        scene.sandbox("shop-nux", SandboxFacts { activity: Some(busy.clone()), ..sandbox(session) });
+        turn(&mut scene);
+        assert_eq!(accounts(&scene), open);
+        // The session that worked is over.
+        scene.sandbox("shop-nux", sandbox(Session::None));
+        scene.runs("shop-a", vec![ended(1, busy)]);
+        turn(&mut scene);
+        assert_eq!(accounts(&scene), open);
+        // A later refusal closes it.
+        other.status.get_or_insert_default().refused = refused(949);
+        scene.add(other);
+        turn(&mut scene);
+        assert_eq!(accounts(&scene)[0], closed);
+    }
+}

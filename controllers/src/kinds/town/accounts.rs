@@ -152,8 +152,8 @@ pub(super) fn record(town: &Town, view: &View<'_>, draft: &mut Draft<'_, Town>, 
         if let Some(until) = status.until.filter(|until| *until > view.now) {
             plan.again_at(until);
         }
-        // One of a Runtime is of interest while it is refused.
-        if is_declared.contains(&name) || status.refused.is_some() {
+        // One of a Runtime is of interest while it is refused, and for as long as an older refusal has to be told from a new one.
+        if is_declared.contains(&name) || status.until.is_some() || now.refusal.is_some() {
             draft.status.accounts.push(status);
         }
     }
@@ -184,9 +184,10 @@ impl Seen<'_> {
         }
         let works = self.works.is_some_and(|works| status.refused.is_none_or(|refused| refused < works));
         let is_over = status.until.is_none_or(|until| until <= view.now);
-        if works || status.refused.is_none() {
+        if works || status.until.is_none() {
             conditions.set(types::AVAILABLE, ConditionStatus::True, Reason::Ok, "");
-            status = empty();
+            // What was refused before counts no more, and is not taken for new.
+            status = AccountStatus { refused: status.refused, ..empty() };
         } else if is_over {
             let message = "its provider is asked again by the next session";
             conditions.set(types::AVAILABLE, ConditionStatus::True, Reason::Ok, message);
