@@ -21,6 +21,7 @@ use super::{block_on, wait};
 use crate::clock::{Ids, RandomIds};
 use crate::insight::text::quoted;
 use crate::town::Town;
+use convoy::How;
 use rigs::Rigs;
 
 /// How long one may wait for a piece of work, in what is suggested: agents take minutes.
@@ -38,12 +39,8 @@ pub struct Args {
     /// What is to be done: the first line is the subject of the commit. Or names of beads that are to go on; and the rig.
     #[arg(value_name = "TEXT|BEAD", required = true, add = complete::slung())]
     words: Vec<String>,
-    /// The Formula that it is worked by. Default: `work`.
-    #[arg(long, value_name = "NAME", add = complete::formulas())]
-    formula: Option<String>,
-    /// The Runtime that works on it. Default: the rig's.
-    #[arg(long, value_name = "NAME", add = complete::runtimes())]
-    runtime: Option<String>,
+    #[command(flatten)]
+    how: How,
     /// Shell text that does it, where the `script` runtime works: it reads no words.
     #[arg(long, value_name = "SHELL")]
     command: Option<String>,
@@ -82,18 +79,12 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
                 .hint("put its words in quotes: gt sling 'fix the typo in README'"));
         }
     };
-    let asked = convoy::Asked {
-        text,
-        formula: args.formula.as_deref(),
-        runtime: args.runtime.as_deref(),
-        command: args.command.as_deref(),
-        id: &RandomIds.uid(),
-    };
+    let asked = convoy::Asked { text, how: &args.how, command: args.command.as_deref(), id: &RandomIds.uid() };
     let slung = block_on(gt.with_api(&town, async |link| {
         let rigs = Rigs::of(link, &town).await?;
-        let rig = rigs.chosen(rig)?;
+        let rig = rigs.chosen(rig, args.how.branch.as_deref())?;
         let (name, text) = asked.manifest(&rig.name)?;
-        let words = (args.runtime.as_deref(), "say --command 'SHELL'");
+        let words = (&args.how, "say --command 'SHELL'");
         make(&text, rig, words, (args.dry_run, args.output), (gt, &town, link)).await?;
         let agents = Agents::read(link, &town).await?;
         Ok(Slung { name, text, rig: rig.clone(), agents, is_up: link.controller })
@@ -113,7 +104,8 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             None => format!("rig `{name}` is live from now on, as {shown} says"),
         });
     }
-    if let Some(todo) = slung.agents.what_keeps(args.runtime.as_deref().or(slung.rig.runtime.as_deref()), &town, gt) {
+    if let Some(todo) = slung.agents.what_keeps(args.how.runtime.as_deref().or(slung.rig.runtime.as_deref()), &town, gt)
+    {
         gt.out.talk(&format!("note: it waits. {todo}"));
     }
     if let Some(timeout) = args.wait {
@@ -139,17 +131,26 @@ struct Slung {
 pub(super) async fn make(
     text: &str,
     rig: &rigs::Rig,
-    (runtime, command): (Option<&str>, &str),
+    (how, command): (&How, &str),
     (dry_run, output): (Option<DryRun>, Option<Output>),
     (gt, town, link): (&Context, &Town, &Link),
 ) -> Result<(), CliError> {
     let all = rig.declared.iter().cloned().chain(convoy::parsed(text, gt)?).collect::<Vec<_>>();
     let stored = Stored::read(link, &all).await?;
     if commands::is_missing(&all, &stored) {
-        return Err(needs_command(&rig.name, runtime, command));
+        return Err(needs_command(&rig.name, how.runtime.as_deref(), command));
+    }
+    if how.notify && !tells_people(link).await? {
+        return Err(CliError::new(Exit::Refused, "nobody would be told: the Town has no `notify`")
+            .hint("give it the command that tells people: `gt explain town.spec.notify`; or leave --notify out"));
     }
     let is_shown = |kind: &str| output.is_none() && ["Convoy", "Rig"].contains(&kind);
     apply::made(all, dry_run, is_shown, (gt, town, link)).await
+}
+
+/// Whether the Town has a command that tells people.
+async fn tells_people(link: &Link) -> Result<bool, CliError> {
+    Ok(link.all::<gastown_crds::Town>().await?.iter().any(|town| town.spec.notify.is_some()))
 }
 
 fn needs_command(rig: &str, runtime: Option<&str>, command: &str) -> CliError {

@@ -14,8 +14,13 @@ fn said(done: &Done) -> String {
 
 /// A rig in the store, which an agent works on that reads words.
 fn with_agent(folder: &Folder, name: &str, url: &str) {
+    with_branch(folder, name, url, "main");
+}
+
+fn with_branch(folder: &Folder, name: &str, url: &str, branch: &str) {
     let runtime = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: reader }\nspec: { command: [reader] }\n---\n";
-    let rig = RIG.replace("name: shop", &format!("name: {name}")).replace("./repos/shop.git", url);
+    let rig =
+        RIG.replace("name: shop", &format!("name: {name}")).replace("./repos/shop.git", url).replace("main", branch);
     let done = folder.gt_with(&["apply", "-f", "-"], &format!("{runtime}{rig}  runtime: reader\n"));
     assert_eq!(done.code, 0, "{}", done.all());
 }
@@ -163,6 +168,58 @@ fn a_rig_is_found_by_a_folder_of_its_repository() {
     ! hint: say which, after the text: shop, shop-next
     exit 2
     ");
+}
+
+#[test]
+fn a_branch_chooses_among_the_rigs_of_a_repository() {
+    let folder = Folder::town();
+    let shop = repository(&folder, "shop").display().to_string();
+    for (name, branch) in [("shop", "main"), ("shop-1-x", "release-1.x"), ("shop-1-x-too", "release-1.x")] {
+        with_branch(&folder, name, &shop, branch);
+    }
+    with_branch(&folder, "far", "git@example.invalid:team/far.git", "release-2.x");
+    let slung = |more: &[&str]| folder.gt(&[&["sling", "Fix it", "--dry-run", "-o", "yaml"], more].concat());
+    for (more, wanted) in [
+        (&["shop", "--branch", "main"][..], "shop"),
+        (&["shop-1-x", "--branch", "main"], "shop"),
+        (&[&shop, "--branch", "main"], "shop"),
+        (&["shop-1-x", "--branch", "release-1.x"], "shop-1-x"),
+        (&["--branch", "release-2.x"], "far"),
+    ] {
+        let done = slung(more);
+        assert!(done.out.contains(&format!("  rig: {wanted}\n")), "{more:?}: {}", done.all());
+    }
+    insta::assert_snapshot!(said(&slung(&["shop", "--branch", "release-1.x"])), @"
+    ! error: several rigs are of that repository and branch
+    ! hint: say which, after the text: shop-1-x, shop-1-x-too
+    exit 2
+    ");
+    insta::assert_snapshot!(said(&slung(&["shop", "--branch", "relase-1.x"])), @"
+    ! error: no rig lands on branch `relase-1.x`
+    !   caused by: `shop` lands on main, `shop-1-x` lands on release-1.x, `shop-1-x-too` lands on release-1.x
+    ! hint: `gt rig add [dir]/shop --branch relase-1.x --name NAME` declares one
+    exit 3
+    ");
+    let convoy = folder.gt(&["convoy", "create", "day", "Fix it", "--branch", "release-2.x", "--dry-run"]);
+    assert_eq!(convoy.code, 0, "{}", convoy.all());
+}
+
+#[test]
+fn people_are_told_of_a_convoy_only_where_the_town_can_tell_them() {
+    let folder = Folder::town();
+    with_agent(&folder, "shop", "git@example.invalid:team/shop.git");
+    insta::assert_snapshot!(said(&folder.gt(&["sling", "Fix it", "--notify"])), @"
+    ! error: nobody would be told: the Town has no `notify`
+    ! hint: give it the command that tells people: `gt explain town.spec.notify`; or leave --notify out
+    exit 4
+    ");
+    let town =
+        "apiVersion: gastown.io/v1alpha1\nkind: Town\nmetadata: { name: town }\nspec: { notify: { command: [cat] } }\n";
+    let done = folder.gt_with(&["apply", "-f", "-"], town);
+    assert_eq!(done.code, 0, "{}", done.all());
+    let done = folder.gt(&["sling", "Fix it", "--notify", "-o", "yaml"]);
+    assert!(done.code == 0 && done.out.contains("\n  notify: true\n"), "{}", done.all());
+    assert_eq!(rigs_of_convoys(&folder), ["shop"]);
 }
 
 #[test]

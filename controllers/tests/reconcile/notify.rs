@@ -239,6 +239,23 @@ fn of_convoys_those_are_told_that_were_asked_for() {
 }
 
 #[test]
+fn a_convoy_is_told_of_that_asks_for_it() {
+    let convoy = |name: &str, notify: Option<bool>| {
+        let mut convoy: Convoy = object(name, json!({"rig": "shop", "beads": [{"name": "a", "title": "Do a"}]}));
+        convoy.spec.notify = notify;
+        let landed = json!({"type": "Landed", "status": "True", "reason": "Landed", "message": "", "lastTransitionTime": at(9000)});
+        convoy.status.get_or_insert_default().conditions = vec![serde_json::from_value(landed).unwrap()];
+        convoy
+    };
+    let mut town = Telling::with(command());
+    town.scene.now = at(10_000);
+    for (name, notify) in [("asks", Some(true)), ("does-not", Some(false)), ("says-nothing", None)] {
+        town.scene.add(convoy(name, notify));
+    }
+    assert_eq!(town.told(), ["ConvoyLanded asks Landed"]);
+}
+
+#[test]
 fn what_one_login_lacks_is_told_once_and_a_bead_is_told_of_for_its_polecat() {
     let mut town = Telling::with(command());
     for name in ["nux", "toast"] {

@@ -12,7 +12,7 @@ use crate::rig::RigSpec;
 use crate::town::{Retry, TownSpec};
 
 /// The name of the one town that there may be.
-const TOWN: &str = "town";
+pub(super) const TOWN: &str = "town";
 
 /// How many polecats the town lets work at once, where it says so.
 pub(super) fn of_town(known: &dyn Known) -> Option<u64> {

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde_json::Value;
+
+use super::capacity::TOWN;
 use super::formula::{cycle, unknown_need};
-use super::set::{Known as _, Set, spec};
+use super::set::{Known, Set, spec};
 use crate::convoy::{ConvoyBead, ConvoySpec};
 use crate::formula::FormulaSpec;
 use crate::formula_text::{is_built_in, uses};
 use crate::graph;
-use crate::manifest::{Diagnostic, Manifest, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Severity, Step, quote};
 use crate::suggest;
 
 /// The formula of beads that name none.
@@ -31,6 +34,7 @@ fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
 /// Checks a convoy whose spec is at hand.
 pub(super) fn check_spec(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
     check_needs(set, manifest, convoy);
+    check_notify(set, manifest, convoy);
     // Looked up once for a name, not once for a bead.
     let mut formulas: BTreeMap<&str, Option<FormulaSpec>> = BTreeMap::new();
     let find = |set: &Set<'_>, name: &str| match set.manifest("Formula", name) {
@@ -64,6 +68,24 @@ pub(super) fn refuses(formula: &FormulaSpec, given: &[String], has_command: bool
     given.iter().any(|name| !is_known(name))
         || formula.vars.iter().any(|var| var.required && var.default.is_none() && !is_given(&var.name))
         || (is_declared && !has_command && formula.steps.iter().any(|step| uses_command(step.run.as_deref())))
+}
+
+/// A convoy that people are to be told of, in a town that tells nobody: it lands all the same.
+fn check_notify(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
+    if convoy.notify == Some(true) && tells_nobody(set) {
+        set.report(|| {
+            let span = manifest.value_at(["spec".into(), "notify".into()]);
+            let message = "nobody is told: the Town has no `notify`";
+            let mut warning = Diagnostic::error("tells-nobody", message, &manifest.source, span);
+            warning.severity = Severity::Warning;
+            warning.hint("give the Town the command that tells people: `gt explain town.spec.notify`")
+        });
+    }
+}
+
+/// Whether there is a Town, and it has no command that tells people.
+pub(super) fn tells_nobody(known: &dyn Known) -> bool {
+    known.spec("Town", TOWN).is_some_and(|town| town.get("notify").is_none_or(Value::is_null))
 }
 
 fn check_needs(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {

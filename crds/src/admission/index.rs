@@ -68,6 +68,8 @@ enum Question {
     Pool { wanted: u64 },
     /// There is nothing to work on, so that a town without workers is meant.
     Rests,
+    /// The town tells people what a convoy asks it to.
+    Tells,
 }
 
 /// What is remembered.
@@ -136,6 +138,7 @@ impl Index {
                     capacity::of_rigs(&beside, rigs).is_some_and(|max| max < *wanted)
                 }
                 Question::Pool { wanted } => capacity::of_town(&beside).is_some_and(|max| max < *wanted),
+                Question::Tells => convoy::tells_nobody(&beside),
                 Question::Rests => ["Convoy", "Bead"].iter().any(|kind| !beside.names(kind).is_empty()),
             };
             if is_wrong {
@@ -245,6 +248,9 @@ impl Index {
             let formula = convoy::formula_of(&spec, bead).to_owned();
             let given = bead.vars.iter().map(|var| var.name.clone()).collect();
             self.ask(Question::Takes { formula, given, has_command: bead.command.is_some() }, place.file);
+        }
+        if spec.notify == Some(true) {
+            self.ask(Question::Tells, place.file);
         }
         if let Some(wanted) = spec.parallelism {
             self.ask(Question::Parallel { rigs: capacity::rigs_of(&spec), wanted: wanted.into() }, place.file);

@@ -90,6 +90,10 @@ pub struct ConvoySpec {
     /// Default: `Finish`.
     #[serde(default)]
     pub on_remove: OnRemove,
+    /// People are told when it has landed, and when it does not land without one of them, by the command of the Town's `notify`;
+    /// also where the `events` of that leave it out. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<bool>,
     /// Counts up to run the whole batch again; a landed bead never runs twice in one run. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]

@@ -26,12 +26,8 @@ pub struct Args {
     /// The rig: its name, or a folder of its repository. Default: the rig of the folder you are in, else the only one.
     #[arg(long, value_name = "RIG|PATH", add = complete::rigs())]
     rig: Option<String>,
-    /// The Formula that its beads are worked by. Default: `work`.
-    #[arg(long, value_name = "NAME", add = complete::formulas())]
-    formula: Option<String>,
-    /// The Runtime that works on them. Default: the rig's.
-    #[arg(long, value_name = "NAME", add = complete::runtimes())]
-    runtime: Option<String>,
+    #[command(flatten)]
+    how: convoy::How,
     /// Only say what would be created: as it is found here, or as the API answers.
     #[arg(long, value_enum, value_name = "WHERE", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     dry_run: Option<DryRun>,
@@ -54,12 +50,10 @@ pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
                 .hint(format!("gt convoy add {name} 'TEXT'")));
         }
         let rigs = Rigs::of(link, &town).await?;
-        let rig = rigs.chosen(args.rig.as_deref())?;
-        let named = (args.formula.as_deref(), args.runtime.as_deref());
-        let text = convoy::manifest(name, &rig.name, named, &beads);
+        let rig = rigs.chosen(args.rig.as_deref(), args.how.branch.as_deref())?;
+        let text = convoy::manifest(name, &rig.name, &args.how, &beads);
         let command = "say each bead's `command` in YAML: `gt explain convoy.spec.beads`";
-        let words = (args.runtime.as_deref(), command);
-        make(&text, rig, words, (args.dry_run, args.output), (gt, &town, link)).await?;
+        make(&text, rig, (&args.how, command), (args.dry_run, args.output), (gt, &town, link)).await?;
         Ok((text, link.controller))
     }))?;
     if args.output.is_some() {

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use super::convoy::How;
 use super::{Args, DryRun, WAIT_SUGGESTED};
 use crate::cli::common::context::{Context, Link};
 use crate::cli::common::enforce;
@@ -102,9 +103,9 @@ impl Todo {
 impl Again {
     /// Has them go on.
     pub fn run(self, args: &Args, gt: &Context, town: &Town) -> Result<(), CliError> {
-        if args.formula.is_some() || args.runtime.is_some() || args.command.is_some() {
+        if args.how != How::default() || args.command.is_some() {
             return Err(CliError::new(Exit::Usage, "what works on a bead, and how, is said by its convoy")
-                .hint("without --formula, --runtime and --command, it goes on as it was"));
+                .hint("without --formula, --runtime, --branch, --notify and --command, it goes on as it was"));
         }
         let all: Vec<(Bead, Todo)> = self.beads.into_iter().map(|bead| (bead.clone(), Todo::of(&bead))).collect();
         let names: Vec<String> = all.iter().map(|(bead, _)| bead.name_any()).collect();

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use clap::Args as ClapArgs;
 use gastown_crds::common::API_VERSION;
 use gastown_crds::manifest::{self, Manifest};
 use gastown_crds::names;
 
+use crate::cli::common::complete;
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::files;
@@ -20,14 +22,29 @@ const SUFFIX_CHARS: usize = 5;
 /// Longest title, in characters: a subject that git shows whole.
 const TITLE_CHARS_MAX: usize = 72;
 
+/// How a convoy out of words is worked on.
+#[derive(Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct How {
+    /// The Formula that it is worked by. Default: `work`.
+    #[arg(long, value_name = "NAME", add = complete::formulas())]
+    pub formula: Option<String>,
+    /// The Runtime that works on it. Default: the rig's.
+    #[arg(long, value_name = "NAME", add = complete::runtimes())]
+    pub runtime: Option<String>,
+    /// The branch that it lands on: chooses among the rigs of one repository.
+    #[arg(long, value_name = "BRANCH")]
+    pub branch: Option<String>,
+    /// Have the Town's `notify` tell people when it has landed, and when it needs one of them.
+    #[arg(long)]
+    pub notify: bool,
+}
+
 /// What was asked for.
 pub struct Asked<'a> {
     /// What is to be done.
     pub text: &'a str,
-    /// The Formula, if one was named.
-    pub formula: Option<&'a str>,
-    /// The Runtime, if one was named.
-    pub runtime: Option<&'a str>,
+    /// How it is worked on.
+    pub how: &'a How,
     /// Shell text, if some was given.
     pub command: Option<&'a str>,
     /// What no other convoy has: an id.
@@ -37,11 +54,11 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The convoy's name, and its manifest.
     pub fn manifest(&self, rig: &str) -> Result<(String, String), CliError> {
-        let Self { text, formula, runtime, command, id } = *self;
+        let Self { text, how, command, id } = *self;
         let mut beads = beads(&[text], &[])?;
         let name = format!("{}-{}", beads[0].name, &names::short_hash(&["sling", id])[..SUFFIX_CHARS]);
         beads[0].command = command;
-        let yaml = manifest(&name, rig, (formula, runtime), &beads);
+        let yaml = manifest(&name, rig, how, &beads);
         Ok((name, yaml))
     }
 }
@@ -84,30 +101,28 @@ pub fn beads<'a>(texts: &[&str], taken: &[String]) -> Result<Vec<Worded<'a>>, Cl
     Ok(beads)
 }
 
-/// The manifest of a convoy of these beads; with the Formula and the Runtime that were named.
-pub fn manifest(
-    name: &str,
-    rig: &str,
-    (formula, runtime): (Option<&str>, Option<&str>),
-    beads: &[Worded<'_>],
-) -> String {
+/// The manifest of a convoy of these beads.
+pub fn manifest(name: &str, rig: &str, how: &How, beads: &[Worded<'_>]) -> String {
     let mut yaml = format!(
         "apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {}\nspec:\n  rig: {}\n",
         scalar(name),
         scalar(rig)
     );
-    let mut line = |key: &str, value: Option<&str>| {
+    let line = |yaml: &mut String, key: &str, value: Option<&str>| {
         if let Some(value) = value {
             let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
         }
     };
-    line("  formula", formula);
-    line("  runtime", runtime);
+    line(&mut yaml, "  formula", how.formula.as_deref());
+    line(&mut yaml, "  runtime", how.runtime.as_deref());
+    if how.notify {
+        yaml.push_str("  notify: true\n");
+    }
     for (nth, bead) in beads.iter().enumerate() {
-        line(if nth == 0 { "  beads:\n  - name" } else { "  - name" }, Some(&bead.name));
-        line("    title", Some(&bead.title));
-        line("    description", bead.description.as_deref());
-        line("    command", bead.command);
+        line(&mut yaml, if nth == 0 { "  beads:\n  - name" } else { "  - name" }, Some(&bead.name));
+        line(&mut yaml, "    title", Some(&bead.title));
+        line(&mut yaml, "    description", bead.description.as_deref());
+        line(&mut yaml, "    command", bead.command);
     }
     yaml
 }
@@ -143,7 +158,7 @@ mod tests {
     use crate::clock::{CountingIds, Ids};
 
     fn made(text: &str) -> String {
-        let asked = Asked { text, formula: None, runtime: None, command: None, id: &CountingIds::new(1).uid() };
+        let asked = Asked { text, how: &How::default(), command: None, id: &CountingIds::new(1).uid() };
         asked.manifest("shop").unwrap().1
     }
 
@@ -160,8 +175,9 @@ mod tests {
           - name: fix-the-typo-in-readme
             title: fix the typo in README
         ");
-        let (runtime, command) = (Some("codex"), Some("sed -i 's/a: b/c/' x\ntrue"));
-        let asked = Asked { text: "x", formula: Some("careful"), runtime, command, id: "1" };
+        let (runtime, command) = (Some("codex".to_owned()), Some("sed -i 's/a: b/c/' x\ntrue"));
+        let how = How { formula: Some("careful".to_owned()), runtime, notify: true, ..How::default() };
+        let asked = Asked { text: "x", how: &how, command, id: "1" };
         insta::assert_snapshot!(asked.manifest("shop").unwrap().1, @r#"
         apiVersion: gastown.io/v1alpha1
         kind: Convoy
@@ -171,6 +187,7 @@ mod tests {
           rig: shop
           formula: careful
           runtime: codex
+          notify: true
           beads:
           - name: x
             title: x
@@ -194,7 +211,8 @@ mod tests {
         let names: Vec<&str> = made.iter().map(|bead| bead.name.as_str()).collect();
         assert_eq!(names, ["fix-it-2", "fix-it-3", "fix-it-2-2"]);
         assert_eq!(beads(&["a", " "], &[]).unwrap_err().exit(), Exit::Usage);
-        insta::assert_snapshot!(manifest("day", "shop", (None, Some("codex")), &made[..2]), @r#"
+        let how = How { runtime: Some("codex".to_owned()), ..How::default() };
+        insta::assert_snapshot!(manifest("day", "shop", &how, &made[..2]), @r#"
         apiVersion: gastown.io/v1alpha1
         kind: Convoy
         metadata:

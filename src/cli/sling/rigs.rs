@@ -30,6 +30,8 @@ pub struct Rig {
     /// Its manifest, where it is declared and not live yet.
     pub declared: Option<Manifest>,
     url: String,
+    /// The branch that its work lands on, where it is known: a rig that names none learns the remote's own once it is live.
+    branch: Option<String>,
 }
 
 /// All of them.
@@ -38,8 +40,7 @@ pub struct Rigs(Vec<Rig>);
 impl Rigs {
     /// The town's, and those that its folder declares beside them.
     pub async fn of(link: &Link, town: &Town) -> Result<Self, CliError> {
-        let live = link.all::<crds::Rig>().await?.into_iter();
-        let mut all: Vec<Rig> = live.map(|rig| Rig::of(rig.name_any(), rig.spec, None)).collect();
+        let mut all: Vec<Rig> = link.all::<crds::Rig>().await?.into_iter().map(Rig::live).collect();
         let dir = town.dir.join(rig::DIR).to_string_lossy().into_owned();
         // What cannot be read there is for `gt apply` to complain about.
         let found = read::all(&[dir], Ignored::Nothing).unwrap_or_default().manifests;
@@ -54,12 +55,15 @@ impl Rigs {
         Ok(Self(all))
     }
 
-    /// The one that is meant.
-    pub fn chosen(&self, said: Option<&str>) -> Result<&Rig, CliError> {
+    /// The one that is meant, by its name or its folder; and by the branch that its work lands on, where one is named: of the rigs
+    /// of one repository, or of all where nothing else is said.
+    pub fn chosen(&self, said: Option<&str>, branch: Option<&str>) -> Result<&Rig, CliError> {
         let here = Context::cwd()?;
-        let Some(said) = said else { return self.of_folder(&here) };
+        let Some(said) = said else { return self.of_folder(&here, branch) };
         if let Some(rig) = self.0.iter().find(|rig| rig.name == said && !is_path(said)) {
-            return Ok(rig);
+            let Some(branch) = branch.filter(|branch| rig.branch.as_deref() != Some(*branch)) else { return Ok(rig) };
+            let beside = self.0.iter().filter(|other| whole(&other.url) == whole(&rig.url)).collect();
+            return one(&on(beside, branch)?, "several rigs are of that repository and branch");
         }
         let folder = files::absolute(&here, said);
         if !is_path(said) && !folder.is_dir() {
@@ -68,25 +72,31 @@ impl Rigs {
         if !folder.is_dir() {
             return Err(CliError::new(Exit::NotFound, format!("there is no folder `{}`", folder.display())));
         }
-        match &self.with(&folder)?[..] {
-            [] => Err(CliError::new(Exit::NotFound, format!("no rig is of the repository in {}", folder.display()))
-                .hint(format!("`gt rig add {}` declares one", quoted(said)))),
-            [rig] => Ok(rig),
-            several => Err(which(several, "several rigs are of that repository")),
+        let found = self.with(&folder)?;
+        if found.is_empty() {
+            return Err(CliError::new(Exit::NotFound, format!("no rig is of the repository in {}", folder.display()))
+                .hint(format!("`gt rig add {}` declares one", quoted(said))));
         }
+        let found = match branch {
+            Some(branch) => on(found, branch)?,
+            None => found,
+        };
+        one(&found, "several rigs are of that repository")
     }
 
     /// The rig of the folder that one is in, else the only one.
-    fn of_folder(&self, here: &Path) -> Result<&Rig, CliError> {
+    fn of_folder(&self, here: &Path, branch: Option<&str>) -> Result<&Rig, CliError> {
         let found = match &self.with(here).unwrap_or_default()[..] {
             [] => self.0.iter().collect(),
             found => found.to_vec(),
         };
-        match &found[..] {
-            [] => Err(CliError::new(Exit::NotFound, "the town has no rig yet")
-                .hint("`gt rig add PATH-OR-URL` declares a repository")),
-            [rig] => Ok(rig),
-            several => Err(which(several, "the town has several rigs")),
+        if found.is_empty() {
+            return Err(CliError::new(Exit::NotFound, "the town has no rig yet")
+                .hint("`gt rig add PATH-OR-URL` declares a repository"));
+        }
+        match branch {
+            Some(branch) => one(&on(found, branch)?, "several rigs have that branch"),
+            None => one(&found, "the town has several rigs"),
         }
     }
 
@@ -108,14 +118,41 @@ impl Rigs {
 }
 
 impl Rig {
+    fn live(rig: crds::Rig) -> Self {
+        let seen = rig.status.as_ref().and_then(|status| status.branch.clone());
+        let of_spec = Self::of(rig.name_any(), rig.spec, None);
+        Self { branch: of_spec.branch.or(seen), ..of_spec }
+    }
+
     fn of(name: String, spec: crds::RigSpec, declared: Option<Manifest>) -> Self {
-        Self { name, runtime: spec.runtime, declared, url: spec.repo.url }
+        Self { name, runtime: spec.runtime, declared, url: spec.repo.url, branch: spec.repo.branch }
     }
 }
 
-fn which(several: &[&Rig], what: &str) -> CliError {
-    let names: Vec<&str> = several.iter().map(|rig| rig.name.as_str()).collect();
-    CliError::new(Exit::Usage, what).hint(format!("say which, after the text: {}", names.join(", ")))
+/// Those of some rigs whose work lands on this branch.
+fn on<'a>(rigs: Vec<&'a Rig>, branch: &str) -> Result<Vec<&'a Rig>, CliError> {
+    let (found, others): (Vec<_>, Vec<_>) = rigs.into_iter().partition(|rig| rig.branch.as_deref() == Some(branch));
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let lands = |rig: &&Rig| match &rig.branch {
+        Some(branch) => format!("`{}` lands on {branch}", rig.name),
+        None => format!("`{}` does not know its branch yet", rig.name),
+    };
+    let shown = branch.escape_debug();
+    let url = others.first().map_or("PATH-OR-URL", |rig| rig.url.as_str());
+    Err(CliError::new(Exit::NotFound, format!("no rig lands on branch `{shown}`"))
+        .because_of(others.iter().map(lands).collect::<Vec<_>>().join(", "))
+        .hint(format!("`gt rig add {} --branch {} --name NAME` declares one", quoted(url), quoted(branch))))
+}
+
+/// The only one of some.
+fn one<'a>(rigs: &[&'a Rig], several: &str) -> Result<&'a Rig, CliError> {
+    if let [rig] = rigs {
+        return Ok(rig);
+    }
+    let names: Vec<&str> = rigs.iter().map(|rig| rig.name.as_str()).collect();
+    Err(CliError::new(Exit::Usage, several).hint(format!("say which, after the text: {}", names.join(", "))))
 }
 
 /// One name for the repository at an address; a folder by what its links lead to.

@@ -110,7 +110,7 @@ impl Cause {
     }
 }
 
-/// All that there is to tell, of these events.
+/// All that there is to tell, of these events, and of convoys that ask for it themselves.
 pub(super) fn all(view: &View<'_>, events: &[NotifyEvent]) -> Vec<Cause> {
     let objects = view.objects;
     let mut found: Vec<Cause> = Vec::new();
@@ -123,8 +123,11 @@ pub(super) fn all(view: &View<'_>, events: &[NotifyEvent]) -> Vec<Cause> {
         found.extend(objects.all::<MergeRequest>().filter_map(|request| of_request(request)));
         found.extend(objects.town().and_then(|town| of_town(town)));
     }
-    found.extend(objects.all::<Convoy>().filter_map(|convoy| of_convoy(convoy, view.now)));
-    found.retain(|cause| events.contains(&cause.event));
+    let told = |convoy: &Convoy| {
+        let asks = convoy.spec.notify == Some(true);
+        of_convoy(convoy, view.now).filter(|cause| asks || events.contains(&cause.event))
+    };
+    found.extend(objects.all::<Convoy>().filter_map(|convoy| told(convoy)));
     found
 }
 
