@@ -34,7 +34,7 @@ pub enum Command {
 }
 
 /// Play a short story with a Runtime's real agent in a scratch town, and say what does not hold: it starts, reads its work, is
-/// killed and goes on, asks, hands in, and ends.
+/// killed and goes on, asks, is sent a message, hands in, and ends.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 The scratch town and its repository are temporary. The agent is real: it costs some tokens, and runs as you, with what its \
@@ -63,7 +63,7 @@ pub fn test(args: &Args, gt: &Context) -> Result<(), CliError> {
         let may = if runtime.spec.skips_permissions { ", and may run any command as you" } else { "" };
         gt.out.talk(&format!("runtime `{name}`: `{word}` is started for real: it costs some tokens{may}"));
     }
-    let scratch = Scratch::start(&runtime, gt)?;
+    let scratch = Scratch::start(&runtime, story::is_told(&runtime), gt)?;
     let mut failed = 0;
     let mut tell = |line: &Line| {
         failed += usize::from(matches!(line.outcome, Outcome::Failed { .. }));

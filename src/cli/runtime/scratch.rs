@@ -38,6 +38,9 @@ const TEXT: &str = "This is a short test of how you are run. Run `sh story.sh` i
 /// The shell text that the agent runs.
 const STORY: &str = include_str!("story.sh");
 
+/// In it, whether the agent is sent a message.
+const IS_TOLD: [&str; 2] = ["is_told=no", "is_told=yes"];
+
 /// Begins of variables that belong to a session, if this is run in one.
 const FOREIGN: [&str; 3] = ["GT_", "BD_", "GIT_"];
 
@@ -51,8 +54,8 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes a town that works on the story with this Runtime, and starts it.
-    pub fn start(runtime: &Runtime, gt: &Context) -> Result<Self, CliError> {
+    /// Makes a town that works on the story with this Runtime, and starts it. `is_told`: the story sends a message.
+    pub fn start(runtime: &Runtime, is_told: bool, gt: &Context) -> Result<Self, CliError> {
         let failed =
             |error: &dyn std::error::Error| CliError::new(Exit::Failed, "could not make a scratch town").because(error);
         let dir = tempfile::Builder::new().prefix("gt-runtime-test-").tempdir().map_err(|e| failed(&e))?;
@@ -60,7 +63,7 @@ impl Scratch {
         for folder in [&home, &work] {
             fs_err::create_dir(folder).map_err(|e| failed(&e))?;
         }
-        repository(&work, &bare)?;
+        repository(&work, &bare, is_told)?;
         let write = |name: &str, text: &str| fs_err::write(home.join(name), text).map_err(|e| failed(&e));
         write(TOWN_FILE, &town_file())?;
         write("story.yaml", &story(runtime, &bare)?)?;
@@ -185,9 +188,10 @@ fn story(runtime: &Runtime, bare: &Path) -> Result<String, CliError> {
 }
 
 /// A repository with the story in it, and a bare one beside it, to land in.
-fn repository(work: &Path, bare: &Path) -> Result<(), CliError> {
+fn repository(work: &Path, bare: &Path, is_told: bool) -> Result<(), CliError> {
     let failed = |error: std::io::Error| CliError::from_error(Exit::Failed, &error);
-    fs_err::write(work.join("story.sh"), STORY).map_err(failed)?;
+    let story = if is_told { STORY.replacen(IS_TOLD[0], IS_TOLD[1], 1) } else { STORY.to_owned() };
+    fs_err::write(work.join("story.sh"), story).map_err(failed)?;
     fs_err::write(work.join("README"), "A repository for one test of an agent. Nothing here is kept.\n")
         .map_err(failed)?;
     let git = |args: &[&str]| git(without_foreign(Exec::new("git").limit(STEP_MAX)), work, args);

@@ -1,4 +1,5 @@
-//! The story: an agent starts, reads its work, is killed in the middle, goes on, asks, hands in, and ends.
+//! The story: an agent starts, reads its work, is killed in the middle, goes on, asks, is sent a message, hands
+//! in, and ends.
 //!
 //! What the agent does is seen by what it leaves: files in its attempt's folder, objects of the scratch town, commits. Nothing
 //! is read off its screen.
@@ -11,7 +12,7 @@ use futures::StreamExt;
 use gastown_controllers::world::SandboxId;
 use gastown_crds::bead::BeadType;
 use gastown_crds::common::{ConditionStatus, condition, types};
-use gastown_crds::runtime::Dialect;
+use gastown_crds::runtime::{Dialect, PromptDelivery};
 use gastown_crds::{Bead, Convoy, Polecat, Runtime};
 
 use kube::ResourceExt;
@@ -64,7 +65,16 @@ pub enum Outcome {
 }
 
 /// The parts, in their order.
-const TITLES: [&str; 6] = ["start", "prompt", "resume", "question", "hand-in", "end"];
+const TITLES: [&str; 7] = ["start", "prompt", "resume", "question", "nudge", "hand-in", "end"];
+
+/// What the agent is sent.
+const MESSAGE: &str = "The word is gamma: run `sh story.sh gamma` now, and do what it prints.";
+
+/// Whether messages reach an agent of this Runtime while its session lasts: by the hooks of its program, or at the prompt at which its
+/// work is pasted.
+pub fn is_told(runtime: &Runtime) -> bool {
+    runtime.spec.dialect != Dialect::None || runtime.spec.prompt_delivery == PromptDelivery::Paste
+}
 
 /// What came of waiting.
 enum Seen<T> {
@@ -147,7 +157,13 @@ impl<'a> Story<'a> {
         }
         let (question, goes_on) = self.question(&work).await?;
         self.tell(tell, question)?;
-        if goes_on {
+        if !goes_on {
+            return Ok(Some(work));
+        }
+        let nudge = self.nudge(&work).await?;
+        let is_over = matches!(nudge, Outcome::Failed { .. });
+        self.tell(tell, nudge)?;
+        if !is_over {
             let hand_in = self.hand_in(&work).await?;
             self.tell(tell, hand_in)?;
         }
@@ -214,6 +230,38 @@ impl<'a> Story<'a> {
         }
         self.scratch.gt(&["answer", &work.bead, "alpha"])?;
         Ok((Outcome::Ok("it asked, and was answered".to_owned()), true))
+    }
+
+    /// It is sent a message while it works, and is told at the end of its turn.
+    async fn nudge(&self, work: &Work) -> Result<Outcome, CliError> {
+        if !is_told(self.runtime) {
+            let text = "a message reaches it at an empty prompt alone: it has no `dialect`, and its work is not pasted";
+            return Ok(Outcome::NotDeclared(text.to_owned()));
+        }
+        let first = self.attempt(work, 1);
+        let (listens, told) = (first.folder().join("story-listens"), first.folder().join("story-told"));
+        if !wait_for(first.folder(), self.limit, || listens.exists()).await? {
+            let said = self.last_words(work, self.newest(work));
+            return Ok(Outcome::Failed {
+                why: format!("it has not gone on with the answer within {:?}: {said}", self.limit),
+                change: "`resume` has to hand `$(GT_PROMPT)` to the agent, which says that it was answered".to_owned(),
+            });
+        }
+        let failed = |error: io::Error| CliError::from_error(Exit::Failed, &error);
+        let sent = self.scratch.gt(&["nudge", &work.bead, MESSAGE]);
+        // It ends its turn now, whether it was sent or not.
+        fs_err::write(first.folder().join("story-sent"), "").map_err(failed)?;
+        sent?;
+        if wait_for(first.folder(), self.limit, || told.exists()).await? {
+            return Ok(Outcome::Ok("it was sent a message, and did as that says".to_owned()));
+        }
+        let waits = self.scratch.gt(&["nudge", "--list", &work.bead])?;
+        Ok(Outcome::Failed {
+            why: format!("it has not done within {:?} what a message says: {}", self.limit, waits.trim()),
+            change: "its `Stop` hook has to run `gt __hook` and go on with what that prints; without hooks, its prompt has to be empty \
+                     and still when its turn ends"
+                .to_owned(),
+        })
     }
 
     /// It hands in, and that lands with what the answer said.

@@ -49,6 +49,7 @@ fn an_agent_of_ones_own_passes() {
     ok            prompt        it has read its bead, and run what that says
     ok            resume        killed, and went on in conversation ID
     ok            question      it asked, and was answered
+    not declared  nudge         a message reaches it at an empty prompt alone: it has no `dialect`, and its work is not pasted
     ok            hand-in       landed, after 3 sessions
     ok            end           no process is left of it
     ");
@@ -124,12 +125,14 @@ fn claude_without_a_screen_passes() {
         run("sh story.sh"),
         Line::Say("I have asked.".to_owned()),
         run("sh story.sh"),
+        Line::Say("I wait for the word.".to_owned()),
+        run("sh story.sh gamma"),
         run("git add --all && git commit --quiet --message Story"),
         run("gt hook -o steps | xargs -n 1 bd close"),
         run("gt done"),
     ]);
     let town = CLAUDE.at_work(Town::empty(), &model);
     let (code, said) = played(&town, CLAUDE.headless, &[]);
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 6, "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 7, "{said}");
     assert_eq!(code, 0);
 }
