@@ -106,6 +106,9 @@ pub struct AgentSpec {
     /// Whether its program reports what it does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
+    /// Whether it reports no turn that fails: its transcript says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_in_transcript: bool,
     /// The file that its program reads as standard input. Default: the terminal, and without one nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<PathBuf>,

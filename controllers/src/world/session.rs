@@ -266,6 +266,8 @@ pub struct RuntimeParts {
     pub grace_seconds: Option<u32>,
     /// Whether its program reports what it does: one that has reported nothing has not begun.
     pub reports: bool,
+    /// Whether it reports no turn that fails: its transcript says so.
+    pub fails_in_transcript: bool,
     /// How it is given what `GT_PROMPT` says.
     pub prompt_delivery: PromptDelivery,
 }

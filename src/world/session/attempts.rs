@@ -151,9 +151,15 @@ fn reports(layout: &Layout, owner_uid: &str, attempt: u32) -> Reports {
     Reports::of(run_folder(layout, owner_uid, attempt))
 }
 
-/// What an attempt's agent reported last.
+/// What an attempt's agent reported last; or that its turn has failed since, as its transcript says.
 pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activity> {
-    let records::Activity { state, since, message, .. } = reports(layout, owner_uid, attempt).activity()?;
+    let records::Activity { state, since, at, message, .. } = reports(layout, owner_uid, attempt).activity()?;
+    if state == Doing::Busy
+        && let Some(transcript) = failing_transcript(layout, owner_uid, attempt)
+        && let Some(failed) = failed_turn::of(&transcript).filter(|failed| failed.since >= at)
+    {
+        return Some(with_account(layout, owner_uid, attempt, failed));
+    }
     let state = match state {
         Doing::Starting => ActivityState::Starting,
         Doing::Busy => ActivityState::Busy,
@@ -165,6 +171,14 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
     };
     let activity = Activity { state, since, message, until: None, account: None };
     Some(with_account(layout, owner_uid, attempt, activity))
+}
+
+/// The transcript of an attempt whose program reports no turn that fails; also where it is not there yet.
+pub fn failing_transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<PathBuf> {
+    if !spec(layout, owner_uid, attempt).ok()??.fails_in_transcript {
+        return None;
+    }
+    reports(layout, owner_uid, attempt).conversation()?.transcript
 }
 
 /// The file in which an agent's program keeps the conversation that an attempt reported.

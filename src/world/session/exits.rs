@@ -19,8 +19,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::Sessions;
 use super::reports::Reports;
+use super::{Sessions, attempts};
 
 /// Most sessions and jobs that are waited for at once; each takes one or two descriptors. Slots bound both far below.
 const WATCHES_MAX: usize = 4096;
@@ -65,7 +65,11 @@ impl Exits {
     /// Wakes when the attempt begins, when its agent reports, when its supervisor ends, and when its last process ends. To be
     /// called when a look said that it runs or is intended; again is harmless. False: too many are waited for.
     pub fn watch_attempt(&self, owner_uid: &str, attempt: u32, sandbox_uid: &str) -> bool {
-        self.reports.watch(&self.sessions.layout.attempt(owner_uid, attempt).join(records::RUN), sandbox_uid);
+        let layout = &self.sessions.layout;
+        self.reports.watch(&layout.attempt(owner_uid, attempt).join(records::RUN), sandbox_uid);
+        if let Some(transcript) = attempts::failing_transcript(layout, owner_uid, attempt) {
+            self.reports.watch_transcript(&transcript, sandbox_uid);
+        }
         let (owner_uid, sandbox_uid) = (owner_uid.to_owned(), sandbox_uid.to_owned());
         self.watch(Watched::Attempt { owner_uid, attempt, sandbox_uid })
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// How much of a transcript's end is read, in bytes: what follows the end of a turn is short.
 const END_BYTES: u64 = 64 * 1024;
 
-/// The failure of the last turn; none where it did not fail, or the transcript is of another program, or cannot be read.
+/// The failure of the last turn that has ended; none where it did not fail, or the transcript is of another program, or cannot be read.
 pub(super) fn of(transcript: &Path) -> Option<Activity> {
     let end = end(transcript).ok()?;
     let last = end.lines().rev().find(|line| line.contains("\"task_complete\""))?;

@@ -106,6 +106,7 @@ impl Sessions {
             unset: spec.runtime.unset_env.clone(),
             runtime: Some(spec.runtime.name.clone()).filter(|name| !name.is_empty()),
             reports: spec.runtime.reports,
+            fails_in_transcript: spec.runtime.fails_in_transcript,
             stdin,
             path_first: self.layout.bin(),
             cwd: self.layout.worktree(&sandbox.uid),

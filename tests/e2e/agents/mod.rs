@@ -344,9 +344,26 @@ fn what_is_refused_without_a_screen_is_not_charged_either() {
         let town = CODEX.town(&model);
         one_bead(&town, CODEX.headless);
         town.up();
-        // Its first restart is at once; it is told of from the second on.
-        let said = stands(&town, reason);
-        assert!(said.contains("was refused by its model's provider"), "{said}");
+        // While it runs, it stands for what its provider says; then for the account, which is left alone.
+        wait_until(&town, "the account is left alone", || {
+            stands(&town, reason).contains("was refused by its model's provider").then_some(())
+        });
+        assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
+    }
+}
+
+/// Its hooks say nothing of a turn that fails: its transcript does.
+#[test]
+fn codex_at_its_screen_is_not_charged_for_what_its_provider_refuses() {
+    if !CODEX.is_here() {
+        return;
+    }
+    for (status, kind, reason) in [(429, "usage_limit_reached", "Limited"), (401, "invalid_api_key", "LoginRequired")] {
+        let model = Model::plays(vec![Line::Refuse(status, kind)]);
+        let town = CODEX.town(&model);
+        one_bead(&town, CODEX.name);
+        town.up();
+        stands(&town, reason);
         assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
     }
 }

@@ -12,6 +12,10 @@ mod handoff;
 
 mod handover;
 
+mod doing;
+
+mod hook;
+
 mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet};
