@@ -95,8 +95,14 @@ pub fn at_work(clis: &[Cli], mut town: Town, model: &Model) -> Town {
         town.set(name, "http://127.0.0.1:9");
     }
     town.set("NO_PROXY", "127.0.0.1");
+    // These are installed, and no other agent is.
+    let programs = town.path("programs");
+    fs_err::create_dir_all(&programs).unwrap();
+    for cli in clis {
+        fs_err::os::unix::fs::symlink(bin().join(cli.name), programs.join(cli.name)).unwrap();
+    }
     let path = std::env::var("PATH").unwrap();
-    town.set("PATH", &format!("{}:{path}", bin().display()));
+    town.set("PATH", &format!("{}:{path}", programs.display()));
     town
 }
 

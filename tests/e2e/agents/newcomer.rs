@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clis::CLAUDE;
+use super::clis::{CLAUDE, CODEX, Cli};
 use super::model::Model;
 use super::worker;
 use crate::town::harness::{Town, git};
 
 /// A town of nobody yet, and the bare repository that work is to land in.
-fn before(model: &Model) -> (Town, PathBuf) {
-    let town = CLAUDE.at_work(Town::empty(), model);
+fn before(cli: Cli, model: &Model) -> (Town, PathBuf) {
+    let town = cli.at_work(Town::empty(), model);
     let bare = town.repo("shop", &[("README", "teh shop\n"), ("Makefile", "test:\n\tgrep -q shop README\n")]);
     (town, bare)
 }
 
 /// From an empty folder, or from the repository itself, to a change that has landed.
-fn five_commands(town: &Town, model: &Model, repository: &str, bare: &Path) {
+fn five_commands(cli: Cli, (town, bare): (&Town, &Path), model: &Model, repository: &str) {
     town.ok(&["init", "--trust", "Full"]);
     let rig = town.ok(&["rig", "add", repository]);
-    assert!(rig.contains("runtime: claude"), "it is on PATH, so it works here:\n{rig}");
+    assert!(rig.contains(&format!("runtime: {}", cli.name)), "it is on PATH, so it works here:\n{rig}");
     town.ok(&["up"]);
     let slung = town.ok(&["sling", "fix the typo in README", repository]);
     let created = slung.lines().find_map(|line| line.strip_suffix(" created").filter(|it| it.starts_with("convoy/")));
@@ -28,15 +28,24 @@ fn five_commands(town: &Town, model: &Model, repository: &str, bare: &Path) {
     assert!(model.first_asked().contains("fix the typo in README"), "the agent was told in these words");
 }
 
-#[test]
-fn five_commands_from_an_empty_folder_to_a_landed_change() {
-    if !CLAUDE.is_here() {
+fn from_an_empty_folder(cli: Cli) {
+    if !cli.is_here() {
         return;
     }
     let model = Model::plays(worker("sed -i s/teh/the/ README"));
-    let (town, bare) = before(&model);
+    let (town, bare) = before(cli, &model);
     git(&town.path("work"), &["clone", "-q", bare.to_str().unwrap(), "mine"]);
-    five_commands(&town, &model, "../work/mine", &bare);
+    five_commands(cli, (&town, &bare), &model, "../work/mine");
+}
+
+#[test]
+fn five_commands_from_an_empty_folder_to_a_landed_change() {
+    from_an_empty_folder(CLAUDE);
+}
+
+#[test]
+fn five_commands_with_codex() {
+    from_an_empty_folder(CODEX);
 }
 
 #[test]
@@ -45,7 +54,7 @@ fn five_commands_in_ones_own_working_copy() {
         return;
     }
     let model = Model::plays(worker("sed -i s/teh/the/ README"));
-    let (town, bare) = before(&model);
+    let (town, bare) = before(CLAUDE, &model);
     git(&town.path("town"), &["clone", "-q", bare.to_str().unwrap(), "."]);
-    five_commands(&town, &model, ".", &bare);
+    five_commands(CLAUDE, (&town, &bare), &model, ".");
 }
