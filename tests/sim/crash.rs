@@ -41,8 +41,31 @@ fn every_effect(town: fn() -> Town) {
     say(&format!("crash points: {n} effects, {} runs, all converge", all.len()));
 }
 
+/// Each effect is met by one mode. Effects of one sort take turns with the modes, so that each sort meets all of them.
 #[test]
 fn the_quickstart_survives_a_fault_at_every_effect() {
+    let undisturbed = undisturbed(quickstart);
+    assert!(undisturbed.outcome.landed, "{:#?}", undisturbed.outcome);
+    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
+    let mut next_mode = |effect: &str| {
+        let turn = turns.entry(sort(effect)).or_default();
+        *turn += 1;
+        MODES[(*turn - 1) % MODES.len()]
+    };
+    let all: Vec<_> = (1..).zip(&undisturbed.effects).map(|(at, it)| Faults::from([(at, next_mode(it))])).collect();
+    all_converge(quickstart, &undisturbed, &all);
+    say(&format!("crash points: {} effects of {} sorts, each once, all converge", all.len(), turns.len()));
+}
+
+/// What an effect does and to what kind of object, without its name.
+fn sort(effect: &str) -> String {
+    let words = effect.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    words.take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+#[ignore = "takes minutes: make crash"]
+fn the_quickstart_survives_every_fault_at_every_effect() {
     every_effect(quickstart);
 }
 
