@@ -10,6 +10,8 @@ demo: tools ## build gt, then see a small town work until its convoy has landed
 	cargo build --release --locked
 	examples/quickstart/demo.sh "$${CARGO_TARGET_DIR:-target}/release/gt"
 
+# Most tests wait for other programs: twice as many at once as there are processors.
+test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(nproc) * 2)))
 test: ## every test, real tmux and real git included
 	cargo test --workspace --locked
 

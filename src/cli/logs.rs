@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
-use self::conversation::Transcript;
 use super::common::complete;
 use super::common::context::{Context, Link};
 use super::common::error::{CliError, Exit};
@@ -18,7 +17,7 @@ use super::common::screen;
 use crate::insight;
 use crate::insight::logs::{LogOf, Verification};
 use crate::text::visible;
-use crate::world::records::{Log, LogReader, Records, is_key};
+use crate::world::records::{Log, LogReader, Records, Transcript, is_key};
 
 /// Show the log of a polecat, a bead, a merge request, a job or the controller.
 #[derive(Debug, ClapArgs)]
@@ -257,7 +256,7 @@ async fn converse(args: &Args, gt: &Context, log: &Log, transcript: &Path) -> Re
     loop {
         let writers = log.writers();
         let is_over = log.is_complete() || writers.are_gone();
-        let text = visible(&reader.read().map_err(failed)?);
+        let text = visible(&conversation::more(&mut reader).map_err(failed)?);
         let lines = text.lines().count();
         // Of what is there already; all that comes later.
         let from = tail.take().map_or(0, |tail| lines - tail.min(lines));

@@ -2,6 +2,7 @@
 
 mod list;
 mod nuke;
+mod spent;
 mod status;
 mod unsafe_work;
 

@@ -4,58 +4,20 @@
 //! A transcript is the program's own, one JSON object a line. What is not understood is left out.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 
 use serde_json::Value;
+
+use crate::world::records::Transcript;
 
 /// Lines of a tool's answer that are shown.
 const ANSWER_LINES_MAX: usize = 8;
 
-/// The longest line of a transcript that is read, in bytes: some hold a picture. Longer ones are left out.
-const LINE_BYTES_MAX: usize = 16 << 20;
-
-/// A transcript that is read from its beginning, and goes on.
-#[derive(Debug)]
-pub struct Transcript {
-    file: File,
-    /// The beginning of a line that is not whole yet.
-    begun: Vec<u8>,
-    /// Whether the line that has begun is too long.
-    skips: bool,
-}
-
-impl Transcript {
-    /// Opens one.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: fs_err::File::open(path)?.into(), begun: Vec::new(), skips: false })
-    }
-
-    /// What was added since the last call.
-    pub fn read(&mut self) -> io::Result<String> {
-        let mut text = String::new();
-        let mut buffer = vec![0; 64 * 1024];
-        loop {
-            let count = self.file.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(text);
-            }
-            for piece in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
-                self.begun.extend_from_slice(if self.skips { b"" } else { piece });
-                if self.begun.len() > LINE_BYTES_MAX {
-                    self.begun.clear();
-                    self.skips = true;
-                }
-                if piece.ends_with(b"\n") {
-                    let line = std::mem::take(&mut self.begun);
-                    if !std::mem::take(&mut self.skips) {
-                        text.push_str(&shown(&serde_json::from_slice(&line).unwrap_or_default()));
-                    }
-                }
-            }
-        }
-    }
+/// What was added to a conversation since the last call.
+pub fn more(transcript: &mut Transcript) -> io::Result<String> {
+    let mut text = String::new();
+    transcript.read(|line| text.push_str(&shown(&serde_json::from_slice(line).unwrap_or_default())))?;
+    Ok(text)
 }
 
 /// A line of a transcript, as people read it; empty where it says nothing to them.
@@ -177,11 +139,11 @@ mod tests {
         let text = claude.map(|line| line.to_string() + "\n").concat();
         let (first, rest) = text.split_at(text.len() - 30);
         file.write_all(first.as_bytes()).unwrap();
-        let mut shown = transcript.read().unwrap();
+        let mut shown = more(&mut transcript).unwrap();
         file.write_all(rest.as_bytes()).unwrap();
-        shown += &transcript.read().unwrap();
+        shown += &more(&mut transcript).unwrap();
         file.write_all(b"not json\n").unwrap();
-        shown += &transcript.read().unwrap();
+        shown += &more(&mut transcript).unwrap();
         insta::assert_snapshot!(shown, @r"
         > Do the work.
         > All of it.

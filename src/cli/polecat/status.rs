@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::list::{Line, Output};
 use super::named;
+use super::spent::Spent;
 use crate::cli::common::age::age;
 use crate::cli::common::complete;
 use crate::cli::common::context::Context;
@@ -21,11 +22,12 @@ use crate::insight::text::plain;
 use crate::text::{escaped, visible};
 use crate::town::Town;
 use crate::world::git::{Git, LandedCommit};
+use crate::world::records::Records;
 
 /// Characters of a commit that people tell apart.
 const COMMIT_CHARS: usize = 9;
 
-/// Show how a polecat stands, and its record: beads, landings, and what came back.
+/// Show how a polecat stands, and its record: beads, landings, what came back, and the tokens that it took.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Such as `gt polecat status shop-nux` or `gt polecat status shop/nux`.\n\
     A name has its record for good: it is shown, too, when there is no such polecat any more, and another of the name goes on with it.")]
@@ -47,17 +49,18 @@ pub async fn status(args: &Args, gt: &Context) -> Result<(), CliError> {
         let mut record = Record::of(&name, &snapshot);
         let rigs = link.all::<Rig>().await?;
         record.add_landed(landed(&name, &rigs, &town), &snapshot);
+        let spent = Spent::of(&name, &snapshot, &Records::of(&town.layout));
         if polecat.is_none() && record.is_empty() {
             return Err(link.not_found(kinds::find("polecat")?, &name).await);
         }
         let title =
             polecat.as_ref().and_then(|it| it.status.as_ref()?.bead.as_deref()).and_then(|bead| snapshot.bead(bead));
         let title = title.map(|bead| bead.spec.title.clone());
-        Ok((name, polecat, title, record))
+        Ok((name, polecat, title, (record, spent)))
     });
-    let (name, polecat, title, record) = found.await?;
+    let (name, polecat, title, (record, spent)) = found.await?;
     if args.output == Some(Output::Json) {
-        let mut value = json!({ "polecat": name, "isThere": polecat.is_some(), "record": record });
+        let mut value = json!({ "polecat": name, "isThere": polecat.is_some(), "record": record, "tokens": spent });
         if let (Some(polecat), Some(value)) = (&polecat, value.as_object_mut())
             && let serde_json::Value::Object(line) = json!(Line::of(polecat))
         {
@@ -71,7 +74,8 @@ pub async fn status(args: &Args, gt: &Context) -> Result<(), CliError> {
         Some(polecat) => standing(polecat, title.as_deref(), gt),
         None => format!("{name} is gone; another of the name goes on with its record"),
     };
-    gt.out.data(&visible(&format!("{now}\n{}", of_record(&record, gt))))
+    let spent = spent.map(|spent| spent.words() + "\n").unwrap_or_default();
+    gt.out.data(&visible(&format!("{now}\n{spent}{}", of_record(&record, gt))))
 }
 
 /// What the targets of rigs have of it, each with its merge request. A rig whose commits have one author tells nothing of who

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use gastown_supervisor::process::ProcessId;
-use gastown_supervisor::records::{self, Conversation, Exit, NoJob, Spec};
+use gastown_supervisor::records::{self, AgentSpec, Conversation, Exit, NoJob, Spec};
 
 use super::{Records, Reports};
 
@@ -51,9 +51,18 @@ impl AttemptRecord {
         Reports::of(self.run_folder()).conversation()
     }
 
+    /// Whether its agent's program reports what it does, its conversation included.
+    pub fn does_report(&self) -> bool {
+        self.spec().is_some_and(|spec| spec.reports)
+    }
+
     /// A variable that its session was given.
     pub fn variable(&self, name: &str) -> Option<String> {
+        self.spec()?.env.into_iter().rev().find(|(it, _)| it == name).map(|(_, value)| value)
+    }
+
+    fn spec(&self) -> Option<AgentSpec> {
         let Spec::Session(spec) = records::read::<Spec<NoJob>>(&self.folder.join(records::SPEC)).ok()??;
-        spec.env.into_iter().rev().find(|(it, _)| it == name).map(|(_, value)| value)
+        Some(spec)
     }
 }

@@ -13,6 +13,10 @@ mod reports;
 
 mod screen;
 
+pub mod tokens;
+
+mod transcript;
+
 mod writers;
 
 use std::io;
@@ -31,6 +35,7 @@ pub use jobs::{JobEnd, JobRecord, is_key};
 pub use log::{Log, LogReader};
 pub use reports::{Activity, Conversation, Doing, RecordError, Reports};
 pub use screen::ROWS;
+pub use transcript::Transcript;
 pub use writers::Writers;
 
 /// The records of one town.

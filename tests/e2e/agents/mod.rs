@@ -82,6 +82,12 @@ fn lands_although_killed(cli: Cli) {
     assert!(log.contains("* Bash: gt prime\n    # You are nux, a polecat of rig shop"), "{log}");
     assert!(log.contains("* Bash: gt done\n    handed in 1 commit"), "{log}");
     assert_ne!(town.ok(&["logs", &format!("bead/{bead}"), "--screen"]), log);
+    // One conversation in two sessions, whose tokens count once: 20 for each answer.
+    let polecat: Value = serde_json::from_str(&town.ok(&["polecat", "status", "shop-nux", "-o", "json"])).unwrap();
+    let tokens = &polecat["tokens"];
+    assert_eq!((&tokens["sessions"], &tokens["unknownSessions"]), (&2.into(), &0.into()), "{tokens}");
+    let output = tokens["output"].as_u64().unwrap();
+    assert!(output.is_multiple_of(20) && (80..=140).contains(&output) && tokens["input"] != 0, "{tokens}");
     // The line that was cut off is played again, and nothing before it.
     assert_eq!(model.played(), [0, 1, 1, 2, 3]);
     assert!(

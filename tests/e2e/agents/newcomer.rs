@@ -1,6 +1,8 @@
 //! The first day of somebody who has an agent's program and a repository: five commands, and no YAML written by hand.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::clis::{CLAUDE, CODEX, Cli};
 use super::model::Model;
@@ -16,6 +18,7 @@ fn before(cli: Cli, model: &Model) -> (Town, PathBuf) {
 
 /// From an empty folder, or from the repository itself, to a change that has landed.
 fn five_commands(cli: Cli, (town, bare): (&Town, &Path), model: &Model, repository: &str) {
+    let began = Instant::now();
     town.ok(&["init", "--trust", "Full"]);
     let rig = town.ok(&["rig", "add", repository]);
     assert!(rig.contains(&format!("runtime: {}", cli.name)), "it is on PATH, so it works here:\n{rig}");
@@ -24,6 +27,10 @@ fn five_commands(cli: Cli, (town, bare): (&Town, &Path), model: &Model, reposito
     let created = slung.lines().find_map(|line| line.strip_suffix(" created").filter(|it| it.starts_with("convoy/")));
     let out = town.run(&["wait", created.expect(&slung), "--timeout", "80s"]);
     assert!(out.ok(), "{}\n{}\n{}", out.complaint(), town.run(&["status"]).text(), town.log());
+    let took = began.elapsed().as_secs_f64();
+    let told = format!("newcomer: five commands, {took:.1} s to the first change of {} that landed", cli.name);
+    // Also where the test passes.
+    writeln!(std::io::stdout(), "{told}").expect("somebody reads what a test says");
     assert_eq!(git(bare, &["show", "main:README"]), "the shop");
     assert!(model.first_asked().contains("fix the typo in README"), "the agent was told in these words");
 }
