@@ -235,6 +235,9 @@ fn strategy(args: &Args, repository: &Repository) -> Strategy {
     args.strategy.unwrap_or(if repository.is_local_url { Strategy::Push } else { Strategy::Branch })
 }
 
+/// What a tree needs whose repository has submodules: git makes none of them by itself.
+const SUBMODULES: &str = "git submodule update --init --recursive";
+
 /// The manifest, for people: in the order of the questions, with a word where a choice was made.
 fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check], runtime: Option<&str>) -> String {
     let strategy = strategy(args, repository);
@@ -251,8 +254,15 @@ fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check], runt
     if let Some(runtime) = runtime {
         line(format!("  runtime: {} # the agent that works here", scalar(runtime)));
     }
-    if let Some(from) = repository.copy_from.as_ref().filter(|_| !repository.copy.is_empty()) {
+    let copy_from = repository.copy_from.as_ref().filter(|_| !repository.copy.is_empty());
+    if copy_from.is_some() || repository.has_submodules {
         line("  workspace:".to_owned());
+    }
+    if repository.has_submodules {
+        line("    setup: # in each new worktree".to_owned());
+        line(format!("    - {SUBMODULES}"));
+    }
+    if let Some(from) = copy_from {
         line("    copy: # what git does not hold, and worktrees need".to_owned());
         repository.copy.iter().for_each(|file| line(format!("    - {}", scalar(file))));
         line(format!("    copyFrom: {}", scalar(from)));
@@ -274,6 +284,10 @@ fn yaml(args: &Args, name: &str, repository: &Repository, checks: &[Check], runt
         line("    allowUnverified: true # nothing is checked before it lands".to_owned());
     } else {
         line("    verify: # what must pass before anything lands".to_owned());
+        if repository.has_submodules {
+            line("    - name: submodules".to_owned());
+            line(format!("      run: {SUBMODULES}"));
+        }
         for check in checks {
             line(format!("    - name: {}", check.name));
             line(format!("      run: {}", scalar(&check.run)));

@@ -78,6 +78,33 @@ fn with_branch_nothing_is_said_of_push() {
 }
 
 #[test]
+fn submodules_are_made_in_each_worktree_and_before_each_verification() {
+    let folder = Folder::town();
+    let files = [("Cargo.toml", "[package]\n"), (".gitmodules", "[submodule \"x\"]\n"), (".gitignore", ".env*\n")];
+    let dir = repository(&folder, "shop", &files);
+    fs_err::write(dir.join(".env"), "X=1\n").unwrap();
+    let done = folder.gt(&["rig", "add", "../shop"]);
+    assert_eq!(done.code, 0, "{}", done.all());
+    let (_, spec) = done.out.split_once("    branch: main\n").unwrap();
+    insta::assert_snapshot!(spec, @r#"
+    workspace:
+      setup: # in each new worktree
+      - git submodule update --init --recursive
+      copy: # what git does not hold, and worktrees need
+      - ".env"
+      copyFrom: [dir]/shop
+    merge:
+      strategy: Push # what is verified goes to the branch
+      whenCheckedOut: Update # the working copy follows, as long as it has no uncommitted changes
+      verify: # what must pass before anything lands
+      - name: submodules
+        run: git submodule update --init --recursive
+      - name: test
+        run: cargo test --quiet
+    "#);
+}
+
+#[test]
 fn a_bare_repository_is_looked_into() {
     let folder = Folder::town();
     let dir = repository(&folder, "shop", &[("Makefile", "test:\n\ttrue\n")]);

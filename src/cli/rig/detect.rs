@@ -22,6 +22,11 @@ pub trait Files {
     }
 }
 
+/// Whether a commit has other repositories in it, which neither a new worktree nor a tree that is verified holds.
+pub fn has_submodules(files: &dyn Files) -> bool {
+    files.has(".gitmodules")
+}
+
 /// The checks of a repository; none where nothing says how it is tested.
 pub fn checks(files: &dyn Files) -> Vec<Check> {
     let mut found: Vec<(&str, String)> = Vec::new();

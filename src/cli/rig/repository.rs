@@ -7,7 +7,7 @@ use gastown_crds::branch;
 
 use gastown_crds::url;
 
-use super::detect::{Check, Files, checks};
+use super::detect::{Check, Files, checks, has_submodules};
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::files;
@@ -31,6 +31,8 @@ pub struct Repository {
     pub is_checked_out: bool,
     /// How it is tested.
     pub checks: Vec<Check>,
+    /// Whether it has submodules.
+    pub has_submodules: bool,
     /// Files that git does not hold and a worktree probably needs.
     pub copy: Vec<String>,
     /// The folder that they are in.
@@ -76,6 +78,7 @@ impl Repository {
             seen_at: Some(shown.clone()),
             is_local_url: true,
             checks: checks(&Root(&tree)),
+            has_submodules: has_submodules(&Root(&tree)),
             ..Self::default()
         };
         if let Some(work) = &repository.worktree {
