@@ -134,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn what_keeps_failing_is_listed_once() {
+        let mut town = town();
+        let mut polecat = polecat("nux", "EnvFromFailed", "no such file");
+        polecat.status.get_or_insert_default().consecutive_failures = 9;
+        town.add([polecat]);
+        assert_eq!(words(&town), "polecat/shop-nux: EnvFromFailed: no such file");
+    }
+
+    #[test]
     fn a_rig_whose_branch_is_red_is_said_of_the_rig_and_not_of_its_queue() {
         let fails = || {
             let mut request = request("Queued", "VerifyError", "could not run 3 times; see the checks");

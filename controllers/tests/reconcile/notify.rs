@@ -148,6 +148,35 @@ fn a_question_is_told_once_with_what_answers_it() {
     assert_eq!(town.told(), ["NeedsPerson shop-a Asking"]);
 }
 
+/// Bead and polecat say for a moment longer what was answered.
+#[test]
+fn what_was_just_answered_is_told_of_nobody() {
+    for (reason, stuck) in [("Asking", false), ("Stuck", true)] {
+        let mut town = Telling::with(command());
+        let mut answered = question("q1", Some("tabs"));
+        answered["stuck"] = stuck.into();
+        let mut bead = in_state(bead("shop-a", "shop"), BeadState::SetAside);
+        bead.spec.questions = vec![serde_json::from_value(answered).unwrap()];
+        let mut set_aside = not_ready(reason, "Tabs or spaces?");
+        set_aside.type_ = "SetAside".to_owned();
+        bead.status.as_mut().unwrap().conditions = vec![set_aside];
+        if !stuck {
+            bead.status.as_mut().unwrap().state = BeadState::Waiting;
+        }
+        town.scene.add(bead);
+        let mut polecat: Polecat = polecat("shop", "nux");
+        let status = polecat.status.get_or_insert_default();
+        status.bead = Some("shop-a".to_owned());
+        status.conditions = vec![not_ready("Asking", "Tabs or spaces?")];
+        town.scene.add(polecat.clone());
+        assert_eq!(town.told(), Vec::<String>::new(), "{reason}");
+        // Another question, on its own screen.
+        polecat.status.as_mut().unwrap().conditions = vec![not_ready("Asking", "Which file?")];
+        town.scene.add(polecat);
+        assert_eq!(town.told(), ["NeedsPerson shop-nux Asking"]);
+    }
+}
+
 #[test]
 fn a_cause_that_comes_and_goes_is_told_again_only_after_a_while() {
     let mut town = Telling::with(command());

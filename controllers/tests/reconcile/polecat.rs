@@ -349,6 +349,24 @@ fn strays_are_ended_before_anything_starts() {
 }
 
 #[test]
+fn a_branch_that_comes_back_again_and_again_is_said_to_have_been_handed_in() {
+    for (reason, words) in [("Conflict", "it conflicts with the target"), ("Red", "it fails verification")] {
+        let mut scene = scene();
+        for attempt in 1..=3 {
+            scene.request(because(request("shop-a", "shop", attempt, MergeState::Rejected), reason));
+        }
+        scene.add(step(3));
+        scene.sandbox("shop-nux", sandbox_of(prepared(3)));
+        scene.runs("shop-a", (1..=3).map(|attempt| run(attempt, died(1000))).collect());
+        let text = said(&scene.plan(&key()));
+        assert!(
+            text.contains(&format!("BackOff (attempt 3 handed in, and came back: {words}; restarts at ")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_branch_that_came_back_wants_a_fresh_worktree() {
     let mut scene = scene();
     scene.request(request("shop-a", "shop", 1, MergeState::Rejected));

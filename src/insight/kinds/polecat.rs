@@ -140,17 +140,18 @@ pub fn not_starting(snapshot: &Snapshot, before: &[Need]) -> Vec<Need> {
         [Reason::SetupFailed, Reason::RefNotFound, Reason::NotTrusted, Reason::EnvFromFailed, Reason::CommandNotFound];
     let by_runtimes = before.iter().any(|need| need.object.starts_with("runtime/"));
     let stuck = if by_runtimes { &stuck[..stuck.len() - 1] } else { &stuck[..] };
+    let stuck = |polecat: &Polecat| conditions::refused(&polecat.status.as_ref()?.conditions, stuck).cloned();
     let bad = snapshot.all::<Polecat>().filter_map(|polecat| {
-        let ready = conditions::refused(&polecat.status.as_ref()?.conditions, stuck)?;
-        Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(ready)))
+        let ready = stuck(polecat)?;
+        Some(Need::new(format!("polecat/{}", polecat.name_any()), conditions::words(&ready)))
     });
-    bad.chain(failing(snapshot)).collect()
+    bad.chain(failing(snapshot, |polecat| stuck(polecat).is_none())).collect()
 }
 
-/// Polecats for which the same thing fails again and again. What fails for all of a rig is said of one.
-fn failing(snapshot: &Snapshot) -> Vec<Need> {
+/// Polecats, of these, for which the same thing fails again and again. What fails for all of a rig is said of one.
+fn failing(snapshot: &Snapshot, is_meant: impl Fn(&Polecat) -> bool) -> Vec<Need> {
     let failing = snapshot.all::<Polecat>().filter_map(|polecat| {
-        let status = polecat.status.as_ref()?;
+        let status = polecat.status.as_ref().filter(|_| is_meant(polecat))?;
         let ready = condition(&status.conditions, types::READY)?;
         let cause = (polecat.spec.rig.as_str(), ready.reason.as_str());
         keeps_failing(ready, status.consecutive_failures)

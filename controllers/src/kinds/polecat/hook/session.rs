@@ -1,6 +1,6 @@
 //! The next session: whether it may start, when, in which conversation, and with what.
 
-use gastown_crds::bead::Waiting;
+use gastown_crds::bead::{Rework, ReworkKind, Waiting};
 use gastown_crds::polecat::{Activity, ActivityState, PolecatState, PolecatStatus};
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
@@ -92,7 +92,7 @@ impl Hook<'_> {
                 (None, None, None) if last.is_some_and(|run| got_nowhere(&self.bead.spec, run)) => {
                     (Reason::BackOff, "handed off without a commit or a closed step, as those before it".to_owned())
                 }
-                (None, None, None) => (Reason::BackOff, "ended without `gt done`".to_owned()),
+                (None, None, None) => (Reason::BackOff, self.said_of_rework(attempt - 1)),
             };
             let message = format!("attempt {} {how}; restarts at {due:.0}", attempt - 1);
             return Ok(self.waits(Waiting::Bead, doing(PolecatState::Stalled, reason, message), plan));
@@ -149,6 +149,17 @@ impl Hook<'_> {
             },
         });
         Ok(doing(PolecatState::Starting, Reason::Switching, format!("attempt {attempt} is being started")))
+    }
+
+    /// How an attempt ended that is followed by another: what it handed in came back, or it has handed in nothing.
+    fn said_of_rework(&self, attempt: u32) -> String {
+        match rework(&self.requests).filter(|_| self.requests.last().is_some_and(|it| it.spec.attempt == attempt)) {
+            Some(Rework { kind: ReworkKind::Conflict, .. }) => {
+                "handed in, and came back: it conflicts with the target".to_owned()
+            }
+            Some(Rework { kind: ReworkKind::Red, .. }) => "handed in, and came back: it fails verification".to_owned(),
+            None => "ended without `gt done`".to_owned(),
+        }
     }
 
     /// The attempts at this text that another may go on from: none before the last handoff, and where work is done anew, none that

@@ -149,7 +149,9 @@ fn of_bead(bead: &Bead) -> Option<Cause> {
             ..Cause::new(bead, ready)
         });
     }
-    let set_aside = condition(&status.conditions, types::SET_ASIDE).filter(|_| status.state == BeadState::SetAside);
+    // One that was stuck and is answered says so until it is looked at again.
+    let set_aside = condition(&status.conditions, types::SET_ASIDE)
+        .filter(|found| status.state == BeadState::SetAside && found.reason != Reason::Stuck);
     let no_steps = condition(&status.conditions, types::READY).filter(|it| it.reason == Reason::InvalidFormula);
     set_aside.or(no_steps).map(|found| Cause::new(bead, found))
 }
@@ -167,8 +169,11 @@ fn of_polecat(polecat: &Polecat, view: &View<'_>) -> Option<Cause> {
     const ON_SCREEN: [Reason; 3] = [Reason::Asking, Reason::DialogOpen, Reason::TurnEnded];
     const OTHERS: [Reason; 2] = [Reason::NotTrusted, Reason::RefNotFound];
     let ready = not_ready(polecat)?;
-    // What its bead is asked about is told of the bead.
-    let is_asked = bead_of(polecat, view).is_some_and(|bead| bead.spec.open_question().is_some());
+    // What its bead is asked about is told of the bead. The polecat says so a moment longer than that is not answered.
+    let is_asked = bead_of(polecat, view).is_some_and(|bead| {
+        let was_asked = |it: &AgentQuestion| it.answer.is_none() || it.text.starts_with(&ready.message);
+        bead.spec.questions.iter().any(was_asked)
+    });
     if ON_SCREEN.iter().any(|reason| ready.reason == *reason) && !is_asked {
         return Some(Cause { next: format!("gt attach {}", polecat.name_any()), ..Cause::new(polecat, ready) });
     }
