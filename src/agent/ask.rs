@@ -27,6 +27,9 @@ use super::error::Error;
 use super::session::Session;
 use super::work::is_hooked;
 
+/// The longest question, in characters, as the schema of a bead has it.
+const TEXT_CHARS_MAX: usize = 4096;
+
 /// The most questions of a bead, as its schema has it.
 const QUESTIONS_MAX: usize = 20;
 
@@ -103,6 +106,10 @@ fn put(
 ) -> Result<(Session, AgentQuestion), Error> {
     let session = Session::required(verb, "people answer questions: `gt answer BEAD \"...\"`")?;
     let text = text.trim();
+    if text.chars().count() > TEXT_CHARS_MAX {
+        let message = format!("what you ask has more than {TEXT_CHARS_MAX} characters");
+        return Err(Error::refused(message, "ask shortly, and name the file that says more"));
+    }
     if text.is_empty() {
         return Err(Error::refused("the question is empty", format!("{verb} \"what you want to know\"")));
     }

@@ -14,10 +14,10 @@ use gastown_agent::session::{Part, Session};
 use gastown_agent::work::{is_hooked, load};
 use gastown_agent::worktree::Worktree;
 use gastown_base::clock::{Clock as _, SystemClock};
-use gastown_crds::Bead;
 use gastown_crds::actor::Actor;
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
 use gastown_crds::common::{LABEL_CONVOY, whole_second};
+use gastown_crds::{Bead, names};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -101,15 +101,20 @@ fn withdrawn(id: &str, word: &str, bead: &Bead) -> String {
     let convoy = bead.labels().get(LABEL_CONVOY);
     let convoy = convoy.map(|convoy| {
         format!(
-            "; convoy/{convoy} does not land by it: take it out of there, or `gt delete bead/{id}` has it done again"
+            "; convoy/{convoy} does not land by it: `gt convoy close {convoy}` if nothing else is wanted of it, or `gt delete \
+             bead/{id}` to have it done again"
         )
     });
-    let agent = if bead.status.as_ref().is_some_and(|status| status.last_polecat.is_some()) {
-        ", and what an agent has made of it is kept on a rescue ref"
-    } else {
-        ""
-    };
-    format!("`{id}` had not landed: it is given up{agent}{}\n", convoy.unwrap_or_default())
+    let polecat = bead.status.as_ref().and_then(|status| status.last_polecat.as_deref());
+    let agent = polecat.map(|polecat| {
+        let rig = &bead.spec.rig;
+        let name = polecat.strip_prefix(&**rig).and_then(|rest| rest.strip_prefix('-')).unwrap_or(polecat);
+        format!(
+            ", and what its agent has made is kept in the clone of rig {rig}, as branch {}",
+            names::branch(name, id)
+        )
+    });
+    format!("`{id}` had not landed: it is given up{}{}\n", agent.unwrap_or_default(), convoy.unwrap_or_default())
 }
 
 impl Closing<'_> {

@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::common::complete;
-use super::common::context::{Context, Link};
+use super::common::context::{Context, Link, by_name};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::find;
 use crate::agent::context::actor;
@@ -36,7 +36,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
     gt.with_api(&town, async |link| {
         for _ in 0..TRIES_MAX {
-            let Some(bead) = link.typed::<Bead>().get_opt(name).await? else {
+            let Some(bead) = by_name(&link.typed::<Bead>(), name).await? else {
                 return Err(link.not_found(find("bead")?, name).await);
             };
             if put(&bead, args.answer.as_deref(), gt, link).await? {

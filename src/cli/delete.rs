@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::apply;
 use super::common::complete;
-use super::common::context::{Context, Link};
+use super::common::context::{Context, Link, by_name};
 use super::common::error::{CliError, Exit};
 use super::common::gone::gone;
 use super::common::kinds::{Kind, targets};
@@ -89,7 +89,7 @@ pub async fn warn(gt: &Context, link: &Link, kind: &Kind, name: &str, object: &D
 
 /// Deletes one; whether it is gone already.
 async fn delete(args: &Args, gt: &Context, link: &Link, kind: &Kind, name: &str) -> Result<bool, CliError> {
-    if let Some(object) = link.api(kind).get_opt(name).await? {
+    if let Some(object) = by_name(&link.api(kind), name).await? {
         // Nothing is asked: `gt delete` does what it is told, as kubectl does.
         warn(gt, link, kind, name, &object).await?;
     }

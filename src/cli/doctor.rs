@@ -15,6 +15,7 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::common::context::Context;
+use super::common::disk;
 use super::common::error::{CliError, Exit, SOCKET_HINT};
 use super::common::table::Table;
 use crate::insight::kinds::runtime;
@@ -151,9 +152,15 @@ fn limits(path: &OsStr) -> Check {
 fn writable(what: &str, dir: &Path) -> Check {
     let tried = private::create(dir).and_then(|()| tempfile::tempfile_in(dir).map(drop));
     let found = dir.display().to_string();
-    match tried {
-        Ok(()) => Check { what: what.to_owned(), verdict: Verdict::Ok, found, fix: None },
-        Err(error) => Check {
+    match (tried, disk::full(dir)) {
+        (Ok(()), None) => Check { what: what.to_owned(), verdict: Verdict::Ok, found, fix: None },
+        (_, Some(left)) => Check {
+            what: what.to_owned(),
+            verdict: Verdict::Missing,
+            found: format!("{found}: its disk is full, {left} are free"),
+            fix: Some(format!("free some: `df -h {}`", dir.display())),
+        },
+        (Err(error), None) => Check {
             what: what.to_owned(),
             verdict: Verdict::Missing,
             found: error.to_string(),

@@ -13,7 +13,7 @@ use kube::runtime::watcher;
 use tokio::time::Instant;
 
 use super::common::complete;
-use super::common::context::{Context, Link};
+use super::common::context::{Context, Link, by_name};
 use super::common::error::{CliError, Exit};
 use super::common::kinds::find;
 use super::common::timeout::Timeout;
@@ -67,7 +67,7 @@ async fn ask(args: &Args, word: &str, link: &Link) -> Result<Vec<String>, CliErr
         Some(name) => {
             let name = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
             let requests = link.typed::<MergeRequest>();
-            match requests.get_opt(name).await? {
+            match by_name(&requests, name).await? {
                 Some(request) => Some(request.spec.rig),
                 None => return Err(link.not_found(find("mergerequest")?, name).await),
             }

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use gastown_crds::{Polecat, names};
 use kube::ResourceExt;
 
-use super::common::context::Link;
+use super::common::context::{Link, by_name};
 use super::common::error::CliError;
 use super::common::kinds;
 
@@ -34,7 +34,7 @@ async fn named(link: &Link, word: &str) -> Result<(String, Option<Polecat>), Cli
         Some((rig, name)) => names::polecat(rig, name),
         None => word.to_owned(),
     };
-    if let Some(polecat) = link.typed::<Polecat>().get_opt(&name).await? {
+    if let Some(polecat) = by_name(&link.typed::<Polecat>(), &name).await? {
         return Ok((name, Some(polecat)));
     }
     let mut called = link.all::<Polecat>().await?;

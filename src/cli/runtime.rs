@@ -63,6 +63,7 @@ pub fn test(args: &Args, gt: &Context) -> Result<(), CliError> {
         let may = if runtime.spec.skips_permissions { ", and may run any command as you" } else { "" };
         gt.out.talk(&format!("runtime `{name}`: `{word}` is started for real: it costs some tokens{may}"));
     }
+    gt.out.talk(&format!("each part may take up to {:?}: --timeout changes that", args.timeout.0));
     let scratch = Scratch::start(&runtime, story::is_told(&runtime), gt)?;
     let mut failed = 0;
     let mut tell = |line: &Line| {

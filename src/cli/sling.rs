@@ -81,7 +81,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     };
     let asked = convoy::Asked { text, how: &args.how, command: args.command.as_deref(), id: &RandomIds.uid() };
     let slung = block_on(gt.with_api(&town, async |link| {
-        let rigs = Rigs::of(link, &town).await?;
+        let rigs = Rigs::of(link, &town, "after the text").await?;
         let rig = rigs.chosen(rig, args.how.branch.as_deref())?;
         let (name, text) = asked.manifest(&rig.name)?;
         let words = (&args.how, "say --command 'SHELL'");
@@ -103,6 +103,9 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             Some(_) => format!("rig `{name}` is live from now on; commit {shown} when you like"),
             None => format!("rig `{name}` is live from now on, as {shown} says"),
         });
+    }
+    if let Some(branch) = &args.how.branch {
+        gt.out.talk(&format!("for rig {}, which lands on {}", slung.rig.name, branch.escape_debug()));
     }
     if let Some(todo) = slung.agents.what_keeps(args.how.runtime.as_deref().or(slung.rig.runtime.as_deref()), &town, gt)
     {

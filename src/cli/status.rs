@@ -7,6 +7,7 @@ use gastown_crds::Polecat;
 
 use super::common::age::age;
 use super::common::context::Context;
+use super::common::disk;
 use super::common::error::{CliError, Exit};
 use super::common::table::Table;
 use super::common::terminal::Color;
@@ -39,6 +40,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     }
     // A town that is down has not taken off yet what is over.
     overview.held.retain(|held| held.until.is_none_or(|until| until > gt.now()));
+    overview.needs_you.splice(0..0, disk::need(&town));
     if args.json {
         let text = serde_json::to_string_pretty(&overview)
             .map_err(|error| CliError::new(Exit::Failed, "could not write the status").because(&error))?;

@@ -26,7 +26,7 @@ const WHY: &str = "unslung";
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Such as `gt unsling shop-kkrp77zh --reason 'after the release'`; `gt sling shop-kkrp77zh` has it go on.\n\
-    The polecat keeps its worktree for it and takes no slot. What is not wanted at all is withdrawn with `bd close`."
+    The polecat keeps its worktree for it and takes no slot. What is not wanted at all is withdrawn with `gt bd close`."
 )]
 pub struct Args {
     /// Names of beads.
@@ -115,7 +115,7 @@ async fn read(link: &Link, word: &str) -> Result<Bead, CliError> {
         );
     }
     if bead.status.as_ref().is_some_and(|status| status.state == BeadState::Landing) {
-        let hint = format!("`gt pause bead/{name}` keeps it from landing, `bd close {name}` withdraws it");
+        let hint = format!("`gt pause bead/{name}` keeps it from landing, `gt bd close {name}` withdraws it");
         return refused(format!("bead {name} is on no hook any more: its branch is handed in"), hint);
     }
     Ok(bead)

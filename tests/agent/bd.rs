@@ -181,7 +181,7 @@ fn a_person_closes_any_bead_and_takes_it_off_its_hook() {
     assert_snapshot!(town.person("bd close shop-2 --force"), @"
     exit 0
     withdrawn shop-2: Title of shop-2
-    2> `shop-2` had not landed: it is given up; convoy/auth does not land by it: take it out of there, or `gt delete bead/shop-2` has it done again
+    2> `shop-2` had not landed: it is given up; convoy/auth does not land by it: `gt convoy close auth` if nothing else is wanted of it, or `gt delete bead/shop-2` to have it done again
     ");
     assert_snapshot!(town.agent("gt hook"), @"
     exit 0

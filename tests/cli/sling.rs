@@ -200,6 +200,11 @@ fn a_branch_chooses_among_the_rigs_of_a_repository() {
     ! hint: `gt rig add [dir]/shop --branch relase-1.x --name NAME` declares one
     exit 3
     ");
+    insta::assert_snapshot!(said(&folder.gt(&["convoy", "create", "day", "Fix it"])), @"
+    ! error: the town has several rigs
+    ! hint: say which, by --rig: far, shop, shop-1-x, shop-1-x-too
+    exit 2
+    ");
     let convoy = folder.gt(&["convoy", "create", "day", "Fix it", "--branch", "release-2.x", "--dry-run"]);
     assert_eq!(convoy.code, 0, "{}", convoy.all());
 }

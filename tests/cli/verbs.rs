@@ -261,3 +261,23 @@ fn a_rig_whose_runtime_reads_no_words_is_given_none() {
     let folder = Folder::with_rig();
     refused(&folder, &["convoy", "create", "day", "Fix it"], 4, &["reads no words"]);
 }
+
+/// The API is asked only for names that an object can have.
+#[test]
+fn a_name_that_nothing_can_have_is_not_found() {
+    let folder = Folder::with_rig();
+    for args in [
+        &["peek", ""][..],
+        &["unsling", "A b"],
+        &["convoy", "add", "a/b/c", "x"],
+        &["polecat", "status", " "],
+        &["answer", "%", "x"],
+    ] {
+        let done = folder.gt(args);
+        assert_eq!(done.code, 3, "{args:?}: {}", done.all());
+        assert!(done.err.contains(" is named `") || done.err.contains("no "), "{args:?}: {}", done.err);
+        assert!(!done.err.contains("caused by"), "{args:?}: {}", done.err);
+    }
+    let done = folder.gt(&["convoy", "create", "A B", "Fix it"]);
+    assert!(done.code == 4 && !done.err.contains("caused by"), "{}", done.all());
+}

@@ -115,6 +115,14 @@ impl Context {
     }
 }
 
+/// The object that a person has named; none where no object can be called so, which an API is not asked.
+pub async fn by_name<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    if names::is_subdomain(name) { api.get_opt(name).await } else { Ok(None) }
+}
+
 /// A town's API.
 pub struct Link {
     /// The client.
@@ -161,7 +169,7 @@ impl Link {
 
     /// One object, a bead also by what its convoy calls it; without it, an error that names the nearest.
     pub async fn get(&self, kind: &Kind, name: &str) -> Result<DynamicObject, CliError> {
-        match self.api(kind).get_opt(name).await? {
+        match by_name(&self.api(kind), name).await? {
             Some(object) => Ok(object),
             None if kind.name == "Bead" && names::is_label(name) => self.called(kind, name).await,
             None => Err(self.not_found(kind, name).await),

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod age;
 pub mod complete;
 pub mod controller;
+pub mod disk;
 pub mod table;
 pub mod terminal;
 

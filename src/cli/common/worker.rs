@@ -9,7 +9,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::context::{Context, Link};
+use super::context::{Context, Link, by_name};
 use super::error::{CliError, Exit};
 use super::kinds::{self, Kind};
 
@@ -27,7 +27,7 @@ pub async fn find(link: &Link, word: &str) -> Result<Found, CliError> {
             None => Ok((polecats, link.get(polecats, &names::polecat(first, name)).await?)),
         };
     }
-    if let Some(polecat) = link.api(polecats).get_opt(word).await? {
+    if let Some(polecat) = by_name(&link.api(polecats), word).await? {
         return Ok((polecats, polecat));
     }
     let mut called: Vec<Polecat> = link.all().await?;
@@ -42,7 +42,7 @@ pub async fn find(link: &Link, word: &str) -> Result<Found, CliError> {
         }
     }
     let called = ListParams::default().labels(&format!("{LABEL_BEAD}={word}"));
-    let is_bead = link.api(beads).get_opt(word).await?.is_some()
+    let is_bead = by_name(&link.api(beads), word).await?.is_some()
         || names::is_label(word) && !link.list(beads, &called).await?.is_empty();
     if is_bead { Ok((beads, link.get(beads, word).await?)) } else { Err(neither(link, word).await) }
 }

@@ -13,7 +13,7 @@ use crate::cli::apply::source::keeper;
 use crate::cli::apply::{self, Allowed, DryRun, Stored, commands};
 use crate::cli::block_on;
 use crate::cli::common::complete;
-use crate::cli::common::context::{Context, Link};
+use crate::cli::common::context::{Context, Link, by_name};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 use crate::cli::sling::Output;
@@ -81,7 +81,7 @@ struct Added {
 
 /// Adds them; none where the convoy has changed meanwhile.
 async fn put(args: &Args, name: &str, (gt, town): (&Context, &Town), link: &Link) -> Result<Option<Added>, CliError> {
-    let Some(convoy) = link.typed::<Convoy>().get_opt(name).await? else {
+    let Some(convoy) = by_name(&link.typed::<Convoy>(), name).await? else {
         return Err(link.not_found(kinds::find("convoy")?, name).await);
     };
     refuse_kept(&convoy, link).await?;

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::declared;
 use crate::cli::block_on;
 use crate::cli::common::complete;
-use crate::cli::common::context::{Context, Link, pages};
+use crate::cli::common::context::{Context, Link, by_name, pages};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 
@@ -78,7 +78,7 @@ struct Found {
 }
 
 async fn read(link: &Link, name: &str) -> Result<Found, CliError> {
-    let Some(convoy) = link.typed::<Convoy>().get_opt(name).await? else {
+    let Some(convoy) = by_name(&link.typed::<Convoy>(), name).await? else {
         return Err(link.not_found(kinds::find("convoy")?, name).await);
     };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={name}"));

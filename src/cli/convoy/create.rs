@@ -6,7 +6,7 @@ use super::declared;
 use crate::cli::apply::DryRun;
 use crate::cli::block_on;
 use crate::cli::common::complete;
-use crate::cli::common::context::Context;
+use crate::cli::common::context::{Context, by_name};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 use crate::cli::sling::convoy;
@@ -45,11 +45,11 @@ pub fn create(args: &Args, gt: &Context) -> Result<(), CliError> {
     declared::refuse(name, ("apply", "it is not to be made of other words"), gt, &town)?;
     let (text, is_up) = block_on(gt.with_api(&town, async |link| {
         let kind = kinds::find("convoy")?;
-        if link.api(kind).get_opt(name).await?.is_some() {
+        if by_name(&link.api(kind), name).await?.is_some() {
             return Err(CliError::new(Exit::Refused, format!("there is a convoy `{}` already", name.escape_debug()))
                 .hint(format!("gt convoy add {name} 'TEXT'")));
         }
-        let rigs = Rigs::of(link, &town).await?;
+        let rigs = Rigs::of(link, &town, "by --rig").await?;
         let rig = rigs.chosen(args.rig.as_deref(), args.how.branch.as_deref())?;
         let text = convoy::manifest(name, &rig.name, &args.how, &beads);
         let command = "say each bead's `command` in YAML: `gt explain convoy.spec.beads`";

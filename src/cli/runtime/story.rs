@@ -178,7 +178,8 @@ impl<'a> Story<'a> {
         if waits.exists() {
             return Ok(Outcome::Ok("it has read its bead, and run what that says".to_owned()));
         }
-        let change = "`start` has to hand `$(GT_PROMPT)` to the agent, or the agent run `gt prime` by itself; it has to run shell \
+        // Its own words say most; the rest is what keeps most agents from it.
+        let change = "see what it said; `start` has to hand `$(GT_PROMPT)` to the agent, or the agent run `gt prime` by itself; it has to run shell \
                       commands without asking, in the worktree and with the session's PATH"
             .to_owned();
         let why = match first.exit_code() {

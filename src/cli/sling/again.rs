@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::convoy::How;
 use super::{Args, DryRun, WAIT_SUGGESTED};
-use crate::cli::common::context::{Context, Link};
+use crate::cli::common::context::{Context, Link, by_name};
 use crate::cli::common::enforce;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
@@ -47,7 +47,7 @@ pub async fn asked(link: &Link, words: &[String]) -> Result<Option<Again>, CliEr
     for (nth, word) in rest.iter().enumerate() {
         match named(link, word).await? {
             Some(bead) => beads.push(bead),
-            None if nth + 1 == rest.len() && link.typed::<Rig>().get_opt(word).await?.is_some() => rig = Some(word),
+            None if nth + 1 == rest.len() && by_name(&link.typed::<Rig>(), word).await?.is_some() => rig = Some(word),
             None => return Err(link.not_found(kind, word).await),
         }
     }

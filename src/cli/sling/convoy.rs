@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
+use gastown_base::text::is_obeyed;
 use gastown_crds::common::API_VERSION;
 use gastown_crds::manifest::{self, Manifest};
 use gastown_crds::names;
@@ -88,7 +89,9 @@ pub struct Worded<'a> {
 pub fn beads<'a>(texts: &[&str], taken: &[String]) -> Result<Vec<Worded<'a>>, CliError> {
     let mut beads: Vec<Worded<'a>> = Vec::new();
     for text in texts {
-        let (title, description) = titled(text).ok_or_else(|| {
+        // It becomes a commit's subject, and an agent's prompt.
+        let text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_obeyed(*c)).collect();
+        let (title, description) = titled(&text).ok_or_else(|| {
             CliError::new(Exit::Usage, "there is nothing to do in an empty text")
                 .hint("gt sling 'fix the typo in README'")
         })?;
@@ -226,6 +229,13 @@ mod tests {
           - name: fix-it-3
             title: "fix it!"
         "#);
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_becomes_no_title() {
+        let made = beads(&["Fix \u{1b}[31mit\u{7}\u{202e}\n\tlike\u{8} so"], &[]).unwrap();
+        assert_eq!(made[0].title, "Fix [31mit");
+        assert_eq!(made[0].description.as_deref(), Some("Fix [31mit\n\tlike so"));
     }
 
     #[test]

@@ -35,11 +35,15 @@ pub struct Rig {
 }
 
 /// All of them.
-pub struct Rigs(Vec<Rig>);
+pub struct Rigs {
+    all: Vec<Rig>,
+    /// How one of several is named.
+    how: &'static str,
+}
 
 impl Rigs {
-    /// The town's, and those that its folder declares beside them.
-    pub async fn of(link: &Link, town: &Town) -> Result<Self, CliError> {
+    /// The town's, and those that its folder declares beside them. `how` one of several is named, to complete "say which, …".
+    pub async fn of(link: &Link, town: &Town, how: &'static str) -> Result<Self, CliError> {
         let mut all: Vec<Rig> = link.all::<crds::Rig>().await?.into_iter().map(Rig::live).collect();
         let dir = town.dir.join(rig::DIR).to_string_lossy().into_owned();
         // What cannot be read there is for `gt apply` to complain about.
@@ -52,7 +56,7 @@ impl Rigs {
                 all.push(Rig::of(manifest.name.clone(), spec, Some(manifest)));
             }
         }
-        Ok(Self(all))
+        Ok(Self { all, how })
     }
 
     /// The one that is meant, by its name or its folder; and by the branch that its work lands on, where one is named: of the rigs
@@ -60,10 +64,10 @@ impl Rigs {
     pub fn chosen(&self, said: Option<&str>, branch: Option<&str>) -> Result<&Rig, CliError> {
         let here = Context::cwd()?;
         let Some(said) = said else { return self.of_folder(&here, branch) };
-        if let Some(rig) = self.0.iter().find(|rig| rig.name == said && !is_path(said)) {
+        if let Some(rig) = self.all.iter().find(|rig| rig.name == said && !is_path(said)) {
             let Some(branch) = branch.filter(|branch| rig.branch.as_deref() != Some(*branch)) else { return Ok(rig) };
-            let beside = self.0.iter().filter(|other| whole(&other.url) == whole(&rig.url)).collect();
-            return one(&on(beside, branch)?, "several rigs are of that repository and branch");
+            let beside = self.all.iter().filter(|other| whole(&other.url) == whole(&rig.url)).collect();
+            return self.one(&on(beside, branch)?, "several rigs are of that repository and branch");
         }
         let folder = files::absolute(&here, said);
         if !is_path(said) && !folder.is_dir() {
@@ -81,13 +85,13 @@ impl Rigs {
             Some(branch) => on(found, branch)?,
             None => found,
         };
-        one(&found, "several rigs are of that repository")
+        self.one(&found, "several rigs are of that repository")
     }
 
     /// The rig of the folder that one is in, else the only one.
     fn of_folder(&self, here: &Path, branch: Option<&str>) -> Result<&Rig, CliError> {
         let found = match &self.with(here).unwrap_or_default()[..] {
-            [] => self.0.iter().collect(),
+            [] => self.all.iter().collect(),
             found => found.to_vec(),
         };
         if found.is_empty() {
@@ -95,22 +99,31 @@ impl Rigs {
                 .hint("`gt rig add PATH-OR-URL` declares a repository"));
         }
         match branch {
-            Some(branch) => one(&on(found, branch)?, "several rigs have that branch"),
-            None => one(&found, "the town has several rigs"),
+            Some(branch) => self.one(&on(found, branch)?, "several rigs have that branch"),
+            None => self.one(&found, "the town has several rigs"),
         }
     }
 
     /// Those of the repository around a folder.
     fn with(&self, folder: &Path) -> Result<Vec<&Rig>, CliError> {
         let wanted: Vec<String> = addresses(folder)?.iter().map(|url| whole(url)).collect();
-        Ok(self.0.iter().filter(|rig| wanted.contains(&whole(&rig.url))).collect())
+        Ok(self.all.iter().filter(|rig| wanted.contains(&whole(&rig.url))).collect())
+    }
+
+    /// The only one of some.
+    fn one<'a>(&self, rigs: &[&'a Rig], several: &str) -> Result<&'a Rig, CliError> {
+        if let [rig] = rigs {
+            return Ok(rig);
+        }
+        let names: Vec<&str> = rigs.iter().map(|rig| rig.name.as_str()).collect();
+        Err(CliError::new(Exit::Usage, several).hint(format!("say which, {}: {}", self.how, names.join(", "))))
     }
 
     fn no_such(&self, name: &str) -> CliError {
-        let names = self.0.iter().map(|rig| rig.name.as_str());
+        let names = self.all.iter().map(|rig| rig.name.as_str());
         let hint = match suggest::nearest(name, names.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if self.0.is_empty() => "`gt rig add PATH-OR-URL` declares one".to_owned(),
+            None if self.all.is_empty() => "`gt rig add PATH-OR-URL` declares one".to_owned(),
             None => format!("there are: {}", names.collect::<Vec<_>>().join(", ")),
         };
         CliError::new(Exit::NotFound, format!("no Rig is named `{}`", name.escape_debug())).hint(hint)
@@ -144,15 +157,6 @@ fn on<'a>(rigs: Vec<&'a Rig>, branch: &str) -> Result<Vec<&'a Rig>, CliError> {
     Err(CliError::new(Exit::NotFound, format!("no rig lands on branch `{shown}`"))
         .because_of(others.iter().map(lands).collect::<Vec<_>>().join(", "))
         .hint(format!("`gt rig add {} --branch {} --name NAME` declares one", quoted(url), quoted(branch))))
-}
-
-/// The only one of some.
-fn one<'a>(rigs: &[&'a Rig], several: &str) -> Result<&'a Rig, CliError> {
-    if let [rig] = rigs {
-        return Ok(rig);
-    }
-    let names: Vec<&str> = rigs.iter().map(|rig| rig.name.as_str()).collect();
-    Err(CliError::new(Exit::Usage, several).hint(format!("say which, after the text: {}", names.join(", "))))
 }
 
 /// One name for the repository at an address; a folder by what its links lead to.

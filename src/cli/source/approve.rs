@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::cli::common::complete;
-use crate::cli::common::context::Context;
+use crate::cli::common::context::{Context, by_name};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds::find;
 
@@ -27,7 +27,7 @@ pub async fn approve(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
     gt.with_api(&town, async |link| {
         let api = link.typed::<Source>();
-        let Some(source) = api.get_opt(&args.name).await? else {
+        let Some(source) = by_name(&api, &args.name).await? else {
             return Err(link.not_found(find("source")?, &args.name).await);
         };
         let past = source.status.unwrap_or_default().history.into_iter().next();

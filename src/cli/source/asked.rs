@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cli::common::complete;
-use crate::cli::common::context::{Context, Link};
+use crate::cli::common::context::{Context, Link, by_name};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds::find;
 use crate::cli::common::timeout::Timeout;
@@ -51,7 +51,7 @@ impl Asked<'_> {
         let (name, town) = (&self.which.name, gt.town()?);
         let asked = gt.with_api(&town, async |link| {
             let api = link.typed::<Source>();
-            let Some(source) = api.get_opt(name).await? else {
+            let Some(source) = by_name(&api, name).await? else {
                 return Err(link.not_found(find("source")?, name).await);
             };
             may_be(&source)?;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::around::kept;
 use crate::cli::common::context::{Context, Link};
+use crate::cli::common::disk;
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::timeout::Timeout;
 use crate::cli::common::watching::{self, Watches};
@@ -25,7 +26,7 @@ pub async fn wait(gt: &Context, town: &Town, timeout: Timeout, json: bool) -> Re
     let until = Instant::now() + timeout.0;
     // With the controller up or down.
     let snapshot = gt.with_api(town, async |link| link.snapshot(READS).await).await?;
-    let mut found = needs(&snapshot);
+    let mut found: Vec<Need> = disk::need(town).into_iter().chain(needs(&snapshot)).collect();
     if found.is_empty() {
         let (link, ()) = watching::link(gt, town, Some(until), async |_| Ok(Some(()))).await?;
         let watches = Watches::new(gt.out);
