@@ -18,6 +18,7 @@ mod copy;
 mod delete;
 mod discovery;
 mod events;
+mod gone;
 mod json_patch;
 mod kind;
 mod list;

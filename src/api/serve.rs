@@ -23,7 +23,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::{Server, handle, write};
+use super::gone::Gone;
+use super::{Server, bind_unix, handle, write};
 
 /// The most connections at once: half of the 1024 files that a process may have open by default. Whoever comes then waits.
 const CONNECTIONS_MAX: usize = 512;
@@ -34,10 +35,15 @@ const BODY_MAX: Duration = Duration::from_secs(10);
 /// The pause after a connection could not be accepted, because this process has too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`; then ends open watches, finishes what is being answered, and removes the socket.
+/// The pause before a socket is made anew that somebody has removed, and between the tries of it.
+const ANEW_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is tried, since the folder may be just being removed; then it is left, and what is connected is served on.
+const ANEW_TRIES_MAX: u32 = 50;
+
+/// Serves until `shutdown`, at a socket that is made anew if somebody removes it; then ends open watches, finishes what is being answered, and removes the socket.
 pub async fn serve_unix(
     server: Server,
-    listener: UnixListener,
+    mut listener: UnixListener,
     path: &Path,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -45,7 +51,13 @@ pub async fn serve_unix(
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let mut gone = Some(Gone::of(path));
     loop {
+        let anew = async {
+            let Some(gone) = &gone else { return std::future::pending().await };
+            gone.wait(path).await;
+            bind_anew(path).await
+        };
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
             (place, listener.accept().await)
@@ -54,6 +66,11 @@ pub async fn serve_unix(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
+            anew = anew => {
+                gone = anew.is_some().then(|| Gone::of(path));
+                listener = anew.unwrap_or(listener);
+                continue;
+            }
             next = next => next,
         };
         match accepted {
@@ -79,6 +96,24 @@ pub async fn serve_unix(
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// A socket in the place of one that was removed.
+async fn bind_anew(path: &Path) -> Option<UnixListener> {
+    for nth in 1..=ANEW_TRIES_MAX {
+        tokio::time::sleep(ANEW_PAUSE).await;
+        match bind_unix(path) {
+            Ok(listener) => {
+                tracing::warn!(socket = %path.display(), "the API's socket was removed by somebody, and is made anew");
+                return Some(listener);
+            }
+            Err(error) if nth == ANEW_TRIES_MAX => {
+                tracing::error!(%error, socket = %path.display(), "the API's socket was removed by somebody, and cannot be made anew");
+            }
+            Err(_) => {}
+        }
+    }
+    None
 }
 
 /// The folder's mode keeps others out; this holds where it does not. Root may do as it likes anyway.

@@ -73,6 +73,38 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     serving.await.unwrap().unwrap();
 }
 
+/// Temporary folders are tidied up.
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_is_removed_is_made_anew() {
+    let Served { folder, stop, serving } = serve();
+    let socket = folder.path().join("run/api.sock");
+    let open = UnixStream::connect(&socket).unwrap();
+    for what in ["the folder", "the file", "the folder"] {
+        // The server may not have begun to look.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        match what {
+            "the file" => fs_err::remove_file(&socket).unwrap(),
+            _ => fs_err::remove_dir_all(folder.path().join("run")).unwrap(),
+        }
+        let anew = async {
+            while UnixStream::connect(&socket).is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        // Time passes as soon as nothing else does.
+        tokio::time::timeout(std::time::Duration::from_mins(1), anew).await.expect(what);
+        let client = client_over_unix_socket(&socket, "town", None).unwrap();
+        assert_eq!(
+            Api::<Widget>::namespaced(client, "town").list(&ListParams::default()).await.unwrap().items.len(),
+            0
+        );
+    }
+    drop(open);
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    assert!(!socket.exists());
+}
+
 #[test]
 fn a_folder_that_others_can_change_is_not_trusted() {
     let folder = tempfile::tempdir().unwrap();

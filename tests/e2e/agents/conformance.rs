@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gastown::world::exec::Exec;
 
-use super::clis::CLAUDE;
+use super::clis::{CLAUDE, CODEX, Cli};
 use super::model::{Line, Model};
 use super::run;
 use crate::town::harness::{Town, walk};
@@ -115,9 +115,9 @@ fn the_built_in_script_passes() {
     assert_eq!(code, 0, "{said}");
 }
 
-#[test]
-fn claude_without_a_screen_passes() {
-    if !CLAUDE.is_here() {
+/// The real program plays the whole story, by its own hooks.
+fn passes(cli: Cli, runtime: &str) {
+    if !cli.is_here() {
         return;
     }
     // The line in which it is killed is played again.
@@ -131,8 +131,23 @@ fn claude_without_a_screen_passes() {
         run("gt hook -o steps | xargs -n 1 bd close"),
         run("gt done"),
     ]);
-    let town = CLAUDE.at_work(Town::empty(), &model);
-    let (code, said) = played(&town, CLAUDE.headless, &[]);
+    let town = cli.at_work(Town::empty(), &model);
+    let (code, said) = played(&town, runtime, &[]);
     assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 7, "{said}");
     assert_eq!(code, 0);
+}
+
+#[test]
+fn claude_passes() {
+    passes(CLAUDE, CLAUDE.name);
+}
+
+#[test]
+fn claude_without_a_screen_passes() {
+    passes(CLAUDE, CLAUDE.headless);
+}
+
+#[test]
+fn codex_passes() {
+    passes(CODEX, CODEX.name);
 }
