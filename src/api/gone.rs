@@ -29,11 +29,11 @@ impl Gone {
 
     /// Returns once the file is not there.
     pub async fn wait(&self, file: &Path) {
-        let Some(events) = &self.events else { return std::future::pending().await };
         loop {
             if matches!(fs_err::symlink_metadata(file), Err(error) if error.kind() == io::ErrorKind::NotFound) {
                 return;
             }
+            let Some(events) = &self.events else { return std::future::pending().await };
             let Ok(mut ready) = events.readable().await else { return std::future::pending().await };
             let mut buffer = [MaybeUninit::uninit(); EVENTS_BYTES];
             let mut reader = inotify::Reader::new(events.get_ref(), &mut buffer);

@@ -40,7 +40,8 @@ const ANEW_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is tried, since the folder may be just being removed; then it is left, and what is connected is served on.
 const ANEW_TRIES_MAX: u32 = 50;
 
-/// Serves until `shutdown`, at a socket that is made anew if somebody removes it; then ends open watches, finishes what is being answered, and removes the socket.
+/// Serves until `shutdown`, at a socket that is made anew if somebody removes it; then ends open watches, finishes what is being
+/// answered, and removes the socket.
 pub async fn serve_unix(
     server: Server,
     mut listener: UnixListener,

@@ -158,6 +158,12 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
             program.display()
         ));
     }
+    if is_new && runtime.is_none() && agents.of_town().is_none() {
+        gt.out.talk(&format!(
+            "`{RUNTIME_DEFAULT}` works on it, which runs commands and reads no words: {} is on PATH; --runtime NAME chooses another",
+            runtime::NOBODY
+        ));
+    }
     if let Some(todo) = agents.what_keeps(runtime, &town, gt) {
         gt.out.talk(&format!("note: {todo}"));
     }
@@ -177,7 +183,7 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
 
 /// The source that keeps the town's rig of this name, if it exists. A town that cannot be asked keeps nobody from writing a file.
 fn kept_by(name: &str, town: &Town, gt: &Context) -> Option<String> {
-    if !town.layout.store().exists() {
+    if !town.layout.has_store() {
         return None;
     }
     let asked = gt.with_api(town, async |link| {

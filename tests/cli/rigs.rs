@@ -45,6 +45,7 @@ fn a_working_copy_is_declared_as_it_is() {
         - name: test
           run: cargo test --quiet
     ! note: `main` is checked out in [dir]/My_Shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/my-shop.yaml
     ! next: git add rigs/my-shop.yaml && git commit -m 'Rig my-shop' rigs/my-shop.yaml, and the source `town` makes it live
     exit 0
@@ -125,6 +126,7 @@ fn a_bare_repository_is_looked_into() {
         verify: # what must pass before anything lands
         - name: test
           run: make test
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
@@ -152,6 +154,7 @@ fn a_bare_clone_is_where_work_lands_and_not_what_it_was_cloned_from() {
         - name: test
           run: make test
     ! note: [dir]/bare.git was cloned from [dir]/shop; work lands in [dir]/bare.git, and not there
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/bare.yaml
     ! next: git add rigs/bare.yaml && git commit -m 'Rig bare' rigs/bare.yaml, and the source `town` makes it live
     exit 0
@@ -201,6 +204,7 @@ fn a_working_copy_with_an_origin_stands_for_its_origin() {
           run: go test ./...
     ! note: [dir]/shop has an origin, so work lands there: git@example.invalid:acme/shop.git
     ! note: could not reach `git@example.invalid:acme/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote git@example.invalid:acme/shop.git
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
@@ -236,6 +240,7 @@ fn nothing_is_guessed() {
         - name: verify
           run: make check
     ! note: could not reach `https://example.invalid/shop.git`: [git says]; the rig waits until this works without a question: git ls-remote https://example.invalid/shop.git
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0
@@ -294,6 +299,7 @@ fn what_polecats_will_not_see_is_told() {
     note: `idea` is checked out, so work lands there: say --branch main if you mean `main`
     note: [dir]/shop has uncommitted changes: polecats see only what is committed
     note: `idea` is checked out in [dir]/shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     wrote [dir]/home/rigs/shop.yaml
     next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     ");
@@ -307,6 +313,7 @@ fn what_polecats_will_not_see_is_told() {
     note: `idea` is checked out in [dir]/shop: with Push it is refused there, until merge.whenCheckedOut is Update or another branch is checked out
     note: `other` is checked out in [dir]/copy; work begins from and lands on the origin's own branch, `idea`: say --branch NAME for another
     note: [dir]/copy has uncommitted changes: polecats see only what is pushed to its origin
+    `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     wrote [dir]/home/rigs/copy.yaml
     next: git add rigs/copy.yaml && git commit -m 'Rig copy' rigs/copy.yaml, and the source `town` makes it live
     ");
@@ -333,6 +340,7 @@ fn a_path_with_a_blank_is_a_path() {
         - name: test
           run: make test
     ! note: `main` is checked out in [dir]/My #1 Projects/shop: with Push its files are updated as work lands, while it has no uncommitted changes
+    ! `script` works on it, which runs commands and reads no words: neither `claude` nor `codex` is on PATH; --runtime NAME chooses another
     ! wrote [dir]/home/rigs/shop.yaml
     ! next: git add rigs/shop.yaml && git commit -m 'Rig shop' rigs/shop.yaml, and the source `town` makes it live
     exit 0

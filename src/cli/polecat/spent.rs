@@ -14,9 +14,9 @@ use crate::world::records::{AttemptRecord, Records};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spent {
-    /// What is known.
+    /// What is known; none where nothing is.
     #[serde(flatten)]
-    tokens: Tokens,
+    tokens: Option<Tokens>,
     /// Sessions of programs that report what they do.
     sessions: usize,
     /// Of these, sessions whose tokens nobody knows: their transcripts are gone, or say nothing of them.
@@ -41,8 +41,12 @@ impl Spent {
                 spent.sessions += 1;
                 let transcript = attempt.conversation().and_then(|conversation| conversation.transcript);
                 match transcript.map(|path| (tokens::of(&path), path)) {
-                    Some((Ok(Some(tokens)), path)) if counted.insert(path.clone()) => spent.tokens += tokens,
-                    Some((Ok(Some(_)), _)) => {}
+                    Some((Ok(Some(tokens)), path)) => {
+                        let sum = spent.tokens.get_or_insert_default();
+                        if counted.insert(path) {
+                            *sum += tokens;
+                        }
+                    }
                     _ => spent.unknown_sessions += 1,
                 }
             }
@@ -52,11 +56,11 @@ impl Spent {
 
     /// It in a line.
     pub fn words(&self) -> String {
-        let Self { tokens: Tokens { input, cached_input, output }, sessions, unknown_sessions } = *self;
+        let Self { tokens, sessions, unknown_sessions } = *self;
         let of = if sessions == 1 { "1 session".to_owned() } else { format!("{sessions} sessions") };
-        if unknown_sessions == sessions {
+        let Some(Tokens { input, cached_input, output }) = tokens else {
             return format!("its tokens: unknown, of {of}");
-        }
+        };
         let unknown = match unknown_sessions {
             0 => String::new(),
             unknown => format!("; unknown of {unknown} of them"),
@@ -82,14 +86,18 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_zero() {
-        let words = |input, sessions, unknown_sessions| {
-            let tokens = Tokens { input, cached_input: 2_345_678, output: 900 };
-            Spent { tokens, sessions, unknown_sessions }.words()
+        let words = |input: Option<u64>, sessions, unknown_sessions| {
+            let tokens = input.map(|input| Tokens { input, cached_input: 2_345_678, output: 900 });
+            let spent = Spent { tokens, sessions, unknown_sessions };
+            format!("{}\n{}", spent.words(), serde_json::to_string(&spent).unwrap())
         };
-        insta::assert_snapshot!([words(12_345, 1, 0), words(0, 3, 1), words(0, 1, 1)].join("\n"), @"
+        insta::assert_snapshot!([words(Some(12_345), 1, 0), words(Some(0), 3, 1), words(None, 1, 1)].join("\n"), @r#"
         its tokens: 12.3k read, 2.3M read again from a cache, 900 written, in 1 session
+        {"input":12345,"cachedInput":2345678,"output":900,"sessions":1,"unknownSessions":0}
         its tokens: 0 read, 2.3M read again from a cache, 900 written, in 3 sessions; unknown of 1 of them
+        {"input":0,"cachedInput":2345678,"output":900,"sessions":3,"unknownSessions":1}
         its tokens: unknown, of 1 session
-        ");
+        {"sessions":1,"unknownSessions":1}
+        "#);
     }
 }

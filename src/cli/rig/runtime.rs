@@ -8,6 +8,9 @@ use crate::world::session::program::find;
 /// The agents that are looked for, the first before the second: each is a program and the built-in Runtime of that name.
 const AGENTS: [&str; 2] = ["claude", "codex"];
 
+/// That none of them is there, to complete "… is on PATH".
+pub const NOBODY: &str = "neither `claude` nor `codex`";
+
 /// The runtime that a rig is declared with.
 #[derive(Debug, Default)]
 pub struct Choice {

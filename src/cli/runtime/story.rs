@@ -1,5 +1,4 @@
-//! The story: an agent starts, reads its work, is killed in the middle, goes on, asks, is sent a message, hands
-//! in, and ends.
+//! The story: an agent starts, reads its work, is killed in the middle, goes on, asks, is sent a message, hands in, and ends.
 //!
 //! What the agent does is seen by what it leaves: files in its attempt's folder, objects of the scratch town, commits. Nothing
 //! is read off its screen.
@@ -178,9 +177,8 @@ impl<'a> Story<'a> {
         if waits.exists() {
             return Ok(Outcome::Ok("it has read its bead, and run what that says".to_owned()));
         }
-        // Its own words say most; the rest is what keeps most agents from it.
-        let change = "see what it said; `start` has to hand `$(GT_PROMPT)` to the agent, or the agent run `gt prime` by itself; it has to run shell \
-                      commands without asking, in the worktree and with the session's PATH"
+        let change = "see what it said; `start` has to hand `$(GT_PROMPT)` to the agent, or the agent run `gt prime` by itself; it has \
+                      to run shell commands without asking, in the worktree and with the session's PATH"
             .to_owned();
         let why = match first.exit_code() {
             Some(code) => format!("its session ended with {code} before: {}", self.last_words(work, 1)),

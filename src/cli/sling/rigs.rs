@@ -6,7 +6,7 @@ use std::path::Path;
 
 use gastown_controllers::world::remote_id;
 use gastown_crds::manifest::Manifest;
-use gastown_crds::{self as crds, suggest};
+use gastown_crds::{self as crds, suggest, url};
 use kube::ResourceExt;
 
 use crate::cli::apply::read::{self, Ignored};
@@ -153,10 +153,10 @@ fn on<'a>(rigs: Vec<&'a Rig>, branch: &str) -> Result<Vec<&'a Rig>, CliError> {
         None => format!("`{}` does not know its branch yet", rig.name),
     };
     let shown = branch.escape_debug();
-    let url = others.first().map_or("PATH-OR-URL", |rig| rig.url.as_str());
+    let place = others.first().map_or_else(|| "PATH-OR-URL".to_owned(), |rig| url::redact(&rig.url));
     Err(CliError::new(Exit::NotFound, format!("no rig lands on branch `{shown}`"))
         .because_of(others.iter().map(lands).collect::<Vec<_>>().join(", "))
-        .hint(format!("`gt rig add {} --branch {} --name NAME` declares one", quoted(url), quoted(branch))))
+        .hint(format!("`gt rig add {} --branch {} --name NAME` declares one", quoted(&place), quoted(branch))))
 }
 
 /// One name for the repository at an address; a folder by what its links lead to.

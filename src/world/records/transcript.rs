@@ -18,8 +18,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Opens one.
+    /// Opens one. Which file that is, an agent's program says: anything but a file is refused, since a pipe would be waited for.
     pub fn open(path: &Path) -> io::Result<Self> {
+        if !fs_err::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} is no file", path.display())));
+        }
         Ok(Self { file: fs_err::File::open(path)?.into(), begun: Vec::new(), skips: false })
     }
 

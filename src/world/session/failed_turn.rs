@@ -12,7 +12,8 @@ use serde_json::Value;
 /// How much of a transcript's end is read, in bytes: what follows the end of a turn is short.
 const END_BYTES: u64 = 64 * 1024;
 
-/// The failure of the last turn that has ended; none where it did not fail, or the transcript is of another program, or cannot be read.
+/// The failure of the last turn that has ended; none where it did not fail, or the transcript is of another program, or cannot be
+/// read.
 pub(super) fn of(transcript: &Path) -> Option<Activity> {
     let end = end(transcript).ok()?;
     let last = end.lines().rev().find(|line| line.contains("\"task_complete\""))?;
@@ -42,6 +43,10 @@ fn state(kind: &Value) -> ActivityState {
 
 /// The end of a file, from the beginning of a line.
 fn end(path: &Path) -> io::Result<String> {
+    // Which file that is, an agent's program says: a pipe would be waited for.
+    if !fs_err::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut file = fs_err::File::open(path)?;
     let length = file.metadata()?.len();
     let from = length.saturating_sub(END_BYTES);
@@ -83,5 +88,6 @@ mod tests {
         assert_eq!(after(&[json!(null), failed]), Some((Idle, "first".to_owned())));
         assert_eq!(after(&[]), None);
         assert_eq!(of(Path::new("/none")), None);
+        assert_eq!(of(Path::new("/dev/zero")), None);
     }
 }
