@@ -4,15 +4,10 @@
 //! Nothing is judged again: what is stored there was admitted there, perhaps by the rules of an earlier release. Only the
 //! resourceVersions are this server's own.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::Server;
-use super::store::{Expect, Key, Op, Refusal};
-
-/// Owners above an object that are looked at. A step is owned by a bead, which is owned by a convoy.
-const OWNERS_MAX: usize = 16;
+use super::store::{Expect, Key, Op, Refusal, owners_first};
 
 /// An object cannot be copied.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +33,7 @@ impl Server {
     /// Takes in copies of objects, as another server has answered them. Owners come before what they own, in whatever order
     /// they are given: what is stored without its owner is garbage.
     pub async fn copy(&self, objects: Vec<Value>) -> Result<(), CopyError> {
-        for object in owners_first(objects) {
+        for object in owners_first(objects, |object| object) {
             let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
             let what = format!("{} `{}`", object["kind"].as_str().unwrap_or_default(), text("name"));
             let kinds = &self.inner.kinds;
@@ -50,24 +45,4 @@ impl Server {
         }
         Ok(())
     }
-}
-
-/// The same objects, each after its owners; those that own nothing of each other in the order in which they came.
-fn owners_first(mut objects: Vec<Value>) -> Vec<Value> {
-    let owners: BTreeMap<String, Vec<String>> = objects
-        .iter()
-        .map(|object| {
-            let references = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-            let uids = references.filter_map(|it| it["uid"].as_str().map(str::to_owned)).collect();
-            (object["metadata"]["uid"].as_str().unwrap_or_default().to_owned(), uids)
-        })
-        .collect();
-    objects.sort_by_cached_key(|object| depth(object["metadata"]["uid"].as_str().unwrap_or_default(), &owners, 0));
-    objects
-}
-
-/// How many owners are above an object. One that owns itself in a roundabout way is as deep as is looked.
-fn depth(uid: &str, owners: &BTreeMap<String, Vec<String>>, below: usize) -> usize {
-    let above = owners.get(uid).filter(|_| below < OWNERS_MAX).into_iter().flatten();
-    above.map(|owner| 1 + depth(owner, owners, below + 1)).max().unwrap_or(0)
 }

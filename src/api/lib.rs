@@ -36,6 +36,7 @@ mod watch;
 mod write;
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -57,7 +58,7 @@ pub use copy::CopyError;
 pub use kind::Served;
 pub use serve::serve_unix;
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, connect, listener_of};
-pub use store::{OpenError, Place, Writer};
+pub use store::{Loss, OpenError, Place, Restored, Writer};
 
 /// The program that our own clients say they are: the manager of the fields that they change, unless they name one.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("gt");
@@ -74,6 +75,8 @@ pub struct Options {
     pub guard: Guard,
     /// The namespaces that there are; nothing is made in another. None: all names are fine.
     pub namespaces: Option<Vec<String>>,
+    /// The file of the ledger, from which a store that was lost is made anew. None: the store stands alone.
+    pub facts: Option<PathBuf>,
 }
 
 /// An API server; clones share it.
@@ -90,6 +93,7 @@ struct Inner {
     guard: Guard,
     namespaces: Option<Vec<String>>,
     documents: OnceLock<Documents>,
+    restored: Option<Restored>,
 }
 
 impl Inner {
@@ -109,13 +113,19 @@ impl Inner {
 impl Server {
     /// Opens the store.
     pub fn open(place: &Place, writer: Writer, options: Options) -> Result<Self, OpenError> {
-        let Options { kinds, clock, ids, guard, namespaces } = options;
+        let Options { kinds, clock, ids, guard, namespaces, facts } = options;
         let kinds: Vec<_> = kinds.into_iter().chain(events::served()).map(Arc::new).collect();
         // The rows of a second view are those of the first.
         let own_rows = kinds.iter().filter(|it| it.rows == it.resource);
         let indexes = own_rows.map(|it| it.index()).collect();
-        let store = Handle::open(place, writer, indexes, clock.clone(), ids.clone())?;
-        Ok(Self { inner: Arc::new(Inner { kinds, store, clock, ids, guard, namespaces, documents: OnceLock::new() }) })
+        let (store, restored) = Handle::open(place, writer, indexes, facts, (clock.clone(), ids.clone()))?;
+        let documents = OnceLock::new();
+        Ok(Self { inner: Arc::new(Inner { kinds, store, clock, ids, guard, namespaces, documents, restored }) })
+    }
+
+    /// What its store was made anew for when it was opened; none if nothing was wrong with it.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.inner.restored.as_ref()
     }
 
     /// The HTTP service.

@@ -190,7 +190,7 @@ async fn with_store<T>(
     town: &Town,
     work: impl AsyncFnOnce(&Link) -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    if town.layout.store().exists() || crate::api::connect(&town.layout.api_socket()).is_ok() {
+    if town.layout.has_store() || crate::api::connect(&town.layout.api_socket()).is_ok() {
         return gt.with_api(town, work).await;
     }
     let link = simulation::in_memory(&town.name, Arc::new(SystemClock), Vec::new()).await?;

@@ -119,7 +119,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         ));
         return Ok(());
     }
-    gt.out.talk(if town.layout.store().exists() && committed_to(&file, &town, gt).is_some() {
+    gt.out.talk(if town.layout.has_store() && committed_to(&file, &town, gt).is_some() {
         "next: commit what is declared here, and it is live; `gt diff` says before what that would do"
     } else if has_other_manifests(&dir) {
         "next: gt apply -f . && gt up"

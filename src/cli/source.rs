@@ -43,7 +43,7 @@ pub enum Command {
 /// The source that makes a file of the town's folder live, once it is committed. A town that cannot be asked keeps nobody from
 /// anything.
 pub(super) fn committed_to(file: &Path, town: &Town, gt: &Context) -> Option<String> {
-    let sources = if town.layout.store().exists() {
+    let sources = if town.layout.has_store() {
         let asked = gt.with_api(town, async |link| link.all::<Source>().await);
         super::block_on(asked).ok()?
     } else {

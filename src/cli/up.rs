@@ -46,7 +46,7 @@ const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const TOLD_BYTES_MAX: u64 = 8 * 1024;
 /// Standard error, the last of the three that a program is started with.
 const STDERR_FD: i32 = 2;
-/// What the background process says once it serves.
+/// What the background process says once it serves, with a note after a colon if there is one.
 const READY: &str = "ready";
 
 /// The source that `--watch` declares.
@@ -162,7 +162,10 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         drop(BufReader::new(out).read_line(&mut line));
         line
     });
-    if said.as_deref().map(str::trim) == Some(READY) {
+    if let Some(note) = said.as_deref().and_then(|said| said.trim().strip_prefix(READY)) {
+        if let Some(note) = note.strip_prefix(": ") {
+            context.out.talk(&format!("note: {note}"));
+        }
         context.out.talk(&format!(
             "town `{}` is up (process {}); its log: {}",
             town.name,
@@ -338,7 +341,11 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
     if args.background_child {
         let mut out = std::io::stdout();
         // Whoever started us may be gone; that is no reason to stop.
-        drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
+        let note = server.restored().map(|restored| format!(": {restored}")).unwrap_or_default();
+        drop(writeln!(out, "{READY}{note}").and_then(|()| out.flush()));
+    }
+    if let Some(restored) = server.restored() {
+        warn!("{restored}");
     }
     info!(town = town.name, process = std::process::id(), socket = %socket.display(), "up");
     tokio::spawn(sweep(town.layout.clone(), client.clone()));

@@ -115,7 +115,8 @@ pub fn answers(socket: &Path) -> bool {
 
 /// The options that the API of one town is made with: its namespace is the only one.
 pub fn options_of(town: &Town) -> api::Options {
-    api::Options { namespaces: Some(vec![town.name.clone()]), ..options() }
+    let facts = Some(town.layout.facts());
+    api::Options { namespaces: Some(vec![town.name.clone()]), facts, ..options() }
 }
 
 /// The options that any town's API is made with.
@@ -126,6 +127,7 @@ pub fn options() -> api::Options {
         ids: Arc::new(RandomIds),
         guard: guard::check,
         namespaces: None,
+        facts: None,
     }
 }
 
@@ -162,6 +164,11 @@ impl Connection {
             .map_err(|source| ConnectError::Open { path, source })?;
         let client = client_as(&server, &town.name, actor).map_err(ConnectError::Client)?;
         Ok(Self { client, controller: false, offline: Some((server, lock)) })
+    }
+
+    /// What the store was made anew for, if this connection has opened it, and it was lost.
+    pub fn restored(&self) -> Option<&api::Restored> {
+        self.offline.as_ref()?.0.restored()
     }
 
     /// Lets go of the store, if this connection holds it.

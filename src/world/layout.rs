@@ -78,6 +78,16 @@ impl Layout {
         self.state.join("store.sqlite")
     }
 
+    /// The ledger's facts, from which a store that was lost is made anew: apart from it.
+    pub fn facts(&self) -> PathBuf {
+        self.data.join("ledger/facts.jsonl")
+    }
+
+    /// Whether the town has a store, or a ledger from which it is made anew.
+    pub fn has_store(&self) -> bool {
+        self.store().exists() || self.facts().exists()
+    }
+
     /// The lock of whoever holds the store; outside of what people delete.
     pub fn store_lock(&self) -> PathBuf {
         self.data.join("locks/store")

@@ -7,6 +7,7 @@ mod apply;
 mod copy;
 mod costs;
 mod events;
+mod ledger;
 mod openapi;
 mod patch;
 mod recorded;

@@ -73,7 +73,14 @@ pub const START: i64 = 1_767_225_600;
 
 pub fn options() -> Options {
     let clock = Arc::new(TestClock(AtomicI64::new(START)));
-    Options { kinds: kinds(), clock, ids: Arc::new(CountingIds::new(7)), guard: allow_all, namespaces: None }
+    Options {
+        kinds: kinds(),
+        clock,
+        ids: Arc::new(CountingIds::new(7)),
+        guard: allow_all,
+        namespaces: None,
+        facts: None,
+    }
 }
 
 pub fn server() -> Server {

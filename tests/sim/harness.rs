@@ -133,6 +133,7 @@ impl Sim {
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::connect::guard::check,
             namespaces: None,
+            facts: None,
         };
         let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
         let works = town.works.iter().map(|(rig, bead, work)| (names::bead(rig, CONVOY, 1, bead), *work)).collect();

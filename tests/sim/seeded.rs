@@ -90,7 +90,7 @@ async fn acts_in_a_copy(sim: &Sim) -> Vec<String> {
     let kinds = KINDS.iter().copied().map(Served::registered).collect();
     let ids = Arc::new(CountingIds::new(2));
     let guard = gastown::connect::guard::check;
-    let options = Options { kinds, clock: Arc::clone(&clock), ids, guard, namespaces: None };
+    let options = Options { kinds, clock: Arc::clone(&clock), ids, guard, namespaces: None, facts: None };
     let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
     for kind in KINDS {
         server.copy(sim.list(kind.plural).await).await.unwrap();

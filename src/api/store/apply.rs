@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::{Value, json};
 
-use super::db::{self, OpenError, checksum, to_text};
+use super::db::{self, OpenError, Opened, checksum, to_text};
+use super::facts::Facts;
 use super::garbage::{Pending, propagate};
 use super::index_entries::{IndexEntries, KindIndex, OWNER};
 use super::retention::PRUNE_EVERY;
@@ -28,6 +29,8 @@ pub struct Store {
     unpruned: usize,
     /// Whether the transaction under way has written anything.
     wrote: Cell<bool>,
+    /// What is appended to beside it.
+    pub(super) facts: Option<Facts>,
 }
 
 /// A row as the writer reads it.
@@ -53,7 +56,12 @@ pub(super) struct Batch<'a> {
 impl Store {
     /// Opens or makes a store.
     pub fn open(place: &Place, kinds: Vec<KindIndex>, now: Timestamp) -> Result<Self, OpenError> {
-        let (db, revision) = db::open(place, &kinds, now)?;
+        Self::of(db::open(place, &kinds, now)?, place, kinds)
+    }
+
+    /// The store of a file that was opened.
+    pub(super) fn of(opened: Opened, place: &Place, kinds: Vec<KindIndex>) -> Result<Self, OpenError> {
+        let Opened { db, revision, .. } = opened;
         let count = db.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0));
         let has_garbage = count.map_err(|source| OpenError::Sqlite { path: db::path_of(place), source })? > 0;
         Ok(Self {
@@ -64,6 +72,7 @@ impl Store {
             has_garbage,
             unpruned: PRUNE_EVERY,
             wrote: Cell::new(false),
+            facts: None,
         })
     }
 
@@ -137,6 +146,9 @@ impl Store {
         self.revision = revision;
         self.has_garbage = has_garbage;
         self.unpruned = unpruned;
+        if let Some(facts) = &mut self.facts {
+            facts.follow(&events, &self.db, &self.kinds, revision);
+        }
         Ok((replies, events))
     }
 

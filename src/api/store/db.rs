@@ -73,6 +73,23 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The ledger beside it cannot be read.
+    #[error("could not read the ledger `{path}`, from which a lost store is made anew")]
+    Ledger {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What the ledger holds cannot be stored.
+    #[error("could not make the store `{path}` anew from its ledger: {why}")]
+    NotRestored {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        why: String,
+    },
     /// A kind's schema cannot be run.
     #[error("the definition of `{name}` cannot be served")]
     Definition {
@@ -103,8 +120,18 @@ pub(super) fn path_of(place: &Place) -> PathBuf {
     }
 }
 
-/// Opens the writing connection, makes an empty store where there is none, and answers the last resourceVersion.
-pub(super) fn open(place: &Place, kinds: &[KindIndex], now: Timestamp) -> Result<(Connection, i64), OpenError> {
+/// A store that was opened.
+pub(super) struct Opened {
+    /// The writing connection.
+    pub db: Connection,
+    /// The last resourceVersion.
+    pub revision: i64,
+    /// Whether there was none before.
+    pub is_new: bool,
+}
+
+/// Opens the writing connection, and makes an empty store where there is none.
+pub(super) fn open(place: &Place, kinds: &[KindIndex], now: Timestamp) -> Result<Opened, OpenError> {
     let path = path_of(place);
     let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
     let mut db = match place {
@@ -136,7 +163,7 @@ pub(super) fn open(place: &Place, kinds: &[KindIndex], now: Timestamp) -> Result
     }
     reindex_if_declared_otherwise(&mut db, kinds).map_err(sqlite)?;
     let revision = db.query_row("SELECT revision FROM meta", [], |row| row.get(0)).map_err(sqlite)?;
-    Ok((db, revision))
+    Ok(Opened { db, revision, is_new: is_empty })
 }
 
 /// Makes the file, or closes one that is there to others. SQLite gives the files beside it the same mode.

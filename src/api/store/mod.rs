@@ -9,9 +9,12 @@
 
 mod apply;
 mod db;
+mod facts;
 mod garbage;
 mod index_entries;
+mod owners;
 mod read;
+mod restore;
 mod retention;
 mod ring;
 mod writer;
@@ -25,7 +28,9 @@ use serde_json::Value;
 pub use apply::Store;
 pub use db::OpenError;
 pub use index_entries::{IndexEntries, KindIndex, Requirement, Retention, Selector, field, label, row_field};
+pub(crate) use owners::owners_first;
 pub use read::{Page, PageRequest, Row};
+pub use restore::{Loss, Restored};
 pub use ring::{Next, Subscription};
 pub(super) use writer::Handle;
 pub use writer::Writer;

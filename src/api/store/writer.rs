@@ -1,5 +1,6 @@
 //! The writer of the store: a thread that commits in groups, or the caller itself, one request at a time.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -8,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ring::Rings;
 use super::{
-    Counters, Counts, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Row, Store,
-    Subscription, db, read,
+    Counters, Counts, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Restored, Row,
+    Store, Subscription, db, read,
 };
 use gastown_base::clock::{Clock, Ids};
 
@@ -52,10 +53,14 @@ impl Handle {
         place: &Place,
         writer: Writer,
         kinds: Vec<KindIndex>,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
-    ) -> Result<Self, OpenError> {
-        let store = Store::open(place, kinds, clock.now())?;
+        facts: Option<PathBuf>,
+        (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+    ) -> Result<(Self, Option<Restored>), OpenError> {
+        let (store, restored) = match facts {
+            // Whoever opens it for long looks at all of it.
+            Some(facts) => Store::open_beside(place, &kinds, facts, writer == Writer::Threaded, (clock.now(), &*ids))?,
+            None => (Store::open(place, kinds, clock.now())?, None),
+        };
         let reader = match writer {
             Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
             Writer::Inline => None,
@@ -74,7 +79,7 @@ impl Handle {
             }
         };
         let is_closed = std::sync::atomic::AtomicBool::new(false);
-        Ok(Self { store, reader, rings, tally, clock, ids, thread: Mutex::new(thread), is_closed })
+        Ok((Self { store, reader, rings, tally, clock, ids, thread: Mutex::new(thread), is_closed }, restored))
     }
 
     /// Runs one operation; answered after its commit.
@@ -224,7 +229,8 @@ mod tests {
     async fn a_burst_of_records_ends_no_watch_of_another_kind() {
         let kinds = vec![kind("things", false), kind("notes", true)];
         let clock = Arc::new(SystemClock);
-        let store = Handle::open(&Place::Memory, Writer::Inline, kinds, clock, Arc::new(CountingIds::new(1))).unwrap();
+        let at: (Arc<dyn Clock>, Arc<dyn Ids>) = (clock, Arc::new(CountingIds::new(1)));
+        let (store, _) = Handle::open(&Place::Memory, Writer::Inline, kinds, None, at).unwrap();
         let mut things = store.subscribe("things.t", store.published());
         let mut notes = store.subscribe("notes.t", store.published());
         let put = async |kind: &str, name: String| {

@@ -24,7 +24,7 @@ impl Agents {
     /// its file says and as they are built in.
     pub fn of(town: &Town, gt: &Context) -> Self {
         let asked = || block_on(gt.with_api(town, async |link| Self::read(link, town).await)).ok();
-        let stored = if town.layout.store().exists() { asked() } else { None };
+        let stored = if town.layout.has_store() { asked() } else { None };
         stored.unwrap_or_else(|| Self::known(declared(town), Vec::new()))
     }
 

@@ -254,7 +254,7 @@ fn stored(kind: &Kind) -> Option<Vec<String>> {
     };
     let town = gt.town().ok()?;
     // A TAB makes no store.
-    if !town.layout.store().exists() {
+    if !town.layout.has_store() {
         return None;
     }
     let listed = block_on(gt.with_api(&town, async |link| {

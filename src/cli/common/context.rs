@@ -83,6 +83,9 @@ impl Context {
         work: impl AsyncFnOnce(&Link) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         let connection = Connection::open(town, actor().as_deref())?;
+        if let Some(restored) = connection.restored() {
+            self.out.talk(&format!("note: {restored}"));
+        }
         let link =
             Link { client: connection.client.clone(), namespace: town.name.clone(), controller: connection.controller };
         let result = work(&link).await;

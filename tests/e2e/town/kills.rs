@@ -3,6 +3,8 @@
 use super::harness::{Town, git, kill, lives, wait_until, walk};
 use gastown_supervisor::process::ProcessId;
 use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 
 /// A bead's command that works only once the test says so.
@@ -54,6 +56,48 @@ fn the_controller() {
     let second = town.record(&town.bead("one"), 2, "started.json");
     assert!(second.is_none(), "a healthy agent was restarted: {}", town.told(&town.bead("one"), 1));
     all_is_well(&town, &["one", "two"]);
+}
+
+/// Removes the store, as somebody who clears a folder of states does.
+fn remove_store(town: &Town) {
+    let is_of_store =
+        |path: &Path| path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with("store.sqlite"));
+    let files: Vec<_> = walk(&town.path("state")).into_iter().filter(|path| is_of_store(path)).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        fs_err::remove_file(file).unwrap();
+    }
+}
+
+/// And the store with it, while an agent works: it is made anew from the ledger, and nobody notices.
+#[test]
+fn the_controller_and_its_store() {
+    let town = Town::new();
+    let beads = [
+        ("zero", &[][..], "echo zero > zero.txt"),
+        ("one", &["zero"], &gated(&town, "one")),
+        ("two", &["one"], "echo two > two.txt"),
+    ];
+    town.convoy("c", &beads);
+    town.up();
+    started(&town, "one", 1);
+    let (before, uid) = (agent(&town, "one", 1), town.bead("one")["metadata"]["uid"].clone());
+    kill(town.controller());
+    remove_store(&town);
+    let up = town.run(&["up"]);
+    assert!(up.ok() && up.complaint().contains("note: the store was missing: "), "{}", up.complaint());
+    assert_eq!(town.bead("one")["metadata"]["uid"], uid);
+    // Under a controller, too, that goes on with what it has open.
+    remove_store(&town);
+    town.file("go", "");
+    town.lands("c");
+    assert_eq!(agent(&town, "one", 1), before);
+    assert_eq!(town.record(&town.bead("one"), 2, "started.json"), None, "{}", town.told(&town.bead("one"), 1));
+    kill(town.controller());
+    // What has landed is not done again.
+    town.up();
+    town.lands("c");
+    all_is_well(&town, &["zero", "one", "two"]);
 }
 
 #[test]

@@ -1,0 +1,304 @@
+//! The ledger's facts: a store that is lost, damaged or put back to an earlier day is made anew from them, and nobody notices.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use gastown::api::store::{Expect, Key, KindIndex, Op, Propagation, Store};
+use gastown::api::{Loss, OpenError, Options, Place, Restored, Server, Writer};
+use gastown::clock::CountingIds;
+use jiff::Timestamp;
+use kube::Resource as _;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::*;
+
+struct Town {
+    folder: TempDir,
+    /// How often it was opened: no two processes give out the same uids.
+    opened: AtomicU32,
+}
+
+impl Town {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), opened: AtomicU32::new(100) }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("state/store.db")
+    }
+
+    fn facts(&self) -> PathBuf {
+        self.folder.path().join("data/ledger/facts.jsonl")
+    }
+
+    fn opened(&self, writer: Writer) -> Result<Server, OpenError> {
+        fs_err::create_dir_all(self.store().parent().unwrap()).unwrap();
+        let options = Options {
+            facts: Some(self.facts()),
+            ids: Arc::new(CountingIds::new(self.opened.fetch_add(1, Ordering::Relaxed))),
+            ..options()
+        };
+        Server::open(&Place::File(self.store()), writer, options)
+    }
+
+    fn open(&self) -> Server {
+        self.opened(Writer::Inline).unwrap()
+    }
+}
+
+/// What is there, but for its revisions.
+async fn all(server: &Server) -> Vec<Value> {
+    let mut all = widgets(server).list(&ListParams::default()).await.unwrap().items;
+    for it in &mut all {
+        it.metadata.resource_version = None;
+    }
+    all.into_iter().map(|it| json!(it)).collect()
+}
+
+async fn revision(server: &Server) -> i64 {
+    let list = widgets(server).list(&ListParams::default()).await.unwrap();
+    list.metadata.resource_version.unwrap().parse().unwrap()
+}
+
+/// Closes it, and lets its clients go of it, each of which is a task.
+async fn closed(server: Server) {
+    server.close();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// An owner and what it owns, one that was changed, and one that is gone.
+async fn fill(server: &Server) {
+    let api = widgets(server);
+    let mut owned = widget("a-owned");
+    // It comes before its owner, by name.
+    let owner = api.create(&PostParams::default(), &widget("owner")).await.unwrap();
+    owned.metadata = ObjectMeta { owner_references: owner.owner_ref(&()).map(|it| vec![it]), ..owned.metadata };
+    api.create(&PostParams::default(), &owned).await.unwrap();
+    api.create(&PostParams::default(), &widget("gone")).await.unwrap();
+    api.patch("owner", &PatchParams::default(), &Patch::Merge(json!({"spec": {"size": 7, "note": "\u{2028}\n\"x\""}})))
+        .await
+        .unwrap();
+    api.delete("gone", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_is_lost_is_made_anew_as_it_was() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 5] = [
+        ("missing", |store| fs_err::remove_file(store).unwrap()),
+        ("missing", |store| fs_err::write(store, "").unwrap()),
+        ("damaged", |store| fs_err::write(store, "a diary, not a database").unwrap()),
+        ("damaged", |store| {
+            let mut bytes = fs_err::read(store).unwrap();
+            bytes[100..].fill(0xaa);
+            fs_err::write(store, bytes).unwrap();
+        }),
+        ("damaged", |store| {
+            let bytes = fs_err::read(store).unwrap();
+            fs_err::write(store, &bytes[..bytes.len() / 2]).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let town = Town::new();
+        let server = town.open();
+        assert_eq!(server.restored(), None);
+        fill(&server).await;
+        let (before, last) = (all(&server).await, revision(&server).await);
+        closed(server).await;
+        harm(&town.store());
+        let server = town.opened(Writer::Threaded).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert_eq!(all(&server).await, before, "{what}");
+        assert!(revision(&server).await > last, "{what}: nobody sees time run backwards");
+        let Restored { loss, objects, aside } = server.restored().unwrap();
+        assert!(loss.to_string().starts_with(&format!("the store was {what}")), "{loss}");
+        assert_eq!((*objects, aside.is_some()), (2, what == "damaged"));
+        assert!(aside.as_ref().is_none_or(|aside| aside.exists()), "it is kept");
+        // What is written from now on is in the ledger, too.
+        widgets(&server).create(&PostParams::default(), &widget("later")).await.unwrap();
+        let before = all(&server).await;
+        closed(server).await;
+        fs_err::remove_file(town.store()).unwrap();
+        let server = town.open();
+        assert_eq!(all(&server).await, before, "{what}");
+        closed(server).await;
+        assert_eq!(town.open().restored(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_an_earlier_day_is_moved_aside() {
+    let town = Town::new();
+    let server = town.open();
+    fill(&server).await;
+    closed(server).await;
+    let copy = fs_err::read(town.store()).unwrap();
+    let server = town.open();
+    widgets(&server).create(&PostParams::default(), &widget("later")).await.unwrap();
+    let before = all(&server).await;
+    closed(server).await;
+    fs_err::write(town.store(), &copy).unwrap();
+    let server = town.open();
+    assert_eq!(all(&server).await, before);
+    let restored = server.restored().unwrap();
+    assert_eq!(restored.loss, Loss::Older);
+    assert_eq!(fs_err::read(restored.aside.as_ref().unwrap()).unwrap(), copy);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_as_it_was_once_a_controller_opens_the_store() {
+    let town = Town::new();
+    let server = town.open();
+    fill(&server).await;
+    let before = widgets(&server).list(&ListParams::default()).await.unwrap();
+    closed(server).await;
+    let db = rusqlite::Connection::open(town.store()).unwrap();
+    let sql = "UPDATE objects SET object = replace(object, '\"size\":7', '\"size\":2') WHERE name = 'owner'";
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    drop(db);
+    let server = town.opened(Writer::Threaded).unwrap();
+    assert_eq!(server.restored().unwrap(), &Restored { loss: Loss::Rows(1), objects: 1, aside: None });
+    assert_eq!(widgets(&server).list(&ListParams::default()).await.unwrap().items, before.items);
+    closed(server).await;
+    assert_eq!(town.opened(Writer::Threaded).unwrap().restored(), None);
+}
+
+/// The store stands: the ledger follows it, whatever became of it.
+#[tokio::test]
+async fn a_ledger_that_is_lost_or_cut_off_is_written_anew() {
+    type Harm = fn(&Path);
+    let harms: [Harm; 4] = [
+        |facts| fs_err::remove_file(facts).unwrap(),
+        |facts| fs_err::write(facts, "").unwrap(),
+        |facts| fs_err::write(facts, "not\njson\n").unwrap(),
+        |facts| {
+            let bytes = fs_err::read(facts).unwrap();
+            fs_err::write(facts, &bytes[..bytes.len() - 20]).unwrap();
+        },
+    ];
+    for harm in harms {
+        let town = Town::new();
+        let server = town.open();
+        fill(&server).await;
+        let before = all(&server).await;
+        closed(server).await;
+        harm(&town.facts());
+        let server = town.open();
+        assert_eq!((server.restored(), all(&server).await), (None, before.clone()));
+        closed(server).await;
+        fs_err::remove_file(town.store()).unwrap();
+        assert_eq!(all(&town.open()).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_store_and_a_ledger_that_cannot_be_read_are_refused() {
+    let town = Town::new();
+    let server = town.open();
+    fill(&server).await;
+    closed(server).await;
+    fs_err::remove_file(town.facts()).unwrap();
+    fs_err::create_dir(town.facts()).unwrap();
+    let error = town.opened(Writer::Inline).map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::Ledger { .. }), "{error}");
+    // A file of somebody else's is left as it is, where there is nothing to put in its place.
+    let town = Town::new();
+    fs_err::create_dir_all(town.store().parent().unwrap()).unwrap();
+    fs_err::write(town.store(), "a diary, not a database; long enough to be no header by chance").unwrap();
+    assert!(matches!(town.opened(Writer::Inline).map(drop), Err(OpenError::Foreign { .. })));
+    assert!(fs_err::read_to_string(town.store()).unwrap().starts_with("a diary"));
+}
+
+#[tokio::test]
+async fn the_ledger_is_no_longer_than_a_few_times_what_is_there() {
+    let town = Town::new();
+    let server = town.open();
+    let api = widgets(&server);
+    api.create(&PostParams::default(), &widget("one")).await.unwrap();
+    for n in 0..100 {
+        let patch = json!({ "spec": { "note": n.to_string() + &"x".repeat(150_000) } });
+        api.patch("one", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+    let bytes = fs_err::metadata(town.facts()).unwrap().len();
+    assert!(bytes < 6 << 20, "{bytes} bytes, of 15 MB that were written");
+    let before = all(&server).await;
+    closed(server).await;
+    fs_err::remove_file(town.store()).unwrap();
+    assert_eq!(all(&town.open()).await, before);
+}
+
+fn things() -> Vec<KindIndex> {
+    vec![KindIndex {
+        kind: "things.t".into(),
+        group: "t".into(),
+        object_kind: "Thing".into(),
+        fields: Vec::new(),
+        row_fields: Vec::new(),
+        is_record: false,
+        retention: None,
+    }]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever was written, removed and read over from the ledger, at any point of it, is there again.
+    #[test]
+    fn what_was_written_is_there_again(steps in prop::collection::vec((0..5_u8, 0..4_u8, any::<bool>()), 1..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, facts) = (folder.path().join("store.db"), folder.path().join("facts.jsonl"));
+        let now = Timestamp::from_second(START).unwrap();
+        let ids = CountingIds::new(1);
+        let open = || Store::open_beside(&Place::File(place.clone()), &things(), facts.clone(), true, (now, &ids)).unwrap();
+        let mut store = open().0;
+        let mut there: BTreeMap<String, (i64, Value)> = BTreeMap::new();
+        for (name, size, is_lost) in steps {
+            let name = format!("t{name}");
+            let key = Key { kind: "things.t".into(), ns: "town".into(), name: name.clone() };
+            let object = json!({ "metadata": { "name": name, "namespace": "town" }, "spec": { "size": size } });
+            let op = match (size, there.get(&name)) {
+                (0, Some(_)) => Op::Delete { key, uid: None, revision: None, propagation: Propagation::Default },
+                (_, Some((revision, known))) => {
+                    let mut object = object;
+                    object["metadata"]["uid"] = known["metadata"]["uid"].clone();
+                    Op::Put { key, expect: Expect::Revision(*revision), object }
+                }
+                (_, None) => Op::Put { key, expect: Expect::Absent, object },
+            };
+            let is_delete = matches!(op, Op::Delete { .. });
+            let (replies, _) = store.apply(vec![op], now, &ids);
+            let object: Value = serde_json::from_str(&replies[0].as_ref().unwrap().object).unwrap();
+            if is_delete { there.remove(&name); } else { there.insert(name, (0, object)); }
+            if is_lost {
+                drop(store);
+                fs_err::remove_file(&place).unwrap();
+                for beside in ["store.db-wal", "store.db-shm"] {
+                    let _none_is_fine = fs_err::remove_file(folder.path().join(beside));
+                }
+                let (anew, restored) = open();
+                prop_assert_eq!(restored.map(|it| it.objects), Some(there.len()));
+                store = anew;
+            }
+            let db = rusqlite::Connection::open(&place).unwrap();
+            let mut rows = db.prepare("SELECT name, revision, object FROM objects").unwrap();
+            let found: BTreeMap<String, (i64, Value)> = rows
+                .query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get::<_, String>(2)?))))
+                .unwrap()
+                .map(|row| row.unwrap())
+                .map(|(name, (revision, text)): (String, (i64, String))| (name, (revision, serde_json::from_str(&text).unwrap())))
+                .collect();
+            let plain = |all: &BTreeMap<String, (i64, Value)>| -> Vec<Value> {
+                let without = |object: &Value| { let mut it = object.clone(); it["metadata"]["resourceVersion"] = Value::Null; it };
+                all.values().map(|(_, object)| without(object)).collect()
+            };
+            prop_assert_eq!(plain(&found), plain(&there));
+            there = found;
+        }
+    }
+}
