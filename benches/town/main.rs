@@ -26,6 +26,7 @@ mod stop;
 
 mod input;
 mod landing;
+mod ledger;
 mod sandbox;
 mod source;
 mod validate;
@@ -50,6 +51,7 @@ const PARTS: &[(&str, Measure)] = &[
     ("stop", stop::measure),
     ("sandbox", sandbox::measure),
     ("landing", landing::measure),
+    ("ledger", ledger::measure),
     ("input", input::measure),
     ("validate", validate::measure),
     ("source", source::measure),
