@@ -1,11 +1,13 @@
 //! The ledger's facts: a store that is lost, damaged or put back to an earlier day is made anew from them, and nobody notices.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use gastown::api::store::{Expect, Key, KindIndex, Op, Propagation, Store};
+use gastown::api::store::{Expect, Key, KindIndex, Op, Propagation, Retention, Store};
 use gastown::api::{Loss, OpenError, Options, Place, Restored, Server, Writer};
 use gastown::clock::CountingIds;
 use jiff::Timestamp;
@@ -231,6 +233,53 @@ async fn the_ledger_is_no_longer_than_a_few_times_what_is_there() {
     closed(server).await;
     fs_err::remove_file(town.store()).unwrap();
     assert_eq!(all(&town.open()).await, before);
+}
+
+/// Here a folder is in its way; elsewhere it is a full disk.
+#[tokio::test]
+async fn a_ledger_that_cannot_be_written_stops_nothing_and_is_made_up_for() {
+    let town = Town::new();
+    let in_the_way = town.facts().with_extension("new");
+    fs_err::create_dir_all(&in_the_way).unwrap();
+    let server = town.open();
+    fill(&server).await;
+    assert!(!town.facts().exists());
+    fs_err::remove_dir(&in_the_way).unwrap();
+    // It is tried ever more rarely.
+    for n in 0..40 {
+        widgets(&server).create(&PostParams::default(), &widget(&format!("later-{n}"))).await.unwrap();
+    }
+    assert!(town.facts().exists());
+    let before = all(&server).await;
+    // Not closed: as one that was killed.
+    drop(server);
+    fs_err::remove_file(town.store()).unwrap();
+    assert_eq!(all(&town.open()).await, before);
+}
+
+#[test]
+fn what_is_not_kept_does_not_have_the_ledger_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, facts) = (Place::File(folder.path().join("store.db")), folder.path().join("facts.jsonl"));
+    let retention = Retention { age_max: Duration::from_secs(100), objects_max: 200, alike_max: 20, alike: "about" };
+    let notes = KindIndex { kind: "notes.t".into(), retention: Some(retention), is_record: true, ..things().remove(0) };
+    let kinds = [things().remove(0), notes];
+    let (now, ids) = (Timestamp::from_second(START).unwrap(), CountingIds::new(1));
+    let open = || Store::open_beside(&place, &kinds, facts.clone(), true, (now, &ids)).unwrap().0;
+    let put = |store: &mut Store, kind: &str| {
+        let key = Key { kind: kind.into(), ns: "town".into(), name: "a".into() };
+        let object = json!({ "metadata": { "name": "a", "namespace": "town" } });
+        assert!(store.apply(vec![Op::Put { key, expect: Expect::Absent, object }], now, &ids).0[0].is_ok());
+    };
+    let mut store = open();
+    put(&mut store, "things.t");
+    put(&mut store, "notes.t");
+    assert!(!fs_err::read_to_string(&facts).unwrap().contains("notes.t"));
+    store.settle();
+    drop(store);
+    let file = fs_err::metadata(&facts).unwrap().ino();
+    drop(open());
+    assert_eq!(fs_err::metadata(&facts).unwrap().ino(), file);
 }
 
 fn things() -> Vec<KindIndex> {

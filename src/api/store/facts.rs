@@ -112,6 +112,11 @@ impl Facts {
                 Err(error) => self.warn(&error),
             },
         }
+        self.make_up(db, kinds, revision);
+    }
+
+    /// Writes it anew from the store, now or, where that fails, a few commits later.
+    pub fn make_up(&mut self, db: &Connection, kinds: &[KindIndex], revision: i64) {
         if let Err(error) = self.rewrite(db, kinds, revision) {
             self.warn(&error);
             let failures = self.behind.map_or(1, |behind| behind.failures.saturating_add(1));
@@ -147,8 +152,20 @@ impl Facts {
         self.bytes > REWRITE_BYTES_MIN.max(self.bytes_live.saturating_mul(REWRITE_RATIO))
     }
 
+    /// Says that it holds all of a store that is at this revision, before that is closed: not each commit changes what is kept here.
+    pub fn settle(&mut self, revision: i64) {
+        let Some(file) = self.file.as_mut().filter(|_| self.behind.is_none() && self.revision != Some(revision)) else {
+            return;
+        };
+        match last_line(revision).and_then(|line| file.write_all(line.as_bytes())) {
+            Ok(()) => self.revision = Some(revision),
+            // It is written anew at the next opening.
+            Err(error) => self.warn(&error),
+        }
+    }
+
     /// Writes it anew from the store, which is at this revision: beside it, and then in its place.
-    pub fn rewrite(&mut self, db: &Connection, kinds: &[KindIndex], revision: i64) -> Result<(), FactsError> {
+    fn rewrite(&mut self, db: &Connection, kinds: &[KindIndex], revision: i64) -> Result<(), FactsError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private::create(folder)?;
         let beside = self.path.with_extension("new");
@@ -178,7 +195,7 @@ impl Facts {
             }
         }
         // Lines are in the order of their objects; the last says how new all of them are.
-        put(serde_json::to_string(&Line { revision, key: None, object: None }).map_err(io::Error::from)? + "\n")?;
+        put(last_line(revision)?)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         fs_err::rename(&beside, &self.path)?;
         (self.file, self.revision, self.bytes, self.bytes_live) = (Some(file), Some(revision), bytes, bytes);
@@ -220,7 +237,7 @@ impl Facts {
 
 /// The facts could not be written anew.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FactsError {
+enum FactsError {
     /// By the system.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -236,6 +253,11 @@ fn is_kept(kind: &str, kinds: &[KindIndex]) -> bool {
 fn line(revision: i64, key: &Key, object: Option<&RawValue>) -> io::Result<String> {
     let key = Some([&*key.kind, &key.ns, &key.name].map(Into::into));
     Ok(serde_json::to_string(&Line { revision, key, object })? + "\n")
+}
+
+/// The line that says how new all lines are.
+fn last_line(revision: i64) -> io::Result<String> {
+    Ok(serde_json::to_string(&Line { revision, key: None, object: None })? + "\n")
 }
 
 /// The revision of the last line, if that is whole.

@@ -109,11 +109,17 @@ impl Store {
             }
         }
         if restored.is_some() || facts.revision() != Some(store.revision) {
-            let written = facts.rewrite(&store.db, &store.kinds, store.revision);
-            written.map_err(|error| not_restored(place, error.to_string()))?;
+            facts.make_up(&store.db, &store.kinds, store.revision);
         }
         store.facts = Some(facts);
         Ok((store, restored))
+    }
+
+    /// To be called before it is closed: what follows it is whole, and is not written anew at the next opening.
+    pub fn settle(&mut self) {
+        if let Some(facts) = &mut self.facts {
+            facts.settle(self.revision);
+        }
     }
 
     /// Stores objects as they were, with their uids; how many.

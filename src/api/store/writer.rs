@@ -163,6 +163,7 @@ impl Handle {
             }
         }
         self.rings.end_watches();
+        lock(&self.store).settle();
         let checkpointed = lock(&self.store).db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = checkpointed {
             // The log is replayed at the next open: nothing is lost.
