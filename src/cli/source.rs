@@ -25,7 +25,7 @@ use crate::world::source::working_folder;
 
 pub use approve::approve;
 pub use receive::receive;
-pub use sync::sync;
+pub use sync::{settle, sync};
 pub use take::take;
 pub use tidy::tidy;
 

@@ -27,6 +27,7 @@ use super::common::gone::gone;
 use super::common::kinds::{Kind, Target, targets};
 use super::common::timeout::Timeout;
 use super::common::{table, watching};
+use super::source::settle;
 use crate::insight::{self, Blocker, OpenBead, overrides};
 use crate::town::Town;
 use around::Around;
@@ -171,7 +172,14 @@ enum Seen {
 impl Wish<'_> {
     async fn come_true(&self, gt: &Context, town: &Town, until: Instant, timeout: Timeout) -> Result<(), CliError> {
         let Target { kind, name } = self.target;
-        let first = gt.with_api(town, async |link| link.get(kind, name).await).await?;
+        let get = || gt.with_api(town, async |link| link.get(kind, name).await);
+        let first = match get().await {
+            // What was committed a moment ago may not be live yet.
+            Err(error) if error.exit() == Exit::NotFound && self.status == "True" && settle(gt, town).await => {
+                get().await.map_err(|_| error)?
+            }
+            first => first?,
+        };
         // From here on by its own name: a bead has another in its convoy.
         let name = &*first.name_any();
         let wish = Wish { target: Target { kind, name }, ..*self };

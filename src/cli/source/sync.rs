@@ -11,6 +11,8 @@ use kube::ResourceExt;
 use super::asked::{Asked, Which};
 use crate::cli::common::context::Context;
 use crate::cli::common::error::{CliError, Exit};
+use crate::town::Town;
+use crate::world::source::working_folder;
 
 /// Look at a source's origin now, and wait until what is there is live.
 #[derive(Debug, ClapArgs)]
@@ -57,4 +59,34 @@ fn may_look(source: &Source) -> Result<(), CliError> {
     }
     let message = format!("source `{}` is suspended, and looks at nothing", source.name_any());
     Err(CliError::new(Exit::Refused, message).hint("set `spec.suspend` to false first"))
+}
+
+/// The longest wait for what was committed a moment ago.
+const SETTLE_MAX: &str = "10s";
+
+/// Has each source that reads a working copy here look at it now, and waits for a moment until what is there is live. Whether there was
+/// one: what was not found may be there now.
+pub async fn settle(gt: &Context, town: &Town) -> bool {
+    let found = gt.with_api(town, async |link| {
+        let sources = if link.controller { link.all::<Source>().await? } else { Vec::new() };
+        Ok(sources.into_iter().filter(|source| !source.spec.suspend && working_folder(town, source).is_some()))
+    });
+    let Ok(sources) = found.await else { return false };
+    let mut has_looked = false;
+    for source in sources {
+        let (word, name) = (gt.now().to_string(), source.name_any());
+        let Ok(timeout) = SETTLE_MAX.parse() else { return false };
+        let which = Which { name, timeout };
+        let asked = Asked { which: &which, does: "it looks", not_yet: "was not live" };
+        // Who may not ask, such as an agent, is told what was not found.
+        if !matches!(asked.ask(gt, &look_now(&word), |_| Ok(())).await, Ok(Some(_))) {
+            continue;
+        }
+        let looked = asked.answer(gt, |status, _| {
+            let is_over = status.refreshed.as_ref() == Some(&word) && !is_true(&status.conditions, types::RECONCILING);
+            Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        has_looked |= looked.await.is_ok();
+    }
+    has_looked
 }

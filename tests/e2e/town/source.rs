@@ -69,6 +69,31 @@ fn clone(town: &Town) -> PathBuf {
     town.path("clone")
 }
 
+/// Typed one after the other, as README has it: what was just committed is waited for.
+#[test]
+fn what_was_committed_a_moment_ago_is_waited_for() {
+    let town = Town::live();
+    town.repo("shop", &[("README", "shop\n"), ("check.sh", "true\n")]);
+    town.up();
+    town.file(
+        "town/rig.yaml",
+        "apiVersion: gastown.io/v1alpha1\nkind: Rig\nmetadata: { name: shop }\nspec:\n  repo: { url: ../repos/shop.git }\n  \
+         merge: { strategy: Push, verify: [{ name: check, run: sh check.sh }] }\n",
+    );
+    for name in ["one", "two", "three"] {
+        let convoy = format!(
+            "apiVersion: gastown.io/v1alpha1\nkind: Convoy\nmetadata: {{ name: {name} }}\nspec: {{ rig: shop, beads: [{{ name: a, \
+             title: Do {name}, command: echo {name} > {name}.txt }}] }}\n"
+        );
+        town.file(&format!("town/{name}.yaml"), &convoy);
+        commit(&town, &town.path("town"), name);
+        let out = town.run(&["wait", &format!("convoy/{name}"), "--timeout", "80s"]);
+        assert!(out.ok(), "{}", out.complaint());
+    }
+    let lost = town.run(&["wait", "convoy/four"]);
+    assert!(lost.code == 3 && lost.complaint().contains("no Convoy is named `four`"), "{}", lost.complaint());
+}
+
 #[test]
 fn a_commit_lands_work_and_a_wrong_push_changes_nothing() {
     let town = Town::live();
