@@ -134,6 +134,27 @@ async fn a_store_that_is_lost_is_made_anew_as_it_was() {
     }
 }
 
+/// Whoever makes a store anew may die before anything is in it: the next one does not take it for the truth.
+#[tokio::test]
+async fn a_store_in_which_nothing_was_stored_yet_is_no_truth() {
+    let town = Town::new();
+    let server = town.open();
+    fill(&server).await;
+    let before = all(&server).await;
+    closed(server).await;
+    fs_err::remove_file(town.store()).unwrap();
+    drop(Store::open(&Place::File(town.store()), things(), Timestamp::from_second(START + 9).unwrap()).unwrap());
+    let server = town.open();
+    assert_eq!((server.restored().map(|it| it.objects), all(&server).await), (Some(2), before));
+    // Where all was deleted, nothing is missing.
+    for name in ["a-owned", "owner"] {
+        let _gone_with_its_owner = widgets(&server).delete(name, &DeleteParams::default()).await;
+    }
+    closed(server).await;
+    let server = town.open();
+    assert_eq!((server.restored(), all(&server).await), (None, Vec::new()));
+}
+
 #[tokio::test]
 async fn a_copy_of_an_earlier_day_is_moved_aside() {
     let town = Town::new();

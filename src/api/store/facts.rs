@@ -115,6 +115,14 @@ impl Facts {
         self.make_up(db, kinds, revision);
     }
 
+    /// Keeps it as it is under another name, before it is written anew from a store that has gone on without it: should that be the
+    /// wrong one, what it held is not lost.
+    pub fn keep(&self) {
+        let kept = self.path.with_extension("before");
+        let _none_is_fine = fs_err::remove_file(&kept);
+        let _none_is_fine = fs_err::hard_link(&self.path, &kept);
+    }
+
     /// Writes it anew from the store, now or, where that fails, a few commits later.
     pub fn make_up(&mut self, db: &Connection, kinds: &[KindIndex], revision: i64) {
         if let Err(error) = self.rewrite(db, kinds, revision) {

@@ -76,6 +76,8 @@ impl Store {
         let loss = match &opened {
             _ if facts.is_empty() => None,
             Ok(opened) if opened.is_new => Some(Loss::Missing),
+            // Made by one that died before it had stored anything.
+            Ok(opened) if facts.revision() != Some(opened.revision) && is_empty(&opened.db) => Some(Loss::Missing),
             Ok(opened) if facts.revision().is_some_and(|last| last > opened.revision) => Some(Loss::Older),
             Ok(opened) if is_checked => checked(&opened.db).map(Loss::Damaged),
             Ok(_) => None,
@@ -109,6 +111,7 @@ impl Store {
             }
         }
         if restored.is_some() || facts.revision() != Some(store.revision) {
+            facts.keep();
             facts.make_up(&store.db, &store.kinds, store.revision);
         }
         store.facts = Some(facts);
@@ -188,6 +191,11 @@ fn damage(error: &OpenError) -> Option<String> {
 fn is_sql(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such "))
         || matches!(error, rusqlite::Error::QueryReturnedNoRows)
+}
+
+/// Whether a store that can be read holds nothing.
+fn is_empty(db: &Connection) -> bool {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM objects)", [], |row| row.get::<_, bool>(0)).is_ok_and(|is_any| !is_any)
 }
 
 /// What is wrong with the pages of a store.
