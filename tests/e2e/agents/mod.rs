@@ -15,6 +15,7 @@ mod soak;
 
 use clis::{CLAUDE, CODEX, Cli};
 use model::{Line, Model};
+use nudge::Person;
 use serde_json::Value;
 
 use crate::town::harness::{Town, git, kill, wait_until};
@@ -209,10 +210,34 @@ fn claude_lands_a_bead_without_a_screen() {
     lands_without_a_screen(CLAUDE);
 }
 
-/// With a screen it wants to be set up by a person first, and reaches for its maker's servers to do so: that cannot be tried here.
 #[test]
 fn claude_lands_a_bead_from_a_fresh_home_without_a_screen() {
     lands_without_a_screen(CLAUDE.never_used());
+}
+
+/// With a screen, it asks a person how it is to look, and says what to look out for. That is said, and once it is answered, the bead
+/// lands with nothing else typed.
+#[test]
+fn claude_lands_a_bead_from_a_fresh_home_once_a_person_has_set_it_up() {
+    let cli = CLAUDE.never_used();
+    if !cli.is_here() {
+        return;
+    }
+    let model = Model::plays(worker("echo one > one.txt"));
+    let town = cli.town(&model);
+    one_bead(&town, cli.name);
+    town.up();
+    let said = stands(&town, "DialogOpen");
+    let status = town.run(&["status"]).text();
+    assert!(status.contains("gt attach shop-nux"), "{said}\n{status}");
+    let person = Person::attaches(&town);
+    for shows in ["Choose the text style", "Press Enter to continue"] {
+        wait_until(&town, shows, || person.screen().contains(shows).then_some(()));
+        person.presses(&["Enter"]);
+    }
+    town.lands("day");
+    assert_eq!(model.played(), [0, 1, 2, 3]);
+    assert_eq!(town.record(&town.bead("one"), 2, "spec.json"), None);
 }
 
 #[test]

@@ -161,12 +161,13 @@ fn codex_is_interrupted_for_a_message() {
 }
 
 /// A person's own terminal: another tmux, with `gt attach` in it.
-struct Person<'a> {
+pub(super) struct Person<'a> {
     town: &'a Town,
 }
 
 impl<'a> Person<'a> {
-    fn attaches(town: &'a Town) -> Self {
+    pub fn attaches(town: &'a Town) -> Self {
+        fs_err::create_dir_all(town.path("tmp/person")).unwrap();
         let person = Self { town };
         let said = town.path("said");
         let attach = format!("{} attach shop-nux 2> {}", env!("CARGO_BIN_EXE_gt"), said.display());
@@ -194,21 +195,21 @@ impl<'a> Person<'a> {
         tmux.env_remove("TMUX").args(args).run().unwrap().text()
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    fn types(&self, text: &str) {
+    pub fn types(&self, text: &str) {
         self.tmux(&["send-keys", "-l", text]);
         wait_until(self.town, "it is typed", || self.screen().contains(text).then_some(()));
     }
 
-    fn presses(&self, keys: &[&str]) {
+    pub fn presses(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
     /// Detaches, and gives what `gt attach` says at the end.
-    fn leaves(self) -> String {
+    pub fn leaves(self) -> String {
         self.presses(&["C-b", "d"]);
         wait_until(self.town, "the person is gone", || self.tmux(&["list-sessions"]).is_empty().then_some(()));
         fs_err::read_to_string(self.town.path("said")).unwrap()
@@ -225,7 +226,6 @@ fn prompts(model: &Model) -> String {
 fn a_message_is_never_merged_into_what_a_person_types() {
     let rest: Vec<Line> = (0..20).map(|_| Line::Say("I am done.".to_owned())).collect();
     let Some((model, town)) = at_work(CLAUDE, rest) else { return };
-    fs_err::create_dir_all(town.path("tmp/person")).unwrap();
     stands(&town, "TurnEnded");
     let person = Person::attaches(&town);
     assert_eq!(nudge(&town, &["NUDGE one"])["reason"], "a person is attached");
@@ -286,7 +286,6 @@ fn a_message_is_no_answer_to_a_menu() {
         let waits = nudge(&town, &["--mode", mode, "NUDGE"]);
         assert_eq!(waits["reason"], "it waits for an answer; a message would be taken for one", "{mode}");
     }
-    fs_err::create_dir_all(town.path("tmp/person")).unwrap();
     let person = Person::attaches(&town);
     assert!(person.screen().contains("Tabs or spaces?"), "{}", person.screen());
     person.presses(&["Enter"]);
