@@ -14,7 +14,7 @@ use gastown_agent::session::{Part, Session};
 use gastown_agent::work::{is_hooked, load};
 use gastown_agent::worktree::Worktree;
 use gastown_base::clock::{Clock as _, SystemClock};
-use gastown_crds::actor::Actor;
+use gastown_crds::actor::{Actor, Worker};
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
 use gastown_crds::common::{LABEL_CONVOY, whole_second};
 use gastown_crds::{Bead, names};
@@ -108,7 +108,8 @@ fn withdrawn(id: &str, word: &str, bead: &Bead) -> String {
     let polecat = bead.status.as_ref().and_then(|status| status.last_polecat.as_deref());
     let agent = polecat.map(|polecat| {
         let rig = &bead.spec.rig;
-        let name = polecat.strip_prefix(&**rig).and_then(|rest| rest.strip_prefix('-')).unwrap_or(polecat);
+        let worker = Worker::of_object(rig, polecat);
+        let name = worker.as_ref().map_or(polecat, |worker| &worker.name);
         format!(
             ", and what its agent has made is kept in the clone of rig {rig}, as branch {}",
             names::branch(name, id)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::set::{Known, Set, spec};
 use crate::convoy::ConvoySpec;
-use crate::manifest::{Diagnostic, Manifest, Severity, Step};
+use crate::manifest::{Diagnostic, Manifest, Step};
 use crate::rig::RigSpec;
 use crate::town::{Retry, TownSpec};
 
@@ -96,7 +96,5 @@ fn check_convoy(set: &mut Set<'_>, manifest: &Manifest) {
 }
 
 fn warning<'a>(manifest: &Manifest, at: impl IntoIterator<Item = Step<'a>>, message: String) -> Diagnostic {
-    let mut warning = Diagnostic::error("capacity", message, &manifest.source, manifest.value_at(at));
-    warning.severity = Severity::Warning;
-    warning
+    Diagnostic::warning("capacity", message, &manifest.source, manifest.value_at(at))
 }

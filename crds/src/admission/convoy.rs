@@ -12,7 +12,7 @@ use crate::convoy::{ConvoyBead, ConvoySpec};
 use crate::formula::FormulaSpec;
 use crate::formula_text::{is_built_in, uses};
 use crate::graph;
-use crate::manifest::{Diagnostic, Manifest, Severity, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::suggest;
 
 /// The formula of beads that name none.
@@ -76,9 +76,8 @@ fn check_notify(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
         set.report(|| {
             let span = manifest.value_at(["spec".into(), "notify".into()]);
             let message = "nobody is told: the Town has no `notify`";
-            let mut warning = Diagnostic::error("tells-nobody", message, &manifest.source, span);
-            warning.severity = Severity::Warning;
-            warning.hint("give the Town the command that tells people: `gt explain town.spec.notify`")
+            Diagnostic::warning("tells-nobody", message, &manifest.source, span)
+                .hint("give the Town the command that tells people: `gt explain town.spec.notify`")
         });
     }
 }

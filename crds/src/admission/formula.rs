@@ -4,7 +4,7 @@ use super::set::{Set, spec};
 use crate::formula::{FormulaSpec, Step as FormulaStep};
 use crate::formula_text::{BUILT_IN, is_built_in, needs, uses};
 use crate::graph;
-use crate::manifest::{Diagnostic, Manifest, Severity, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::suggest;
 
 /// Checks each formula.
@@ -45,10 +45,7 @@ pub(super) fn check_spec(set: &mut Set<'_>, manifest: &Manifest, formula: &Formu
 fn built_in_var(manifest: &Manifest, nth: usize, name: &str) -> Diagnostic {
     let span = manifest.value_at(["spec".into(), "vars".into(), nth.into(), "name".into()]);
     let message = format!("the var {} is built in: it is the bead's own {name}", quote(name));
-    let mut warning =
-        Diagnostic::error("built-in-var", message, &manifest.source, span).hint("remove it, or rename it");
-    warning.severity = Severity::Warning;
-    warning
+    Diagnostic::warning("built-in-var", message, &manifest.source, span).hint("remove it, or rename it")
 }
 
 fn check_vars(set: &mut Set<'_>, manifest: &Manifest, formula: &FormulaSpec, at: usize, step: &FormulaStep) {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::{CODE_SECRET, Diagnostic, Manifest, Severity, Step, quote};
+use crate::manifest::{CODE_SECRET, Diagnostic, Manifest, Step, quote};
 use crate::url;
 
 /// What a key starts with, whose it is, and how many characters follow at least: fewer is a word about keys, not a key.
@@ -71,8 +71,7 @@ fn variables(manifest: &Manifest, spec: &Value, found: &mut Vec<Diagnostic>) {
         if is_secret && key_in(text("value")).is_none() {
             let at = manifest.key_at(["spec".into(), "env".into(), nth.into(), "value".into()]);
             let message = format!("{} looks like a secret, by its name", quote(text("name")));
-            let mut warning = Diagnostic::error(CODE_SECRET, message, &manifest.source, at);
-            warning.severity = Severity::Warning;
+            let warning = Diagnostic::warning(CODE_SECRET, message, &manifest.source, at);
             found.push(warning.label("a manifest is kept in git").hint(HINT));
         }
     }

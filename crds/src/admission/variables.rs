@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::manifest::{Diagnostic, Manifest, Severity, Step, quote};
+use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::session_variables::{SESSION_VARIABLES, used};
 use crate::suggest;
 
@@ -61,9 +61,7 @@ fn warning(
         quote(name),
         quote(&format!("$({name})"))
     );
-    let mut warning = Diagnostic::error(CODE, message, &manifest.source, span);
-    warning.severity = Severity::Warning;
-    warning.hint(if is_of_source {
+    Diagnostic::warning(CODE, message, &manifest.source, span).hint(if is_of_source {
         "a variable of `envFrom` is seen by the agent alone: what `$(NAME)` stands for would be kept on disk".to_owned()
     } else if let Some(near) = suggest::nearest(name, known.iter().copied()) {
         format!("did you mean `$({near})`?")

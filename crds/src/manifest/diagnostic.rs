@@ -77,6 +77,11 @@ impl Diagnostic {
         }
     }
 
+    /// A warning at a place.
+    pub fn warning(code: &'static str, message: impl Into<String>, source: &Arc<Source>, span: Range<usize>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message, source, span) }
+    }
+
     /// Says something beside the underline.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {

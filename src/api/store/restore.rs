@@ -180,17 +180,17 @@ fn damage(error: &OpenError) -> Option<String> {
         OpenError::Foreign { found: 0, .. } => Some("it is no database".to_owned()),
         OpenError::Sqlite { source, .. } => {
             let code = source.sqlite_error_code();
-            let is_damage = matches!(code, Some(DatabaseCorrupt | NotADatabase)) || code.is_none() || is_sql(source);
+            // Without a code, it is of a row that is not there or not as it should be.
+            let is_damage = matches!(code, None | Some(DatabaseCorrupt | NotADatabase)) || lacks_table(source);
             is_damage.then(|| source.to_string())
         }
         _ => None,
     }
 }
 
-/// Whether a table or a row of its own is missing.
-fn is_sql(error: &rusqlite::Error) -> bool {
+/// Whether a table of its own is missing.
+fn lacks_table(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such "))
-        || matches!(error, rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// Whether a store that can be read holds nothing.

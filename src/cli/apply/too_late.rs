@@ -5,7 +5,7 @@ use gastown_controllers::bead::text_digest;
 use gastown_controllers::convoy::{self, BeadSettings, ConvoySettings};
 use gastown_crds::bead::CloseReason;
 use gastown_crds::common::LABEL_CONVOY;
-use gastown_crds::manifest::{self, Diagnostic, Manifest, Severity, Step};
+use gastown_crds::manifest::{self, Diagnostic, Manifest, Step};
 use gastown_crds::{Bead, BeadSpec, ConvoySpec, Rig};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -36,9 +36,7 @@ pub async fn check(link: &Link, manifests: &[Manifest], stored: &Stored) -> Resu
 }
 
 pub(super) fn warning(code: &'static str, message: String, manifest: &Manifest, path: Vec<Step<'_>>) -> Diagnostic {
-    let mut warning = Diagnostic::error(code, message, &manifest.source, manifest.value_at(path));
-    warning.severity = Severity::Warning;
-    warning
+    Diagnostic::warning(code, message, &manifest.source, manifest.value_at(path))
 }
 
 fn deleted(manifest: &Manifest) -> Diagnostic {

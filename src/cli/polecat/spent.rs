@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gastown_crds::actor::Worker;
 use gastown_crds::{Bead, names};
 use kube::ResourceExt;
 use serde::Serialize;
@@ -33,7 +34,7 @@ impl Spent {
         // One conversation may go on over several sessions.
         let mut counted = BTreeSet::new();
         let mut spent = Self::default();
-        let could_be = |bead: &&Bead| polecat.strip_prefix(&*bead.spec.rig).is_some_and(|rest| rest.starts_with('-'));
+        let could_be = |bead: &&Bead| Worker::of_object(&bead.spec.rig, polecat).is_some();
         for bead in snapshot.work().filter(could_be) {
             let uid = bead.uid().unwrap_or_default();
             let attempts = records.attempt_numbers(&uid).into_iter().map(|attempt| records.attempt(&uid, attempt));

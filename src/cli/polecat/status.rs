@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args as ClapArgs;
 use gastown_controllers::rig::RigSettings;
+use gastown_crds::actor::Worker;
 use gastown_crds::{Polecat, Rig};
 use kube::ResourceExt;
 use serde_json::json;
@@ -85,10 +86,9 @@ fn landed(name: &str, rigs: &[Rig], town: &Town) -> Vec<(String, Entry)> {
     let mut found = Vec::new();
     for rig in rigs {
         let settings = RigSettings::of(rig);
-        let rig_name = rig.name_any();
-        let Some(called) = name.strip_prefix(&rig_name).and_then(|rest| rest.strip_prefix('-')) else { continue };
-        let author = settings.author(called);
-        if author.name != called {
+        let Some(worker) = Worker::of_object(&rig.name_any(), name) else { continue };
+        let author = settings.author(&worker.name);
+        if author.name != worker.name {
             continue;
         }
         found.extend(git.landed_by(&settings.id, settings.branch, &author).unwrap_or_default());

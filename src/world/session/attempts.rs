@@ -108,7 +108,7 @@ fn ended(layout: &Layout, holder: &Holder, end: &Exit, does_report: bool) -> Res
     // Only of one that failed: others have nothing to say.
     let failed = || failed_turn::of(&transcript(layout, owner_uid, *attempt)?);
     let failed = if own && code != 0 { failed() } else { None };
-    let failed = failed.map(|failed| with_account(layout, owner_uid, *attempt, failed));
+    let failed = failed.map(|failed| with_account(known(layout, owner_uid, *attempt), failed));
     let mut activity = failed.or_else(|| activity(layout, owner_uid, *attempt));
     if activity.is_none() && does_report {
         activity = Some(starting(layout, owner_uid, *attempt)?);
@@ -132,11 +132,15 @@ pub fn starting(layout: &Layout, owner_uid: &str, attempt: u32) -> Result<Activi
     Ok(Activity { state: ActivityState::Starting, since, message: None, until: None, account: None })
 }
 
-/// What an agent does, with the account that it works by, and when that is taken again.
-fn with_account(layout: &Layout, owner_uid: &str, attempt: u32, activity: Activity) -> Activity {
+/// The spec of an attempt, as far as it can be read.
+fn known(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<AgentSpec> {
+    spec(layout, owner_uid, attempt).ok().flatten()
+}
+
+/// What an agent does, with the account that it works by as its spec says, and when that is taken again.
+fn with_account(spec: Option<AgentSpec>, activity: Activity) -> Activity {
     let said = activity.message.as_deref().filter(|_| activity.state.is_of_account());
     let until = said.and_then(|said| resets::at(said, activity.since, &TimeZone::system()));
-    let spec = spec(layout, owner_uid, attempt).ok().flatten();
     let account = spec.and_then(|spec| account(&spec).or(spec.runtime));
     Activity { until, account, ..activity }
 }
@@ -153,12 +157,14 @@ fn reports(layout: &Layout, owner_uid: &str, attempt: u32) -> Reports {
 
 /// What an attempt's agent reported last; or that its turn has failed since, as its transcript says.
 pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activity> {
-    let records::Activity { state, since, at, message, .. } = reports(layout, owner_uid, attempt).activity()?;
+    let reports = reports(layout, owner_uid, attempt);
+    let records::Activity { state, since, at, message, .. } = reports.activity()?;
+    let spec = known(layout, owner_uid, attempt);
     if state == Doing::Busy
-        && let Some(transcript) = failing_transcript(layout, owner_uid, attempt)
+        && let Some(transcript) = failing(spec.as_ref(), &reports)
         && let Some(failed) = failed_turn::of(&transcript).filter(|failed| failed.since >= at)
     {
-        return Some(with_account(layout, owner_uid, attempt, failed));
+        return Some(with_account(spec, failed));
     }
     let state = match state {
         Doing::Starting => ActivityState::Starting,
@@ -170,15 +176,17 @@ pub fn activity(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<Activi
         Doing::LoginRequired => ActivityState::LoginRequired,
     };
     let activity = Activity { state, since, message, until: None, account: None };
-    Some(with_account(layout, owner_uid, attempt, activity))
+    Some(with_account(spec, activity))
 }
 
 /// The transcript of an attempt whose program reports no turn that fails; also where it is not there yet.
 pub fn failing_transcript(layout: &Layout, owner_uid: &str, attempt: u32) -> Option<PathBuf> {
-    if !spec(layout, owner_uid, attempt).ok()??.fails_in_transcript {
-        return None;
-    }
-    reports(layout, owner_uid, attempt).conversation()?.transcript
+    failing(known(layout, owner_uid, attempt).as_ref(), &reports(layout, owner_uid, attempt))
+}
+
+fn failing(spec: Option<&AgentSpec>, reports: &Reports) -> Option<PathBuf> {
+    spec.filter(|spec| spec.fails_in_transcript)?;
+    reports.conversation()?.transcript
 }
 
 /// The file in which an agent's program keeps the conversation that an attempt reported.

@@ -365,38 +365,35 @@ fn an_agent_that_its_provider_refuses_is_not_charged() {
     }
 }
 
-#[test]
-fn what_is_refused_without_a_screen_is_not_charged_either() {
+/// Codex is refused, for its limit and for its login: it comes to stand for that, and nothing is charged.
+fn codex_is_refused(runtime: &str, stands_for: impl Fn(&Town, &str)) {
     if !CODEX.is_here() {
         return;
     }
     for (status, kind, reason) in [(429, "usage_limit_reached", "Limited"), (401, "invalid_api_key", "LoginRequired")] {
         let model = Model::plays(vec![Line::Refuse(status, kind)]);
         let town = CODEX.town(&model);
-        one_bead(&town, CODEX.headless);
+        one_bead(&town, runtime);
         town.up();
-        // While it runs, it stands for what its provider says; then for the account, which is left alone.
-        wait_until(&town, "the account is left alone", || {
-            stands(&town, reason).contains("was refused by its model's provider").then_some(())
-        });
+        stands_for(&town, reason);
         assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
     }
+}
+
+#[test]
+fn what_is_refused_without_a_screen_is_not_charged_either() {
+    codex_is_refused(CODEX.headless, |town, reason| {
+        // While it runs, it stands for what its provider says; then for the account, which is left alone.
+        wait_until(town, "the account is left alone", || {
+            stands(town, reason).contains("was refused by its model's provider").then_some(())
+        });
+    });
 }
 
 /// Its hooks say nothing of a turn that fails: its transcript does.
 #[test]
 fn codex_at_its_screen_is_not_charged_for_what_its_provider_refuses() {
-    if !CODEX.is_here() {
-        return;
-    }
-    for (status, kind, reason) in [(429, "usage_limit_reached", "Limited"), (401, "invalid_api_key", "LoginRequired")] {
-        let model = Model::plays(vec![Line::Refuse(status, kind)]);
-        let town = CODEX.town(&model);
-        one_bead(&town, CODEX.name);
-        town.up();
-        stands(&town, reason);
-        assert_eq!(town.bead("one")["status"]["failures"].as_u64().unwrap_or(0), 0);
-    }
+    codex_is_refused(CODEX.name, |town, reason| drop(stands(town, reason)));
 }
 
 /// A program that wants to be set up, or refuses to run here, is the person's to see to, and the bead waits for that.
