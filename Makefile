@@ -1,7 +1,7 @@
 # `make` lists what there is. `make tools` looks for what all of it needs, a Rust toolchain included.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench drill crash soak machine check fmt tools realtools
+.PHONY: help demo test bench drill crash chain soak machine check fmt tools realtools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ drill: ## kill everything that can be killed for MINUTES=10, then audit the town
 
 crash: ## the quickstart in a simulated world, with every fault at every effect: 1,840 runs
 	cargo test --locked --test sim every_fault -- --ignored --nocapture
+
+chain: ## a molecule of 1,025 steps in a simulated world, run to its end with kills between
+	cargo test --locked --test sim chain_of_1025 -- --ignored --nocapture
 
 soak: realtools ## kill real agents at work KILLS=200 times, then audit the town; their model is a stub
 	KILLS=$(or $(KILLS),200) SEED=$(SEED) cargo test --locked --test e2e soak -- --ignored --nocapture

@@ -13,4 +13,5 @@ pub use gastown_bd as bd;
 pub use gastown_connect as connect;
 pub use gastown_engine as engine;
 pub use gastown_insight as insight;
+pub use gastown_ledger as ledger;
 pub use gastown_world::{self as world, town};

@@ -18,7 +18,11 @@ mod restart;
 mod memory;
 mod smaps;
 
+mod beads;
 mod commands;
+mod cook;
+mod many;
+mod select;
 
 mod queue;
 
@@ -47,6 +51,8 @@ const PARTS: &[(&str, Measure)] = &[
     ("restart", restart::measure),
     ("memory", memory::measure),
     ("commands", commands::measure),
+    ("many", many::measure),
+    ("cook", cook::measure),
     ("queue", queue::measure),
     ("stop", stop::measure),
     ("sandbox", sandbox::measure),
@@ -58,6 +64,10 @@ const PARTS: &[(&str, Measure)] = &[
 ];
 
 fn main() {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    if args.first().is_some_and(|word| word == select::SELECT) {
+        return select::run(args.get(1..).unwrap_or_default());
+    }
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let mut table = Table::default();
     for (name, measure) in PARTS {

@@ -1,8 +1,8 @@
 //! Holds: what a person keeps from going on, by `suspend` in a spec or by an override beside it.
 //!
-//! A hold on a town, a rig, a convoy, a bead or a polecat holds whatever is part of it; of several the strongest counts. An
-//! override whose time is up holds nothing. Its own object's controller takes it off then, and that change wakes whoever
-//! was held.
+//! A hold on a town, a rig, a convoy, a bead (an epic, a molecule, a loop) or a polecat holds whatever is part of it; of
+//! several the strongest counts. An override whose time is up holds nothing. Its own object's controller takes it off then,
+//! and that change wakes whoever was held.
 
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::kinds::Registered;
@@ -12,7 +12,7 @@ use gastown_crds::{Bead, Convoy, Polecat, Rig, Town};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::kinds::bead::convoy_of;
+use crate::kinds::bead::{parent, upward};
 use crate::plan::{Plan, Write};
 use crate::view::View;
 
@@ -34,9 +34,9 @@ pub struct PartOf<'a> {
     pub town: Option<&'a Town>,
     /// Its rig.
     pub rig: Option<&'a Rig>,
-    /// Its convoy.
+    /// Its convoy; of several that track it, the one that holds it most: see [`strongest_convoy`].
     pub convoy: Option<&'a Convoy>,
-    /// The bead.
+    /// The bead, or one that it is a part of: the one that holds it most, see [`strongest_bead`].
     pub bead: Option<&'a Bead>,
     /// The polecat that has it.
     pub polecat: Option<&'a Polecat>,
@@ -50,8 +50,8 @@ impl<'a> PartOf<'a> {
         Self {
             town: None,
             rig: objects.get::<Rig>(&bead.spec.rig).map(AsRef::as_ref),
-            convoy: convoy_of(bead).and_then(|name| objects.get::<Convoy>(name)).map(AsRef::as_ref),
-            bead: Some(bead),
+            convoy: strongest_convoy(objects.convoys_of(bead).into_iter().map(AsRef::as_ref), view.now),
+            bead: strongest_bead(upward(bead, |bead| parent(bead, objects)), view.now),
             polecat: assignee.and_then(|it| objects.polecat_by_uid(&it.polecat, &it.uid)).map(AsRef::as_ref),
         }
     }
@@ -68,12 +68,29 @@ impl<'a> PartOf<'a> {
         let holds = [
             town.and_then(|it| strongest(suspended(it, it.spec.suspend, Mode::Paused), of(it, now))),
             rig.and_then(|it| strongest(suspended(it, it.spec.suspend, Mode::Paused), of(it, now))),
-            convoy.and_then(|it| strongest(suspended(it, it.spec.suspend, Mode::Draining), of(it, now))),
+            convoy.and_then(|it| of_convoy(it, now)),
             bead.and_then(|it| of(it, now)),
             polecat.and_then(|it| strongest(suspended(it, it.spec.suspend, Mode::Cordoned), of(it, now))),
         ];
         holds.into_iter().fold(None, strongest)
     }
+}
+
+/// Of several convoys the one that holds most what belongs to all of them; an earlier one of two that hold as much.
+pub fn strongest_convoy<'a>(convoys: impl Iterator<Item = &'a Convoy>, now: Timestamp) -> Option<&'a Convoy> {
+    let mode = |convoy: &Convoy| of_convoy(convoy, now).map(|hold| hold.mode);
+    convoys.reduce(|first, other| if mode(other) > mode(first) { other } else { first })
+}
+
+/// Of a bead and those that it is a part of, the one that holds it most; the nearer one of two that hold as much.
+pub fn strongest_bead<'a>(beads: impl Iterator<Item = &'a Bead>, now: Timestamp) -> Option<&'a Bead> {
+    let mode = |bead: &Bead| of(bead, now).map(|hold| hold.mode);
+    beads.reduce(|first, other| if mode(other) > mode(first) { other } else { first })
+}
+
+/// What a convoy keeps its beads from.
+fn of_convoy(convoy: &Convoy, now: Timestamp) -> Option<Hold> {
+    strongest(suspended(convoy, convoy.spec.suspend, Mode::Draining), of(convoy, now))
 }
 
 /// The override of an object, while it is in force, as a hold.

@@ -16,6 +16,7 @@ pub mod plan;
 
 pub mod conditions;
 
+pub mod happened;
 pub mod holds;
 
 pub mod draft;

@@ -87,6 +87,11 @@ impl<'a> View<'a> {
         (over <= self.now && due > self.now).then_some(due)
     }
 
+    /// Whether an effect of this key has failed, and what it wants is held back for now.
+    pub fn is_put_off(&self) -> bool {
+        self.failed.is_some_and(|failure| failure.until > self.now)
+    }
+
     /// The number of the present interval since an instant, and when the next begins.
     pub fn interval(&self, since: Timestamp, interval: Duration) -> (i64, Timestamp) {
         let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX).max(1);

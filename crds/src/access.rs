@@ -69,13 +69,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_agent_writes_beads_and_merge_requests_and_no_status() {
+    fn an_agent_writes_beads_events_and_merge_requests_and_no_status() {
         let agent = Actor::parse("shop/polecats/nux");
-        let new = json!({ "spec": { "polecat": "shop-nux" } });
+        let new = json!({ "spec": { "polecat": "shop-nux", "createdBy": "shop/polecats/nux", "suspend": true } });
         let may =
             |kind: &str, verb| check(kind, &AgentWrite { agent: &agent, verb, old: None, new: Some(&new) }).is_ok();
         let writable: Vec<&str> = KINDS.iter().map(|kind| kind.name).filter(|kind| may(kind, Verb::Create)).collect();
-        assert_eq!(writable, ["Bead", "MergeRequest"]);
+        assert_eq!(writable, ["Bead", "BeadEvent", "MergeRequest"]);
         assert!(KINDS.iter().all(|kind| !may(kind.name, Verb::UpdateStatus)));
         assert!(!may("Gadget", Verb::Create), "a kind that is not registered is not writable");
     }

@@ -22,6 +22,10 @@ pub const MANAGED_BY: &str = "gt";
 pub const LABEL_CONVOY: &str = "gastown.io/convoy";
 /// Label on a Bead: what its Convoy calls it.
 pub const LABEL_BEAD: &str = "gastown.io/bead";
+/// Annotation on a Bead: when people or agents last wrote it, with `bd`.
+pub const ANNOTATION_UPDATED: &str = "gastown.io/updated-at";
+/// Annotation on a Bead of type Gate: what is different each time that somebody asks for a look at once, with `bd gate check`.
+pub const ANNOTATION_GATE_ASKED: &str = "gastown.io/gate-asked";
 /// Annotation on the Town: the random identity that everything in the world carries.
 pub const ANNOTATION_TOWN_UID: &str = "gastown.io/town-uid";
 /// Annotation on what `gt apply` of an earlier release wrote: which labels and annotations were in its file.
@@ -137,6 +141,17 @@ pub const DURATION_PATTERN: &str = r"^([0-9]{1,12}(\.[0-9]{1,9})?(ns|us|µs|ms|s
 /// A bounded, positive [`Duration`]; `kube` itself writes no bounds, and an apiserver refuses rules on unbounded text.
 pub(crate) fn duration(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN })
+}
+
+/// The same, of an hour at most: a command that is run time and again.
+pub(crate) fn duration_up_to_an_hour(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string", "nullable": true, "maxLength": 32, "pattern": DURATION_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+            "message": "from `1s` to `1h`",
+        }],
+    })
 }
 
 /// The same, of a minute at least, and ten years at most: what polls others' machines.
@@ -285,7 +300,9 @@ pub mod types {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bead::{BeadState, BeadType, CloseReason, ReworkKind, Waiting};
+    use crate::bead::{
+        BeadState, BeadType, ChildrenGate, CloseReason, GateType, OnTimeout, ReworkKind, Waiting, WispType,
+    };
     use crate::merge_request::MergeState;
     use crate::overrides::Mode;
     use crate::polecat::PolecatState;
@@ -302,6 +319,10 @@ mod tests {
         assert_shown_as_written(ConditionStatus::ALL);
         assert_shown_as_written(Waiting::ALL);
         assert_shown_as_written(BeadType::ALL);
+        assert_shown_as_written(ChildrenGate::ALL);
+        assert_shown_as_written(GateType::ALL);
+        assert_shown_as_written(OnTimeout::ALL);
+        assert_shown_as_written(WispType::ALL);
         assert_shown_as_written(CloseReason::ALL);
         assert_shown_as_written(BeadState::ALL);
         assert_shown_as_written(ReworkKind::ALL);

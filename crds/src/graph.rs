@@ -44,16 +44,17 @@ fn walk<'a>(needs: &Needs<'a>, start: &'a str, done: &mut BTreeSet<&'a str>, fou
                 let circle: Vec<&str> = path[at..].iter().map(|(name, _)| *name).collect();
                 let known = circle.iter().any(|name| found.iter().any(|other| other.contains(name)));
                 if !known {
-                    found.push(from_smallest(circle));
+                    found.push(from_first(circle, |name| *name));
                 }
             }
         }
     }
 }
 
-fn from_smallest(mut circle: Vec<&str>) -> Vec<&str> {
-    let smallest = circle.iter().enumerate().min_by_key(|(_, name)| **name).map_or(0, |(at, _)| at);
-    circle.rotate_left(smallest);
+/// A circle, from the one of its members on that comes first.
+pub fn from_first<T, K: Ord>(mut circle: Vec<T>, place: impl Fn(&T) -> K) -> Vec<T> {
+    let first = circle.iter().enumerate().min_by_key(|(_, it)| place(it)).map_or(0, |(at, _)| at);
+    circle.rotate_left(first);
     circle
 }
 

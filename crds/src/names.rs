@@ -58,6 +58,14 @@ pub fn merge_request(bead: &str, bead_uid: &str, head: &str, attempt: u32) -> St
     format!("{bead}-{}", short_hash(&["mr", bead_uid, head, &attempt.to_string()]))
 }
 
+/// How the names of events begin that the town itself has written.
+pub const SYSTEM_EVENT_PREFIX: &str = "sys-";
+
+/// The name of an event that the town itself writes, by what has happened: it is written once, however often that is tried.
+pub fn system_event(parts: &[&str]) -> String {
+    format!("{SYSTEM_EVENT_PREFIX}{}", digest(&[&["event"], parts].concat()))
+}
+
 /// The branch a polecat works on.
 pub fn branch(polecat: &str, bead: &str) -> String {
     format!("polecat/{polecat}/{bead}")

@@ -147,6 +147,36 @@ reasons! {
     NeedsOpen => Town waits;
     /// Bead: it may be dispatched.
     Ready => Town waits;
+    /// Bead: nobody has asked for it so far.
+    Backlog => Nobody, "`gt sling BEAD` has it worked on";
+    /// Bead: somebody has set its status by hand.
+    Held => Nobody, "`bd update BEAD --status open` takes that back";
+    /// Bead: somebody who is no polecat has it.
+    AssignedTo => Nobody, "`bd update BEAD --assignee \"\"` gives it back to the pool";
+    /// Bead: it is not to be taken up before some day.
+    Deferred => Town waits;
+    /// Gate: it waits for a person.
+    AwaitsApproval => Person warns, "`gt gate approve GATE`, or `gt gate reject GATE`";
+    /// Gate: it has waited for longer than it should.
+    GateOverdue => Person warns, "`gt gate approve GATE`, or `gt gate reject GATE`";
+    /// Gate: it opens when a time has gone by.
+    AwaitsTime => Town waits;
+    /// Gate: it opens when another bead is closed.
+    AwaitsBead => Town waits;
+    /// Gate: it opens once its condition on the steps of a molecule holds.
+    AwaitsCondition => Town waits;
+    /// Gate: it opens when its command ends with 0, which is run time and again.
+    AwaitsCommand => Town waits;
+    /// Gate: it opens by what GitHub says, which is asked time and again.
+    AwaitsGithub => Town waits;
+    /// Gate: what it waits for could not be looked at; it is tried again.
+    GateUnable => Town warns, "`gt logs bead/GATE` shows what its command printed";
+    /// Gate: what it waits for has failed.
+    GateFailed => Person warns, "`gt gate approve GATE`, or `gt gate reject GATE`";
+    /// Epic: its parts are open.
+    PartsOpen => Town waits;
+    /// Bead: it was for the case that another fails, and that went well.
+    Skipped => Nobody;
     /// Bead: a polecat works on it.
     Claimed => Town waits;
     /// Bead: its branch is in the merge queue.
@@ -313,6 +343,7 @@ impl From<CloseReason> for Reason {
             CloseReason::NoChanges => Self::NoChanges,
             CloseReason::Done => Self::Done,
             CloseReason::Withdrawn => Self::Withdrawn,
+            CloseReason::Skipped => Self::Skipped,
         }
     }
 }

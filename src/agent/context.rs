@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use gastown_base::clock::{Clock as _, SystemClock};
 use gastown_base::text::visible;
 use gastown_connect::Connection;
 use gastown_crds::Bead;
+use gastown_crds::common::{ANNOTATION_UPDATED, whole_second};
 use gastown_crds::reason::Reason;
 use gastown_world::town::{Places, Town};
 use kube::api::{Patch, PatchParams};
@@ -90,7 +92,11 @@ impl Context {
     /// Writes this of the spec of a bead as it was read, to do `what`; none where somebody else has changed the bead meanwhile: it is
     /// read again then, up to [`TRIES_MAX`] times in all, and else [`Error::contended`].
     pub async fn change(&self, bead: &Bead, spec: &Value, what: &str) -> Result<Option<Bead>, Error> {
-        let patch = json!({ "metadata": { "resourceVersion": bead.metadata.resource_version }, "spec": spec });
+        let metadata = json!({
+            "resourceVersion": bead.metadata.resource_version,
+            "annotations": { ANNOTATION_UPDATED: whole_second(SystemClock.now()) },
+        });
+        let patch = json!({ "metadata": metadata, "spec": spec });
         match self.beads().patch(&bead.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
             Ok(changed) => Ok(Some(changed)),
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
@@ -119,10 +125,28 @@ pub fn current_dir() -> Result<PathBuf, Error> {
 ///
 /// A verb whose connection breaks is done again from its start, over whatever way there is then. So a verb has to find
 /// out what it has done already: each write is named by its content or bound to what was read.
-#[expect(clippy::needless_pass_by_value, reason = "a verb is a closure, written where it is called")]
 pub fn connected(
     town: Option<&Path>,
     actor: &str,
+    verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    connected_for(town, actor, Some(ANSWER_MAX), verb)
+}
+
+/// The same for a verb that may take as long as it likes: it follows what happens, or writes very much.
+pub fn connected_for_long(
+    town: Option<&Path>,
+    actor: &str,
+    verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
+) -> Result<Answer, Error> {
+    connected_for(town, actor, None, verb)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a verb is a closure, written where it is called")]
+fn connected_for(
+    town: Option<&Path>,
+    actor: &str,
+    answer_max: Option<Duration>,
     verb: impl AsyncFn(&Context) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
     let town = find_town(town)?;
@@ -133,7 +157,7 @@ pub fn connected(
         let delays = ExponentialBuilder::new().with_min_delay(AGAIN_FIRST).with_max_delay(AGAIN_MAX);
         let mut delays = delays.without_max_times().build();
         loop {
-            match once(&town, actor, &verb).await {
+            match once(&town, actor, answer_max, &verb).await {
                 Err(error) if error.is_lost() && started.elapsed() < PATIENCE => {
                     tokio::time::sleep(delays.next().unwrap_or(AGAIN_MAX)).await;
                 }
@@ -146,15 +170,22 @@ pub fn connected(
 async fn once(
     town: &Town,
     actor: &str,
+    answer_max: Option<Duration>,
     verb: &impl AsyncFn(&Context) -> Result<Answer, Error>,
 ) -> Result<Answer, Error> {
-    let connection = Connection::open(town, Some(actor))?;
+    let connection = match answer_max {
+        Some(_) => Connection::open(town, Some(actor))?,
+        None => Connection::open_to_write_much(town, Some(actor))?,
+    };
     let client = connection.client.clone();
     let (controller, actor) = (connection.controller, actor.to_owned());
     let context = Context { client, controller, actor, change: RefCell::default() };
-    let answer = tokio::time::timeout(ANSWER_MAX, verb(&context)).await;
+    let answer = match answer_max {
+        Some(most) => tokio::time::timeout(most, verb(&context)).await.unwrap_or(Err(Error::Silent(most))),
+        None => verb(&context).await,
+    };
     connection.close();
-    let mut answer = answer.unwrap_or(Err(Error::Silent(ANSWER_MAX)))?;
+    let mut answer = answer?;
     answer.note.insert_str(0, &context.change.take().unwrap_or_default());
     Ok(answer)
 }

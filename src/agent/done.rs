@@ -123,6 +123,7 @@ async fn off_hook(
         Some(CloseReason::NoChanges) => return Ok(Answer::out(format!("nothing to merge: {id} had no changes\n"))),
         Some(CloseReason::Merged) => return Ok(Answer::out(format!("nothing to merge: {id} has landed\n"))),
         Some(CloseReason::Done) => return Ok(Answer::out(format!("nothing to merge: {id} was closed by a person\n"))),
+        Some(CloseReason::Skipped) => return Ok(Answer::out(format!("nothing to merge: {id} was skipped\n"))),
         Some(CloseReason::Withdrawn) => return Ok(Answer::out(format!("nothing to merge: {id} was withdrawn\n"))),
         None => {}
     }

@@ -9,7 +9,7 @@ pub mod work;
 pub mod worktree;
 
 mod hook;
-mod prime;
+pub mod prime;
 
 mod done;
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gastown_base::text::visible;
 use gastown_controllers::conditions;
-use gastown_crds::bead::Handoff;
+use gastown_crds::bead::{Comment, Handoff};
 use gastown_crds::reason::Reason;
 
 use super::context::{Answer, actor, connected, finish};
@@ -85,6 +85,17 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
     if let Some(description) = spec.description.as_deref().map(str::trim).filter(|d| !d.is_empty()) {
         let _never_fails = write!(text, "{description}\n\n");
     }
+    let said = [
+        ("How it is to be done", &spec.design),
+        ("How one sees that it is done", &spec.acceptance_criteria),
+        ("What was found out so far", &spec.notes),
+    ];
+    for (title, said) in said {
+        if let Some(said) = said.as_deref().map(str::trim).filter(|said| !said.is_empty()) {
+            let _never_fails = write!(text, "## {title}\n\n{said}\n\n");
+        }
+    }
+    text.push_str(&comments(&spec.comments));
     if let Some(command) = &spec.command {
         let _never_fails = write!(text, "A command is given that does it:\n\n{}\n", fenced(command));
     }
@@ -162,6 +173,22 @@ fn handed_off(session: &Session, work: &Work) -> String {
         text.push_str("`gt seance` lists the sessions before.\n\n");
     }
     text
+}
+
+/// Comments that are shown; `bd comments` has all of them.
+const COMMENTS_MAX: usize = 10;
+
+/// What was said about the bead, the newest last.
+fn comments(comments: &[Comment]) -> String {
+    if comments.is_empty() {
+        return String::new();
+    }
+    let mut text = "## Comments\n\n".to_owned();
+    for comment in comments.iter().skip(comments.len().saturating_sub(COMMENTS_MAX)) {
+        let said = comment.text.trim().replace('\n', "\n  ");
+        let _never_fails = writeln!(text, "- {}, {}:\n  {said}", comment.author, comment.at);
+    }
+    text + "\n"
 }
 
 fn came_back(rework: &str, log: Option<&str>, file: Option<&std::path::Path>) -> String {
@@ -259,6 +286,21 @@ mod tests {
     #[test]
     fn it_tells_all_that_an_agent_has_to_know() {
         insta::assert_snapshot!(text(&session(), &work(), None));
+    }
+
+    #[test]
+    fn what_people_and_trackers_said_beside_the_description_is_shown() {
+        let mut work = work();
+        work.bead.spec.acceptance_criteria = Some("- an old token is refused\n".into());
+        work.bead.spec.comments = vec![Comment {
+            name: "c1".into(),
+            author: "kim".into(),
+            text: "See RFC 6749.\nTwice.".into(),
+            at: "2026-03-01T10:00:00Z".parse().unwrap(),
+        }];
+        let text = text(&session(), &work, None);
+        assert!(text.contains("## How one sees that it is done\n\n- an old token is refused\n\n"), "{text}");
+        assert!(text.contains("## Comments\n\n- kim, 2026-03-01T10:00:00Z:\n  See RFC 6749.\n  Twice.\n\n"), "{text}");
     }
 
     #[test]

@@ -83,8 +83,7 @@ pub async fn find_hooked(context: &Context, rig: Option<&str>, polecat: &str) ->
 /// The open beads that are no steps; of one rig, if that is said.
 pub async fn open(context: &Context, rig: Option<&str>) -> Result<Vec<Bead>, Error> {
     let of_rig = rig.map(|rig| format!("spec.rig={rig},")).unwrap_or_default();
-    // A closed state is never wrong: it is written after the close, which is for ever.
-    let open = ListParams::default().fields(&format!("{of_rig}spec.type!=Step,status.state!=Closed"));
+    let open = ListParams::default().fields(&format!("{of_rig}spec.type!=Step,spec.closed.reason="));
     let what = rig.map_or_else(|| "list the open beads".to_owned(), |rig| format!("list the beads of `{rig}`"));
     Ok(context.beads().list(&open).await.map_err(Error::api(what))?.items)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use gastown_crds::Kind;
 use gastown_crds::common::{CATEGORY, GROUP, VERSION};
-use gastown_crds::kinds::Role;
+use gastown_crds::kinds::{Retained, Role};
 use gastown_crds::schema::{Schema, Violation};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 
@@ -100,9 +100,14 @@ impl Served {
             resource: format!("{}.{GROUP}", kind.plural).into(),
             rows: format!("{}.{GROUP}", kind.plural).into(),
             api_version: format!("{GROUP}/{VERSION}"),
-            has_status: true,
-            is_record: kind.role == Role::Record,
-            retention: None,
+            has_status: kind.role == Role::Reconciled,
+            is_record: kind.role != Role::Reconciled,
+            retention: match kind.role {
+                Role::Reconciled => None,
+                Role::Record(Retained { age_max, objects_max, alike, alike_max }) => {
+                    Some(Retention { age_max, objects_max, alike_max, alike, is_in_ledger: true })
+                }
+            },
             selectable: kind.selectable.iter().map(|path| Selectable::declared(path)).collect(),
             shape: None,
             schema: Source::Registry(kind),

@@ -253,10 +253,7 @@ pub(super) fn stored(server: &Server, kind: &Served, key: &Key) -> Result<Row, A
 }
 
 pub(super) fn parsed(row: &Row) -> Result<Value, ApiError> {
-    serde_json::from_str(&row.object).map_err(|_| {
-        let Key { kind, ns, name } = &row.key;
-        ApiError::from(Refusal::Corrupt(format!("{kind}/{ns}/{name}")))
-    })
+    serde_json::from_str(&row.object).map_err(|_| ApiError::from(Refusal::corrupt(&row.key)))
 }
 
 pub(super) fn revision_of(object: &Value) -> Result<Option<i64>, ApiError> {

@@ -22,6 +22,11 @@ pub fn visible(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { shown(c) }).collect()
 }
 
+/// How many of something there are, such as `1 line` or `2 lines`: `one` is its name, whose plural ends with `s`.
+pub fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 /// JSON in which what a terminal would obey is escaped. Writers of JSON leave out U+007F and what comes after, which stand in
 /// texts only; control characters before it are escaped already, or are blanks between texts.
 pub fn escaped(json: String) -> String {
@@ -51,6 +56,11 @@ mod tests {
         );
         let letters = "שלום عربي 👩\u{200d}🚀\n\té";
         assert_eq!(visible(letters), letters);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "line")), ["0 lines", "1 line", "2 lines"]);
     }
 
     #[test]

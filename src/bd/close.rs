@@ -4,6 +4,9 @@
 //! commit, nothing uncommitted. A bead with work is closed by its landing. A person gives a bead up: it is withdrawn, since
 //! nothing was verified; or says that there is nothing to change. Closed already is success.
 
+mod next;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -14,18 +17,18 @@ use gastown_agent::session::{Part, Session};
 use gastown_agent::work::{is_hooked, load};
 use gastown_agent::worktree::Worktree;
 use gastown_base::clock::{Clock as _, SystemClock};
+use gastown_beads::issue::Issue;
 use gastown_crds::actor::{Actor, Worker};
 use gastown_crds::bead::{BeadType, CloseReason, Closed};
-use gastown_crds::common::{LABEL_CONVOY, whole_second};
+use gastown_crds::common::LABEL_CONVOY;
 use gastown_crds::{Bead, names};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::issue::Issue;
-use super::print;
+use self::next::{Next, Told};
 use super::ready::open_needs;
 use super::show::get;
-use super::slim::Slim;
+use super::{act, print};
 
 /// The beginning of the reason for a bead without changes.
 const NO_CHANGES: &str = "no-changes";
@@ -39,11 +42,37 @@ pub struct CloseArgs {
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
     /// Why; for the bead on the hook it starts with `no-changes: `
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "comment",
+        alias = "resolution",
+        short_alias = 'm',
+        alias = "message",
+        value_name = "TEXT"
+    )]
     reason: Option<String>,
-    /// Close it although something it needs is open
+    /// Close it although something it needs, or a part of it, is open
     #[arg(short, long)]
     force: bool,
+    /// Say what may be taken up now that could not before
+    #[arg(long)]
+    suggest_next: bool,
+    /// Say which step comes next
+    #[arg(long = "continue", conflicts_with = "suggest_next")]
+    continues: bool,
+}
+
+impl CloseArgs {
+    /// Of `bd update --status closed`.
+    pub fn of(ids: Vec<String>) -> Self {
+        Self { ids, reason: None, force: false, suggest_next: false, continues: false }
+    }
+
+    /// Of `bd mol step done`.
+    pub fn of_step(id: String, reason: Option<String>) -> Self {
+        Self { reason, continues: true, ..Self::of(vec![id]) }
+    }
 }
 
 /// A close: its arguments, the agent's session, and the worktree as it was before.
@@ -72,24 +101,36 @@ pub fn close(args: &CloseArgs, json: bool, town: Option<&Path>, actor: &str) -> 
 async fn close_all(closing: &Closing<'_>, json: bool, context: &Context) -> Result<Answer, Error> {
     let (mut out, mut note, mut closed) = (String::new(), String::new(), Vec::new());
     let mut hints = String::new();
-    for id in &closing.args.ids {
+    let args = closing.args;
+    let waiting = if args.suggest_next { next::waiting(&args.ids, context).await? } else { BTreeSet::new() };
+    for id in &args.ids {
         match closing.close(id, context).await {
             Ok((bead, word)) => {
                 let _never_fails = writeln!(out, "{word} {id}: {}", bead.spec.title);
                 hints.push_str(&withdrawn(id, word, &bead));
-                closed.push(Issue::of(&Slim::of(&bead)?));
+                closed.push(bead);
             }
             // Asked again over another connection, for all of them: what is closed by then is said to be.
-            Err(error) if error.is_lost() => return Err(error),
+            Err(error) if error.is_lost() || args.ids.len() == 1 => return Err(error),
             Err(error) if json => note.push_str(&print::error(&error)),
             Err(error) => note.push_str(&error.text()),
         }
     }
-    if json {
-        // As in Beads: nothing closed, nothing printed.
-        out = if closed.is_empty() { String::new() } else { print::json(&closed) };
-    }
+    let more = match closed.last() {
+        Some(_) if args.suggest_next => next::unblocked(&waiting, context).await?,
+        Some(last) if args.continues => Some(Next::after(last, context).await?.told(last)?),
+        _ => None,
+    };
+    let issues =
+        closed.iter().map(|bead| act::slim(bead).map(|slim| Issue::of(&slim))).collect::<Result<Vec<_>, _>>()?;
     let code = u8::from(!note.is_empty());
+    out = match (json, more) {
+        (false, more) => out + &more.map(|more| more.text).unwrap_or_default(),
+        (true, Some(Told { key, value, .. })) => print::object(&json!({ "closed": issues, (key): value })),
+        // As in Beads: nothing closed, nothing printed.
+        (true, None) if closed.is_empty() => String::new(),
+        (true, None) => print::json(&issues),
+    };
     Ok(Answer { out, code, note: hints + &note })
 }
 
@@ -122,10 +163,7 @@ impl Closing<'_> {
     async fn close(&self, id: &str, context: &Context) -> Result<(Bead, &'static str), Error> {
         let what = format!("close `{id}`");
         for _ in 0..TRIES_MAX {
-            let Some(bead) = get(context, id).await? else {
-                let shown = id.escape_default();
-                return Err(Error::refused(format!("there is no bead `{shown}`"), "`bd list` shows the ids"));
-            };
+            let bead = act::find(id, context).await?;
             if bead.spec.closed.is_some() {
                 return Ok((bead, "already closed"));
             }
@@ -136,6 +174,7 @@ impl Closing<'_> {
                     let message = format!("`{id}` needs {}, which is open", open.join(", "));
                     return Err(Error::refused(message, "close that first; or close this all the same with `--force`"));
                 }
+                check_parts(&bead, context).await?;
             }
             let spec = closed(&bead, reason, self.args.reason.clone(), &context.actor);
             if let Some(bead) = context.change(&bead, &spec, &what).await? {
@@ -166,6 +205,10 @@ impl Closing<'_> {
             }
             return Ok(CloseReason::NoChanges);
         }
+        if bead.spec.created_by.as_deref() == Some(&*context.actor) && bead.spec.assignee.is_none() {
+            // What it has filed itself.
+            return Ok(CloseReason::Done);
+        }
         if bead.spec.type_ != BeadType::Step || bead.spec.parent.as_ref() != Some(&session.bead) {
             let message = format!("`{id}` is not yours to close");
             let hint = "an agent closes the steps of the bead on its hook; `gt hook` shows them";
@@ -184,10 +227,14 @@ impl Closing<'_> {
         }
     }
 
-    /// A person ends whatever they like. But nobody has verified that it is done: a bead that had not landed is given up,
+    /// A person ends whatever they like. What the town has never begun, they have done themselves. But nobody has verified that it is done: a bead that had not landed is given up,
     /// unless they say that there is nothing to change.
     fn judge_person(&self, bead: &Bead) -> CloseReason {
-        if bead.spec.type_ == BeadType::Step {
+        let status = bead.status.as_ref();
+        let is_begun =
+            bead.spec.assignee.is_some() || status.is_some_and(|it| it.attempts > 0 || it.last_polecat.is_some());
+        let is_asked_for = bead.labels().contains_key(LABEL_CONVOY);
+        if bead.spec.is_step() || !bead.spec.type_.is_dispatched() || (!is_begun && !is_asked_for) {
             CloseReason::Done
         } else if self.args.reason.as_deref().is_some_and(|reason| reason.starts_with(NO_CHANGES)) {
             CloseReason::NoChanges
@@ -215,10 +262,25 @@ impl Closing<'_> {
     }
 }
 
+/// Refuses to close an epic whose parts are open.
+async fn check_parts(bead: &Bead, context: &Context) -> Result<(), Error> {
+    if bead.spec.type_ != BeadType::Epic {
+        return Ok(());
+    }
+    let name = bead.name_any();
+    let those = kube::api::ListParams::default().fields(&format!("spec.parent={name},spec.closed.reason="));
+    let open = context.beads().list(&those).await.map_err(Error::api(format!("list the parts of `{name}`")))?.items;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let message = format!("cannot close epic {name}: {} open child issue(s)", open.len());
+    Err(Error::refused(message, "close children first or use --force to override"))
+}
+
 /// The one write: closed, by whom and why, and off the hook; only on what was judged.
 fn closed(bead: &Bead, reason: CloseReason, message: Option<String>, actor: &str) -> serde_json::Value {
-    let closed = Closed { reason, message, at: whole_second(SystemClock.now()), by: actor.to_owned() };
-    let mut spec = json!({ "closed": closed });
+    let closed = Closed::new(reason, message, SystemClock.now(), actor);
+    let mut spec = json!({ "closed": closed, "held": null });
     if bead.spec.assignee.is_some() {
         spec["assignee"] = serde_json::Value::Null;
     }

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use gastown_agent::context::Context;
-use gastown_agent::error::Error;
-use gastown_crds::Bead;
-use kube::Resource;
+use gastown_agent::error::{ApiFailure, Error};
+use gastown_beads::slim::Slim;
+use gastown_crds::{Bead, BeadEvent};
+use jiff::Timestamp;
 use kube::api::ListParams;
+use kube::{Api, Resource, ResourceExt};
 use serde::Deserialize;
-
-use super::slim::{Slim, unreadable};
 
 /// The code of an answer about what has expired: 410 Gone.
 const EXPIRED: u16 = 410;
@@ -81,6 +81,36 @@ pub async fn scan(
             Some(token) => parameters = parameters.continue_token(&token),
         }
     }
+}
+
+/// The failure to read what the API answered.
+pub fn unreadable(error: serde_json::Error) -> Error {
+    Error::Api { what: "read what the API answered".into(), source: ApiFailure::Client(kube::Error::SerdeError(error)) }
+}
+
+/// Shows each event of a query to `each`, the newest first, until it has seen enough.
+pub async fn events(
+    context: &Context,
+    query: &Query,
+    mut each: impl FnMut(&BeadEvent) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let api: Api<BeadEvent> = Api::default_namespaced(context.client.clone());
+    let parameters = ListParams::default().fields(&query.fields.join(",")).labels(&query.labels.join(","));
+    let mut found = api.list(&parameters).await.map_err(Error::api("list events"))?.items;
+    found.sort_by_cached_key(|event| (std::cmp::Reverse(age(event)), event.name_any()));
+    for event in &found {
+        if each(event).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// When an event happened, and which of the same second came later.
+pub fn age(event: &BeadEvent) -> (Timestamp, u64) {
+    let made = event.metadata.creation_timestamp.as_ref().map(|at| at.0).unwrap_or_default();
+    let revision = event.resource_version().and_then(|it| it.parse().ok()).unwrap_or(0);
+    (event.spec.created_at.unwrap_or(made), revision)
 }
 
 async fn page(context: &Context, parameters: &ListParams) -> Result<String, kube::Error> {

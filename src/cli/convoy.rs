@@ -5,6 +5,9 @@ mod add;
 mod close;
 mod create;
 mod declared;
+mod stage;
+mod stranded;
+mod words;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -16,14 +19,19 @@ use super::{describe, get};
 pub use add::add;
 pub use close::close;
 pub use create::create;
+pub use stage::{launch, stage};
+pub use stranded::stranded;
 
-/// Convoys: make one out of words, add work to it, see how it stands, close it.
+/// Convoys: make one of beads and words, add work to it, see how it stands, close it.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Create(create::Args),
     Add(add::Args),
     Status(StatusArgs),
     List(ListArgs),
+    Stranded(stranded::Args),
+    Stage(stage::StageArgs),
+    Launch(stage::LaunchArgs),
     Close(close::Args),
 }
 

@@ -75,7 +75,9 @@ async fn describe(gt: &Context, town: &Town, link: &Link, target: Target<'_>) ->
     let subject = insight::subject(kind.name, &object);
     let now = gt.now();
     let mut text = head(kind, &object, now);
-    section(&mut text, gt.out, "Spec", &yaml(&without(subject.related_fields(), &object.data["spec"])));
+    let mut spec = without(subject.related_fields(), &object.data["spec"]);
+    shorten_made(&mut spec);
+    section(&mut text, gt.out, "Spec", &yaml(&spec));
     section(
         &mut text,
         gt.out,
@@ -179,6 +181,19 @@ fn without(fields: &[&str], value: &Value) -> Value {
         map.retain(|field, _| !fields.contains(&&**field));
     }
     value
+}
+
+/// Beads that a loop or a list keeps as a text are named, not shown: `gt get -o yaml` has them.
+fn shorten_made(spec: &mut Value) {
+    for list in ["/flow/repeat/body", "/flow/forEach/body"] {
+        let Some(body) = spec.pointer_mut(list) else { continue };
+        let made: Option<Vec<Value>> = body.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let titles = made.iter().flatten().filter_map(|made| made.pointer("/spec/title")).filter_map(Value::as_str);
+        let titles: Vec<&str> = titles.collect();
+        if !titles.is_empty() {
+            *body = titles.into();
+        }
+    }
 }
 
 /// The rows of a section as a table; nothing where there are none.

@@ -1,5 +1,7 @@
 //! `gt history`: which revisions a source came to, what became of each, and what it caused.
 
+mod bead;
+
 mod caused;
 
 use std::cmp::Reverse;
@@ -21,12 +23,13 @@ use super::common::error::{CliError, Exit};
 use super::common::kinds::find;
 use super::common::table::Table;
 use crate::insight::text::{changes, plain, short_revisions};
+use crate::text::counted;
 use caused::{Caused, caused, convoys, has_landed};
 
-/// List the revisions of a source, what became of each, and what it caused.
+/// List the revisions of a source, what became of each, and what it caused. Or what was changed of a bead.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// The source. Default: all of them.
+    /// The source, or a bead. Default: all sources.
     #[arg(add = complete::sources())]
     name: Option<String>,
     /// One revision in detail, with the objects that it changed and the beads that it caused: as it is listed, or the start of its
@@ -58,11 +61,12 @@ struct Entry<'a> {
 /// Runs it.
 pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
     let town = gt.town()?;
+    let of_bead = args.name.as_deref().map(|name| bead::of(name, &town)).transpose()?.unwrap_or_default();
     let read = gt.with_api(&town, async |link| {
         let mut sources = link.all::<Source>().await?;
         if let Some(name) = &args.name {
             sources.retain(|source| source.name_any() == *name);
-            if sources.is_empty() {
+            if sources.is_empty() && of_bead.is_empty() {
                 return Err(link.not_found(find("source")?, name).await);
             }
         }
@@ -80,6 +84,9 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         Ok((histories, beads))
     });
     let (histories, beads) = read.await?;
+    if histories.is_empty() && !of_bead.is_empty() {
+        return bead::print(&of_bead, args.json || args.output == Some(Output::Json), gt);
+    }
     let entries = histories.iter().flat_map(|(source, history)| {
         let of_each = history.iter().zip(caused(history, &beads));
         of_each.map(move |(past, caused)| Entry { source, past, caused })
@@ -177,8 +184,9 @@ impl Entry<'_> {
             return text;
         }
         let more = if caused.is_part { " at least" } else { "" };
-        let (beads, sessions, landed) = (caused.beads.len(), caused.sessions(), caused.landed());
-        line("Caused", &format!("{beads} beads{more}, {sessions} sessions, {landed} landed"));
+        let (beads, landed) = (caused.beads.len(), caused.landed());
+        let sessions = usize::try_from(caused.sessions()).unwrap_or(usize::MAX);
+        line("Caused", &format!("{}{more}, {}, {landed} landed", counted(beads, "bead"), counted(sessions, "session")));
         let mut table = Table::new(["  BEAD", "CONVOY", "CALLED", "STATE", "SESSIONS"]);
         for bead in &caused.beads {
             let label = |label| bead.labels().get(label).map(String::as_str).unwrap_or_default();

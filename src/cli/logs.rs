@@ -154,6 +154,10 @@ async fn of_object(args: &Args, records: &Records, link: &Link, target: Target<'
             Ok(Found::Log(shown))
         }
         Some(LogOf::Verification(log)) => verification(records, &subject.reference(), log),
+        Some(LogOf::Look { job: key, .. }) if records.job_log(&key).is_some() => job(records, &key).map(Found::Log),
+        Some(LogOf::Look { job, said }) => {
+            Ok(Found::Text { title: format!("{}: the end of job {job}", subject.reference()), text: said })
+        }
         Some(LogOf::NotYet(why)) => Err(CliError::new(Exit::NotFound, why)),
         None => Err(none()),
     }

@@ -34,7 +34,9 @@ mod explain;
 mod freeze;
 mod get;
 mod history;
+mod import;
 mod init;
+mod ledger;
 mod logs;
 mod mr;
 mod nudge;
@@ -109,7 +111,10 @@ enum Command {
     Convoy(convoy::Command),
     #[command(subcommand)]
     Source(source::Command),
+    Import(import::Args),
     History(history::Args),
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     Rollback(rollback::Args),
     #[command(subcommand)]
     Mr(mr::Command),
@@ -155,7 +160,10 @@ enum Command {
     Report(agent::ReportArgs),
     #[command(name = "__open", hide = true)]
     Open(open::Args),
-    /// The town's beads, as `bd`: show, list, ready, close
+    Gate(bd::TownGateArgs),
+    #[command(visible_alias = "molecule")]
+    Mol(bd::TownMolArgs),
+    /// The town's beads, as `bd`: create, show, list, ready, update, close and more
     Bd(bd::BdArgs),
 }
 
@@ -209,6 +217,8 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Seance(args) => return Ok(agent::seance(args, town)),
         Command::Report(args) => return Ok(agent::report(args, town)),
         Command::Bd(args) => return Ok(bd::run(args, town)),
+        Command::Gate(args) => return Ok(bd::run_gate(args, town)),
+        Command::Mol(args) => return Ok(bd::run_mol(args, town)),
         Command::Up(args) => return up::run(gt, args),
         Command::Down(args) => return down::run(gt, args),
         Command::Attach(args) => return attach::run(args, gt),
@@ -220,9 +230,17 @@ fn run(command: &Command, gt: &Context) -> Result<ExitCode, CliError> {
         Command::Convoy(convoy::Command::Add(args)) => convoy::add(args, gt),
         Command::Convoy(convoy::Command::Status(args)) => block_on(convoy::status(args, gt)),
         Command::Convoy(convoy::Command::List(args)) => block_on(convoy::list(args, gt)),
+        Command::Convoy(convoy::Command::Stranded(args)) => block_on(convoy::stranded(args, gt)),
+        Command::Convoy(convoy::Command::Stage(args)) => convoy::stage(args, gt),
+        Command::Convoy(convoy::Command::Launch(args)) => convoy::launch(args, gt),
         Command::Convoy(convoy::Command::Close(args)) => convoy::close(args, gt),
         Command::Unsling(args) => block_on(unsling::run(args, gt)),
         Command::Mr(mr::Command::Refresh(args)) => block_on(mr::refresh(args, gt)),
+        Command::Ledger(ledger::Command::Verify(_)) => block_on(ledger::verify(gt)),
+        Command::Ledger(ledger::Command::Export(_)) => ledger::export(gt),
+        Command::Ledger(ledger::Command::Push(args)) => ledger::push(args, gt),
+        Command::Ledger(ledger::Command::Pull(args)) => ledger::pull(args, gt),
+        Command::Import(args) => import::run(args, gt),
         Command::History(args) => block_on(history::run(args, gt)),
         Command::Rollback(args) => block_on(rollback::run(args, gt)),
         Command::Source(source::Command::Sync(args)) => block_on(source::sync(args, gt)),

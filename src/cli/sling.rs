@@ -27,12 +27,12 @@ use rigs::Rigs;
 /// How long one may wait for a piece of work, in what is suggested: agents take minutes.
 const WAIT_SUGGESTED: &str = "30m";
 
-/// Give a rig a piece of work, in words: a convoy of one bead. Or have beads go on that wait for you.
+/// Give a rig a piece of work, in words: a convoy of one bead. Or have beads worked on: of the backlog, or that wait for you.
 #[derive(Debug, ClapArgs)]
 #[command(
     override_usage = "gt sling [OPTIONS] TEXT [RIG|PATH]\n       gt sling [OPTIONS] BEAD... [RIG]",
-    after_help = "Such as `gt sling 'Fix the typo in README' shop`, or `gt sling shop-kkrp77zh`: that bead was unslung, stopped or \
-        paused, or failed too often, and goes on.\nThe rig is its name, or a folder of its repository, such as `.`. Default: the \
+    after_help = "Such as `gt sling 'Fix the typo in README' shop`, or `gt sling shop-kkrp77zh`: that bead of the backlog is \
+        worked on; or it was unslung, stopped or paused, or failed too often, and goes on. An epic is slung with its parts.\nThe rig is its name, or a folder of its repository, such as `.`. Default: the \
         rig of the folder you are in, else the only one."
 )]
 pub struct Args {
@@ -85,7 +85,7 @@ pub fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
         let rig = rigs.chosen(rig, args.how.branch.as_deref())?;
         let (name, text) = asked.manifest(&rig.name)?;
         let words = (&args.how, "say --command 'SHELL'");
-        make(&text, rig, words, (args.dry_run, args.output), (gt, &town, link)).await?;
+        make(&text, Some(rig), words, (args.dry_run, args.output), (gt, &town, link)).await?;
         let agents = Agents::read(link, &town).await?;
         Ok(Slung { name, text, rig: rig.clone(), agents, is_up: link.controller })
     }))?;
@@ -129,18 +129,20 @@ struct Slung {
     is_up: bool,
 }
 
-/// Makes a convoy of this manifest for a rig, and the rig with it where only a file declares that so far; refused where the runtime
-/// that was named, or the rig's, reads no words. What to do then is `command`, or another runtime.
+/// Makes a convoy of this manifest for a rig, and the rig with it where only a file declares that so far; refused where
+/// the runtime that was named, or the rig's, reads no words. What to do then is `command`, or another runtime. One that
+/// makes no beads is for none.
 pub(super) async fn make(
     text: &str,
-    rig: &rigs::Rig,
+    rig: Option<&rigs::Rig>,
     (how, command): (&How, &str),
     (dry_run, output): (Option<DryRun>, Option<Output>),
     (gt, town, link): (&Context, &Town, &Link),
 ) -> Result<(), CliError> {
-    let all = rig.declared.iter().cloned().chain(convoy::parsed(text, gt)?).collect::<Vec<_>>();
+    let declared = rig.and_then(|rig| rig.declared.clone());
+    let all = declared.into_iter().chain(convoy::parsed(text, gt)?).collect::<Vec<_>>();
     let stored = Stored::read(link, &all).await?;
-    if commands::is_missing(&all, &stored) {
+    if let Some(rig) = rig.filter(|_| commands::is_missing(&all, &stored)) {
         return Err(needs_command(&rig.name, how.runtime.as_deref(), command));
     }
     if how.notify && !tells_people(link).await? {

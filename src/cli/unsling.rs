@@ -105,7 +105,7 @@ async fn read(link: &Link, word: &str) -> Result<Bead, CliError> {
     let bead: Bead = worker::parsed(link.get(kinds::find("bead")?, name).await?)?;
     let name = bead.name_any();
     let refused = |what: String, hint: String| Err(CliError::new(Exit::Refused, what).hint(hint));
-    if let Some(parent) = &bead.spec.parent {
+    if let Some(parent) = bead.spec.parent.as_ref().filter(|_| bead.spec.is_step()) {
         return refused(format!("bead {name} is a step, which is on no hook"), format!("gt unsling {parent}"));
     }
     if let Some(closed) = &bead.spec.closed {

@@ -33,6 +33,7 @@ use crate::cli::common::error::{CliError, Exit, SOCKET_HINT};
 use crate::clock::SystemClock;
 use crate::connect::{StoreLock, answers, options_of};
 use crate::engine::{Engine, Parts};
+use crate::ledger;
 use crate::manifests;
 use crate::town::{Places, TOWN_FILE, Town};
 use crate::world::exec::Exec;
@@ -222,7 +223,7 @@ fn this_program() -> Result<PathBuf, CliError> {
 fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliError> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GT_LOG");
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = log::Log::to(std::io::stderr());
+    let log = log::LogFile::of_stderr(&town.layout.log()).map_or_else(|| log::Log::to(std::io::stderr()), log::Log::to);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(log.clone())
@@ -263,11 +264,11 @@ fn serve(town: Town, args: &UpArgs, places: &Places) -> Result<ExitCode, CliErro
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// What is not over. A bead's closed state is never wrong: it is written after the close, which is for ever.
+/// What is not over. A bead that was opened again is not: its spec says so before its status does.
 async fn living(client: &Client) -> kube::Result<Living> {
     let beads: Api<Bead> = Api::default_namespaced(client.clone());
     let rigs: Api<Rig> = Api::default_namespaced(client.clone());
-    let open = beads.list_metadata(&ListParams::default().fields("status.state!=Closed")).await?;
+    let open = beads.list_metadata(&ListParams::default().fields("spec.closed.reason=")).await?;
     let rigs = rigs.list_metadata(&ListParams::default()).await?;
     Ok(Living {
         beads: open.items.into_iter().filter_map(|bead| bead.metadata.uid).collect(),
@@ -328,6 +329,7 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
         Some(address) => Some(webhook::listen(address).await?),
         None => None,
     };
+    let lane = tokio::spawn(ledger::follow(town.layout.facts()));
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed("could not listen for signals", &e))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed("could not listen for signals", &e))?;
     let (stop, stopped) = tokio::sync::watch::channel(());
@@ -381,6 +383,7 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
         () = engine.run(stop_told) => {}
         () = too_late => warn!(limit = ?EFFECTS_MAX, "what is under way did not end; it is left, and found again"),
     }
+    lane.abort();
     drop(stop);
     if tokio::time::timeout(REST_MAX, api).await.is_err() {
         warn!(limit = ?REST_MAX, "requests that were begun did not end; they are left");

@@ -200,7 +200,7 @@ impl Wish<'_> {
         }
         let waits = async {
             let look = async |link: &Link| Ok(Some(link.get(kind, name).await?));
-            let (link, _) = watching::link(gt, town, Some(until), look).await?;
+            let (link, _found) = watching::link(gt, town, Some(until), look).await?;
             self.watch(gt, town, &link, until).await
         };
         let ended = match waits.await {

@@ -134,6 +134,15 @@ pub fn options() -> api::Options {
 impl Connection {
     /// Connects as `actor`: through the socket where a controller serves it, else by opening the store.
     pub fn open(town: &Town, actor: Option<&str>) -> Result<Self, ConnectError> {
+        Self::open_with(town, actor, api::Writer::Inline)
+    }
+
+    /// The same for whoever writes very much: where it opens the store itself, writes that wait together share a sync of the disk.
+    pub fn open_to_write_much(town: &Town, actor: Option<&str>) -> Result<Self, ConnectError> {
+        Self::open_with(town, actor, api::Writer::Threaded)
+    }
+
+    fn open_with(town: &Town, actor: Option<&str>, writer: api::Writer) -> Result<Self, ConnectError> {
         let (socket, lock) = (town.layout.api_socket(), town.layout.store_lock());
         let started = Instant::now();
         loop {
@@ -145,7 +154,7 @@ impl Connection {
             }
             if let Some(lock) = StoreLock::try_take(&lock).map_err(ConnectError::Folders)? {
                 // Without a controller, it does not matter who has made the socket's folder.
-                return Self::offline(town, actor, lock);
+                return Self::offline(town, actor, lock, writer);
             }
             if started.elapsed() > LOCK_WAIT_MAX {
                 if let Some(why) = connected.err().filter(|e| e.kind() == std::io::ErrorKind::PermissionDenied) {
@@ -157,10 +166,10 @@ impl Connection {
         }
     }
 
-    fn offline(town: &Town, actor: Option<&str>, lock: StoreLock) -> Result<Self, ConnectError> {
+    fn offline(town: &Town, actor: Option<&str>, lock: StoreLock, writer: api::Writer) -> Result<Self, ConnectError> {
         let path = town.layout.store();
         town.claim().map_err(ConnectError::Folders)?;
-        let server = Server::open(&api::Place::File(path.clone()), api::Writer::Inline, options_of(town))
+        let server = Server::open(&api::Place::File(path.clone()), writer, options_of(town))
             .map_err(|source| ConnectError::Open { path, source })?;
         let client = client_as(&server, &town.name, actor).map_err(ConnectError::Client)?;
         Ok(Self { client, controller: false, offline: Some((server, lock)) })

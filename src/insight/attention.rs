@@ -30,8 +30,9 @@ impl Need {
 type Finder = fn(&Snapshot, &[Need]) -> Vec<Need>;
 
 /// All sources of needs, in the order in which people read of them.
-const FINDERS: [Finder; 15] = [
+const FINDERS: [Finder; 16] = [
     bead::asked,
+    bead::gates,
     town::under_pressure,
     merge_request::left_target,
     bead::failed_too_often,

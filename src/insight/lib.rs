@@ -33,6 +33,8 @@ pub mod overrides;
 
 pub mod conditions;
 
+pub mod waves;
+
 pub mod text;
 
 #[cfg(test)]

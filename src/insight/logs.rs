@@ -17,6 +17,13 @@ pub enum LogOf {
     },
     /// The output of the verification of a branch.
     Verification(Verification),
+    /// What the program of a gate printed when it was asked last.
+    Look {
+        /// The job that asked.
+        job: String,
+        /// The end of what was printed, for when the job's record is gone.
+        said: String,
+    },
     /// None yet, and why.
     NotYet(String),
 }
@@ -35,6 +42,13 @@ pub struct Verification {
 impl LogOf {
     /// The log of a bead.
     pub fn bead(bead: &Bead) -> Self {
+        if bead.spec.gate.as_ref().is_some_and(|gate| gate.type_.asks_a_program()) {
+            let known = bead.status.as_ref().and_then(|status| status.gate.as_ref());
+            return known.map_or_else(
+                || Self::NotYet(format!("gate {} was not looked at yet", bead.name_any())),
+                |known| Self::Look { job: known.job.clone(), said: known.said.clone() },
+            );
+        }
         let rework = bead.status.as_ref().and_then(|status| status.rework.as_ref());
         Self::Attempts {
             bead: bead.name_any(),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use gastown_controllers::bead::convoy_of;
 use gastown_controllers::town;
 use gastown_crds::bead::BeadState;
 use gastown_crds::common::Condition;
@@ -102,7 +101,7 @@ pub(super) fn block(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Block
     };
     found.extend(of::<Town>(town::NAME, snapshot, blocks));
     found.extend(of::<Rig>(&bead.spec.rig, snapshot, blocks));
-    found.extend(convoy_of(bead).and_then(|convoy| of::<Convoy>(convoy, snapshot, blocks)));
+    found.extend(snapshot.convoys_of(bead).into_iter().filter_map(|convoy| blocker(convoy, blocks)));
     found.extend(begun.and_then(|assignee| of::<Polecat>(&assignee.polecat, snapshot, blocks)));
     found.extend(blocker(bead, blocks));
     if begun.is_none() && state(bead) != BeadState::Landing {

@@ -107,6 +107,7 @@ impl Event {
             Happened::Closed { why: CloseReason::NoChanges, .. } => "closed: nothing to change".to_owned(),
             Happened::Closed { why: CloseReason::Withdrawn, .. } => "withdrawn".to_owned(),
             Happened::Closed { why: CloseReason::Done, .. } => "done".to_owned(),
+            Happened::Closed { why: CloseReason::Skipped, .. } => "skipped".to_owned(),
         }
     }
 }

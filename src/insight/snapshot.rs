@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
-use gastown_controllers::bead::convoy_of;
-use gastown_controllers::bead::state;
+use gastown_controllers::bead::{convoy_of, state, upward};
+use gastown_controllers::convoy::{Tracked, trackers};
 use gastown_controllers::world::Attempt;
-use gastown_crds::bead::BeadType;
 use gastown_crds::{Bead, Convoy, Formula, MergeRequest, Polecat, Rig, Runtime, Source, Town};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
@@ -38,6 +37,8 @@ pub struct Snapshot {
     attempts: BTreeMap<String, Vec<Attempt>>,
     /// The merge requests that are not over, by their bead; computed when it is first asked for.
     open_requests: OnceLock<Objects<MergeRequest>>,
+    /// The parts of beads, by what they are a part of; computed when it is first asked for.
+    parts: OnceLock<BTreeMap<String, Vec<String>>>,
 }
 
 /// A kind whose objects a snapshot holds.
@@ -105,6 +106,7 @@ impl Snapshot {
     /// Adds objects; of two with one name the later stays.
     pub fn put<K: Stored>(&mut self, objects: impl IntoIterator<Item = Arc<K>>) {
         self.open_requests = OnceLock::new();
+        self.parts = OnceLock::new();
         K::objects_mut(self).extend(objects.into_iter().map(|object| (object.name_any(), object)));
     }
 
@@ -118,9 +120,9 @@ impl Snapshot {
         K::objects(self).get(name).map(AsRef::as_ref)
     }
 
-    /// The beads that are work of their own: all but the steps of others.
+    /// The beads that are work of their own: all but the steps of others, and records of how things are.
     pub fn work(&self) -> impl Iterator<Item = &Bead> {
-        self.all::<Bead>().filter(|bead| bead.spec.type_ != BeadType::Step)
+        self.all::<Bead>().filter(|bead| is_work(bead))
     }
 
     /// The beads of a convoy.
@@ -128,9 +130,54 @@ impl Snapshot {
         self.work().filter(move |bead| convoy_of(bead) == Some(convoy))
     }
 
+    /// What a convoy tracks.
+    pub fn tracked<'a>(&'a self, convoy: &'a Convoy) -> Tracked<'a> {
+        if convoy.spec.tracks.is_empty() {
+            return Tracked::default();
+        }
+        Tracked::of(&convoy.spec, |name| self.get(name), |name| self.parts_of(name))
+    }
+
+    /// The beads of a convoy, and those that it tracks beside them.
+    pub fn members_of<'a>(&'a self, convoy: &'a Convoy) -> Vec<&'a Bead> {
+        let name = convoy.name_any();
+        let tracked = self.tracked(convoy);
+        let others = tracked.all().filter(|bead| convoy_of(bead) != Some(&name)).collect::<Vec<_>>();
+        self.beads_of(&name).chain(others).collect()
+    }
+
+    /// The convoys that a bead belongs to: the one that has made it, else those that track it, or an epic that it is a
+    /// part of.
+    pub fn convoys_of<'a>(&'a self, bead: &Bead) -> Vec<&'a Convoy> {
+        if let Some(own) = convoy_of(bead).and_then(|name| self.get::<Convoy>(name)) {
+            return vec![own];
+        }
+        let is_epic = |above: &&Bead| above.spec.type_.asks_for_parts();
+        let above = |bead: &Bead| self.get::<Bead>(bead.spec.parent.as_ref()?).filter(is_epic);
+        let own = self.get::<Bead>(&bead.name_any());
+        let names: Vec<String> =
+            own.into_iter().flat_map(|own| upward(own, above)).map(ResourceExt::name_any).collect();
+        trackers(self.all::<Convoy>(), &names)
+    }
+
+    /// The parts of a bead, its steps left out.
+    pub(crate) fn parts_of(&self, bead: &str) -> Vec<&Bead> {
+        let index = || {
+            let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for bead in self.all::<Bead>().filter(|bead| !bead.spec.is_step()) {
+                if let Some(parent) = &bead.spec.parent {
+                    parts.entry(parent.clone()).or_default().push(bead.name_any());
+                }
+            }
+            parts
+        };
+        let parts = self.parts.get_or_init(index).get(bead);
+        parts.into_iter().flatten().filter_map(|name| self.get(name)).collect()
+    }
+
     /// The bead of this name that is work of its own.
     pub fn bead(&self, name: &str) -> Option<&Bead> {
-        self.get::<Bead>(name).filter(|bead| bead.spec.type_ != BeadType::Step)
+        self.get::<Bead>(name).filter(|bead| is_work(bead))
     }
 
     /// The merge request of a bead that is not over.
@@ -149,4 +196,8 @@ impl Snapshot {
     pub fn attempts(&self, bead_uid: &str) -> &[Attempt] {
         self.attempts.get(bead_uid).map(Vec::as_slice).unwrap_or_default()
     }
+}
+/// Whether a bead is work of its own.
+fn is_work(bead: &Bead) -> bool {
+    !bead.spec.is_step() && !bead.spec.type_.is_record()
 }

@@ -54,6 +54,29 @@ mod tests {
     use super::*;
     use crate::command;
 
+    /// A process that has a lock; it ends with the test.
+    struct Heir(std::process::Child);
+
+    impl Heir {
+        fn pid(&self) -> i32 {
+            self.0.id().cast_signed()
+        }
+    }
+
+    impl Drop for Heir {
+        fn drop(&mut self) {
+            drop(self.0.kill().and_then(|()| self.0.wait()));
+        }
+    }
+
+    /// Whether something comes to be so. A child of another test has all that this process has, until it becomes its program.
+    fn soon(is_so: impl Fn() -> bool) -> bool {
+        (0..100_000).any(|_| {
+            std::thread::yield_now();
+            is_so()
+        })
+    }
+
     #[test]
     fn one_at_a_time_and_free_when_the_last_holder_is_gone() {
         let dir = tempfile::tempdir().unwrap();
@@ -63,15 +86,24 @@ mod tests {
         assert!(held(&path).unwrap());
         assert!(take(&path, Duration::ZERO).unwrap().is_none());
 
-        bequeath(&lock).unwrap();
-        let mut heir = command("sleep").arg("600").spawn().unwrap();
+        // Given to this one alone: what is bequeathed, the children of other tests keep.
+        let heir = Heir(command("sleep").arg("600").stdin(lock.try_clone().unwrap()).spawn().unwrap());
         drop(lock);
         assert!(held(&path).unwrap());
-        assert_eq!(holders(&path).unwrap(), [heir.id().cast_signed()]);
+        assert!(soon(|| holders(&path).unwrap() == [heir.pid()]), "{:?}", holders(&path));
+        drop(heir);
+        assert!(soon(|| !held(&path).unwrap()));
+    }
 
-        heir.kill().unwrap();
-        heir.wait().unwrap();
-        assert!(!held(&path).unwrap());
+    #[test]
+    fn what_is_bequeathed_is_held_by_whoever_is_started_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = take(&path, Duration::ZERO).unwrap().unwrap();
+        bequeath(&lock).unwrap();
+        let heir = Heir(command("sleep").arg("600").spawn().unwrap());
+        drop(lock);
+        assert!(holders(&path).unwrap().contains(&heir.pid()));
     }
 
     #[test]
@@ -79,11 +111,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = take(&path, Duration::ZERO).unwrap().unwrap();
-        let mut reader = command("sleep").arg("600").stdin(File::open(&path).unwrap()).spawn().unwrap();
-        assert_eq!(holders(&path).unwrap(), Vec::<i32>::new());
-        reader.kill().unwrap();
-        reader.wait().unwrap();
-        drop(lock);
+        let reader = Heir(command("sleep").arg("600").stdin(File::open(&path).unwrap()).spawn().unwrap());
+        assert!(soon(|| holders(&path).unwrap().is_empty()));
+        drop((reader, lock));
     }
 
     #[test]

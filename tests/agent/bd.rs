@@ -61,17 +61,17 @@ fn list_chooses_by_what_beads_are() {
     assert_snapshot!("list_json", town.person("bd list --label gastown.io/convoy:auth,urgent --json"));
     assert_snapshot!(town.person("bd list"), @"
     exit 0
+    shop-2   P0  bug      open         Title of shop-2
+    shop-5   P1  task     open         Title of shop-5
     depot-1  P2  task     open         Title of depot-1
     shop-1   P2  task     in_progress  Log out  (shop/polecats/nux)
-    shop-2   P0  bug      open         Title of shop-2
     shop-4   P3  feature  open         Title of shop-4
-    shop-5   P1  task     open         Title of shop-5
     ");
     assert_snapshot!(town.person("bd list --all --limit 3"), @"
     exit 0
-    depot-1  P2  task     open         Title of depot-1
-    shop-1   P2  task     in_progress  Log out  (shop/polecats/nux)
     shop-2   P0  bug      open         Title of shop-2
+    shop-5   P1  task     open         Title of shop-5
+    depot-1  P2  task     open         Title of depot-1
     2> the first 3; all: `bd list --limit 0`
     ");
     assert_snapshot!(town.person("bd list --status closed,in_progress"), @"
@@ -98,14 +98,10 @@ fn list_chooses_by_what_beads_are() {
     exit 0
     []
     ");
-    assert_snapshot!(town.person("bd list --assignee nux --json"), @r#"
-    exit 1
-    2> {
-    2>   "error": "invalid polecat name `nux`",
-    2>   "hint": "write it as RIG/polecats/NAME",
-    2>   "schema_version": 1
-    2> }
-    "#);
+    assert_snapshot!(town.person("bd list --assignee nux --json"), @"
+    exit 0
+    []
+    ");
 }
 
 #[test]
@@ -165,18 +161,18 @@ fn a_person_closes_any_bead_and_takes_it_off_its_hook() {
       }
     ]
     2> {
-    2>   "error": "there is no bead `shop-9`",
+    2>   "error": "no issue found matching \"shop-9\"",
     2>   "hint": "`bd list` shows the ids",
     2>   "schema_version": 1
     2> }
     "#);
     assert_snapshot!(town.person("bd close shop-9 --json"), @r#"
     exit 1
-    2> {
-    2>   "error": "there is no bead `shop-9`",
-    2>   "hint": "`bd list` shows the ids",
-    2>   "schema_version": 1
-    2> }
+    {
+      "error": "no issue found matching \"shop-9\"",
+      "hint": "`bd list` shows the ids",
+      "schema_version": 1
+    }
     "#);
     assert_snapshot!(town.person("bd close shop-2 --force"), @"
     exit 0
@@ -276,10 +272,11 @@ fn through_the_controllers_socket_an_answer_costs_a_few_reads() {
         // One read for the bead; three for a list: the page, the revision it is of, and whether a condition selects few.
         assert_eq!(cost(&|| town.agent("gt hook")), (7, 0));
         assert_eq!(cost(&|| town.agent("gt hook -o base")), (7, 0));
-        assert_eq!(cost(&|| town.person("bd ready --json")), (3, 0));
+        // Two lists: what has been asked for, and what is in the backlog.
+        assert_eq!(cost(&|| town.person("bd ready --json")), (6, 0));
         // One priority after the other, until there are enough: once without, three times with.
-        assert_eq!(cost(&|| town.person("bd ready --json -n 10")), (12, 0));
-        // The bead; then what needs it, and what is a part of it.
-        assert_eq!(cost(&|| town.person("bd show shop-1")), (7, 0));
+        assert_eq!(cost(&|| town.person("bd ready --json -n 10")), (15, 0));
+        // The bead; then what needs it, what is a part of it, and what is tied to it otherwise.
+        assert_eq!(cost(&|| town.person("bd show shop-1")), (10, 0));
     });
 }

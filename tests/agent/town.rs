@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use gastown::clock::{Clock as _, SystemClock};
 use gastown::connect::Connection;
 use gastown::town::{Places, TOWN_FILE, Town};
 use gastown::world::exec::{Exec, Output};
-use gastown_crds::{Bead, MergeRequest};
+use gastown_crds::{Bead, MergeRequest, Rig, Runtime};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, from_value, json};
@@ -16,6 +18,9 @@ use tempfile::TempDir;
 /// A debug build on a busy machine; the binary itself needs milliseconds.
 const LIMIT: Duration = Duration::from_mins(1);
 const BRANCH: &str = "polecat/nux/shop-1";
+
+/// When the tests began, in whole seconds.
+static STARTED: LazyLock<String> = LazyLock::new(|| SystemClock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
 
 pub struct TestTown {
     dir: TempDir,
@@ -125,6 +130,22 @@ impl TestTown {
         self.tell(&self.exec(&program, "town").args(args).run().unwrap())
     }
 
+    /// What a person gets of a line as a shell has it: the exit code, and standard output.
+    pub fn shell(&self, line: &str) -> (i32, String) {
+        let mut words = shlex::split(line).unwrap().into_iter();
+        let program = self.path("bin").join(words.next().unwrap());
+        let output = self.exec(&program, "town").args(words).run().unwrap();
+        (output.code, String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// What a person gets on standard output, as it is.
+    pub fn out(&self, line: &str) -> String {
+        let (program, args) = self.words(line);
+        let output = self.exec(&program, "town").args(args).run().unwrap();
+        assert_eq!(output.code, 0, "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Words parted by blanks; `~` stands for a blank within one.
     fn words(&self, line: &str) -> (PathBuf, Vec<String>) {
         let mut words = line.split(' ').map(|word| word.replace('~', " "));
@@ -141,6 +162,7 @@ impl TestTown {
         let text = text.replace(&self.dir.path().display().to_string(), "<dir>");
         let rules = [
             (r"\b[0-9a-f]{40}\b", "<commit>"),
+            (r"\b[0-9a-f]{64}\b", "<digest>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
             (r"\bshop-1-[a-z2-9]{8}\b", "shop-1-<hash>"),
         ];
@@ -163,6 +185,45 @@ impl TestTown {
     /// Makes beads.
     pub fn seed(&self, beads: impl IntoIterator<Item = Value>) {
         self.api(None, async |client| create(client, beads).await);
+    }
+
+    /// Makes a rig.
+    pub fn rig(&self, name: &str) {
+        let spec = json!({
+            "repo": { "url": format!("/nowhere/{name}.git"), "branch": "main" },
+            "merge": { "strategy": "Push", "allowUnverified": true },
+        });
+        let metadata = json!({ "name": name });
+        let rig = json!({ "apiVersion": "gastown.io/v1alpha1", "kind": "Rig", "metadata": metadata, "spec": spec });
+        let rig: Rig = from_value(rig).unwrap();
+        self.api(None, async |client| {
+            Api::default_namespaced(client).create(&PostParams::default(), &rig).await.unwrap();
+        });
+    }
+
+    /// Makes a runtime.
+    pub fn runtime(&self, name: &str) {
+        let metadata = json!({ "name": name });
+        let spec = json!({ "command": ["true"] });
+        let runtime =
+            json!({ "apiVersion": "gastown.io/v1alpha1", "kind": "Runtime", "metadata": metadata, "spec": spec });
+        let runtime: Runtime = from_value(runtime).unwrap();
+        self.api(None, async |client| {
+            Api::default_namespaced(client).create(&PostParams::default(), &runtime).await.unwrap();
+        });
+    }
+
+    /// A bead as it is stored.
+    pub fn bead(&self, name: &str) -> Bead {
+        self.api(None, async |client| Api::default_namespaced(client).get(name).await.unwrap())
+    }
+
+    /// What a verb prints for a person with `--json`.
+    pub fn data(&self, line: &str) -> Value {
+        let answer = self.person(&format!("{line} --json"));
+        let text = answer.strip_prefix("exit 0\n").unwrap_or_else(|| panic!("{line}: {answer}"));
+        let end = text.find("\n2> ").map_or(text.len(), |at| at + 1);
+        serde_json::from_str(&text[..end]).unwrap_or_else(|error| panic!("{line}: {error}: {text}"))
     }
 
     /// The usual: a bead on the hook of `shop/nux`, with three steps given out of order.
@@ -209,11 +270,11 @@ pub fn nux() -> Value {
     json!({"polecat": "shop-nux", "uid": "7"})
 }
 
-/// A bead; `spec` adds to it.
+/// A bead; `spec` adds to it. All are as old, so that lists have them in the order of their names.
 pub fn bead(name: &str, spec: &Value) -> Value {
     let mut bead = json!({
         "apiVersion": "gastown.io/v1alpha1", "kind": "Bead",
-        "metadata": {"name": name}, "spec": {"title": format!("Title of {name}"), "rig": "shop"},
+        "metadata": {"name": name}, "spec": {"title": format!("Title of {name}"), "rig": "shop", "createdAt": *STARTED},
     });
     bead["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     bead

@@ -348,15 +348,15 @@ fn nothing_to_change_is_closed_only_when_nothing_has_changed() {
 fn an_agent_touches_only_its_own() {
     let town = hooked();
     town.seed([bead("shop-2", &json!({})), bead("shop-2.change", &json!({"type": "Step", "parent": "shop-2"}))]);
-    assert_snapshot!(town.agent("bd close shop-2 shop-2.change shop-9"), @"
+    assert_snapshot!(town.agent("bd close shop-2 shop-2.change shop-9"), @r#"
     exit 1
     2> error: `shop-2` is not yours to close
     2> hint: an agent closes the steps of the bead on its hook; `gt hook` shows them
     2> error: `shop-2.change` is not yours to close
     2> hint: an agent closes the steps of the bead on its hook; `gt hook` shows them
-    2> error: there is no bead `shop-9`
+    2> error: no issue found matching "shop-9"
     2> hint: `bd list` shows the ids
-    ");
+    "#);
     town.patch_spec("shop-1", &json!({"assignee": {"polecat": "shop-slit", "uid": "8"}}));
     assert_snapshot!(town.agent("bd close shop-1.change"), @"
     exit 1

@@ -54,3 +54,22 @@ async fn neighbours_of_a_bead_are_found_without_a_look_at_the_others() {
     assert_eq!(costs[0], costs[1]);
     assert!(costs[0].iter().all(|(_, steps)| *steps <= 100), "{costs:?}");
 }
+
+#[tokio::test]
+async fn a_page_costs_what_it_holds_and_not_what_there_is() {
+    let mut costs = Vec::new();
+    for count in [200, 800] {
+        let (server, api) = beads(count).await;
+        let page = ListParams::default().fields("spec.closed.reason=,spec.type!=Step").limit(10);
+        let (mut following, mut steps) = (page.clone(), Vec::new());
+        for _ in 0..3 {
+            let before = server.counters().steps;
+            let found = api.list(&following).await.unwrap();
+            steps.push(server.counters().steps - before);
+            assert_eq!(found.items.len(), 10);
+            following = page.clone().continue_token(&found.metadata.continue_.unwrap());
+        }
+        costs.push(steps);
+    }
+    assert_eq!(costs[0], costs[1]);
+}

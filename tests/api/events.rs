@@ -267,6 +267,7 @@ fn notes() -> Vec<KindIndex> {
             objects_max: 200,
             alike_max: 20,
             alike: "about",
+            is_in_ledger: false,
         }),
     }]
 }

@@ -8,6 +8,7 @@ mod copy;
 mod costs;
 mod events;
 mod ledger;
+mod lost;
 mod openapi;
 mod patch;
 mod recorded;

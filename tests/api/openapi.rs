@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use gastown::api::{Options, Place, Served, Server, Writer};
-use gastown_crds::KINDS;
+use gastown_crds::{KINDS, Role};
 use serde_json::{Value, json};
 
 async fn get(server: &Server, path: &str) -> (u16, http::HeaderMap, Value) {
@@ -69,7 +69,9 @@ async fn a_document_says_what_each_kind_is_and_which_options_a_write_has() {
         assert_eq!(patch["x-kubernetes-group-version-kind"], gvk);
         let options: Vec<_> = patch["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
         assert_eq!(options, ["dryRun", "fieldManager", "fieldValidation", "force"], "{}", kind.name);
-        assert!(document["paths"][format!("{path}/status")]["patch"].is_object());
+        // Records are written once and have none.
+        let has_status = kind.role == Role::Reconciled;
+        assert_eq!(document["paths"][format!("{path}/status")]["patch"].is_object(), has_status, "{}", kind.name);
     }
     let metadata = &document["components"]["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
     assert!(metadata["properties"]["labels"]["description"].is_string(), "{metadata}");

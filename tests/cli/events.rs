@@ -128,7 +128,7 @@ fn a_bead_has_its_sessions_and_its_merge_requests_in_its_story() {
     ");
     insta::assert_snapshot!(folder.gt(&["events", "--for", "rick/shop"]).all(), @"
     ! error: no kind is named `rick`
-    ! hint: there are towns, sources, runtimes, formulas, rigs, polecats, convoys, beads, mergerequests
+    ! hint: there are towns, sources, runtimes, formulas, rigs, polecats, convoys, beads, beadevents, mergerequests
     exit 2
     ");
     insta::assert_snapshot!(folder.gt(&["get", "events"]).all(), @"

@@ -140,6 +140,7 @@ fn the_kinds_are_listed_with_their_short_names() {
     polecats        pc           gastown.io/v1alpha1   true         Polecat
     convoys         cv           gastown.io/v1alpha1   true         Convoy
     beads           bd           gastown.io/v1alpha1   true         Bead
+    beadevents      be           gastown.io/v1alpha1   true         BeadEvent
     mergerequests   mr           gastown.io/v1alpha1   true         MergeRequest
     exit 0
     ");

@@ -63,7 +63,7 @@ fn a_var_that_the_built_in_formula_does_not_have() {
 #[test]
 fn a_step_that_nobody_poured() {
     insta::assert_snapshot!(refused(&CONVOY.replace("name: tokens,", "name: tokens, type: Step,")), @"
-    ! error[rule]: a step is poured from a formula: give the bead another type
+    ! error[rule]: nobody is sent to work on a bead of this type: choose another, such as Task
     !  --> x.yaml:8:29
     !   |
     ! 8 |     - { name: tokens, type: Step, title: Rotate session tokens, command: 'true' }
@@ -74,7 +74,7 @@ fn a_step_that_nobody_poured() {
     ");
     let bead = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: { name: shop-a }\nspec: { title: A, rig: shop, type: Step }\n";
     insta::assert_snapshot!(refused(bead), @"
-    ! error[rule]: a step has a parent, and nothing else has one: steps are poured from a formula
+    ! error[rule]: a step has a parent: steps are poured from a formula
     !  --> x.yaml:4:36
     !   |
     ! 4 | spec: { title: A, rig: shop, type: Step }

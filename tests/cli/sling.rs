@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use gastown_crds::Bead;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Done, Folder, RIG, git};
+use crate::harness::{Done, Folder, RIG, bead, git};
 
 /// All that it said; what no other convoy has in its name is left out.
 fn said(done: &Done) -> String {
@@ -306,4 +307,23 @@ fn words_for_who_reads_none_or_may_not_run_are_answered_with_what_to_do() {
     ! next: gt wait convoy/fix-it-[id] --timeout 30m
     exit 0
     ");
+}
+
+#[test]
+fn a_bead_of_the_backlog_that_has_no_command_is_not_slung_to_who_runs_commands_only() {
+    let folder = Folder::with_rig();
+    folder.seed::<Bead>(&bead("shop-1", &json!({ "title": "Fix it", "rig": "shop", "suspend": true }), &json!({})));
+    insta::assert_snapshot!(said(&folder.gt(&["sling", "shop-1"])), @"
+    ! error: rig `shop` is worked by the `script` runtime, which runs commands and reads no words
+    ! hint: say --command 'SHELL'; or let an agent work there: `runtime: claude` under `spec` of rig shop
+    exit 4
+    ");
+    let suspended = || {
+        let bead: Value = serde_json::from_str(&folder.raw(&["get", "bead/shop-1", "-o", "json"])).unwrap();
+        bead["spec"]["suspend"] == json!(true)
+    };
+    assert!(suspended(), "nothing was written");
+    let done = folder.gt(&["sling", "shop-1", "--command", "true"]);
+    assert_eq!(done.code, 0, "{}", done.all());
+    assert!(!suspended());
 }

@@ -40,7 +40,7 @@ fn merge_request(name: &str, bead: &str, state: &str, reason: &str) -> Value {
 
 /// What a refusal says: it ended with this code and changed nothing.
 #[track_caller]
-fn refused(folder: &Folder, args: &[&str], code: i32, says: &[&str]) {
+pub fn refused(folder: &Folder, args: &[&str], code: i32, says: &[&str]) {
     let done = folder.gt(args);
     assert_eq!(done.code, code, "{}", done.all());
     for words in says {
@@ -50,7 +50,7 @@ fn refused(folder: &Folder, args: &[&str], code: i32, says: &[&str]) {
 
 /// What went well, and said this.
 #[track_caller]
-fn said(folder: &Folder, args: &[&str], says: &[&str]) -> String {
+pub fn said(folder: &Folder, args: &[&str], says: &[&str]) -> String {
     let done = folder.gt(args);
     assert_eq!(done.code, 0, "{}", done.all());
     for words in says {
@@ -59,7 +59,7 @@ fn said(folder: &Folder, args: &[&str], says: &[&str]) -> String {
     done.out
 }
 
-fn of(folder: &Folder, object: &str) -> Value {
+pub fn of(folder: &Folder, object: &str) -> Value {
     serde_json::from_str(&folder.raw(&["get", object, "-o", "json"])).unwrap()
 }
 
@@ -204,7 +204,7 @@ fn what_was_set_aside_is_tried_again_and_what_is_over_is_not() {
 }
 
 /// A town whose rig is worked by an agent that reads words.
-fn with_reader() -> Folder {
+pub fn with_reader() -> Folder {
     let folder = Folder::town();
     let runtime = "apiVersion: gastown.io/v1alpha1\nkind: Runtime\nmetadata: { name: reader }\nspec: { command: [reader] }\n---\n";
     let done = folder.gt_with(&["apply", "-f", "-"], &format!("{runtime}{RIG}  runtime: reader\n"));

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, Town};
+use kube::api::Patch;
 use serde_json::{Value, json};
 
 use crate::harness::{CONVOY, Folder, bead, condition, object, rig_status};
@@ -61,6 +62,53 @@ fn it_ends_once_all_that_is_left_hangs_on_a_bead_that_was_set_aside() {
     ! hint: `gt describe bead/shop-a`
     exit 7
     ");
+}
+
+/// Which parts it has is known once all beads are.
+#[test]
+fn the_parts_of_an_epic_that_a_convoy_tracks_are_told_of_from_the_start() {
+    let folder = Folder::with_rig();
+    let landed = condition("Landed", "False", "InProgress", "0 of 2 beads are closed");
+    let status = json!({"observedGeneration": 1, "conditions": [landed], "progress": "0/2"});
+    folder.seed::<Convoy>(&object("Convoy", "auth", &json!({"tracks": [{"bead": "shop-e"}]}), &status));
+    let open = json!({"state": "Waiting", "conditions": [condition("Ready", "False", "PartsOpen", "0 of 1 parts")]});
+    let set_aside = json!({"state": "SetAside", "failures": 6, "attempts": 6});
+    for (name, spec, status) in
+        [("shop-e", json!({"type": "Epic"}), open), ("shop-e.1", json!({"parent": "shop-e"}), set_aside)]
+    {
+        let mut bead = bead(name, &spec, &status);
+        bead["status"]["observedGeneration"] = 1.into();
+        folder.seed::<Bead>(&bead);
+    }
+    let _serving = folder.serve();
+    insta::assert_snapshot!(folder.gt(&WAIT).all(), @"
+    ! [age]  shop-e.1           failed 6 times; needs a person: gt describe bead/shop-e.1  (Title of shop-e.1)
+    ! error: convoy/auth is not Landed, and nothing moves without you
+    !   caused by: bead/shop-e.1: failed 6 times; needs a person: Title of shop-e.1
+    ! hint: `gt describe bead/shop-e.1`
+    exit 7
+    ");
+}
+
+/// Whatever is made a part of what it tracks is its own then: all beads are watched from then on.
+#[test]
+fn a_convoy_that_comes_to_track_beads_is_told_of_with_them() {
+    let folder =
+        town(&[("shop-a", bead("shop-a", &json!({}), &ready())), ("shop-b", bead("shop-b", &json!({}), &ready()))]);
+    folder.seed::<Rig>(&rig("FetchFailed", "no route to host"));
+    let mut tracked = bead("shop-x", &json!({}), &json!({"state": "SetAside", "failures": 6, "attempts": 6}));
+    tracked["status"]["observedGeneration"] = 1.into();
+    folder.seed::<Bead>(&tracked);
+    let _serving = folder.serve();
+    let mut waits = folder.command(&WAIT).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(waits.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.next().unwrap().contains("blocks it: FetchFailed"));
+    let tracks = Patch::Merge(json!({"spec": {"tracks": [{"bead": "shop-x"}]}}));
+    folder.patch::<Convoy>("auth", "kim", &tracks);
+    let told = said.find(|line| line.contains("shop-x"));
+    assert!(told.is_some_and(|line| line.contains("failed 6 times")));
+    waits.kill().unwrap();
+    waits.wait().unwrap();
 }
 
 #[test]

@@ -141,8 +141,7 @@ fn what_leaves_the_target_is_told_until_it_is_back(t: &mut Story) {
     };
     t.runs(&push, "exited OK");
     fetches(t, 1);
-    let there =
-        "main at second change {b: x; lines: one 2 3 4 5; new: x}; a-mr landed as second change; gastown/a as pushed";
+    let there = "main at second change {b: x; lines: one 2 3 4 5; new: x}; a-mr landed as second change; a done as second change; gastown/a as pushed";
     t.sees(&repo(None), there);
     t.world.reset("shop", &main);
     t.sees(&repo(None), there);

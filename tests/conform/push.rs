@@ -82,9 +82,12 @@ fn a_push_moves_the_remote_and_only_a_fetch_tells_that_it_landed(t: &mut Story) 
     t.runs(&job, "exited OK");
     let fetch = t.fetch_job("shop", 1);
     t.runs(&fetch, "exited OK");
-    t.sees(&repo(None), "main at change {a: x; lines: 1 2 3 4 5}; a-mr landed as change");
+    t.sees(&repo(None), "main at change {a: x; lines: 1 2 3 4 5}; a-mr landed as change; a done as change");
     t.moves(&[("new", "x")], 2);
-    t.sees(&repo(None), "main at from outside {a: x; lines: 1 2 3 4 5; new: x}; a-mr landed as change");
+    t.sees(
+        &repo(None),
+        "main at from outside {a: x; lines: 1 2 3 4 5; new: x}; a-mr landed as change; a done as change",
+    );
 }
 
 fn a_lease_that_is_out_of_date_is_contended(t: &mut Story) {

@@ -51,7 +51,8 @@ impl Behavior for Words {
             | Job::Push { .. }
             | Job::RemoveBranch { .. }
             | Job::Lease { .. }
-            | Job::Notify { .. } => Vec::new(),
+            | Job::Notify { .. }
+            | Job::Gate { .. } => Vec::new(),
         };
         let verifies = matches!(job, Job::Verify { .. });
         for command in commands {

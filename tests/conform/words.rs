@@ -80,18 +80,19 @@ impl Words<'_> {
     }
 
     fn repo(&mut self, facts: &RepoFacts) -> String {
-        let RepoFacts { cloned, branch, target, target_tree, landed, own, left } = facts;
+        let RepoFacts { cloned, branch, target, target_tree, landed, beads, own, left } = facts;
         if !cloned {
             assert_eq!(*facts, RepoFacts::default());
             return "not cloned".to_owned();
         }
         let (Some(branch), Some(target)) = (branch, target) else {
-            assert_eq!((target, target_tree, landed.len(), left.len()), (&None, &None, 0, 0));
+            assert_eq!((target, target_tree, landed.len(), beads.len(), left.len()), (&None, &None, 0, 0, 0));
             return branch.as_ref().map_or("no branch".to_owned(), |branch| format!("{branch} is not there"));
         };
         assert_eq!(target_tree.as_ref(), self.world.commit(target).map(|(_, tree)| tree).as_ref());
         let mut parts = vec![format!("{branch} at {}", self.commit(target))];
         parts.extend(landed.iter().map(|(request, commit)| format!("{request} landed as {}", self.name(commit))));
+        parts.extend(beads.iter().map(|(bead, done)| format!("{bead} done as {}", self.name(&done.commit))));
         for (branch, OwnBranch { pushed, of, there }) in own {
             assert!(of.is_some(), "the town made {pushed}");
             let there = match there {

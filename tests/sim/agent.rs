@@ -78,6 +78,7 @@ impl Behavior for Script {
                     _ => (exit::OK, String::new()),
                 }
             }
+            Job::Gate { round: 1, .. } => (exit::FAILED, "not yet".to_owned()),
             Job::Push { .. } if self.push_refused => (exit::PROTECTED, "protected".to_owned()),
             Job::Setup { round, .. } if *round <= self.setup_fails => (exit::FAILED, "no such package".to_owned()),
             _ => (exit::OK, String::new()),

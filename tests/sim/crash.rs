@@ -8,7 +8,7 @@ use std::io::Write;
 
 use crate::effects::{MODES, Mode};
 use crate::harness::{Run, all_hold, compare, run};
-use crate::towns::{Town, merged_by_people, minimal, one_place, quickstart};
+use crate::towns::{Town, chain, flowing, gated, merged_by_people, minimal, one_place, quickstart};
 
 /// Sessions that a fault may cost a bead more: a crash changes when, and so who conflicts with whom.
 const MORE_ATTEMPTS: usize = 2;
@@ -41,10 +41,14 @@ fn every_effect(town: fn() -> Town) {
     say(&format!("crash points: {n} effects, {} runs, all converge", all.len()));
 }
 
-/// Each effect is met by one mode. Effects of one sort take turns with the modes, so that each sort meets all of them.
 #[test]
 fn the_quickstart_survives_a_fault_at_every_effect() {
-    let undisturbed = undisturbed(quickstart);
+    each_effect_once(quickstart);
+}
+
+/// Each effect is met by one mode. Effects of one sort take turns with the modes, so that each sort meets all of them.
+fn each_effect_once(town: fn() -> Town) {
+    let undisturbed = undisturbed(town);
     assert!(undisturbed.outcome.landed, "{:#?}", undisturbed.outcome);
     let mut turns: BTreeMap<String, usize> = BTreeMap::new();
     let mut next_mode = |effect: &str| {
@@ -53,7 +57,7 @@ fn the_quickstart_survives_a_fault_at_every_effect() {
         MODES[(*turn - 1) % MODES.len()]
     };
     let all: Vec<_> = (1..).zip(&undisturbed.effects).map(|(at, it)| Faults::from([(at, next_mode(it))])).collect();
-    all_converge(quickstart, &undisturbed, &all);
+    all_converge(town, &undisturbed, &all);
     say(&format!("crash points: {} effects of {} sorts, each once, all converge", all.len(), turns.len()));
 }
 
@@ -78,6 +82,42 @@ fn the_minimal_town_survives_a_fault_at_every_effect() {
 #[test]
 fn one_place_that_two_beads_share_survives_a_fault_at_every_effect() {
     every_effect(one_place);
+}
+
+/// Its command is run again until it says yes.
+#[test]
+fn a_gate_that_runs_a_command_survives_a_fault_at_every_effect() {
+    every_effect(gated);
+}
+
+/// An iteration, and what is made of a step's output, is made once and whole.
+#[test]
+fn a_molecule_that_goes_on_by_itself_survives_a_fault_at_every_effect() {
+    each_effect_once(flowing);
+}
+
+/// A chain of steps, of which one run is killed at every so many effects. Every step is done once.
+fn chain_with_kills(steps: usize, every: usize) {
+    let effects = undisturbed(|| chain(2)).effects.len() * steps;
+    let faults: Faults = (every..effects).step_by(every).zip(MODES.into_iter().cycle()).collect();
+    let run = run(&chain(steps), None, faults.clone()).expect("it comes to rest");
+    assert_eq!(run.wrong, Vec::<String>::new());
+    assert!(run.outcome.landed, "{:#?}", run.outcome);
+    let more: Vec<_> = run.attempts.iter().filter(|(_, attempts)| **attempts > 1 + MORE_ATTEMPTS).collect();
+    assert!(more.is_empty(), "worked more often than they were killed: {more:?}");
+    let kills = faults.range(..run.effects.len()).count();
+    say(&format!("a chain of {steps} steps, {} effects, {kills} kills", run.effects.len()));
+}
+
+#[test]
+fn a_chain_of_steps_is_run_to_its_end_with_kills_between() {
+    chain_with_kills(48, 11);
+}
+
+#[test]
+#[ignore = "takes minutes: make chain"]
+fn a_chain_of_1025_steps_is_run_to_its_end_with_kills_between() {
+    chain_with_kills(1025, 97);
 }
 
 /// What people merge is merged whatever dies, and worked once.

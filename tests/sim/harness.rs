@@ -1,6 +1,7 @@
 //! The simulated town: a real API and a real engine on a `SimWorld`, in virtual time, until all is at rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use gastown::world::sim::SimWorld;
 use gastown::world::sim::clock::SimClock;
 use gastown::world::sim::commits::Tree;
 use gastown_controllers::seen::Seen;
-use gastown_controllers::world::{Adapter, Ask, AskAttempts, Fact};
+use gastown_controllers::world::{Adapter, Ask, AskAttempts, AttemptState, Fact};
 use gastown_crds::bead::{BeadType, CloseReason};
 use gastown_crds::common::{is_true, types};
 use gastown_crds::{Bead, Convoy, KINDS, MergeRequest, Rig, names};
@@ -125,6 +126,22 @@ pub fn run(town: &Town, seed: Option<u64>, faults: BTreeMap<usize, Mode>) -> Res
 impl Sim {
     /// Applies a town's objects; nothing runs yet.
     pub async fn start(town: &Town, seed: Option<u64>, faults: BTreeMap<usize, Mode>) -> Self {
+        Self::start_at(&Place::Memory, None, town, seed, faults).await
+    }
+
+    /// The same on a store in a folder, with a ledger beside it.
+    pub async fn start_in(folder: &Path, town: &Town) -> Self {
+        let place = Place::File(folder.join("store.db"));
+        Self::start_at(&place, Some(folder.join("ledger/facts.jsonl")), town, None, BTreeMap::new()).await
+    }
+
+    async fn start_at(
+        place: &Place,
+        facts: Option<PathBuf>,
+        town: &Town,
+        seed: Option<u64>,
+        faults: BTreeMap<usize, Mode>,
+    ) -> Self {
         let virtual_time = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let clock = Arc::new(WallClock { virtual_time, back: Mutex::default() });
         let options = api::Options {
@@ -133,10 +150,10 @@ impl Sim {
             ids: Arc::new(CountingIds::new(1)),
             guard: gastown::connect::guard::check,
             namespaces: None,
-            facts: None,
+            facts,
         };
-        let server = Server::open(&Place::Memory, Writer::Inline, options).unwrap();
-        let works = town.works.iter().map(|(rig, bead, work)| (names::bead(rig, CONVOY, 1, bead), *work)).collect();
+        let server = Server::open(place, Writer::Inline, options).unwrap();
+        let works = town.works.iter().map(|(rig, bead, work)| (object_name(rig, bead), *work)).collect();
         let outage = OUTAGES[faults.keys().sum::<usize>() % OUTAGES.len()];
         let behavior = Script {
             server: server.clone(),
@@ -246,7 +263,12 @@ impl Sim {
 
     /// Resolves once an agent is at work.
     pub async fn at_work(&self) {
-        while self.world.busiest() == 0 {
+        self.so_many_at_work(1).await;
+    }
+
+    /// Resolves once so many agents are, or were, at work at once.
+    pub async fn so_many_at_work(&self, agents: usize) {
+        while self.world.busiest() < agents {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -388,6 +410,36 @@ impl Sim {
         all.join("\n")
     }
 
+    /// What is wrong with the events of sessions: each start and each end of an attempt has one.
+    async fn events_of_sessions(&self, beads: &[Bead]) -> Vec<String> {
+        let events = self.list("beadevents").await;
+        let mut told: BTreeMap<(String, String, u64), usize> = BTreeMap::new();
+        for event in &events {
+            let payload: Value = serde_json::from_str(event["spec"]["payload"].as_str().unwrap_or("{}")).unwrap();
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let which = (text(&event["spec"]["eventType"]), text(&payload["bead"]), payload["attempt"].as_u64());
+            if let (type_, bead, Some(attempt)) = which {
+                *told.entry((type_, bead, attempt)).or_default() += 1;
+            }
+        }
+        let mut wrong = Vec::new();
+        for bead in beads {
+            let look = self.world.look(&Ask::Attempts(AskAttempts(bead.uid().unwrap())));
+            let Seen::Known(Fact::Attempts(runs)) = look else { panic!("{look:?}") };
+            for run in runs.iter().filter(|run| run.state != AttemptState::Intended) {
+                let is_over = run.state != AttemptState::Running;
+                for (type_, expected) in [("agent.started", 1), ("agent.stopped", usize::from(is_over))] {
+                    let which = (type_.to_owned(), bead.name_any(), u64::from(run.attempt));
+                    let found = told.get(&which).copied().unwrap_or(0);
+                    if found != expected {
+                        wrong.push(format!("{found} events instead of {expected}: {which:?}"));
+                    }
+                }
+            }
+        }
+        wrong
+    }
+
     pub async fn look_back(&self, took: Duration) -> Run {
         let work = self.server.counters();
         let client = client(&self.server, None, None);
@@ -408,6 +460,7 @@ impl Sim {
                 }
             }
         }
+        wrong.extend(self.events_of_sessions(&beads).await);
         let tree = |rig: &&str| ((*rig).to_owned(), self.world.remote_tree(rig, "main").unwrap());
         let attempts = |bead: &Bead| match self.world.look(&Ask::Attempts(AskAttempts(bead.uid().unwrap()))) {
             Seen::Known(Fact::Attempts(runs)) => (bead.name_any(), runs.len()),
@@ -472,4 +525,9 @@ pub fn all_hold<T: Sync>(cases: &[T], check: impl Fn(&T) -> Vec<String> + Sync, 
     let shown = wrong.iter().take(SHOWN).map(|(n, found)| format!("{}\n  {}", name(&cases[*n]), found.join("\n  ")));
     let shown = shown.collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "{} of {} runs do not converge, such as\n{shown}", wrong.len(), cases.len());
+}
+
+/// The name of a bead of the convoy; of one that is in no rig of it, its own.
+fn object_name(rig: &str, bead: &str) -> String {
+    if rig.is_empty() { bead.to_owned() } else { names::bead(rig, CONVOY, 1, bead) }
 }

@@ -10,6 +10,7 @@ mod towns;
 
 mod undisturbed;
 
+mod lost;
 mod outages;
 mod people;
 

@@ -71,7 +71,7 @@ fn the_events_of_a_bead_tell_its_story() {
             "name": "reflow-af4wgyaa.c6f4a322958580a8",
             "namespace": "town",
             "resourceVersion": "1853070350745629",
-            "uid": "00000001-0000-4000-8000-00000000000b"
+            "uid": "00000001-0000-4000-8000-00000000000c"
           },
           "reason": "Claimed",
           "related": {

@@ -15,7 +15,7 @@ pub struct Town {
     pub objects: Vec<Value>,
     /// By the rig's name; its remote is named so too.
     pub rigs: BTreeMap<&'static str, Tree>,
-    /// By the rig and the bead's name in the convoy.
+    /// By the rig and the bead's name in the convoy; by the object's name where there is no rig.
     pub works: Vec<(&'static str, &'static str, Work)>,
     pub finds: fn(&Tree) -> Option<String>,
     pub setup_fails: u32,
@@ -130,7 +130,72 @@ pub fn smooth() -> Town {
     town
 }
 
-/// The same, but the bead's two steps are two commits.
+/// The same, beside a gate whose command says "not yet" once.
+pub fn gated() -> Town {
+    let mut town = smooth();
+    let gate = json!({ "title": "Is it time?", "type": "Gate", "gate": { "type": "Run", "run": "c" } });
+    town.objects.push(object("Bead", "gate", &gate));
+    town
+}
+
+/// A molecule that a convoy tracks: a loop that takes two iterations, a step that is made once for each of two things that another has
+/// found, one that is left out, and one that waits for all of it.
+pub fn flowing() -> Town {
+    let mut town = smooth();
+    let spec = |spec: Value| {
+        let mut whole = json!({ "title": "t", "rig": "reflow", "suspend": true, "command": "c", "parent": "m" });
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        whole
+    };
+    let try_ =
+        |nth: &str, parent: &str| spec(json!({ "parent": parent, "flow": { "step": format!("go.iter{nth}.try") } }));
+    let body = json!([{ "name": "{@1}.{#1}-try", "spec": try_("{#1}", "{@1}") }]).to_string();
+    let repeat = json!({ "until": "steps.complete >= 2", "max": 5, "token": "{#1}", "body": body });
+    let each = json!([
+        { "name": "{@each}.{index}", "spec": spec(json!({ "type": "Molecule", "parent": "{@each}" })) },
+        { "name": "{@each}.{index}.read", "spec": spec(json!({ "title": "{item}", "parent": "{@each}.{index}" })) },
+    ]);
+    let each = json!({ "field": "files", "sequential": true, "body": each.to_string() });
+    let found = json!({ "output": { "files": ["a", "b"] } }).to_string();
+    let links = json!([{ "to": "m.scan", "type": "waits-for" }]);
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "tracks": [{ "bead": "m" }] }));
+    for (name, more) in [
+        ("m", json!({ "type": "Molecule", "parent": null })),
+        ("m.go", json!({ "type": "Epic", "flow": { "step": "go", "repeat": repeat } })),
+        ("m.go.1-try", try_("1", "m.go")),
+        ("m.never", json!({ "needs": ["m.go"], "flow": { "step": "never", "condition": "go.status == 'skipped'" } })),
+        ("m.scan", json!({ "needs": ["m.go"], "metadata": found, "flow": { "step": "scan", "forEach": each } })),
+        ("m.sum", json!({ "needs": ["m.scan"], "links": links, "flow": { "step": "sum" } })),
+    ] {
+        town.objects.push(object("Bead", name, &spec(more)));
+    }
+    let (change, nothing) = (town.works[0].2, work(|_, _| {}));
+    let beads = ["m.go.1-try", "m.go.2-try", "m.scan", "m.scan.0.read", "m.scan.1.read", "m.sum"];
+    town.works = beads.iter().map(|bead| ("", *bead, if *bead == "m.go.2-try" { change } else { nothing })).collect();
+    town
+}
+
+/// A molecule of so many steps, each of which needs the one before.
+pub fn chain(steps: usize) -> Town {
+    let mut town = smooth();
+    let names: Vec<&'static str> = (1..=steps).map(|nth| &*format!("m.s{nth}").leak()).collect();
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "tracks": [{ "bead": "m" }] }));
+    town.objects.push(object(
+        "Bead",
+        "m",
+        &json!({ "title": "m", "type": "Molecule", "rig": "reflow", "suspend": true }),
+    ));
+    for (nth, name) in names.iter().enumerate() {
+        let needs: Vec<&str> = nth.checked_sub(1).map(|before| names[before]).into_iter().collect();
+        let spec =
+            json!({ "title": name, "rig": "reflow", "suspend": true, "command": "c", "parent": "m", "needs": needs });
+        town.objects.push(object("Bead", name, &spec));
+    }
+    town.works = names.iter().map(|name| ("", *name, work(|_, _| {}))).collect();
+    town
+}
+
+/// The same without the gate, but the bead's two steps are two commits.
 pub fn two_steps() -> Town {
     let mut town = smooth();
     let steps = json!([{ "name": "work", "run": "{{command}}" }, { "name": "note", "run": "note" }]);
@@ -219,6 +284,17 @@ pub fn unverified() -> Town {
     for ((_, _, work), change) in town.works.iter_mut().zip(changes) {
         work.change = change;
     }
+    town
+}
+
+/// One rig, and so many agents at work at once, all of which make the same change.
+pub fn crowd(agents: usize) -> Town {
+    let mut town = unverified();
+    town.objects[0] = object("Town", "town", &json!({ "capacity": { "polecats": agents } }));
+    let names: Vec<&'static str> = (0..agents).map(|nth| &*format!("n{nth}").leak()).collect();
+    let beads: Vec<_> = names.iter().map(|name| json!({ "name": name, "title": name, "command": name })).collect();
+    town.objects[4] = object("Convoy", CONVOY, &json!({ "rig": "reflow", "beads": beads }));
+    town.works = names.iter().map(|name| ("reflow", *name, work(must_use))).collect();
     town
 }
 

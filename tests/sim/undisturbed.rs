@@ -72,8 +72,9 @@ fn a_bead_costs_so_many_effects_and_no_more() {
     let run = undisturbed(&smooth());
     let kinds: Vec<_> = kinds(&run.effects).into_iter().map(|(kind, n)| format!("{n} × {kind}")).collect();
     let world = ["1 × clone", "1 × fetch", "1 × prepare", "1 × push", "1 × replay", "1 × start", "2 × verify"];
-    // The bead and its one step, its worker, the claim, its release and its end; the convoy's finalizer.
-    let writes = ["3 × PATCH beads", "1 × PATCH convoys", "2 × POST beads", "1 × POST polecats"];
+    // The bead and its one step, its worker, the claim, its release and its end; the convoy's finalizer; and that its session began
+    // and ended.
+    let writes = ["3 × PATCH beads", "1 × PATCH convoys", "2 × POST beadevents", "2 × POST beads", "1 × POST polecats"];
     let statuses = [
         "9 × PUT beads status",
         "5 × PUT convoys status",
@@ -87,9 +88,9 @@ fn a_bead_costs_so_many_effects_and_no_more() {
     let mut all: Vec<_> = [&world[..], &writes, &statuses].concat();
     all.sort_by_key(|kind| kind.split_once(" × ").map(|(_, kind)| kind));
     assert_eq!(kinds, all, "{:#?}", run.effects);
-    // In the store, the agent's own requests included. Three objects are made by controllers; each label is a row; a list by
+    // In the store, the agent's own requests included. Five objects are made by controllers, two of them events; each label is a row, and so is why a bead was closed, which changes once; a list by
     // selector is two: what it selects is counted first. The first list of each kind is two as well.
-    assert_eq!((run.statements - 4 * run.events - 3, run.commits - run.events), (226, 40));
+    assert_eq!((run.statements - 4 * run.events - 3, run.commits - run.events), (251, 42));
     // Beside it, what is told of it: each event is one commit here, and shares one where a thread writes. Once, at the first,
     // it takes three statements to see whether older ones are to go.
     assert_eq!(run.events, 15);

@@ -182,6 +182,49 @@ pub enum Job {
         /// Counts up with every try.
         round: u32,
     },
+    /// Looks once whether a gate may open, by a program.
+    Gate {
+        /// The gate.
+        owner: Owner,
+        /// The rig that it is for, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rig: Option<Owner>,
+        /// The address of that rig's repository.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// What is looked at.
+        question: GateQuestion,
+        /// Seconds that it may take.
+        timeout_s: u64,
+        /// What is different each time that somebody asks for a look.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
+        /// Counts up with every look.
+        round: u32,
+    },
+}
+
+/// What a gate looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum GateQuestion {
+    /// How a command ends: 0 opens, [`exit::CONFIG`] fails, all else says "not yet".
+    Command {
+        /// Shell text.
+        run: String,
+    },
+    /// How a run of GitHub Actions ended.
+    GithubRun {
+        /// The run's number; or the name of a workflow, whose newest run counts.
+        id: String,
+        /// Runs of the workflow that are older do not count.
+        since: Timestamp,
+    },
+    /// Whether a pull request on GitHub is merged.
+    GithubPullRequest {
+        /// Its number, or its address.
+        id: String,
+    },
 }
 
 /// What holds a job up: this machine, or others. What waits for others must not keep this machine from its own work.
@@ -191,6 +234,8 @@ pub enum Pool {
     Local,
     /// Clones, fetches and pushes over the network.
     Network,
+    /// What gates look at: there may be many, each looks time and again, and none is to keep work from going on.
+    Gates,
 }
 
 /// One verification command.
@@ -224,11 +269,13 @@ impl Job {
 
     /// What holds it up.
     pub fn pool(&self) -> Pool {
-        // It mostly waits for others, such as a mail server.
-        if matches!(self, Self::Notify { .. }) {
-            return Pool::Network;
+        match self {
+            // It mostly waits for others, such as a mail server.
+            Self::Notify { .. } => Pool::Network,
+            Self::Gate { .. } => Pool::Gates,
+            _ if self.url().is_some_and(|url| path_of(url).is_none()) => Pool::Network,
+            _ => Pool::Local,
         }
-        if self.url().is_some_and(|url| path_of(url).is_none()) { Pool::Network } else { Pool::Local }
     }
 
     /// The address of the remote that it asks.
@@ -239,7 +286,7 @@ impl Job {
             | Self::Push { url, .. }
             | Self::RemoveBranch { url, .. }
             | Self::Lease { url, .. } => Some(url),
-            Self::Setup { .. } | Self::Verify { .. } | Self::Notify { .. } => None,
+            Self::Setup { .. } | Self::Verify { .. } | Self::Notify { .. } | Self::Gate { .. } => None,
         }
     }
 
@@ -253,16 +300,17 @@ impl Job {
             | Self::Push { owner, .. }
             | Self::RemoveBranch { owner, .. }
             | Self::Lease { owner, .. }
-            | Self::Notify { owner, .. } => owner,
+            | Self::Notify { owner, .. }
+            | Self::Gate { owner, .. } => owner,
         }
     }
 }
 
 /// How a job ended, as a number: the exit code of its process. One table for all jobs.
 pub mod exit {
-    /// It did what it is for; a verification: green.
+    /// It did what it is for; a verification: green; a gate: it opens.
     pub const OK: i32 = 0;
-    /// A verification: red. Anything else: it failed and may be tried again.
+    /// A verification: red. A gate: not yet. Anything else: it failed and may be tried again.
     pub const FAILED: i32 = 1;
     /// A push: the target is checked out in a working copy that refuses.
     pub const CHECKED_OUT: i32 = 10;
@@ -272,13 +320,15 @@ pub mod exit {
     pub const CONTENDED: i32 = 12;
     /// A clone or fetch: the remote has no such branch, or is empty.
     pub const NO_BRANCH: i32 = 13;
-    /// A verification: a check could not run, or did not end in time. Neither pass nor red, unless it stays so.
+    /// A verification: a check could not run, or did not end in time. Neither pass nor red, unless it stays so. A gate: what it
+    /// waits for could not be looked at.
     pub const UNABLE: i32 = 14;
     /// It could not run, for a reason of this machine's, such as no space. Neither pass nor red.
     pub const ERROR: i32 = 75;
     /// The remote asks for a password or key.
     pub const AUTH: i32 = 77;
-    /// A setup, and an agent: another attempt would end the same way (`EX_CONFIG` of `sysexits.h`). None is made.
+    /// A setup, and an agent: another attempt would end the same way (`EX_CONFIG` of `sysexits.h`). None is made. A gate: what it
+    /// waits for has failed.
     pub const CONFIG: i32 = 78;
     /// An agent: it was killed, as shells say it.
     pub const KILLED: i32 = 128 + 9;
@@ -322,6 +372,7 @@ impl fmt::Display for Job {
             Self::RemoveBranch { round, .. } => ("remove", round),
             Self::Lease { round, .. } => ("lease", round),
             Self::Notify { round, .. } => ("notify", round),
+            Self::Gate { round, .. } => ("gate", round),
         };
         write!(f, "{what} for {}, round {round}", self.owner().name)
     }

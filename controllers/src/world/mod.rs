@@ -30,13 +30,13 @@ use std::sync::Arc;
 use gastown_crds::reason::Reason;
 
 pub use crate::seen::{Oid, Seen};
-pub use job::{Check, Exited, Job, JobKey, JobState, Jobs, Pool, exit};
+pub use job::{Check, Exited, GateQuestion, Job, JobKey, JobState, Jobs, Pool, exit};
 pub use machine::{AskFree, AskMachine, Free, Host, Machine};
 pub use owner::Owner;
 pub use remote::{path_of, remote_id, server_of};
 pub use repository::{
-    AskMerged, AskReplay, AskRepo, Candidate, Merged, OwnBranch, Replay, Replayed, Replays, RepoFacts, Repositories,
-    replay_key,
+    AskMerged, AskReplay, AskRepo, Candidate, LandedBead, Merged, OwnBranch, Replay, Replayed, Replays, RepoFacts,
+    Repositories, replay_key,
 };
 pub use sandbox::{Sandbox, SandboxFacts, SandboxId, SandboxSpec, Sandboxes};
 pub use session::{

@@ -155,11 +155,23 @@ pub struct RepoFacts {
     pub target_tree: Option<Oid>,
     /// Merge requests found on it by their `Gastown-MR` trailer, within the newest 1000 commits: which commit each became last.
     pub landed: BTreeMap<String, Oid>,
+    /// Beads found on it by their `Gastown-Bead` trailer, within the same commits, and the last commit of each; a commit that reverts
+    /// another names none.
+    pub beads: BTreeMap<String, LandedBead>,
     /// The branches that the town made on the remote, by name, until it has removed them.
     pub own: BTreeMap<String, OwnBranch>,
     /// Commits that the target held, or that the town pushed to it, and that have left it, of each move the newest 1000; with
     /// the merge request that a commit names.
     pub left: BTreeMap<Oid, Option<String>>,
+}
+
+/// The last commit on a target that names a bead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandedBead {
+    /// The commit.
+    pub commit: Oid,
+    /// When it was handed in: its committer date.
+    pub at: Timestamp,
 }
 
 /// A commit handed in, as replay needs it.

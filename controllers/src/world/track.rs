@@ -25,6 +25,8 @@ pub enum Track {
     },
     /// The town with this uid: people are told something, one message after another.
     Messages(String),
+    /// The gate with this uid: what it waits for is looked at.
+    Gate(String),
 }
 
 impl Job {
@@ -40,6 +42,7 @@ impl Job {
                 Track::Branch { url: url.clone(), branch: branch.clone() }
             }
             Self::Notify { owner, .. } => Track::Messages(owner.uid.clone()),
+            Self::Gate { owner, .. } => Track::Gate(owner.uid.clone()),
         }
     }
 }
@@ -52,6 +55,7 @@ impl Track {
             Self::Sandbox(uid) => names::digest(&["track", "sandbox", uid]),
             Self::Verification(uid) => names::digest(&["track", "verification", uid]),
             Self::Messages(uid) => names::digest(&["track", "messages", uid]),
+            Self::Gate(uid) => names::digest(&["track", "gate", uid]),
             Self::Branch { url, branch } => names::digest(&["track", "branch", &remote(url), branch]),
         }
     }

@@ -20,7 +20,7 @@ fn scene() -> Scene {
     scene
 }
 
-fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
+pub fn ended(bead: &Bead, attempt: u32, own: bool) -> Attempt {
     let end =
         AttemptEnd { code: 3, own, at: at(900), tail: "no such file".into(), out_of_memory: None, activity: None };
     Attempt {

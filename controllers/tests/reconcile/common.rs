@@ -1,15 +1,16 @@
 //! Objects and facts for the tests of controllers: the smallest town in which a claim can be made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::key::Key;
 use gastown_controllers::objects::{Object, Objects, Watched};
-use gastown_controllers::plan::Plan;
+use gastown_controllers::plan::{Effect, Plan, Write};
 use gastown_controllers::seen::{Oid, Seen};
 use gastown_controllers::view::{Facts, Failure, View};
 use gastown_controllers::world::*;
 use gastown_crds::bead::{Assignee, BeadState, BeadStatus, Waiting};
 use gastown_crds::common::{Condition, ConditionStatus, types};
+use gastown_crds::kinds::Registered;
 use gastown_crds::merge_request::{MergeRequestStatus, MergeState};
 use gastown_crds::*;
 use jiff::Timestamp;
@@ -161,6 +162,16 @@ impl Scene {
         self
     }
 
+    /// The target of a rig names these beads.
+    pub fn lands(&mut self, rig: &str, beads: BTreeMap<String, LandedBead>) -> &mut Self {
+        let asked = AskRepo { owner: Owner::rig(rig, format!("{rig}-uid")), branch: Some("main".into()) };
+        let Some(Seen::Known(Fact::Repo(facts))) = self.facts.get_mut(&Ask::Repo(asked)) else {
+            panic!("no rig {rig}")
+        };
+        facts.beads = beads;
+        self
+    }
+
     pub fn polecat(&mut self, polecat: Polecat) -> &mut Self {
         self.add(polecat);
         self
@@ -209,9 +220,23 @@ impl Scene {
     }
 }
 
-/// A plan in a few words: what a reader of a test wants to see. Instants are seconds here.
+/// The events that a plan writes, and the payload of each.
+pub fn events(plan: &Plan) -> Vec<String> {
+    let told = |effect: &Effect| match effect {
+        Effect::Write(Write::Create { kind, object, .. }) if *kind == BeadEvent::row() => {
+            let text = |field: &str| object["spec"][field].as_str().unwrap_or_default().to_owned();
+            Some(format!("{} of {}: {}", text("eventType"), text("target"), text("payload")))
+        }
+        _ => None,
+    };
+    plan.effects.iter().filter_map(told).collect()
+}
+
+/// A plan in a few words: what a reader of a test wants to see, without the events that it writes ([`events`]). Instants are seconds
+/// here.
 pub fn said(plan: &Plan) -> String {
-    let timeless = Plan { requeue: None, ..plan.clone() };
+    let mut timeless = Plan { requeue: None, ..plan.clone() };
+    timeless.effects.retain(|it| !matches!(it, Effect::Write(Write::Create { kind, .. }) if *kind == BeadEvent::row()));
     let again = plan.requeue.map(|at| format!("again at {}", at.as_second()));
     let text = timeless.to_string();
     let parts: Vec<String> = Some(text).filter(|text| !text.is_empty()).into_iter().chain(again).collect();

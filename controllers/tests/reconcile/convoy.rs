@@ -209,3 +209,120 @@ fn what_a_person_closed_before_it_landed_is_not_landed_and_not_made_again() {
     scene.add(convoy);
     assert!(said(&scene.plan(&key())).contains("Landed=True"), "{}", said(&scene.plan(&key())));
 }
+
+/// A convoy of one bead `a` that needs these.
+fn needy(scene: &mut Scene, name: &str, needs: &[&str]) -> std::collections::BTreeSet<Key> {
+    let beads = json!([{"name": "a", "title": "a", "needs": needs}]);
+    let mut convoy: Convoy = object(name, json!({"rig": "shop", "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy)
+}
+
+/// The bead `a` of a convoy, as made by it.
+fn made_by(convoy: &str, needs: &[&str]) -> Bead {
+    let mut bead: Bead =
+        object(&names::bead("shop", convoy, 1, "a"), json!({"title": "a", "rig": "shop", "needs": needs}));
+    let labels = [("gastown.io/convoy", convoy), ("gastown.io/bead", "a")];
+    bead.metadata.labels = Some(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into());
+    bead
+}
+
+fn key_of(name: &str) -> Key {
+    gastown_controllers::convoy::CONTROLLER.key(name)
+}
+
+#[test]
+fn a_bead_that_needs_one_of_another_convoy_is_made_once_that_is_there() {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop"));
+    needy(&mut scene, "c", &["d/a", "shop-x"]);
+    insta::assert_snapshot!(said(&scene.plan(&key_of("c"))), @"c: 0/1 Landed=False RefNotFound (bead `a` needs `d/a`, which is not there: it is made once that is)");
+    assert!(needy(&mut scene, "d", &[]).contains(&key_of("c")));
+    assert!(scene.add(made_by("d", &[])).contains(&key_of("c")));
+    insta::assert_snapshot!(said(&scene.plan(&key_of("c"))), @"c: 0/1 Landed=False RefNotFound (bead `a` needs `shop-x`, which is not there: it is made once that is)");
+    assert!(scene.add(bead("shop-x", "shop")).contains(&key_of("c")));
+    let plan = scene.plan(&key_of("c"));
+    let Effect::Write(Write::Create { object, .. }) = &plan.effects[0] else { panic!("{plan:?}") };
+    assert_eq!(object["spec"]["needs"], json!([names::bead("shop", "d", 1, "a"), "shop-x"]));
+    // Once it is made, what goes does not take it back; nor does the convoy that has made what it needs.
+    scene.bead(made_by("c", &[&names::bead("shop", "d", 1, "a"), "shop-x"]));
+    scene.remove::<Bead>("shop-x");
+    scene.remove::<Convoy>("d");
+    insta::assert_snapshot!(said(&scene.plan(&key_of("c"))), @"c: 0/1 Landed=False InProgress (0 of 1 beads are closed)");
+}
+
+#[test]
+fn beads_that_need_each_other_across_convoys_say_by_which_way() {
+    let mut scene = Scene::default();
+    scene.rig(rig("shop"));
+    needy(&mut scene, "c", &["d/a"]);
+    needy(&mut scene, "d", &["shop-x"]);
+    let mut between = bead("shop-x", "shop");
+    between.spec.needs = vec![names::bead("shop", "c", 1, "a")];
+    scene.bead(between.clone());
+    // It goes on by what is there: what is not made yet blocks nothing.
+    assert!(said(&scene.plan(&key_of("d"))).contains("create bead"));
+    insta::assert_snapshot!(said(&scene.plan(&key_of("c"))), @"c: 0/1 Landed=False RefNotFound (beads need each other in a circle: c/a → d/a → shop-x → c/a; take one of these needs out)");
+    between.spec.needs = Vec::new();
+    assert!(scene.add(between).contains(&key_of("d")), "whatever may have changed a circle");
+}
+
+/// A convoy of two attempts at one thing, and a bead beside them.
+fn competition(scene: &mut Scene) {
+    let attempt = |name: &str| json!({"name": name, "title": name, "competition": "parser"});
+    let beads = json!([attempt("a"), attempt("b"), {"name": "x", "title": "x"}]);
+    let mut convoy: Convoy = object("c", json!({"rig": "shop", "beads": beads}));
+    convoy.metadata.finalizers = Some(vec!["gastown.io/beads".into()]);
+    scene.add(convoy);
+}
+
+fn attempt(short: &str, state: BeadState) -> Bead {
+    let mut bead = made(short, state);
+    bead.spec.needs = Vec::new();
+    bead.metadata.labels.get_or_insert_default().insert("gastown.io/bead".into(), short.into());
+    bead
+}
+
+#[test]
+fn of_attempts_at_the_same_thing_the_first_that_lands_wins_and_they_count_once() {
+    let mut scene = scene();
+    competition(&mut scene);
+    let last = |scene: &Scene| said(&scene.plan(&key())).lines().last().unwrap().to_owned();
+    scene.bead(closed(attempt("x", BeadState::Closed), CloseReason::Merged));
+    scene.bead(claimed(attempt("a", BeadState::Working), "shop-nux")).bead(attempt("b", BeadState::SetAside));
+    insta::assert_snapshot!(last(&scene), @"c: 1/2 Landed=False InProgress (1 of 2 beads are closed)");
+    scene.bead(closed(attempt("b", BeadState::Closed), CloseReason::Merged));
+    insta::assert_snapshot!(said(&scene.plan(&key())), @"
+    close shop-zmnkj5fi Withdrawn
+    c: 2/2 Landed=True Landed (all 2 beads are closed)
+    ");
+    // What is being pushed lands too; and what has lost is not made again.
+    scene
+        .bead(attempt("a", BeadState::Landing))
+        .request(because(request(&name("a"), "shop", 1, MergeState::Queued), "Pushing"));
+    assert!(scene.plan(&key()).effects.is_empty());
+    scene.bead(closed(attempt("a", BeadState::Closed), CloseReason::Withdrawn));
+    assert!(scene.plan(&key()).effects.is_empty());
+    assert!(last(&scene).contains("Landed=True"), "{}", last(&scene));
+    scene.remove::<Bead>(&name("a"));
+    assert!(scene.plan(&key()).effects.is_empty());
+}
+
+#[test]
+fn a_competition_needs_a_person_once_all_of_its_attempts_are_given_up() {
+    let mut scene = scene();
+    competition(&mut scene);
+    scene.bead(closed(attempt("x", BeadState::Closed), CloseReason::Merged));
+    let given_up = |short: &str| {
+        let mut bead = closed(attempt(short, BeadState::Closed), CloseReason::Withdrawn);
+        bead.spec.closed.as_mut().unwrap().by = "kim".into();
+        bead
+    };
+    scene.bead(given_up("a")).bead(attempt("b", BeadState::Ready));
+    assert!(said(&scene.plan(&key())).contains("InProgress"), "the other one goes on");
+    scene.bead(given_up("b"));
+    assert!(said(&scene.plan(&key())).contains("NeedsYou"), "{}", said(&scene.plan(&key())));
+    // One that found nothing to change has not won, and leaves nothing to do where it is the last.
+    scene.bead(closed(attempt("b", BeadState::Closed), CloseReason::NoChanges));
+    assert!(said(&scene.plan(&key())).contains("Landed=True"));
+}

@@ -2,8 +2,9 @@
 
 use crate::common::*;
 use gastown_controllers::key::Key;
-use gastown_controllers::world::{Ask, Fact, Free};
+use gastown_controllers::world::{Ask, AskRepo, Fact, Free, LandedBead, Owner};
 use gastown_crds::bead::{BeadState, Waiting};
+use gastown_crds::merge_request::MergeState;
 use gastown_crds::polecat::{PolecatState, PolecatStatus};
 use gastown_crds::{Convoy, Runtime, Town};
 use serde_json::json;
@@ -39,6 +40,47 @@ fn claims_on_the_bead_for_an_idle_polecat() {
     let mut scene = scene(1);
     scene.polecat(polecat("shop", "nux"));
     insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"claim shop-0 for shop-nux");
+}
+
+/// Store and ledger are lost, and the same convoy is applied again.
+#[test]
+fn what_the_target_names_already_is_closed_and_never_begun() {
+    let landed = |at_second| LandedBead { commit: oid('c'), at: at(at_second) };
+    let mut scene = scene(2);
+    scene.polecat(polecat("shop", "nux"));
+    scene.lands("shop", [("shop-0".to_owned(), landed(500))].into());
+    let plan = scene.plan(&dispatch());
+    insta::assert_snapshot!(said(&plan), @"
+    close shop-0 Merged
+    claim shop-1 for shop-nux
+    ");
+    let text = format!("{:?}", plan.effects[0]);
+    assert!(text.contains("landed before as cccccccccc"), "{text}");
+    // What this town handed in itself is the merge queue's to judge.
+    scene.request(request("shop-0", "shop", 1, MergeState::Rejected));
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-0 for shop-nux
+    create polecat shop-toast
+    ");
+    // Somebody has filed it after that commit, under a name that another had: it is other work.
+    let mut filed = bead("shop-1", "shop");
+    filed.spec.created_by = Some("human:overseer".into());
+    filed.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(600)));
+    scene.bead(in_state(filed, BeadState::Ready));
+    scene.lands("shop", [("shop-1".to_owned(), landed(500))].into());
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-0 for shop-nux
+    create polecat shop-toast
+    ");
+    scene.lands("shop", [("shop-1".to_owned(), landed(700))].into());
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"
+    claim shop-0 for shop-nux
+    close shop-1 Merged
+    ");
+    // What cannot be seen begins nothing.
+    let asked = AskRepo { owner: Owner::rig("shop", "shop-uid"), branch: Some("main".into()) };
+    scene.unknown(Ask::Repo(asked), "git timed out");
+    insta::assert_snapshot!(said(&scene.plan(&dispatch())), @"");
 }
 
 #[test]

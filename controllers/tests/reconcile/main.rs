@@ -5,7 +5,10 @@ mod common;
 
 mod accounts;
 mod activity;
+mod backlog;
 mod conversation;
+mod flow;
+mod gates;
 mod handoff;
 
 mod bead;
@@ -22,6 +25,9 @@ mod people;
 mod polecat;
 mod rig;
 mod runtime;
+mod sessions;
 mod source;
 mod town;
+mod tracked;
 mod wakes;
+mod wisp;

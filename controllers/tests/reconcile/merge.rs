@@ -133,6 +133,24 @@ fn what_is_handed_in_during_a_push_waits_for_it() {
     ");
 }
 
+/// Whoever holds the town then has to know that its branch is on its way.
+#[test]
+fn what_is_handed_in_during_a_push_does_not_forget_what_is_pushed() {
+    let one = starts(&plan(&scene(&["shop-a"])));
+    let [push @ Job::Push { to, .. }] = &one[..] else { panic!("a push: {one:?}") };
+    let mut scene = scene(&["shop-a", "shop-b"]);
+    let mut pushed = request("shop-a", "shop", 1, MergeState::Queued);
+    pushed.status.as_mut().unwrap().landed = Some(to.0.clone());
+    scene.request(pushed);
+    is(&mut scene, main_of("shop"), &push.key(), JobState::Running);
+    let plan = plan(&scene);
+    assert_eq!(plan.effects, []);
+    let landed =
+        |name: &str| plan.status.iter().find(|it| it.object.name == name).map(|it| it.status["landed"].clone());
+    assert_eq!(landed("shop-a-mr1"), Some(json!(to.0)));
+    assert_eq!(landed("shop-b-mr1"), Some(json!(null)));
+}
+
 #[test]
 fn a_push_that_is_over_is_fetched_before_the_next_begins() {
     for code in [exit::OK, exit::CONTENDED] {
@@ -239,4 +257,36 @@ fn a_fetch_that_fails_after_a_push_is_told_on_the_merge_request() {
     no route to host)
     again at 1000
     ");
+}
+
+/// An attempt at one thing, of the convoy that [`competition`] makes.
+fn attempt(called: &str) -> Bead {
+    let mut bead = bead(&gastown_crds::names::bead("shop", "c", 1, called), "shop");
+    let labels = [("gastown.io/convoy", "c"), ("gastown.io/bead", called)];
+    bead.metadata.labels = Some(labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into());
+    bead
+}
+
+#[test]
+fn of_attempts_at_the_same_thing_one_lands_at_a_time() {
+    let mut scene = scene(&[]);
+    let beads = ["a", "b"].map(|name| json!({"name": name, "title": name, "competition": "parser"}));
+    scene.add::<gastown_crds::Convoy>(object("c", json!({"rig": "shop", "beads": beads})));
+    let mut names = ["a", "b"].map(|called| attempt(called).name_any());
+    names.sort();
+    let requests = names.each_ref().map(|name| request(name, "shop", 1, MergeState::Queued));
+    scene.bead(attempt("a")).bead(attempt("b"));
+    let keys = requests.map(|request| scene.add(request));
+    assert!(keys.iter().all(|keys| keys.contains(&key())));
+    let said_of = |scene: &Scene, name: &str| {
+        let plan = plan_with(&scene.objects, scene);
+        let write = plan.status.iter().find(|write| write.object.name == format!("{name}-mr1")).unwrap();
+        write.status["conditions"][0]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let [first, second] = &names;
+    assert!(said_of(&scene, second).starts_with(&format!("waits for {first}-mr1, an attempt at the same thing")));
+    scene.request(request(first, "shop", 1, MergeState::Rejected));
+    assert!(!said_of(&scene, second).contains("an attempt at the same thing"));
+    scene.request(request(first, "shop", 1, MergeState::Merged));
+    assert!(said_of(&scene, second).starts_with(&format!("{first} has landed")));
 }

@@ -148,6 +148,20 @@ fn a_question_is_told_once_with_what_answers_it() {
     assert_eq!(town.told(), ["NeedsPerson shop-a Asking"]);
 }
 
+#[test]
+fn a_gate_that_waits_for_a_person_is_told_once_and_one_that_waits_for_a_time_is_not() {
+    let mut town = Telling::with(command());
+    for (name, reason) in [("shop-g", "AwaitsApproval"), ("shop-o", "GateOverdue"), ("shop-t", "AwaitsTime")] {
+        let mut gate = in_state(bead(name, "shop"), BeadState::Waiting);
+        gate.status.as_mut().unwrap().conditions = vec![not_ready(reason, "waits")];
+        town.scene.add(gate);
+    }
+    let first = town.turn().unwrap();
+    assert_eq!((&first["name"], &first["next"]), (&json!("shop-g"), &json!("gt gate approve shop-g")));
+    town.ends(0);
+    assert_eq!(town.told(), ["NeedsPerson shop-o GateOverdue"]);
+}
+
 /// Bead and polecat say for a moment longer what was answered.
 #[test]
 fn what_was_just_answered_is_told_of_nobody() {

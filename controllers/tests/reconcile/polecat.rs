@@ -23,7 +23,7 @@ pub fn scene() -> Scene {
     let mut scene = Scene::default();
     scene.rig(rig("shop")).polecat(polecat("shop", "nux")).bead(claimed(bead("shop-a", "shop"), "shop-nux"));
     scene.add(step(0));
-    scene.known(Ask::Newest(setups()), Fact::Newest(None));
+    scene.known(Ask::Newest(setups()), Fact::Newest(None)).runs("shop-a", vec![]);
     scene
 }
 
@@ -142,7 +142,7 @@ fn a_freeze_is_made_whole_and_undone_by_itself_when_its_time_is_up() {
     scene.sandbox("shop-nux", frozen(Frozen::Partly));
     assert!(said(&scene.plan(&key())).starts_with("freeze the session of shop-nux"));
     scene.sandbox("shop-nux", frozen(Frozen::Wholly));
-    assert!(scene.plan(&key()).effects.is_empty());
+    assert!(said(&scene.plan(&key())).starts_with("shop-nux: Stalled"), "nothing is done");
     scene.now = at(2000);
     insta::assert_snapshot!(said(&scene.plan(&key())), @"
     thaw the session of shop-nux
@@ -219,8 +219,8 @@ fn a_worktree_that_was_deleted_and_made_again_is_set_up_again() {
         scene.plan(&key()).effects
     };
     let started = acts(500);
-    let [Effect::Confirm(_), Effect::Act(Act::EnsureSession { spec, .. })] = &started[..] else {
-        panic!("a session and nothing else: {started:?}");
+    let [Effect::Confirm(_), Effect::Act(Act::EnsureSession { spec, .. }), Effect::Write(_)] = &started[..] else {
+        panic!("a session, with its event, and nothing else: {started:?}");
     };
     assert_eq!((spec.owner.kind.as_ref(), spec.owner.name.as_str()), ("Bead", "shop-a"));
     let env: Vec<String> = spec.env.iter().map(|it| format!("{}={}", it.name, it.value)).collect();

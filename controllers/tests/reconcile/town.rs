@@ -3,8 +3,8 @@
 use crate::common::*;
 use gastown_controllers::kinds::town::{CONTROLLER, NAME};
 use gastown_controllers::world::*;
-use gastown_crds::Runtime;
 use gastown_crds::bead::BeadState;
+use gastown_crds::{Runtime, Town};
 use serde_json::json;
 
 #[test]
@@ -17,6 +17,43 @@ fn it_says_what_the_machine_lacks_and_does_not_guess_when_that_is_not_seen() {
     insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=True Degraded (tmux is not there); DiskPressure=False Ok; MemoryPressure=False Ok; Ready=True Ok");
     scene.unknown(Ask::Machine, "no answer");
     insta::assert_snapshot!(said(&scene.plan(&key)), @"town: Degraded=Unknown Unknown (no answer; waiting until it can be observed); DiskPressure=False Ok; MemoryPressure=False Ok; Ready=Unknown Unknown (no answer; waiting until it can be observed)");
+}
+
+#[test]
+fn its_mode_is_on_record_once_each_time_it_changes() {
+    let mut scene = Scene::default();
+    let key = CONTROLLER.key(NAME);
+    scene.rig(rig("shop")).rig(rig("site"));
+    let role = json!({"title": "Shop", "type": "Role", "labels": ["team:a", "mode:normal"]});
+    scene.bead(object("role-shop", role));
+    let see = |scene: &mut Scene, degraded: Option<&str>| {
+        let machine = Machine { cores: 4, degraded: degraded.map(str::to_owned), ..Machine::default() };
+        scene.known(Ask::Machine, Fact::Machine(machine));
+        let plan = scene.plan(&key);
+        let mut town: Town = object("town", json!({"capacity": {"polecats": 2}}));
+        town.status = plan.status.last().map(|it| serde_json::from_value(it.status.clone()).unwrap());
+        let is_news = town.status.is_some();
+        if is_news {
+            scene.add(town);
+        }
+        (events(&plan).join("\n"), said(&plan).lines().next().unwrap_or_default().to_owned())
+    };
+    assert_eq!(see(&mut scene, None).0, "", "it has never been degraded");
+    let (told, done) = see(&mut scene, Some("tmux is not there"));
+    insta::assert_snapshot!(told, @r#"
+    mode.degraded of town: {"reason":"tmux is not there"}
+    mode.degraded of rig:shop: {"reason":"tmux is not there"}
+    "#);
+    assert_eq!(done, "label role-shop mode:degraded");
+    assert_eq!(see(&mut scene, Some("tmux is not there")).0, "");
+    assert_eq!(see(&mut scene, Some("tmux is not there, nor git")).0, "", "it has not changed");
+    let (told, done) = see(&mut scene, None);
+    insta::assert_snapshot!(told, @"
+    mode.normal of town: {}
+    mode.normal of rig:shop: {}
+    ");
+    assert!(done.starts_with("town: Degraded=False"), "the bead says so still: {done}");
+    assert_eq!(see(&mut scene, None).0, "");
 }
 
 #[test]

@@ -6,12 +6,11 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::capacity::TOWN;
-use super::formula::{cycle, unknown_need};
+use super::needs;
 use super::set::{Known, Set, spec};
 use crate::convoy::{ConvoyBead, ConvoySpec};
 use crate::formula::FormulaSpec;
 use crate::formula_text::{is_built_in, uses};
-use crate::graph;
 use crate::manifest::{Diagnostic, Manifest, Step, quote};
 use crate::suggest;
 
@@ -33,8 +32,9 @@ fn check_one(set: &mut Set<'_>, manifest: &Manifest) {
 
 /// Checks a convoy whose spec is at hand.
 pub(super) fn check_spec(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
-    check_needs(set, manifest, convoy);
+    needs::check(set, manifest, convoy);
     check_notify(set, manifest, convoy);
+    check_competitions(set, manifest, convoy);
     // Looked up once for a name, not once for a bead.
     let mut formulas: BTreeMap<&str, Option<FormulaSpec>> = BTreeMap::new();
     let find = |set: &Set<'_>, name: &str| match set.manifest("Formula", name) {
@@ -70,6 +70,32 @@ pub(super) fn refuses(formula: &FormulaSpec, given: &[String], has_command: bool
         || (is_declared && !has_command && formula.steps.iter().any(|step| uses_command(step.run.as_deref())))
 }
 
+/// Attempts that compete with nobody, and those that need each other: the one would be withdrawn once the other has
+/// landed.
+fn check_competitions(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
+    for (at, bead) in convoy.beads.iter().enumerate() {
+        let Some(competition) = &bead.competition else { continue };
+        let at_field =
+            |field: &'static str| manifest.value_at(["spec".into(), "beads".into(), at.into(), field.into()]);
+        let rivals: Vec<&str> = convoy.rivals(&bead.name).map(|rival| rival.name.as_str()).collect();
+        if rivals.is_empty() {
+            set.report(|| {
+                let message =
+                    format!("bead {} is the only one of competition {}", quote(&bead.name), quote(competition));
+                Diagnostic::warning("no-rival", message, &manifest.source, at_field("competition"))
+                    .hint("give another attempt at the same thing this `competition`, or leave it out")
+            });
+        }
+        if let Some(need) = bead.needs.iter().find(|need| rivals.contains(&need.as_str())) {
+            set.report(|| {
+                let message = format!("bead {} needs {}, which it competes with", quote(&bead.name), quote(need));
+                Diagnostic::error("needs-rival", message, &manifest.source, at_field("needs"))
+                    .hint("once one of them has landed, the other is withdrawn: take the need or the `competition` out")
+            });
+        }
+    }
+}
+
 /// A convoy that people are to be told of, in a town that tells nobody: it lands all the same.
 fn check_notify(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
     if convoy.notify == Some(true) && tells_nobody(set) {
@@ -85,24 +111,6 @@ fn check_notify(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
 /// Whether there is a Town, and it has no command that tells people.
 pub(super) fn tells_nobody(known: &dyn Known) -> bool {
     known.spec("Town", TOWN).is_some_and(|town| town.get("notify").is_none_or(Value::is_null))
-}
-
-fn check_needs(set: &mut Set<'_>, manifest: &Manifest, convoy: &ConvoySpec) {
-    let needs: graph::Needs<'_> =
-        convoy.beads.iter().map(|bead| (bead.name.as_str(), bead.needs.iter().map(String::as_str).collect())).collect();
-    let names: Vec<&str> = convoy.beads.iter().map(|bead| bead.name.as_str()).collect();
-    // Beside a bead whose name cannot be read, nobody knows what is missing.
-    let is_named = !names.contains(&"");
-    for (at, bead) in convoy.beads.iter().enumerate().filter(|_| is_named) {
-        for (nth, need) in bead.needs.iter().enumerate().filter(|(_, need)| !needs.contains_key(need.as_str())) {
-            set.report(|| unknown_need(manifest, "beads", at, nth, need, &names));
-        }
-    }
-    for circle in graph::cycles(&needs) {
-        let items: Vec<(&str, &[String])> =
-            convoy.beads.iter().map(|it| (it.name.as_str(), it.needs.as_slice())).collect();
-        set.report(|| cycle(manifest, "beads", &items, &circle));
-    }
 }
 
 fn without_rig(manifest: &Manifest, at: usize, bead: &ConvoyBead) -> Diagnostic {

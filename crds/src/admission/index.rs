@@ -241,7 +241,8 @@ impl Index {
         let Some(spec) = repair::spec::<ConvoySpec>(kind, value) else { return };
         let mut set = Set::counting();
         convoy::check_spec(&mut set, manifest, &spec);
-        if set.count() > 0 {
+        // What its beads need of others is judged beside those.
+        if set.count() > 0 || spec.needs_others(&manifest.name) {
             self.wrong.insert(place.file);
         }
         for bead in &spec.beads {

@@ -9,6 +9,7 @@ mod expected;
 mod fields;
 pub(crate) mod formula;
 mod index;
+mod needs;
 pub(crate) mod references;
 mod repair;
 pub(crate) mod rigs;

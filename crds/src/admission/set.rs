@@ -205,6 +205,11 @@ impl<'a> Set<'a> {
         });
     }
 
+    /// Whether what is named nowhere may come later.
+    pub fn allows_missing(&self) -> bool {
+        self.options.allow_missing
+    }
+
     /// The manifest of one object, if it is in the set.
     pub fn manifest(&self, kind: &str, name: &str) -> Option<&'a Manifest> {
         self.index.get(&(kind, name)).copied()

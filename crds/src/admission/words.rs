@@ -159,13 +159,16 @@ fn required(manifest: &Manifest, props: Option<&JSONSchemaProps>, path: &FieldPa
     }
 }
 
+/// What tells the entries of a list apart: the keys of all lists that are maps.
+const KEYS: [&str; 3] = ["name", "bead", "type"];
+
 fn duplicate(manifest: &Manifest, path: &FieldPath, value: &Value) -> Diagnostic {
     let (parent, _) = split(path);
     let (list, at) = match path.segments().split_last() {
         Some((Segment::Index(at), list)) => (list, *at),
         _ => (parent, 0),
     };
-    let key = if value.get("name").is_some() { "name" } else { "type" };
+    let key = KEYS.into_iter().find(|key| value.get(key).is_some()).unwrap_or("type");
     let name = value.get(key).and_then(Value::as_str).unwrap_or_default();
     let span_of = |index: usize| manifest.value_at(steps(list).chain([Step::Item(index), Step::Field(key)]));
     let object = manifest.value();
@@ -173,7 +176,8 @@ fn duplicate(manifest: &Manifest, path: &FieldPath, value: &Value) -> Diagnostic
     let first = items.and_then(|all| all.iter().take(at).position(|item| item.get(key) == value.get(key)));
     let message = format!("{} stands twice in {}", quote(name), general(manifest, list));
     let mistake = Diagnostic::error("duplicate", message, &manifest.source, span_of(at)).label("again here");
-    let mistake = mistake.hint("rename one, or remove it");
+    let hint = if key == "name" { "rename one, or remove it" } else { "remove one of them" };
+    let mistake = mistake.hint(hint);
     match first {
         Some(first) => mistake.related(&manifest.source, span_of(first), "first here"),
         None => mistake,

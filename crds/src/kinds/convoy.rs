@@ -1,5 +1,7 @@
 //! A `Convoy` is a batch of work to land, across rigs: a terminal goal, like a Job.
 
+use std::collections::BTreeSet;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,7 +64,12 @@ impl Registered for Convoy {
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')").message("a convoy's name has at most 63 characters and no dot: it is a label on its beads")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("(has(self.beads) && size(self.beads) > 0) || (has(self.tracks) && size(self.tracks) > 0)").message("a convoy says what it wants done: in `beads`, which it makes, or in `tracks`, which are there"))]
 pub struct ConvoySpec {
+    /// What it is for, in a line; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub title: Option<String>,
     /// The Rig of beads that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -75,10 +82,19 @@ pub struct ConvoySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub runtime: Option<String>,
-    /// The work.
+    /// The work that it makes beads for. It may be left out where `tracks` names some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(max = 500))]
     pub beads: Vec<ConvoyBead>,
+    /// Beads that are there already, as `bd create` files them; of an epic also its parts, and theirs, as they come.
+    /// They are asked for while they stand here, and the convoy lands once they are closed. One that is taken out goes
+    /// back to the backlog; what is worked on is finished. Of a bead that another convoy has made, only the end is
+    /// waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["bead".into()]))]
+    #[schemars(length(max = 500))]
+    pub tracks: Vec<ConvoyTrack>,
     /// Beads worked on at once. Default: as many as the town allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
@@ -110,10 +126,19 @@ pub enum OnRemove {
     Cancel,
 }
 
+/// A bead that a convoy tracks.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConvoyTrack {
+    /// The Bead's name. While there is none of this name, the convoy waits, and says so.
+    #[schemars(length(min = 1, max = 253))]
+    pub bead: String,
+}
+
 /// One bead of a convoy, as people write it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[x_kube(validation = Rule::new("!has(self.type) || self.type != 'Step'").message("a step is poured from a formula: give the bead another type"))]
+#[x_kube(validation = Rule::new("!has(self.type) || self.type in ['Task', 'Bug', 'Feature', 'Chore', 'Decision', 'Spike', 'Story']").message("nobody is sent to work on a bead of this type: choose another, such as Task"))]
 pub struct ConvoyBead {
     /// Its name; unique in the convoy.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
@@ -132,10 +157,17 @@ pub struct ConvoyBead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 4))]
     pub priority: Option<u32>,
-    /// Beads of this convoy that must be closed before.
+    /// Beads that must be closed before: those of this convoy by their names in it, those of another as `convoy/bead`,
+    /// and any other by the name of its object. It is made once they are there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub needs: Vec<String>,
+    /// One of several attempts at the same thing, those of the convoy that say the same word here. The first that lands
+    /// wins; the others are withdrawn, and what they have made is kept, on rescue refs and with their merge requests.
+    /// They count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub competition: Option<String>,
     /// The Rig it is for. Default: the convoy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
@@ -157,6 +189,63 @@ pub struct ConvoyBead {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 64))]
     pub vars: Vec<NameValue>,
+}
+
+/// What a bead of a convoy needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need<'a> {
+    /// A bead of the same convoy, by its name in it.
+    Own(&'a str),
+    /// A bead of another convoy.
+    Of {
+        /// The convoy.
+        convoy: &'a str,
+        /// The bead's name in it.
+        bead: &'a str,
+    },
+    /// Any bead, by the name of its object.
+    Bead(&'a str),
+}
+
+impl ConvoySpec {
+    /// What a need of one of its beads names; `own` is the convoy's name.
+    pub fn need<'a>(&self, own: &str, need: &'a str) -> Need<'a> {
+        match need.split_once('/') {
+            Some((convoy, bead)) if convoy == own => Need::Own(bead),
+            Some((convoy, bead)) => Need::Of { convoy, bead },
+            None if self.bead(need).is_some() => Need::Own(need),
+            None => Need::Bead(need),
+        }
+    }
+
+    /// The bead that it calls so.
+    pub fn bead(&self, name: &str) -> Option<&ConvoyBead> {
+        self.beads.iter().find(|bead| bead.name == name)
+    }
+
+    /// How many pieces of work it wants of its own: attempts at the same thing are one.
+    pub fn units(&self) -> usize {
+        let competitions: BTreeSet<&str> = self.beads.iter().filter_map(|bead| bead.competition.as_deref()).collect();
+        self.beads.iter().filter(|bead| bead.competition.is_none()).count() + competitions.len()
+    }
+
+    /// How many pieces of work it wants, those of others that it names included; of an epic's parts nothing is known.
+    pub fn size(&self) -> usize {
+        self.units() + self.tracks.len()
+    }
+
+    /// The other attempts at the same thing as that of the bead that it calls so.
+    pub fn rivals(&self, name: &str) -> impl Iterator<Item = &ConvoyBead> {
+        let competition = self.bead(name).and_then(|bead| bead.competition.as_ref());
+        let others = self.beads.iter().filter(move |bead| bead.name != name);
+        others.filter(move |bead| competition.is_some() && bead.competition.as_ref() == competition)
+    }
+
+    /// Whether a bead of it needs one that is not of it.
+    pub fn needs_others(&self, own: &str) -> bool {
+        let mut needs = self.beads.iter().flat_map(|bead| &bead.needs);
+        needs.any(|need| !matches!(self.need(own, need), Need::Own(_)))
+    }
 }
 
 /// The status of a convoy, as its controller observes it.

@@ -109,7 +109,7 @@ pub struct Step {
     pub needs: Vec<String>,
     /// Shell text that does it. An agent with judgement may do without. A `{{name}}` in it is a variable of the shell: its value
     /// is never read as shell, and outside of quotes it is split at blanks, but for `{{title}}`, `{{bead}}` and `{{rig}}`.
-    /// `{{command}}` alone is put in as it is.
+    /// `{{command}}` alone is put in as it is. With `runtime: script` it is a plain command, which is offered to no agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     pub run: Option<String>,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, SelectableField,
@@ -16,7 +17,7 @@ use crate::admission::CheckAmong;
 use crate::common::{API_VERSION, CATEGORY, GROUP, VERSION};
 use crate::schema::Schema;
 
-/// The end of a selectable field that is a list.
+/// What stands behind a list in a selectable field: `spec.needs[]`, `spec.links[].to`.
 pub const EACH: &str = "[]";
 
 /// A kind.
@@ -34,8 +35,9 @@ pub struct Kind {
     pub purpose: &'static str,
     /// Columns of its table, after the name.
     pub columns: &'static [Column],
-    /// Fields that a field selector may name, such as `spec.rig`. `spec.needs[]` is a list of texts, selected by each item; an
-    /// apiserver has no such selectors, so the definition leaves it out.
+    /// Fields that a field selector may name, such as `spec.rig`. `spec.needs[]` is a list of texts, selected by each item, and
+    /// `spec.links[].to` one of objects, selected by that field of each; an apiserver has no such selectors, so the definition
+    /// leaves them out.
     pub selectable: &'static [&'static str],
     /// Whether controllers decide by its objects.
     pub role: Role,
@@ -92,7 +94,20 @@ pub enum Role {
     Reconciled,
     /// They do not: objects are written once, may be many, and are for people to read. They stay in the store, and their
     /// changes have a watch ring of their own, so that a burst of them ends no controller's watch.
-    Record,
+    Record(Retained),
+}
+
+/// How many objects of a kind of records are kept; the oldest go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    /// The greatest age.
+    pub age_max: Duration,
+    /// The most objects.
+    pub objects_max: u32,
+    /// A selectable field.
+    pub alike: &'static str,
+    /// The most objects that have the same value in that field.
+    pub alike_max: u32,
 }
 
 /// A field that names an object of some kind.
@@ -228,7 +243,7 @@ pub(super) fn generated<K: Registered + CustomResourceExt>() -> CustomResourceDe
             ..CustomResourceColumnDefinition::default()
         });
         version.additional_printer_columns = Some(columns.collect());
-        let selectable = kind.selectable.iter().filter(|path| !path.ends_with(EACH));
+        let selectable = kind.selectable.iter().filter(|path| !path.contains(EACH));
         let selectable: Vec<_> = selectable.map(|path| SelectableField { json_path: format!(".{path}") }).collect();
         version.selectable_fields = (!selectable.is_empty()).then_some(selectable);
         if let Some(props) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {

@@ -19,14 +19,17 @@ pub mod convoy;
 
 pub mod bead;
 
+pub mod bead_event;
+
 pub mod merge_request;
 
 pub mod source;
 
 pub use bead::{Bead, BeadSpec, BeadStatus};
+pub use bead_event::{BeadEvent, BeadEventSpec};
 pub use convoy::{Convoy, ConvoySpec, ConvoyStatus};
 pub use formula::{Formula, FormulaSpec, FormulaStatus};
-pub use kind::{Column, Compiled, EACH, Kind, NamedBy, Reference, Registered, Role};
+pub use kind::{Column, Compiled, EACH, Kind, NamedBy, Reference, Registered, Retained, Role};
 pub use merge_request::{MergeRequest, MergeRequestSpec, MergeRequestStatus};
 pub use polecat::{Polecat, PolecatSpec, PolecatStatus};
 pub use rig::{Rig, RigSpec, RigStatus};
@@ -47,6 +50,7 @@ pub static KINDS: &[&Kind] = &[
     &polecat::KIND,
     &convoy::KIND,
     &bead::KIND,
+    &bead_event::KIND,
     &merge_request::KIND,
 ];
 
@@ -62,6 +66,7 @@ pub fn generated() -> Vec<CustomResourceDefinition> {
         kind::generated::<Polecat>(),
         kind::generated::<Convoy>(),
         kind::generated::<Bead>(),
+        kind::generated::<BeadEvent>(),
         kind::generated::<MergeRequest>(),
     ]
 }

@@ -155,6 +155,21 @@ pub struct Activity {
     pub account: Option<String>,
 }
 
+/// A session of which events say that it began, and that it ended.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionOnRecord {
+    /// The bead that it was at work on.
+    pub bead: String,
+    /// The bead's uid.
+    pub bead_uid: String,
+    /// Which attempt at it, from 1.
+    pub attempt: u32,
+    /// Whether its end is on record too.
+    #[serde(default)]
+    pub over: bool,
+}
+
 /// The status of a polecat, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +194,9 @@ pub struct PolecatStatus {
     /// The attempt its session is, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The last session that there are events of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionOnRecord>,
     /// What its agent does, where the agent's program reports it: see `dialect` of its Runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Activity>,

@@ -157,6 +157,16 @@ pub struct Retry {
     pub max_delay: Option<Duration>,
 }
 
+/// What events say of a town's mode.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ModeOnRecord {
+    /// Whether it is degraded.
+    pub degraded: bool,
+    /// How often that has changed.
+    pub changes: u32,
+}
+
 /// The status of a town, as its controller observes it.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -183,6 +193,9 @@ pub struct TownStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::quantity::bytes")]
     pub min_free_disk: Option<Bytes>,
+    /// What events last said of its mode; none while it has never been degraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeOnRecord>,
     /// What people were told by `notify`, and are to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]

@@ -21,6 +21,7 @@ mod write;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use diagnostic::{CODE_SECRET, Diagnostic, Related, SHOWN_MAX, Severity, lean, quote, render_all};
@@ -68,6 +69,11 @@ impl Manifest {
             Some(object) => object.value(),
             None => survey::document(&self.source, self.nth).map(|document| document.value.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Its spec, read anew.
+    pub fn spec<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_value(self.value()["spec"].take())
     }
 
     /// The same manifest with another object, such as what is to be changed of a stored one. What is in the file has its

@@ -349,3 +349,68 @@ fn a_flood_of_mistakes_is_told_in_part() {
     assert_eq!(found.last().unwrap().message, "there are more mistakes between objects than these 100");
     assert!(render_all(&found, false).ends_with("… and 51 more"));
 }
+
+#[test]
+fn a_need_may_be_of_another_convoy_or_any_bead_and_leads_somewhere_and_not_back() {
+    let convoy = |name: &'static str, needs: &str| {
+        (
+            name,
+            format!("{{ rig: website, beads: [{{ name: a, title: A, needs: [{needs}] }}, {{ name: b, title: B }}] }}"),
+        )
+    };
+    let all = |convoys: &[(&'static str, String)]| {
+        let bead = ("Bead", "web-1", "{ title: X, rig: website, type: Task }");
+        let convoys = convoys.iter().map(|(name, spec)| ("Convoy", *name, spec.as_str()));
+        told(&town(&convoys.chain([bead]).collect::<Vec<_>>()))
+    };
+    assert_eq!(all(&[convoy("auth", "docs/b, auth/b, web-1"), convoy("docs", "")]), "");
+    let wrong = all(&[convoy("auth", "docs/bb, dogs/b, web-2"), convoy("docs", "")]);
+    for says in [
+        "error[need-not-found]: no bead of convoy `docs` is named `bb`",
+        "there is `a`, `b`",
+        "error[ref-not-found]: no Convoy is named `dogs`",
+        "error[need-not-found]: no bead of this convoy is named `web-2`",
+        "a bead of another convoy is named `CONVOY/BEAD`, any other by the name of its object",
+    ] {
+        assert!(wrong.contains(says), "{says}\n{wrong}");
+    }
+    insta::assert_snapshot!(all(&[convoy("auth", "b, docs/a"), convoy("docs", "auth/a")]), @"
+    error[cycle]: beads need each other in a circle: auth/a → docs/a → auth/a
+     --> town.yaml:5:63
+      |
+    5 | spec: { rig: website, beads: [{ name: a, title: A, needs: [b, docs/a] }, { name: b, title: B }] }
+      |                                                               ^^^^^^
+      |
+      = help: remove one of these needs: nothing here could ever start
+    ");
+}
+
+#[test]
+fn attempts_compete_with_others_and_do_not_need_each_other() {
+    let of = |second: &str| {
+        let first = "{ name: a, title: A, competition: parser }";
+        told(&town(&[(
+            "Convoy",
+            "auth",
+            &format!("{{ rig: website, beads: [{first}, {{ name: b, title: B{second} }}] }}"),
+        )]))
+    };
+    assert_eq!(of(", competition: parser"), "");
+    assert!(of("").contains("warning[no-rival]: bead `a` is the only one of competition `parser`"), "{}", of(""));
+    let needy = of(", competition: parser, needs: [a]");
+    assert!(needy.contains("error[needs-rival]: bead `b` needs `a`, which it competes with"), "{needy}");
+}
+
+#[test]
+fn a_convoy_tracks_beads_or_makes_some() {
+    let wrong = |spec: &str| {
+        let text = town(&[("Convoy", "auth", spec)]);
+        let manifests = parse("town.yaml", &text).unwrap();
+        render_all(&manifests.iter().flat_map(admit).collect::<Vec<_>>(), false)
+    };
+    assert_eq!(wrong("{ tracks: [{ bead: web-1 }, { bead: web-e.1 }] }"), "");
+    assert!(wrong("{ rig: website }").contains("a convoy says what it wants done"), "{}", wrong("{ rig: website }"));
+    let twice = wrong("{ tracks: [{ bead: a }, { bead: b }, { bead: a }] }");
+    assert!(twice.contains("`a` stands twice in `spec.tracks`") && twice.contains("first here"), "{twice}");
+    assert!(twice.contains("remove one of them"), "{twice}");
+}

@@ -33,6 +33,7 @@ const RETENTION: Retention = Retention {
     // Of objects of one name: one that comes to nothing again and again must not push out what happened to all others.
     alike_max: 200,
     alike: INDEXED,
+    is_in_ledger: false,
 };
 
 const CORE: Shape = Shape { show: None, store: rename::fill, check: check::of_core };

@@ -1,6 +1,6 @@
 //! The state machine: one batch of operations, one transaction, one answer each.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::{Value, json};
 
-use super::db::{self, OpenError, Opened, checksum, to_text};
+use super::db::{self, OpenError, Opened, checksum, sound, to_text};
 use super::facts::Facts;
 use super::garbage::{Pending, propagate};
 use super::index_entries::{IndexEntries, KindIndex, OWNER};
+use super::restore::Unknown;
 use super::retention::PRUNE_EVERY;
 use super::{Change, Counts, Event, Expect, Key, Op, Outcome, Place, Propagation, Refusal, Reply, Verb};
 use gastown_base::clock::Ids;
@@ -31,6 +32,8 @@ pub struct Store {
     wrote: Cell<bool>,
     /// What is appended to beside it.
     pub(super) facts: Option<Facts>,
+    /// Damaged rows of which that knows nothing.
+    pub(super) unknown: RefCell<Unknown>,
 }
 
 /// A row as the writer reads it.
@@ -73,6 +76,7 @@ impl Store {
             unpruned: PRUNE_EVERY,
             wrote: Cell::new(false),
             facts: None,
+            unknown: RefCell::default(),
         })
     }
 
@@ -107,7 +111,7 @@ impl Store {
                     let rolled_back = self.db.execute_batch("ROLLBACK");
                     tracing::warn!(?error, ?rolled_back, operations, "batch failed");
                 }
-                (vec![Err(refusal(&error)); operations], Vec::new())
+                (vec![Err(Refusal::of(&error)); operations], Vec::new())
             }
         }
     }
@@ -158,29 +162,36 @@ impl Store {
         self.db.prepare_cached(sql)?.execute(params)
     }
 
+    /// The row of an object; a damaged one is written anew first, where the ledger knows it.
     pub(super) fn current(&self, key: &Key) -> rusqlite::Result<Option<Result<Current, Refusal>>> {
+        match self.read(key)? {
+            Some(Err(_)) if self.mend_in_batch(key)? => self.read(key),
+            row => Ok(row),
+        }
+    }
+
+    fn read(&self, key: &Key) -> rusqlite::Result<Option<Result<Current, Refusal>>> {
         self.tally.statement();
         let sql = "SELECT id, revision, marks, object, checksum FROM objects WHERE kind = ?1 AND ns = ?2 AND name = ?3";
         let mut statement = self.db.prepare_cached(sql)?;
         let row = statement.query_row(params![&*key.kind, key.ns, key.name], |row| {
-            let current = Current { id: row.get(0)?, revision: row.get(1)?, marks: row.get(2)?, object: row.get(3)? };
-            Ok((current, row.get::<_, i64>(4)?))
+            let id = row.get(0)?;
+            let current = |(revision, object): (i64, &str)| {
+                let marks = row.get_ref(2).ok()?.as_str().ok()?.to_owned();
+                Some(Current { id, revision, marks, object: object.to_owned() })
+            };
+            Ok(sound(key, row, [1, 4, 3]).and_then(current))
         });
-        Ok(row.optional()?.map(|(current, sum)| {
-            let fits = checksum(key, current.revision, &current.object) == sum;
-            if fits { Ok(current) } else { Err(Refusal::Corrupt(format!("{}/{}/{}", key.kind, key.ns, key.name))) }
-        }))
+        Ok(row.optional()?.map(|current| current.ok_or_else(|| Refusal::corrupt(key))))
+    }
+
+    /// What of an object is indexed.
+    pub(super) fn marks(&self, key: &Key, object: &Value) -> IndexEntries {
+        self.kind(&key.kind).map(|kind| IndexEntries::of(kind, &self.kinds, object)).unwrap_or_default()
     }
 
     pub(super) fn kind(&self, name: &str) -> Option<&KindIndex> {
         self.kinds.iter().find(|it| it.kind == name)
-    }
-}
-
-fn refusal(error: &rusqlite::Error) -> Refusal {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => Refusal::Full,
-        _ => Refusal::Failed(error.to_string()),
     }
 }
 
@@ -231,7 +242,7 @@ impl Batch<'_> {
             Some(Ok(current)) => current,
         };
         let Ok(mut object) = serde_json::from_str::<Value>(&current.object) else {
-            return Ok(Err(Refusal::Corrupt(format!("{}/{}/{}", key.kind, key.ns, key.name))));
+            return Ok(Err(Refusal::corrupt(key)));
         };
         let is = object["metadata"]["uid"].as_str().unwrap_or_default();
         if let Some(wanted) = uid.filter(|wanted| *wanted != is) {
@@ -264,7 +275,7 @@ impl Batch<'_> {
 
     fn insert(&mut self, key: Key, mut object: Value) -> rusqlite::Result<Outcome> {
         let revision = self.next_revision();
-        let marks = self.marks(&key, &object);
+        let marks = self.store.marks(&key, &object);
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let text = stamped(&mut object, revision);
         let sum = checksum(&key, revision, &text);
@@ -290,7 +301,7 @@ impl Batch<'_> {
             return Ok(Outcome { change: Change::Unchanged, object: current.object.into() });
         }
         let revision = self.next_revision();
-        let marks = self.marks(&key, &object);
+        let marks = self.store.marks(&key, &object);
         let text = stamped(&mut object, revision);
         let sum = checksum(&key, revision, &text);
         let marks_text = to_text(&marks);
@@ -325,10 +336,6 @@ impl Batch<'_> {
         }
         let old = Some((current.object.into(), Arc::new(old_marks.clone())));
         Ok(self.publish(Change::Removed, Verb::Deleted, revision, key, text, old_marks, old))
-    }
-
-    fn marks(&self, key: &Key, object: &Value) -> IndexEntries {
-        self.store.kind(&key.kind).map(|kind| IndexEntries::of(kind, &self.store.kinds, object)).unwrap_or_default()
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one event, named at three call sites")]

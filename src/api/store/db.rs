@@ -4,7 +4,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde_json::Value;
 
 use super::index_entries::{IndexEntries, KindIndex};
@@ -256,4 +256,13 @@ pub(super) fn checksum(key: &Key, revision: i64, object: &str) -> i64 {
         }
     }
     sum.cast_signed()
+}
+
+/// The revision and the text of a row, whose columns these are with the checksum between them, as they were written. None of one that
+/// is damaged: what is of another type than it was written is, too.
+pub(super) fn sound<'a>(key: &Key, row: &'a Row<'_>, [revision, sum, object]: [usize; 3]) -> Option<(i64, &'a str)> {
+    let number = |at| row.get_ref(at).ok()?.as_i64().ok();
+    let (revision, sum) = (number(revision)?, number(sum)?);
+    let object = row.get_ref(object).ok()?.as_str().ok()?;
+    (checksum(key, revision, object) == sum).then_some((revision, object))
 }

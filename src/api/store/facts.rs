@@ -9,10 +9,10 @@
 //! A write costs one appended line (some microseconds beside a commit's sync). The file is written anew from the store once it is a few
 //! times as long as what is live, so its length is bounded. Objects that are kept for a time only, such as Events, are not in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use gastown_base::private;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::db::sound;
 use super::{Event, Key, KindIndex, Verb};
 
 /// How often as long as what is live the file may become before it is written anew.
@@ -93,6 +94,23 @@ impl Facts {
         self.revision
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it holds all that was committed.
+    pub fn is_whole(&self) -> bool {
+        self.behind.is_none()
+    }
+
+    /// Whether the file in the folder is still the one that is written to, and no shorter.
+    pub fn stands(&self) -> bool {
+        let Some(ours) = self.file.as_ref().and_then(|file| file.metadata().ok()) else { return false };
+        let there = fs_err::metadata(&self.path);
+        there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()) && there.len() >= self.bytes)
+    }
+
     /// Whether there is anything in it.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
@@ -148,6 +166,9 @@ impl Facts {
         if text.is_empty() {
             return Ok(());
         }
+        if !self.stands() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file is gone, or cut off"));
+        }
         let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
         file.write_all(text.as_bytes())?;
         self.bytes += text.len() as u64;
@@ -181,7 +202,7 @@ impl Facts {
         let mut options = std::fs::OpenOptions::new();
         options.append(true).create_new(true).mode(0o600);
         let mut out = BufWriter::new(File::from(fs_err::OpenOptions::from_options(options).open(&beside)?));
-        let mut bytes = 0;
+        let (mut bytes, mut damaged) = (0, BTreeSet::new());
         let mut put = |text: String| {
             bytes += text.len() as u64;
             out.write_all(text.as_bytes())
@@ -194,11 +215,17 @@ impl Facts {
                 continue;
             }
             let key = Key { kind: kind.into(), ns: row.get(1)?, name: row.get(2)? };
-            let (at, sum, text): (i64, i64, String) = (row.get(3)?, row.get(4)?, row.get(5)?);
-            // A damaged row is reported whenever it is read; it is no fact.
-            if super::db::checksum(&key, at, &text) == sum
-                && let Ok(object) = RawValue::from_string(text)
-            {
+            let object = |(at, text): (i64, &str)| Some((at, RawValue::from_string(text.to_owned()).ok()?));
+            match sound(&key, row, [3, 4, 5]).and_then(object) {
+                Some((at, object)) => put(line(at, &key, Some(&object))?)?,
+                // A damaged row is reported whenever it is read; it is no fact, and what is known of it stays known.
+                None => drop(damaged.insert(key)),
+            }
+        }
+        if !damaged.is_empty() && !self.is_empty() {
+            for (key, object) in self.objects()?.into_iter().filter(|(key, _)| damaged.contains(key)) {
+                let at = object["metadata"]["resourceVersion"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
+                let object = RawValue::from_string(object.to_string()).map_err(io::Error::from)?;
                 put(line(at, &key, Some(&object))?)?;
             }
         }
@@ -243,9 +270,64 @@ impl Facts {
     }
 }
 
-/// The facts could not be written anew.
+/// One fact, for whoever reads the file beside the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// The revision of the commit.
+    pub revision: i64,
+    /// `plural.group`, such as `beads.gastown.io`.
+    pub kind: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The object as it was then; none where it was removed.
+    pub object: Option<Value>,
+}
+
+/// The facts from a place in a file on, and the place behind the last whole line. Lines that cannot be read are left out.
+pub fn read_facts(path: &Path, from: u64) -> io::Result<(Vec<Fact>, u64)> {
+    let mut file = File::from(fs_err::File::open(path)?);
+    file.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::new(file);
+    let (mut facts, mut end, mut bytes) = (Vec::new(), from, Vec::new());
+    loop {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes)?;
+        if read == 0 || !bytes.ends_with(b"\n") {
+            return Ok((facts, end));
+        }
+        end += read as u64;
+        let Ok(Line { revision, key: Some([kind, namespace, name]), object }) = serde_json::from_slice(&bytes) else {
+            continue;
+        };
+        let Ok(object) = object.map(|object: &RawValue| serde_json::from_str(object.get())).transpose() else {
+            continue;
+        };
+        let (kind, namespace, name) = (kind.into_owned(), namespace.into_owned(), name.into_owned());
+        facts.push(Fact { revision, kind, namespace, name, object });
+    }
+}
+
+/// The last fact of each object, in their order.
+pub fn last_facts(facts: &[Fact]) -> Vec<&Fact> {
+    let mut seen = BTreeSet::new();
+    let mut last: Vec<&Fact> =
+        facts.iter().rev().filter(|fact| seen.insert((&fact.kind, &fact.namespace, &fact.name))).collect();
+    last.reverse();
+    last
+}
+
+/// A line of such a file: of an object by its kind, namespace and name, or the last one, which says how new all of them are.
+pub fn fact_line(revision: i64, key: Option<(&str, &str, &str)>, object: Option<&Value>) -> io::Result<String> {
+    let object = object.map(|object| RawValue::from_string(object.to_string())).transpose()?;
+    let key = key.map(|(kind, namespace, name)| [kind, namespace, name].map(Into::into));
+    Ok(serde_json::to_string(&Line { revision, key, object: object.as_deref() })? + "\n")
+}
+
+/// Store and facts could not be brought in line.
 #[derive(Debug, thiserror::Error)]
-enum FactsError {
+pub(super) enum FactsError {
     /// By the system.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -254,8 +336,9 @@ enum FactsError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-fn is_kept(kind: &str, kinds: &[KindIndex]) -> bool {
-    kinds.iter().any(|it| it.kind == kind && it.retention.is_none())
+/// Whether the objects of a kind are in the file.
+pub(super) fn is_kept(kind: &str, kinds: &[KindIndex]) -> bool {
+    kinds.iter().any(|it| it.kind == kind && it.retention.is_none_or(|retention| retention.is_in_ledger))
 }
 
 fn line(revision: i64, key: &Key, object: Option<&RawValue>) -> io::Result<String> {
@@ -276,4 +359,23 @@ fn last_revision(file: &mut File, bytes: u64) -> io::Result<Option<i64>> {
     let Some(whole) = end.strip_suffix(b"\n") else { return Ok(None) };
     let last = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(serde_json::from_slice::<Line<'_>>(last).ok().map(|line| line.revision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_object_the_last_fact_is_found_in_the_order_of_the_file() {
+        let fact = |revision: i64, kind: &str, name: &str| Fact {
+            revision,
+            kind: kind.to_owned(),
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+            object: (revision != 4).then_some(Value::Null),
+        };
+        let facts = [fact(1, "beads", "a"), fact(2, "beads", "b"), fact(3, "rigs", "a"), fact(4, "beads", "a")];
+        let last: Vec<i64> = last_facts(&facts).iter().map(|fact| fact.revision).collect();
+        assert_eq!(last, [2, 3, 4]);
+    }
 }

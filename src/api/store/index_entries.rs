@@ -18,7 +18,8 @@ pub struct KindIndex {
     pub group: String,
     /// The CamelCase name, as owner references write it.
     pub object_kind: String,
-    /// Selectable fields as their selectors write them, such as `spec.rig`; `spec.needs[]` is selected by each item.
+    /// Selectable fields as their selectors write them, such as `spec.rig`; `spec.needs[]` and `spec.links[].to` are
+    /// selected by each item.
     pub fields: Vec<String>,
     /// Selectable fields by which nothing is indexed: all objects of the kind are looked at. Less is written for each then,
     /// which counts where there are many that nobody ever selects.
@@ -40,6 +41,8 @@ pub struct Retention {
     pub alike_max: u32,
     /// An indexed field.
     pub alike: &'static str,
+    /// Whether the ledger has them.
+    pub is_in_ledger: bool,
 }
 
 /// Sorted pairs of a question (`label:app`, `field:spec.rig`, `owner`) and the object's answer.
@@ -60,12 +63,14 @@ impl IndexEntries {
             marks.insert((row_field(path), text.to_owned()));
         }
         for path in &kind.fields {
-            let value = at(object, path.trim_end_matches(EACH));
-            if path.ends_with(EACH) {
-                let items = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-                marks.extend(items.map(|item| (field(path), item.to_owned())));
+            if let Some((list, below)) = path.split_once(EACH) {
+                let items = at(object, list).and_then(Value::as_array).into_iter().flatten();
+                let below = below.trim_start_matches('.');
+                let texts = items.filter_map(|it| if below.is_empty() { Some(it) } else { at(it, below) });
+                marks.extend(texts.filter_map(Value::as_str).map(|text| (field(path), text.to_owned())));
                 continue;
             }
+            let value = at(object, path);
             let text = match value {
                 Some(Value::String(text)) => text.clone(),
                 Some(scalar @ (Value::Bool(_) | Value::Number(_))) => scalar.to_string(),

@@ -5,7 +5,8 @@
 //! whole batch with the failure and publishes nothing.
 //!
 //! Invariants: one resourceVersion sequence for all kinds, which never runs backwards; a write that changes nothing is no
-//! write; a row whose checksum does not fit is reported and never served.
+//! write; a row whose checksum does not fit is never served: it is written anew from the ledger where there is one, and reported
+//! where there is none.
 
 mod apply;
 mod db;
@@ -17,8 +18,11 @@ mod read;
 mod restore;
 mod retention;
 mod ring;
+mod running;
+mod standing;
 mod writer;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +31,7 @@ use serde_json::Value;
 
 pub use apply::Store;
 pub use db::OpenError;
+pub use facts::{Fact, fact_line, last_facts, read_facts};
 pub use index_entries::{IndexEntries, KindIndex, Requirement, Retention, Selector, field, label, row_field};
 pub(crate) use owners::owners_first;
 pub use read::{Page, PageRequest, Row};
@@ -53,6 +58,13 @@ pub struct Key {
     pub ns: String,
     /// The name.
     pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, ns, name } = self;
+        write!(f, "{kind}/{ns}/{name}")
+    }
 }
 
 /// The state of an object that a write is conditional on.
@@ -160,10 +172,13 @@ pub enum Refusal {
     #[error(
         "the stored row of {0} is damaged: its checksum does not fit; restore the store from a backup, or remove it and apply the town again"
     )]
-    Corrupt(String),
+    Corrupt(Key),
     /// No space is left for the store.
     #[error("no space is left for the store; free some and try again")]
     Full,
+    /// The file is not as SQLite wrote it; nothing of the batch was done.
+    #[error("the store's file was damaged ({0}); try again")]
+    Damaged(String),
     /// SQLite failed; nothing of the batch was done.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -206,6 +221,22 @@ pub struct Counters {
     pub commits: u64,
     /// Steps of SQLite's machine for lists: what it looked at, beside what it answered.
     pub steps: u64,
+}
+
+impl Refusal {
+    /// The row of an object is damaged.
+    pub(super) fn corrupt(key: &Key) -> Self {
+        Self::Corrupt(key.clone())
+    }
+
+    /// A failure of SQLite.
+    fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ if standing::is_damage(error) => Self::Damaged(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -4,16 +4,19 @@
 //! put a copy of an earlier day in its place, and what it held later is nowhere but in the facts. What is there instead is moved
 //! aside, never removed.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use gastown_base::clock::Ids;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, StatementStatus, params};
 use serde_json::Value;
 
-use super::db::{self, OpenError, checksum};
-use super::facts::Facts;
+use super::db::{self, OpenError, checksum, sound, to_text};
+use super::facts::{Facts, FactsError, is_kept};
+use super::standing::is_damage;
 use super::{Expect, Key, KindIndex, Op, Place, Refusal, Store, owners_first};
 
 /// The files that SQLite keeps beside a store.
@@ -36,6 +39,9 @@ pub enum Loss {
     /// There was none, or an empty file.
     #[error("the store was missing")]
     Missing,
+    /// It was cut off, or another one was put in its place, while it ran.
+    #[error("the store was {0} while it was open")]
+    Overwritten(&'static str),
     /// It could not be opened.
     #[error("the store was damaged ({0})")]
     Damaged(String),
@@ -77,7 +83,7 @@ impl Store {
             _ if facts.is_empty() => None,
             Ok(opened) if opened.is_new => Some(Loss::Missing),
             // Made by one that died before it had stored anything.
-            Ok(opened) if facts.revision() != Some(opened.revision) && is_empty(&opened.db) => Some(Loss::Missing),
+            Ok(opened) if facts.revision() != Some(opened.revision) && is_unused(&opened.db) => Some(Loss::Missing),
             Ok(opened) if facts.revision().is_some_and(|last| last > opened.revision) => Some(Loss::Older),
             Ok(opened) if is_checked => checked(&opened.db).map(Loss::Damaged),
             Ok(_) => None,
@@ -93,22 +99,19 @@ impl Store {
             _ => (opened?, None),
         };
         let mut store = Self::of(opened, place, kinds.to_vec())?;
-        // Whoever watched the one before does not see time run backwards.
-        store.revision = store.revision.max(facts.revision().unwrap_or(0));
+        store
+            .advance(facts.revision().unwrap_or(0))
+            .map_err(|source| OpenError::Sqlite { path: db::path_of(place), source })?;
         let mut restored = None;
         if let Some(loss) = loss {
             let objects = facts.objects().map_err(unreadable)?;
             let objects = store.load(objects, (now, ids)).map_err(|why| not_restored(place, why))?;
             restored = Some(Restored { loss, objects, aside });
         } else if is_checked && !facts.is_empty() {
-            let sqlite = |source| OpenError::Sqlite { path: db::path_of(place), source };
-            let damaged = store.damaged().map_err(sqlite)?;
-            if !damaged.is_empty() {
-                let known = facts.objects().map_err(unreadable)?;
-                let known: Vec<_> = known.into_iter().filter(|(key, _)| damaged.contains(key)).collect();
-                store.mend(&known).map_err(sqlite)?;
-                restored = Some(Restored { loss: Loss::Rows(damaged.len()), objects: known.len(), aside: None });
-            }
+            restored = store.mend(&facts).map_err(|error| match error {
+                FactsError::Io(source) => unreadable(source),
+                FactsError::Sqlite(source) => OpenError::Sqlite { path: db::path_of(place), source },
+            })?;
         }
         if restored.is_some() || facts.revision() != Some(store.revision) {
             facts.keep();
@@ -116,6 +119,16 @@ impl Store {
         }
         store.facts = Some(facts);
         Ok((store, restored))
+    }
+
+    /// Goes on from a revision, if it is not past that. Whoever watched the store before does not see time run backwards.
+    pub(super) fn advance(&mut self, to: i64) -> rusqlite::Result<()> {
+        if to > self.revision {
+            self.revision = to;
+            // In the file, too: a list names it, and a watch goes on from there.
+            self.run("UPDATE meta SET revision = ?1", [to])?;
+        }
+        Ok(())
     }
 
     /// To be called before it is closed: what follows it is whole, and is not written anew at the next opening.
@@ -132,7 +145,7 @@ impl Store {
             objects.into_iter().map(|(key, object)| Op::Put { key, expect: Expect::AbsentCopy, object }).collect();
         let (replies, _) = self.apply(ops, now, ids);
         for reply in &replies {
-            if let Err(refusal @ (Refusal::Full | Refusal::Failed(_))) = reply {
+            if let Err(refusal @ (Refusal::Full | Refusal::Damaged(_) | Refusal::Failed(_))) = reply {
                 return Err(refusal.to_string());
             }
         }
@@ -142,30 +155,138 @@ impl Store {
     /// The objects whose rows are not as they were written.
     fn damaged(&self) -> rusqlite::Result<Vec<Key>> {
         let mut found = Vec::new();
-        let mut statement = self.db.prepare("SELECT kind, ns, name, revision, checksum, object FROM objects")?;
+        self.tally.statement();
+        let mut statement = self.db.prepare("SELECT kind, ns, name, revision, checksum, object, marks FROM objects")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let key = Key { kind: row.get::<_, String>(0)?.into(), ns: row.get(1)?, name: row.get(2)? };
-            let text = row.get_ref(5)?.as_str().unwrap_or_default();
-            if checksum(&key, row.get(3)?, text) != row.get::<_, i64>(4)? {
+            if sound(&key, row, [3, 4, 5]).is_none() || row.get_ref(6)?.as_str().is_err() {
                 found.push(key);
             }
         }
+        drop(rows);
+        self.tally.steps(u64::try_from(statement.get_status(StatementStatus::VmStep)).unwrap_or_default());
         Ok(found)
     }
 
-    /// Writes objects into their damaged rows, as they were: they have not changed.
-    fn mend(&mut self, objects: &[(Key, Value)]) -> rusqlite::Result<()> {
-        let transaction = self.db.transaction()?;
-        for (key, object) in objects {
-            let text = object.to_string();
-            let revision = object["metadata"]["resourceVersion"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
-            transaction.execute(
-                "UPDATE objects SET revision = ?4, checksum = ?5, object = ?6 WHERE kind = ?1 AND ns = ?2 AND name = ?3",
-                params![&*key.kind, key.ns, key.name, revision, checksum(key, revision, &text), text],
-            )?;
+    /// Writes anew the rows that are damaged, as the ledger has them: they have not changed. Those of kinds that no ledger keeps go.
+    /// Answers what was done; none where nothing is damaged.
+    fn mend(&self, facts: &Facts) -> Result<Option<Restored>, FactsError> {
+        let damaged = self.damaged()?;
+        if damaged.is_empty() {
+            return Ok(None);
         }
-        transaction.commit()
+        let known: BTreeMap<Key, Value> = facts.objects()?.into_iter().collect();
+        let transaction = self.db.unchecked_transaction()?;
+        let mut objects = 0;
+        for key in &damaged {
+            let is_mended = self.mend_row(key, known.get(key))?;
+            objects += usize::from(is_mended);
+            if !is_mended {
+                self.unknown.borrow_mut().add(key, self.stamp(key)?);
+            }
+        }
+        transaction.commit()?;
+        Ok(Some(Restored { loss: Loss::Rows(damaged.len()), objects, aside: None }))
+    }
+
+    /// The same while the store runs, once the row of this object was found to be damaged, unless the ledger lacks what was written
+    /// last, or is known to know nothing of that row. False: nothing was done; that the row is damaged is said whenever it is read.
+    pub(super) fn mend_running(&self, key: &Key) -> bool {
+        let Some(facts) = self.facts.as_ref().filter(|facts| facts.is_whole()) else { return false };
+        if self.is_unknown(key).unwrap_or(false) {
+            return false;
+        }
+        let mended = self.mend(facts).inspect_err(|error| tracing::error!(%error, "damaged rows could not be mended"));
+        let Some(mended) = mended.ok().flatten() else { return false };
+        if mended.objects > 0 {
+            tracing::warn!("{mended}");
+        }
+        true
+    }
+
+    /// Mends the row of an object that a transaction under way has to read. False: it stays as it is.
+    pub(super) fn mend_in_batch(&self, key: &Key) -> rusqlite::Result<bool> {
+        let Some(facts) = self.facts.as_ref().filter(|facts| facts.is_whole()) else { return Ok(false) };
+        if self.is_unknown(key)? {
+            return Ok(false);
+        }
+        let known = match facts.objects() {
+            Ok(objects) => objects.into_iter().find(|(it, _)| it == key),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be read, and a damaged row not be mended");
+                return Ok(false);
+            }
+        };
+        let is_mended = self.mend_row(key, known.as_ref().map(|(_, object)| object))?;
+        if is_mended {
+            tracing::warn!(kind = &*key.kind, name = key.name, "a damaged row was made anew from the ledger");
+        } else {
+            self.unknown.borrow_mut().add(key, self.stamp(key)?);
+        }
+        Ok(is_mended || !is_kept(&key.kind, &self.kinds))
+    }
+
+    /// Whether it was found before that the ledger knows nothing of this damaged row, and the row is the same still.
+    fn is_unknown(&self, key: &Key) -> rusqlite::Result<bool> {
+        let Some(stamp) = self.unknown.borrow().0.get(key).copied() else { return Ok(false) };
+        Ok(self.stamp(key)? == Some(stamp))
+    }
+
+    /// A digest of a row as it is, whatever is in it; none where there is no row.
+    fn stamp(&self, key: &Key) -> rusqlite::Result<Option<u64>> {
+        self.tally.statement();
+        let sql = "SELECT revision, checksum, object, marks FROM objects WHERE kind = ?1 AND ns = ?2 AND name = ?3";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let digest = statement.query_row(params![&*key.kind, key.ns, key.name], |row| {
+            let mut hasher = DefaultHasher::new();
+            for column in 0..4 {
+                format!("{:?}", row.get_ref(column)?).hash(&mut hasher);
+            }
+            Ok(hasher.finish())
+        });
+        digest.optional()
+    }
+
+    /// Mends one row; false where nothing is known of it. It goes then, where no ledger keeps its kind.
+    fn mend_row(&self, key: &Key, known: Option<&Value>) -> rusqlite::Result<bool> {
+        let row = params![&*key.kind, key.ns, key.name];
+        let Some(object) = known else {
+            if !is_kept(&key.kind, &self.kinds) {
+                self.run("DELETE FROM objects WHERE kind = ?1 AND ns = ?2 AND name = ?3", row)?;
+                tracing::warn!(
+                    kind = &*key.kind,
+                    name = key.name,
+                    "a damaged record was removed: no ledger keeps its kind"
+                );
+            }
+            return Ok(false);
+        };
+        let text = object.to_string();
+        let marks = to_text(&self.marks(key, object));
+        let revision = object["metadata"]["resourceVersion"].as_str().and_then(|it| it.parse().ok()).unwrap_or(0);
+        self.run(
+            "UPDATE objects SET revision = ?4, checksum = ?5, object = ?6, marks = ?7 WHERE kind = ?1 AND ns = ?2 AND name = ?3",
+            params![&*key.kind, key.ns, key.name, revision, checksum(key, revision, &text), text, marks],
+        )?;
+        Ok(true)
+    }
+}
+
+/// The most damaged rows that are remembered.
+const UNKNOWN_MAX: usize = 1024;
+
+/// Damaged rows of which the ledger knows nothing, each with its digest: all rows and the whole ledger were read to find that out.
+#[derive(Debug, Default)]
+pub(super) struct Unknown(BTreeMap<Key, u64>);
+
+impl Unknown {
+    fn add(&mut self, key: &Key, stamp: Option<u64>) {
+        let Some(stamp) = stamp else { return };
+        if self.0.len() >= UNKNOWN_MAX {
+            self.0.clear();
+        }
+        self.0.insert(key.clone(), stamp);
     }
 }
 
@@ -175,13 +296,11 @@ fn not_restored(place: &Place, why: String) -> OpenError {
 
 /// What is wrong with a file that is no store any more; none where it was never one of ours, or is in use.
 fn damage(error: &OpenError) -> Option<String> {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error {
         OpenError::Foreign { found: 0, .. } => Some("it is no database".to_owned()),
         OpenError::Sqlite { source, .. } => {
-            let code = source.sqlite_error_code();
             // Without a code, it is of a row that is not there or not as it should be.
-            let is_damage = matches!(code, None | Some(DatabaseCorrupt | NotADatabase)) || lacks_table(source);
+            let is_damage = source.sqlite_error_code().is_none() || is_damage(source) || lacks_table(source);
             is_damage.then(|| source.to_string())
         }
         _ => None,
@@ -193,9 +312,10 @@ fn lacks_table(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(_, Some(text)) if text.starts_with("no such "))
 }
 
-/// Whether a store that can be read holds nothing.
-fn is_empty(db: &Connection) -> bool {
-    db.query_row("SELECT EXISTS (SELECT 1 FROM objects)", [], |row| row.get::<_, bool>(0)).is_ok_and(|is_any| !is_any)
+/// Whether nothing was ever put into a store that can be read; one in which all was deleted is another thing.
+fn is_unused(db: &Connection) -> bool {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'objects')";
+    db.query_row(sql, [], |row| row.get::<_, bool>(0)).is_ok_and(|was_used| !was_used)
 }
 
 /// What is wrong with the pages of a store.
@@ -207,7 +327,7 @@ fn checked(db: &Connection) -> Option<String> {
 }
 
 /// Moves what is there out of the way, with what SQLite keeps beside it; where to.
-fn move_aside(place: &Place, now: Timestamp) -> Result<PathBuf, OpenError> {
+pub(super) fn move_aside(place: &Place, now: Timestamp) -> Result<PathBuf, OpenError> {
     let path = db::path_of(place);
     let with = |path: &PathBuf, ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
     let aside = with(&path, &format!(".lost-{}", now.as_second()));

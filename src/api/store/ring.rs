@@ -108,6 +108,16 @@ impl Ring {
         self.notify();
     }
 
+    /// Begins anew at a revision: watches end, and none resumes from before.
+    fn restart(&self, head: i64) {
+        let mut inner = self.lock();
+        inner.drop_while(|_| true);
+        inner.epoch += 1;
+        (inner.compacted, inner.head) = (head, head);
+        drop(inner);
+        self.notify();
+    }
+
     fn notify(&self) {
         self.lock().news += 1;
         self.wake.notify_waiters();
@@ -173,6 +183,12 @@ impl Rings {
     pub(super) fn compact(&self) {
         self.objects.compact();
         self.records.compact();
+    }
+
+    /// Begins anew at a revision, as the rings of a store that was made anew: whoever watched lists again.
+    pub(super) fn restart(&self, head: i64) {
+        self.objects.restart(head);
+        self.records.restart(head);
     }
 
     /// Ends the watches that are open now.

@@ -1,16 +1,16 @@
 //! The writer of the store: a thread that commits in groups, or the caller itself, one request at a time.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ring::Rings;
+use super::running::{Running, lock};
 use super::{
-    Counters, Counts, Event, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Restored, Row,
-    Store, Subscription, db, read,
+    Counters, Key, KindIndex, Op, OpenError, Page, PageRequest, Place, Refusal, Reply, Restored, Row, Subscription,
+    read,
 };
 use gastown_base::clock::{Clock, Ids};
 
@@ -32,20 +32,9 @@ type Waiting = (Op, oneshot::Sender<Reply>);
 
 /// A store that is being run.
 pub(crate) struct Handle {
-    store: Arc<Mutex<Store>>,
-    /// The file's own reader beside the writer; absent where readers share the writer's connection.
-    reader: Option<Mutex<Connection>>,
-    rings: Arc<Rings>,
-    tally: Arc<Counts>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    running: Arc<Running>,
     thread: Mutex<Option<(mpsc::Sender<Waiting>, thread::JoinHandle<()>)>>,
-    is_closed: std::sync::atomic::AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while the store was held left at worst an open transaction, which the next BEGIN reports.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    is_closed: AtomicBool,
 }
 
 impl Handle {
@@ -54,37 +43,26 @@ impl Handle {
         writer: Writer,
         kinds: Vec<KindIndex>,
         facts: Option<PathBuf>,
-        (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
+        at: (Arc<dyn Clock>, Arc<dyn Ids>),
     ) -> Result<(Self, Option<Restored>), OpenError> {
-        let (store, restored) = match facts {
-            // Whoever opens it for long looks at all of it.
-            Some(facts) => Store::open_beside(place, &kinds, facts, writer == Writer::Threaded, (clock.now(), &*ids))?,
-            None => (Store::open(place, kinds, clock.now())?, None),
-        };
-        let reader = match writer {
-            Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
-            Writer::Inline => None,
-        };
-        let rings = Arc::new(Rings::new(&store.kinds, store.revision()));
-        let tally = store.tally.clone();
-        let store = Arc::new(Mutex::new(store));
+        let (running, restored) = Running::open(place, writer, kinds, facts, at)?;
+        let running = Arc::new(running);
         let thread = match writer {
             Writer::Inline => None,
             Writer::Threaded => {
                 let (sender, receiver) = mpsc::channel(WAITING_OPS_MAX);
-                let (store, rings, clock, ids) = (store.clone(), rings.clone(), clock.clone(), ids.clone());
-                let work = move || run(receiver, &store, &rings, &*clock, &*ids);
+                let running = running.clone();
+                let work = move || run(receiver, &running);
                 let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(work);
                 Some((sender, thread.map_err(OpenError::Thread)?))
             }
         };
-        let is_closed = std::sync::atomic::AtomicBool::new(false);
-        Ok((Self { store, reader, rings, tally, clock, ids, thread: Mutex::new(thread), is_closed }, restored))
+        Ok((Self { running, thread: Mutex::new(thread), is_closed: AtomicBool::new(false) }, restored))
     }
 
     /// Runs one operation; answered after its commit.
     pub(crate) async fn submit(&self, op: Op) -> Reply {
-        if self.is_closed.load(std::sync::atomic::Ordering::Acquire) {
+        if self.is_closed.load(Ordering::Acquire) {
             return Err(closed());
         }
         let sender = lock(&self.thread).as_ref().map(|it| it.0.clone());
@@ -98,63 +76,52 @@ impl Handle {
     }
 
     fn inline(&self, op: Op) -> Reply {
-        let mut store = lock(&self.store);
-        let (mut replies, events) = store.apply(vec![op], self.clock.now(), &*self.ids);
-        self.rings.publish(events);
-        collect(&mut store, &self.rings, &*self.clock, &*self.ids);
-        replies.pop().unwrap_or_else(|| Err(closed()))
+        self.running.apply(vec![op], || true, |mut replies| replies.pop()).unwrap_or_else(|| Err(closed()))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Result<Option<Row>, Refusal> {
-        self.with_reader(|db| read::get(db, &self.tally, key))
+        self.running.read(|db| read::get(db, &self.running.tally, key))
     }
 
     pub(crate) fn page(&self, request: &PageRequest) -> Result<Page, Refusal> {
-        self.with_reader(|db| read::page(db, &self.tally, request))
+        self.running.read(|db| read::page(db, &self.running.tally, request))
     }
 
     /// The newest committed revision.
     pub(crate) fn revision(&self) -> Result<i64, Refusal> {
-        self.with_reader(|db| read::revision(db, &self.tally))
-    }
-
-    fn with_reader<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
-        match &self.reader {
-            Some(reader) => look(&lock(reader)),
-            None => look(&lock(&self.store).db),
-        }
+        self.running.read(|db| read::revision(db, &self.running.tally))
     }
 
     /// A place among the changes of the ring that a kind's go to.
     pub(crate) fn subscribe(&self, kind: &str, after: i64) -> Subscription {
-        self.rings.of(kind).subscribe(after)
+        self.running.rings.of(kind).subscribe(after)
     }
 
     /// The newest revision that was published to watches.
     pub(crate) fn published(&self) -> i64 {
-        self.rings.head()
+        self.running.rings.head()
     }
 
     /// The revision up to which watches of a kind cannot resume.
     pub(crate) fn compacted(&self, kind: &str) -> i64 {
-        self.rings.of(kind).compacted()
+        self.running.rings.of(kind).compacted()
     }
 
     pub(crate) fn compact(&self) {
-        self.rings.compact();
+        self.running.rings.compact();
     }
 
     pub(crate) fn end_watches(&self) {
-        self.rings.end_watches();
+        self.running.rings.end_watches();
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.tally.read()
+        self.running.tally.read()
     }
 
     /// Finishes what was accepted, ends the watches and folds the write-ahead log into the file.
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, std::sync::atomic::Ordering::Release);
+        self.is_closed.store(true, Ordering::Release);
         let thread = lock(&self.thread).take();
         if let Some((sender, thread)) = thread {
             drop(sender);
@@ -162,13 +129,7 @@ impl Handle {
                 tracing::error!("the writer thread had panicked");
             }
         }
-        self.rings.end_watches();
-        lock(&self.store).settle();
-        let checkpointed = lock(&self.store).db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = checkpointed {
-            // The log is replayed at the next open: nothing is lost.
-            tracing::warn!(%error, "checkpoint failed");
-        }
+        self.running.close();
     }
 }
 
@@ -176,7 +137,7 @@ fn closed() -> Refusal {
     Refusal::Failed("it is closed".to_owned())
 }
 
-fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, rings: &Rings, clock: &dyn Clock, ids: &dyn Ids) {
+fn run(mut waiting: mpsc::Receiver<Waiting>, running: &Running) {
     while let Some(first) = waiting.blocking_recv() {
         let mut batch = vec![first.0];
         let mut answers = vec![first.1];
@@ -186,29 +147,13 @@ fn run(mut waiting: mpsc::Receiver<Waiting>, store: &Mutex<Store>, rings: &Rings
             batch.push(op);
             answers.push(answer);
         }
-        let mut store = lock(store);
-        let (replies, events) = store.apply(batch, clock.now(), ids);
-        rings.publish(events);
-        for (answer, reply) in answers.into_iter().zip(replies) {
-            // Whoever asked may have gone; the change stands.
-            let _gone = answer.send(reply);
-        }
-        if waiting.is_empty() {
-            collect(&mut store, rings, clock, ids);
-        }
-    }
-}
-
-/// Collects what is left of removed owners' dependents, a bounded transaction at a time.
-fn collect(store: &mut Store, rings: &Rings, clock: &dyn Clock, ids: &dyn Ids) {
-    while store.has_garbage() {
-        let before = store.counters().commits;
-        let (_, events): (_, Vec<Event>) = store.apply(Vec::new(), clock.now(), ids);
-        rings.publish(events);
-        if store.counters().commits == before {
-            // Either nothing was left, or the commit failed: the next write tries again.
-            return;
-        }
+        let answer = |replies: Vec<Reply>| {
+            for (answer, reply) in answers.into_iter().zip(replies) {
+                // Whoever asked may have gone; the change stands.
+                let _gone = answer.send(reply);
+            }
+        };
+        running.apply(batch, || waiting.is_empty(), answer);
     }
 }
 

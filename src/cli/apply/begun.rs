@@ -59,7 +59,7 @@ pub fn check(change: &Change<'_>, beads: &[Bead], rig: impl Fn(&str) -> Option<R
         before.as_ref().is_some_and(|before| before.iter().find(same).is_some_and(|it| text(it) == digest))
     };
     let mut found = Vec::new();
-    let work = || beads.iter().filter(|bead| bead.spec.parent.is_none());
+    let work = || beads.iter().filter(|bead| !bead.spec.is_step());
     for (nth, (settings, name)) in wanted.iter().zip(&names).enumerate() {
         let Some(bead) = work().find(|bead| Some(bead.name_any()) == *name) else { continue };
         let digest = text_digest(&settings.spec(&bead.spec.rig, Vec::new()));

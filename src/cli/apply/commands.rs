@@ -23,6 +23,11 @@ pub fn is_missing(manifests: &[Manifest], stored: &dyn admission::Known) -> bool
     check(manifests, stored).iter().any(|warning| warning.code == CODE_LACKS)
 }
 
+/// Whether a Bead of this spec needs a command and has none, as far as objects are known.
+pub fn bead_lacks(spec: &Value, known: &dyn admission::Known) -> bool {
+    Known::new(&[], known).wrong(spec, None) == Some(Wrong::Lacks)
+}
+
 /// Warnings about the beads and convoys among these manifests.
 pub fn check(manifests: &[Manifest], stored: &dyn admission::Known) -> Vec<Diagnostic> {
     let mut known = Known::new(manifests, stored);

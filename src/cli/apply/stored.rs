@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_crds::admission;
+use gastown_crds::convoy::{ConvoySpec, Need};
 use gastown_crds::manifest::{self, Manifest};
 use kube::api::ListParams;
 use serde_json::Value;
 
 use super::{is_referred_to, unreadable};
-use crate::cli::common::context::Link;
+use crate::cli::common::context::{Link, by_name};
 use crate::cli::common::error::CliError;
-use crate::cli::common::kinds::KINDS;
+use crate::cli::common::kinds::{self, KINDS};
 use crate::manifests;
+
+/// Beads that are asked for by name because beads of convoys need them; a circle behind more of them is not found here.
+const NEEDED_MAX: usize = 1000;
 
 /// What there is, as far as a set of manifests has to do with it.
 pub struct Stored {
@@ -40,7 +44,39 @@ impl Stored {
             }
         }
         stored.add_built_in();
+        stored.add_needed(link, manifests).await?;
         Ok(stored)
+    }
+
+    /// The beads that beads of convoys need by the names of their objects, what these need, and so on: each is asked
+    /// for by its name, since of beads there may be very many.
+    async fn add_needed(&mut self, link: &Link, manifests: &[Manifest]) -> Result<(), CliError> {
+        let kind = kinds::find("bead")?;
+        if self.names.contains_key(kind.name) {
+            return Ok(());
+        }
+        let convoys = manifests.iter().filter(|it| it.kind == "Convoy");
+        let specs = convoys.filter_map(|it| Some((it, it.spec::<ConvoySpec>().ok()?)));
+        let mut todo: BTreeSet<String> = BTreeSet::new();
+        for (manifest, spec) in specs {
+            let needs = spec.beads.iter().flat_map(|bead| &bead.needs).map(|need| spec.need(&manifest.name, need));
+            todo.extend(
+                needs.filter_map(|need| if let Need::Bead(name) = need { Some(name.to_owned()) } else { None }),
+            );
+        }
+        let mut asked = BTreeSet::new();
+        while let Some(name) = todo.pop_first().filter(|_| asked.len() < NEEDED_MAX) {
+            if !asked.insert(name.clone()) {
+                continue;
+            }
+            let Some(bead) = by_name(&link.api(kind), &name).await? else { continue };
+            let needs = bead.data.pointer("/spec/needs").and_then(Value::as_array);
+            todo.extend(needs.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+            let value = serde_json::to_value(bead).map_err(|error| unreadable(&error))?;
+            self.names.entry(kind.name.to_owned()).or_default().push(name.clone());
+            self.objects.insert((kind.name.to_owned(), name), value);
+        }
+        Ok(())
     }
 
     /// Without a store: what is built in. Whatever is named in a file that could not be read is taken to be there: what is

@@ -52,7 +52,7 @@ fn parsed<T: DeserializeOwned>(spec: &Value) -> Option<T> {
 }
 
 fn of_bead(manifest: &Manifest, old: &Value) -> Option<Diagnostic> {
-    let (was, is): (BeadSpec, BeadSpec) = (parsed(&old["spec"])?, parsed(&manifest.value()["spec"])?);
+    let (was, is): (BeadSpec, BeadSpec) = (parsed(&old["spec"])?, manifest.spec().ok()?);
     was.closed.as_ref()?;
     if text_digest(&was) == text_digest(&is) {
         return None;
@@ -67,7 +67,7 @@ async fn of_convoy(
     is_new: bool,
     stored: &Stored,
 ) -> Result<Vec<Diagnostic>, CliError> {
-    let Some(convoy) = parsed::<ConvoySpec>(&manifest.value()["spec"]) else { return Ok(Vec::new()) };
+    let Ok(convoy) = manifest.spec::<ConvoySpec>() else { return Ok(Vec::new()) };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={}", manifest.name));
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
     let settings = ConvoySettings::of(&manifest.name, &convoy);

@@ -82,5 +82,5 @@ fn declared(town: &Town) -> TownSpec {
     let text = fs_err::read_to_string(town.dir.join(TOWN_FILE)).unwrap_or_default();
     let found = manifest::parse(TOWN_FILE, &text).unwrap_or_default();
     let found = found.iter().find(|manifest| manifest.kind == "Town");
-    found.and_then(|town| serde_json::from_value(town.value()["spec"].take()).ok()).unwrap_or_default()
+    found.and_then(|town| town.spec().ok()).unwrap_or_default()
 }

@@ -2,10 +2,14 @@
 //!
 //! The controller does the same. A verb does it too, because it has to work while none runs, or while one hangs.
 
+use std::collections::BTreeMap;
+
 use gastown_controllers::bead::convoy_of;
-use gastown_controllers::holds::PartOf;
+use gastown_controllers::convoy::trackers;
+use gastown_controllers::holds::{PartOf, strongest_bead, strongest_convoy};
 use gastown_controllers::town;
 use gastown_controllers::world::{Frozen, SandboxId, Session};
+use gastown_crds::bead::PARENTS_MAX;
 use gastown_crds::overrides::Mode;
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Town as TownObject};
 use kube::ResourceExt;
@@ -52,6 +56,7 @@ pub async fn todo(gt: &Context, town: &Town, link: &Link) -> Result<Todo, CliErr
     let (rigs, convoys) = (link.all::<Rig>().await?, link.all::<Convoy>().await?);
     let polecats = link.all::<Polecat>().await?;
     let mut beads = Beads { link, open: None };
+    let mut above = Above::new(link);
     // A controller takes back by itself what it has begun.
     let quiet = if link.controller { Vec::new() } else { quiet(&sessions, &running)? };
     for (uid, owner_uid) in quiet.into_iter().map(|uid| (uid, None)).chain(running.iter().cloned()) {
@@ -61,9 +66,14 @@ pub async fn todo(gt: &Context, town: &Town, link: &Link) -> Result<Todo, CliErr
             None => None,
         };
         let rig = polecat.and_then(|polecat| rigs.iter().find(|rig| rig.name_any() == polecat.spec.rig));
-        let convoy = bead.as_ref().and_then(convoy_of);
-        let convoy = convoy.and_then(|name| convoys.iter().find(|convoy| convoy.name_any() == name));
-        let part_of = PartOf { town: the_town.as_ref(), rig, convoy, bead: bead.as_ref(), polecat };
+        let above = match &bead {
+            Some(bead) => above.of(bead).await?,
+            None => Vec::new(),
+        };
+        let of_bead = bead.iter().flat_map(|bead| convoys_of(bead, &above, &convoys));
+        let convoy = strongest_convoy(of_bead, gt.now());
+        let bead = strongest_bead(bead.iter().chain(&above), gt.now());
+        let part_of = PartOf { town: the_town.as_ref(), rig, convoy, bead, polecat };
         let mode = part_of.hold(gt.now()).map(|hold| hold.mode);
         let sandbox = SandboxId { name: polecat.map_or_else(|| uid.clone(), ResourceExt::name_any), uid };
         if !running.iter().any(|(uid, _)| *uid == sandbox.uid) {
@@ -79,6 +89,17 @@ pub async fn todo(gt: &Context, town: &Town, link: &Link) -> Result<Todo, CliErr
         }
     }
     Ok(todo)
+}
+
+/// The convoys that a bead belongs to: the one that has made it, else those that track it, or an epic that it is a part
+/// of.
+pub fn convoys_of<'a>(bead: &Bead, above: &[Bead], convoys: &'a [Convoy]) -> Vec<&'a Convoy> {
+    if let Some(own) = convoy_of(bead).and_then(|name| convoys.iter().find(|convoy| convoy.name_any() == name)) {
+        return vec![own];
+    }
+    let epics = above.iter().take_while(|above| above.spec.type_.asks_for_parts());
+    let names: Vec<String> = std::iter::once(bead).chain(epics).map(ResourceExt::name_any).collect();
+    trackers(convoys.iter(), &names)
 }
 
 /// How many sessions run.
@@ -150,6 +171,35 @@ pub fn end_every(town: &Town) -> Result<usize, CliError> {
     carry_out(town, &todo).map(|done| done.ended)
 }
 
+/// What beads are a part of, each asked for once: what runs is often part of the same.
+pub struct Above<'a> {
+    link: &'a Link,
+    /// By the name; none for what is not there.
+    known: BTreeMap<String, Option<Bead>>,
+}
+
+impl<'a> Above<'a> {
+    /// None is known yet.
+    pub fn new(link: &'a Link) -> Self {
+        Self { link, known: BTreeMap::new() }
+    }
+
+    /// What a bead is a part of, the nearest first.
+    pub async fn of(&mut self, bead: &Bead) -> Result<Vec<Bead>, CliError> {
+        let (mut all, mut parent) = (Vec::new(), bead.spec.parent.clone());
+        while let Some(name) = parent.filter(|_| all.len() < PARENTS_MAX) {
+            if !self.known.contains_key(&name) {
+                let bead = self.link.typed::<Bead>().get_opt(&name).await?;
+                self.known.insert(name.clone(), bead);
+            }
+            let Some(above) = self.known.get(&name).and_then(Option::as_ref) else { break };
+            parent = above.spec.parent.clone();
+            all.push(above.clone());
+        }
+        Ok(all)
+    }
+}
+
 /// Beads by their uids.
 struct Beads<'a> {
     link: &'a Link,
@@ -168,7 +218,7 @@ impl Beads<'_> {
             return Ok(Some(bead));
         }
         if self.open.is_none() {
-            let open = ListParams::default().fields("spec.type!=Step,status.state!=Closed");
+            let open = ListParams::default().fields("spec.type!=Step,spec.closed.reason=");
             self.open = Some(pages(&self.link.typed::<Bead>(), &open).await?);
         }
         Ok(self.open.iter().flatten().find(|bead| is_it(bead)).cloned())

@@ -169,7 +169,8 @@ pub async fn put_as(
 
 /// A step stops with its bead.
 fn check(kind: &Kind, object: &DynamicObject) -> Result<(), CliError> {
-    let parent = object.data.pointer("/spec/parent").and_then(Value::as_str);
+    let is_step = object.data.pointer("/spec/type").and_then(Value::as_str) == Some("Step");
+    let parent = object.data.pointer("/spec/parent").and_then(Value::as_str).filter(|_| is_step);
     match parent {
         Some(parent) if kind.name == "Bead" => {
             Err(CliError::new(Exit::Usage, "a step does nothing by itself")

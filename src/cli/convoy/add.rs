@@ -1,4 +1,4 @@
-//! `gt convoy add`: more beads for a convoy. One that has landed is open again then.
+//! `gt convoy add`: more for a convoy, beads that are there and work in words. One that has landed is open again then.
 
 use clap::Args as ClapArgs;
 use gastown_crds::common::{API_VERSION, is_true, types};
@@ -9,6 +9,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::declared;
+use super::words::Words;
 use crate::cli::apply::source::keeper;
 use crate::cli::apply::{self, Allowed, DryRun, Stored, commands};
 use crate::cli::block_on;
@@ -21,24 +22,25 @@ use crate::cli::sling::convoy::{self, Worded};
 use crate::town::Town;
 
 /// Who is noted to have added them: an edit, which an apply of the same convoy leaves alone.
-const MANAGER: &str = "gt-convoy";
+pub(super) const MANAGER: &str = "gt-convoy";
 
 /// How often a write is made anew because somebody else changed the convoy meanwhile.
 const TRIES_MAX: u32 = 5;
 
-/// Add work to a convoy: a bead for each text. One that has landed is open again then.
+/// Add work to a convoy: beads that are there, by their names, or a bead for each text. One that has landed is open
+/// again then.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Such as `gt convoy add release 'Say so in the changelog'`. A convoy that a file declares is changed in its file."
+    after_help = "Such as `gt convoy add release 'Say so in the changelog'`, or `gt convoy add release shop-kkrp77zh`. A convoy that a file declares is changed in its file."
 )]
 pub struct Args {
     /// The convoy's name.
     #[arg(value_name = "NAME", add = complete::convoys())]
     convoy: String,
-    /// What is to be done: a bead for each text, its first line the subject of the commit.
-    #[arg(value_name = "TEXT", required = true)]
-    texts: Vec<String>,
-    /// The rig that they are for. Default: the convoy's.
+    /// Beads that are there; or what is to be done: a bead for each text, its first line the subject of the commit.
+    #[arg(value_name = "BEAD|TEXT", required = true, add = complete::slung())]
+    words: Vec<String>,
+    /// The rig that the texts are for. Default: the convoy's.
     #[arg(long, value_name = "RIG", add = complete::rigs())]
     rig: Option<String>,
     /// Only say what would be added: as it is found here, or as the API answers.
@@ -55,8 +57,9 @@ pub fn add(args: &Args, gt: &Context) -> Result<(), CliError> {
     let name = super::bare(&args.convoy);
     declared::refuse(name, ("add it to", "what is added beside it would not be in the file"), gt, &town)?;
     let added = block_on(gt.with_api(&town, async |link| {
+        let words = Words::of(&args.words, link, gt).await?;
         for _ in 0..TRIES_MAX {
-            if let Some(added) = put(args, name, (gt, &town), link).await? {
+            if let Some(added) = put(args, name, &words, (gt, &town), link).await? {
                 return Ok((added, link.controller));
             }
         }
@@ -80,7 +83,13 @@ struct Added {
 }
 
 /// Adds them; none where the convoy has changed meanwhile.
-async fn put(args: &Args, name: &str, (gt, town): (&Context, &Town), link: &Link) -> Result<Option<Added>, CliError> {
+async fn put(
+    args: &Args,
+    name: &str,
+    words: &Words<'_>,
+    (gt, town): (&Context, &Town),
+    link: &Link,
+) -> Result<Option<Added>, CliError> {
     let Some(convoy) = by_name(&link.typed::<Convoy>(), name).await? else {
         return Err(link.not_found(kinds::find("convoy")?, name).await);
     };
@@ -90,17 +99,18 @@ async fn put(args: &Args, name: &str, (gt, town): (&Context, &Town), link: &Link
         return refused(format!("convoy `{name}` is being deleted"));
     }
     let taken: Vec<String> = convoy.spec.beads.iter().map(|bead| bead.name.clone()).collect();
-    let texts: Vec<&str> = args.texts.iter().map(String::as_str).collect();
-    let beads = convoy::beads(&texts, &taken)?;
+    let mut tracks = words.tracks.clone();
+    tracks.retain(|name| !convoy.spec.tracks.iter().any(|track| track.bead == *name));
+    let beads = convoy::beads(&words.texts, &taken)?;
     let mut spec = json!(convoy.spec);
-    let all = spec["beads"].as_array_mut().into_iter().flat_map(std::mem::take);
-    spec["beads"] = all.chain(beads.iter().map(|bead| of_words(bead, args.rig.as_deref()))).collect();
+    append(&mut spec, "beads", beads.iter().map(|bead| of_words(bead, args.rig.as_deref())));
+    append(&mut spec, "tracks", tracks.iter().map(|name| json!({ "bead": name })));
     let whole = json!({ "apiVersion": API_VERSION, "kind": "Convoy", "metadata": { "name": name }, "spec": spec });
     let text = to_yaml(&whole);
     check(&text, (gt, town), link).await?;
     if args.dry_run != Some(DryRun::Client) {
         let metadata = json!({ "resourceVersion": convoy.resource_version(), "uid": convoy.uid() });
-        let patch = json!({ "metadata": metadata, "spec": { "beads": spec["beads"] } });
+        let patch = json!({ "metadata": metadata, "spec": { "beads": spec["beads"], "tracks": spec["tracks"] } });
         let dry_run = args.dry_run == Some(DryRun::Server);
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), dry_run, ..PatchParams::default() };
         match link.typed::<Convoy>().patch(name, &params, &Patch::Merge(patch)).await {
@@ -109,7 +119,7 @@ async fn put(args: &Args, name: &str, (gt, town): (&Context, &Town), link: &Link
             Err(error) => return Err(error.into()),
         }
     }
-    let names: Vec<String> = beads.into_iter().map(|bead| bead.name).collect();
+    let names: Vec<String> = beads.into_iter().map(|bead| bead.name).chain(tracks).collect();
     if args.output.is_some() {
         gt.out.data(&text)?;
     } else {
@@ -120,8 +130,17 @@ async fn put(args: &Args, name: &str, (gt, town): (&Context, &Town), link: &Link
     Ok(Some(Added { names, had_landed: landed }))
 }
 
+/// Puts these behind what is in a list; nothing where there are none, so that no empty list comes.
+fn append(spec: &mut Value, list: &str, more: impl Iterator<Item = Value>) {
+    let mut more = more.peekable();
+    if more.peek().is_some() {
+        let there = spec[list].as_array_mut().map(std::mem::take).unwrap_or_default();
+        spec[list] = there.into_iter().chain(more).collect();
+    }
+}
+
 /// Refuses a convoy that a source keeps: what is added beside it would be put back.
-async fn refuse_kept(convoy: &Convoy, link: &Link) -> Result<(), CliError> {
+pub(super) async fn refuse_kept(convoy: &Convoy, link: &Link) -> Result<(), CliError> {
     let sources: Vec<String> = link.all::<Source>().await?.iter().map(ResourceExt::name_any).collect();
     let value = json!(convoy);
     let Some(source) = keeper(&value, |source| sources.iter().any(|it| it == source)) else { return Ok(()) };

@@ -14,6 +14,9 @@ use crate::cli::common::context::{Context, Link, by_name, pages};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 
+/// What is said behind a bead that a convoy tracks.
+const TRACKED: &str = " (tracked: it stays, and nobody asks for it any more)";
+
 /// Open beads that are named.
 const NAMED_MAX: usize = 10;
 
@@ -82,13 +85,19 @@ async fn read(link: &Link, name: &str) -> Result<Found, CliError> {
         return Err(link.not_found(kinds::find("convoy")?, name).await);
     };
     let mine = ListParams::default().labels(&format!("{LABEL_CONVOY}={name}"));
+    let mut tracked = Vec::new();
+    for track in &convoy.spec.tracks {
+        let bead = link.typed::<Bead>().get_opt(&track.bead).await?;
+        tracked.extend(bead.filter(|bead| bead.spec.closed.is_none()));
+    }
     let beads: Vec<Bead> = pages(&link.typed::<Bead>(), &mine).await?;
-    let open = beads.iter().filter(|bead| bead.spec.closed.is_none() && bead.spec.parent.is_none());
+    let open = beads.iter().filter(|bead| bead.spec.closed.is_none() && !bead.spec.is_step());
     let line = |bead: &Bead| {
         let state = bead.status.as_ref().map_or(BeadState::Waiting, |status| status.state);
         format!("bead/{} {state}: {}", bead.name_any(), bead.spec.title)
     };
     let mut open: Vec<String> = open.map(line).collect();
+    open.extend(tracked.iter().map(|bead| line(bead) + TRACKED));
     // Before any controller has looked, none of them is made yet.
     if beads.is_empty() {
         open.extend(convoy.spec.beads.iter().map(|bead| format!("{} is not begun: {}", bead.name, bead.title)));

@@ -165,7 +165,7 @@ fn beads_by_uid(objects: &Objects) -> BTreeMap<&str, &str> {
 fn job_words(job: &Job) -> Option<(Event, String, String)> {
     let rig = &job.owner().name;
     Some(match job {
-        Job::Fetch { .. } | Job::Lease { .. } | Job::Notify { .. } => return None,
+        Job::Fetch { .. } | Job::Lease { .. } | Job::Notify { .. } | Job::Gate { .. } => return None,
         Job::Clone { url, .. } => (Event::Clones, rig.clone(), format!("{rig} from {}", redact(url))),
         Job::Setup { sandbox, commands, .. } => {
             let key = format!("{}\n{}", sandbox.name, commands.join("\n"));

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gastown_controllers::seen::Seen;
 use gastown_controllers::world::{
-    Act, ActError, Adapter, Ask, Fact, Job, JobKey, JobState, SandboxFacts, SandboxId, Session,
+    Act, ActError, Adapter, Ask, Fact, Job, JobKey, JobState, SandboxFacts, SandboxId, Session, exit,
 };
 
 use crate::world::sim::SimWorld;
 use crate::world::sim::behavior::Behavior;
+use crate::world::sim::commits::Tree;
 
 /// Something that was done in the world. What was so already is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +124,8 @@ impl Adapter for Recorder {
     }
 }
 
-/// Agents that do nothing, on a machine on which these programs are not installed. Every job works.
+/// Agents that do nothing, on a machine on which these programs are not installed. Every job works; but no gate opens by
+/// what a program says, which nobody knows beforehand.
 pub struct Idle {
     /// The programs that are not there.
     pub missing: Arc<BTreeSet<String>>,
@@ -132,5 +134,12 @@ pub struct Idle {
 impl Behavior for Idle {
     fn has_program(&self, name: &str) -> bool {
         !self.missing.contains(name)
+    }
+
+    fn ends(&self, job: &Job, _: Option<&Tree>) -> (i32, String) {
+        match job {
+            Job::Gate { .. } => (exit::FAILED, "nothing is asked in a simulation".to_owned()),
+            _ => (exit::OK, String::new()),
+        }
     }
 }

@@ -15,6 +15,8 @@ const NOTHING: &str = "-";
 
 /// How much of a commit's id is shown; the wide form has all of it.
 const COMMIT_CHARS: usize = 9;
+/// Characters of a title, where nothing else limits it: a title is a line, and the longest has 500.
+const TITLE_CHARS_MAX: usize = 120;
 
 /// Columns that a narrow terminal leaves out, the first of them first; `-o wide` has all. A name of a bead is the beginning
 /// of its merge requests' names, and a polecat's begins with its rig's.
@@ -66,6 +68,11 @@ impl Columns {
                 *cell = short_revisions(cell);
             }
         }
+        if let Some(title) = self.columns.iter().position(|column| column.heading == "TITLE").filter(|_| !wide)
+            && let Some(cell) = cells.get_mut(title + 1)
+        {
+            *cell = short(cell);
+        }
         if object.metadata.deletion_timestamp.is_some() {
             let says = ["REASON", "READY"].iter().find_map(|it| self.columns.iter().position(|c| c.heading == *it));
             if let Some(cell) = says.and_then(|nth| cells.get_mut(nth + 1)) {
@@ -86,6 +93,14 @@ fn spare(kind: &Kind) -> &'static [&'static str] {
         "Convoy" => &["AGE"],
         _ => &SPARE,
     }
+}
+
+/// A title as a table has it where there is no terminal that it is cut to.
+fn short(title: &str) -> String {
+    if title.chars().nth(TITLE_CHARS_MAX).is_none() {
+        return title.to_owned();
+    }
+    title.chars().take(TITLE_CHARS_MAX - 1).chain(['…']).collect()
 }
 
 /// Whether it is a commit's whole id, of which people read the beginning.
@@ -134,6 +149,20 @@ mod tests {
         NAME                   STATE      REASON            TITLE
         bead/reflow-qw4nrkcb   SetAside   TooManyAttempts   Say width, not cols,…
         ");
+    }
+
+    #[test]
+    fn a_long_title_is_cut_but_in_the_wide_form() {
+        let bead = |chars: usize| {
+            let value = json!({ "metadata": { "name": "b" }, "spec": { "title": "é".repeat(chars) } });
+            serde_json::from_value::<DynamicObject>(value).unwrap()
+        };
+        let columns = Columns::of(Kind::named("Bead").unwrap());
+        let place = 1 + columns.columns.iter().position(|column| column.heading == "TITLE").unwrap();
+        let title = |chars, wide| columns.cells(&bead(chars), wide, false, Timestamp::UNIX_EPOCH)[place].clone();
+        assert_eq!(title(TITLE_CHARS_MAX, false), "é".repeat(TITLE_CHARS_MAX));
+        assert_eq!(title(500, false), "é".repeat(TITLE_CHARS_MAX - 1) + "…");
+        assert_eq!(title(500, true), "é".repeat(500));
     }
 
     #[test]

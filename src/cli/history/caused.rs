@@ -65,7 +65,7 @@ pub fn caused<'a>(history: &[Past], beads: &'a [Bead]) -> Vec<Caused<'a>> {
     let mut found: Vec<Caused<'_>> =
         history.iter().map(|past| Caused { beads: Vec::new(), is_part: is_part(past) }).collect();
     let convoys: Vec<_> = history.iter().map(convoys).collect();
-    for bead in beads.iter().filter(|bead| bead.spec.parent.is_none()) {
+    for bead in beads.iter().filter(|bead| !bead.spec.is_step()) {
         let (Some(convoy), Some(made)) = (bead.labels().get(LABEL_CONVOY), &bead.metadata.creation_timestamp) else {
             continue;
         };

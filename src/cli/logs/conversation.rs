@@ -8,6 +8,7 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::text::counted;
 use crate::world::records::Transcript;
 
 /// Lines of a tool's answer that are shown.
@@ -111,7 +112,7 @@ fn answer(text: &str) -> String {
         let _never_fails = writeln!(shown, "    {line}");
     }
     if lines.len() > ANSWER_LINES_MAX {
-        let _never_fails = writeln!(shown, "    … {} more lines", lines.len() - ANSWER_LINES_MAX);
+        let _never_fails = writeln!(shown, "    … {}", counted(lines.len() - ANSWER_LINES_MAX, "more line"));
     }
     shown + "\n"
 }
@@ -160,7 +161,7 @@ mod tests {
             5
             6
             7
-            … 1 more lines
+            … 1 more line
         ");
     }
 

@@ -1,7 +1,8 @@
-//! Beads that are slung again: what a person has said of them is lifted, and what failed before does not count any more.
+//! Beads that are slung: those of the backlog are worked on from now on; of others, what a person has said of them is lifted, and what
+//! failed before does not count any more.
 
-use gastown_controllers::bead::convoy_of;
-use gastown_controllers::holds::PartOf;
+use gastown_beads::ids::object_name;
+use gastown_controllers::holds::{PartOf, strongest_bead, strongest_convoy};
 use gastown_controllers::town;
 use gastown_crds::bead::{BeadState, BeadType};
 use gastown_crds::common::API_VERSION;
@@ -10,12 +11,12 @@ use gastown_crds::overrides::Override;
 use gastown_crds::{Bead, Convoy, Polecat, Rig, Town as TownObject};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::convoy::How;
-use super::{Args, DryRun, WAIT_SUGGESTED};
+use super::{Args, DryRun, Stored, WAIT_SUGGESTED, commands, needs_command};
 use crate::cli::common::context::{Context, Link, by_name};
-use crate::cli::common::enforce;
+use crate::cli::common::enforce::{self, Above};
 use crate::cli::common::error::{CliError, Exit};
 use crate::cli::common::kinds;
 use crate::cli::common::overrides;
@@ -35,6 +36,14 @@ struct Todo {
     lifts: bool,
     /// What `spec.retry` becomes.
     retry: Option<u32>,
+    /// Whether it was in the backlog, and is asked for now.
+    starts: bool,
+    /// The rig of one that named none.
+    rig: Option<String>,
+    /// The Formula and the Runtime that are named for it.
+    by: (Option<String>, Option<String>),
+    /// The shell text that does it.
+    command: Option<String>,
 }
 
 /// The beads that these words name; none if they are a text. A bead is named by `bead/NAME`, or by the whole name of its object:
@@ -51,10 +60,30 @@ pub async fn asked(link: &Link, words: &[String]) -> Result<Option<Again>, CliEr
             None => return Err(link.not_found(kind, word).await),
         }
     }
-    for bead in &beads {
+    for bead in &mut beads {
         check(bead, rig.map(String::as_str))?;
+        if bead.spec.rig.is_empty() && bead.spec.type_.is_dispatched() {
+            bead.spec.rig = match rig {
+                Some(rig) => rig.clone(),
+                None => only_rig(bead, link).await?,
+            };
+        }
     }
     Ok(Some(Again { beads }))
+}
+
+/// The rig of a bead that names none: the town's only one.
+async fn only_rig(bead: &Bead, link: &Link) -> Result<String, CliError> {
+    let rigs: Vec<String> = link.all::<Rig>().await?.iter().map(ResourceExt::name_any).collect();
+    let name = bead.name_any();
+    match rigs.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => {
+            Err(CliError::new(Exit::NotFound, "the town has no rig yet").hint("`gt rig add PATH-OR-URL` declares one"))
+        }
+        several => Err(CliError::new(Exit::Usage, format!("bead {name} names no rig"))
+            .hint(format!("say which, behind it: gt sling {name} RIG; there are {}", several.join(", ")))),
+    }
 }
 
 async fn named(link: &Link, word: &str) -> Result<Option<Bead>, CliError> {
@@ -63,8 +92,10 @@ async fn named(link: &Link, word: &str) -> Result<Option<Bead>, CliError> {
             worker::parsed(link.get(kinds::find("bead")?, name).await?).map(Some)
         }
         // An API is asked for names only: a text is none.
-        _ if !gastown_crds::names::is_label(word) => Ok(None),
-        _ => Ok(link.typed::<Bead>().get_opt(word).await?),
+        _ => match object_name(word) {
+            Some(name) => Ok(link.typed::<Bead>().get_opt(&name).await?),
+            None => Ok(None),
+        },
     }
 }
 
@@ -79,7 +110,11 @@ fn check(bead: &Bead, rig: Option<&str>) -> Result<(), CliError> {
         let hint = "what is to be done anew is another bead: gt sling 'TEXT'".to_owned();
         return refused(format!("bead {name} is closed ({}), for ever", closed.reason), hint);
     }
-    if let Some(rig) = rig.filter(|rig| *rig != bead.spec.rig) {
+    if bead.spec.type_.is_record() {
+        let hint = "what is to be done is a bead of another type: gt sling 'TEXT'".to_owned();
+        return refused(format!("bead {name} is a {}, which is no work", bead.spec.type_), hint);
+    }
+    if let Some(rig) = rig.filter(|rig| !bead.spec.rig.is_empty() && *rig != bead.spec.rig) {
         let hint = format!("say its text anew for that rig: gt sling 'TEXT' {rig}");
         let what =
             format!("bead {name} is of rig {}, where its branches are: it cannot go to rig {rig}", bead.spec.rig);
@@ -93,21 +128,56 @@ fn check(bead: &Bead, rig: Option<&str>) -> Result<(), CliError> {
 }
 
 impl Todo {
-    fn of(bead: &Bead) -> Self {
+    fn of(bead: &Bead, how: &How, command: Option<&String>) -> Self {
         let is_set_aside = bead.status.as_ref().is_some_and(|status| status.state == BeadState::SetAside);
         let retry = is_set_aside.then(|| bead.spec.retry.unwrap_or(0).saturating_add(1));
-        Self { lifts: Override::of(&bead.metadata).is_some(), retry }
+        let starts = bead.spec.suspend;
+        Self {
+            lifts: Override::of(&bead.metadata).is_some(),
+            retry,
+            starts,
+            rig: starts.then(|| bead.spec.rig.clone()).filter(|rig| !rig.is_empty()),
+            by: (how.formula.clone(), how.runtime.clone()),
+            command: command.cloned(),
+        }
+    }
+
+    /// What of the spec is written; nothing where it says so already.
+    fn patch(&self) -> Option<Value> {
+        let Self { lifts: _, retry, starts, rig, by: (formula, runtime), command } = self;
+        let mut spec = Map::new();
+        let mut put = |name: &str, value: Option<Value>| value.map(|value| spec.insert(name.to_owned(), value));
+        put("retry", retry.map(Value::from));
+        put("suspend", starts.then_some(Value::Null));
+        put("rig", rig.clone().map(Value::from));
+        put("formula", formula.clone().map(Value::from));
+        put("runtime", runtime.clone().map(Value::from));
+        put("command", command.clone().map(Value::from));
+        (!spec.is_empty()).then_some(Value::Object(spec))
+    }
+
+    /// What is done, in a word.
+    fn word(&self) -> &'static str {
+        if self.starts { "slung" } else { "slung again" }
     }
 }
 
 impl Again {
     /// Has them go on.
     pub fn run(self, args: &Args, gt: &Context, town: &Town) -> Result<(), CliError> {
-        if args.how != How::default() || args.command.is_some() {
+        let is_new = self.beads.iter().all(|bead| bead.spec.suspend);
+        let how = How { formula: None, runtime: None, ..args.how.clone() };
+        let is_said = args.how != How::default() || args.command.is_some();
+        if how != How::default() || (!is_new && is_said) {
             return Err(CliError::new(Exit::Usage, "what works on a bead, and how, is said by its convoy")
                 .hint("without --formula, --runtime, --branch, --notify and --command, it goes on as it was"));
         }
-        let all: Vec<(Bead, Todo)> = self.beads.into_iter().map(|bead| (bead.clone(), Todo::of(&bead))).collect();
+        let all: Vec<(Bead, Todo)> = self
+            .beads
+            .into_iter()
+            .map(|bead| (bead.clone(), Todo::of(&bead, &args.how, args.command.as_ref())))
+            .collect();
+        block_on(gt.with_api(town, async |link| check_commands(&all, args.how.runtime.as_deref(), link).await))?;
         let names: Vec<String> = all.iter().map(|(bead, _)| bead.name_any()).collect();
         if args.output.is_some() {
             let yaml: Vec<String> = all.iter().map(|(bead, todo)| to_yaml(&as_it_will_be(bead, todo))).collect();
@@ -116,7 +186,7 @@ impl Again {
         if args.dry_run == Some(DryRun::Client) {
             if args.output.is_none() {
                 for (bead, todo) in &all {
-                    let what = if *todo == Todo::default() { "goes on already" } else { "slung again" };
+                    let what = if *todo == Todo::default() { "goes on already" } else { todo.word() };
                     gt.out.data(&format!("bead/{} {what} (dry run)", bead.name_any()))?;
                 }
             }
@@ -126,10 +196,13 @@ impl Again {
         let is_quiet = args.output.is_some();
         let (is_up, notes, todo) = block_on(gt.with_api(town, async |link| {
             let mut notes = Vec::new();
+            let convoys = link.all::<Convoy>().await?;
             for (bead, todo) in &all {
                 put(gt, link, bead, todo, (is_dry, is_quiet)).await?;
                 notes.extend(
-                    still_held(bead, link, gt).await?.map(|why| format!("note: bead/{} waits: {why}", bead.name_any())),
+                    still_held(bead, &convoys, link, gt)
+                        .await?
+                        .map(|why| format!("note: bead/{} waits: {why}", bead.name_any())),
                 );
             }
             Ok((link.controller, notes, enforce::todo(gt, town, link).await?))
@@ -154,6 +227,27 @@ impl Again {
     }
 }
 
+/// Refuses beads of the backlog that would never run: what works on them runs commands, and they have none.
+async fn check_commands(all: &[(Bead, Todo)], runtime: Option<&str>, link: &Link) -> Result<(), CliError> {
+    let may_lack = |bead: &Bead, todo: &Todo| {
+        let type_ = bead.spec.type_;
+        todo.starts && type_.is_dispatched() && !type_.asks_for_parts() && !bead.spec.rig.is_empty()
+    };
+    let all: Vec<_> = all.iter().filter(|(bead, todo)| may_lack(bead, todo)).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let stored = Stored::read(link, &[]).await?;
+    let lacks = |bead: &Bead, todo: &Todo| commands::bead_lacks(&as_it_will_be(bead, todo)["spec"], &stored);
+    match all.iter().find(|(bead, todo)| lacks(bead, todo)) {
+        Some((bead, todo)) => {
+            let runtime = todo.by.1.as_deref().or(runtime).or(bead.spec.runtime.as_deref());
+            Err(needs_command(&bead.spec.rig, runtime, "say --command 'SHELL'"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Writes what is to be done; says what was.
 async fn put(
     gt: &Context,
@@ -163,8 +257,8 @@ async fn put(
     (is_dry, is_quiet): (bool, bool),
 ) -> Result<(), CliError> {
     let name = bead.name_any();
-    if let Some(retry) = todo.retry {
-        let patch = json!({ "metadata": { "uid": bead.uid() }, "spec": { "retry": retry } });
+    if let Some(spec) = todo.patch() {
+        let patch = json!({ "metadata": { "uid": bead.uid() }, "spec": spec });
         let params = PatchParams { dry_run: is_dry, ..PatchParams::default() };
         link.typed::<Bead>().patch(&name, &params, &Patch::Merge(patch)).await?;
     }
@@ -177,19 +271,28 @@ async fn put(
         let state = bead.status.as_ref().map(|status| status.state).unwrap_or_default();
         gt.out.data(&format!("bead/{name} goes on already: {state}"))?;
     } else {
-        gt.out.data(&format!("bead/{name} slung again{}", if is_dry { " (server dry run)" } else { "" }))?;
+        gt.out.data(&format!("bead/{name} {}{}", todo.word(), if is_dry { " (server dry run)" } else { "" }))?;
     }
     Ok(())
 }
 
 /// What keeps it from going on all the same: something that it is part of.
-async fn still_held(bead: &Bead, link: &Link, gt: &Context) -> Result<Option<String>, CliError> {
+async fn still_held(bead: &Bead, convoys: &[Convoy], link: &Link, gt: &Context) -> Result<Option<String>, CliError> {
+    if let Some(held) = &bead.spec.held {
+        let name = bead.name_any();
+        return Ok(Some(format!("somebody set it to `{held}`; `bd update {name} --status open` takes that back")));
+    }
+    if let Some(who) = &bead.spec.assigned_to {
+        let name = bead.name_any();
+        return Ok(Some(format!("{who} has it; `bd update {name} --assignee \"\"` gives it to the pool")));
+    }
     let the_town = link.typed::<TownObject>().get_opt(town::NAME).await?;
-    let rig = link.typed::<Rig>().get_opt(&bead.spec.rig).await?;
-    let convoy = match convoy_of(bead) {
-        Some(name) => link.typed::<Convoy>().get_opt(name).await?,
-        None => None,
+    let rig = match bead.spec.rig.as_str() {
+        "" => None,
+        name => link.typed::<Rig>().get_opt(name).await?,
     };
+    let above = Above::new(link).of(bead).await?;
+    let of_bead = enforce::convoys_of(bead, &above, convoys);
     let polecat = match &bead.spec.assignee {
         Some(assignee) => link.typed::<Polecat>().get_opt(&assignee.polecat).await?,
         None => None,
@@ -197,8 +300,8 @@ async fn still_held(bead: &Bead, link: &Link, gt: &Context) -> Result<Option<Str
     let part_of = PartOf {
         town: the_town.as_ref(),
         rig: rig.as_ref(),
-        convoy: convoy.as_ref(),
-        bead: None,
+        convoy: strongest_convoy(of_bead.into_iter(), gt.now()),
+        bead: strongest_bead(above.iter(), gt.now()),
         polecat: polecat.as_ref(),
     };
     Ok(part_of.hold(gt.now()).map(|hold| hold.message))
@@ -207,8 +310,11 @@ async fn still_held(bead: &Bead, link: &Link, gt: &Context) -> Result<Option<Str
 /// The bead as it is written.
 fn as_it_will_be(bead: &Bead, todo: &Todo) -> Value {
     let mut spec = json!(bead.spec);
-    if let Some(retry) = todo.retry {
-        spec["retry"] = retry.into();
+    for (name, value) in todo.patch().as_ref().and_then(Value::as_object).into_iter().flatten() {
+        match value {
+            Value::Null => drop(spec.as_object_mut().and_then(|spec| spec.remove(name))),
+            value => spec[name] = value.clone(),
+        }
     }
     json!({ "apiVersion": API_VERSION, "kind": "Bead", "metadata": { "name": bead.name_any() }, "spec": spec })
 }

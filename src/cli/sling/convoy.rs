@@ -24,7 +24,7 @@ const SUFFIX_CHARS: usize = 5;
 const TITLE_CHARS_MAX: usize = 72;
 
 /// How a convoy out of words is worked on.
-#[derive(Debug, Default, PartialEq, Eq, ClapArgs)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, ClapArgs)]
 pub struct How {
     /// The Formula that it is worked by. Default: `work`.
     #[arg(long, value_name = "NAME", add = complete::formulas())]
@@ -106,28 +106,58 @@ pub fn beads<'a>(texts: &[&str], taken: &[String]) -> Result<Vec<Worded<'a>>, Cl
 
 /// The manifest of a convoy of these beads.
 pub fn manifest(name: &str, rig: &str, how: &How, beads: &[Worded<'_>]) -> String {
-    let mut yaml = format!(
-        "apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {}\nspec:\n  rig: {}\n",
-        scalar(name),
-        scalar(rig)
-    );
-    let line = |yaml: &mut String, key: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
+    Said { name, title: None, rig: Some(rig), how, suspend: false, tracks: &[], beads }.manifest()
+}
+
+/// What is said of a convoy.
+pub struct Said<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub title: Option<&'a str>,
+    /// The rig of the beads that it makes.
+    pub rig: Option<&'a str>,
+    /// How they are worked on.
+    pub how: &'a How,
+    /// Nothing is dispatched yet.
+    pub suspend: bool,
+    /// Names of beads that are there already.
+    pub tracks: &'a [String],
+    /// The beads that it makes.
+    pub beads: &'a [Worded<'a>],
+}
+
+impl Said<'_> {
+    /// Its manifest.
+    pub fn manifest(&self) -> String {
+        let Self { name, title, rig, how, suspend, tracks, beads } = *self;
+        let mut yaml = format!("apiVersion: {API_VERSION}\nkind: Convoy\nmetadata:\n  name: {}\nspec:\n", scalar(name));
+        let line = |yaml: &mut String, key: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                let _infallible = writeln!(yaml, "{key}: {}", scalar(value));
+            }
+        };
+        line(&mut yaml, "  title", title);
+        line(&mut yaml, "  rig", rig);
+        line(&mut yaml, "  formula", how.formula.as_deref());
+        line(&mut yaml, "  runtime", how.runtime.as_deref());
+        if how.notify {
+            yaml.push_str("  notify: true\n");
         }
-    };
-    line(&mut yaml, "  formula", how.formula.as_deref());
-    line(&mut yaml, "  runtime", how.runtime.as_deref());
-    if how.notify {
-        yaml.push_str("  notify: true\n");
+        if suspend {
+            yaml.push_str("  suspend: true\n");
+        }
+        for (nth, bead) in tracks.iter().enumerate() {
+            line(&mut yaml, if nth == 0 { "  tracks:\n  - bead" } else { "  - bead" }, Some(bead));
+        }
+        for (nth, bead) in beads.iter().enumerate() {
+            line(&mut yaml, if nth == 0 { "  beads:\n  - name" } else { "  - name" }, Some(&bead.name));
+            line(&mut yaml, "    title", Some(&bead.title));
+            line(&mut yaml, "    description", bead.description.as_deref());
+            line(&mut yaml, "    command", bead.command);
+        }
+        yaml
     }
-    for (nth, bead) in beads.iter().enumerate() {
-        line(&mut yaml, if nth == 0 { "  beads:\n  - name" } else { "  - name" }, Some(&bead.name));
-        line(&mut yaml, "    title", Some(&bead.title));
-        line(&mut yaml, "    description", bead.description.as_deref());
-        line(&mut yaml, "    command", bead.command);
-    }
-    yaml
 }
 
 /// A title of one line, and the whole text where that says more; none of a blank text.
@@ -146,7 +176,7 @@ fn titled(text: &str) -> Option<(String, Option<String>)> {
 }
 
 /// A name made of a title, as far as whole words fit.
-fn slug(title: &str) -> String {
+pub fn slug(title: &str) -> String {
     let whole = files::label(title, names::NAME_BYTES_MAX).unwrap_or_else(|| "work".to_owned());
     if whole.len() <= SLUG_BYTES_MAX {
         return whole;

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use gastown_controllers::world::remote_id;
 use gastown_crds::manifest::Manifest;
 use gastown_crds::{self as crds, suggest, url};
 use kube::ResourceExt;
@@ -19,6 +18,7 @@ use crate::cli::rig::{
 };
 use crate::insight::text::quoted;
 use crate::town::Town;
+use crate::world::git::whole;
 
 /// A rig that work can be given to.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Rigs {
             if all.iter().any(|rig| rig.name == manifest.name) {
                 continue;
             }
-            if let Ok(spec) = serde_json::from_value(manifest.value()["spec"].take()) {
+            if let Ok(spec) = manifest.spec() {
                 all.push(Rig::of(manifest.name.clone(), spec, Some(manifest)));
             }
         }
@@ -157,13 +157,4 @@ fn on<'a>(rigs: Vec<&'a Rig>, branch: &str) -> Result<Vec<&'a Rig>, CliError> {
     Err(CliError::new(Exit::NotFound, format!("no rig lands on branch `{shown}`"))
         .because_of(others.iter().map(lands).collect::<Vec<_>>().join(", "))
         .hint(format!("`gt rig add {} --branch {} --name NAME` declares one", quoted(&place), quoted(branch))))
-}
-
-/// One name for the repository at an address; a folder by what its links lead to.
-fn whole(url: &str) -> String {
-    let id = remote_id(url);
-    match fs_err::canonicalize(&id) {
-        Ok(path) if id.starts_with('/') => path.to_string_lossy().into_owned(),
-        _ => id,
-    }
 }

@@ -2,12 +2,18 @@
 //!
 //! A line that cannot be written is lost, and so is one that comes while too many wait: a terminal may be held with Ctrl-S.
 
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use gastown_base::private;
+use gastown_supervisor as supervisor;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The most lines that wait for a slow reader: some seconds of a town at work.
@@ -53,6 +59,57 @@ fn write_all(waiting: &Receiver<Entry>, mut out: impl Write) {
             Entry::Line(line) => drop(out.write_all(&line).and_then(|()| out.flush())),
             Entry::Flush(written) => drop(written.try_send(())),
         }
+    }
+}
+
+/// A log in a file, which is made anew when somebody has taken it away, such as with the folder that it is in.
+pub struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Whether it is standard error too, which then follows it: what panics is said there.
+    is_stderr: bool,
+}
+
+impl LogFile {
+    /// The log that standard error is; none if that is another file, or no file.
+    pub fn of_stderr(path: &Path) -> Option<Self> {
+        let file = File::from(io::stderr().as_fd().try_clone_to_owned().ok()?);
+        let log = Self { path: path.to_owned(), file, is_stderr: true };
+        log.is_there().then_some(log)
+    }
+
+    fn is_there(&self) -> bool {
+        let same =
+            |found: &std::fs::Metadata, own: &std::fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
+        fs_err::metadata(&self.path).is_ok_and(|found| self.file.metadata().is_ok_and(|own| same(&found, &own)))
+    }
+
+    fn open_again(&mut self) -> io::Result<()> {
+        // No folder above it: where all is gone, so is the town.
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.is_dir()) {
+            private::create_new(folder)?;
+        }
+        let file = supervisor::log::append(&self.path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        if self.is_stderr {
+            rustix::stdio::dup2_stderr(&file)?;
+        }
+        self.file = file;
+        Ok(())
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_there() {
+            // Where it cannot be made, the line goes where lines went before.
+            drop(self.open_again());
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -113,6 +170,24 @@ mod tests {
         }
         log.flush();
         assert_eq!(*out.0.lock().unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_made_anew_with_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state/gt.log");
+        fs_err::create_dir(dir.path().join("state")).unwrap();
+        let file = supervisor::log::append(&path).unwrap();
+        let mut log = LogFile { path: path.clone(), file, is_stderr: false };
+        log.write_all(b"one\n").unwrap();
+        fs_err::remove_dir_all(dir.path().join("state")).unwrap();
+        log.write_all(b"two\n").unwrap();
+        log.write_all(b"three\n").unwrap();
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "two\nthree\n");
+        assert_eq!(fs_err::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(dir);
+        log.write_all(b"four\n").unwrap();
+        assert!(!path.exists(), "a town that is gone is not begun anew");
     }
 
     #[test]

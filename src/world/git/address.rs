@@ -27,11 +27,12 @@ pub(super) fn resolved(job: &Job, layout: &Layout) -> Job {
         | Job::Fetch { url, secret: _, .. }
         | Job::Push { url, .. }
         | Job::RemoveBranch { url, .. }
-        | Job::Lease { url, secret: _, .. } => {
+        | Job::Lease { url, secret: _, .. }
+        | Job::Gate { url: Some(url), .. } => {
             *url = absolute(url, layout).into_owned();
         }
         Job::Setup { copy_from: Some(from), .. } => *from = below_town(from, layout).into_owned(),
-        Job::Setup { copy_from: None, .. } | Job::Verify { .. } | Job::Notify { .. } => {}
+        Job::Setup { copy_from: None, .. } | Job::Verify { .. } | Job::Notify { .. } | Job::Gate { url: None, .. } => {}
     }
     job
 }

@@ -6,6 +6,7 @@ use gastown_controllers::world::{Job, exit};
 
 use super::clone::lease::Move;
 use super::failure::{Failure, say};
+use super::gate::Look;
 use super::landing::push::Push;
 use super::sandbox::setup::Setup;
 use super::{Git, address};
@@ -50,6 +51,16 @@ impl Git {
             Job::Notify { owner: _, command, timeout_s, cause: _, facts, round: _ } => {
                 let told = notify::send(command, facts, *timeout_s, &self.layout, log);
                 told.map_err(|message| Failure { code: exit::FAILED, message })
+            }
+            Job::Gate { owner, rig, url, question, timeout_s, asked: _, round: _ } => {
+                let look = Look {
+                    key: &job.key(),
+                    gate: owner,
+                    rig: rig.as_ref(),
+                    url: url.as_deref(),
+                    timeout_s: *timeout_s,
+                };
+                self.look_at_gate(&look, question, log)
             }
         };
         match done {

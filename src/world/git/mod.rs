@@ -32,11 +32,15 @@ mod look;
 
 mod address;
 
+mod around;
+
 mod clone;
 
 mod sandbox;
 
 mod landing;
+
+mod gate;
 
 mod jobs;
 
@@ -59,6 +63,7 @@ use serde::Serialize;
 use crate::layout::Layout;
 
 pub use address::track_id;
+pub use around::{addresses_around, whole};
 pub use clone::landed_by::LandedCommit;
 pub use clone::remote::reach;
 pub use error::GitError;

@@ -15,7 +15,8 @@ const SWEEP_MAX: usize = 200;
 pub struct Keep {
     /// This many in all, the newest.
     pub newest: usize,
-    /// All fetches but so many go first: they outnumber the rest many times over, and an old one is good for nothing.
+    /// All fetches and looks of gates but so many go first: they outnumber the rest many times over, and an old one is good for
+    /// nothing.
     pub fetches: usize,
 }
 
@@ -40,7 +41,7 @@ impl Jobs {
     }
 
     fn is_fetch(&self, key: &JobKey) -> bool {
-        matches!(self.begun(key), Some(Job::Fetch { .. } | Job::Lease { .. }))
+        matches!(self.begun(key), Some(Job::Fetch { .. } | Job::Lease { .. } | Job::Gate { .. }))
     }
 
     /// The jobs that are over, by when their folder was last written to.

@@ -79,6 +79,7 @@ fn record(layout: &Layout, key: String) -> Option<JobRecord> {
         Job::RemoveBranch { .. } => ("remove", None),
         Job::Lease { .. } => ("lease", None),
         Job::Notify { .. } => ("notify", None),
+        Job::Gate { .. } => ("gate", None),
     };
     Some(JobRecord { key, verb, rig: job.owner().name.clone(), end, verifies, touched })
 }

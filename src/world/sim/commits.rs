@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Candidate, Replayed};
+use gastown_controllers::world::{Candidate, LandedBead, Replayed};
 use gastown_crds::common::Person;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::merge::merge;
@@ -107,6 +108,18 @@ impl Commits {
         for (name, commit) in self.history(target).take(LANDED_COMMITS_MAX) {
             if let Some((_, request)) = &commit.landed {
                 landed.entry(request.clone()).or_insert_with(|| name.clone());
+            }
+        }
+        landed
+    }
+
+    /// The last commit of each bead, among the same.
+    pub fn landed_beads(&self, target: &Oid) -> BTreeMap<String, LandedBead> {
+        let mut landed = BTreeMap::new();
+        for (name, commit) in self.history(target).take(LANDED_COMMITS_MAX) {
+            if let Some((bead, _)) = &commit.landed {
+                let at = Timestamp::from_second(commit.date).unwrap_or(Timestamp::UNIX_EPOCH);
+                landed.entry(bead.clone()).or_insert_with(|| LandedBead { commit: name.clone(), at });
             }
         }
         landed

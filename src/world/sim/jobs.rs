@@ -61,7 +61,8 @@ impl SimWorld {
                     | Job::Push { .. }
                     | Job::RemoveBranch { .. }
                     | Job::Lease { .. }
-                    | Job::Notify { .. } => None,
+                    | Job::Notify { .. }
+                    | Job::Gate { .. } => None,
                 };
                 (code, tail) = self.inner.behavior.ends(&job, tree.as_ref());
             }
@@ -87,6 +88,7 @@ fn kind(job: &Job) -> &'static str {
         Job::RemoveBranch { .. } => "remove",
         Job::Lease { .. } => "lease",
         Job::Notify { .. } => "notify",
+        Job::Gate { .. } => "gate",
     }
 }
 
@@ -118,7 +120,7 @@ impl State {
         let failed = |code, text: &str| (code, text.to_owned());
         let cloned = self.clones.contains_key(&job.owner().uid);
         match job {
-            Job::Notify { .. } => failed(exit::OK, ""),
+            Job::Notify { .. } | Job::Gate { .. } => failed(exit::OK, ""),
             Job::Clone { .. } if cloned => failed(exit::OK, "it is there already"),
             Job::Clone { url, .. } => self.reach(url),
             // Whatever needs the clone could not run: that says nothing about the work.
@@ -251,7 +253,7 @@ impl State {
                     remote.branches.remove(branch);
                 }
             }
-            Job::Setup { .. } | Job::Verify { .. } | Job::Notify { .. } => {}
+            Job::Setup { .. } | Job::Verify { .. } | Job::Notify { .. } | Job::Gate { .. } => {}
         }
     }
 }

@@ -69,6 +69,7 @@ impl State {
             cloned: true,
             target_tree: target.as_ref().and_then(|target| self.commits.get(target)).map(|c| c.tree.clone()),
             landed: target.as_ref().map(|target| self.commits.landed(target)).unwrap_or_default(),
+            beads: target.as_ref().map(|target| self.commits.landed_beads(target)).unwrap_or_default(),
             own: self.own(clone),
             left: self.left(clone, branch.as_ref()),
             branch,

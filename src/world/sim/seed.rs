@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gastown_controllers::seen::Oid;
 use gastown_controllers::world::{
-    Attempt, Frozen, Job, JobKey, JobState, Machine, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxId, Session,
-    remote_id,
+    Attempt, Frozen, Job, JobKey, JobState, LandedBead, Machine, Owner, RepoFacts, Sandbox, SandboxFacts, SandboxId,
+    Session, remote_id,
 };
 use jiff::Timestamp;
 
@@ -110,7 +110,7 @@ impl SimWorld {
 impl State {
     fn seed_repository(&mut self, repository: Repository) {
         let Repository { owner, url, facts, began, handed_in } = repository;
-        let RepoFacts { cloned, branch, target, target_tree, landed, own, left } = facts;
+        let RepoFacts { cloned, branch, target, target_tree, landed, beads, own, left } = facts;
         if !cloned {
             return;
         }
@@ -119,9 +119,13 @@ impl State {
         let clone = self.clones.entry(owner.uid.clone()).or_default();
         clone.head.clone_from(&branch);
         if let (Some(branch), Some(target)) = (&branch, &target) {
-            let landed: BTreeMap<Oid, Landed> =
-                landed.iter().map(|(request, oid)| (oid.clone(), of(request))).collect();
-            self.seed_history(began, &landed, target, target_tree);
+            let mut seeded: BTreeMap<Oid, (Landed, i64)> =
+                landed.iter().map(|(request, oid)| (oid.clone(), (of(request), 0))).collect();
+            for (bead, LandedBead { commit, at }) in beads {
+                let ((of, _), date) = seeded.entry(commit).or_default();
+                (*of, *date) = (bead, at.as_second());
+            }
+            self.seed_history(began, &seeded, target, target_tree);
             branches.insert(branch.clone(), target.clone());
         }
         for (head, base) in handed_in {
@@ -131,7 +135,7 @@ impl State {
             self.take_in(&owner.uid, &head);
         }
         for (name, own) in own {
-            self.seed_commit(&own.pushed, target.clone(), Tree::new(), own.of.as_deref().map(of));
+            self.seed_commit(&own.pushed, target.clone(), Tree::new(), own.of.as_deref().map(|it| (of(it), 0)));
             self.take_in(&owner.uid, &own.pushed);
             if let Some(there) = own.there {
                 self.seed_commit(&there, target.clone(), Tree::new(), None);
@@ -142,7 +146,7 @@ impl State {
             }
         }
         for (oid, request) in left {
-            self.seed_commit(&oid, None, Tree::new(), request.as_deref().map(of));
+            self.seed_commit(&oid, None, Tree::new(), request.as_deref().map(|it| (of(it), 0)));
             self.take_in(&owner.uid, &oid);
             if let (Some(clone), Some(branch)) = (self.clones.get_mut(&owner.uid), &branch) {
                 clone.miss(branch, oid);
@@ -163,7 +167,13 @@ impl State {
     }
 
     /// A line of commits that leads to a target: first where branches began, then what has landed.
-    fn seed_history(&mut self, began: BTreeSet<Oid>, landed: &BTreeMap<Oid, Landed>, target: &Oid, tree: Option<Oid>) {
+    fn seed_history(
+        &mut self,
+        began: BTreeSet<Oid>,
+        landed: &BTreeMap<Oid, (Landed, i64)>,
+        target: &Oid,
+        tree: Option<Oid>,
+    ) {
         let mut line: Vec<Oid> = began.into_iter().filter(|oid| !landed.contains_key(oid) && oid != target).collect();
         line.extend(landed.keys().filter(|oid| *oid != target).cloned());
         line.push(target.clone());
@@ -179,13 +189,15 @@ impl State {
         }
     }
 
-    /// There is a commit of this name.
-    fn seed_commit(&mut self, name: &Oid, parent: Option<Oid>, files: Tree, landed: Option<Landed>) {
+    /// There is a commit of this name; of what landed, with its date in seconds since 1970.
+    fn seed_commit(&mut self, name: &Oid, parent: Option<Oid>, files: Tree, landed: Option<(Landed, i64)>) {
         if self.commits.get(name).is_none() {
             let tree = self.commits.put_tree(files);
             let (message, author) = ("observed".to_owned(), "somebody".to_owned());
             let parent = parent.filter(|parent| parent != name);
-            self.commits.put_as(name.clone(), Commit { parent, tree, message, author, landed, date: 0 });
+            let (landed, date) = landed.unzip();
+            let date = date.unwrap_or_default();
+            self.commits.put_as(name.clone(), Commit { parent, tree, message, author, landed, date });
         }
     }
 

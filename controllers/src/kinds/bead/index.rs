@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::bead::{BeadState, BeadType, Waiting};
+use gastown_crds::bead::{BeadState, GateType, Waiting};
 use gastown_crds::common::{condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig};
@@ -26,17 +26,19 @@ pub struct Index {
     assigned: BTreeMap<String, BTreeSet<String>>,
     /// Rig to how many of its beads are at work.
     at_work_in_rig: BTreeMap<String, u32>,
-    /// Convoy to how many of its beads are at work.
-    at_work_in_convoy: BTreeMap<String, u32>,
     /// Rig to how many of its beads wait with their polecat, and for what.
     waiting_in_rig: BTreeMap<(String, Waiting), u32>,
     /// Convoy to its beads.
     by_convoy: BTreeMap<String, BTreeSet<String>>,
     /// Bead to its steps.
-    by_parent: BTreeMap<String, BTreeSet<String>>,
-    /// Bead to the open beads that need it.
+    steps: BTreeMap<String, BTreeSet<String>>,
+    /// Bead to its children that are no steps.
+    children: BTreeMap<String, BTreeSet<String>>,
+    /// Bead to the open beads that need it, or wait for its children.
     needed_by: BTreeMap<String, BTreeSet<String>>,
-    /// Rig to its open beads, steps left out.
+    /// Molecule to the open gates with a condition on its steps.
+    gates_on_steps: BTreeMap<String, BTreeSet<String>>,
+    /// Rig to its open beads that polecats work on.
     open_in_rig: BTreeMap<String, BTreeSet<String>>,
     /// Runtime to how many open beads name it.
     of_runtime: BTreeMap<String, u32>,
@@ -47,7 +49,8 @@ impl Index {
     pub(super) fn bead(&mut self, bead: &Bead, presence: Presence) {
         let name = bead.name_any();
         if let Some(parent) = &bead.spec.parent {
-            change(&mut self.by_parent, parent.clone(), name.clone(), presence);
+            let of_parent = if bead.spec.is_step() { &mut self.steps } else { &mut self.children };
+            change(of_parent, parent.clone(), name.clone(), presence);
         }
         if let Some(convoy) = convoy_of(bead) {
             change(&mut self.by_convoy, convoy.to_owned(), name.clone(), presence);
@@ -55,10 +58,18 @@ impl Index {
         if bead.spec.closed.is_some() {
             return;
         }
-        for need in &bead.spec.needs {
+        let on_steps = bead.spec.gate.as_ref().filter(|gate| gate.type_ == GateType::Condition);
+        if let Some(molecule) = on_steps.and_then(|gate| gate.await_id.clone()) {
+            change(&mut self.gates_on_steps, molecule, name.clone(), presence);
+        }
+        let gate = bead.spec.gate.iter().filter(|gate| gate.type_ == GateType::Bead);
+        let links = bead.spec.links.iter().filter(|link| link.blocks()).map(|link| &link.to);
+        let links = links.chain(gate.filter_map(|gate| gate.await_id.as_ref()));
+        let needs: BTreeSet<&String> = bead.spec.needs.iter().chain(links).collect();
+        for need in needs {
             change(&mut self.needed_by, need.clone(), name.clone(), presence);
         }
-        if bead.spec.type_ == BeadType::Step {
+        if !bead.spec.type_.is_dispatched() {
             return;
         }
         change(&mut self.open_in_rig, bead.spec.rig.clone(), name.clone(), presence);
@@ -70,9 +81,6 @@ impl Index {
             change(&mut self.assigned, assignee.uid.clone(), name.clone(), presence);
             let Some(waiting) = assignee.waiting else {
                 count(&mut self.at_work_in_rig, bead.spec.rig.clone(), presence);
-                if let Some(convoy) = convoy_of(bead) {
-                    count(&mut self.at_work_in_convoy, convoy.to_owned(), presence);
-                }
                 return;
             };
             // One that may not have the slot it waits for stops nobody.
@@ -129,11 +137,6 @@ impl Objects {
         self.index::<Bead>().at_work_in_rig.get(rig).copied().unwrap_or(0)
     }
 
-    /// How many beads are assigned and not waiting: of one convoy.
-    pub fn at_work_in_convoy(&self, convoy: &str) -> u32 {
-        self.index::<Bead>().at_work_in_convoy.get(convoy).copied().unwrap_or(0)
-    }
-
     /// How many beads of a rig wait with their polecat, for this; for a slot those that may have one.
     pub fn waiting_in_rig(&self, rig: &str, waiting: Waiting) -> u32 {
         self.index::<Bead>().waiting_in_rig.get(&(rig.to_owned(), waiting)).copied().unwrap_or(0)
@@ -146,15 +149,30 @@ impl Objects {
 
     /// The steps of a bead, of every round, by name.
     pub fn steps_of(&self, bead: &str) -> impl Iterator<Item = &Arc<Bead>> {
-        self.named(self.index::<Bead>().by_parent.get(bead))
+        self.named(self.index::<Bead>().steps.get(bead))
     }
 
-    /// The open beads that need a bead.
+    /// The children of a bead that are no steps, by name.
+    pub fn children_of(&self, bead: &str) -> impl Iterator<Item = &Arc<Bead>> {
+        self.named(self.index::<Bead>().children.get(bead))
+    }
+
+    /// The open beads that need a bead, or wait for its children.
     pub fn needed_by(&self, bead: &str) -> impl Iterator<Item = &Arc<Bead>> {
         self.named(self.index::<Bead>().needed_by.get(bead))
     }
 
-    /// The open beads of a rig, steps left out.
+    /// Whether any open gate has a condition on steps.
+    pub fn has_gates_on_steps(&self) -> bool {
+        !self.index::<Bead>().gates_on_steps.is_empty()
+    }
+
+    /// The open gates with a condition on the steps of a molecule.
+    pub fn gates_on_steps_of(&self, molecule: &str) -> Vec<String> {
+        self.index::<Bead>().gates_on_steps.get(molecule).into_iter().flatten().cloned().collect()
+    }
+
+    /// The open beads of a rig that polecats work on.
     pub fn open_in_rig(&self, rig: &str) -> impl Iterator<Item = &Arc<Bead>> {
         self.named(self.index::<Bead>().open_in_rig.get(rig))
     }
@@ -164,7 +182,7 @@ impl Objects {
         self.index::<Bead>().of_runtime.keys().map(String::as_str)
     }
 
-    /// The open beads of every rig that is there, steps left out.
+    /// The open beads of every rig that is there, which polecats work on.
     pub fn open_beads(&self) -> impl Iterator<Item = &Arc<Bead>> {
         self.all::<Rig>().flat_map(|rig| self.open_in_rig(&rig.name_any()).collect::<Vec<_>>())
     }
@@ -174,7 +192,7 @@ impl Objects {
 mod tests {
     use super::*;
     use crate::objects::tests::assert_index_is_that_of_a_fresh_fold;
-    use gastown_crds::bead::{Assignee, BeadStatus, CloseReason, Closed};
+    use gastown_crds::bead::{Assignee, BeadStatus, BeadType, CloseReason, Closed, Link};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -199,8 +217,10 @@ mod tests {
                 bead.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at, by: "gt".into() });
             }
             4 => {
-                bead.spec.type_ = BeadType::Step;
+                bead.spec.type_ = [BeadType::Step, BeadType::Task, BeadType::Epic][usize::from(shape / 6 % 3)];
                 bead.spec.parent = Some("b0".into());
+                let type_ = ["waits-for", "related"][usize::from(shape % 2)].to_owned();
+                bead.spec.links = vec![Link { to: "b1".into(), type_, gate: None }];
             }
             _ => {
                 bead.spec.priority = 0;

@@ -87,7 +87,22 @@ pub fn cooked<'a>(bead: &Bead, view: &View<'a>) -> Result<(&'a FormulaSpec, Vec<
     };
     let invalid = |error: CookError| (Reason::InvalidFormula, format!("formula `{wanted}`: {error}"));
     let steps = cook(&formula.spec, &vars(bead)).map_err(invalid)?;
-    Ok((&formula.spec, steps))
+    match taken(bead, &steps, view) {
+        None => Ok((&formula.spec, steps)),
+        Some(name) => {
+            let message = format!("its step would be called {name}, as another bead is: `bd delete {name}`");
+            Err((Reason::InvalidFormula, message))
+        }
+    }
+}
+
+/// The name of a step of a bead that another bead has.
+fn taken(bead: &Bead, steps: &[CookedStep], view: &View<'_>) -> Option<String> {
+    let (name, round) = (bead.name_any(), round(&requests(bead, view)));
+    let is_another = |it: &Bead| !it.spec.is_step() || it.spec.parent.as_ref() != Some(&name);
+    let names = steps.iter().map(|step| names::step(&name, round, &step.name));
+    let mut taken = names.filter(|step| view.objects.get::<Bead>(step).is_some_and(|it| is_another(it)));
+    taken.next()
 }
 
 /// Pours what is missing of a round.
@@ -152,22 +167,14 @@ fn step_bead(bead: &Bead, round: u32, step: &CookedStep, order: usize, all: usiz
             ..ObjectMeta::default()
         },
         spec: BeadSpec {
-            title: step.title.clone(),
             description: step.description.clone(),
             type_: BeadType::Step,
             priority: bead.spec.priority,
-            rig: bead.spec.rig.clone(),
             needs: step.needs.iter().map(|need| names::step(&name, round, need)).collect(),
-            formula: None,
             runtime: step.runtime.clone(),
             command: step.run.clone(),
-            vars: Vec::new(),
             parent: Some(name),
-            questions: Vec::new(),
-            handoffs: Vec::new(),
-            retry: None,
-            assignee: None,
-            closed: None,
+            ..BeadSpec::new(step.title.clone(), bead.spec.rig.clone())
         },
         status: None,
     }

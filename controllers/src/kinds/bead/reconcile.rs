@@ -7,38 +7,59 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gastown_crds::actor::CONTROLLER;
-use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Closed, Handoff, Waiting};
-use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types, whole_second};
+use gastown_crds::bead::{BeadState, BeadStatus, BeadType, CloseReason, Handoff, Waiting};
+use gastown_crds::common::{Condition, ConditionStatus, STATUS_TEXT_BYTES_MAX, condition, types};
 use gastown_crds::kinds::polecat;
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::quantity::Bytes;
 use gastown_crds::reason::Reason;
-use gastown_crds::{Bead, MergeRequest, PolecatStatus, Rig};
+use gastown_crds::{Bead, MergeRequest, PolecatStatus};
 use kube::ResourceExt;
 
 use super::changed::changed;
+use super::readiness::{blocked, held_back, is_wanted, not_to_be_done, open_needs, readiness};
+use super::wisp::{self, End};
 use super::{
-    close, failures, is_landing, is_refused, last_word, molecule, release, requests, rework, round, starved, state,
+    card, failures, finish, flow, is_landing, is_refused, last_word, molecule, nobody_has_asked, release, requests,
+    rework, round, starved, state,
 };
 use crate::conditions::{tail, times};
 use crate::draft::Draft;
-use crate::holds::{self, PartOf};
+use crate::holds;
 use crate::kinds::runtime;
-use crate::plan::Plan;
+use crate::plan::{Plan, Write};
 use crate::view::{NotSeen, View};
 use crate::world::{Attempt, AttemptState, Owner};
 
 /// How long until a bead looks again at a session that ends; ending one takes at most 1.3 s.
 const ENDING_DELAY: Duration = Duration::from_secs(2);
 
+/// Longest message of a close, in characters, as its schema has it.
+const CLOSE_CHARS_MAX: usize = 4096;
+
 /// Decides about one bead.
 pub fn reconcile(bead: &Bead, view: &View<'_>) -> Plan {
     if bead.metadata.deletion_timestamp.is_some() {
         return Plan::none();
     }
-    let result = if bead.spec.type_ == BeadType::Step { Ok(step(bead, view)) } else { work(bead, view) };
-    let (mut plan, draft) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
+    let end = wisp::end(bead, view);
+    if end == End::Now {
+        let mut plan = Plan::none();
+        plan.write(Write::delete(bead));
+        return plan;
+    }
+    let result = match bead.spec.type_ {
+        BeadType::Step => Ok(step(bead, view)),
+        type_ if type_.is_dispatched() => work(bead, view),
+        _ => Ok(card::reconcile(bead, view)),
+    };
+    let (mut plan, mut draft) = result.unwrap_or_else(|not_seen| (Plan::none(), unknown(bead, view, &not_seen)));
+    if let Some((reason, message)) = flow::make(bead, view, &mut plan) {
+        draft.conditions.set_bool(types::READY, false, reason, message);
+    }
+    if let End::NotBefore(at) = end {
+        plan.again_at(at);
+    }
     holds::expire(bead, view, &mut plan);
     plan.set_status(draft);
     plan
@@ -86,9 +107,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
             conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, &left.message);
         }
         for step in view.objects.steps_of(&bead.name_any()).filter(|step| step.spec.closed.is_none()) {
-            let (reason, message) = (CloseReason::Withdrawn, Some("its bead is closed".to_owned()));
-            let closed = Closed { reason, message, at: whole_second(view.now), by: CONTROLLER.into() };
-            plan.write(close(step, &closed));
+            plan.write(finish(step, CloseReason::Withdrawn, "its bead is closed", view.now));
         }
         return Ok((plan, draft));
     }
@@ -106,9 +125,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
     if let Some(request) = newest.filter(|r| state(r) == MergeState::Merged) {
         let landed = request.status.as_ref().and_then(|s| s.landed.clone());
         let message = landed.map_or_else(|| "the target holds it already".to_owned(), |oid| format!("landed as {oid}"));
-        let (reason, message) = (CloseReason::Merged, Some(message));
-        let closed = Closed { reason, message, at: whole_second(view.now), by: CONTROLLER.into() };
-        plan.write(close(bead, &closed));
+        plan.write(finish(bead, CloseReason::Merged, message, view.now));
         status.state = BeadState::Landing;
         conditions.set_bool(types::READY, false, Reason::Landing, "merged; being closed");
     } else if let Some(request) = newest.filter(|r| is_landing(r)) {
@@ -134,9 +151,13 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
         conditions.set_bool(types::SET_ASIDE, true, Reason::BranchDeleted, message);
         conditions.set_bool(types::READY, false, Reason::BranchDeleted, "set aside for a person");
     } else if let Some((reason, message)) = set_aside(bead, status, attempts, &requests, view) {
+        let is_soft = flow::fails_softly(bead);
         let ended = attempts.last().is_none_or(|r| r.state != AttemptState::Running);
         if bead.spec.assignee.is_some() && ended {
             plan.write(release(bead));
+        } else if is_soft && ended {
+            // Once its polecat has let go of it; what needs it goes on.
+            plan.write(finish(bead, CloseReason::Withdrawn, cut(format!("failed: {message}")), view.now));
         }
         status.state = BeadState::SetAside;
         conditions.set_bool(types::SET_ASIDE, true, reason, message);
@@ -154,7 +175,7 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
                 let (reason, message) = of_bead.and_then(stands_still).unwrap_or_else(works);
                 (BeadState::Working, reason, message)
             }
-            Some(Waiting::Slot) => match held_back(bead, view) {
+            Some(Waiting::Slot) => match held_back(bead, view, &mut |at| plan.again_at(at)) {
                 None => (BeadState::Ready, Reason::Ready, String::new()),
                 Some((reason, message)) => (BeadState::Waiting, reason, message),
             },
@@ -176,10 +197,21 @@ fn work<'a>(bead: &'a Bead, view: &View<'_>) -> Result<(Plan, Draft<'a, Bead>), 
             // The session of an earlier claim is just ending, in another polecat's sandbox: nothing wakes this bead then.
             plan.again_at(view.now + ENDING_DELAY);
         }
-    } else {
-        let (reason, message) = readiness(bead, view);
+    } else if let Some((end, why)) = not_to_be_done(bead, view) {
+        plan.write(finish(bead, end, why.clone(), view.now));
+        status.state = BeadState::Waiting;
+        conditions.set_bool(types::READY, false, end.into(), why);
+    } else if is_wanted(bead, view) {
+        let (reason, message) = readiness(bead, view, &mut |at| plan.again_at(at));
         status.state = if reason == Reason::Ready { BeadState::Ready } else { BeadState::Waiting };
         conditions.set_bool(types::READY, reason == Reason::Ready, reason, message);
+    } else {
+        let (state, (reason, message)) = match blocked(bead, view, &mut |at| plan.again_at(at)) {
+            Some(why) => (BeadState::Blocked, why),
+            None => (BeadState::Backlog, (Reason::Backlog, nobody_has_asked(&bead.name_any()))),
+        };
+        status.state = state;
+        conditions.set_bool(types::READY, false, reason, message);
     }
     draft.conditions.set_bool(types::CLOSED, false, Reason::Open, "");
     if let Some((reason, message)) = changed(bead, view) {
@@ -216,52 +248,6 @@ fn waits(status: Option<&PolecatStatus>) -> (BeadState, Reason, String) {
     (state, reason, message.to_owned())
 }
 
-/// The reason why a bead may not be dispatched, whether it was begun before or not; none if it may.
-fn held_back(bead: &Bead, view: &View<'_>) -> Option<(Reason, String)> {
-    let spec = &bead.spec;
-    let open = open_needs(bead, view);
-    if !open.is_empty() {
-        return Some((Reason::NeedsOpen, format!("waits for {}", open.join(", "))));
-    }
-    if view.objects.get::<Rig>(&spec.rig).is_none() {
-        return Some((Reason::RefNotFound, format!("there is no Rig named `{}`: apply it", spec.rig)));
-    }
-    let part_of = PartOf::of_bead(bead, view);
-    if let Some(convoy) = part_of.convoy.filter(|convoy| convoy.metadata.deletion_timestamp.is_some()) {
-        return Some((Reason::Suspended, format!("its convoy `{}` is being deleted", convoy.name_any())));
-    }
-    // A whole town of ready beads is not written anew because the town is held: dispatch knows.
-    let is_begun = spec.assignee.is_some();
-    let part_of = if is_begun { part_of.in_town(view) } else { part_of };
-    let hold = part_of.hold(view.now).filter(|hold| !is_begun || !hold.mode.may_start())?;
-    Some((hold.reason, hold.message))
-}
-
-/// Why a bead may be dispatched, or what it waits for.
-fn readiness(bead: &Bead, view: &View<'_>) -> (Reason, String) {
-    if let Some(why) = held_back(bead, view) {
-        return why;
-    }
-    if let Err(wrong) = molecule::cooked(bead, view) {
-        return wrong;
-    }
-    let spec = &bead.spec;
-    let gone: Vec<_> =
-        spec.needs.iter().filter(|n| view.objects.get::<Bead>(n).is_none()).map(String::as_str).collect();
-    let message = if gone.is_empty() {
-        String::new()
-    } else {
-        format!("needs {}, which does not exist and so does not block", gone.join(", "))
-    };
-    (Reason::Ready, message)
-}
-
-/// The beads it needs that are still open. One that does not exist does not block (as in Beads).
-fn open_needs(bead: &Bead, view: &View<'_>) -> Vec<String> {
-    let open = |need: &&String| view.objects.get::<Bead>(need).is_some_and(|b| b.spec.closed.is_none());
-    bead.spec.needs.iter().filter(open).cloned().collect()
-}
-
 /// The reason and the message of a bead that is set aside; none if it is not.
 fn set_aside(
     bead: &Bead,
@@ -292,8 +278,14 @@ fn set_aside(
         );
         return Some((Reason::OutOfMemory, message));
     }
-    let is_over = status.failures >= view.settings.backoff_limit;
+    let limit = flow::attempts_max(bead, &view.settings);
+    let is_over = status.failures >= limit;
     is_over.then(|| (Reason::TooManyAttempts, failed_too_often(bead, status, attempts)))
+}
+
+/// As much of a message as a close can say.
+fn cut(message: String) -> String {
+    if message.chars().count() <= CLOSE_CHARS_MAX { message } else { message.chars().take(CLOSE_CHARS_MAX).collect() }
 }
 
 fn failed_too_often(bead: &Bead, status: &BeadStatus, attempts: &[Attempt]) -> String {

@@ -1,7 +1,9 @@
 //! Writes of a bead: each is conditional on the bead as it was seen.
 
 use gastown_crds::Bead;
-use gastown_crds::bead::{Assignee, BeadSpec, Closed};
+use gastown_crds::actor::CONTROLLER;
+use gastown_crds::bead::{Assignee, BeadSpec, CloseReason, Closed};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -28,6 +30,11 @@ pub fn release(bead: &Bead) -> Write {
 pub fn close(bead: &Bead, closed: &Closed) -> Write {
     let patch = json!({ "spec": { "assignee": null, "closed": closed } });
     Write::patch(bead, patch, format!("close {} {}", bead.name_any(), closed.reason)).dated("/spec/closed/at")
+}
+
+/// The town closes the bead, now.
+pub fn finish(bead: &Bead, reason: CloseReason, why: impl Into<String>, now: Timestamp) -> Write {
+    close(bead, &Closed::new(reason, Some(why.into()), now, CONTROLLER))
 }
 
 /// The bead says this, in every field.

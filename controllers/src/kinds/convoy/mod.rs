@@ -1,29 +1,44 @@
 //! The Convoy controller: its beads exist, say what the convoy says, and are withdrawn when it no longer wants them.
 //!
 //! A convoy is a Job: it lands once. Beads are made in the order of their needs, so that none is ready before what it
-//! needs exists; they and their record outlive the convoy.
+//! needs exists; they and their record outlive the convoy. Beads that it did not make, and tracks, it counts and never
+//! writes: that it asks for them follows from its spec.
+
+mod competition;
+
+mod needs;
 
 mod settings;
 
+mod status;
+
+mod tracked;
+
+pub(crate) use competition::{has_won, rivals};
 pub(crate) use settings::runtimes;
 pub use settings::{BeadSettings, ConvoySettings};
+pub(crate) use tracked::is_leaving;
+pub use tracked::{PARTS_MAX, Tracked, trackers};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gastown_crds::bead::{BeadSpec, BeadState, CloseReason, Closed};
-use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, condition, is_true, types, whole_second};
-use gastown_crds::convoy::{ConvoyStatus, OnRemove};
+use gastown_crds::bead::{BeadSpec, CloseReason};
+use gastown_crds::common::{FINALIZER_BEADS, LABEL_BEAD, LABEL_CONVOY, condition, is_true, types};
+use gastown_crds::convoy::{ConvoyStatus, Need, OnRemove};
 use gastown_crds::merge_request::MergeState;
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, actor};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
+pub use needs::newest;
+use needs::{Needed, way_back};
+
 use crate::draft::Draft;
-use crate::holds::{self, PartOf};
+use crate::holds;
 use crate::key::{Controller, Lane};
 use crate::kinds::bead::{self, convoy_of, is_landing, requests, state};
-use crate::objects::Watched;
+use crate::objects::{Presence, Watched};
 use crate::plan::{Plan, Write};
 use crate::view::View;
 use crate::watches::Watches;
@@ -36,8 +51,21 @@ pub static CONTROLLER: Controller =
     Controller::of::<Convoy>("convoy", Lane::Objects, |name, view| view.with(name, reconcile), watches);
 
 fn watches(watches: &mut Watches) {
-    watches.on::<Bead>(|change, _, again| {
-        again.all(change.each().filter(|bead| bead.spec.parent.is_none()).filter_map(convoy_of).map(str::to_owned));
+    watches.on::<Bead>(|change, objects, again| {
+        for bead in change.each().filter(|bead| !bead.spec.is_step()) {
+            again.all(convoy_of(bead).map(str::to_owned));
+            again.all(objects.trackers_of(bead).into_iter().map(str::to_owned));
+            // A bead is made once what it needs is there, and does not need it.
+            if change.differs(|bead| &bead.spec.needs) {
+                again.all(objects.convoys_that_need(&bead.name_any()));
+                again.all(convoy_of(bead).into_iter().flat_map(|convoy| objects.convoys_that_need_of(convoy)));
+            }
+        }
+    });
+    watches.on::<Convoy>(|change, objects, again| {
+        if change.differs(|convoy| &convoy.spec) {
+            again.all(objects.convoys_that_need_of(&change.name()));
+        }
     });
     // What its beads are called follows from their rigs.
     watches.on::<Rig>(|change, objects, again| {
@@ -48,7 +76,11 @@ fn watches(watches: &mut Watches) {
 }
 
 impl Watched for Convoy {
-    type Index = ();
+    type Index = tracked::Index;
+
+    fn index(&self, index: &mut Self::Index, presence: Presence) {
+        index.convoy(self, presence);
+    }
 }
 
 /// Decides about one convoy.
@@ -70,10 +102,19 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
     }
     let wanted = wanted(convoy, view);
     let mut clash = None;
-    for WantedBead { called, name, spec } in &wanted.beads {
+    let has_competitions = convoy.spec.beads.iter().any(|bead| bead.competition.is_some());
+    for own in &wanted.beads {
+        let WantedBead { called, name, spec } = own;
+        let winner = if has_competitions { wanted.winner_over(own, convoy, view) } else { None };
         match view.objects.get::<Bead>(name) {
+            None if winner.is_some() => {}
             None => plan.write(Write::create(&new_bead(convoy, called, name, spec.clone()))),
             Some(bead) if convoy_of(bead) != Some(convoy.name_any().as_str()) => clash = Some(name.clone()),
+            Some(bead) if bead.spec.closed.is_none() && winner.is_some_and(|_| !is_on_its_way(bead, view)) => {
+                let message = format!("{} has landed, an attempt at the same thing", winner.unwrap_or_default());
+                plan.write(bead::finish(bead, CloseReason::Withdrawn, message, view.now));
+            }
+            Some(_) if winner.is_some() => {}
             // Wanted again: closed is for ever, so it is made anew. What somebody had begun is kept on a rescue ref. One that a
             // person has closed stays closed until a person wants it otherwise.
             Some(bead) if is_withdrawn(bead) && !is_given_up(bead) => {
@@ -88,7 +129,7 @@ pub fn reconcile(convoy: &Convoy, view: &View<'_>) -> Plan {
         withdraw(convoy, &names, view, &mut plan);
     }
     holds::expire(convoy, view, &mut plan);
-    plan.set_status(status(convoy, &wanted, clash, view));
+    plan.set_status(status::of(convoy, &wanted, clash, view));
     plan
 }
 
@@ -98,6 +139,19 @@ struct Wanted {
     beads: Vec<WantedBead>,
     /// The reason why the others cannot be made yet.
     missing: Option<String>,
+}
+
+impl Wanted {
+    /// The attempt that has won over this one.
+    fn winner_over(&self, own: &WantedBead, convoy: &Convoy, view: &View<'_>) -> Option<&str> {
+        let won = |wanted: &WantedBead| view.objects.get::<Bead>(&wanted.name).is_some_and(|bead| has_won(bead));
+        if won(own) {
+            return None;
+        }
+        let rivals: Vec<&str> = convoy.spec.rivals(&own.called).map(|rival| rival.name.as_str()).collect();
+        let winner = self.beads.iter().find(|it| rivals.contains(&it.called.as_str()) && won(it))?;
+        Some(&winner.name)
+    }
 }
 
 /// A bead that a convoy wants.
@@ -113,39 +167,74 @@ fn wanted(convoy: &Convoy, view: &View<'_>) -> Wanted {
     let name = convoy.name_any();
     let mut wanted = Wanted { beads: Vec::new(), missing: None };
     let mut made: BTreeMap<&str, String> = BTreeMap::new();
-    let mut waiting = ConvoySettings::of(&name, &convoy.spec).beads;
+    let own_needs = |bead: &BeadSettings<'_>| {
+        let needs = bead.needs.iter().map(|need| convoy.spec.need(&name, need));
+        needs.filter_map(|need| if let Need::Own(need) = need { Some(need.to_owned()) } else { None }).collect()
+    };
+    let beads = ConvoySettings::of(&name, &convoy.spec).beads.into_iter();
+    let mut waiting: Vec<(BeadSettings<'_>, Vec<String>)> = beads.map(|bead| (bead, own_needs(&bead))).collect();
     // Each pass makes at least one more or ends; a cycle or a missing need leaves the rest unmade.
     loop {
         let before = waiting.len();
-        waiting.retain(|bead| {
-            if !bead.needs.iter().all(|need| made.contains_key(need.as_str())) {
-                return true;
+        waiting.retain(|(bead, needs)| {
+            let needs = needs.iter().map(|need| made.get(need.as_str()).cloned());
+            let Some(mut needs) = needs.collect::<Option<Vec<String>>>() else { return true };
+            let object = of_rig(bead, view).map(|rig| bead.object_name(rig));
+            match object.and_then(|object| Ok((others(convoy, bead, &object, view)?, object))) {
+                Err(why) => {
+                    wanted.missing = Some(why);
+                    true
+                }
+                Ok((more, object)) => {
+                    needs.extend(more);
+                    let spec = bead.spec(bead.rig.unwrap_or_default(), needs);
+                    wanted.beads.push(WantedBead { called: bead.called.to_owned(), name: object.clone(), spec });
+                    made.insert(bead.called, object);
+                    false
+                }
             }
-            let Some(rig_name) = bead.rig else {
-                wanted.missing = Some(format!("bead `{}` names no rig, and the convoy has no default", bead.called));
-                return true;
-            };
-            let Some(rig) = view.objects.get::<Rig>(rig_name) else {
-                wanted.missing = Some(format!("there is no Rig named `{rig_name}`: apply it"));
-                return true;
-            };
-            let name = bead.object_name(rig);
-            let needs = bead.needs.iter().filter_map(|need| made.get(need.as_str()).cloned()).collect();
-            let spec = bead.spec(rig_name, needs);
-            wanted.beads.push(WantedBead { called: bead.called.to_owned(), name: name.clone(), spec });
-            made.insert(bead.called, name);
-            false
         });
         if waiting.is_empty() {
             return wanted;
         }
         if waiting.len() == before {
-            let names: Vec<_> = waiting.iter().map(|bead| bead.called).collect();
+            let names: Vec<_> = waiting.iter().map(|(bead, _)| bead.called).collect();
             let why = || format!("beads {} need each other, or beads that are not there", names.join(", "));
             wanted.missing.get_or_insert_with(why);
             return wanted;
         }
     }
+}
+
+/// The rig of a bead; else what is missing.
+fn of_rig<'a>(bead: &BeadSettings<'_>, view: &View<'a>) -> Result<&'a Rig, String> {
+    let Some(name) = bead.rig else {
+        return Err(format!("bead `{}` names no rig, and the convoy has no default", bead.called));
+    };
+    let rig = view.objects.get::<Rig>(name).map(AsRef::as_ref);
+    rig.ok_or_else(|| format!("there is no Rig named `{name}`: apply it"))
+}
+
+/// The beads that one of a convoy needs and that are not of it, by the names of their objects; else why it cannot be
+/// made yet. One that is made keeps its needs, also of what is not there any more: that does not block, and is said of
+/// it.
+fn others(convoy: &Convoy, bead: &BeadSettings<'_>, object: &str, view: &View<'_>) -> Result<Vec<String>, String> {
+    let (own, objects) = (convoy.name_any(), view.objects);
+    let is_other = |need: &&String| !matches!(convoy.spec.need(&own, need), Need::Own(_));
+    let needed: Vec<Needed> =
+        bead.needs.iter().filter(is_other).map(|need| Needed::of(&own, &convoy.spec, need, objects)).collect();
+    let called = bead.called;
+    let there = objects.get::<Bead>(object);
+    if needed.is_empty() || there.is_some_and(|bead| bead.spec.closed.is_some()) {
+        return Ok(needed.into_iter().filter_map(|it| it.name).collect());
+    }
+    if let Some(way) = way_back(&format!("{own}/{called}"), (object, &needed), objects) {
+        return Err(format!("beads need each other in a circle: {way}; take one of these needs out"));
+    }
+    if let Some(missing) = needed.iter().find(|it| there.is_none() && it.bead(objects).is_none()) {
+        return Err(format!("bead `{called}` needs `{}`, which is not there: it is made once that is", missing.shown));
+    }
+    Ok(needed.into_iter().filter_map(|it| it.name).collect())
 }
 
 fn new_bead(convoy: &Convoy, called: &str, name: &str, spec: BeadSpec) -> Bead {
@@ -188,17 +277,67 @@ fn update(bead: &Bead, wanted: &BeadSpec, view: &View<'_>, plan: &mut Plan) {
     let wanted = if is_busy(bead, view) {
         BeadSpec { runtime: wanted.runtime.clone(), ..bead.spec.clone() }
     } else {
-        // What a convoy does not say of it.
-        let BeadSpec { assignee, questions, handoffs, retry, .. } = bead.spec.clone();
-        BeadSpec { assignee, questions, handoffs, retry, ..wanted.clone() }
+        wanted_of(bead, wanted)
     };
     if bead.spec != wanted {
         plan.write(bead::respec(bead, &wanted));
     }
 }
 
+/// What a convoy says of one of its beads; what it does not speak of is as the bead has it.
+fn wanted_of(bead: &Bead, wanted: &BeadSpec) -> BeadSpec {
+    // Each is named, so that a new field is not forgotten.
+    let BeadSpec {
+        title,
+        description,
+        type_,
+        priority,
+        custom_type: _,
+        rig,
+        suspend: _,
+        needs,
+        formula,
+        runtime,
+        command,
+        vars,
+        parent: _,
+        links: _,
+        labels: _,
+        design: _,
+        acceptance_criteria: _,
+        notes: _,
+        comments: _,
+        held: _,
+        assigned_to: _,
+        started_at: _,
+        defer_until: _,
+        due: _,
+        estimated_minutes: _,
+        external_ref: _,
+        spec_id: _,
+        metadata: _,
+        gate: _,
+        flow: _,
+        ephemeral: _,
+        wisp_type: _,
+        created_by: _,
+        created_at: _,
+        assignee: _,
+        questions: _,
+        handoffs: _,
+        retry: _,
+        closed: _,
+    } = wanted.clone();
+    BeadSpec { title, description, type_, priority, rig, needs, formula, runtime, command, vars, ..bead.spec.clone() }
+}
+
 /// Whether a bead that is worked on, or landing, is withdrawn all the same. One that is being pushed is not: it lands.
 fn may_cancel(convoy: &Convoy, bead: &Bead, view: &View<'_>) -> bool {
+    convoy.spec.on_remove == OnRemove::Cancel && !is_on_its_way(bead, view)
+}
+
+/// Whether the branch of a bead is being pushed, or has landed.
+fn is_on_its_way(bead: &Bead, view: &View<'_>) -> bool {
     let on_its_way = [Reason::Pushing, Reason::FetchFailed];
     let lands = |request: &MergeRequest| {
         let status = request.status.as_ref();
@@ -206,7 +345,7 @@ fn may_cancel(convoy: &Convoy, bead: &Bead, view: &View<'_>) -> bool {
         state(request) == MergeState::Merged
             || merged.is_some_and(|it| on_its_way.iter().any(|reason| it.reason == *reason))
     };
-    convoy.spec.on_remove == OnRemove::Cancel && !requests(bead, view).last().is_some_and(|request| lands(request))
+    requests(bead, view).last().is_some_and(|request| lands(request))
 }
 
 /// Closes the convoy's open beads that it does not want, as far as they may be. Answers those that are left to be finished.
@@ -220,13 +359,8 @@ fn withdraw(convoy: &Convoy, wanted: &BTreeSet<String>, view: &View<'_>, plan: &
             busy.push(bead.name_any());
             continue;
         }
-        let closed = Closed {
-            reason: CloseReason::Withdrawn,
-            message: Some(format!("convoy `{}` no longer wants it", convoy.name_any())),
-            at: whole_second(view.now),
-            by: actor::CONTROLLER.into(),
-        };
-        plan.write(bead::close(bead, &closed));
+        let message = format!("convoy `{}` no longer wants it", convoy.name_any());
+        plan.write(bead::finish(bead, CloseReason::Withdrawn, message, view.now));
     }
     busy
 }
@@ -254,85 +388,4 @@ fn some(names: &[String]) -> String {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
-}
-
-fn status<'a>(convoy: &'a Convoy, wanted: &Wanted, clash: Option<String>, view: &View<'_>) -> Draft<'a, Convoy> {
-    let mut draft = Draft::of(convoy, view);
-    let name = convoy.name_any();
-    let beads = view.objects.beads_of_convoy(&name);
-    let mut by_state: BTreeMap<BeadState, u32> = BTreeMap::new();
-    let mut left = Vec::new();
-    for bead in beads.filter(|b| !is_withdrawn(b)) {
-        if bead.status.as_ref().is_some_and(|status| is_true(&status.conditions, types::LEFT_TARGET)) {
-            left.push(bead.name_any());
-        }
-        let state = match &bead.spec.closed {
-            Some(_) => BeadState::Closed,
-            None => bead.status.as_ref().map(|s| s.state).unwrap_or_default(),
-        };
-        *by_state.entry(state).or_default() += 1;
-    }
-    let count = |state| by_state.get(&state).copied().unwrap_or(0);
-    let closed = count(BeadState::Closed);
-    let known: u32 = by_state.values().sum();
-    let all = known.max(u32::try_from(convoy.spec.beads.len()).unwrap_or(u32::MAX));
-    // It has landed once all it wants is there and closed, and nothing else of it is open.
-    let there = |wanted: &WantedBead| {
-        view.objects.get::<Bead>(&wanted.name).is_some_and(|b| b.spec.closed.is_some() && !is_withdrawn(b))
-    };
-    let done = closed == all && wanted.beads.iter().all(there);
-    let set_aside = count(BeadState::SetAside);
-    let given_up = |wanted: &WantedBead| view.objects.get::<Bead>(&wanted.name).filter(|bead| is_given_up(bead));
-    let given_up: Vec<_> = wanted.beads.iter().filter_map(given_up).collect();
-    let (landed, reason, message) = if let Some(name) = clash {
-        (false, Reason::RefNotFound, format!("the name {name} is taken by a bead of another convoy: rename one"))
-    } else if let Some(missing) = &wanted.missing {
-        // What has landed stays landed when its rig goes.
-        let landed = done && has_landed(convoy);
-        (landed, if landed { Reason::Landed } else { Reason::RefNotFound }, missing.clone())
-    } else if done && !left.is_empty() {
-        (false, Reason::LeftTarget, format!("not on the target any more: {}", some(&left)))
-    } else if done {
-        (true, Reason::Landed, format!("all {all} beads are closed"))
-    } else if set_aside > 0 {
-        (
-            false,
-            Reason::NeedsYou,
-            format!("{set_aside} of {all} beads are set aside: `gt describe convoy/{}`", convoy.name_any()),
-        )
-    } else if let Some(closed) = given_up.first().and_then(|bead| bead.spec.closed.as_ref()) {
-        let message = format!(
-            "closed before they had landed: {} of {all} beads, by {}; take them out of the convoy, or `gt delete` them to \
-             have them done again",
-            given_up.len(),
-            closed.by
-        );
-        (false, Reason::NeedsYou, message)
-    } else if let Some(hold) = (PartOf { convoy: Some(convoy), ..PartOf::default() }).hold(view.now) {
-        let message = match hold.reason {
-            Reason::Suspended => format!("{closed} of {all} beads are closed; nothing more is dispatched"),
-            _ => format!("{closed} of {all} beads are closed; {}", hold.message),
-        };
-        (false, hold.reason, message)
-    } else {
-        (false, Reason::InProgress, format!("{closed} of {all} beads are closed"))
-    };
-    draft.conditions.set_bool(types::LANDED, landed, reason, message);
-    if !left.is_empty() {
-        let message = format!("not on the target any more: {}; `gt describe` of each says more", some(&left));
-        draft.conditions.set_bool(types::LEFT_TARGET, true, Reason::LeftTarget, message);
-    }
-    if let Some(failure) = view.failed {
-        draft.conditions.failed(types::LANDED, failure);
-    }
-    draft.status = ConvoyStatus {
-        progress: Some(format!("{closed}/{all}")),
-        working: count(BeadState::Working),
-        waiting: count(BeadState::Waiting) + count(BeadState::Ready),
-        landing: count(BeadState::Landing),
-        closed,
-        set_aside,
-        ..draft.status
-    };
-    draft
 }

@@ -74,22 +74,15 @@ impl BeadSettings<'_> {
     pub fn spec(&self, rig: &str, needs: Vec<String>) -> BeadSpec {
         let bead = self.bead;
         BeadSpec {
-            title: bead.title.clone(),
             description: bead.description.clone(),
             type_: bead.type_.unwrap_or(BeadType::Task),
             priority: bead.priority.unwrap_or(PRIORITY_DEFAULT),
-            rig: rig.to_owned(),
             needs,
             formula: self.formula.map(str::to_owned),
             runtime: self.runtime.map(str::to_owned),
             command: bead.command.clone(),
             vars: bead.vars.clone(),
-            parent: None,
-            questions: Vec::new(),
-            handoffs: Vec::new(),
-            retry: None,
-            assignee: None,
-            closed: None,
+            ..BeadSpec::new(bead.title.clone(), rig)
         }
     }
 }

@@ -14,11 +14,14 @@ pub use queue::{Pushed, pushed, tries};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gastown_crds::bead::PARENTS_MAX;
 use gastown_crds::{Bead, Convoy, MergeRequest, Rig, Town, overrides};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::key::{Controller, Lane};
+use crate::kinds::bead::downward;
+use crate::kinds::convoy::rivals;
 use crate::objects::{Objects, Presence, Watched, change, created};
 use crate::watches::Watches;
 
@@ -26,19 +29,29 @@ use crate::watches::Watches;
 pub static QUEUE: Controller = Controller::of::<Rig>("merge", Lane::World, queue::reconcile, watches);
 
 fn watches(watches: &mut Watches) {
-    watches.on::<MergeRequest>(|change, _, again| again.all(change.each().map(|request| request.spec.rig.clone())));
+    watches.on::<MergeRequest>(|change, objects, again| {
+        again.all(change.each().map(|request| request.spec.rig.clone()));
+        // An attempt at the same thing may wait for it, in another rig too.
+        let beads = change.each().filter_map(|request| objects.get::<Bead>(&request.spec.bead));
+        let rivals = beads.flat_map(|bead| rivals(bead, objects)).filter(|rival| rival.spec.closed.is_none());
+        again.all(rivals.map(|rival| rival.spec.rig.clone()));
+    });
     // The merge request of a bead that is closed, or gone, is withdrawn; one of a bead that is held waits.
-    watches.on::<Bead>(|change, _, again| {
+    watches.on::<Bead>(|change, objects, again| {
         let is_gone = change.new.is_none();
         let is_held = !is_gone
             && change.old.is_some()
             && change.differs(|bead| overrides::text(&bead.metadata).map(str::to_owned));
         let over = change.each().filter(|bead| is_gone || is_held || bead.spec.closed.is_some());
-        again.all(over.filter(|bead| bead.spec.parent.is_none()).map(|bead| bead.spec.rig.clone()));
+        again.all(over.filter(|bead| !bead.spec.is_step()).map(|bead| bead.spec.rig.clone()));
+        if is_held {
+            let parts = downward(&change.name(), PARENTS_MAX, objects);
+            again.all(parts.into_iter().map(|part| part.spec.rig.clone()).filter(|rig| !rig.is_empty()));
+        }
     });
     watches.on::<Convoy>(|change, objects, again| {
-        if change.differs(|convoy| overrides::text(&convoy.metadata)) {
-            again.all(rigs_of(&change.name(), objects));
+        if change.differs(|convoy| (&convoy.spec.tracks, overrides::text(&convoy.metadata))) {
+            again.all(change.each().flat_map(|convoy| rigs_of(convoy, objects)));
         }
     });
     watches.on::<Town>(|change, objects, again| {
@@ -49,8 +62,8 @@ fn watches(watches: &mut Watches) {
 }
 
 /// Rigs in which a convoy's beads may be landing.
-fn rigs_of(convoy: &str, objects: &Objects) -> BTreeSet<String> {
-    let open = objects.beads_of_convoy(convoy).filter(|bead| bead.spec.closed.is_none());
+fn rigs_of(convoy: &Convoy, objects: &Objects) -> BTreeSet<String> {
+    let open = objects.members_of(convoy).into_iter().filter(|bead| bead.spec.closed.is_none());
     open.map(|bead| bead.spec.rig.clone()).collect()
 }
 

@@ -215,7 +215,7 @@ impl Landing<'_> {
                 Some(why) => stays.push((self.candidate(request), why)),
             }
         }
-        if !stays.is_empty() && self.finish(&candidates, &stays, facts, plan)? {
+        if self.finish(&candidates, &stays, facts, plan)? {
             return Ok(landed);
         }
         for (candidate, why) in stays {

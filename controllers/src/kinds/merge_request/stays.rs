@@ -2,12 +2,18 @@
 //! before is seen to its end all the same.
 
 use gastown_crds::merge_request::MergeState;
+use gastown_crds::overrides::Mode;
 use gastown_crds::reason::Reason;
 use gastown_crds::rig::Strategy;
 use gastown_crds::{Bead, MergeRequest};
 
+use kube::ResourceExt;
+
 use super::queue::{Landing, Looked, WITHDRAWN, is_wanted, may_have_moved};
 use crate::holds::{Hold, PartOf};
+use crate::kinds::bead::{is_landing, requests, state};
+use crate::kinds::convoy::{has_won, rivals};
+use crate::objects::created;
 use crate::plan::Plan;
 use crate::seen::Oid;
 use crate::view::NotSeen;
@@ -30,7 +36,30 @@ impl Landing<'_> {
         if !is_wanted(request, self.view) {
             return Some(Stays::Over);
         }
-        self.held.clone().or_else(|| self.own_hold(request)).map(Stays::Held)
+        let hold = self.held.clone().or_else(|| self.own_hold(request)).or_else(|| self.behind_rival(request));
+        hold.map(Stays::Held)
+    }
+
+    /// What keeps an attempt from landing while another at the same thing may: of those that are handed in, the first
+    /// goes first.
+    fn behind_rival(&self, request: &MergeRequest) -> Option<Hold> {
+        let objects = self.view.objects;
+        let bead = objects.get::<Bead>(&request.spec.bead)?;
+        let before = (created(request), request.name_any());
+        let message = rivals(bead, objects).into_iter().find_map(|rival| {
+            let name = rival.name_any();
+            let newest = requests(rival, self.view).last().copied();
+            if has_won(rival) || newest.is_some_and(|newest| state(newest) == MergeState::Merged) {
+                return Some(format!("{name} has landed, an attempt at the same thing: this one is withdrawn"));
+            }
+            let first = newest.filter(|it| is_landing(it) && (created(it.as_ref()), it.name_any()) < before)?;
+            let hold = PartOf::of_bead(rival, self.view).hold(self.view.now);
+            let is_held = hold.is_some_and(|hold| !hold.mode.may_land());
+            (!is_held).then(|| {
+                format!("waits for {}, an attempt at the same thing that was handed in before", first.name_any())
+            })
+        })?;
+        Some(Hold { mode: Mode::Paused, reason: Reason::Queued, message })
     }
 
     /// What keeps this one from landing, whatever its rig.
@@ -40,8 +69,8 @@ impl Landing<'_> {
         own.hold(self.view.now).filter(|hold| !hold.mode.may_land())
     }
 
-    /// A push that was begun is followed to its end, whoever is held or withdrawn since: the target may have moved. Answers
-    /// whether there is one.
+    /// A push that was begun is followed to its end, whoever is held, withdrawn or handed in since: the target may have moved.
+    /// Answers whether there is one.
     pub(super) fn finish(
         &mut self,
         go: &[Candidate],

@@ -4,16 +4,18 @@
 //! waits begins again by a claim; nothing is dispatched while the machine's limits are unknown, or too little of it is free.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gastown_crds::bead::{Assignee, Waiting};
 use gastown_crds::common::{ConditionStatus, condition, is_true, types};
 use gastown_crds::polecat::{PolecatSpec, PolecatState};
-use gastown_crds::{Bead, Convoy, Polecat, Rig, Runtime, names};
+use gastown_crds::{Bead, Polecat, Rig, Runtime, names};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use crate::holds::{Hold, PartOf};
-use crate::kinds::bead::{claim, convoy_of};
+use crate::kinds::bead::{claim, close, is_wanted, witnessed};
+use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime;
 use crate::kinds::town::accounts;
 use crate::kinds::town::pressure::{self, Pressure};
@@ -89,8 +91,17 @@ struct Round<'a> {
     /// The machine has no memory or no disk for more, or it is not known.
     is_short: bool,
     in_rig: BTreeMap<&'a str, u32>,
-    in_convoy: BTreeMap<&'a str, u32>,
+    /// Convoy to how many of its beads are at work, those included that this round has given a slot; counted when it is
+    /// first asked for.
+    in_convoy: Option<BTreeMap<String, u32>>,
     taken: BTreeSet<String>,
+}
+
+/// Counts a bead that is at work, for each convoy that it belongs to.
+fn count(busy: &mut BTreeMap<String, u32>, bead: &Bead, view: &View<'_>) {
+    for convoy in view.objects.convoys_of(bead) {
+        *busy.entry(convoy.name_any()).or_default() += 1;
+    }
 }
 
 impl<'a> Round<'a> {
@@ -103,7 +114,7 @@ impl<'a> Round<'a> {
             too_large: None,
             is_short: false,
             in_rig: BTreeMap::new(),
-            in_convoy: BTreeMap::new(),
+            in_convoy: None,
             taken: BTreeSet::new(),
         }
     }
@@ -124,10 +135,14 @@ impl<'a> Round<'a> {
         if at_work >= pool || (bead.spec.assignee.is_none() && !self.may_begin(rig, pool, pool - at_work)) {
             return;
         }
-        if let Some(convoy) = convoy_of(bead) {
-            let limit = objects.get::<Convoy>(convoy).and_then(|c| c.spec.parallelism).unwrap_or(u32::MAX);
-            let busy = objects.at_work_in_convoy(convoy) + self.in_convoy.get(convoy).copied().unwrap_or(0);
-            if busy >= limit {
+        if self.is_full_convoy(bead) {
+            return;
+        }
+        if bead.spec.assignee.is_none() {
+            // What its target holds is not known: nothing of it is begun.
+            let Ok(facts) = self.view.repo(&RigSettings::of(rig)) else { return };
+            if let Some(closed) = witnessed(bead, facts, self.view) {
+                plan.write(close(bead, &closed));
                 return;
             }
         }
@@ -143,8 +158,8 @@ impl<'a> Round<'a> {
             return;
         }
         self.given = self.given.saturating_add(runtime::taken(runtime));
-        if let Some(convoy) = convoy_of(bead) {
-            *self.in_convoy.entry(convoy).or_default() += 1;
+        if let Some(busy) = &mut self.in_convoy {
+            count(busy, bead, self.view);
         }
         *self.in_rig.entry(rig_name).or_default() += 1;
         self.working += 1;
@@ -169,6 +184,23 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Whether as many beads of a convoy of it are at work as that allows.
+    fn is_full_convoy(&mut self, bead: &Bead) -> bool {
+        let view = self.view;
+        let convoys = view.objects.convoys_of(bead).into_iter();
+        let mut limits = convoys.filter_map(|it| Some((it.name_any(), it.spec.parallelism?))).peekable();
+        if limits.peek().is_none() {
+            return false;
+        }
+        let busy = self.in_convoy.get_or_insert_with(|| {
+            let mut busy = BTreeMap::new();
+            let at_work = |it: &&Arc<Bead>| it.spec.assignee.as_ref().is_some_and(|it| it.waiting.is_none());
+            view.objects.assigned().filter(at_work).for_each(|bead| count(&mut busy, bead, view));
+            busy
+        });
+        limits.any(|(convoy, limit)| busy.get(&convoy).copied().unwrap_or(0) >= limit)
+    }
+
     /// Whether the machine has the memory and the disk for one more. It is asked once somebody would get a slot. One that
     /// needs more than others keeps none of them from starting.
     fn has_room(&mut self, runtime: Option<&Runtime>, plan: &mut Plan) -> bool {
@@ -191,8 +223,9 @@ impl<'a> Round<'a> {
 
     /// Whether a person keeps it from being begun, or from going on. Its own status may not say so yet.
     fn is_held(&self, bead: &'a Bead) -> bool {
+        let is_new = bead.spec.assignee.is_none();
         let hold = PartOf::of_bead(bead, self.view).in_town(self.view).hold(self.view.now);
-        hold.is_some_and(|hold| bead.spec.assignee.is_none() || !hold.mode.may_start())
+        (is_new && !is_wanted(bead, self.view)) || hold.is_some_and(|hold| is_new || !hold.mode.may_start())
     }
 
     /// Whether work may be begun that nobody has begun yet, in a rig with so many slots of which so many are left: what is

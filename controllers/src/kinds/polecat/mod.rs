@@ -18,16 +18,20 @@ mod hook;
 
 mod reconcile;
 
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gastown_crds::bead::PARENTS_MAX;
 use gastown_crds::overrides;
 use gastown_crds::{Bead, Convoy, MergeRequest, Polecat, Rig, Runtime, Town};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::key::{Controller, Lane};
+use crate::kinds::bead::downward;
 use crate::objects::{Objects, Presence, Watched, change};
 use crate::watches::Watches;
 use crate::world::SandboxId;
@@ -48,9 +52,14 @@ fn watches(watches: &mut Watches) {
         for bead in change.each() {
             again.all(match &bead.spec.parent {
                 // It starts when the steps of its bead are whole.
-                Some(parent) => worker_of(parent, objects),
-                None => bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()),
+                Some(parent) if bead.spec.is_step() => worker_of(parent, objects),
+                _ => bead.spec.assignee.as_ref().map(|assignee| assignee.polecat.clone()),
             });
+        }
+        if change.differs(|bead| overrides::text(&bead.metadata).map(str::to_owned)) {
+            // Who is at work on a part of it is held, too.
+            let parts = downward(&change.name(), PARENTS_MAX, objects);
+            again.all(parts.into_iter().filter_map(|part| Some(part.spec.assignee.as_ref()?.polecat.clone())));
         }
     });
     watches.on::<MergeRequest>(|change, objects, again| {
@@ -62,9 +71,9 @@ fn watches(watches: &mut Watches) {
     watches.on::<Runtime>(|_, objects, again| again.all(objects.all::<Polecat>().map(|polecat| polecat.name_any())));
     // A convoy may hold the work on its beads.
     watches.on::<Convoy>(|change, objects, again| {
-        if change.differs(|convoy| (convoy.spec.suspend, overrides::text(&convoy.metadata))) {
-            let name = change.name();
-            let assignees = objects.beads_of_convoy(&name).filter_map(|bead| bead.spec.assignee.as_ref());
+        if change.differs(|convoy| (convoy.spec.suspend, &convoy.spec.tracks, overrides::text(&convoy.metadata))) {
+            let members = change.each().flat_map(|convoy| objects.members_of(convoy));
+            let assignees = members.filter_map(|bead| bead.spec.assignee.as_ref());
             again.all(assignees.map(|assignee| assignee.polecat.clone()));
         }
     });
@@ -78,7 +87,7 @@ fn watches(watches: &mut Watches) {
 
 fn dispatch_watches(watches: &mut Watches) {
     watches.on::<Bead>(|change, _, again| {
-        if change.each().any(|bead| bead.spec.parent.is_none()) {
+        if change.each().any(|bead| !bead.spec.is_step()) {
             again.single();
         }
     });

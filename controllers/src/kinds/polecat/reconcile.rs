@@ -14,7 +14,7 @@ use kube::ResourceExt;
 
 use super::doing::{Doing, doing};
 use super::hook::Hook;
-use super::{LEAVE_DELAY, sandbox_id};
+use super::{LEAVE_DELAY, sandbox_id, sessions};
 use crate::draft::Draft;
 use crate::holds;
 use crate::kinds::bead::{claim, is_landing, requests, state};
@@ -30,7 +30,13 @@ pub fn reconcile(polecat: &Polecat, view: &View<'_>) -> Plan {
     let mut draft = Draft::of(polecat, view);
     // Of a session that runs.
     draft.status.activity = None;
-    let doing = match hook(polecat, view, &mut plan, &mut draft.status) {
+    let status = &mut draft.status;
+    let done = hook(polecat, view, &mut plan, status).and_then(|doing| {
+        let facts = view.sandbox(&sandbox_id(polecat))?;
+        sessions::record(polecat, facts, view, &mut plan, status)?;
+        Ok(doing)
+    });
+    let doing = match done {
         Ok(doing) => doing,
         Err(not_seen) => {
             // Acting on a guess could start a second agent on the same branch.

@@ -4,8 +4,7 @@ mod reconcile;
 
 mod settings;
 
-pub use settings::RigSettings;
-pub(crate) use settings::bead_prefix;
+pub use settings::{RigSettings, bead_prefix};
 
 use gastown_crds::{Bead, MergeRequest, Rig, Town, overrides};
 use kube::ResourceExt;
@@ -27,7 +26,7 @@ fn watches(watches: &mut Watches) {
     });
     // A remote is asked for news while beads are open.
     watches.on::<Bead>(|change, _, again| {
-        again.all(change.each().filter(|bead| bead.spec.parent.is_none()).map(|bead| bead.spec.rig.clone()));
+        again.all(change.each().filter(|bead| !bead.spec.is_step()).map(|bead| bead.spec.rig.clone()));
     });
     watches.on::<Town>(|change, objects, again| {
         if change.differs(|town| (town.spec.suspend, overrides::text(&town.metadata))) {

@@ -140,6 +140,6 @@ impl<'a> RigSettings<'a> {
 }
 
 /// The prefix of the names of a rig's beads.
-pub(crate) fn bead_prefix(rig: &Rig) -> String {
+pub fn bead_prefix(rig: &Rig) -> String {
     rig.spec.prefix.clone().unwrap_or_else(|| rig.name_any())
 }

@@ -4,6 +4,8 @@ pub mod accounts;
 
 pub(crate) mod pressure;
 
+mod mode;
+
 mod notify;
 
 mod settings;
@@ -39,7 +41,7 @@ pub static NOTIFY: Controller =
 fn watches(watches: &mut Watches) {
     // How many polecats work is in its status.
     watches.on::<Bead>(|change, _, again| {
-        if change.each().any(|bead| bead.spec.parent.is_none()) {
+        if change.each().any(|bead| !bead.spec.is_step()) {
             again.at(NAME);
         }
     });
@@ -169,6 +171,7 @@ pub fn reconcile(town: &Town, view: &View<'_>) -> Plan {
             draft.status.min_free_memory = Some(Bytes(min.memory));
             draft.status.min_free_disk = Some(Bytes(min.disk));
             let degraded = machine.degraded.clone();
+            mode::record(town, degraded.as_deref(), view, &mut plan, &mut draft.status);
             let reason = if degraded.is_some() { Reason::Degraded } else { Reason::Ok };
             conditions.set_bool(types::DEGRADED, degraded.is_some(), reason, degraded.unwrap_or_default());
             let hold = PartOf { town: Some(town), ..PartOf::default() }.hold(view.now);

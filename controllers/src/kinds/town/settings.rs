@@ -15,6 +15,8 @@ pub const RUNTIME_DEFAULT: &str = "script";
 const BACKOFF_LIMIT_DEFAULT: u32 = 6;
 /// A transfer that waits costs a process, and a dozen remotes that hang are rare.
 const TRANSFERS_DEFAULT: u32 = 16;
+/// Commands of gates mostly wait for others, and one is over within a minute unless its gate says otherwise.
+const GATES_MAX: u32 = 8;
 /// A large agent, with the compiler that it starts.
 const MIN_FREE_MEMORY_DEFAULT: u64 = 1 << 30;
 /// A worktree of a large repository, with what is built in it.
@@ -87,6 +89,7 @@ impl TownSettings {
         match pool {
             Pool::Local => self.jobs.unwrap_or_else(|| machine.cores.max(2)),
             Pool::Network => self.transfers.unwrap_or(TRANSFERS_DEFAULT),
+            Pool::Gates => GATES_MAX,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gastown_controllers::bead::convoy_of;
+use gastown_controllers::kinds::bead::GATE_FOR_PERSON;
 use gastown_crds::bead::BeadState;
 use gastown_crds::common::{Condition, ConditionStatus, condition, types};
 use gastown_crds::reason::Reason;
@@ -83,6 +83,21 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
                 let needs = bead.spec.needs.iter().filter_map(|need| snapshot.bead(need));
                 needs.for_each(|need| follow(need, snapshot, found, seen));
             }
+            Some(ready) if conditions::is_one_of(ready, &GATE_FOR_PERSON) => {
+                let what = NEEDS_PERSON.to_owned();
+                found.insert(Blocker { object, what, why: ready.message.clone(), needs_person: true });
+            }
+            Some(ready) if ready.reason == Reason::PartsOpen => {
+                for part in parts(&name, snapshot) {
+                    follow(part, snapshot, found, seen);
+                    // What was made of the output of a step that is closed is still a part of this.
+                    if part.spec.closed.is_some() && part.spec.flow.is_some() {
+                        for made in parts(&part.name_any(), snapshot) {
+                            follow(made, snapshot, found, seen);
+                        }
+                    }
+                }
+            }
             Some(ready) if ready.reason == Reason::Suspended => suspended(bead, ready, snapshot, found),
             Some(ready) if lacks(ready) || ready.status == ConditionStatus::Unknown => {
                 found.insert(Blocker::of(object, ready));
@@ -90,8 +105,14 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
             _ if bead.spec.assignee.is_some() => polecat::block(bead, snapshot, found),
             _ => {}
         },
-        BeadState::Closed => {}
+        // Nobody has asked for it.
+        BeadState::Backlog | BeadState::Blocked | BeadState::Closed => {}
     }
+}
+
+/// The parts of a bead.
+fn parts<'a>(of: &str, snapshot: &'a Snapshot) -> Vec<&'a Bead> {
+    snapshot.work().filter(|bead| bead.spec.parent.as_deref() == Some(of)).collect()
 }
 
 /// The blocker of a bead that is suspended: its rig, else its convoy.
@@ -99,8 +120,8 @@ fn suspended(bead: &Bead, ready: &Condition, snapshot: &Snapshot, found: &mut BT
     if snapshot.get::<Rig>(&bead.spec.rig).is_some_and(|rig| rig.spec.suspend) {
         return rig::block(&bead.spec.rig, false, snapshot, found);
     }
-    let convoy = convoy_of(bead).and_then(|convoy| snapshot.get::<Convoy>(convoy));
-    if let Some(convoy) = convoy.filter(|it| it.spec.suspend || it.metadata.deletion_timestamp.is_some()) {
+    let holds = |it: &&Convoy| it.spec.suspend || it.metadata.deletion_timestamp.is_some();
+    if let Some(convoy) = snapshot.convoys_of(bead).into_iter().find(holds) {
         let needs_person = convoy.metadata.deletion_timestamp.is_none();
         let blocker = Blocker::of(format!("convoy/{}", convoy.name_any()), ready);
         found.insert(Blocker { needs_person, ..blocker });

@@ -22,8 +22,8 @@ use crate::text::plain;
 use crate::{Blocker, LogOf, Section, Snapshot, Subject};
 
 pub use blockers::{explained, is_failed_bead};
-pub use overview::{asked, asked_words, failed_too_often, landed, lines, not_as_declared, open};
-pub use related::{beads, beads_of_convoy, last_of};
+pub use overview::{asked, asked_words, failed_too_often, gates, landed, lines, not_as_declared, open};
+pub use related::{beads, beads_of_convoy, last_of, missing};
 
 /// The kind's row.
 pub const KIND: KindInsight = KindInsight {

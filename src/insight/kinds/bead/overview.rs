@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use gastown_controllers::kinds::bead::GATE_FOR_PERSON;
 use gastown_controllers::runtime::Named;
 use gastown_crds::bead::{AgentQuestion, BeadState, CloseReason};
 use gastown_crds::common::{ConditionStatus, condition, types};
@@ -21,6 +22,22 @@ pub fn failed_too_often(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
     let needs_answer = |bead: &Bead| bead.spec.open_question().is_some();
     let failed = snapshot.work().filter(|bead| state(bead) == BeadState::SetAside && !needs_answer(bead));
     failed.map(|bead| Need::new(format!("bead/{}", bead.name_any()), failures(bead))).collect()
+}
+
+/// Gates that a person has to open.
+pub fn gates(snapshot: &Snapshot, _: &[Need]) -> Vec<Need> {
+    let waiting = snapshot.work().filter(|bead| state(bead) == BeadState::Waiting);
+    let need = |bead: &Bead| {
+        conditions::refused(&bead.status.as_ref()?.conditions, &GATE_FOR_PERSON)?;
+        let name = bead.name_any();
+        let what = format!("waits for you: {}", cut(&plain(&bead.spec.title), QUESTION_CHARS_MAX));
+        Some(Need {
+            next: format!("gt gate approve {name}, or gt gate reject {name} --reason WHY"),
+            object: format!("bead/{name}"),
+            what,
+        })
+    };
+    waiting.filter_map(need).collect()
 }
 
 /// Beads whose agent has asked a person, or is stuck.
@@ -100,10 +117,11 @@ fn waits_for(bead: &Bead, snapshot: &Snapshot) -> String {
     why.map_or_else(free, |why| format!("waits for rig `{name}`: {why}"))
 }
 
-/// Closed beads, the latest first, without those that were withdrawn.
+/// Beads that have landed, or had nothing to land, the latest first.
 pub fn landed(snapshot: &Snapshot) -> Vec<Landed> {
+    let is_landed = |reason| matches!(reason, CloseReason::Merged | CloseReason::NoChanges);
     let closed = snapshot.work().filter_map(|bead| {
-        let closed = bead.spec.closed.as_ref().filter(|closed| closed.reason != CloseReason::Withdrawn)?;
+        let closed = bead.spec.closed.as_ref().filter(|closed| is_landed(closed.reason))?;
         let (bead, title) = (bead.name_any(), plain(&bead.spec.title));
         Some(Landed { bead, how: closed.reason, at: closed.at, title })
     });

@@ -3,7 +3,6 @@
 use gastown_controllers::bead::{LABEL_ROUND, order, ready_steps};
 use gastown_controllers::runtime::{Named, NamedBy};
 use gastown_controllers::world::{Attempt, AttemptState};
-use gastown_crds::bead::BeadType;
 use gastown_crds::common::{LABEL_BEAD, condition, is_true, types};
 use gastown_crds::{Bead, MergeRequest, Polecat, Rig, Town};
 use kube::ResourceExt;
@@ -42,7 +41,8 @@ pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
     vec![
         beads("Needs", all().filter(|it| needs.contains(&it.name_any()))),
         beads("Needed by", all().filter(|it| it.spec.needs.contains(&name))),
-        beads("Steps", all().filter(|it| it.spec.parent.as_deref() == Some(&name))),
+        beads("Steps", all().filter(|it| it.spec.is_step() && it.spec.parent.as_deref() == Some(&name))),
+        beads("Parts", all().filter(|it| !it.spec.is_step() && it.spec.parent.as_deref() == Some(&name))),
         Section::new("Runtime", RUNTIME, runtime(bead, snapshot)),
         Section::new("Attempts", ATTEMPTS, attempts.iter().map(|run| attempt(&name, run))),
         merge_request::section("Merge requests", requests),
@@ -51,7 +51,7 @@ pub fn of(bead: &Bead, snapshot: &Snapshot) -> Vec<Section> {
 
 /// The runtime that works on a bead from its next attempt on, and whose word that is.
 fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
-    if bead.spec.closed.is_some() || bead.spec.type_ == BeadType::Step {
+    if bead.spec.closed.is_some() || !bead.spec.type_.is_dispatched() {
         return None;
     }
     let has = bead.spec.assignee.as_ref().map(|assignee| &assignee.polecat);
@@ -75,7 +75,8 @@ fn runtime(bead: &Bead, snapshot: &Snapshot) -> Option<Vec<Cell>> {
 /// The step of a bead that is worked on next, of its newest round.
 pub fn next_step<'a>(bead: &Bead, snapshot: &'a Snapshot) -> Option<&'a Bead> {
     let name = bead.name_any();
-    let steps: Vec<&Bead> = snapshot.all::<Bead>().filter(|it| it.spec.parent.as_ref() == Some(&name)).collect();
+    let is_it = |it: &&Bead| it.spec.is_step() && it.spec.parent.as_ref() == Some(&name);
+    let steps: Vec<&Bead> = snapshot.all::<Bead>().filter(is_it).collect();
     let round = |step: &&Bead| step.labels().get(LABEL_ROUND).and_then(|round| round.parse::<u32>().ok());
     let newest = steps.iter().map(round).max()?;
     let mut steps: Vec<_> = steps.into_iter().filter(|step| round(step) == newest).collect();
@@ -86,6 +87,13 @@ pub fn next_step<'a>(bead: &Bead, snapshot: &'a Snapshot) -> Option<&'a Bead> {
 /// A section of beads.
 pub fn beads<'a>(title: &'static str, beads: impl Iterator<Item = &'a Bead>) -> Section {
     Section::new(title, BEADS, beads.map(row))
+}
+
+/// The row of a bead that is not there, in a section of beads.
+pub fn missing(name: &str) -> Vec<Cell> {
+    let mut row = vec![name.to_owned().into(), "not there".to_owned().into()];
+    row.resize(BEADS.headings.len(), Cell::Nothing);
+    row
 }
 
 /// A section of the beads of a convoy.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use gastown_controllers::seen::Oid;
-use gastown_controllers::world::{Owner, RepoFacts};
+use gastown_controllers::world::{LandedBead, Owner, RepoFacts};
 use git2::{Commit, ErrorCode, Repository};
+use jiff::Timestamp;
 
 use super::left;
-use super::message::merge_request;
+use super::message::{bead, is_revert, merge_request};
 use crate::git::history::History;
 use crate::git::landing::own_branch;
 use crate::git::{Git, GitError};
@@ -21,8 +22,15 @@ pub(in crate::git) const HEAD: &str = "refs/gt/head";
 /// The depth to which landed merge requests are searched for, in commits.
 const LANDED_COMMITS_MAX: usize = 1000;
 
-/// The merge requests that landed on a target, per rig, with the tip they were found at.
-pub(in crate::git) type Landed = BTreeMap<String, (git2::Oid, BTreeMap<String, Oid>)>;
+/// What landed on a target, per rig, with the tip it was found at.
+pub(in crate::git) type Landed = BTreeMap<String, (git2::Oid, Found)>;
+
+/// What landed on a target: the last commit of each merge request, and of each bead.
+#[derive(Debug, Clone, Default)]
+pub(in crate::git) struct Found {
+    merge_requests: BTreeMap<String, Oid>,
+    beads: BTreeMap<String, LandedBead>,
+}
 
 impl Git {
     /// The facts of a rig's repository and of its target branch; without one, of the remote's HEAD branch. A clone
@@ -50,10 +58,12 @@ impl Git {
         let cloned = RepoFacts { cloned: true, own: own_branch::all(repo)?, ..RepoFacts::default() };
         let (branch, tip) = target(repo, branch)?;
         let (Some(name), Some(tip)) = (&branch, tip) else { return Ok(RepoFacts { branch, ..cloned }) };
+        let Found { merge_requests: landed, beads } = self.landed(repo, rig, tip.id())?;
         Ok(RepoFacts {
             target: Some(oid(tip.id())),
             target_tree: Some(oid(tip.tree_id())),
-            landed: self.landed(repo, rig, tip.id())?,
+            landed,
+            beads,
             left: self.left(repo, rig, name, tip.id())?,
             branch,
             ..cloned
@@ -82,8 +92,8 @@ impl Git {
         Ok(left)
     }
 
-    /// The merge requests found behind a tip, remembered for as long as it stays the rig's tip.
-    fn landed(&self, repo: &Repository, rig: &Owner, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
+    /// The merge requests and beads found behind a tip, remembered for as long as it stays the rig's tip.
+    fn landed(&self, repo: &Repository, rig: &Owner, tip: git2::Oid) -> Result<Found, git2::Error> {
         // What a thread that panicked left there is still whole: it is only ever replaced.
         let mut known = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, landed)) = known.get(&rig.uid).filter(|(at, _)| *at == tip) {
@@ -121,16 +131,21 @@ fn head_branch(repo: &Repository) -> Result<Option<String>, git2::Error> {
     }
 }
 
-fn find_landed(repo: &Repository, tip: git2::Oid) -> Result<BTreeMap<String, Oid>, git2::Error> {
-    let mut landed = BTreeMap::new();
+fn find_landed(repo: &Repository, tip: git2::Oid) -> Result<Found, git2::Error> {
+    let mut found = Found::default();
     for id in History::of(repo)?.newest(tip, LANDED_COMMITS_MAX)? {
         let commit = repo.find_commit(id)?;
-        if let Some(merge_request) = merge_request(commit.message_raw_bytes()) {
-            // Newest first: of several commits of one merge request, the last is what it became.
-            landed.entry(merge_request).or_insert_with(|| oid(commit.id()));
+        let message = commit.message_raw_bytes();
+        // Newest first: of several commits of one merge request, the last is what it became.
+        if let Some(merge_request) = merge_request(message) {
+            found.merge_requests.entry(merge_request).or_insert_with(|| oid(id));
+        }
+        if let Some(bead) = bead(message).filter(|_| !is_revert(message)) {
+            let at = Timestamp::from_second(commit.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH);
+            found.beads.entry(bead).or_insert_with(|| LandedBead { commit: oid(id), at });
         }
     }
-    Ok(landed)
+    Ok(found)
 }
 
 /// Whether a clone holds a commit. One that cannot be read is not taken for lost.

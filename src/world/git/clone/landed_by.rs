@@ -99,5 +99,10 @@ mod tests {
             ["1970-01-01T00:00:05Z shop-c shop-c-1 Three", "1970-01-01T00:00:02Z shop-a shop-a-1 One more"]
         );
         assert_eq!(git.landed_by(&rig, Some("other"), &nux).unwrap(), []);
+        land("kim", "Revert \"Two\"\n\nThis reverts commit 0123.\n\nGastown-Bead: shop-d\nGastown-MR: shop-d-1\n");
+        let beads = git.facts(&rig, Some("main")).unwrap().beads;
+        let said: Vec<String> =
+            beads.iter().map(|(bead, landed)| format!("{bead} {}", landed.at.as_second())).collect();
+        assert_eq!(said, ["shop-a 2", "shop-b 3", "shop-c 5"], "the last of each, and nothing that was taken back");
     }
 }

@@ -36,6 +36,11 @@ pub(in crate::git) fn bead(message: &[u8]) -> Option<String> {
     trailer(message, BEAD)
 }
 
+/// Whether a commit takes another back, as `git revert` says it.
+pub(in crate::git) fn is_revert(message: &[u8]) -> bool {
+    message.split(|&b| b == b'\n').any(|line| line.starts_with(b"This reverts commit "))
+}
+
 fn trailer(message: &[u8], token: &str) -> Option<String> {
     let mut lines: Vec<&[u8]> = message.split(|&b| b == b'\n').map(<[u8]>::trim_ascii_end).collect();
     trim_blank_end(&mut lines);

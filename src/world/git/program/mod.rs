@@ -122,7 +122,7 @@ impl Git {
     }
 }
 
-fn scrub(exec: Exec) -> Exec {
+pub(super) fn scrub(exec: Exec) -> Exec {
     SCRUBBED.iter().fold(exec, Exec::env_remove)
 }
 
@@ -219,7 +219,7 @@ impl<'a> Call<'a> {
         let stdin = repo_lock.map_or_else(Stdio::null, RepoLock::stdin);
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         // A git that ends well may leave a helper behind on purpose (an ssh master, a credential cache): it stays.
-        let run = Run { exec, name: "git", stdin, limit: *limit, end_strays: false };
+        let run = Run { exec, name: "git", stdin, as_one: false, limit: *limit, end_strays: false };
         let code = run.run(&mut |from, piece| {
             let kept = if from == From::Stdout { &mut stdout } else { &mut stderr };
             let free = OUTPUT_BYTES_MAX - kept.len();

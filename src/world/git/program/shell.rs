@@ -30,7 +30,7 @@ impl Git {
         log: &mut dyn Write,
     ) -> Ended {
         let exec = self.shell(command, worktree, env);
-        let run = Run { exec: &exec, name: command, stdin: Stdio::null(), limit, end_strays: true };
+        let run = Run { exec: &exec, name: command, stdin: Stdio::null(), as_one: true, limit, end_strays: true };
         match run.run(&mut |_, piece| drop(log.write_all(piece))) {
             Ok(code) => Ended::Code(code),
             Err(ExecError::TimedOut { .. }) => Ended::Late(format!("`{command}` did not end in time")),
@@ -40,7 +40,12 @@ impl Git {
 
     /// A shell command in a worktree, with `env` on top.
     fn shell(&self, command: &str, dir: &Path, env: &[(String, String)]) -> Exec {
-        let mut exec = scrub(Exec::new("sh").args(["-c", command]).cwd(dir));
+        self.in_folder(Exec::new("sh").args(["-c", command]), dir, env)
+    }
+
+    /// A program in a folder, with `env` on top of what children of this town see.
+    pub(in crate::git) fn in_folder(&self, exec: Exec, dir: &Path, env: &[(String, String)]) -> Exec {
+        let mut exec = scrub(exec.cwd(dir));
         for (name, value) in &self.env {
             exec = exec.env(name, value);
         }

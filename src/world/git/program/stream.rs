@@ -3,7 +3,7 @@
 //! Beside [`Exec::run`] it does three things: it gives output on as it comes, it does not wait for strays that keep the
 //! pipes open (an ssh master, a server that a check left behind), and it can end those strays.
 
-use std::io::{self, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -27,6 +27,8 @@ pub(super) struct Run<'a> {
     pub name: &'a str,
     /// The standard input.
     pub stdin: Stdio,
+    /// Whether both outputs are one, as at a terminal: what was written first comes first. All of it is then `Stdout`.
+    pub as_one: bool,
     /// The longest time it may take.
     pub limit: Duration,
     /// Whether to kill what it left behind in its process group.
@@ -50,12 +52,20 @@ impl Run<'_> {
     /// Runs it to its end and gives its exit code. At the limit its process group is killed whole.
     pub(super) fn run(self, said: &mut dyn FnMut(From, &[u8])) -> Result<i32, ExecError> {
         let program = self.name.to_owned();
+        let not_started = |source| ExecError::Spawn { program: program.clone(), source };
         let mut command = self.exec.command();
         command.stdin(self.stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().map_err(|source| ExecError::Spawn { program: program.clone(), source })?;
-        // The command holds its own copy of the lock that is the child's input; it must not outlive the child.
+        let mut both = None;
+        if self.as_one {
+            let (reader, writer) = io::pipe().map_err(not_started)?;
+            command.stdout(writer.try_clone().map_err(not_started)?).stderr(writer);
+            both = Some(reader);
+        }
+        let mut child = command.spawn().map_err(not_started)?;
+        // The command holds its own copies of the lock that is the child's input and of the pipe that both outputs are; they
+        // must not outlive the child.
         drop(command);
-        let events = listen(&mut child);
+        let events = listen(&mut child, both);
         let deadline = Instant::now() + self.limit;
         let in_time = relay(&events, deadline, said);
         if !in_time || self.end_strays {
@@ -91,9 +101,12 @@ fn drain(events: &Receiver<Event>, said: &mut dyn FnMut(From, &[u8])) {
     }
 }
 
-/// Three listeners: both pipes, and the end. When the last of them is gone, so is the channel.
-fn listen(child: &mut Child) -> Receiver<Event> {
+/// A listener for each pipe, and one for the end. When the last of them is gone, so is the channel.
+fn listen(child: &mut Child, both: Option<PipeReader>) -> Receiver<Event> {
     let (events, receiver) = sync_channel(PIECES_MAX);
+    if let Some(pipe) = both {
+        read(pipe, From::Stdout, events.clone());
+    }
     if let Some(pipe) = child.stdout.take() {
         read(pipe, From::Stdout, events.clone());
     }
@@ -138,7 +151,7 @@ mod tests {
     fn sh(script: &str, limit: Duration) -> (Result<i32, ExecError>, String) {
         let exec = Exec::new("sh").args(["-c", script]);
         let mut text = Vec::new();
-        let run = Run { exec: &exec, name: "sh", stdin: Stdio::null(), limit, end_strays: true };
+        let run = Run { exec: &exec, name: "sh", stdin: Stdio::null(), as_one: true, limit, end_strays: true };
         let code = run.run(&mut |_, piece| text.extend_from_slice(piece));
         (code, String::from_utf8(text).unwrap())
     }
@@ -147,6 +160,13 @@ mod tests {
     fn output_and_code_come_back() {
         let (code, text) = sh("echo a; exit 3", Duration::from_mins(1));
         assert_eq!((code.unwrap(), text.as_str()), (3, "a\n"));
+    }
+
+    #[test]
+    fn both_outputs_come_in_the_order_in_which_they_were_written() {
+        let (_, text) = sh("for n in $(seq 300); do echo $n; echo $n >&2; done", Duration::from_mins(1));
+        let written: Vec<String> = (1..=300).flat_map(|n| [n.to_string(), n.to_string()]).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), written);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::super::doing::{Doing, doing};
 use super::super::{conversation, environment, sandbox_id};
 use super::{Hook, note_refusal};
 use crate::kinds::bead::{
-    asked, did_its_part, did_not_begin, failures, got_nowhere, is_refused_by_provider, last_word, left_well, rework,
-    starved, work_digest,
+    asked, attempts_max, did_its_part, did_not_begin, failures, got_nowhere, is_refused_by_provider, last_word,
+    left_well, rework, starved, work_digest,
 };
 use crate::kinds::rig::RigSettings;
 use crate::kinds::runtime;
@@ -48,7 +48,7 @@ impl Hook<'_> {
         } else if starved(&self.bead.spec, attempts, &self.requests, limits.memory).is_some() {
             Some(Reason::OutOfMemory)
         } else {
-            (failed >= settings.backoff_limit).then_some(Reason::TooManyAttempts)
+            (failed >= attempts_max(self.bead, settings)).then_some(Reason::TooManyAttempts)
         };
         if let Some(reason) = over {
             return Ok(doing(PolecatState::Stalled, reason, "its bead is being set aside"));

@@ -18,7 +18,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::conditions::fitted;
-use crate::kinds::bead::state;
+use crate::kinds::bead::{GATE_FOR_PERSON, state};
 use crate::kinds::runtime;
 use crate::view::View;
 
@@ -152,8 +152,12 @@ fn of_bead(bead: &Bead) -> Option<Cause> {
     // One that was stuck and is answered says so until it is looked at again.
     let set_aside = condition(&status.conditions, types::SET_ASIDE)
         .filter(|found| status.state == BeadState::SetAside && found.reason != Reason::Stuck);
-    let no_steps = condition(&status.conditions, types::READY).filter(|it| it.reason == Reason::InvalidFormula);
-    set_aside.or(no_steps).map(|found| Cause::new(bead, found))
+    let ready = condition(&status.conditions, types::READY);
+    let no_steps = ready.filter(|it| it.reason == Reason::InvalidFormula);
+    let gate = ready.filter(|it| GATE_FOR_PERSON.iter().any(|reason| it.reason == *reason));
+    let approve = || format!("gt gate approve {}", bead.name_any());
+    let gate = gate.map(|found| Cause { next: approve(), ..Cause::new(bead, found) });
+    set_aside.or(no_steps).map(|found| Cause::new(bead, found)).or(gate)
 }
 
 /// Why a polecat is not at its work.

@@ -1,0 +1,239 @@
+//! The flow of a molecule while it is worked on: steps that are left out, loops that go on, and what is made of a step's output.
+//!
+//! What a formula says of it lies in `spec.flow`. Names of what is made follow from the loop and the iteration, or from the step and the
+//! item, so that a second try makes nothing twice; once all is there, that is written down, and what people delete stays deleted.
+
+mod facts;
+
+use gastown_crds::Bead;
+use gastown_crds::actor::CONTROLLER;
+use gastown_crds::bead::{
+    BeadType, CloseReason, Closed, Flow, ForEach, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
+};
+use gastown_crds::reason::Reason;
+use gastown_formula::Condition;
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
+
+use super::readiness::{blocked, has_failed, is_wanted, parent};
+use crate::kinds::town::TownSettings;
+use crate::plan::{Plan, Write};
+use crate::view::View;
+
+/// Beads that one look makes; the next ones come with the next.
+const MADE_AT_ONCE: usize = 256;
+
+/// The condition of a bead that cannot be read, with the reason why.
+pub fn unreadable(bead: &Bead) -> Option<String> {
+    let flow = bead.spec.flow.as_ref()?;
+    let until = flow.repeat.as_ref().map(|repeat| &repeat.until);
+    let on_gate = bead.spec.gate.as_ref().and_then(|gate| gate.condition.as_ref());
+    flow.condition.iter().chain(until).chain(on_gate).find_map(|text| read(text).err())
+}
+
+/// A condition; else why it is none.
+fn read(text: &str) -> Result<Condition, String> {
+    Condition::parse(text).map_err(|why| format!("the condition `{text}` cannot be read: {why}"))
+}
+
+/// Why a step is left out: its condition does not hold once nothing else keeps it, or what it is a part of is left out.
+pub fn left_out(bead: &Bead, view: &View<'_>) -> Option<String> {
+    let flow = bead.spec.flow.as_ref()?;
+    if let Some(above) = parent(bead, view.objects)
+        && above.spec.flow.is_some()
+        && above.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Skipped)
+    {
+        return Some(format!("it is a part of {}, which was left out", above.name_any()));
+    }
+    if bead.spec.type_ == BeadType::Gate {
+        return nothing_waits(bead, view).then(|| "nothing waits for it any more".to_owned());
+    }
+    let text = flow.condition.as_ref()?;
+    let condition = Condition::parse(text).ok()?;
+    if blocked(bead, view, &mut |_| ()).is_some() || facts::holds(&condition, &flow.step, bead, view) {
+        return None;
+    }
+    Some(format!("its condition does not hold: {text}"))
+}
+
+/// Whether all steps that need a gate are closed.
+fn nothing_waits(gate: &Bead, view: &View<'_>) -> bool {
+    let (name, parent) = (gate.name_any(), gate.spec.parent.as_deref().unwrap_or_default());
+    let mut waiting = view.objects.children_of(parent).filter(|step| step.spec.needs.contains(&name)).peekable();
+    waiting.peek().is_some() && waiting.all(|step| step.spec.closed.is_some())
+}
+
+/// Whether what a gate waits for is so.
+pub fn gate_holds(bead: &Bead, view: &View<'_>) -> bool {
+    let Some(gate) = &bead.spec.gate else { return false };
+    let condition = gate.condition.as_ref().and_then(|text| Condition::parse(text).ok());
+    let of = bead.spec.flow.as_ref().map_or("", |flow| flow.step.as_str());
+    let molecule = gate.await_id.as_ref().and_then(|name| view.objects.get::<Bead>(name)).map(AsRef::as_ref);
+    condition.is_some_and(|condition| facts::holds_in(&condition, of, molecule, view))
+}
+
+/// Failures of a bead before it is set aside: as its formula says, else as its town.
+pub fn attempts_max(bead: &Bead, settings: &TownSettings) -> u32 {
+    retry(bead).map_or(settings.backoff_limit, |retry| retry.max_attempts)
+}
+
+/// Whether what needs a step goes on once that has failed too often.
+pub fn fails_softly(bead: &Bead) -> bool {
+    retry(bead).is_some_and(|retry| retry.on_exhausted == OnExhausted::SoftFail)
+}
+
+fn retry(bead: &Bead) -> Option<Retry> {
+    bead.spec.flow.as_ref()?.retry
+}
+
+/// What becomes of a loop, all parts of which are closed.
+pub enum Round {
+    /// Another iteration is being made; what is to be written, and why it goes on.
+    Next(Vec<Write>, String),
+    /// It has ended; why.
+    Ended(String),
+    /// It cannot go on.
+    Wrong(String),
+}
+
+/// The iteration that a loop makes next, whether it comes to that or not.
+pub struct Next<'a> {
+    flow: &'a Flow,
+    repeat: &'a Repeat,
+    made: Result<Vec<Made>, String>,
+}
+
+/// The next iteration of a loop; none of what is no loop.
+pub fn next(bead: &Bead) -> Option<Next<'_>> {
+    let flow = bead.spec.flow.as_deref()?;
+    let repeat = flow.repeat.as_ref()?;
+    Some(Next { flow, repeat, made: repeat.made(&bead.name_any(), repeat.iteration + 1) })
+}
+
+impl Next<'_> {
+    /// The names of its beads.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.made.iter().flatten().map(|made| made.name.as_str())
+    }
+}
+
+/// Decides about a loop, all parts of which are closed.
+pub fn round(bead: &Bead, next: &Next<'_>, view: &View<'_>) -> Round {
+    let Next { flow, repeat: Repeat { until, max, iteration, .. }, made } = next;
+    let condition = match read(until) {
+        Ok(condition) => condition,
+        Err(why) => return Round::Wrong(why),
+    };
+    let made = match made {
+        Ok(made) => made,
+        Err(why) => return Round::Wrong(format!("its iterations cannot be read: {why}")),
+    };
+    let missing: Vec<&Made> = made.iter().filter(|made| view.objects.get::<Bead>(&made.name).is_none()).collect();
+    // One that is begun is made whole, whatever has come to hold meanwhile.
+    let is_begun = missing.len() < made.len();
+    if !is_begun && facts::holds(&condition, &format!("{}.iter{iteration}.", flow.step), bead, view) {
+        return Round::Ended(format!("after {iteration} of {max} iterations: {until}"));
+    }
+    if made.is_empty() {
+        return Round::Wrong("its iterations have no steps".to_owned());
+    }
+    if iteration >= max {
+        return Round::Ended(format!("after all {max} iterations, and not: {until}"));
+    }
+    let next = iteration + 1;
+    let writes = if missing.is_empty() {
+        let patch = json!({"spec": {"flow": {"repeat": {"iteration": next}}}});
+        vec![Write::patch(bead, patch, format!("{} is at iteration {next}", bead.name_any()))]
+    } else {
+        missing.into_iter().take(MADE_AT_ONCE).map(|made| Write::create(&new(made, bead))).collect()
+    };
+    Round::Next(writes, format!("iteration {next} of {max} is being made: not so far: {until}"))
+}
+
+/// Whether beads have still to be made of the output of a step that is closed.
+pub fn is_making(bead: &Bead) -> bool {
+    let each = bead.spec.flow.as_ref().and_then(|flow| flow.for_each.as_ref());
+    let went_well = |closed: &Closed| closed.reason != CloseReason::Skipped && !has_failed(closed);
+    each.is_some_and(|each| each.made.is_none()) && bead.spec.closed.as_ref().is_some_and(went_well)
+}
+
+/// Whether a step makes children once it is done.
+pub fn makes(bead: &Bead) -> bool {
+    bead.spec.flow.as_ref().is_some_and(|flow| flow.for_each.is_some())
+}
+
+/// Whether it may do so yet.
+pub fn may_make(bead: &Bead) -> bool {
+    makes(bead) && (bead.spec.closed.is_none() || is_making(bead))
+}
+
+/// Makes what follows from the output of a closed step; the reason where that cannot be.
+pub fn make(bead: &Bead, view: &View<'_>, plan: &mut Plan) -> Option<(Reason, String)> {
+    let each = bead.spec.flow.as_ref()?.for_each.as_ref().filter(|_| is_making(bead))?;
+    match wanted(bead, each, view) {
+        Err(why) => Some((Reason::InvalidFormula, why)),
+        Ok((items, made)) => {
+            let missing: Vec<Bead> =
+                made.into_iter().filter(|bead| view.objects.get::<Bead>(&bead.name_any()).is_none()).collect();
+            if missing.is_empty() {
+                let patch = json!({"spec": {"flow": {"forEach": {"made": items}}}});
+                plan.write(Write::patch(bead, patch, format!("{} has made its parts", bead.name_any())));
+            } else if missing.len() > MADE_AT_ONCE {
+                plan.again_at(view.now);
+            }
+            for bead in missing.into_iter().take(MADE_AT_ONCE) {
+                plan.write(Write::create(&bead));
+            }
+            None
+        }
+    }
+}
+
+/// How many items there are, and all beads that are made for them.
+fn wanted(bead: &Bead, each: &ForEach, view: &View<'_>) -> Result<(usize, Vec<Bead>), String> {
+    let name = bead.name_any();
+    let items = each.items(bead.spec.metadata.as_deref());
+    if items.len() > ITEMS_MAX {
+        return Err(format!(
+            "its output `{}` has {} items, and at most {ITEMS_MAX} can be made of it",
+            each.field,
+            items.len()
+        ));
+    }
+    // What follows from work that nobody had asked for is in the backlog as that was.
+    let suspend = !is_wanted(bead, view);
+    let mut all: Vec<Bead> = Vec::new();
+    let mut before: Option<String> = None;
+    for (index, item) in items.iter().enumerate() {
+        let made = each.made(&name, index, item).map_err(|why| format!("what it makes cannot be read: {why}"))?;
+        for (nth, made) in made.iter().enumerate() {
+            let mut bead = new(made, bead);
+            if nth == 0 {
+                bead.spec.suspend = suspend;
+                bead.spec.needs.extend(before.replace(made.name.clone()).filter(|_| each.sequential));
+            }
+            all.push(bead);
+        }
+        if all.len() > MADE_OF_ALL_MAX {
+            return Err(format!("more than {MADE_OF_ALL_MAX} beads would be made of its output `{}`", each.field));
+        }
+    }
+    Ok((items.len(), all))
+}
+
+/// What is kept for tools, without all but a step's output.
+pub fn output_alone(metadata: Option<&str>) -> Option<String> {
+    let metadata: Value = serde_json::from_str(metadata?).ok()?;
+    metadata.get("output").map(|output| json!({ "output": output }).to_string())
+}
+
+/// A bead that is made for another.
+fn new(made: &Made, of: &Bead) -> Bead {
+    let mut spec = made.spec.clone();
+    spec.created_by = Some(CONTROLLER.to_owned());
+    // Whether it is worked on is for whoever asks for what it is a part of, and by whom, for dispatch.
+    (spec.suspend, spec.assignee, spec.closed, spec.retry) = (true, None, None, None);
+    spec.ephemeral = of.spec.ephemeral;
+    Bead { metadata: ObjectMeta { name: Some(made.name.clone()), ..ObjectMeta::default() }, spec, status: None }
+}
