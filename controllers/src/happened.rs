@@ -1,8 +1,8 @@
 //! What has happened, as events that people and agents read: `bd list --type=event`, `bd activity`.
 //!
 //! An event is written where it is seen, in the plan that says the same in a status. Its name follows from what has happened, and a
-//! write of one that is there already is none: so a crash between the two neither loses an event nor doubles it. No controller reads
-//! one.
+//! write of one that is there already is none: so a crash between the two neither loses an event nor doubles it. A gate
+//! that waits for one is all that reads them.
 
 use gastown_crds::BeadEvent;
 use gastown_crds::actor::CONTROLLER;

@@ -17,9 +17,9 @@ use crate::objects::{Objects, Watched};
 use crate::plan::Plan;
 use crate::seen::Seen;
 use crate::world::{
-    Ask, AskAttempts, AskDeclared, AskFree, AskLease, AskLimiting, AskMachine, AskMerged, AskProgram, AskReplay,
-    AskRepo, AskRevision, Attempt, Declared, Fact, Found, Free, JobKey, JobState, Lease, Limiting, Machine, Merged,
-    Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
+    Ask, AskAttempts, AskDeclared, AskFree, AskHappened, AskLease, AskLimiting, AskMachine, AskMerged, AskProgram,
+    AskReplay, AskRepo, AskRevision, Attempt, Declared, Fact, Found, Free, Happening, JobKey, JobState, Lease,
+    Limiting, Machine, Merged, Question, Replayed, RepoFacts, SandboxFacts, SandboxId, Track,
 };
 
 /// Facts by the question they answer.
@@ -172,6 +172,11 @@ impl<'a> View<'a> {
     /// Whether a program would start.
     pub fn program(&self, name: &str) -> Result<bool, NotSeen> {
         self.ask(&AskProgram(name.to_owned())).copied()
+    }
+
+    /// The event by which something has happened; none if it has not.
+    pub fn happened(&self, asked: &AskHappened) -> Result<Option<&'a Happening>, NotSeen> {
+        self.ask(asked).map(Option::as_ref)
     }
 
     /// What sessions can be held to on this machine.

@@ -165,6 +165,8 @@ reasons! {
     AwaitsBead => Town waits;
     /// Gate: it opens once its condition on the steps of a molecule holds.
     AwaitsCondition => Town waits;
+    /// Gate: it opens once an event of a type is filed.
+    AwaitsEvent => Town waits;
     /// Gate: it opens when its command ends with 0, which is run time and again.
     AwaitsCommand => Town waits;
     /// Gate: it opens by what GitHub says, which is asked time and again.

@@ -92,12 +92,21 @@ impl Context {
     /// Writes this of the spec of a bead as it was read, to do `what`; none where somebody else has changed the bead meanwhile: it is
     /// read again then, up to [`TRIES_MAX`] times in all, and else [`Error::contended`].
     pub async fn change(&self, bead: &Bead, spec: &Value, what: &str) -> Result<Option<Bead>, Error> {
+        self.patch(bead, spec, what, &PatchParams::default()).await
+    }
+
+    /// Whether such a change would be taken: for what has to be known before something else is done.
+    pub async fn check_change(&self, bead: &Bead, spec: &Value, what: &str) -> Result<(), Error> {
+        self.patch(bead, spec, what, &PatchParams { dry_run: true, ..PatchParams::default() }).await.map(drop)
+    }
+
+    async fn patch(&self, bead: &Bead, spec: &Value, what: &str, params: &PatchParams) -> Result<Option<Bead>, Error> {
         let metadata = json!({
             "resourceVersion": bead.metadata.resource_version,
             "annotations": { ANNOTATION_UPDATED: whole_second(SystemClock.now()) },
         });
         let patch = json!({ "metadata": metadata, "spec": spec });
-        match self.beads().patch(&bead.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {
+        match self.beads().patch(&bead.name_any(), params, &Patch::Merge(patch)).await {
             Ok(changed) => Ok(Some(changed)),
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(None),
             Err(error) => Err(Error::api(what)(error)),

@@ -58,7 +58,7 @@ pub use copy::CopyError;
 pub use kind::Served;
 pub use serve::serve_unix;
 pub use socket::{ClientError, bind_unix, client_over_unix_socket, connect, listener_of};
-pub use store::{Loss, OpenError, Place, Restored, Writer};
+pub use store::{Loss, OpenError, Place, Restored, Writer, take_restored};
 
 /// The program that our own clients say they are: the manager of the fields that they change, unless they name one.
 const USER_AGENT: HeaderValue = HeaderValue::from_static("gt");

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use gastown_agent::context::Answer;
 use gastown_agent::error::Error;
-use gastown_formula::{CookedStep, FormulaType, Gate, Mode, Phase, Protomolecule, Var};
+use gastown_formula::{Children, CookedStep, FormulaType, Gate, Mode, OnComplete, Phase, Protomolecule, Var};
 use serde_json::json;
 
 use super::library::{self, Folders, SearchArgs};
@@ -102,7 +102,7 @@ fn list(folders: &Folders, type_: Option<&str>, json: bool) -> Result<Answer, Er
         return Ok(Answer { out: print::json(&all.iter().map(of).collect::<Vec<_>>()), note, code: 0 });
     }
     if all.is_empty() {
-        let hint = "no formulas found; they are *.formula.toml in ./formulas, .beads/formulas or a --search-path\n";
+        let hint = "no formulas found; they are *.formula.toml, .json or .yaml in ./formulas, .beads/formulas or a --search-path\n";
         return Ok(Answer { out: hint.to_owned(), note, code: 0 });
     }
     let width = |text: fn(&Listed) -> usize| all.iter().map(text).max().unwrap_or(0);
@@ -166,8 +166,31 @@ pub fn text(cooked: &Protomolecule) -> String {
         let gate = step.gate.as_ref().map(|gate| format!("  gate {}", gate_text(gate))).unwrap_or_default();
         let condition = step.condition.as_ref().map(|it| format!("  if {it}")).unwrap_or_default();
         let run = if step.run.is_some() { "  runs a command" } else { "" };
+        let more = at_run_time(step);
         let indent = "  ".repeat(depth + 1);
-        let _never_fails = writeln!(out, "{indent}{}: {}{needs}{gate}{condition}{run}", step.id, step.title);
+        let _never_fails = writeln!(out, "{indent}{}: {}{needs}{gate}{condition}{run}{more}", step.id, step.title);
+    }
+    out
+}
+
+/// What a step does beside its work: what it waits for, starts, repeats and tries again.
+fn at_run_time(step: &CookedStep) -> String {
+    let mut out = String::new();
+    if let Some(waits) = &step.waits_for {
+        let how_many = if waits.children == Children::All { "every child" } else { "the first child" };
+        let of = waits.spawner.as_ref().or(step.needs.first()).map(|of| format!(" of {of}")).unwrap_or_default();
+        let _never_fails = write!(out, "  waits for {how_many}{of}");
+    }
+    if let Some(repeat) = &step.repeat {
+        let _never_fails = write!(out, "  repeats until {}, {} times at most", repeat.until, repeat.max);
+    }
+    if let Some(retry) = &step.retry {
+        let soft = if retry.on_exhausted.as_deref() == Some("soft_fail") { ", then goes on" } else { "" };
+        let _never_fails = write!(out, "  {} attempts at most{soft}", retry.max_attempts);
+    }
+    if let Some(OnComplete { for_each, bond, sequential, .. }) = &step.on_complete {
+        let order = if *sequential { ", one after the other" } else { "" };
+        let _never_fails = write!(out, "  then {bond} for each of {for_each}{order}");
     }
     out
 }
@@ -188,7 +211,8 @@ fn about(var: &Var) -> String {
 pub fn gate_text(gate: &Gate) -> String {
     let what = gate.await_id.as_ref().or(gate.id.as_ref()).or(gate.condition.as_ref()).or(gate.run.as_ref());
     let timeout = gate.timeout.as_ref().map(|it| format!(" for {it}")).unwrap_or_default();
-    what.map_or_else(|| gate.kind.clone(), |what| format!("{} {what}", gate.kind)) + &timeout
+    let target = gate.target.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+    what.map_or_else(|| gate.kind.clone(), |what| format!("{} {what}", gate.kind)) + &target + &timeout
 }
 
 /// Steps with how deep they are: each behind its parent, and otherwise in their order.

@@ -23,7 +23,7 @@ const ABOVE_MAX: usize = 32;
 /// Files of all folders together; the largest public collection has 77.
 pub const FILES_MAX: usize = 1024;
 /// The ends of the names of formulas' files; the first of them wins in a folder.
-const ENDS: [&str; 3] = [".formula.toml", ".formula.json", ".toml"];
+const ENDS: [&str; 4] = [".formula.toml", ".formula.json", ".formula.yaml", ".toml"];
 
 /// Where formulas are looked for.
 #[derive(Debug, Clone, Default, Args)]

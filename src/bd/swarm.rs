@@ -175,8 +175,7 @@ fn validate(swarm: &Swarm, verbose: bool, json_out: bool) -> Answer {
     for (nth, wave) in waves.iter().enumerate() {
         let _never_fails = writeln!(out, "wave {}", nth + 1);
         for part in wave {
-            let _never_fails =
-                writeln!(out, "  {} {}  {}", swarm.parts.standing(part).mark(), part.id(), part.spec.title);
+            let _never_fails = writeln!(out, "  {} {}  {}", swarm.parts.mark(part), part.id(), part.spec.title);
         }
     }
     for (word, lines) in [("warning", &warnings), ("error", &errors)] {

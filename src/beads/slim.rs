@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gastown_crds::Bead;
-use gastown_crds::bead::{Assignee, BeadState, BeadType, Closed, Comment, Gate, Link, WispType};
+use gastown_crds::bead::{Assignee, BeadState, BeadType, CloseReason, Closed, Comment, Gate, Link, WispType};
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -162,6 +162,11 @@ impl Slim {
     /// The part of a whole bead.
     pub fn of(bead: &Bead) -> Result<Self, serde_json::Error> {
         serde_json::to_value(bead).and_then(serde_json::from_value)
+    }
+
+    /// Whether the bead was closed without being done: it has failed, or nobody wants it any more.
+    pub fn is_given_up(&self) -> bool {
+        self.spec.closed.as_ref().is_some_and(|closed| closed.reason == CloseReason::Withdrawn)
     }
 
     /// Whether the bead is closed.

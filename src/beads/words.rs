@@ -30,11 +30,12 @@ const TYPES: [(BeadType, &str, &[&str]); 19] = [
 pub const EVENT: &str = "event";
 
 /// Every type of gate with its word. Beads knows no `run`, and no `condition`.
-const GATES: [(GateType, &str); 7] = [
+const GATES: [(GateType, &str); 8] = [
     (GateType::Human, "human"),
     (GateType::Timer, "timer"),
     (GateType::Bead, "bead"),
     (GateType::Condition, "condition"),
+    (GateType::Event, "event"),
     (GateType::Run, "run"),
     (GateType::GithubRun, "gh:run"),
     (GateType::GithubPullRequest, "gh:pr"),

@@ -63,6 +63,7 @@ pub async fn run(args: &Args, gt: &Context) -> Result<(), CliError> {
             let ended = ended_words(before.saturating_sub(left));
             format!("{ended}; worktrees are kept, and a push that was begun ends by itself")
         }
+        (false, _) if !args.all => "what runs of it goes on until it has handed in: `gt status`".to_owned(),
         (false, 0) => "no session runs; what was handed in lands".to_owned(),
         (false, 1) => "1 session goes on until it has handed in: `gt status`".to_owned(),
         (false, n) => format!("{n} sessions go on until they have handed in: `gt status`"),

@@ -163,10 +163,8 @@ fn start(context: &Context, town: &Town, args: &UpArgs) -> Result<ExitCode, CliE
         drop(BufReader::new(out).read_line(&mut line));
         line
     });
-    if let Some(note) = said.as_deref().and_then(|said| said.trim().strip_prefix(READY)) {
-        if let Some(note) = note.strip_prefix(": ") {
-            context.out.talk(&format!("note: {note}"));
-        }
+    if said.is_some_and(|said| said.trim() == READY) {
+        context.tell_restored(town);
         context.out.talk(&format!(
             "town `{}` is up (process {}); its log: {}",
             town.name,
@@ -343,8 +341,7 @@ async fn control(town: Town, places: &Places, args: &UpArgs, server: Server) -> 
     if args.background_child {
         let mut out = std::io::stdout();
         // Whoever started us may be gone; that is no reason to stop.
-        let note = server.restored().map(|restored| format!(": {restored}")).unwrap_or_default();
-        drop(writeln!(out, "{READY}{note}").and_then(|()| out.flush()));
+        drop(writeln!(out, "{READY}").and_then(|()| out.flush()));
     }
     if let Some(restored) = server.restored() {
         warn!("{restored}");

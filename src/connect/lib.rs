@@ -175,11 +175,6 @@ impl Connection {
         Ok(Self { client, controller: false, offline: Some((server, lock)) })
     }
 
-    /// What the store was made anew for, if this connection has opened it, and it was lost.
-    pub fn restored(&self) -> Option<&api::Restored> {
-        self.offline.as_ref()?.0.restored()
-    }
-
     /// Lets go of the store, if this connection holds it.
     pub fn close(self) {
         if let Some((server, lock)) = self.offline {

@@ -37,6 +37,21 @@ impl Interest {
         self.keys.get(event).cloned().unwrap_or_default()
     }
 
+    /// The keys that asked about any event that is filed.
+    pub fn of_what_happened(&self) -> BTreeSet<Key> {
+        self.what_happened().flatten().cloned().collect()
+    }
+
+    /// Whether any key did.
+    pub fn is_in_what_happened(&self) -> bool {
+        self.what_happened().next().is_some()
+    }
+
+    /// `WorldEvent::Happened` is the last in their order.
+    fn what_happened(&self) -> impl Iterator<Item = &BTreeSet<Key>> {
+        self.keys.range(WorldEvent::Happened(String::new())..).map(|(_, keys)| keys)
+    }
+
     /// A key has seen the end of this, and does not ask again.
     pub fn lose(&mut self, key: &Key, event: &WorldEvent) {
         remove(&mut self.keys, event, key);

@@ -28,6 +28,7 @@ use gastown_base::clock::Clock;
 pub mod apply;
 mod correlator;
 pub mod gate;
+mod happenings;
 mod interest;
 mod lag;
 pub mod queue;
@@ -40,6 +41,7 @@ pub mod watch;
 
 use apply::{Applied, Applier, Wrote};
 use gate::Gate;
+use happenings::{Happenings, MayHave};
 use interest::Interest;
 use lag::{LAG_MAX, Lag};
 use queue::Queue;
@@ -128,6 +130,7 @@ pub struct Engine {
     /// Facts of keys that are being observed.
     facts: BTreeMap<Key, (Facts, u32)>,
     interest: Interest,
+    happenings: Happenings,
     slots: Slots,
     resync: Resync,
     /// Names still expected of a list that is under way.
@@ -159,6 +162,7 @@ impl Engine {
             writing: 0,
             facts: BTreeMap::new(),
             interest: Interest::default(),
+            happenings: Happenings::default(),
             slots: Slots::default(),
             resync: Resync::default(),
             lists: BTreeMap::new(),
@@ -254,6 +258,11 @@ impl Engine {
                 self.world_changed(&event);
                 return true;
             }
+            let ready = futures::poll!(std::pin::pin!(self.happenings.next()));
+            if let std::task::Poll::Ready(may_have) = ready {
+                self.may_have(may_have);
+                return true;
+            }
         }
         false
     }
@@ -270,6 +279,7 @@ impl Engine {
             }
             Some(back) = self.tasks.next(), if !self.tasks.is_empty() => self.back(back),
             Some(event) = self.wakes.next() => self.world_changed(&event),
+            may_have = self.happenings.next() => self.may_have(may_have),
             () = tokio::time::sleep(due) => self.resync_due(),
         }
     }
@@ -364,6 +374,17 @@ impl Engine {
         }
     }
 
+    fn may_have(&mut self, may_have: MayHave) {
+        let now = self.clock.now();
+        let woken = match may_have {
+            MayHave::Happened(event_type) => self.interest.of(&WorldEvent::Happened(event_type)),
+            MayHave::Anything => self.interest.of_what_happened(),
+        };
+        for key in woken {
+            self.queue.add(key, now);
+        }
+    }
+
     /// A job gives back its slot; whoever waits for one tries again.
     fn free(&mut self, job: &JobKey) {
         let now = self.clock.now();
@@ -401,6 +422,9 @@ impl Engine {
         for kind in self.lag.take_overdue(now) {
             self.synced.remove(kind);
             self.watches.restart(kind);
+        }
+        if !self.interest.is_in_what_happened() {
+            self.happenings.stop();
         }
         if !self.knows_all() || self.lag.lags(now) {
             return;

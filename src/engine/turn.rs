@@ -134,6 +134,13 @@ impl Engine {
         self.interest.note(key, &missing);
         self.counters.looks += missing.len() as u64;
         let now = self.clock.now();
+        // What has happened is known here, or not at all.
+        let mut missing = missing;
+        missing.retain(|ask| {
+            let Ask::Happened(asked) = ask else { return true };
+            facts.insert(ask.clone(), self.happenings.answer(asked, &self.applier.client, now));
+            false
+        });
         // What this machine bears was seen once, at the start: asking for it takes no thread, and dispatch asks each time.
         let known = missing.iter().all(|ask| *ask == Ask::Machine);
         if known || !self.applier.blocking {

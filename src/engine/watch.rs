@@ -1,6 +1,7 @@
-//! One watch for each kind that controllers decide by, as one stream of changes.
+//! Watches: one for each kind that controllers decide by, as one stream of changes; and others, of one kind, while they are needed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use gastown_controllers::backoff;
 use gastown_controllers::kinds::{Visitor, visit_watched};
 use gastown_controllers::objects::{Object, Watched};
-use gastown_crds::kinds::Kind;
+use gastown_crds::kinds::{Kind, Registered};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::apply::version_of;
@@ -21,18 +24,33 @@ const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(200), Duration:
 /// The longest time for which a list may bring nothing. A page of 500 objects takes an API that is well some milliseconds.
 const LIST_SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// A change that a watch reports.
+/// What a watch of one kind reports.
+#[derive(Debug)]
+pub enum News<K> {
+    /// A list begins: what it does not name is gone.
+    Begin,
+    /// An object, as it is now.
+    Is(K),
+    /// An object is gone, which was so at last.
+    Gone(K),
+    /// The list is complete.
+    End,
+    /// The watch failed and is being made anew: until its list is complete, nothing is known of the kind.
+    Failed(String),
+}
+
+/// A change that a watch of some kind reports, as [`News`].
 #[derive(Debug)]
 pub enum Change {
-    /// A list begins: what it does not name is gone.
+    /// A list begins.
     Begin(&'static Kind),
-    /// An object, as it is now, and its resourceVersion.
+    /// An object, and its resourceVersion.
     Is(Object, u64),
     /// An object of this name is gone, as of this resourceVersion.
     Gone(&'static Kind, String, u64),
     /// The list is complete.
     End(&'static Kind),
-    /// The watch failed and is being made anew: until its list is complete, nothing is known of the kind.
+    /// The watch failed.
     Failed(&'static Kind, String),
 }
 
@@ -86,17 +104,56 @@ struct Watch<K> {
 }
 
 fn one<K: Watched>(client: &Client, restart: Arc<Notify>) -> BoxStream<'static, Change> {
+    let kind = K::row();
+    let change = move |news: News<K>| match news {
+        News::Begin => Change::Begin(kind),
+        News::Is(object) => {
+            let version = version_of(&object);
+            Change::Is(Object::new(object), version)
+        }
+        News::Gone(object) => Change::Gone(kind, object.name_any(), version_of(&object)),
+        News::End => Change::End(kind),
+        News::Failed(why) => Change::Failed(kind, why),
+    };
+    watch::<K>(client, restart).map(change).boxed()
+}
+
+/// Watches a kind; `restart` has the watch fail, and made anew.
+pub fn watch<K: Followed>(client: &Client, restart: Arc<Notify>) -> BoxStream<'static, News<K>> {
     let api = Api::default_namespaced(client.clone());
     let watch = Watch::<K> { api, events: None, is_listed: false, failures: 0, restart };
     stream::unfold(watch, |mut watch| async move {
-        let change = watch.next().await;
-        Some((change, watch))
+        let news = watch.next().await;
+        Some((news, watch))
     })
     .boxed()
 }
 
-impl<K: Watched> Watch<K> {
-    async fn next(&mut self) -> Change {
+/// A kind that can be watched.
+pub trait Followed:
+    Registered
+    + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + fmt::Debug
+    + DeserializeOwned
+    + Send
+    + 'static
+{
+}
+
+impl<K> Followed for K where
+    K: Registered
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + fmt::Debug
+        + DeserializeOwned
+        + Send
+        + 'static
+{
+}
+
+impl<K: Followed> Watch<K> {
+    async fn next(&mut self) -> News<K> {
         let kind = K::row();
         if self.events.is_none() {
             let (first, longest) = RETRY_DELAY;
@@ -116,20 +173,17 @@ impl<K: Watched> Watch<K> {
             },
         };
         match event {
-            Ok(Event::Init) => Change::Begin(kind),
-            Ok(Event::InitApply(object) | Event::Apply(object)) => {
-                let version = version_of(&object);
-                Change::Is(Object::new(object), version)
-            }
-            Ok(Event::Delete(object)) => Change::Gone(kind, object.name_any(), version_of(&object)),
+            Ok(Event::Init) => News::Begin,
+            Ok(Event::InitApply(object) | Event::Apply(object)) => News::Is(object),
+            Ok(Event::Delete(object)) => News::Gone(object),
             Ok(Event::InitDone) => {
                 (self.is_listed, self.failures) = (true, 0);
-                Change::End(kind)
+                News::End
             }
             Err(error) => {
                 (self.events, self.is_listed) = (None, false);
                 self.failures = self.failures.saturating_add(1);
-                Change::Failed(kind, error)
+                News::Failed(error)
             }
         }
     }

@@ -145,16 +145,20 @@ fn warn_undeclared(kitchen: &mut Kitchen<'_>, formula: &Formula) {
     }
 }
 
-/// A condition of the runtime that names no step of the molecule never comes to hold.
-fn warn_of_unknown_steps(kitchen: &mut Kitchen<'_>, steps: &[CookedStep], spot: Spot) {
+/// A condition of the runtime that names no step of the molecule never comes to hold; one on a step that is not waited for is
+/// decided before anybody has worked on that.
+fn warn_of_conditions(kitchen: &mut Kitchen<'_>, steps: &[CookedStep], spots: &BTreeMap<&str, Spot>, spot: Spot) {
     let all = every_step(steps);
+    let by_id: BTreeMap<&str, &CookedStep> = all.iter().map(|step| (step.id.as_str(), *step)).collect();
     let ids: BTreeSet<&str> = all.iter().map(|step| step.id.as_str()).collect();
     let loops: BTreeSet<&str> = all.iter().filter(|step| step.repeat.is_some()).map(|step| step.id.as_str()).collect();
     let written: BTreeSet<&str> = steps.iter().map(|step| step.id.as_str()).collect();
     for step in &all {
+        let spot = spots.get(step.id.as_str()).copied().unwrap_or(spot);
         let until = step.repeat.as_ref().map(|repeat| (format!("{}.iter1.", step.id), &repeat.until));
         let own = [step.condition.as_ref(), step.gate.as_ref().and_then(|gate| gate.condition.as_ref())];
         let own = own.into_iter().flatten().map(|condition| (step.id.clone(), condition));
+        let mut waited_for = None;
         for (of, text) in own.chain(until) {
             let Ok(condition) = Condition::parse(text) else { continue };
             for name in condition.steps() {
@@ -167,10 +171,43 @@ fn warn_of_unknown_steps(kitchen: &mut Kitchen<'_>, steps: &[CookedStep], spot: 
                         .map(|hint| format!("; {hint}"))
                         .unwrap_or_default();
                     kitchen.warn(spot, format!("the condition `{text}` names `{name}`, which is no step{hint}"));
+                    continue;
+                }
+                let named = meanings(&of, name).find_map(|id| by_id.get(id.as_str()).copied());
+                let (Some(named), true) = (named, step.condition.as_ref() == Some(text)) else { continue };
+                let waited_for = waited_for.get_or_insert_with(|| waited_for_by(step, &by_id));
+                if !above(named, &by_id).any(|it| waited_for.contains(it.id.as_str())) {
+                    let (id, named) = (&step.id, &named.id);
+                    let more = format!("add `needs = [\"{named}\"]`, or it is decided before `{named}` is done");
+                    kitchen
+                        .warn(spot, format!("the condition of `{id}` names `{named}`, which it does not need: {more}"));
                 }
             }
         }
     }
+}
+
+/// A step and those that it is a part of.
+fn above<'a>(
+    step: &'a CookedStep,
+    by_id: &'a BTreeMap<&str, &'a CookedStep>,
+) -> impl Iterator<Item = &'a CookedStep> + use<'a> {
+    let parent = |it: &&CookedStep| it.parent.as_deref().and_then(|parent| by_id.get(parent).copied());
+    std::iter::successors(Some(step), parent).take(by_id.len())
+}
+
+/// The steps that are done before a step, by what it and those that it is a part of need.
+fn waited_for_by<'a>(step: &'a CookedStep, by_id: &'a BTreeMap<&str, &'a CookedStep>) -> BTreeSet<&'a str> {
+    let mut waited_for = BTreeSet::new();
+    let mut waiting: Vec<&CookedStep> = above(step, by_id).collect();
+    while let Some(step) = waiting.pop() {
+        for need in step.needs.iter().filter_map(|need| by_id.get(need.as_str()).copied()) {
+            if waited_for.insert(need.id.as_str()) {
+                waiting.extend(above(need, by_id));
+            }
+        }
+    }
+    waited_for
 }
 
 /// The steps without those that are not done. Whoever needs such a step needs what it needed.
@@ -263,6 +300,7 @@ fn serve(
     let double = |name: &str| values.get(name).map(|value| Cow::Borrowed(value.as_str()));
     let filling = Filling { single: &fill::none, double: &double };
     let ids: Vec<String> = placed.iter().map(|it| it.step.id.clone()).collect();
+    let spots: Vec<Spot> = placed.iter().map(|it| it.step.spot).collect();
     let mut steps = Vec::with_capacity(placed.len());
     for Placed { mut step, parent, has_children } in placed {
         if mode == Mode::Runtime {
@@ -274,7 +312,8 @@ fn serve(
     }
     loops::served(&mut steps);
     if mode == Mode::Runtime {
-        warn_of_unknown_steps(kitchen, &steps, formula.spot);
+        let spots = ids.iter().map(String::as_str).zip(spots).collect();
+        warn_of_conditions(kitchen, &steps, &spots, formula.spot);
     }
     let standing_in = |var: &str, other: &str| {
         let text = if kitchen.vars.contains_key(var) { format!("{{{{{var}}}}}") } else { other.to_owned() };

@@ -101,7 +101,7 @@ impl Filling<'_> {
             self.in_place(text)?;
         }
         if let Some(gate) = gate {
-            let options = [&mut gate.id, &mut gate.await_id, &mut gate.condition, &mut gate.timeout];
+            let options = [&mut gate.id, &mut gate.await_id, &mut gate.condition, &mut gate.target, &mut gate.timeout];
             for text in options.into_iter().flatten() {
                 self.in_place(text)?;
             }

@@ -11,6 +11,8 @@ pub enum Format {
     Toml,
     /// `*.formula.json` and `*.json`.
     Json,
+    /// `*.formula.yaml`, `*.yaml` and `*.yml`: the same keys, or a manifest of `kind: Formula`.
+    Yaml,
 }
 
 impl Format {
@@ -20,6 +22,7 @@ impl Format {
         match extension.to_ascii_lowercase().as_str() {
             "toml" => Some(Self::Toml),
             "json" => Some(Self::Json),
+            "yaml" | "yml" => Some(Self::Yaml),
             _ => None,
         }
     }
@@ -116,6 +119,6 @@ mod tests {
     fn the_name_of_a_file_tells_its_format() {
         assert_eq!(Format::of_file("x.formula.toml"), Some(Format::Toml));
         assert_eq!(Format::of_file("x.JSON"), Some(Format::Json));
-        assert_eq!(Format::of_file("x.yaml"), None);
+        assert_eq!(Format::of_file("x.yaml"), Some(Format::Yaml));
     }
 }

@@ -217,10 +217,10 @@ pub enum Children {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gate {
-    /// `gh:run`, `gh:pr`, `timer`, `human`, `mail`, `bead`, `run` or `conditional`.
+    /// `gh:run`, `gh:pr`, `timer`, `human`, `mail`, `bead`, `run`, `event` or `conditional`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it waits for, such as the name of a workflow.
+    /// What it waits for, such as the name of a workflow, or the type of an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The same, by the name that the tracker gives it.
@@ -232,6 +232,9 @@ pub struct Gate {
     /// What must be true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// Whom or what an event has to happen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Shell text that is run until it ends with 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,

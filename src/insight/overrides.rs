@@ -39,16 +39,17 @@ pub struct Held {
 /// Everything that is held, the widest first.
 pub fn held(snapshot: &Snapshot) -> Vec<Held> {
     let mut all = Vec::new();
-    collect::<Town>(snapshot, &mut all);
-    collect::<Rig>(snapshot, &mut all);
-    collect::<Convoy>(snapshot, &mut all);
-    collect::<Polecat>(snapshot, &mut all);
-    collect::<Bead>(snapshot, &mut all);
+    collect::<Town>(snapshot, |_| true, &mut all);
+    collect::<Rig>(snapshot, |_| true, &mut all);
+    collect::<Convoy>(snapshot, |_| true, &mut all);
+    collect::<Polecat>(snapshot, |_| true, &mut all);
+    // Of what is over, nothing is held up.
+    collect::<Bead>(snapshot, |bead| bead.spec.closed.is_none(), &mut all);
     all
 }
 
-fn collect<K: Stored + Registered>(snapshot: &Snapshot, all: &mut Vec<Held>) {
-    all.extend(snapshot.all::<K>().filter_map(|object| {
+fn collect<K: Stored + Registered>(snapshot: &Snapshot, counts: impl Fn(&K) -> bool, all: &mut Vec<Held>) {
+    all.extend(snapshot.all::<K>().filter(|object| counts(object)).filter_map(|object| {
         let name = K::row().named_object(&object.name_any());
         let Override { mode, by, at, reason, until } = Override::of(object.meta())?;
         let next = lifts(mode, &name);
@@ -165,10 +166,20 @@ mod tests {
         let mut town = snapshot();
         town.add([said(the_town(&json!({})), Mode::Frozen)]);
         town.add([said(rig("Ready", "True", "Ok", ""), Mode::Stopped)]);
+        let over = json!({"closed": {"reason": "Done", "at": "2026-01-01T00:00:00Z", "by": "kim"}});
+        town.add([said(bead("shop-over", &over, "Closed", "Done", ""), Mode::Stopped)]);
+        town.add([said(bead("shop-open", &json!({}), "Ready", "Ready", ""), Mode::Stopped)]);
         let held = Overview::of(&town).held;
         let lines: Vec<String> =
             held.iter().map(|it| format!("{} {} {} {}", it.object, it.mode, it.by, it.next)).collect();
-        assert_eq!(lines, ["town/town Frozen kim gt thaw town/town", "rig/shop Stopped kim gt resume rig/shop"]);
+        assert_eq!(
+            lines,
+            [
+                "town/town Frozen kim gt thaw town/town",
+                "rig/shop Stopped kim gt resume rig/shop",
+                "bead/shop-open Stopped kim gt resume bead/shop-open"
+            ]
+        );
     }
 
     #[test]

@@ -558,6 +558,8 @@ fn a_gate_waits_for_a_command_or_for_github_and_an_agent_gives_none_a_command() 
         "bd gate create -t condition --await-id shop-s",
         "bd gate create -t condition --await-id shop-s --condition maybe",
         "bd gate create -t condition --await-id shop-s --condition file.exists('x')",
+        "bd gate create -t event --await-id Deploy~done",
+        "bd gate create -t timer --timeout 1h --target web",
         "bd gate create -t gh:pr --await-id=-R",
         "bd gate check -t mail",
     ].map(refused).join("\n"), @r#"
@@ -573,11 +575,24 @@ fn a_gate_waits_for_a_command_or_for_github_and_an_agent_gives_none_a_command() 
     2> hint: see `bd gate create --help`
     2> error: this condition is on no step
     2> hint: a command looks at it: --type run --run "git -C \"$GT_CLONE\" cat-file -e 'refs/gt/head:x'"
+    2> error: which type of event is waited for?
+    2> hint: say it, in small letters: --await-id deploy.done
+    2> error: only events have a target
+    2> hint: add --type event
     2> error: nothing on GitHub is named so
     2> hint: an id does not begin with `-`
     2> error: no gate is of type `mail`
-    2> hint: human, timer, bead, run, gh:run, gh:pr, or gh for all of GitHub
+    2> hint: human, timer, bead, condition, event, run, gh:run, gh:pr, or gh for all of GitHub
     "#);
+    let made = json_of(&town.person("bd gate create -t event --await-id deploy.done --target web --json"));
+    assert_eq!((&made["await_type"], &made["await_id"]), (&json!("event"), &json!("deploy.done")));
+    let gate = json!({"type": "Event", "awaitId": "deploy.done", "target": "web"});
+    assert_eq!(serde_json::to_value(&town.bead(made["id"].as_str().unwrap()).spec.gate).unwrap(), gate);
+    // Whoever may not have a bead wait leaves no gate behind.
+    let before = town.person("bd gate list");
+    let not_allowed = town.agent("bd gate create --blocks shop-s -r Why?");
+    assert!(not_allowed.contains("may not"), "{not_allowed}");
+    assert_eq!(town.person("bd gate list"), before);
     let on_steps =
         json_of(&town.person("bd gate create -t condition --await-id shop-s --condition steps.complete>=1 --json"));
     let gate = town.bead(on_steps["id"].as_str().unwrap()).spec.gate.unwrap();

@@ -126,7 +126,7 @@ fn show_prints_vars_and_steps_as_a_tree() {
       check: Check it  needs build
         Unit tests: Run the unit tests
         smoke: Start it once  needs Unit tests
-      announce: Announce {{version}}  needs check  gate timer for 90s
+      announce: Announce {{version}}  needs check  gate timer for 90s  waits for every child of check
     "#);
     assert_snapshot!(town.person("bd formula show shop"), @"
     exit 1
@@ -170,7 +170,7 @@ fn cook_points_at_what_is_wrong_and_stores_nothing() {
       check: Check it  needs build
         Unit tests: Run the unit tests
         smoke: Start it once  needs Unit tests
-      announce: Announce 1.2  needs check  gate timer for 90s
+      announce: Announce 1.2  needs check  gate timer for 90s  waits for every child of check
     2> warning: formulas/ship.formula.toml:2:1: `colour` is given, which is no var of the formula
     "#);
     assert_snapshot!(town.person("bd cook ship --var version"), @"

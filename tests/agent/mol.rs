@@ -159,10 +159,11 @@ condition = "kim says so"
       ROOT.b  B
       ROOT.c  C
     `gt sling ROOT` has it worked on
-    2> warning: formulas/odd.formula.toml:2:1: the condition `step.status == 'complete'` names `step`, which is no step; there is `a`, `b`, `c`
+    2> warning: formulas/odd.formula.toml:17:1: the condition `step.status == 'complete'` names `step`, which is no step; there is `a`, `b`, `c`
     2> note: `a` is for shop/polecats/nux: dispatch gives polecats their work, so it is left to that
     2> note: `a` asks for fast: there is no such Runtime, so it is the rig's
     2> note: the gate of `a` waits for ever: `soon` is no duration
+    2> note: a person opens the gate of `b`: of type `gh:pr`, it does not say what it waits for
     ");
     let gates = ["a", "b", "c"].map(|step| town.bead(&format!("{root}.gate-{step}")).spec);
     let gate = |nth: usize| serde_json::to_value(&gates[nth].gate).unwrap();

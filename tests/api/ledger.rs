@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use gastown::api::store::{Expect, Key, KindIndex, Op, Propagation, Retention, Store, fact_line};
-use gastown::api::{Loss, OpenError, Options, Place, Restored, Server, Writer};
+use gastown::api::{Loss, OpenError, Options, Place, Restored, Server, Writer, take_restored};
 use gastown::clock::{Clock as _, CountingIds, SystemClock};
 use gastown::ledger::Fold;
 use jiff::Timestamp;
@@ -123,6 +123,9 @@ async fn a_store_that_is_lost_is_made_anew_as_it_was() {
         assert!(loss.to_string().starts_with(&format!("the store was {what}")), "{loss}");
         assert_eq!((*objects, aside.is_some()), (2, what == "damaged"));
         assert!(aside.as_ref().is_none_or(|aside| aside.exists()), "it is kept");
+        // Whoever found out, a person is told, once.
+        assert_eq!(take_restored(&town.facts()).unwrap(), [server.restored().unwrap().to_string()]);
+        assert_eq!(take_restored(&town.facts()).unwrap(), [""; 0]);
         // What is written from now on is in the ledger, too.
         widgets(&server).create(&PostParams::default(), &widget("later")).await.unwrap();
         let before = all(&server).await;

@@ -47,6 +47,7 @@ impl Words<'_> {
                 results.join("; ")
             }
             Fact::Program(there) => there.to_string(),
+            Fact::Happened(_) => panic!("no adapter knows what has happened"),
             // What a machine can do differs; that it says so does not.
             Fact::Limiting(Limiting::Cgroup { .. } | Limiting::No(_)) => "limits or a reason".to_owned(),
             Fact::Free(free) => format!("{} free", if free.memory > 0 && free.disk > 0 { "some" } else { "nothing" }),

@@ -340,6 +340,10 @@ impl Sim {
         list["items"].as_array().unwrap().clone()
     }
 
+    pub async fn bead(&self, name: &str) -> Value {
+        self.list("beads").await.into_iter().find(|bead| bead["metadata"]["name"] == name).unwrap()
+    }
+
     /// All events, in the order in which they were made.
     pub async fn events(&self) -> Vec<Value> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/events");

@@ -130,12 +130,28 @@ pub fn smooth() -> Town {
     town
 }
 
-/// The same, beside a gate whose command says "not yet" once.
+/// The same, beside two gates: the command of one says "not yet" once, the other waits for an event that is filed.
 pub fn gated() -> Town {
     let mut town = smooth();
+    town.objects.push(awaits_event("arrived", None));
+    town.objects.push(event("train-1", "arrived", "train:1"));
     let gate = json!({ "title": "Is it time?", "type": "Gate", "gate": { "type": "Run", "run": "c" } });
     town.objects.push(object("Bead", "gate", &gate));
     town
+}
+
+/// The gate `arrival`, which waits for an event.
+pub fn awaits_event(event_type: &str, target: Option<&str>) -> Value {
+    let mut gate = json!({ "type": "Event", "awaitId": event_type });
+    if let Some(target) = target {
+        gate["target"] = json!(target);
+    }
+    object("Bead", "arrival", &json!({ "title": "Is it there?", "type": "Gate", "gate": gate }))
+}
+
+/// Something that happened.
+pub fn event(name: &str, event_type: &str, target: &str) -> Value {
+    object("BeadEvent", name, &json!({ "eventType": event_type, "target": target, "actor": "human:kim" }))
 }
 
 /// A molecule that a convoy tracks: a loop that takes two iterations, a step that is made once for each of two things that another has

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::harness::{self, Sim, in_virtual_time, run};
 use crate::towns::{
-    BRANCHES, CONVOY, Town, many_branches, minimal, object, one_place, one_place_for_two_rigs, quickstart, smooth,
-    unverified,
+    BRANCHES, CONVOY, Town, awaits_event, event, many_branches, minimal, object, one_place, one_place_for_two_rigs,
+    quickstart, smooth, unverified,
 };
 
 fn undisturbed(town: &Town) -> harness::Run {
@@ -218,6 +218,37 @@ fn remotes_that_hang_hold_up_no_other_rig() {
         let mut engine = sim.engine();
         engine.run(tokio::time::sleep(Duration::from_mins(5))).await;
         assert_eq!(kinds(&sim.effects.log())["clone"], 4);
+    });
+}
+
+/// Events of another time, type or target do not open it; the right one does, and its gate is woken by it.
+#[test]
+fn a_gate_opens_with_the_event_that_it_waits_for() {
+    let mut town = smooth();
+    town.objects.push(event("before", "arrived", "train:2"));
+    in_virtual_time(async {
+        let sim = Sim::start(&town, None, BTreeMap::new()).await;
+        let mut engine = sim.engine();
+        engine.run(tokio::time::sleep(Duration::from_secs(2))).await;
+        sim.apply(&awaits_event("arrived", Some("train:2"))).await;
+        sim.apply(&event("another", "arrived", "train:1")).await;
+        sim.apply(&event("of-another-type", "departed", "train:2")).await;
+        engine.run(tokio::time::sleep(Duration::from_mins(5))).await;
+        let gate = sim.bead("arrival").await;
+        assert_eq!(gate.pointer("/spec/closed"), None);
+        let ready =
+            gate.pointer("/status/conditions").unwrap().as_array().unwrap().iter().find(|it| it["type"] == "Ready");
+        assert_eq!(ready.unwrap()["message"], "opens once an event arrived of train:2 is filed");
+        // Another controller lists what has happened anew; then it is woken.
+        drop(engine);
+        let mut engine = sim.engine();
+        engine.run(tokio::time::sleep(Duration::from_secs(1))).await;
+        sim.apply(&event("the-one", "arrived", "train:2")).await;
+        let filed = tokio::time::Instant::now();
+        engine.run(sim.closed("arrival")).await;
+        assert!(filed.elapsed() < Duration::from_secs(1), "it was found by chance, after {:?}", filed.elapsed());
+        let said = "arrived has happened by human:kim: event the-one";
+        assert_eq!(sim.bead("arrival").await["spec"]["closed"]["message"], said);
     });
 }
 

@@ -24,12 +24,16 @@ mod machine;
 
 mod source;
 
+mod happening;
+
 use std::fmt;
 use std::sync::Arc;
 
 use gastown_crds::reason::Reason;
+use jiff::Timestamp;
 
 pub use crate::seen::{Oid, Seen};
+pub use happening::{AskHappened, Happening};
 pub use job::{Check, Exited, GateQuestion, Job, JobKey, JobState, Jobs, Pool, exit};
 pub use machine::{AskFree, AskMachine, Free, Host, Machine};
 pub use owner::Owner;
@@ -90,6 +94,8 @@ pub enum Ask {
     Declared(AskDeclared),
     /// Who holds the lease of a source.
     Lease(AskLease),
+    /// Whether something has happened.
+    Happened(AskHappened),
 }
 
 /// The answer to an [`Ask`], variant for variant.
@@ -123,6 +129,8 @@ pub enum Fact {
     Declared(Option<Arc<Declared>>),
     /// To `Ask::Lease`; none: nobody holds it.
     Lease(Option<Lease>),
+    /// To `Ask::Happened`; none: it has not.
+    Happened(Option<Happening>),
 }
 
 impl Ask {
@@ -132,6 +140,7 @@ impl Ask {
             Self::Sandbox(sandbox) => Some(WorldEvent::Sandbox(sandbox.uid.clone())),
             Self::Job(job) => Some(WorldEvent::Job(job.clone())),
             Self::Revision(asked) => Some(WorldEvent::Source(asked.source.uid.clone())),
+            Self::Happened(asked) => Some(WorldEvent::Happened(asked.event_type.clone())),
             // Of what runs on a track, the job is asked about too, and its end is an event. So it is of a lease.
             Self::Newest(_)
             | Self::Lease(_)
@@ -158,6 +167,8 @@ pub enum WorldEvent {
     Job(JobKey),
     /// What the source with this uid is read from.
     Source(String),
+    /// An event of this type was filed. It is the last of these: whoever wants all of them begins here.
+    Happened(String),
 }
 
 /// Something to be done in the world: idempotent, named by its result, and refused by the adapter if its guard fails.
@@ -279,6 +290,10 @@ impl<W: Repositories + Sandboxes + Sessions + Jobs + Host + Sources + Send + Syn
             Ask::Revision(asked) => self.revision(asked).map(Fact::Revision),
             Ask::Declared(asked) => self.declared(asked).map(Fact::Declared),
             Ask::Lease(asked) => self.lease(asked).map(Fact::Lease),
+            Ask::Happened(_) => Seen::Unknown {
+                why: "an adapter does not see events: the engine watches them".to_owned(),
+                since: Timestamp::UNIX_EPOCH,
+            },
         }
     }
 

@@ -271,6 +271,57 @@ fn a_gate_opens_once_its_condition_on_the_steps_holds() {
     assert!(molecule.shown().contains("m.c: Ready"), "{}", molecule.shown());
 }
 
+#[test]
+fn nobody_is_asked_at_a_gate_about_a_step_that_is_left_out_in_any_case() {
+    let gated = |condition: &str| {
+        let mut molecule = Molecule::new(&[
+            ("m.scan", json!({"flow": {"step": "scan"}})),
+            ("m.late", json!({"flow": {"step": "late"}})),
+            (
+                "m.gate",
+                json!({"type": "Gate", "needs": ["m.scan"], "gate": {"type": "Human"}, "flow": {"step": "fix"}}),
+            ),
+            ("m.fix", json!({"needs": ["m.scan", "m.gate"], "flow": {"step": "fix", "condition": condition}})),
+        ]);
+        molecule.close_with("m.scan", json!({"count": 3}));
+        molecule.shown()
+    };
+    let left_out = gated("scan.output.count > 3");
+    assert!(left_out.contains("m.fix: Skipped") && left_out.contains("m.gate: Skipped"), "{left_out}");
+    for asked in ["scan.output.count == 3", "late.status == 'complete'", "steps.complete >= 2"] {
+        assert!(gated(asked).contains("m.gate: Waiting"), "{asked}");
+    }
+}
+
+#[test]
+fn a_gate_whose_condition_can_never_hold_says_so() {
+    let of = |condition: &str, awaited: &str, needs: &[&str]| {
+        let gate = json!({"type": "Condition", "awaitId": awaited, "condition": condition});
+        let molecule = Molecule::new(&[
+            ("m.a", json!({"needs": needs})),
+            ("m.b", json!({"needs": ["m.a"]})),
+            ("m.gate", json!({"type": "Gate", "gate": gate})),
+        ]);
+        molecule.shown();
+        let status = molecule.bead("m.gate").status.unwrap();
+        let ready = status.conditions.iter().find(|it| it.type_ == "Ready").unwrap();
+        format!("{}: {}", ready.reason, ready.message.split(": `gt gate").next().unwrap())
+    };
+    insta::assert_snapshot!([
+        of("maybe", "m", &[]).split(" it must").next().unwrap().to_owned(),
+        of("m.b.status == 'complete'", "m", &["m.gate"]),
+        of("m.c.status == 'complete'", "m", &[]),
+        of("m.b.status == 'complete'", "n", &[]),
+        of("m.b.status == 'complete'", "m", &[]),
+    ].join("\n"), @"
+    InvalidFormula: the condition `maybe` cannot be read:
+    GateFailed: m.b waits for this gate, which waits for it: m.b.status == 'complete'
+    AwaitsCondition: opens once m.c.status == 'complete'; m has no step `m.c` so far
+    AwaitsCondition: opens once m.b.status == 'complete'; there is no bead n so far
+    AwaitsCondition: opens once m.b.status == 'complete'
+    ");
+}
+
 /// A step that lists files, and what is made for each; `m.sum` waits for all of it.
 fn listing(sequential: bool) -> Molecule {
     let body = json!([

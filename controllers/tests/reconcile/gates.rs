@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use gastown_controllers::key::Key;
+use gastown_controllers::objects::created;
 use gastown_controllers::plan::Effect;
 use gastown_controllers::view::View;
 use gastown_controllers::world::*;
@@ -76,6 +77,25 @@ fn one_that_waits_for_a_bead_opens_with_its_close() {
     other.spec.closed = Some(Closed { reason: CloseReason::Merged, message: None, at: at(1), by: "gt".into() });
     assert!(scene.add(other).contains(&key("shop-g")), "it is woken");
     insta::assert_snapshot!(said(&scene.plan(&key("shop-g"))).lines().next().unwrap_or_default(), @"close shop-g Done");
+}
+
+#[test]
+fn one_that_waits_for_an_event_opens_once_it_was_filed_and_not_before_that_is_known() {
+    let mut bead = gate(GateType::Event, Some("10000h"), None);
+    let gate = bead.spec.gate.as_mut().unwrap();
+    (gate.await_id, gate.target) = (Some("deploy.done".into()), Some("web".into()));
+    let asked = AskHappened { event_type: "deploy.done".into(), target: Some("web".into()), since: created(&bead) };
+    let mut scene = Scene::default();
+    scene.rig(rig("shop")).bead(bead);
+    let waits = "shop-g: Waiting Closed=False Open; Ready=False AwaitsEvent (opens once an event deploy.done of web is filed, until \
+                 1971-02-21T16:00:00Z)\nagain at 36000000\n";
+    scene.unknown(asked.ask(), "not listed");
+    assert_eq!(said(&scene.plan(&key("shop-g"))), waits.trim_end());
+    scene.known(asked.ask(), Fact::Happened(None));
+    assert_eq!(said(&scene.plan(&key("shop-g"))), waits.trim_end());
+    let happening = Happening { name: "e-1".into(), actor: Some("human:kim".into()), filed: at(2) };
+    scene.known(asked.ask(), Fact::Happened(Some(happening)));
+    assert_eq!(said(&scene.plan(&key("shop-g"))).lines().next(), Some("close shop-g Done"));
 }
 
 #[test]

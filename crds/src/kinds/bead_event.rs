@@ -1,7 +1,7 @@
 //! A `BeadEvent` is something that happened and that people or agents want on record: who did what to whom, and when.
 //!
 //! It is what Beads calls an issue of type `event`; `bd create --type=event` makes one. Events may be many, so controllers
-//! neither watch nor hold them; the oldest go once there are more than are kept. The labels of a role's bead say how things are
+//! do not hold them, and have them watched only while a gate waits for one; the oldest go once there are more than are kept. The labels of a role's bead say how things are
 //! now; events say how they came to be so.
 
 use std::time::Duration;
@@ -58,6 +58,16 @@ impl Registered for BeadEvent {
 pub const SYSTEM_ACTOR_PREFIX: &str = "system:";
 /// The town, as the actor of what it has seen happen.
 pub const DAEMON: &str = "system:daemon";
+
+/// Whether a text can be the type of an event.
+pub fn is_event_type(text: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.first().is_some_and(is_end)
+        && bytes.last().is_some_and(is_end)
+        && bytes.iter().all(|byte| is_end(byte) || b"-._".contains(byte))
+}
 
 /// An agent says what has happened under its own name, and takes nothing back. It does not speak for the town.
 fn check_agent(write: &AgentWrite<'_>) -> Result<(), String> {

@@ -20,6 +20,7 @@ mod retention;
 mod ring;
 mod running;
 mod standing;
+mod told;
 mod writer;
 
 use std::fmt;
@@ -37,6 +38,7 @@ pub(crate) use owners::owners_first;
 pub use read::{Page, PageRequest, Row};
 pub use restore::{Loss, Restored};
 pub use ring::{Next, Subscription};
+pub use told::take_restored;
 pub(super) use writer::Handle;
 pub use writer::Writer;
 

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::db::{self, OpenError, checksum, sound, to_text};
 use super::facts::{Facts, FactsError, is_kept};
 use super::standing::is_damage;
-use super::{Expect, Key, KindIndex, Op, Place, Refusal, Store, owners_first};
+use super::{Expect, Key, KindIndex, Op, Place, Refusal, Store, owners_first, told};
 
 /// The files that SQLite keeps beside a store.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
@@ -201,6 +201,7 @@ impl Store {
         let Some(mended) = mended.ok().flatten() else { return false };
         if mended.objects > 0 {
             tracing::warn!("{mended}");
+            told::keep(facts.path(), &mended);
         }
         true
     }

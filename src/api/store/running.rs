@@ -19,7 +19,7 @@ use super::facts::Facts;
 use super::restore::move_aside;
 use super::ring::Rings;
 use super::standing::Standing;
-use super::{Counts, Event, KindIndex, Loss, Op, OpenError, Place, Refusal, Reply, Restored, Store, Writer, db};
+use super::{Counts, Event, KindIndex, Loss, Op, OpenError, Place, Refusal, Reply, Restored, Store, Writer, db, told};
 
 /// A store with its connections.
 pub(super) struct Running {
@@ -61,6 +61,9 @@ impl Running {
             Some(facts) => Store::open_beside(place, &kinds, facts, writer == Writer::Threaded, (clock.now(), &*ids))?,
             None => (Store::open(place, kinds, clock.now())?, None),
         };
+        if let (Some(facts), Some(restored)) = (&store.facts, &restored) {
+            told::keep(facts.path(), restored);
+        }
         let reader = match writer {
             Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
             Writer::Inline => None,
@@ -193,7 +196,11 @@ impl Running {
         }
         match self.made_anew(&mut store, reader.as_deref_mut(), is_lost) {
             Ok(restored) => {
-                tracing::error!("{}", Restored { loss: loss.clone(), ..restored });
+                let restored = Restored { loss: loss.clone(), ..restored };
+                tracing::error!("{restored}");
+                if let Some(facts) = &store.facts {
+                    told::keep(facts.path(), &restored);
+                }
                 if let Some(anew) = Standing::of(&self.place) {
                     *standing = anew;
                 }

@@ -20,7 +20,7 @@ use crate::print;
 pub struct CheckArgs {
     /// Which. Default: all that are not open yet
     ids: Vec<String>,
-    /// Only those of this type: human, timer, bead, run, gh:run, gh:pr; or gh, for all of GitHub
+    /// Only those of this type, as `bd gate create` knows them; or gh, for all of GitHub
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     type_: Option<String>,
     /// Say how they stand, and have none looked at
@@ -36,7 +36,8 @@ pub(super) async fn check(args: &CheckArgs, json: bool, context: &Context) -> Re
     let wanted = args.type_.as_deref().filter(|it| *it != "all");
     if let Some(word) = wanted.filter(|word| *word != "gh" && words::gate_type(word).is_none()) {
         let message = format!("no gate is of type `{}`", crate::filter::shown(word));
-        return Err(Error::refused(message, "human, timer, bead, run, gh:run, gh:pr, or gh for all of GitHub"));
+        let known: Vec<&str> = words::gate_names().collect();
+        return Err(Error::refused(message, format!("{}, or gh for all of GitHub", known.join(", "))));
     }
     let mut names = Vec::new();
     for id in &args.ids {

@@ -9,6 +9,7 @@ use gastown_beads::issue::Issue;
 use gastown_beads::{ids, words};
 use gastown_crds::Bead;
 use gastown_crds::bead::{BeadSpec, BeadType, Gate, GateType, OnFailure, OnTimeout};
+use gastown_crds::bead_event::is_event_type;
 use gastown_crds::common::Duration;
 use gastown_formula::Condition;
 use kube::ResourceExt as _;
@@ -30,7 +31,7 @@ pub struct CreateArgs {
     /// What is to be decided, in a line
     #[arg(long, short = 'r', visible_alias = "reason", value_name = "TEXT")]
     title: Option<String>,
-    /// Of `bead` and `condition`: which one. Of `gh:run`: the number of a run, or the name of a workflow. Of `gh:pr`: the number or
+    /// Of `bead` and `condition`: which one. Of `event`: its type, such as `deploy.done`. Of `gh:run`: the number of a run, or the name of a workflow. Of `gh:pr`: the number or
     /// the address of a pull request
     #[arg(long, value_name = "ID")]
     await_id: Option<String>,
@@ -38,6 +39,9 @@ pub struct CreateArgs {
     /// `steps.complete >= 3`
     #[arg(long, value_name = "CONDITION")]
     condition: Option<String>,
+    /// Of `event`: whom or what it has to happen to; of whomever without it
+    #[arg(long, value_name = "WHOM")]
+    target: Option<String>,
     /// Of `run`: shell text that is run until it ends with 0; 78 says that it never will
     #[arg(long, value_name = "COMMAND")]
     run: Option<String>,
@@ -106,6 +110,7 @@ pub(super) async fn create(args: &CreateArgs, json: bool, context: &Context) -> 
         timeout: args.timeout.as_deref().map(timeout).transpose()?,
         on_timeout,
         condition: args.condition.clone(),
+        target: args.target.clone(),
         run: args.run.clone(),
         run_timeout: args.run_timeout.as_deref().map(timeout).transpose()?,
         on_failure,
@@ -143,6 +148,12 @@ pub(super) async fn create(args: &CreateArgs, json: bool, context: &Context) -> 
     };
     for _ in 0..TRIES_MAX {
         let name = ids::new_id(&format!("{prefix}-gate"), &RandomIds.uid());
+        let what = |blocked: &Bead| format!("have `{}` wait for `{name}`", blocked.name_any());
+        if let Some(blocked) = &blocked {
+            // Whoever may not do that leaves no gate behind.
+            let needs = blocked.spec.needs.iter().chain([&name]).collect::<Vec<_>>();
+            context.check_change(blocked, &json!({ "needs": needs }), &what(blocked)).await?;
+        }
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
         let made = match context
             .beads()
@@ -154,7 +165,7 @@ pub(super) async fn create(args: &CreateArgs, json: bool, context: &Context) -> 
         };
         if let Some(blocked) = &blocked {
             let id = blocked.name_any();
-            act::change(&id, &format!("have `{id}` wait for `{name}`"), context, |bead| {
+            act::change(&id, &what(blocked), context, |bead| {
                 let mut needs = bead.spec.needs.clone();
                 needs.push(name.clone());
                 Ok((!bead.spec.needs.contains(&name)).then(|| json!({ "needs": needs })))
@@ -181,6 +192,10 @@ fn check(args: &CreateArgs, type_: GateType) -> Result<(), Error> {
             ("which condition, and of which molecule?", "say both: --condition 'steps.complete >= 3' --await-id ID")
         }
         GateType::Condition => return readable(args.condition.as_deref().unwrap_or_default()),
+        GateType::Event if !id.is_some_and(is_event_type) => {
+            ("which type of event is waited for?", "say it, in small letters: --await-id deploy.done")
+        }
+        _ if args.target.is_some() && type_ != GateType::Event => ("only events have a target", "add --type event"),
         _ if args.condition.is_some() => ("only a gate of type condition has one", "add --type condition"),
         GateType::Run if !run => ("which command is waited for?", "say it: --run \"make check\""),
         GateType::GithubRun if id.is_none() => {

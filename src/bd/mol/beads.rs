@@ -419,6 +419,13 @@ impl Filing<'_> {
             wanted if said.is_whole() => wanted,
             _ => GateType::Human,
         };
+        if type_ == GateType::Human && wanted != type_ {
+            let (step, kind) = (&step.id, &gate.kind);
+            let _never_fails = writeln!(
+                notes,
+                "note: a person opens the gate of `{step}`: of type `{kind}`, it does not say what it waits for"
+            );
+        }
         let run = gate.run.as_ref().filter(|_| type_ == GateType::Run);
         let run = run.map(|run| self.command(step, run, (name, place.of))).transpose()?;
         let run = run.or_else(|| asked.filter(|_| type_ == GateType::Run));
@@ -437,6 +444,7 @@ impl Filing<'_> {
                 timeout,
                 run,
                 condition: condition.filter(|_| is_on_steps),
+                target: gate.target.clone().filter(|_| type_ == GateType::Event),
                 ..Gate::new(type_)
             }),
             ..self.spec(title)

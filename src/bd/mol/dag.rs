@@ -42,7 +42,7 @@ pub async fn dag(args: &DagArgs, json_out: bool, context: &Context) -> Result<An
         for step in tier {
             let needs: Vec<&str> = parts.needs(step).map(|need| &*need.metadata.name).collect();
             let after = if needs.is_empty() { String::new() } else { format!("  after {}", needs.join(", ")) };
-            let mark = parts.standing(step).mark();
+            let mark = parts.mark(step);
             let _never_fails = writeln!(out, "  {mark} {}  {}{after}", step.id(), step.spec.title);
         }
     }

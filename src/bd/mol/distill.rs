@@ -164,6 +164,7 @@ impl Writer<'_> {
             let _never_fails = writeln!(out, "\n[{table}.gate]\ntype = {}", quoted(kind));
             field(out, "run", gate.run.as_deref().unwrap_or_default());
             field(out, "await_id", gate.await_id.as_deref().unwrap_or_default());
+            field(out, "target", gate.target.as_deref().unwrap_or_default());
             if let Some(timeout) = &gate.timeout {
                 let text = serde_json::to_value(timeout).ok().and_then(|it| it.as_str().map(str::to_owned));
                 field(out, "timeout", &text.unwrap_or_default());

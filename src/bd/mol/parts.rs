@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use gastown_agent::context::Context;
 use gastown_agent::error::Error;
 use gastown_beads::slim::Slim;
-use gastown_crds::bead::{BeadType, PINNED};
+use gastown_crds::bead::{BeadType, CloseReason, PINNED};
 
 use crate::act::{self, find};
 use crate::circles::waits;
@@ -26,7 +26,7 @@ pub enum Standing {
     Current,
     /// It may be taken up.
     Ready,
-    /// It waits for others.
+    /// It waits for others, for its day, or for a person.
     Blocked,
     /// It is done by others: a gate opens, an epic is closed with its parts.
     Pending,
@@ -139,7 +139,8 @@ impl Parts {
             Standing::Done
         } else if bead.assignee().is_some() || matches!(bead.status(), "in_progress" | "hooked") {
             Standing::Current
-        } else if self.waits(bead)
+        } else if matches!(bead.status(), "blocked" | "deferred")
+            || self.waits(bead)
             || bead.spec.parent.as_ref().and_then(|it| self.named(it)).is_some_and(|it| self.waits(it))
         {
             Standing::Blocked
@@ -147,6 +148,15 @@ impl Parts {
             Standing::Pending
         } else {
             Standing::Ready
+        }
+    }
+
+    /// The mark in front of a part: of one that was closed without being done, one of its own.
+    pub fn mark(&self, bead: &Slim) -> &'static str {
+        match bead.spec.closed.as_ref().map(|closed| closed.reason) {
+            Some(CloseReason::Withdrawn) => "✗",
+            Some(CloseReason::Skipped) => "-",
+            _ => self.standing(bead).mark(),
         }
     }
 

@@ -114,18 +114,21 @@ pub(super) async fn asked(id: Option<&str>, who: &str, context: &Context) -> Res
 fn where_one_is(parts: &Parts) -> (String, Value) {
     let root = parts.root();
     let steps: Vec<_> = parts.steps().into_iter().map(|step| (step, parts.standing(step))).collect();
+    let given_up = steps.iter().filter(|(step, _)| step.is_given_up()).count();
     let first = |wanted| steps.iter().find(|(_, standing)| *standing == wanted).map(|(step, _)| *step);
     let (now, next) = (first(Standing::Current), first(Standing::Ready));
     let all = Done::of(steps.iter().map(|(_, standing)| *standing));
     let Done { done, total } = all;
-    let mut text = format!("{}  {}  {done}/{total} done\n", root.id(), root.spec.title);
-    for (step, standing) in &steps {
+    let failed = if given_up > 0 { format!(", {given_up} of them given up") } else { String::new() };
+    let mut text = format!("{}  {}  {done}/{total} done{failed}\n", root.id(), root.spec.title);
+    for (step, _) in &steps {
         let who = step.assignee().map(|who| format!("  ({who})")).unwrap_or_default();
-        let _never_fails = writeln!(text, "  {} {}  {}{who}", standing.mark(), step.id(), step.spec.title);
+        let _never_fails = writeln!(text, "  {} {}  {}{who}", parts.mark(step), step.id(), step.spec.title);
     }
     let hint = match (now, next) {
         (Some(step), _) => format!("current: {}\n", step.id()),
         (None, Some(step)) => format!("next: {}\n", step.id()),
+        (None, None) if root.is_closed() => "it is closed\n".to_owned(),
         (None, None) if all.is_all() => format!("all done: `bd mol squash {}` closes it\n", root.id()),
         (None, None) => "nothing is ready\n".to_owned(),
     };

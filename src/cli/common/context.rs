@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gastown_crds::actor::Actor;
 use gastown_crds::common::{LABEL_BEAD, LABEL_CONVOY};
 use gastown_crds::{names, suggest};
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use super::error::{CliError, Exit};
 use super::kinds::Kind;
 use super::terminal::Terminal;
+use crate::api::take_restored;
 use crate::clock::{Clock, SystemClock};
 use crate::connect::Connection;
 use crate::connect::actor::actor;
@@ -76,6 +78,19 @@ impl Context {
         })
     }
 
+    /// Tells a person, once, that the town's store was lost and made anew, whoever found out.
+    pub fn tell_restored(&self, town: &Town) {
+        if actor().is_some_and(|actor| Actor::parse(&actor).is_agent()) {
+            return;
+        }
+        match take_restored(&town.layout.facts()) {
+            Ok(lines) => lines.iter().for_each(|line| self.out.talk(&format!("note: {line}"))),
+            Err(error) => {
+                self.out.talk(&format!("note: what was kept to be told of the store cannot be read: {error}"));
+            }
+        }
+    }
+
     /// Does something with the town's API, and lets go of it whatever comes of it.
     pub async fn with_api<T>(
         &self,
@@ -83,9 +98,7 @@ impl Context {
         work: impl AsyncFnOnce(&Link) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         let connection = Connection::open(town, actor().as_deref())?;
-        if let Some(restored) = connection.restored() {
-            self.out.talk(&format!("note: {restored}"));
-        }
+        self.tell_restored(town);
         let link =
             Link { client: connection.client.clone(), namespace: town.name.clone(), controller: connection.controller };
         let result = work(&link).await;

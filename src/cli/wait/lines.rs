@@ -94,7 +94,7 @@ mod tests {
         let none = serde_json::Value::Null;
         let mut waits = bead(&json!({"state": "Waiting", "attempts": 1, "failures": 1}), &none);
         waits.spec.assignee.as_mut().unwrap().waiting = Some(Waiting::Bead);
-        let states = [
+        let states = vec![
             bead(&json!({"state": "Waiting"}), &none),
             bead(&json!({"state": "Working"}), &none),
             bead(&json!({"state": "Working", "attempts": 1}), &none),

@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
-use super::{At, Entry, Node, Value, check_depth};
+use super::{At, Entry, Node, Value, check_depth, sorted};
 use crate::error::Problem;
 
 pub(super) fn read(text: &str) -> At<Node<'_>> {
@@ -54,14 +54,7 @@ fn table<'a>(text: &'a str, raw: Vec<(&'a RawValue, &'a RawValue)>, depth: usize
         let Text(key) = serde_json::from_str(key.get()).map_err(|error| syntax(&error, at))?;
         entries.push(Entry { key, at, node: node(text, value, depth + 1)? });
     }
-    entries.sort_by(|a, b| a.key.cmp(&b.key).then(a.at.cmp(&b.at)));
-    match entries.windows(2).find(|pair| pair[0].key == pair[1].key) {
-        Some(pair) => {
-            let why = format!("duplicate key `{}`", pair[1].key);
-            Err((Problem::Syntax { format: "JSON", why }, pair[1].at))
-        }
-        None => Ok(entries),
-    }
+    sorted(entries, "JSON")
 }
 
 /// Where a part of the text starts.

@@ -1,7 +1,8 @@
-//! A text as a tree whose every key and value knows its place: the same one for TOML and JSON.
+//! A text as a tree whose every key and value knows its place: the same one for TOML, JSON and YAML.
 
 mod json;
 mod toml;
+mod yaml;
 
 use std::borrow::Cow;
 
@@ -49,6 +50,19 @@ pub(crate) fn read(source: &Source) -> At<Node<'_>> {
     match source.format {
         Format::Toml => toml::read(&source.text),
         Format::Json => json::read(&source.text),
+        Format::Yaml => yaml::read(&source.text),
+    }
+}
+
+/// The entries of a table by key, each of which may be there once.
+fn sorted<'a>(mut entries: Vec<Entry<'a>>, format: &'static str) -> At<Vec<Entry<'a>>> {
+    entries.sort_by(|a, b| a.key.cmp(&b.key).then(a.at.cmp(&b.at)));
+    match entries.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        Some(pair) => {
+            let why = format!("duplicate key `{}`", pair[1].key);
+            Err((Problem::Syntax { format, why }, pair[1].at))
+        }
+        None => Ok(entries),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::range;
 use crate::step::{Check, Gate, Loop, OnComplete, Retry};
 use crate::suggest;
 
-const GATES: [&str; 8] = ["gh:run", "gh:pr", "timer", "human", "mail", "bead", "run", "conditional"];
+const GATES: [&str; 9] = ["gh:run", "gh:pr", "timer", "human", "mail", "bead", "run", "event", "conditional"];
 const OUTCOMES: [(&str, &str); 2] = [("hard_fail", "hard_fail"), ("soft_fail", "soft_fail")];
 const MODES: [(&str, &str); 1] = [("exec", "exec")];
 /// Attempts at most; more is a mistake, not patience.
@@ -32,8 +32,15 @@ impl Parser<'_> {
                 "await_id" => gate.await_id = self.some_text(entry)?,
                 "timeout" => gate.timeout = self.some_text(entry)?,
                 "condition" => gate.condition = self.some_text(entry)?,
+                "target" => gate.target = self.some_text(entry)?,
                 "run" => gate.run = self.some_text(entry)?,
-                _ => self.unknown(&entry, "a gate", &["type", "id", "await_id", "timeout", "condition", "run"]),
+                _ => {
+                    self.unknown(
+                        &entry,
+                        "a gate",
+                        &["type", "id", "await_id", "timeout", "condition", "target", "run"],
+                    );
+                }
             }
         }
         if gate.kind.is_empty() {

@@ -190,6 +190,7 @@ impl SimWorld {
             WorldEvent::Job(key) => format!("job/{}", key.0),
             WorldEvent::Sandbox(uid) => format!("sandbox/{uid}"),
             WorldEvent::Source(uid) => format!("source/{uid}"),
+            WorldEvent::Happened(event_type) => format!("event/{event_type}"),
         };
         let Some(delay) = self.inner.behavior.delay_of(&what) else { return };
         if delay.is_zero() {

@@ -1,4 +1,5 @@
-//! Gates that ask a program, through the real job and a fake `gh`: a bead goes on once its command and GitHub say so.
+//! Gates that ask a program, through the real job and a fake `gh`: a bead goes on once its command and GitHub say so. And one that
+//! waits for an event.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -17,7 +18,7 @@ fn ready(town: &Town, gate: &str) -> Value {
 }
 
 #[test]
-fn a_bead_goes_on_once_a_command_ends_with_0_and_a_pull_request_is_merged() {
+fn a_bead_goes_on_once_a_command_ends_with_0_an_event_is_filed_and_a_pull_request_is_merged() {
     let mut town = Town::new();
     let gh = town.file("bin/gh", "#!/bin/sh\ncat \"$HOME/pr.json\"\n");
     fs_err::set_permissions(&gh, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -34,6 +35,7 @@ fn a_bead_goes_on_once_a_command_ends_with_0_and_a_pull_request_is_merged() {
     };
     let command = gate(&["-t", "run", "--run", "ls -A; echo looked; test -e \"$HOME/go\""]);
     let request = gate(&["-t", "gh:pr", "--await-id", "7"]);
+    let event = gate(&["-t", "event", "--await-id", "deploy.done", "--target", "web"]);
     town.up();
     town.ok(&["sling", "shop-s"]);
     let said = wait_until(&town, "the command says no", || {
@@ -49,6 +51,13 @@ fn a_bead_goes_on_once_a_command_ends_with_0_and_a_pull_request_is_merged() {
         town.json(&["bead", &command])["spec"]["closed"]["message"].as_str().map(str::to_owned)
     });
     assert_eq!(closed, "its command ended with 0");
+    let deployed = ["bd", "create", "Deployed", "--type=event", "--event-type=deploy.done", "--actor=human:kim"];
+    town.ok(&[&deployed[..], &["--target=db"]].concat());
+    town.ok(&[&deployed[..], &["--target=web"]].concat());
+    let closed = wait_until(&town, "the event is filed", || {
+        town.json(&["bead", &event])["spec"]["closed"]["message"].as_str().map(str::to_owned)
+    });
+    assert!(closed.starts_with("deploy.done has happened by human:kim: event "), "{closed}");
     github_says(&town, "MERGED");
     let waited = town.run(&["wait", "bead/shop-s", "--timeout", "80s"]);
     assert!(waited.ok(), "{}\n{}", waited.complaint(), town.log());

@@ -249,8 +249,30 @@ pub fn git(dir: &Path, args: &[&str]) -> String {
     out.text()
 }
 
+/// Kills a process, and waits until no thread of it does anything any more: on a machine whose processors are shared, one goes on
+/// for a moment after the signal was sent.
+#[track_caller]
 pub fn kill(pid: i32) {
+    kill_now(pid);
+    let start = Instant::now();
+    while acts(pid) {
+        assert!(start.elapsed() < WAIT_MAX, "process {pid} was killed and goes on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Kills a process, and does not wait for its death.
+pub fn kill_now(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+/// Whether any thread of a process is not dead.
+fn acts(pid: i32) -> bool {
+    let threads = fs_err::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| fs_err::read_to_string(thread.path().join("stat")).ok());
+    // The state stands behind the name, which is in brackets.
+    let mut states = stats.filter_map(|stat| stat.rsplit(") ").next()?.chars().next());
+    states.any(|state| !matches!(state, 'Z' | 'X'))
 }
 
 pub fn lives(pid: i32) -> bool {

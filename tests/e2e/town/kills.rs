@@ -1,6 +1,6 @@
 //! `kill -9` of everything that can be killed: the convoy still lands, nobody works twice, nothing is lost or redone.
 
-use super::harness::{Town, git, kill, lives, wait_until, walk};
+use super::harness::{Town, git, kill, kill_now, lives, wait_until, walk};
 use gastown_supervisor::process::ProcessId;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -114,7 +114,7 @@ fn the_controller_while_an_agent_asks() {
     town.up();
     wait_until(&town, "the agent asks", || asks.exists().then_some(()));
     for _ in 0..5 {
-        kill(town.controller());
+        kill_now(town.controller());
         town.up();
     }
     town.file("go", "");

@@ -44,7 +44,7 @@ pub fn reconcile<'a>(bead: &'a Bead, view: &View<'_>) -> (Plan, Draft<'a, Bead>)
         let type_ = bead.spec.gate.as_ref().map_or(GateType::Human, |gate| gate.type_);
         // A person is asked only about what somebody wants, and so is a program; what opens by itself does so in any case.
         let not_now = match type_ {
-            GateType::Timer | GateType::Bead | GateType::Condition => None,
+            GateType::Timer | GateType::Bead | GateType::Condition | GateType::Event => None,
             type_ if type_.asks_a_program() => gate::not_asked(bead, view),
             _ if is_wanted => None,
             _ => Some(gate::backlog()),
@@ -111,12 +111,14 @@ struct Parts {
     closed: usize,
     /// Why nothing can be made of the output of one of them.
     wrong: Option<String>,
+    /// Whether they are the iteration of a loop, which had some from its start.
+    is_loop: bool,
 }
 
 impl Parts {
     /// Beads of the iteration that a loop is making do not count before it is there whole.
     fn of(bead: &Bead, next: Option<&flow::Next<'_>>, view: &View<'_>) -> Self {
-        let mut parts = Self { all: 0, closed: 0, wrong: None };
+        let mut parts = Self { all: 0, closed: 0, wrong: None, is_loop: next.is_some() };
         let coming: BTreeSet<&str> = next.into_iter().flat_map(flow::Next::names).collect();
         for part in view.objects.children_of(&bead.name_any()) {
             if coming.contains(&*part.name_any()) {
@@ -133,6 +135,7 @@ impl Parts {
     fn said(self) -> (Reason, String) {
         match (self.wrong, self.all) {
             (Some(wrong), _) => (Reason::InvalidFormula, wrong),
+            (None, 0) if self.is_loop => (Reason::PartsOpen, "its parts were deleted: `bd close` ends it".to_owned()),
             (None, 0) => (Reason::PartsOpen, "it has no parts so far".to_owned()),
             (None, all) => (Reason::PartsOpen, format!("{} of {all} parts are closed", self.closed)),
         }

@@ -5,10 +5,12 @@
 
 mod facts;
 
+use std::collections::BTreeSet;
+
 use gastown_crds::Bead;
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{
-    BeadType, CloseReason, Closed, Flow, ForEach, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
+    BeadType, CloseReason, Closed, Flow, ForEach, Gate, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
 };
 use gastown_crds::reason::Reason;
 use gastown_formula::Condition;
@@ -16,7 +18,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::readiness::{blocked, has_failed, is_wanted, parent};
+use super::readiness::{blocked, has_failed, is_wanted, open_needs, parent, upward};
 use crate::kinds::town::TownSettings;
 use crate::plan::{Plan, Write};
 use crate::view::View;
@@ -26,10 +28,11 @@ const MADE_AT_ONCE: usize = 256;
 
 /// The condition of a bead that cannot be read, with the reason why.
 pub fn unreadable(bead: &Bead) -> Option<String> {
-    let flow = bead.spec.flow.as_ref()?;
-    let until = flow.repeat.as_ref().map(|repeat| &repeat.until);
+    let flow = bead.spec.flow.as_ref();
+    let condition = flow.and_then(|flow| flow.condition.as_ref());
+    let until = flow.and_then(|flow| flow.repeat.as_ref()).map(|repeat| &repeat.until);
     let on_gate = bead.spec.gate.as_ref().and_then(|gate| gate.condition.as_ref());
-    flow.condition.iter().chain(until).chain(on_gate).find_map(|text| read(text).err())
+    condition.into_iter().chain(until).chain(on_gate).find_map(|text| read(text).err())
 }
 
 /// A condition; else why it is none.
@@ -51,10 +54,25 @@ pub fn left_out(bead: &Bead, view: &View<'_>) -> Option<String> {
     }
     let text = flow.condition.as_ref()?;
     let condition = Condition::parse(text).ok()?;
-    if blocked(bead, view, &mut |_| ()).is_some() || facts::holds(&condition, &flow.step, bead, view) {
+    let waits = match blocked(bead, view, &mut |_| ()) {
+        None => false,
+        // Nobody is asked at a gate about what is left out in any case.
+        Some((Reason::NeedsOpen, _)) => {
+            !waits_for_gates_alone(bead, view) || !facts::is_settled(&condition, &flow.step, bead, view)
+        }
+        Some(_) => true,
+    };
+    if waits || facts::holds(&condition, &flow.step, bead, view) {
         return None;
     }
     Some(format!("its condition does not hold: {text}"))
+}
+
+/// Whether all that a step waits for are gates.
+fn waits_for_gates_alone(bead: &Bead, view: &View<'_>) -> bool {
+    let is_gate = |need: &String| view.objects.get::<Bead>(need).is_some_and(|it| it.spec.type_ == BeadType::Gate);
+    let open = open_needs(bead, view);
+    !open.is_empty() && open.iter().all(is_gate)
 }
 
 /// Whether all steps that need a gate are closed.
@@ -65,12 +83,60 @@ fn nothing_waits(gate: &Bead, view: &View<'_>) -> bool {
 }
 
 /// Whether what a gate waits for is so.
-pub fn gate_holds(bead: &Bead, view: &View<'_>) -> bool {
-    let Some(gate) = &bead.spec.gate else { return false };
-    let condition = gate.condition.as_ref().and_then(|text| Condition::parse(text).ok());
+pub enum OnSteps {
+    Holds,
+    /// It is not so far; what more there is to say of it.
+    NotYet(String),
+    /// It will never be; why.
+    Never(String),
+}
+
+/// Whether the condition of a gate holds.
+pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
+    let text = gate.condition.as_deref().unwrap_or_default();
+    let condition = match read(text) {
+        Ok(condition) => condition,
+        Err(why) => return OnSteps::Never(why),
+    };
     let of = bead.spec.flow.as_ref().map_or("", |flow| flow.step.as_str());
-    let molecule = gate.await_id.as_ref().and_then(|name| view.objects.get::<Bead>(name)).map(AsRef::as_ref);
-    condition.is_some_and(|condition| facts::holds_in(&condition, of, molecule, view))
+    let molecule = gate.await_id.as_deref().unwrap_or_default();
+    let Some(root) = view.objects.get::<Bead>(molecule) else {
+        return OnSteps::NotYet(format!("; there is no bead {molecule} so far"));
+    };
+    if facts::holds_in(&condition, of, Some(root), view) {
+        return OnSteps::Holds;
+    }
+    if root.spec.closed.is_some() {
+        return OnSteps::Never(format!("{molecule} is closed, and it does not hold: {text}"));
+    }
+    match facts::named(&condition, of, root, view) {
+        Err(unknown) => OnSteps::NotYet(format!("; {molecule} has no step `{unknown}` so far")),
+        Ok(steps) => match steps.into_iter().find(|step| comes_after(step, &bead.name_any(), view)) {
+            Some(step) => {
+                OnSteps::Never(format!("{} waits for this gate, which waits for it: {text}", step.name_any()))
+            }
+            None => OnSteps::NotYet(String::new()),
+        },
+    }
+}
+
+/// Whether a bead, or what it is a part of, waits for another one, be it through others.
+fn comes_after(bead: &Bead, other: &str, view: &View<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec![bead];
+    while let Some(bead) = waiting.pop() {
+        for above in upward(bead, |bead| parent(bead, view.objects)).filter(|it| it.spec.closed.is_none()) {
+            for need in &above.spec.needs {
+                if need == other {
+                    return true;
+                }
+                if seen.insert(need) {
+                    waiting.extend(view.objects.get::<Bead>(need).map(AsRef::as_ref));
+                }
+            }
+        }
+    }
+    false
 }
 
 /// Failures of a bead before it is set aside: as its formula says, else as its town.

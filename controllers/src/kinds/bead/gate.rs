@@ -1,8 +1,8 @@
-//! Gates: beads that others wait for, and that are closed once a time has gone by, another bead is closed, a program says so, or a
-//! person approves.
+//! Gates: beads that others wait for, and that are closed once a time has gone by, another bead is closed, an event is filed, a
+//! program says so, or a person approves.
 //!
 //! A gate costs nothing while it waits: its controller looks again at the instant that it names, when the bead that it names changes,
-//! and when the program that it asks has answered.
+//! when an event of the type that it names is filed, and when the program that it asks has answered.
 
 mod look;
 
@@ -13,13 +13,14 @@ use gastown_crds::reason::Reason;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::finish;
+use super::flow::{self, OnSteps};
 use super::readiness::{is_wanted, open_needs, parent, upward};
-use super::{finish, flow};
 use crate::draft::Draft;
 use crate::objects::created;
 use crate::plan::Plan;
 use crate::view::{NotSeen, View};
-use crate::world::{Act, Job};
+use crate::world::{Act, AskHappened, Happening, Job};
 
 /// What has become of what a gate waits for.
 enum Outcome {
@@ -71,12 +72,13 @@ fn decide_seen(bead: &Bead, view: &View<'_>, plan: &mut Plan, draft: &mut Draft<
         GateType::Condition => {
             let condition = gate.condition.as_deref().unwrap_or_default();
             let said = (Reason::AwaitsCondition, format!("opens once {condition}{until}"));
-            if flow::gate_holds(bead, view) {
-                Outcome::Opens(format!("it holds: {condition}"), said)
-            } else {
-                Outcome::Waits(said)
+            match flow::on_steps(bead, gate, view) {
+                OnSteps::Holds => Outcome::Opens(format!("it holds: {condition}"), said),
+                OnSteps::NotYet(more) => Outcome::Waits((said.0, said.1 + &more)),
+                OnSteps::Never(why) => Outcome::Failed(why),
             }
         }
+        GateType::Event => event(bead, gate, &until, view),
         GateType::Run | GateType::GithubRun | GateType::GithubPullRequest => {
             let (outcome, due) = look::look((bead, gate), &until, view, plan, draft)?;
             job = due;
@@ -116,6 +118,22 @@ fn decide_seen(bead: &Bead, view: &View<'_>, plan: &mut Plan, draft: &mut Draft<
         draft.conditions.failed(types::READY, failure);
     }
     Ok(())
+}
+
+/// Whether the event has been filed that a gate waits for.
+fn event(bead: &Bead, gate: &Gate, until: &str, view: &View<'_>) -> Outcome {
+    let event_type = gate.await_id.clone().unwrap_or_default();
+    let of_target = gate.target.as_ref().map(|target| format!(" of {target}")).unwrap_or_default();
+    let said = (Reason::AwaitsEvent, format!("opens once an event {event_type}{of_target} is filed{until}"));
+    let asked = AskHappened { event_type, target: gate.target.clone(), since: created(bead) };
+    match view.happened(&asked) {
+        Ok(Some(Happening { name, actor, .. })) => {
+            let by = actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
+            Outcome::Opens(format!("{} has happened{by}: event {name}", asked.event_type), said)
+        }
+        // What is not listed yet may have happened: it waits, and looks again once that is known.
+        Ok(None) | Err(_) => Outcome::Waits(said),
+    }
 }
 
 /// Has a program asked, once the status says how things stand: what waits for a slot writes none meanwhile.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gastown_crds::bead::{BeadState, GateType, Waiting};
+use gastown_crds::bead::{BeadState, Gate, GateType, Waiting};
 use gastown_crds::common::{condition, types};
 use gastown_crds::reason::Reason;
 use gastown_crds::{Bead, Rig};
@@ -62,9 +62,8 @@ impl Index {
         if let Some(molecule) = on_steps.and_then(|gate| gate.await_id.clone()) {
             change(&mut self.gates_on_steps, molecule, name.clone(), presence);
         }
-        let gate = bead.spec.gate.iter().filter(|gate| gate.type_ == GateType::Bead);
         let links = bead.spec.links.iter().filter(|link| link.blocks()).map(|link| &link.to);
-        let links = links.chain(gate.filter_map(|gate| gate.await_id.as_ref()));
+        let links = links.chain(bead.spec.gate.as_ref().and_then(Gate::awaited_bead));
         let needs: BTreeSet<&String> = bead.spec.needs.iter().chain(links).collect();
         for need in needs {
             change(&mut self.needed_by, need.clone(), name.clone(), presence);

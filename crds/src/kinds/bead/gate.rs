@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Duration, shown};
+use crate::kinds::bead_event::is_event_type;
 
 /// What a gate waits for. Beads that need the gate wait with it, and take no slot meanwhile.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
@@ -15,12 +16,14 @@ use crate::common::{Duration, shown};
 #[x_kube(validation = Rule::new("self.type != 'Bead' || has(self.awaitId)").message("`awaitId` says which bead is waited for"))]
 #[x_kube(validation = Rule::new("!(self.type in ['GithubRun', 'GithubPullRequest']) || (has(self.awaitId) && !self.awaitId.startsWith('-'))").message("`awaitId` says which run, workflow or pull request is waited for"))]
 #[x_kube(validation = Rule::new("(self.type == 'Condition') == has(self.condition) && (self.type != 'Condition' || has(self.awaitId))").message("`condition` is what a gate of type Condition waits for, and `awaitId` the molecule whose steps it speaks of"))]
+#[x_kube(validation = Rule::new("self.type != 'Event' || (has(self.awaitId) && self.awaitId.size() <= 63 && self.awaitId.matches('^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$'))").message("`awaitId` says which type of event is waited for, such as `deploy.done`"))]
+#[x_kube(validation = Rule::new("self.type == 'Event' || !has(self.target)").message("`target` is of a gate of type Event"))]
 #[x_kube(validation = Rule::new("(self.type == 'Run') == has(self.run)").message("`run` is the command of a gate of type Run"))]
 pub struct Gate {
     /// What sort of thing.
     #[serde(rename = "type")]
     pub type_: GateType,
-    /// Which one: the bead; the molecule whose steps a condition speaks of; the number of a run, or the name of its workflow; the number of a pull request, or its address.
+    /// Which one: the bead; the molecule whose steps a condition speaks of; the type of an event; the number of a run, or the name of its workflow; the number of a pull request, or its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub await_id: Option<String>,
@@ -28,6 +31,10 @@ pub struct Gate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub condition: Option<String>,
+    /// Of `type: Event`: whom or what it has to happen to, as the event has it. Default: whomever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub target: Option<String>,
     /// How long it waits, from when it was made. Of a timer, it opens then. Default: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::common::duration")]
@@ -62,6 +69,7 @@ impl Gate {
             type_,
             await_id: None,
             condition: None,
+            target: None,
             timeout: None,
             on_timeout: None,
             run: None,
@@ -78,6 +86,7 @@ impl Gate {
             GateType::Timer => self.timeout.is_some(),
             GateType::Bead => self.await_id.is_some(),
             GateType::Condition => self.condition.is_some() && self.await_id.is_some(),
+            GateType::Event => self.await_id.as_deref().is_some_and(is_event_type),
             GateType::Run => self.run.is_some(),
             GateType::GithubRun | GateType::GithubPullRequest => {
                 self.await_id.as_ref().is_some_and(|id| !id.starts_with('-'))
@@ -102,6 +111,8 @@ pub enum GateType {
     Bead,
     /// Something is so of the steps of a molecule.
     Condition,
+    /// An event of a type is filed, by whomever, in the second in which the gate was made or later.
+    Event,
     /// A command ends with 0.
     Run,
     /// A run of GitHub Actions succeeds. The controller asks with GitHub's own program, `gh`.
@@ -122,6 +133,7 @@ shown!(GateType {
     Timer => "Timer",
     Bead => "Bead",
     Condition => "Condition",
+    Event => "Event",
     Run => "Run",
     GithubRun => "GithubRun",
     GithubPullRequest => "GithubPullRequest",

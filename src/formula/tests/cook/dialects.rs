@@ -109,3 +109,51 @@ fn a_key_that_others_ignore_may_hold_a_number() {
     assert_eq!((a.timeout.as_deref(), a.metadata["output"].as_str()), (Some("60"), "a report"));
     assert_eq!(a.labels, ["one"]);
 }
+
+#[test]
+fn yaml_and_toml_are_the_same_formula() {
+    let yaml = "formula: f\nversion: 2\nphase: vapor\nvars:\n  v: x\n  w: {required: true}\nsteps:\n  - id: a\n    title: 'A é {{v}}'\n    \
+                description: |\n      Two\n      lines\n    gate: {type: timer, timeout: 90s}\n  - {id: b, title: B, needs: [a], priority: 2, \
+                metadata: {n: 1.5, off: no, when: 2026-12-01, big: 0x1f, none: }}\n";
+    let toml = "formula = 'f'\nversion = 2\nphase = 'vapor'\n[vars]\nv = 'x'\nw = { required = true }\n[[steps]]\nid = 'a'\n\
+                title = 'A é {{v}}'\ndescription = \"Two\\nlines\\n\"\ngate = { type = 'timer', timeout = '90s' }\n[[steps]]\nid = 'b'\n\
+                title = 'B'\nneeds = ['a']\npriority = 2\nmetadata = { n = 1.5, off = 'no', when = '2026-12-01', big = '0x1f' }\n";
+    let of_yaml = cook(&source("f.formula.yaml", yaml), &Empty, Mode::Compile, &given(&[])).unwrap();
+    assert_eq!(of_yaml.digest, compile(toml).digest, "{of_yaml:#?}");
+    let of_mistake =
+        |yaml: &str| cook(&source("f.yaml", yaml), &Empty, Mode::Compile, &given(&[])).unwrap_err().to_string();
+    for (mistake, said) in [
+        ("", "f.yaml:1:1: invalid YAML: it is empty"),
+        ("formula: f\nsteps: [{id: a, title: A}\n", "f.yaml:2:8: invalid YAML: unclosed bracket"),
+        ("formula: f\nformula: g\n", "f.yaml:2:1: invalid YAML: duplicate key `formula`"),
+        ("formula: &f f\n", "f.yaml:1:13: invalid YAML: an anchor: "),
+        ("formula: f\nsteps: *f\n", "f.yaml:2:"),
+        ("formula: !!str f\n", "f.yaml:1:16: invalid YAML: a tag, "),
+        ("formula: f\n---\nformula: g\n", "f.yaml:3:1: invalid YAML: a second document"),
+        ("- a\n", "f.yaml:1:1: "),
+        ("[a]: b\n", "f.yaml:1:1: invalid YAML: a key is a text"),
+        ("formula: f\nsteps:\n- {title: A, needs: 3}\n", "f.yaml:3:"),
+    ] {
+        let why = of_mistake(mistake);
+        assert!(why.starts_with(said), "{mistake:?}: {why}");
+    }
+    let deep = format!("formula: f\nx: {}{}", "[".repeat(200), "]".repeat(200));
+    assert!(of_mistake(&deep).contains("within each other"), "{}", of_mistake(&deep));
+}
+
+#[test]
+fn a_manifest_is_cooked_as_the_formula_that_it_declares() {
+    let manifest = "apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: { name: f, labels: { a: b } }\nspec:\n  \
+                    description: D\n  vars:\n    - { name: v, default: x }\n    - { name: w, required: true }\n  steps:\n    \
+                    - { name: a, run: 'make {{v}}' }\n    - { name: b, title: B, needs: [a], runtime: claude }\n";
+    let toml = "formula = 'f'\ndescription = 'D'\n[vars]\nv = { default = 'x' }\nw = { required = true }\n[[steps]]\nid = 'a'\n\
+                title = 'a'\nrun = 'make {{v}}'\n[[steps]]\nid = 'b'\ntitle = 'B'\nneeds = ['a']\nruntime = 'claude'\n";
+    let cooked =
+        |text: &str| cook(&source("f.yaml", text), &Empty, Mode::Compile, &given(&[])).map_err(|it| it.to_string());
+    assert_eq!(cooked(manifest).unwrap().digest, compile(toml).digest);
+    let wrong = |text: &str| cooked(text).unwrap_err();
+    assert!(wrong("apiVersion: v1\nkind: Convoy\n").contains("f.yaml:2:1: invalid YAML: a manifest of another kind"));
+    assert!(wrong(&manifest.replace("name: f,", "")).contains("`metadata.name` is missing"));
+    assert!(wrong(&manifest.replace("name: v,", "")).contains("a var without a `name`"));
+    assert!(wrong(&manifest.replace("name: a,", "")).contains("f.yaml:10:"));
+}

@@ -8,6 +8,7 @@ use gastown_formula::{Condition, Facts, Standing, in_last_iteration, meanings};
 use kube::ResourceExt;
 
 use super::super::readiness::{downward, has_failed, parent, upward};
+use super::is_making;
 use crate::view::View;
 
 /// In front of the name of a bead that is known by that, and not by the id of its step.
@@ -15,9 +16,34 @@ const BY_NAME: char = '\0';
 
 /// Whether a condition holds of the molecule that a bead is in. `of` is the id of the step that has it.
 pub fn holds(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> bool {
+    holds_in(condition, of, molecule(bead, view), view)
+}
+
+/// Whether nothing changes any more of what a condition is about: it names steps, and these and their children are closed.
+pub fn is_settled(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> bool {
+    let Some(Ok(steps)) = molecule(bead, view).map(|root| named(condition, of, root, view)) else { return false };
+    let is_over = |step: &&Bead| {
+        let children = downward(&step.name_any(), PARENTS_MAX, view.objects);
+        !is_making(step) && std::iter::once(*step).chain(children).all(|it| it.spec.closed.is_some())
+    };
+    !steps.is_empty() && steps.iter().all(is_over)
+}
+
+/// The steps that a condition names; else the one that there is not.
+pub fn named<'a>(
+    condition: &Condition,
+    of: &'a str,
+    root: &'a Bead,
+    view: &'a View<'a>,
+) -> Result<Vec<&'a Bead>, String> {
+    let molecule = Molecule::below(of, Some(root), view);
+    condition.steps().map(|step| molecule.named(step).ok_or_else(|| step.to_owned())).collect()
+}
+
+/// The molecule that a bead is in, else the uppermost that it is a part of.
+fn molecule<'a>(bead: &'a Bead, view: &'a View<'_>) -> Option<&'a Bead> {
     let above: Vec<&Bead> = upward(bead, |bead| parent(bead, view.objects)).skip(1).collect();
-    let root = above.iter().find(|above| above.spec.type_ == BeadType::Molecule).or(above.last());
-    holds_in(condition, of, root.copied(), view)
+    above.iter().find(|above| above.spec.type_ == BeadType::Molecule).or(above.last()).copied()
 }
 
 /// Whether it holds of a molecule.
