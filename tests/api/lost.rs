@@ -1,6 +1,7 @@
 //! A store or a ledger that is lost or damaged under a running server: it is as it was with the next read or write, and nobody notices.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier};
 
 use gastown::api::Writer;
 use k8s_openapi::api::core::v1::Event;
@@ -51,6 +52,37 @@ async fn a_row_that_is_damaged_under_a_controller_is_as_it_was() {
     closed(server).await;
     let server = town.opened(Writer::Threaded).unwrap();
     assert_eq!((server.restored(), all(&server).await), (None, before));
+}
+
+/// Whenever somebody takes the files away: before it is opened, in the middle of that, or after.
+#[tokio::test]
+async fn a_store_that_is_taken_away_while_it_is_opened_is_as_it_was() {
+    let town = Town::new();
+    let server = town.open();
+    fill(&server).await;
+    let before = all(&server).await;
+    closed(server).await;
+    for nth in 0..150_u32 {
+        let (store, begun) = (town.store(), Arc::new(Barrier::new(2)));
+        let remover = std::thread::spawn({
+            let begun = begun.clone();
+            move || {
+                begun.wait();
+                for _ in 0..nth * 400 {
+                    std::hint::spin_loop();
+                }
+                for ending in ["", "-wal", "-shm"] {
+                    let _none_is_fine = fs_err::remove_file(format!("{}{ending}", store.display()));
+                }
+            }
+        });
+        begun.wait();
+        let server = town.opened(if nth % 2 == 0 { Writer::Inline } else { Writer::Threaded });
+        let server = server.unwrap_or_else(|error| panic!("{nth}: {error:?}"));
+        remover.join().unwrap();
+        assert_eq!(all(&server).await, before, "{nth}");
+        closed(server).await;
+    }
 }
 
 /// All rows are read to find what is damaged: not each time that one is met of which the ledger knows nothing.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gastown_base::causes::in_a_line;
 use gastown_base::clock::{Clock, Ids};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::facts::Facts;
@@ -20,6 +21,51 @@ use super::restore::move_aside;
 use super::ring::Rings;
 use super::standing::Standing;
 use super::{Counts, Event, KindIndex, Loss, Op, OpenError, Place, Refusal, Reply, Restored, Store, Writer, db, told};
+
+/// How often a store is opened that is taken away while it is opened.
+const OPENS_MAX: u32 = 3;
+
+/// What is opened of a store.
+struct Files {
+    store: Store,
+    restored: Option<Restored>,
+    reader: Option<Connection>,
+    /// None where there is no ledger, or no file.
+    standing: Option<Standing>,
+}
+
+impl Files {
+    fn open(
+        place: &Place,
+        writer: Writer,
+        kinds: &[KindIndex],
+        facts: Option<&PathBuf>,
+        at: (Timestamp, &dyn Ids),
+    ) -> Result<Self, OpenError> {
+        let (store, restored) = match facts {
+            // Whoever opens it for long looks at all of it.
+            Some(facts) => Store::open_beside(place, kinds, facts.clone(), writer == Writer::Threaded, at)?,
+            None => (Store::open(place, kinds.to_vec(), at.0)?, None),
+        };
+        let reader = match writer {
+            Writer::Threaded => db::open_reader(place)?,
+            Writer::Inline => None,
+        };
+        let standing = facts.and_then(|_| Standing::of(place));
+        if let (Some(_), None, Place::File(path)) = (facts, &standing, place)
+            && let Err(source) = fs_err::metadata(path)
+        {
+            return Err(OpenError::File { path: path.clone(), source });
+        }
+        Ok(Self { store, restored, reader, standing })
+    }
+}
+
+/// Whether a store could not be opened because somebody took its files away meanwhile, as far as that can be told: what is there now is
+/// another one, or none.
+fn was_taken_away(error: &OpenError) -> bool {
+    matches!(error, OpenError::Sqlite { .. } | OpenError::NotRestored { .. } | OpenError::File { .. })
+}
 
 /// A store with its connections.
 pub(super) struct Running {
@@ -55,28 +101,26 @@ impl Running {
         facts: Option<PathBuf>,
         (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
     ) -> Result<(Self, Option<Restored>), OpenError> {
-        let has_ledger = facts.is_some();
-        let (store, restored) = match facts {
-            // Whoever opens it for long looks at all of it.
-            Some(facts) => Store::open_beside(place, &kinds, facts, writer == Writer::Threaded, (clock.now(), &*ids))?,
-            None => (Store::open(place, kinds, clock.now())?, None),
+        let at = (clock.now(), &*ids);
+        let mut tries = 1;
+        let Files { store, restored, reader, standing } = loop {
+            match Files::open(place, writer, &kinds, facts.as_ref(), at) {
+                Err(error) if tries < OPENS_MAX && facts.is_some() && was_taken_away(&error) => tries += 1,
+                opened => break opened?,
+            }
         };
         if let (Some(facts), Some(restored)) = (&store.facts, &restored) {
             told::keep(facts.path(), restored);
         }
-        let reader = match writer {
-            Writer::Threaded => db::open_reader(place)?.map(Mutex::new),
-            Writer::Inline => None,
-        };
         let running = Self {
             rings: Rings::new(&store.kinds, store.revision()),
             tally: store.tally.clone(),
             store: Mutex::new(store),
-            reader,
+            reader: reader.map(Mutex::new),
             place: place.clone(),
             clock,
             ids,
-            standing: Standing::of(place).filter(|_| has_ledger).map(Mutex::new),
+            standing: standing.map(Mutex::new),
             renewed: AtomicU64::new(0),
             is_lost: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),

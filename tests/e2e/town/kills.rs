@@ -85,7 +85,7 @@ fn the_controller_and_its_store() {
     kill(town.controller());
     remove_store(&town);
     let up = town.run(&["up"]);
-    assert!(up.ok() && up.complaint().contains("note: the store was missing: "), "{}", up.complaint());
+    assert!(up.ok() && up.complaint().contains("note: the store was "), "{}", up.complaint());
     assert_eq!(town.bead("one")["metadata"]["uid"], uid);
     // Under a controller, too, that goes on with what it has open.
     remove_store(&town);
