@@ -379,6 +379,13 @@ fn no_items_make_nothing_and_too_many_are_said() {
     let mut molecule = listing(false);
     molecule.close("m.scan", CloseReason::Merged);
     assert!(molecule.shown().ends_with("m.sum: Ready"), "{}", molecule.shown());
+    let comments = molecule.bead("m.scan").spec.comments;
+    assert_eq!(comments.len(), 1);
+    assert_eq!(comments[0].text, "Nothing is made of its output: that has no list `files`.");
+    let mut molecule = listing(false);
+    molecule.close_with("m.scan", json!({"files": []}));
+    assert!(molecule.shown().ends_with("m.sum: Ready"), "{}", molecule.shown());
+    assert_eq!(molecule.bead("m.scan").spec.comments, []);
     let mut molecule = listing(false);
     molecule.close_with("m.scan", json!({"files": vec![0; 257]}));
     assert!(molecule.shown().ends_with("m.sum: Waiting"), "{}", molecule.shown());

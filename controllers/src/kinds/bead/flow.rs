@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 use gastown_crds::Bead;
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{
-    BeadType, CloseReason, Closed, Flow, ForEach, Gate, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
+    BeadType, COMMENTS_MAX, CloseReason, Closed, Comment, Flow, ForEach, Gate, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
 };
+use gastown_crds::common::whole_second;
 use gastown_crds::reason::Reason;
 use gastown_formula::Condition;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
@@ -243,7 +245,10 @@ pub fn make(bead: &Bead, view: &View<'_>, plan: &mut Plan) -> Option<(Reason, St
             let missing: Vec<Bead> =
                 made.into_iter().filter(|bead| view.objects.get::<Bead>(&bead.name_any()).is_none()).collect();
             if missing.is_empty() {
-                let patch = json!({"spec": {"flow": {"forEach": {"made": items}}}});
+                let mut patch = json!({"spec": {"flow": {"forEach": {"made": items}}}});
+                if let Some(comments) = without_items(bead, each, view.now) {
+                    patch["spec"]["comments"] = comments;
+                }
                 plan.write(Write::patch(bead, patch, format!("{} has made its parts", bead.name_any())));
             } else if missing.len() > MADE_AT_ONCE {
                 plan.again_at(view.now);
@@ -256,10 +261,25 @@ pub fn make(bead: &Bead, view: &View<'_>, plan: &mut Plan) -> Option<(Reason, St
     }
 }
 
+/// The comments of a step with one more: that nothing is made, because its output has no list. None where it has one.
+fn without_items(bead: &Bead, each: &ForEach, now: Timestamp) -> Option<Value> {
+    if each.items(bead.spec.metadata.as_deref()).is_some() || bead.spec.comments.len() >= COMMENTS_MAX {
+        return None;
+    }
+    let text = format!("Nothing is made of its output: that has no list `{}`.", each.field);
+    let (author, at) = (CONTROLLER.to_owned(), whole_second(now));
+    let said = Comment { name: NOTHING_MADE.to_owned(), author, text, at };
+    let others = bead.spec.comments.iter().filter(|comment| comment.name != NOTHING_MADE);
+    Some(json!(others.chain([&said]).collect::<Vec<_>>()))
+}
+
+/// The name of that comment.
+const NOTHING_MADE: &str = "nothing-made";
+
 /// How many items there are, and all beads that are made for them.
 fn wanted(bead: &Bead, each: &ForEach, view: &View<'_>) -> Result<(usize, Vec<Bead>), String> {
     let name = bead.name_any();
-    let items = each.items(bead.spec.metadata.as_deref());
+    let items = each.items(bead.spec.metadata.as_deref()).unwrap_or_default();
     if items.len() > ITEMS_MAX {
         return Err(format!(
             "its output `{}` has {} items, and at most {ITEMS_MAX} can be made of it",

@@ -38,6 +38,18 @@ fn a_range_names_the_number_of_each_iteration() {
 }
 
 #[test]
+fn that_the_number_is_not_filled_into_a_command_is_said() {
+    let proto = compile(
+        "formula = 'f'\n[[steps]]\nid = 'l'\ntitle = 'L'\n[steps.loop]\nrange = '1..2'\nvar = 'n'\n[[steps.loop.body]]\nid = 'a'\n\
+         title = 'A {n}'\nrun = 'echo {n} ${n}'\n[[steps.loop.body]]\nid = 'b'\ntitle = 'B'\nrun = 'echo ${n}'\n",
+    );
+    assert_eq!(
+        crate::warnings(&proto),
+        ["f.toml:8:1: `{n}` is not filled into `run` of `a`, but into titles and texts"]
+    );
+}
+
+#[test]
 fn a_range_takes_the_values_that_are_given() {
     let source = source("f.toml", &looped("range = '1..{disks}'\nvar = 'n'"));
     let proto = cook(&source, &Empty, Mode::Compile, &given(&[("disks", "5")])).unwrap();
