@@ -87,7 +87,7 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
     }
     let said = [
         ("How it is to be done", &spec.design),
-        ("How one sees that it is done", &spec.acceptance_criteria),
+        (CRITERIA, &spec.acceptance_criteria),
         ("What was found out so far", &spec.notes),
     ];
     for (title, said) in said {
@@ -137,6 +137,15 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
     for step in &work.steps {
         text.push_str(&step_text(step));
     }
+    let has_criteria = spec.acceptance_criteria.as_ref().is_some_and(|it| !it.trim().is_empty());
+    let criteria = if has_criteria {
+        format!(
+            "- Before that, see to each point of \"{CRITERIA}\", and say how you saw it:\n  \
+             `bd update {bead} --append-notes \"<point>: <how>\"`.\n"
+        )
+    } else {
+        String::new()
+    };
     let _never_fails = write!(
         text,
         "\n## Rules\n\n\
@@ -145,6 +154,7 @@ fn text(session: &Session, work: &Work, log: Option<&str>) -> String {
          - As you finish a step, commit, then `bd close <step>`. A step becomes ready when what it needs is closed;\n  \
            `gt hook` shows where you stand.\n\
          - When all steps are closed and all is committed: `gt done`. It hands in the branch, and you are finished.\n\
+         {criteria}\
          - Nothing to change? Commit nothing: `bd close {bead} --reason=\"no-changes: <why>\"`, then `gt done`.\n\
          - Decide what you can, and say why in the commit message. What only a person can decide: `gt ask \"<question>\"`\n  \
            (`--option <answer>` for each to choose from), then end your turn; the answer begins your next one.\n\
@@ -174,6 +184,9 @@ fn handed_off(session: &Session, work: &Work) -> String {
     }
     text
 }
+
+/// The heading of the acceptance criteria.
+const CRITERIA: &str = "How one sees that it is done";
 
 /// Comments that are shown; `bd comments` has all of them.
 const COMMENTS_MAX: usize = 10;
@@ -300,6 +313,8 @@ mod tests {
         }];
         let text = text(&session(), &work, None);
         assert!(text.contains("## How one sees that it is done\n\n- an old token is refused\n\n"), "{text}");
+        let asks = "finished.\n- Before that, see to each point of \"How one sees that it is done\", and say how you saw it:\n  `bd update ";
+        assert!(text.contains(asks), "{text}");
         assert!(text.contains("## Comments\n\n- kim, 2026-03-01T10:00:00Z:\n  See RFC 6749.\n  Twice.\n\n"), "{text}");
     }
 
