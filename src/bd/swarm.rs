@@ -11,7 +11,7 @@ use gastown_agent::context::{Answer, Context};
 use gastown_agent::error::Error;
 use gastown_beads::issue::seconds;
 use gastown_beads::slim::Slim;
-use gastown_crds::bead::BeadType;
+use gastown_crds::bead::{BeadType, CloseReason};
 use serde_json::{Map, Value, json};
 
 use super::circles::Ties;
@@ -259,6 +259,13 @@ fn status(swarm: &Swarm, json_out: bool) -> Answer {
     let mut out = format!("{}  {}  {}/{total} done ({percent} %)\n", root.id(), root.spec.title, completed.len());
     for (word, parts) in [("done", completed), ("worked on", active), ("ready", ready), ("waits", blocked)] {
         for part in parts {
+            let word = match part.spec.closed.as_ref().map(|closed| closed.reason) {
+                Some(CloseReason::Withdrawn) => "given up",
+                Some(CloseReason::Skipped) => "skipped",
+                None if part.status() == "blocked" => "set aside",
+                None if part.status() == "deferred" => "deferred",
+                _ => word,
+            };
             let who = part.assignee().filter(|_| word == "worked on").map(|who| format!("  by {who}"));
             let needs = (word == "waits").then(|| swarm.parts.open_needs(part)).filter(|needs| !needs.is_empty());
             let more = who.or_else(|| needs.map(|needs| format!("  for {}", needs.join(", ")))).unwrap_or_default();

@@ -216,7 +216,9 @@ fn bead(
     let ties = Ties::of(&fields.id, fields.dependencies.unwrap_or_default(), &mut kept)?;
     let gate = match type_ {
         BeadType::Gate => {
-            what_it_awaits(fields.await_type.as_str(), fields.await_id.as_str(), &fields.timeout, &mut kept)
+            let gate = what_it_awaits(fields.await_type.as_str(), fields.await_id.as_str(), &fields.timeout, &mut kept);
+            let target = filled(fields.target.clone()).filter(|it| it.chars().count() <= AWAIT_ID_CHARS_MAX);
+            gate.map(|gate| Gate { target: target.filter(|_| gate.type_ == GateType::Event), ..gate })
         }
         _ => None,
     };

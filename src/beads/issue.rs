@@ -222,7 +222,7 @@ impl Issue {
             timeout: spec.gate.as_ref().and_then(|gate| gate.timeout).and_then(nanoseconds),
             event_kind: None,
             actor: None,
-            target: None,
+            target: spec.gate.as_ref().and_then(|gate| gate.target.clone()),
             payload: None,
             id,
         }

@@ -290,6 +290,9 @@ impl Wish<'_> {
         }
         let snapshot = link.snapshot(insight::kind(kind.name).reads).await?;
         let subject = insight::subject(kind.name, object);
+        if subject.moves(&snapshot) {
+            return Ok(BTreeSet::new());
+        }
         let mut found = subject.blockers(&snapshot);
         let is_of_now = |it: &Condition| it.observed_generation.is_none_or(|at| Some(at) >= object.metadata.generation);
         let own = gastown_crds::common::condition(subject.conditions(), self.type_);

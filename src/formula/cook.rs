@@ -161,7 +161,8 @@ fn warn_of_conditions(kitchen: &mut Kitchen<'_>, steps: &[CookedStep], spots: &B
         let mut waited_for = None;
         for (of, text) in own.chain(until) {
             let Ok(condition) = Condition::parse(text) else { continue };
-            for name in condition.steps() {
+            // Which step a var names is not known before it has a value.
+            for name in condition.steps().filter(|name| !name.contains("{{")) {
                 let is_loop = |id: &str| loops.contains(id).then_some(1);
                 let is_step = |id: String| {
                     ids.contains(id.as_str()) || in_last_iteration(&id, is_loop).any(|id| ids.contains(id.as_str()))
@@ -173,12 +174,16 @@ fn warn_of_conditions(kitchen: &mut Kitchen<'_>, steps: &[CookedStep], spots: &B
                     kitchen.warn(spot, format!("the condition `{text}` names `{name}`, which is no step{hint}"));
                     continue;
                 }
-                let named = meanings(&of, name).find_map(|id| by_id.get(id.as_str()).copied());
+                let known = |id: String| by_id.get(id.as_str()).copied();
+                let named = meanings(&of, name)
+                    .find_map(|id| known(id.clone()).or_else(|| in_last_iteration(&id, is_loop).find_map(known)));
                 let (Some(named), true) = (named, step.condition.as_ref() == Some(text)) else { continue };
                 let waited_for = waited_for.get_or_insert_with(|| waited_for_by(step, &by_id));
                 if !above(named, &by_id).any(|it| waited_for.contains(it.id.as_str())) {
-                    let (id, named) = (&step.id, &named.id);
-                    let more = format!("add `needs = [\"{named}\"]`, or it is decided before `{named}` is done");
+                    // A step of a loop is waited for with the loop.
+                    let outer = above(named, &by_id).filter(|it| it.repeat.is_some()).last().unwrap_or(named);
+                    let (id, named, need) = (&step.id, &named.id, &outer.id);
+                    let more = format!("add `needs = [\"{need}\"]`, or it is decided before `{need}` is done");
                     kitchen
                         .warn(spot, format!("the condition of `{id}` names `{named}`, which it does not need: {more}"));
                 }
@@ -311,10 +316,8 @@ fn serve(
         steps.push(cooked(step, parent.map(|at| ids[at].clone()), has_children, &formula));
     }
     loops::served(&mut steps);
-    if mode == Mode::Runtime {
-        let spots = ids.iter().map(String::as_str).zip(spots).collect();
-        warn_of_conditions(kitchen, &steps, &spots, formula.spot);
-    }
+    let spots = ids.iter().map(String::as_str).zip(spots).collect();
+    warn_of_conditions(kitchen, &steps, &spots, formula.spot);
     let standing_in = |var: &str, other: &str| {
         let text = if kitchen.vars.contains_key(var) { format!("{{{{{var}}}}}") } else { other.to_owned() };
         let filled = filling.text(&text).map(Cow::into_owned);

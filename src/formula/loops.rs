@@ -23,7 +23,7 @@ pub(crate) fn expand(kitchen: &mut Kitchen<'_>, steps: Vec<Step>) -> Result<Vec<
     }
     let mut expanded = Vec::with_capacity(steps.len());
     for mut step in steps {
-        if let Some(Loop { var: Some(var), body, .. }) = &step.repeated {
+        if let Some((var, body)) = step.repeated.as_ref().and_then(|it| Some((it.var.as_ref()?, &it.body))) {
             warn_of_commands(kitchen, body, &format!("{{{var}}}"));
         }
         if let Some(repeated) = step.repeated.take_if(|it| it.until.is_none()) {
@@ -43,7 +43,10 @@ fn warn_of_commands(kitchen: &mut Kitchen<'_>, body: &[Step], number: &str) {
     for step in body {
         let has_number = |run: &String| run.match_indices(number).any(|(at, _)| !run[..at].ends_with('$'));
         if step.run.as_ref().is_some_and(has_number) {
-            kitchen.warn(step.spot, format!("`{number}` is not filled into `run` of `{}`, but into titles and texts", step.id));
+            kitchen.warn(
+                step.spot,
+                format!("`{number}` is not filled into `run` of `{}`, but into titles and texts", step.id),
+            );
         }
         warn_of_commands(kitchen, &step.children, number);
     }

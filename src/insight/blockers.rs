@@ -81,6 +81,25 @@ mod tests {
     }
 
     #[test]
+    fn an_epic_moves_while_a_part_of_it_does() {
+        let part = |name: &str, state: &str, reason: &str| bead(name, &json!({"parent": "shop-e"}), state, reason, "");
+        let moves = |parts: &[Bead]| {
+            let mut town = town();
+            town.add([bead("shop-e", &json!({"type": "Epic"}), "Waiting", "PartsOpen", "")]);
+            town.add(parts.to_vec());
+            town.bead("shop-e").unwrap().moves(&town)
+        };
+        let set_aside = part("shop-a", "SetAside", "TooManyAttempts");
+        let assignee = json!({"parent": "shop-e", "assignee": {"polecat": "shop-nux", "uid": "1"}});
+        assert!(moves(&[set_aside.clone(), bead("shop-b", &assignee, "Working", "Claimed", "")]));
+        assert!(moves(&[set_aside.clone(), part("shop-b", "Waiting", "BackingOff")]));
+        assert!(!moves(std::slice::from_ref(&set_aside)));
+        for (state, reason) in [("Waiting", "AwaitsApproval"), ("Waiting", "NeedsOpen"), ("Backlog", "Backlog")] {
+            assert!(!moves(&[set_aside.clone(), part("shop-b", state, reason)]), "{state} {reason}");
+        }
+    }
+
+    #[test]
     fn needs_that_form_a_ring_end() {
         let mut town = town();
         let waits = |name: &str, need: &str| bead(name, &json!({"needs": [need]}), "Waiting", "NeedsOpen", "");

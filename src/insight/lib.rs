@@ -78,6 +78,11 @@ pub trait Subject {
         BTreeSet::new()
     }
 
+    /// Whether something that it consists of is at work, or goes on by itself: then nobody has to act yet.
+    fn moves(&self, _snapshot: &Snapshot) -> bool {
+        false
+    }
+
     /// The beads of it that are open; none for what does not consist of beads.
     fn open_beads(&self, _snapshot: &Snapshot) -> Vec<OpenBead> {
         Vec::new()

@@ -57,6 +57,7 @@ fn a_gate_is_one_of_the_town_and_goes_out_as_it_came() {
         line("shop-g2", r#""timeout":60000000000,"await_type":"timer""#),
         line("shop-g3", r#""await_type":"mail","await_id":7,"waiters":["x"]"#),
         line("shop-g4", r#""await_type":"run","await_id":"rm -rf ~""#),
+        line("shop-g5", r#""await_type":"event","await_id":"deploy.done","target":"web""#),
     ];
     let town = town();
     fs_err::write(town.path("town").join("issues.jsonl"), lines.join("\n")).unwrap();
@@ -66,6 +67,8 @@ fn a_gate_is_one_of_the_town_and_goes_out_as_it_came() {
     let run = serde_json::json!({"type": "GithubRun", "awaitId": "release.yml", "timeout": "1800s"});
     assert_eq!(gate("shop-g1"), run);
     assert_eq!(gate("shop-g2")["type"], "Timer");
+    let event = serde_json::json!({"type": "Event", "awaitId": "deploy.done", "target": "web"});
+    assert_eq!(gate("shop-g5"), event);
     // What a town does not know, a person opens; and nothing that comes in is run.
     assert_eq!((gate("shop-g3"), gate("shop-g4")), (Value::Null, Value::Null));
 }

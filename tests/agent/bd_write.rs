@@ -576,7 +576,7 @@ fn a_gate_waits_for_a_command_or_for_github_and_an_agent_gives_none_a_command() 
     2> error: this condition is on no step
     2> hint: a command looks at it: --type run --run "git -C \"$GT_CLONE\" cat-file -e 'refs/gt/head:x'"
     2> error: which type of event is waited for?
-    2> hint: say it, in small letters: --await-id deploy.done
+    2> hint: say it, in small letters, 63 characters at most: --await-id deploy.done
     2> error: only events have a target
     2> hint: add --type event
     2> error: nothing on GitHub is named so

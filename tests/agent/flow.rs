@@ -127,7 +127,7 @@ fn an_agent_says_what_a_step_has_found() {
     town.person(&format!("bd update {root}.scan --metadata {{\"output\":{{\"files\":[1,2]}}}}"));
     let spec = town.bead(&format!("{root}.scan")).spec;
     let each = spec.flow.unwrap().for_each.unwrap();
-    assert_eq!(each.items(spec.metadata.as_deref()), [json!(1), json!(2)]);
+    assert_eq!(each.items(spec.metadata.as_deref()).unwrap(), [json!(1), json!(2)]);
 }
 
 #[test]

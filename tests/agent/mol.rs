@@ -163,7 +163,7 @@ condition = "kim says so"
     2> note: `a` is for shop/polecats/nux: dispatch gives polecats their work, so it is left to that
     2> note: `a` asks for fast: there is no such Runtime, so it is the rig's
     2> note: the gate of `a` waits for ever: `soon` is no duration
-    2> note: a person opens the gate of `b`: of type `gh:pr`, it does not say what it waits for
+    2> note: a person opens the gate of `b`: of type `gh:pr`, it does not say what can be waited for
     ");
     let gates = ["a", "b", "c"].map(|step| town.bead(&format!("{root}.gate-{step}")).spec);
     let gate = |nth: usize| serde_json::to_value(&gates[nth].gate).unwrap();

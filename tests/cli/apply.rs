@@ -260,6 +260,11 @@ fn work_that_the_script_runtime_cannot_do_is_told_and_applied() {
     folder.write("rig.yaml", &RIG.replace("spec:\n", "spec:\n  runtime: robot\n"));
     assert_eq!(folder.gt(&["apply", "-f", "robot.yaml", "-f", "rig.yaml"]).code, 0);
     assert!(!folder.gt_with(&["apply", "-f", "-"], &convoy).err.contains("no-command"));
+    // A gate is no work.
+    let gate = "apiVersion: gastown.io/v1alpha1\nkind: Bead\nmetadata: {name: shop-g}\nspec: {title: Wait, rig: shop, type: Gate, gate: {type: Human}}\n";
+    folder.write("rig.yaml", RIG);
+    assert_eq!(folder.gt(&["apply", "-f", "rig.yaml"]).code, 0);
+    assert!(!folder.gt_with(&["apply", "-f", "-"], gate).err.contains("no-command"));
     // A formula that says itself what to run needs no command.
     let formula = "apiVersion: gastown.io/v1alpha1\nkind: Formula\nmetadata: {name: lint}\nspec: {steps: [{name: a, run: make lint}]}\n";
     folder.write("lint.yaml", formula);

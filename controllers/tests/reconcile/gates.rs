@@ -93,6 +93,13 @@ fn one_that_waits_for_an_event_opens_once_it_was_filed_and_not_before_that_is_kn
     assert_eq!(said(&scene.plan(&key("shop-g"))), waits.trim_end());
     scene.known(asked.ask(), Fact::Happened(None));
     assert_eq!(said(&scene.plan(&key("shop-g"))), waits.trim_end());
+    // Its time is up, and whether it has happened in time is not known: it is not said to have failed.
+    let mut late = scene.objects.get::<Bead>("shop-g").unwrap().as_ref().clone();
+    let of_late = late.spec.gate.as_mut().unwrap();
+    (of_late.timeout, of_late.on_timeout) = (Some("1s".parse().unwrap()), Some(OnTimeout::Fail));
+    scene.bead(late).unknown(asked.ask(), "not listed");
+    let plan = scene.plan(&key("shop-g"));
+    assert!(plan.effects.is_empty() && said(&plan).contains("Ready=Unknown"), "{}", said(&plan));
     let happening = Happening { name: "e-1".into(), actor: Some("human:kim".into()), filed: at(2) };
     scene.known(asked.ask(), Fact::Happened(Some(happening)));
     assert_eq!(said(&scene.plan(&key("shop-g"))).lines().next(), Some("close shop-g Done"));

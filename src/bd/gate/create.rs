@@ -192,9 +192,10 @@ fn check(args: &CreateArgs, type_: GateType) -> Result<(), Error> {
             ("which condition, and of which molecule?", "say both: --condition 'steps.complete >= 3' --await-id ID")
         }
         GateType::Condition => return readable(args.condition.as_deref().unwrap_or_default()),
-        GateType::Event if !id.is_some_and(is_event_type) => {
-            ("which type of event is waited for?", "say it, in small letters: --await-id deploy.done")
-        }
+        GateType::Event if !id.is_some_and(is_event_type) => (
+            "which type of event is waited for?",
+            "say it, in small letters, 63 characters at most: --await-id deploy.done",
+        ),
         _ if args.target.is_some() && type_ != GateType::Event => ("only events have a target", "add --type event"),
         _ if args.condition.is_some() => ("only a gate of type condition has one", "add --type condition"),
         GateType::Run if !run => ("which command is waited for?", "say it: --run \"make check\""),

@@ -135,8 +135,9 @@ fn merged(there: &Bead, line: &BeadSpec, status: &str) -> BeadSpec {
 /// What a gate waits for is what the line says, if it says so; of one of the same type, what a line cannot say stays.
 fn gate(old: Option<&Gate>, line: Option<&Gate>) -> Option<Gate> {
     match (old, line) {
-        (Some(old), Some(Gate { type_, await_id, timeout, .. })) if old.type_ == *type_ => Some(Gate {
+        (Some(old), Some(Gate { type_, await_id, target, timeout, .. })) if old.type_ == *type_ => Some(Gate {
             await_id: await_id.clone().or_else(|| old.await_id.clone()),
+            target: target.clone().or_else(|| old.target.clone()),
             timeout: timeout.or(old.timeout),
             ..old.clone()
         }),

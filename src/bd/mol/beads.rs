@@ -423,7 +423,7 @@ impl Filing<'_> {
             let (step, kind) = (&step.id, &gate.kind);
             let _never_fails = writeln!(
                 notes,
-                "note: a person opens the gate of `{step}`: of type `{kind}`, it does not say what it waits for"
+                "note: a person opens the gate of `{step}`: of type `{kind}`, it does not say what can be waited for"
             );
         }
         let run = gate.run.as_ref().filter(|_| type_ == GateType::Run);
@@ -444,7 +444,7 @@ impl Filing<'_> {
                 timeout,
                 run,
                 condition: condition.filter(|_| is_on_steps),
-                target: gate.target.clone().filter(|_| type_ == GateType::Event),
+                target: gate.target.clone().filter(|it| type_ == GateType::Event && !it.is_empty()),
                 ..Gate::new(type_)
             }),
             ..self.spec(title)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gastown_controllers::bead::FORMULA_DEFAULT;
 use gastown_controllers::runtime::Named;
 use gastown_crds::admission;
+use gastown_crds::bead::BeadType;
 use gastown_crds::formula_text::uses;
 use gastown_crds::manifest::{self, Diagnostic, Manifest, Step};
 use serde_json::Value;
@@ -106,7 +107,8 @@ pub fn is_wrong(work: &Work, known: &dyn admission::Known) -> bool {
 
 /// A bead that is worked on.
 fn work(bead: &Value, convoy: Option<&Value>) -> Option<Work> {
-    if bead["type"] == "Step" {
+    let type_ = serde_json::from_value::<BeadType>(bead["type"].clone()).ok();
+    if type_.is_some_and(|type_| !type_.is_dispatched()) {
         return None;
     }
     // What a bead says goes before what its convoy says of all.

@@ -9,6 +9,8 @@ use crate::step::{Check, Gate, Loop, OnComplete, Retry};
 use crate::suggest;
 
 const GATES: [&str; 9] = ["gh:run", "gh:pr", "timer", "human", "mail", "bead", "run", "event", "conditional"];
+/// The type of a gate that waits for an event.
+const EVENT: &str = "event";
 const OUTCOMES: [(&str, &str); 2] = [("hard_fail", "hard_fail"), ("soft_fail", "soft_fail")];
 const MODES: [(&str, &str); 1] = [("exec", "exec")];
 /// Attempts at most; more is a mistake, not patience.
@@ -45,6 +47,11 @@ impl Parser<'_> {
         }
         if gate.kind.is_empty() {
             return Err(self.missing("type", "a gate", at));
+        }
+        let awaited = gate.await_id.as_deref().or(gate.id.as_deref()).unwrap_or_default();
+        if gate.kind == EVENT && !awaited.contains("{{") && !is_event_type(awaited) {
+            let hint = "`id` says it, in small letters: `deploy.done`".to_owned();
+            self.warn(at, || (format!("`{awaited}` is no type of event, so a person opens the gate"), Some(hint)));
         }
         Ok(gate)
     }
@@ -160,4 +167,13 @@ impl Parser<'_> {
         }
         Ok(check)
     }
+}
+
+/// Whether a text can be the type of an event: as the kind `BeadEvent` has it.
+fn is_event_type(text: &str) -> bool {
+    let is_end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 63
+        && text.starts_with(is_end)
+        && text.ends_with(is_end)
+        && text.chars().all(|c| is_end(c) || "-._".contains(c))
 }

@@ -10,17 +10,17 @@ use std::collections::BTreeSet;
 use gastown_crds::Bead;
 use gastown_crds::actor::CONTROLLER;
 use gastown_crds::bead::{
-    BeadType, COMMENTS_MAX, CloseReason, Closed, Comment, Flow, ForEach, Gate, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, Repeat, Retry,
+    BeadType, CloseReason, Closed, Flow, ForEach, Gate, ITEMS_MAX, MADE_OF_ALL_MAX, Made, OnExhausted, PARENTS_MAX,
+    Repeat, Retry,
 };
-use gastown_crds::common::whole_second;
 use gastown_crds::reason::Reason;
 use gastown_formula::Condition;
-use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::readiness::{blocked, has_failed, is_wanted, open_needs, parent, upward};
+use super::readiness::{blocked, downward, has_failed, is_wanted, open_needs, parent, upward};
+use crate::happened::Happened;
 use crate::kinds::town::TownSettings;
 use crate::plan::{Plan, Write};
 use crate::view::View;
@@ -111,34 +111,46 @@ pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
     if root.spec.closed.is_some() {
         return OnSteps::Never(format!("{molecule} is closed, and it does not hold: {text}"));
     }
-    match facts::named(&condition, of, root, view) {
-        Err(unknown) => OnSteps::NotYet(format!("; {molecule} has no step `{unknown}` so far")),
-        Ok(steps) => match steps.into_iter().find(|step| comes_after(step, &bead.name_any(), view)) {
-            Some(step) => {
-                OnSteps::Never(format!("{} waits for this gate, which waits for it: {text}", step.name_any()))
-            }
-            None => OnSteps::NotYet(String::new()),
-        },
+    let steps = match facts::named(&condition, of, root, view) {
+        Err(unknown) => return OnSteps::NotYet(format!("; {molecule} has no step `{unknown}` so far")),
+        Ok(steps) => steps,
+    };
+    let behind = behind(&bead.name_any(), view);
+    let is_behind = |step: &Bead| upward(step, |it| parent(it, view.objects)).any(|it| behind.contains(&it.name_any()));
+    if let Some(step) = steps.iter().find(|step| step.spec.closed.is_none() && is_behind(step)) {
+        return OnSteps::Never(format!("{} waits for this gate, which waits for it: {text}", step.name_any()));
     }
+    if !steps.is_empty() && steps.iter().all(|step| facts::is_over(step, view)) {
+        return OnSteps::Never(format!("what it is about is closed, and it does not hold: {text}"));
+    }
+    let parts = downward(molecule, PARENTS_MAX, view.objects);
+    let mut left = parts.into_iter().filter(|part| is_work(part, view)).peekable();
+    if steps.is_empty() && left.peek().is_some() && left.all(is_behind) {
+        return OnSteps::Never(format!("all steps that are left wait for this gate, and it does not hold: {text}"));
+    }
+    OnSteps::NotYet(String::new())
 }
 
-/// Whether a bead, or what it is a part of, waits for another one, be it through others.
-fn comes_after(bead: &Bead, other: &str, view: &View<'_>) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut waiting = vec![bead];
-    while let Some(bead) = waiting.pop() {
-        for above in upward(bead, |bead| parent(bead, view.objects)).filter(|it| it.spec.closed.is_none()) {
-            for need in &above.spec.needs {
-                if need == other {
-                    return true;
-                }
-                if seen.insert(need) {
-                    waiting.extend(view.objects.get::<Bead>(need).map(AsRef::as_ref));
-                }
+/// Whether something is still to be done of a part that has no parts itself.
+fn is_work(part: &Bead, view: &View<'_>) -> bool {
+    let is_open = part.spec.closed.is_none() || is_making(part);
+    is_open && part.spec.type_ != BeadType::Gate && view.objects.children_of(&part.name_any()).next().is_none()
+}
+
+/// The open beads that wait for this one, be it through others; what they consist of waits with them.
+fn behind(name: &str, view: &View<'_>) -> BTreeSet<String> {
+    let mut behind = BTreeSet::new();
+    let mut waiting = vec![name.to_owned()];
+    while let Some(name) = waiting.pop() {
+        let needed_by = view.objects.needed_by(&name).map(|it| it.name_any());
+        let parts = view.objects.children_of(&name).filter(|_| behind.contains(&name)).map(|it| it.name_any());
+        for next in needed_by.chain(parts).collect::<Vec<_>>() {
+            if behind.insert(next.clone()) {
+                waiting.push(next);
             }
         }
     }
-    false
+    behind
 }
 
 /// Failures of a bead before it is set aside: as its formula says, else as its town.
@@ -245,10 +257,10 @@ pub fn make(bead: &Bead, view: &View<'_>, plan: &mut Plan) -> Option<(Reason, St
             let missing: Vec<Bead> =
                 made.into_iter().filter(|bead| view.objects.get::<Bead>(&bead.name_any()).is_none()).collect();
             if missing.is_empty() {
-                let mut patch = json!({"spec": {"flow": {"forEach": {"made": items}}}});
-                if let Some(comments) = without_items(bead, each, view.now) {
-                    patch["spec"]["comments"] = comments;
+                if each.items(bead.spec.metadata.as_deref()).is_none() {
+                    plan.write(nothing_made(bead, each));
                 }
+                let patch = json!({"spec": {"flow": {"forEach": {"made": items}}}});
                 plan.write(Write::patch(bead, patch, format!("{} has made its parts", bead.name_any())));
             } else if missing.len() > MADE_AT_ONCE {
                 plan.again_at(view.now);
@@ -261,20 +273,19 @@ pub fn make(bead: &Bead, view: &View<'_>, plan: &mut Plan) -> Option<(Reason, St
     }
 }
 
-/// The comments of a step with one more: that nothing is made, because its output has no list. None where it has one.
-fn without_items(bead: &Bead, each: &ForEach, now: Timestamp) -> Option<Value> {
-    if each.items(bead.spec.metadata.as_deref()).is_some() || bead.spec.comments.len() >= COMMENTS_MAX {
-        return None;
+/// What is on record of a step whose output has no list: nothing is made of it. A closed bead is not held whole, so it is no comment.
+fn nothing_made(bead: &Bead, each: &ForEach) -> Write {
+    let (name, uid, field) = (bead.name_any(), bead.uid().unwrap_or_default(), &each.field);
+    Happened {
+        event_type: "flow.no_items",
+        target: name.clone(),
+        which: &[&uid],
+        payload: json!({ "field": field }),
+        title: format!("Nothing is made of the output of {name}: it has no list `{field}`"),
+        parent: Some(name),
     }
-    let text = format!("Nothing is made of its output: that has no list `{}`.", each.field);
-    let (author, at) = (CONTROLLER.to_owned(), whole_second(now));
-    let said = Comment { name: NOTHING_MADE.to_owned(), author, text, at };
-    let others = bead.spec.comments.iter().filter(|comment| comment.name != NOTHING_MADE);
-    Some(json!(others.chain([&said]).collect::<Vec<_>>()))
+    .write()
 }
-
-/// The name of that comment.
-const NOTHING_MADE: &str = "nothing-made";
 
 /// How many items there are, and all beads that are made for them.
 fn wanted(bead: &Bead, each: &ForEach, view: &View<'_>) -> Result<(usize, Vec<Bead>), String> {

@@ -78,7 +78,7 @@ fn decide_seen(bead: &Bead, view: &View<'_>, plan: &mut Plan, draft: &mut Draft<
                 OnSteps::Never(why) => Outcome::Failed(why),
             }
         }
-        GateType::Event => event(bead, gate, &until, view),
+        GateType::Event => event(bead, gate, (&until, is_over), view)?,
         GateType::Run | GateType::GithubRun | GateType::GithubPullRequest => {
             let (outcome, due) = look::look((bead, gate), &until, view, plan, draft)?;
             job = due;
@@ -95,6 +95,14 @@ fn decide_seen(bead: &Bead, view: &View<'_>, plan: &mut Plan, draft: &mut Draft<
             let fails = gate.on_failure.unwrap_or_default() == OnFailure::Fail;
             let end = fails.then(|| (CloseReason::Withdrawn, format!("failed: {why}")));
             (end, (Reason::GateFailed, format!("{why}: {}", by_hand())))
+        }
+        // It holds up nothing: nobody is asked about it.
+        Outcome::Waits(said)
+            if is_over
+                && gate.on_timeout.unwrap_or_default() == OnTimeout::Escalate
+                && view.objects.needed_by(&name).next().is_none() =>
+        {
+            (None, said)
         }
         Outcome::Waits(..) if is_over => {
             let end = match gate.on_timeout.unwrap_or_default() {
@@ -121,19 +129,20 @@ fn decide_seen(bead: &Bead, view: &View<'_>, plan: &mut Plan, draft: &mut Draft<
 }
 
 /// Whether the event has been filed that a gate waits for.
-fn event(bead: &Bead, gate: &Gate, until: &str, view: &View<'_>) -> Outcome {
+fn event(bead: &Bead, gate: &Gate, (until, is_over): (&str, bool), view: &View<'_>) -> Result<Outcome, NotSeen> {
     let event_type = gate.await_id.clone().unwrap_or_default();
     let of_target = gate.target.as_ref().map(|target| format!(" of {target}")).unwrap_or_default();
     let said = (Reason::AwaitsEvent, format!("opens once an event {event_type}{of_target} is filed{until}"));
     let asked = AskHappened { event_type, target: gate.target.clone(), since: created(bead) };
-    match view.happened(&asked) {
+    Ok(match view.happened(&asked) {
         Ok(Some(Happening { name, actor, .. })) => {
             let by = actor.as_ref().map(|actor| format!(" by {actor}")).unwrap_or_default();
             Outcome::Opens(format!("{} has happened{by}: event {name}", asked.event_type), said)
         }
-        // What is not listed yet may have happened: it waits, and looks again once that is known.
+        // What is not listed yet may have happened: it waits, and looks again once that is known. Its time is not up before.
+        Err(not_seen) if is_over => return Err(not_seen),
         Ok(None) | Err(_) => Outcome::Waits(said),
-    }
+    })
 }
 
 /// Has a program asked, once the status says how things stand: what waits for a slot writes none meanwhile.

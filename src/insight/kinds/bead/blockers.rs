@@ -110,6 +110,38 @@ pub(super) fn follow(bead: &Bead, snapshot: &Snapshot, found: &mut BTreeSet<Bloc
     }
 }
 
+/// Whether a part of a bead, near or far, is worked on, lands, or goes on by itself.
+pub(super) fn moves(bead: &Bead, snapshot: &Snapshot) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut waiting = snapshot.parts_of(&bead.name_any());
+    while let Some(part) = waiting.pop() {
+        let name = part.name_any();
+        let below = snapshot.parts_of(&name);
+        if part.spec.closed.is_none() && below.is_empty() && goes_on(part, snapshot) {
+            return true;
+        }
+        if seen.insert(name) {
+            waiting.extend(below);
+        }
+    }
+    false
+}
+
+/// Whether a bead without parts is under way.
+fn goes_on(bead: &Bead, snapshot: &Snapshot) -> bool {
+    let Some(status) = &bead.status else { return true };
+    let waits_for_another = || {
+        let ready = condition(&status.conditions, types::READY);
+        ready.is_none_or(|ready| conditions::is_one_of(ready, &[Reason::NeedsOpen, Reason::PartsOpen]))
+    };
+    let is_under_way = match status.state {
+        BeadState::Ready | BeadState::Working | BeadState::Landing => true,
+        BeadState::Waiting => !waits_for_another(),
+        BeadState::SetAside | BeadState::Backlog | BeadState::Blocked | BeadState::Closed => false,
+    };
+    is_under_way && bead.blockers(snapshot).iter().all(|blocker| !blocker.needs_person)
+}
+
 /// The parts of a bead.
 fn parts<'a>(of: &str, snapshot: &'a Snapshot) -> Vec<&'a Bead> {
     snapshot.work().filter(|bead| bead.spec.parent.as_deref() == Some(of)).collect()

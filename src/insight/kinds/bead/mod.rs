@@ -58,6 +58,10 @@ impl Subject for Bead {
         found
     }
 
+    fn moves(&self, snapshot: &Snapshot) -> bool {
+        blockers::moves(self, snapshot)
+    }
+
     fn never(&self, type_: &str) -> Option<String> {
         // What has landed may leave its target yet.
         let may_come = [types::CLOSED, types::LEFT_TARGET].contains(&type_);

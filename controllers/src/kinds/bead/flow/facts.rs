@@ -22,11 +22,16 @@ pub fn holds(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> b
 /// Whether nothing changes any more of what a condition is about: it names steps, and these and their children are closed.
 pub fn is_settled(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> bool {
     let Some(Ok(steps)) = molecule(bead, view).map(|root| named(condition, of, root, view)) else { return false };
-    let is_over = |step: &&Bead| {
-        let children = downward(&step.name_any(), PARENTS_MAX, view.objects);
-        !is_making(step) && std::iter::once(*step).chain(children).all(|it| it.spec.closed.is_some())
-    };
-    !steps.is_empty() && steps.iter().all(is_over)
+    !steps.is_empty() && steps.iter().all(|step| is_over(step, view))
+}
+
+/// Whether a step and all that is below it are closed, nothing more is made of it, and no loop around it makes another of its name.
+pub fn is_over(step: &Bead, view: &View<'_>) -> bool {
+    let below = downward(&step.name_any(), PARENTS_MAX, view.objects);
+    let is_loop = |it: &Bead| it.spec.flow.as_ref().is_some_and(|flow| flow.repeat.is_some());
+    let goes_on = |it: &Bead| it.spec.closed.is_none() && is_loop(it);
+    std::iter::once(step).chain(below).all(|it| it.spec.closed.is_some() && !is_making(it))
+        && !upward(step, |it| parent(it, view.objects)).any(goes_on)
 }
 
 /// The steps that a condition names; else the one that there is not.
