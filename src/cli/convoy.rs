@@ -32,6 +32,7 @@ pub enum Command {
     Stranded(stranded::Args),
     Stage(stage::StageArgs),
     Launch(stage::LaunchArgs),
+    #[command(visible_alias = "land")]
     Close(close::Args),
 }
 

@@ -121,7 +121,6 @@ const BELOW: &[(&str, Word)] = &[
     ("polecat remove", Here("`gt polecat nuke`")),
     ("polecat identity", Here("`gt polecat status`")),
     ("polecat check-recovery", Here("`gt polecat nuke --dry-run`")),
-    ("convoy land", Here("`gt convoy close`; what is handed in lands by itself")),
     ("convoy check", Not("a convoy counts its beads by itself: `gt convoy status`")),
     ("convoy watch", Here("`gt wait convoy/NAME`")),
     ("convoy unwatch", Here("Ctrl-c of `gt wait`")),

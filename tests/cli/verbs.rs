@@ -242,6 +242,7 @@ fn a_convoy_is_made_of_words_and_grows() {
     said(&folder, &["convoy", "list"], &["NAME", "release"]);
     said(&folder, &["convoy", "status", "convoy/release"], &["Name:    release"]);
     refused(&folder, &["convoy", "close", "release"], 4, &["4 beads are open", "--force"]);
+    refused(&folder, &["convoy", "land", "release"], 4, &["4 beads are open", "--force"]);
     said(&folder, &["convoy", "close", "release", "--force"], &["convoy/release closed"]);
 }
 

@@ -45,7 +45,7 @@ fn that_the_number_is_not_filled_into_a_command_is_said() {
     );
     assert_eq!(
         crate::warnings(&proto),
-        ["f.toml:8:1: `{n}` is not filled into `run` of `a`, but into titles and texts"]
+        ["f.toml:9:1: `{n}` is not filled into `run` of `a`, but into titles and texts"]
     );
 }
 
