@@ -117,8 +117,8 @@ impl Server {
         let kinds: Vec<_> = kinds.into_iter().chain(events::served()).map(Arc::new).collect();
         // The rows of a second view are those of the first.
         let own_rows = kinds.iter().filter(|it| it.rows == it.resource);
-        let indexes = own_rows.map(|it| it.index()).collect();
-        let (store, restored) = Handle::open(place, writer, indexes, facts, (clock.clone(), ids.clone()))?;
+        let indexes: Vec<_> = own_rows.map(|it| it.index()).collect();
+        let (store, restored) = Handle::open(place, writer, &indexes, facts.as_deref(), (clock.clone(), ids.clone()))?;
         let documents = OnceLock::new();
         Ok(Self { inner: Arc::new(Inner { kinds, store, clock, ids, guard, namespaces, documents, restored }) })
     }

@@ -7,7 +7,7 @@
 //! Invariants: nothing is answered from a file that is not the one in the folder; where no ledger is left, nothing is answered at all:
 //! an empty store would be taken for a town in which all was deleted.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,12 +39,12 @@ impl Files {
         place: &Place,
         writer: Writer,
         kinds: &[KindIndex],
-        facts: Option<&PathBuf>,
+        facts: Option<&Path>,
         at: (Timestamp, &dyn Ids),
     ) -> Result<Self, OpenError> {
         let (store, restored) = match facts {
             // Whoever opens it for long looks at all of it.
-            Some(facts) => Store::open_beside(place, kinds, facts.clone(), writer == Writer::Threaded, at)?,
+            Some(facts) => Store::open_beside(place, kinds, facts.to_owned(), writer == Writer::Threaded, at)?,
             None => (Store::open(place, kinds.to_vec(), at.0)?, None),
         };
         let reader = match writer {
@@ -97,14 +97,14 @@ impl Running {
     pub fn open(
         place: &Place,
         writer: Writer,
-        kinds: Vec<KindIndex>,
-        facts: Option<PathBuf>,
+        kinds: &[KindIndex],
+        facts: Option<&Path>,
         (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>),
     ) -> Result<(Self, Option<Restored>), OpenError> {
         let at = (clock.now(), &*ids);
         let mut tries = 1;
         let Files { store, restored, reader, standing } = loop {
-            match Files::open(place, writer, &kinds, facts.as_ref(), at) {
+            match Files::open(place, writer, kinds, facts, at) {
                 Err(error) if tries < OPENS_MAX && facts.is_some() && was_taken_away(&error) => tries += 1,
                 opened => break opened?,
             }

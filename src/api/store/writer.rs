@@ -1,6 +1,6 @@
 //! The writer of the store: a thread that commits in groups, or the caller itself, one request at a time.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -41,8 +41,8 @@ impl Handle {
     pub(crate) fn open(
         place: &Place,
         writer: Writer,
-        kinds: Vec<KindIndex>,
-        facts: Option<PathBuf>,
+        kinds: &[KindIndex],
+        facts: Option<&Path>,
         at: (Arc<dyn Clock>, Arc<dyn Ids>),
     ) -> Result<(Self, Option<Restored>), OpenError> {
         let (running, restored) = Running::open(place, writer, kinds, facts, at)?;
@@ -173,10 +173,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_of_records_ends_no_watch_of_another_kind() {
-        let kinds = vec![kind("things", false), kind("notes", true)];
+        let kinds = [kind("things", false), kind("notes", true)];
         let clock = Arc::new(SystemClock);
         let at: (Arc<dyn Clock>, Arc<dyn Ids>) = (clock, Arc::new(CountingIds::new(1)));
-        let (store, _) = Handle::open(&Place::Memory, Writer::Inline, kinds, None, at).unwrap();
+        let (store, _) = Handle::open(&Place::Memory, Writer::Inline, &kinds, None, at).unwrap();
         let mut things = store.subscribe("things.t", store.published());
         let mut notes = store.subscribe("notes.t", store.published());
         let put = async |kind: &str, name: String| {
