@@ -335,6 +335,30 @@ fn a_gate_whose_condition_can_never_hold_says_so() {
     ");
 }
 
+/// Between two iterations all parts of a loop are closed, and it goes on: what is left is not only what waits for the gate.
+#[test]
+fn a_gate_on_the_number_of_steps_waits_for_a_loop_that_goes_on() {
+    let gate = json!({"type": "Condition", "awaitId": "m", "condition": "steps.complete >= 4", "onFailure": "Fail"});
+    let first = |step: &str, needs: Value| json!({"parent": "m.go", "needs": needs, "flow": {"step": format!("go.iter1.{step}")}});
+    let mut molecule = Molecule::new(&[
+        ("m.go", looped("test.status == 'complete'", 3)),
+        ("m.go.1-try", first("try", json!([]))),
+        ("m.go.1-test", first("test", json!(["m.go.1-try"]))),
+        ("m.gate", json!({"type": "Gate", "gate": gate})),
+        ("m.last", json!({"needs": ["m.gate"]})),
+        ("m.both", json!({"type": "Epic"})),
+        ("m.both.one", json!({"parent": "m.both", "needs": ["m.gate"]})),
+    ]);
+    for round in 1..3 {
+        molecule.close(&format!("m.go.{round}-try"), CloseReason::Done);
+        molecule.close(&format!("m.go.{round}-test"), CloseReason::Withdrawn);
+        assert!(molecule.shown().contains("m.gate: Waiting"), "{}", molecule.shown());
+    }
+    molecule.close("m.go.3-try", CloseReason::Done);
+    molecule.close("m.go.3-test", CloseReason::Done);
+    assert!(molecule.shown().contains("m.gate: Done it holds"), "{}", molecule.shown());
+}
+
 /// A step that lists files, and what is made for each; `m.sum` waits for all of it.
 fn listing(sequential: bool) -> Molecule {
     let body = json!([

@@ -123,18 +123,18 @@ pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
     if !steps.is_empty() && steps.iter().all(|step| facts::is_over(step, view)) {
         return OnSteps::Never(format!("what it is about is closed, and it does not hold: {text}"));
     }
+    // What consists of such a step is not closed before it, and everything else may be, or may go on.
+    let waiting = behind.iter().filter_map(|name| view.objects.get::<Bead>(name));
+    let above = waiting.flat_map(|it| upward(it, |it| parent(it, view.objects)).map(ResourceExt::name_any));
+    let above: BTreeSet<String> = above.collect();
     let parts = downward(molecule, PARENTS_MAX, view.objects);
-    let mut left = parts.into_iter().filter(|part| is_work(part, view)).peekable();
-    if steps.is_empty() && left.peek().is_some() && left.all(is_behind) {
+    let is_left = |part: &&Bead| part.spec.type_ != BeadType::Gate && (part.spec.closed.is_none() || is_making(part));
+    let mut left = parts.into_iter().filter(is_left).peekable();
+    let waits = |part: &Bead| part.spec.closed.is_none() && (is_behind(part) || above.contains(&part.name_any()));
+    if steps.is_empty() && left.peek().is_some() && left.all(waits) {
         return OnSteps::Never(format!("all steps that are left wait for this gate, and it does not hold: {text}"));
     }
     OnSteps::NotYet(String::new())
-}
-
-/// Whether something is still to be done of a part that has no parts itself.
-fn is_work(part: &Bead, view: &View<'_>) -> bool {
-    let is_open = part.spec.closed.is_none() || is_making(part);
-    is_open && part.spec.type_ != BeadType::Gate && view.objects.children_of(&part.name_any()).next().is_none()
 }
 
 /// The open beads that wait for this one, be it through others; what they consist of waits with them.
