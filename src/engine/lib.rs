@@ -365,23 +365,23 @@ impl Engine {
     }
 
     fn world_changed(&mut self, event: &WorldEvent) {
-        let now = self.clock.now();
         if let WorldEvent::Job(job) = event {
             self.free(job);
         }
-        for key in self.interest.of(event) {
+        self.wake(self.interest.of(event));
+    }
+
+    fn wake(&mut self, keys: BTreeSet<Key>) {
+        let now = self.clock.now();
+        for key in keys {
             self.queue.add(key, now);
         }
     }
 
     fn may_have(&mut self, may_have: MayHave) {
-        let now = self.clock.now();
-        let woken = match may_have {
-            MayHave::Happened(event_type) => self.interest.of(&WorldEvent::Happened(event_type)),
-            MayHave::Anything => self.interest.of_what_happened(),
-        };
-        for key in woken {
-            self.queue.add(key, now);
+        match may_have {
+            MayHave::Happened(event_type) => self.world_changed(&WorldEvent::Happened(event_type)),
+            MayHave::Anything => self.wake(self.interest.of_what_happened()),
         }
     }
 

@@ -15,18 +15,6 @@ fn scene() -> Scene {
     scene
 }
 
-fn filed(name: &str) -> Bead {
-    let mut bead = bead(name, "shop");
-    bead.spec.suspend = true;
-    bead
-}
-
-fn part(name: &str, parent: &str) -> Bead {
-    let mut bead = filed(name);
-    bead.spec.parent = Some(parent.into());
-    bead
-}
-
 fn epic(name: &str) -> Bead {
     let mut bead = bead(name, "shop");
     bead.spec.type_ = BeadType::Epic;

@@ -70,6 +70,20 @@ pub fn bead(name: &str, rig: &str) -> Bead {
     object(name, json!({"title": format!("Do {name}"), "rig": rig, "command": "true"}))
 }
 
+/// One in the backlog.
+pub fn filed(name: &str) -> Bead {
+    let mut bead = bead(name, "shop");
+    bead.spec.suspend = true;
+    bead
+}
+
+/// A part of another, in the backlog.
+pub fn part(name: &str, parent: &str) -> Bead {
+    let mut bead = filed(name);
+    bead.spec.parent = Some(parent.into());
+    bead
+}
+
 pub fn in_state(mut bead: Bead, state: BeadState) -> Bead {
     bead.status = Some(BeadStatus { state, observed_generation: Some(1), ..BeadStatus::default() });
     bead

@@ -31,18 +31,6 @@ fn convoy(name: &str, tracks: &[&str], more: &Value) -> Convoy {
     convoy
 }
 
-fn filed(name: &str) -> Bead {
-    let mut bead = bead(name, "shop");
-    bead.spec.suspend = true;
-    bead
-}
-
-fn part(name: &str, parent: &str) -> Bead {
-    let mut bead = filed(name);
-    bead.spec.parent = Some(parent.into());
-    bead
-}
-
 fn epic(name: &str) -> Bead {
     let mut bead = filed(name);
     bead.spec.type_ = BeadType::Epic;

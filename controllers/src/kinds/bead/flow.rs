@@ -19,6 +19,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use serde_json::{Value, json};
 
+use self::facts::Molecule;
 use super::readiness::{blocked, downward, has_failed, is_wanted, open_needs, parent, upward};
 use crate::happened::Happened;
 use crate::kinds::town::TownSettings;
@@ -105,13 +106,14 @@ pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
     let Some(root) = view.objects.get::<Bead>(molecule) else {
         return OnSteps::NotYet(format!("; there is no bead {molecule} so far"));
     };
-    if facts::holds_in(&condition, of, Some(root), view) {
+    let parts = Molecule::below(of, Some(root), view);
+    if condition.holds(&parts) {
         return OnSteps::Holds;
     }
     if root.spec.closed.is_some() {
         return OnSteps::Never(format!("{molecule} is closed, and it does not hold: {text}"));
     }
-    let steps = match facts::named(&condition, of, root, view) {
+    let steps = match parts.all_named(&condition) {
         Err(unknown) => return OnSteps::NotYet(format!("; {molecule} has no step `{unknown}` so far")),
         Ok(steps) => steps,
     };
@@ -120,10 +122,23 @@ pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
     if let Some(step) = steps.iter().find(|step| step.spec.closed.is_none() && is_behind(step)) {
         return OnSteps::Never(format!("{} waits for this gate, which waits for it: {text}", step.name_any()));
     }
+    if steps.is_empty() && nothing_else_is_left(molecule, &behind, &is_behind, view) {
+        return OnSteps::Never(format!("all steps that are left wait for this gate, and it does not hold: {text}"));
+    }
     if !steps.is_empty() && steps.iter().all(|step| facts::is_over(step, view)) {
         return OnSteps::Never(format!("what it is about is closed, and it does not hold: {text}"));
     }
-    // What consists of such a step is not closed before it, and everything else may be, or may go on.
+    OnSteps::NotYet(String::new())
+}
+
+/// Whether something is left of a molecule, and all of it is behind a gate, or consists of what is. Everything else may be closed, or
+/// go on.
+fn nothing_else_is_left(
+    molecule: &str,
+    behind: &BTreeSet<String>,
+    is_behind: &impl Fn(&Bead) -> bool,
+    view: &View<'_>,
+) -> bool {
     let waiting = behind.iter().filter_map(|name| view.objects.get::<Bead>(name));
     let above = waiting.flat_map(|it| upward(it, |it| parent(it, view.objects)).map(ResourceExt::name_any));
     let above: BTreeSet<String> = above.collect();
@@ -131,10 +146,7 @@ pub fn on_steps(bead: &Bead, gate: &Gate, view: &View<'_>) -> OnSteps {
     let is_left = |part: &&Bead| part.spec.type_ != BeadType::Gate && (part.spec.closed.is_none() || is_making(part));
     let mut left = parts.into_iter().filter(is_left).peekable();
     let waits = |part: &Bead| part.spec.closed.is_none() && (is_behind(part) || above.contains(&part.name_any()));
-    if steps.is_empty() && left.peek().is_some() && left.all(waits) {
-        return OnSteps::Never(format!("all steps that are left wait for this gate, and it does not hold: {text}"));
-    }
-    OnSteps::NotYet(String::new())
+    left.peek().is_some() && left.all(waits)
 }
 
 /// The open beads that wait for this one, be it through others; what they consist of waits with them.

@@ -16,12 +16,12 @@ const BY_NAME: char = '\0';
 
 /// Whether a condition holds of the molecule that a bead is in. `of` is the id of the step that has it.
 pub fn holds(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> bool {
-    holds_in(condition, of, molecule(bead, view), view)
+    condition.holds(&Molecule::below(of, molecule(bead, view), view))
 }
 
 /// Whether nothing changes any more of what a condition is about: it names steps, and these and their children are closed.
 pub fn is_settled(condition: &Condition, of: &str, bead: &Bead, view: &View<'_>) -> bool {
-    let Some(Ok(steps)) = molecule(bead, view).map(|root| named(condition, of, root, view)) else { return false };
+    let Ok(steps) = Molecule::below(of, molecule(bead, view), view).all_named(condition) else { return false };
     !steps.is_empty() && steps.iter().all(|step| is_over(step, view))
 }
 
@@ -34,30 +34,14 @@ pub fn is_over(step: &Bead, view: &View<'_>) -> bool {
         && !upward(step, |it| parent(it, view.objects)).any(goes_on)
 }
 
-/// The steps that a condition names; else the one that there is not.
-pub fn named<'a>(
-    condition: &Condition,
-    of: &'a str,
-    root: &'a Bead,
-    view: &'a View<'a>,
-) -> Result<Vec<&'a Bead>, String> {
-    let molecule = Molecule::below(of, Some(root), view);
-    condition.steps().map(|step| molecule.named(step).ok_or_else(|| step.to_owned())).collect()
-}
-
 /// The molecule that a bead is in, else the uppermost that it is a part of.
 fn molecule<'a>(bead: &'a Bead, view: &'a View<'_>) -> Option<&'a Bead> {
     let above: Vec<&Bead> = upward(bead, |bead| parent(bead, view.objects)).skip(1).collect();
     above.iter().find(|above| above.spec.type_ == BeadType::Molecule).or(above.last()).copied()
 }
 
-/// Whether it holds of a molecule.
-pub fn holds_in(condition: &Condition, of: &str, root: Option<&Bead>, view: &View<'_>) -> bool {
-    condition.holds(&Molecule::below(of, root, view))
-}
-
 /// The steps of a molecule.
-struct Molecule<'a> {
+pub struct Molecule<'a> {
     /// The id of the step that asks.
     of: &'a str,
     /// By the id of the step where a formula says that it is decided by such, else by the bead's name.
@@ -66,7 +50,8 @@ struct Molecule<'a> {
 }
 
 impl<'a> Molecule<'a> {
-    fn below(of: &'a str, root: Option<&Bead>, view: &'a View<'a>) -> Self {
+    /// Those below its root; `of` is the id of the step that asks.
+    pub fn below(of: &'a str, root: Option<&Bead>, view: &'a View<'a>) -> Self {
         let mut steps = BTreeMap::new();
         let parts = root.map(|root| downward(&root.name_any(), PARENTS_MAX, view.objects));
         for part in parts.unwrap_or_default() {
@@ -76,6 +61,11 @@ impl<'a> Molecule<'a> {
             }
         }
         Self { of, steps, view }
+    }
+
+    /// The steps that a condition names; else the one that there is not.
+    pub fn all_named(&self, condition: &Condition) -> Result<Vec<&'a Bead>, String> {
+        condition.steps().map(|step| self.named(step).ok_or_else(|| step.to_owned())).collect()
     }
 
     fn known(&self, id: &str) -> Option<&'a Bead> {
